@@ -1,0 +1,96 @@
+"""Users, keys and apps on the API's wire."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from funai.contracts.states import AppStatus
+from funai.contracts.wire import Instant, Wire
+
+
+class Credentials(Wire):
+    user_name: str = Field(max_length=64)
+    password: str = Field(max_length=256)
+
+
+class User(Wire):
+    id: int
+    user_name: str
+    admin: bool = False
+    created_at: Instant
+
+
+class SshKey(Wire):
+    id: int
+    title: str
+    fingerprint: str
+    created_at: Instant
+
+
+class AddSshKey(Wire):
+    title: str = Field(default="", max_length=100)
+    public_key: str = Field(max_length=16_000)
+
+
+class App(Wire):
+    id: int
+    user_id: int
+    app_name: str
+    app_status: AppStatus
+    description: str | None = None
+    repo_ssh_url: str | None = None
+    container_port: int | None = None
+    last_job_id: int | None = None
+    last_deploy_error: str | None = None
+    deploy_access_url: str | None = None
+    access_url: str | None = None
+    created_at: Instant
+    updated_at: Instant
+
+
+class CreateApp(Wire):
+    app_name: str | None = Field(default=None, max_length=200)
+    description: str | None = Field(default=None, max_length=2_000)
+
+
+class UpdateApp(Wire):
+    id: int | None = None
+    app_id: int | None = None
+    app_name: str | None = Field(default=None, max_length=200)
+    description: str | None = Field(default=None, max_length=2_000)
+
+
+class CreateDeploy(Wire):
+    """The optional body of ``POST /deploy/job/create``. What is given wins over the platform's defaults."""
+
+    image: str | None = None
+    container_port: int | None = None
+    git_ref: str | None = None
+    base_path: str | None = None
+    image_tag: str | None = None
+    dockerfile_path: str | None = None
+    build_context: str | None = None
+    health_path: str | None = None
+
+
+class GitAccessQuestion(Wire):
+    """The Git server asks the API: may the holder of this key do this to this repository?"""
+
+    public_key: str = Field(max_length=16_000)
+    """OpenSSH form, ``<type> <base64>``."""
+    repo: str = Field(max_length=300)
+    """``owner/name`` without ``.git``."""
+    write: bool
+
+
+class GitAccess(Wire):
+    allowed: bool
+    user_id: int | None = None
+    app_id: int | None = None
+    message: str = ""
+    """For the person at the terminal; says what to do next."""
+
+
+SetEnv = Annotated[dict[str, str], Field(max_length=200)]

@@ -1,0 +1,91 @@
+"""The runtime-agent's wire: plain objects, ids accepted as strings or integers and answered as strings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from funai.contracts import rules
+from funai.contracts.wire import Wire
+
+
+def _id_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+AgentId = Annotated[str, BeforeValidator(_id_text), Field(pattern=r"^[1-9][0-9]{0,18}$")]
+
+
+class HealthSpec(Wire):
+    path: str = Field(default="/", max_length=500, pattern=r"^/[!-~]*$")
+    timeout_seconds: float = Field(default=60, ge=1, le=600)
+
+
+class AgentDeploy(Wire):
+    user_id: AgentId
+    app_id: AgentId
+    image: Annotated[str, AfterValidator(lambda v: str(rules.parse_image(v)))]
+    container_port: Annotated[int, AfterValidator(rules.check_port)] = 3000
+    base_path: Annotated[str, AfterValidator(lambda v: v and rules.check_base_path(v))] = ""
+    job_id: int | None = None
+    generation: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    health: HealthSpec | None = None
+    env: dict[str, str] | None = None
+
+
+class AgentDeployed(Wire):
+    app_id: str
+    container_name: str
+    status: str = "DEPLOYED"
+    preview_url: str
+    generation: int | None = None
+    digest: str | None = None
+    timings_ms: dict[str, int] | None = None
+    verified: bool | None = None
+    """(+) True when the gateway's public path answered from this generation before this answer was given."""
+
+
+class AgentApp(Wire):
+    user_id: AgentId
+    app_id: AgentId
+
+
+class AgentStopped(Wire):
+    app_id: str
+    status: str = "STOPPED"
+
+
+class AgentDeleted(Wire):
+    app_id: str
+    status: str = "DELETED"
+    images: list[str] = Field(default_factory=list)
+    mongo: str | None = None
+
+
+class AgentStatus(Wire):
+    app_id: str
+    container_name: str
+    exists: bool
+    running: bool
+    image: str | None = None
+    port: int | None = None
+    generation: int | None = None
+    restart_count: int | None = None
+    crash_looping: bool | None = None
+    exit_code: int | None = None
+    started_at: str | None = None
+
+
+class CleanupOrphaned(Wire):
+    existing_app_ids: list[AgentId] = Field(max_length=100_000)
+
+
+class DeployFailure(Wire):
+    """The ``detail`` of the agent's 4xx/5xx on a rollout that failed: why, with the container's last lines."""
+
+    code: str
+    message: str
+    exit_code: int | None = None
+    oom_killed: bool | None = None
+    log_tail: list[str] = Field(default_factory=list)

@@ -1,0 +1,241 @@
+"""Jobs on the wire: what is to be done, by whom, and what became of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, field_validator
+
+from funai.contracts import rules
+from funai.contracts.states import Blame, FailureCode, JobStatus, JobType, Phase
+from funai.contracts.wire import EntityId, Instant, Wire
+
+MAX_TEXT = 8_000
+"""Characters kept of an error message."""
+LOG_CHUNK_BYTES = 256 * 1024
+"""Largest log chunk one call may carry, in UTF-8 bytes."""
+
+RunnerId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]*$")]
+
+
+class Payload(Wire):
+    """What a job works on. Unknown fields are kept: older and newer peers may know more."""
+
+    model_config = ConfigDict(extra="allow")
+
+    user_id: EntityId | None = None
+    app_id: EntityId | None = None
+    app_name: str | None = Field(default=None, max_length=200)
+    image: str | None = None
+    container_port: int | None = None
+    base_path: str | None = None
+    repo_ssh_url: str | None = None
+    git_ref: str | None = None
+    dockerfile_path: str | None = None
+    build_context: str | None = None
+    acr_registry: str | None = None
+    acr_namespace: str | None = None
+    image_tag: str | None = None
+    health_path: str | None = None
+    rollback_of: int | None = None
+    """(+) The release number this job runs again."""
+    env: dict[str, str] | None = None
+    """(+) Plain variables; present only in a claim's answer."""
+    env_sealed: str | None = None
+    """(+) The variables sealed with the platform's key; never shown to people."""
+    phase: Phase | None = None
+    phase_message: str | None = None
+
+    @field_validator("container_port")
+    @classmethod
+    def _port(cls, v: int | None) -> int | None:
+        return v if v is None else rules.check_port(v)
+
+    @field_validator("git_ref")
+    @classmethod
+    def _ref(cls, v: str | None) -> str | None:
+        return v if v is None else rules.check_git_ref(v)
+
+    @field_validator("image")
+    @classmethod
+    def _image(cls, v: str | None) -> str | None:
+        return v if not v else str(rules.parse_image(v))
+
+    @field_validator("dockerfile_path")
+    @classmethod
+    def _dockerfile(cls, v: str | None) -> str | None:
+        return v if not v else rules.check_inner_path(v, "dockerfilePath")
+
+    @field_validator("build_context")
+    @classmethod
+    def _context(cls, v: str | None) -> str | None:
+        return v if not v else rules.check_inner_path(v, "buildContext")
+
+    @field_validator("image_tag")
+    @classmethod
+    def _tag(cls, v: str | None) -> str | None:
+        return v if not v else rules.check_tag(v)
+
+    @field_validator("base_path")
+    @classmethod
+    def _base_path(cls, v: str | None) -> str | None:
+        return v if not v else rules.check_base_path(v)
+
+    @field_validator("repo_ssh_url")
+    @classmethod
+    def _repo(cls, v: str | None) -> str | None:
+        return v if not v else rules.check_ssh_url(v)
+
+    @field_validator("acr_registry")
+    @classmethod
+    def _registry(cls, v: str | None) -> str | None:
+        return v if not v else rules.check_registry(v)
+
+    @field_validator("acr_namespace")
+    @classmethod
+    def _namespace(cls, v: str | None) -> str | None:
+        return v if not v else rules.check_namespace(v)
+
+
+class RuntimeNodeRef(Wire):
+    """The node a job was placed on, as a claim's answer and a Job carry it."""
+
+    id: int
+    name: str
+    agent_base_url: str
+    gateway_base_url: str
+
+
+class Failure(Wire):
+    code: FailureCode | str
+    blame: Blame | None = None
+
+
+class JobResult(Wire):
+    """What a finished job made. Unknown fields are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    image: str | None = None
+    digest: str | None = None
+    git_sha: str | None = None
+    container_port: int | None = None
+    health_path: str | None = None
+    built: bool | None = None
+    """False when the commit's image already existed, or the job had a prebuilt one."""
+    phases_ms: dict[str, int] | None = None
+
+
+class Job(Wire):
+    id: int
+    type: JobType | str
+    status: JobStatus
+    payload: dict[str, Any]
+    error_message: str | None = None
+    runner_id: str | None = None
+    lease_expire_at: Instant | None = None
+    runtime_node: RuntimeNodeRef | None = None
+    deploy_url: str | None = None
+    created_at: Instant
+    updated_at: Instant
+    attempt: int | None = None
+    lease_token: str | None = None
+    """(+) Only in a claim's answer."""
+    cancel_requested: bool | None = None
+    reason: str | None = None
+    """(+) Why a PENDING job waits, or the final reason word."""
+    queue_position: int | None = None
+    """(+) 1 for the job the next claim would take; only while PENDING."""
+    failure: Failure | None = None
+    result: JobResult | None = None
+    started_at: Instant | None = None
+    finished_at: Instant | None = None
+
+
+class CreateJob(Wire):
+    type: JobType
+    payload: Payload
+    idempotency_key: str | None = Field(default=None, max_length=200)
+
+
+class ClaimJob(Wire):
+    runner_id: RunnerId
+    lease_seconds: int = Field(default=30, ge=5, le=600)
+    wait_seconds: float = Field(default=0, ge=0, le=50)
+    labels: list[str] = Field(default_factory=list, max_length=32)
+
+
+class HeartbeatJob(Wire):
+    runner_id: RunnerId
+    extend_seconds: int = Field(default=30, ge=5, le=600)
+    phase: Phase | None = None
+    phase_message: str | None = Field(default=None, max_length=500)
+    lease_token: str | None = Field(default=None, max_length=128)
+
+
+class ReportJob(Wire):
+    runner_id: RunnerId
+    status: JobStatus
+    error_message: str | None = None
+    lease_token: str | None = Field(default=None, max_length=128)
+    result: JobResult | None = None
+    failure: Failure | None = None
+
+
+class TransitionJob(Wire):
+    to_status: JobStatus
+    error_message: str | None = None
+
+
+class AppendLog(Wire):
+    runner_id: RunnerId
+    offset: int = Field(ge=0)
+    """UTF-8 byte offset of the chunk's first byte in the job's log."""
+    chunk: str
+    lease_token: str | None = Field(default=None, max_length=128)
+
+
+class LogSlice(Wire):
+    """Part of a job's log: ``chunk`` starts at byte ``offset``; go on from ``nextOffset``; ``final`` when no more comes."""
+
+    offset: int
+    next_offset: int
+    chunk: str
+    final: bool
+
+
+class AppTarget(Wire):
+    """Whose app a control-plane or agent call is about."""
+
+    user_id: EntityId
+    app_id: EntityId
+
+
+class Release(Wire):
+    """An app's successful deploy: number counts from 1 within the app."""
+
+    app_id: int
+    number: int
+    job_id: int
+    image: str
+    digest: str | None = None
+    git_sha: str | None = None
+    git_ref: str | None = None
+    container_port: int
+    live: bool = False
+    created_at: Instant
+
+
+class JobEvent(Wire):
+    """One line of the audit trail."""
+
+    id: int
+    job_id: int
+    app_id: int | None = None
+    at: Instant
+    actor: str
+    source: str | None = None
+    target: str | None = None
+    attempt: int | None = None
+    reason: str | None = None
+    detail: str | None = None

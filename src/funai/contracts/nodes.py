@@ -1,0 +1,87 @@
+"""Runtime nodes and runners on the wire."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from funai.contracts.states import NodeHealth
+from funai.contracts.wire import EntityId, Instant, Wire
+
+NodeName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+BaseUrl = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
+
+
+class NodeHeartbeat(Wire):
+    node_name: NodeName
+    agent_base_url: BaseUrl | None = None
+    gateway_base_url: BaseUrl | None = None
+    disk_free_pct: float | None = Field(default=None, ge=0, le=100)
+    disk_free_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    container_count: int | None = Field(default=None, ge=0, le=1_000_000)
+    cpu_pct: float | None = Field(default=None, ge=0, le=100)
+    memory_free_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    capacity: int | None = Field(default=None, ge=0, le=1_000_000)
+    engine: str | None = Field(default=None, max_length=64)
+    crash_looping: list[EntityId] = Field(default_factory=list, max_length=1_000)
+    """(+) Apps whose container keeps restarting."""
+
+
+class NodeHeartbeatAnswer(Wire):
+    """What a node learns from its heartbeat."""
+
+    node_id: int
+    health: NodeHealth
+    stale_placements: list[int] = Field(default_factory=list)
+    """(+) Apps placed elsewhere meanwhile: what still runs of them here can go."""
+
+
+class RuntimeNode(Wire):
+    id: int
+    name: str
+    agent_base_url: str | None = None
+    gateway_base_url: str | None = None
+    enabled: bool
+    weight: int
+    health: NodeHealth
+    last_heartbeat_at: Instant | None = None
+    disk_free_pct: float | None = None
+    disk_free_bytes: int | None = None
+    container_count: int | None = None
+    placements: int | None = None
+    engine: str | None = None
+
+
+class UpsertNode(Wire):
+    name: NodeName
+    agent_base_url: BaseUrl | None = None
+    gateway_base_url: BaseUrl | None = None
+    enabled: bool | None = None
+    weight: int | None = Field(default=None, ge=1, le=10_000)
+
+
+class ReassignApp(Wire):
+    app_id: EntityId
+    target_node_id: EntityId
+
+
+class DrainNode(Wire):
+    source_node_id: EntityId
+    target_node_id: EntityId | None = None
+    limit: int = Field(default=100, ge=1, le=1_000)
+
+
+class Placement(Wire):
+    app_id: int
+    node_id: int
+    last_active_at: Instant | None = None
+    created_at: Instant
+
+
+class RunnerInfo(Wire):
+    runner_id: str
+    last_seen_at: Instant
+    healthy: bool
+    running_jobs: int = 0
+    labels: list[str] = Field(default_factory=list)

@@ -1,0 +1,63 @@
+"""The route table: the one thing the runtime-agent asks of a gateway. Drivers live in ``funai.gateway``.
+
+Contract of a driver:
+
+* ``put`` and ``remove`` are idempotent and may be called concurrently for different apps; calls for one app are
+  serialised by the caller. When they return, the next request through the gateway follows the new route, and the
+  route survives a restart of the proxy.
+* ``replace_all`` is called once at start with the truth rebuilt from container labels, and whenever the driver says
+  (``healthy`` false → true) that the proxy came back with state it can't vouch for.
+* Cancelling a call leaves either the old or the new route, never none.
+* They raise ``GatewayError`` when the proxy can't be reached; the caller may retry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class RouteState(StrEnum):
+    SERVING = "serving"
+    STARTING = "starting"
+    """The first generation is being rolled out: the gateway says so on a small page (503, Retry-After)."""
+    STOPPED = "stopped"
+    """Known, but taken off line: its own page (503)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where ``/runtime/{app_id}/…`` goes. ``host``/``port`` are reachable from the proxy; empty unless SERVING."""
+
+    app_id: int
+    state: RouteState = RouteState.SERVING
+    host: str = ""
+    port: int = 0
+    generation: int = 0
+
+
+class GatewayError(Exception):
+    """The proxy could not be reached or refused a change."""
+
+
+class RouteTable(Protocol):
+    async def put(self, route: Route) -> None:
+        """Create or replace the app's route."""
+        ...
+
+    async def remove(self, app_id: int) -> None:
+        """Forget the app: its path answers the unknown-app page (404)."""
+        ...
+
+    async def replace_all(self, routes: Sequence[Route]) -> None:
+        """Make the table exactly these routes."""
+        ...
+
+    async def serving_generation(self, app_id: int, path: str, *, timeout: float) -> tuple[int, int]:
+        """Ask for ``path`` below the app through the gateway's public door.
+
+        Returns (HTTP status, generation that answered; 0 when the gateway itself answered). Raises GatewayError.
+        """
+        ...

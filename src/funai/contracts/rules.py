@@ -1,0 +1,139 @@
+"""Rules for strings that people and payloads send: pure checks, used at the earliest point that can know.
+
+Each ``check_*`` returns the accepted value or raises ``BadInput`` with a message that names the field.
+"""
+
+from __future__ import annotations
+
+import re
+
+from funai.contracts.errors import BadInput
+from funai.contracts.messages import Words
+
+_USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,31}")
+_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_IMAGE_PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*")
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[0-9]{1,5})?")
+_PATH_PART = re.compile(r"[A-Za-z0-9_@+.][A-Za-z0-9_@+. -]*")
+_BASE_PATH = re.compile(r"(?:/[A-Za-z0-9_.~-]+){1,8}")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_SSH_URL = re.compile(r"ssh://[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9\[][A-Za-z0-9.:\[\]-]*(?::[0-9]{1,5})?/[A-Za-z0-9_][A-Za-z0-9_./-]*")
+MAX_IMAGE = 512
+
+
+def _refuse(field: str, why_zh: str, why_en: str) -> BadInput:
+    return BadInput("BAD_INPUT", detail=Words(f"{field} {why_zh}", f"{field}: {why_en}"))
+
+
+def check_user_name(value: str) -> str:
+    if not _USER_NAME.fullmatch(value):
+        raise BadInput("USER_NAME_INVALID")
+    return value
+
+
+def check_port(value: int, field: str = "containerPort") -> int:
+    if not 1 <= value <= 65535:
+        raise _refuse(field, f"端口须在 1–65535 之间，收到 {value}", f"a port is 1–65535, got {value}")
+    return value
+
+
+def check_git_ref(value: str, field: str = "gitRef") -> str:
+    """A branch, tag or (abbreviated) commit by git's own ref rules, and never something git reads as an option."""
+    bad = (
+        not _REF.fullmatch(value)
+        or ".." in value
+        or "//" in value
+        or "@{" in value
+        or value.endswith(("/", ".", ".lock"))
+        or any(part.startswith(".") or part.endswith(".lock") for part in value.split("/"))
+    )
+    if bad:
+        raise _refuse(field, "不是合法的分支、标签或提交", "not a branch, tag or commit name")
+    return value
+
+
+def check_inner_path(value: str, field: str) -> str:
+    """A relative path that stays inside its folder: no leading ``/`` or ``-``, no ``..``. Answers it without ``./``."""
+    if value in ("", ".", "./"):
+        return "."
+    parts = [p for p in value.split("/") if p not in ("", ".")]
+    if value.startswith("/") or len(value) > 300 or not parts or any(p == ".." or not _PATH_PART.fullmatch(p) for p in parts):
+        raise _refuse(field, "须为仓库内的相对路径", "must be a relative path inside the repository")
+    return "/".join(parts)
+
+
+def check_tag(value: str, field: str = "imageTag") -> str:
+    if not _TAG.fullmatch(value):
+        raise _refuse(field, "不是合法的镜像标签", "not an image tag")
+    return value
+
+
+def check_base_path(value: str, field: str = "basePath") -> str:
+    if not _BASE_PATH.fullmatch(value) or any(p in (".", "..") for p in value.split("/")):
+        raise _refuse(field, "须形如 /runtime/1", "must look like /runtime/1")
+    return value
+
+
+def check_registry(value: str, field: str = "acrRegistry") -> str:
+    if len(value) > 255 or not _HOST.fullmatch(value):
+        raise _refuse(field, "不是合法的镜像仓库地址", "not a registry address (host[:port])")
+    return value
+
+
+def check_namespace(value: str, field: str = "acrNamespace") -> str:
+    if len(value) > 255 or not _IMAGE_PATH.fullmatch(value):
+        raise _refuse(field, "不是合法的命名空间", "not a registry namespace")
+    return value
+
+
+def check_ssh_url(value: str, field: str = "repoSshUrl") -> str:
+    if len(value) > 500 or ".." in value or not _SSH_URL.fullmatch(value):
+        raise _refuse(field, "须形如 ssh://git@host:2222/owner/repo.git", "must look like ssh://git@host:2222/owner/repo.git")
+    return value
+
+
+def check_env_name(value: str) -> str:
+    if not _ENV_NAME.fullmatch(value) or value == "PORT":
+        raise _refuse(value[:64], "不是可用的环境变量名（PORT 由镜像自己决定）", "not a usable variable name (PORT is the image's own)")
+    return value
+
+
+class ImageRef:
+    """A parsed image reference: ``registry/path[:tag][@digest]``. Attributes are strings; tag and digest may be None."""
+
+    __slots__ = ("digest", "path", "registry", "tag")
+
+    def __init__(self, registry: str, path: str, tag: str | None, digest: str | None) -> None:
+        self.registry, self.path, self.tag, self.digest = registry, path, tag, digest
+
+    @property
+    def repository(self) -> str:
+        return f"{self.registry}/{self.path}" if self.registry else self.path
+
+    def __str__(self) -> str:
+        out = self.repository
+        if self.tag:
+            out += f":{self.tag}"
+        return out + (f"@{self.digest}" if self.digest else "")
+
+
+def parse_image(value: str, field: str = "image") -> ImageRef:
+    """Parse by the distribution reference grammar; raises BadInput. ``node:20`` has an empty registry."""
+    bad = _refuse(field, "不是合法的镜像名", "not an image reference")
+    if not value or len(value) > MAX_IMAGE:
+        raise bad
+    name, at, digest = value.partition("@")
+    if at and not _DIGEST.fullmatch(digest):
+        raise bad
+    head, slash, rest = name.partition("/")
+    registry = ""
+    if slash and ("." in head or ":" in head or head == "localhost"):
+        registry, name = head, rest
+        if not _HOST.fullmatch(registry):
+            raise bad
+    path, colon, tag = name.partition(":")
+    if (colon and not _TAG.fullmatch(tag)) or not _IMAGE_PATH.fullmatch(path):
+        raise bad
+    return ImageRef(registry, path, tag or None, digest or None)
