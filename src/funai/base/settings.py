@@ -1,0 +1,119 @@
+"""Typed settings: one class a process, each field known by a dotted name and by its environment form.
+
+``deploy-proxy.base-url`` may stand in a ``.properties`` file, or come as ``DEPLOY_PROXY_BASE_URL``. The order, strongest
+first: arguments in code, environment, file, default. A value that can't be used names its key, its source and the mend.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from funai.contracts.errors import ConfigError
+
+PLACEHOLDER = "CHANGE_ME"
+
+
+def key(name: str, default: Any = PydanticUndefined, *, doc: str, **constraints: Any) -> Any:
+    """A field known as ``name`` (dotted or an environment name). Without a default it must be set."""
+    return Field(default, alias=name, description=doc, **constraints)
+
+
+def env_form(name: str) -> str:
+    """``deploy-proxy.base-url`` → ``DEPLOY_PROXY_BASE_URL``."""
+    return name.replace(".", "_").replace("-", "_").upper()
+
+
+def _usable(secret: SecretStr) -> SecretStr:
+    value = secret.get_secret_value()
+    if not value.strip() or value.strip().upper().startswith(PLACEHOLDER):
+        raise ValueError(f"is empty or still a {PLACEHOLDER} placeholder")
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_usable)]
+"""A secret that refuses to be empty or a placeholder, and shows as ``**********``."""
+
+CsvList = Annotated[list[str], Field()]
+"""A list written as ``a,b,c`` in the environment or a file."""
+
+
+class Settings(BaseModel):
+    """Base of a process's settings. Build with :meth:`load`; tests may pass values by field name."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True)
+    title: ClassVar[str] = ""
+
+    @classmethod
+    def load(cls, file: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Self:
+        """Gather from file, environment and ``overrides`` (by field name); raises ConfigError with every problem."""
+        environ = os.environ if environ is None else environ
+        in_file = read_properties(file) if file else {}
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        for field, info in cls.model_fields.items():
+            alias = info.alias or field
+            if field in overrides:
+                values[alias], sources[alias] = overrides[field], "argument"
+            elif env_form(alias) in environ:
+                values[alias] = _parse(info, environ[env_form(alias)])
+                sources[alias] = f"environment variable {env_form(alias)}"
+            elif alias in in_file:
+                values[alias], sources[alias] = _parse(info, in_file[alias]), f"file {file}"
+        try:
+            return cls.model_validate(values)
+        except ValidationError as e:
+            raise ConfigError([_problem(err, sources) for err in e.errors()]) from e
+
+
+def _parse(info: FieldInfo, text: str) -> Any:
+    """Lists are comma-separated; everything else is pydantic's business."""
+    if info.annotation is list or getattr(info.annotation, "__origin__", None) is list:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _problem(err: Any, sources: Mapping[str, str]) -> str:
+    name = str(err["loc"][0]) if err["loc"] else "(settings)"
+    if err["type"] == "missing":
+        return f"{name}: is not set; set it in the config file or as environment variable {env_form(name)}"
+    what = str(err["msg"]).removeprefix("Value error, ")
+    return f"{name}: {what} (from {sources.get(name, 'its default')}); change it there, or set {env_form(name)}"
+
+
+def read_properties(file: Path) -> dict[str, str]:
+    """``key=value`` or ``key: value`` lines; ``#`` and ``!`` comment. Raises ConfigError when it can't be read."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError([f"{file}: can't be read ({e}); give a readable file with --config"]) from e
+    out: dict[str, str] = {}
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.strip()
+        if not line or line[0] in "#!":
+            continue
+        cut = min((i for i in (line.find("="), line.find(":")) if i > 0), default=-1)
+        if cut < 0:
+            raise ConfigError([f"{file}:{number}: not a key=value line"])
+        out[line[:cut].strip()] = line[cut + 1 :].strip()
+    return out
+
+
+def reference(cls: type[Settings]) -> list[tuple[str, str, str, str]]:
+    """Rows for the docs: (name, environment form, default, what it means)."""
+    rows: list[tuple[str, str, str, str]] = []
+    for field, info in cls.model_fields.items():
+        name = info.alias or field
+        if info.is_required():
+            default = "required"
+        else:
+            value = info.get_default(call_default_factory=True)
+            default = ",".join(value) if isinstance(value, list) else "" if value is None else str(value)
+        rows.append((name, env_form(name), default, info.description or ""))
+    return rows

@@ -1,0 +1,97 @@
+"""Tasks that belong to somebody: periodic loops, a stop signal, and an HTTP server as a task."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import uvicorn
+from fastapi import FastAPI
+
+from funai.base import log
+from funai.contracts.errors import ConfigError
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT set ``stop``; the process then ends in its own order."""
+    loop = asyncio.get_running_loop()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, stop.set)
+
+
+async def wait_any(*events: asyncio.Event, timeout: float | None = None) -> None:
+    """Return when one of the events is set, or after ``timeout`` seconds."""
+    waits = [asyncio.create_task(e.wait()) for e in events]
+    try:
+        await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for w in waits:
+            w.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def periodic(
+    name: str, every: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event, *, jitter: float = 0.1
+) -> None:
+    """Do ``work`` now and then every ``every`` seconds (± jitter) until ``stop``. A failure is logged and retried later."""
+    logger = log.get(name)
+    while not stop.is_set():
+        try:
+            await work()
+        except Exception as e:
+            logger.warning("periodic.failed", task=name, error=str(e) or type(e).__name__, exc_info=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(every * (1 + random.uniform(-jitter, jitter))):
+                await stop.wait()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening TCP socket; port 0 picks a free one. Raises ConfigError that names the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(2048)
+    except OSError as e:
+        sock.close()
+        raise ConfigError([f"{host}:{port} can't be listened on: {e.strerror or e}"]) from e
+    sock.setblocking(False)
+    return sock
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the process's own order of teardown rules."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(app: FastAPI, sock: socket.socket, *, grace: float = 10) -> AsyncIterator[int]:
+    """Serve ``app`` on ``sock`` while the context is open; yields the port once it answers.
+
+    On leaving: no new connections, requests in flight get ``grace`` seconds, then the app's lifespan ends.
+    """
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=int(grace), server_header=False,
+        timeout_keep_alive=75, h11_max_incomplete_event_size=64 * 1024,
+    )  # fmt: skip
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[sock]), name=f"http:{app.title}")
+    try:
+        while not server.started:
+            if task.done():
+                await task
+                raise RuntimeError(f"{app.title} did not start")
+            await asyncio.sleep(0.01)
+        yield int(sock.getsockname()[1])
+    finally:
+        server.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)
+        sock.close()
