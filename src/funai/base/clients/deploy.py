@@ -1,0 +1,108 @@
+"""The Deploy control plane as its callers see it: the API, a runner, a runtime-agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from funai.base.clients.transport import Transport
+from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, HeartbeatJob, Job, LogSlice, Release, ReportJob
+from funai.contracts.nodes import NodeHeartbeat, NodeHeartbeatAnswer
+
+
+class DeployClient:
+    """For the API: jobs, apps, releases. Authenticates with ``X-DEPLOY-SECRET``."""
+
+    def __init__(self, base_url: str, secret: str, *, timeout: float = 8, http: httpx.AsyncBaseTransport | None = None) -> None:
+        self.transport = Transport("deploy", base_url, {"X-DEPLOY-SECRET": secret}, timeout=timeout, http=http)
+
+    async def create(self, job: CreateJob) -> Job:
+        return Job.model_validate(await self.transport.data("POST", "/deploy/jobs", json=job.to_wire()))
+
+    async def job(self, job_id: int) -> Job:
+        return Job.model_validate(await self.transport.data("GET", f"/deploy/jobs/{job_id}"))
+
+    async def jobs(self, limit: int, *, timeout: float = 1.5) -> list[Job]:
+        return _jobs(await self.transport.data("GET", "/deploy/jobs", params={"limit": limit}, timeout=timeout))
+
+    async def jobs_by_app(self, app_id: int, limit: int) -> list[Job]:
+        return _jobs(await self.transport.data("GET", "/deploy/jobs/by-app", params={"appId": app_id, "limit": limit}))
+
+    async def cancel(self, job_id: int) -> Job:
+        return Job.model_validate(await self.transport.data("POST", f"/deploy/jobs/{job_id}/cancel"))
+
+    async def log(self, job_id: int, offset: int, *, wait: float = 0, limit: int = 262_144) -> LogSlice:
+        """The log from byte ``offset``; ``wait`` seconds (≤ 25) holds the call until there is more or the job ends."""
+        params = {"offset": offset, "waitSeconds": wait, "limit": limit}
+        return LogSlice.model_validate(
+            await self.transport.data("GET", f"/deploy/jobs/{job_id}/logs", params=params, timeout=wait + 10)
+        )
+
+    async def releases(self, app_id: int, limit: int = 50) -> list[Release]:
+        rows = await self.transport.data("GET", f"/deploy/apps/{app_id}/releases", params={"limit": limit})
+        return [Release.model_validate(r) for r in rows]
+
+    async def app_call(self, verb: str, user_id: int, app_id: int, *, timeout: float = 60) -> dict[str, Any]:
+        """``POST /deploy/apps/{verb}`` with verb stop, start, purge or cleanup; answers its report."""
+        body = {"userId": user_id, "appId": app_id}
+        return dict(await self.transport.data("POST", f"/deploy/apps/{verb}", json=body, timeout=timeout) or {})
+
+    async def app_status(self, user_id: int, app_id: int) -> dict[str, Any]:
+        """The agent's status of the app, or ``exists: false`` when it was never placed."""
+        params = {"userId": user_id, "appId": app_id}
+        return dict(await self.transport.data("GET", "/deploy/apps/status", params=params))
+
+    async def admin(self, method: str, path: str, token: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Any:
+        """One of the operator's calls, ``/admin/…``."""
+        return await self.transport.data(method, path, params=params, json=json, headers={"X-Admin-Token": token})
+
+    async def close(self) -> None:
+        await self.transport.close()
+
+
+class RunnerDeployClient:
+    """For a runner. ``token`` goes as ``X-Runner-Token`` when given."""
+
+    def __init__(
+        self, base_url: str, token: str | None, *, timeout: float = 10, http: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        headers = {"X-Runner-Token": token} if token else {}
+        self.transport = Transport("deploy", base_url, headers, timeout=timeout, http=http)
+
+    async def claim(self, claim: ClaimJob) -> Job | None:
+        data = await self.transport.data("POST", "/deploy/jobs/claim", json=claim.to_wire(), timeout=claim.wait_seconds + 10)
+        return Job.model_validate(data) if data else None
+
+    async def heartbeat(self, job_id: int, beat: HeartbeatJob) -> Job:
+        return Job.model_validate(await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire()))
+
+    async def report(self, job_id: int, report: ReportJob) -> Job:
+        return Job.model_validate(await self.transport.data("POST", f"/deploy/jobs/{job_id}/report", json=report.to_wire()))
+
+    async def append_log(self, job_id: int, log: AppendLog) -> int:
+        """Append; answers the next expected offset."""
+        data = await self.transport.data("POST", f"/deploy/jobs/{job_id}/logs", json=log.to_wire())
+        return int(data["nextOffset"])
+
+    async def close(self) -> None:
+        await self.transport.close()
+
+
+class NodeDeployClient:
+    """For a runtime-agent: heartbeats with ``X-RT-Node-Token``."""
+
+    def __init__(self, base_url: str, token: str, *, timeout: float = 10, http: httpx.AsyncBaseTransport | None = None) -> None:
+        self.transport = Transport("deploy", base_url, {"X-RT-Node-Token": token}, timeout=timeout, http=http)
+
+    async def heartbeat(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer | None:
+        data = await self.transport.data("POST", "/internal/runtime-nodes/heartbeat", json=beat.to_wire())
+        return NodeHeartbeatAnswer.model_validate(data) if data and "nodeId" in data else None
+
+    async def close(self) -> None:
+        await self.transport.close()
+
+
+def _jobs(data: Any) -> list[Job]:
+    return [Job.model_validate(j) for j in data]

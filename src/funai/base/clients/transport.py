@@ -1,0 +1,116 @@
+"""One HTTP transport for our own services: headers, trace id, bounded times, errors of our tree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from funai.base import log
+from funai.contracts.errors import CalleeFailed, FunaiError, error_for
+
+
+class Unreachable(CalleeFailed):
+    """No answer at all: connection refused or reset, or a time-out. ``sent`` tells whether the callee may have acted."""
+
+    def __init__(self, service: str, detail: str, *, sent: bool) -> None:
+        super().__init__("CALLEE_FAILED", service=service, detail=detail)
+        self.sent = sent
+
+
+class Transport:
+    """An httpx client bound to one callee. Close it, or use it as a context manager.
+
+    ``timeout`` seconds bound one whole request by its parts (connect at most 3 s); ``http`` lets tests plug in an ASGI
+    transport.
+    """
+
+    def __init__(
+        self, service: str, base_url: str, headers: Mapping[str, str] | None = None, *, timeout: float = 10,
+        http: httpx.AsyncBaseTransport | None = None,
+    ) -> None:  # fmt: skip
+        self.service = service
+        self._client = httpx.AsyncClient(
+            base_url=base_url.rstrip("/"), headers=dict(headers or {}), transport=http, trust_env=False,
+            timeout=httpx.Timeout(timeout, connect=min(3.0, timeout)),
+            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30),
+        )  # fmt: skip
+
+    async def request(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None,
+        headers: Mapping[str, str] | None = None, timeout: float | None = None,
+    ) -> httpx.Response:  # fmt: skip
+        """One request; raises Unreachable without an answer, and the error tree's class for an error status."""
+        sent = {**(headers or {}), **self._trace()}
+        query = {k: v for k, v in (params or {}).items() if v is not None}
+        extra: dict[str, Any] = {} if timeout is None else {"timeout": httpx.Timeout(timeout, connect=3.0)}
+        try:
+            response = await self._client.request(method, path, params=query, json=json, headers=sent, **extra)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as e:
+            raise Unreachable(self.service, str(e) or type(e).__name__, sent=False) from e
+        except httpx.HTTPError as e:
+            raise Unreachable(self.service, str(e) or type(e).__name__, sent=True) from e
+        if response.status_code >= 400:
+            raise error_of(self.service, response)
+        return response
+
+    async def data(self, method: str, path: str, **kw: Any) -> Any:
+        """The ``data`` of an enveloped answer."""
+        body = _json(self.service, await self.request(method, path, **kw))
+        if not isinstance(body, dict) or "code" not in body:
+            raise CalleeFailed(service=self.service, detail="not an envelope")
+        return body.get("data")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+
+    async def plain(self, method: str, path: str, **kw: Any) -> Any:
+        """The JSON of a plain answer (the agent's)."""
+        return _json(self.service, await self.request(method, path, **kw))
+
+    @property
+    def raw(self) -> httpx.AsyncClient:
+        """For streams."""
+        return self._client
+
+    def _trace(self) -> dict[str, str]:
+        trace = log.trace_id()
+        return {"X-Trace-Id": trace} if trace else {}
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def __aenter__(self) -> Transport:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class AgentRefused(FunaiError):
+    """A plain service's ``{"detail": …}``; ``detail`` keeps the object when it is one."""
+
+    def __init__(self, code: int, reason: str, text: str, detail: Any) -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(reason, text=text)
+
+
+def _json(service: str, response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError as e:
+        raise CalleeFailed(service=service, detail="answer is not JSON") from e
+
+
+def error_of(service: str, response: httpx.Response) -> FunaiError:
+    """Our error for an error answer, whichever of the two forms it has."""
+    try:
+        body: Any = response.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict) and "code" in body and "message" in body:
+        return error_for(response.status_code, str(body.get("reason") or "REMOTE"), str(body["message"]))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+    if isinstance(body, dict) and "detail" in body:
+        detail: Any = body["detail"]  # pyright: ignore[reportUnknownVariableType]
+        text = str(detail.get("message", detail)) if isinstance(detail, dict) else str(detail)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+        return AgentRefused(response.status_code, str(body.get("reason") or "REMOTE"), text, detail)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+    return CalleeFailed(service=service, detail=f"HTTP {response.status_code}")

@@ -1,0 +1,162 @@
+"""The database door: one engine a process part, on SQLite, PostgreSQL or MySQL/MariaDB.
+
+Transactions are explicit: ``async with db.write() as conn`` or ``db.read()``. SQLite runs in WAL mode with one writer:
+writes queue on an in-process lock and begin IMMEDIATE, so that they wait in line instead of failing. MySQL and MariaDB
+run READ COMMITTED (REPEATABLE READ's gap locks deadlock a queue).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Executable, event, literal_column, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from funai.contracts.errors import ConfigError, Unavailable
+
+T = TypeVar("T")
+
+
+class Dialect(StrEnum):
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+    MYSQL = "mysql"
+    """MySQL 8 and MariaDB ≥ 10.6."""
+
+
+_DRIVERS = {Dialect.SQLITE: "sqlite+aiosqlite", Dialect.POSTGRESQL: "postgresql+asyncpg", Dialect.MYSQL: "mysql+asyncmy"}
+_ALIASES = {"sqlite": Dialect.SQLITE, "postgresql": Dialect.POSTGRESQL, "postgres": Dialect.POSTGRESQL,
+            "mysql": Dialect.MYSQL, "mariadb": Dialect.MYSQL}  # fmt: skip
+
+_NOW_MS = {
+    Dialect.SQLITE: "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)",
+    Dialect.POSTGRESQL: "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+    Dialect.MYSQL: "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)",
+}
+
+
+def sqlite_url(file: Path) -> str:
+    return f"sqlite:///{file}"
+
+
+class Database:
+    """An engine and its dialect's habits. Make with a URL (``sqlite:///file``, ``postgresql://…``, ``mysql://…``)."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        try:
+            parsed = make_url(url)
+            self.dialect = _ALIASES[parsed.drivername.partition("+")[0]]
+        except Exception as e:
+            raise ConfigError([f"datasource.url: not a usable database URL ({type(e).__name__})"]) from e
+        self.url = parsed.set(drivername=_DRIVERS[self.dialect])
+        if self.dialect is Dialect.MYSQL and "charset" not in self.url.query:
+            self.url = self.url.update_query_dict({"charset": "utf8mb4"})
+        self._writer = asyncio.Lock() if self.dialect is Dialect.SQLITE else None
+        self.engine = self._make_engine(pool_size)
+
+    def _make_engine(self, pool_size: int) -> AsyncEngine:
+        if self.dialect is Dialect.SQLITE:
+            engine = create_async_engine(self.url, pool_size=pool_size, max_overflow=0)
+            event.listen(engine.sync_engine, "connect", _sqlite_connect)
+            event.listen(engine.sync_engine, "begin", _sqlite_begin)
+            return engine
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size, "pool_pre_ping": True, "pool_timeout": 10}
+        if self.dialect is Dialect.MYSQL:
+            options["isolation_level"] = "READ COMMITTED"
+            options["pool_recycle"] = 1800
+        return create_async_engine(self.url, **options)
+
+    def now_ms(self) -> ColumnElement[int]:
+        """The database's own clock as an SQL expression: epoch milliseconds. Leases are decided by it alone."""
+        return literal_column(_NOW_MS[self.dialect])
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may write: committed on leaving, rolled back on any error. Raises Unavailable."""
+        lock: AbstractAsyncContextManager[Any] = self._writer if self._writer else nullcontext()
+        async with lock, _mapped(), self.engine.connect() as conn:
+            if self._writer:
+                conn = await conn.execution_options(funai_write=True)
+            async with conn.begin():
+                yield conn
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads."""
+        async with _mapped(), self.engine.connect() as conn, conn.begin():
+            yield conn
+
+    async def retrying(self, work: Callable[[AsyncConnection], Awaitable[T]], *, tries: int = 5) -> T:
+        """Run ``work`` in a write transaction, again when the database chose it as a deadlock's victim."""
+        for attempt in range(tries):
+            try:
+                async with self.write() as conn:
+                    return await work(conn)
+            except Conflicted:
+                if attempt == tries - 1:
+                    raise
+                await asyncio.sleep(0.005 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    async def fetch_all(self, statement: Executable, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Rows of one read as dictionaries."""
+        async with self.read() as conn:
+            return [dict(row) for row in (await conn.execute(statement, parameters)).mappings()]
+
+    async def fetch_one(self, statement: Executable, parameters: dict[str, Any] | None = None) -> dict[str, Any] | None:
+        """The first row of one read, or None."""
+        async with self.read() as conn:
+            row = (await conn.execute(statement, parameters)).mappings().first()
+            return dict(row) if row is not None else None
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+class Conflicted(Unavailable):
+    """The database rolled this transaction back for another's sake (deadlock, serialisation, busy): try again."""
+
+
+_RETRYABLE_SQLSTATES = {"40001", "40P01"}
+_RETRYABLE_MYSQL = {1205, 1213, 1020}
+
+
+def _conflict(e: DBAPIError) -> bool:
+    orig = e.orig
+    state = getattr(orig, "sqlstate", None) or getattr(getattr(orig, "__cause__", None), "sqlstate", None)
+    args: tuple[Any, ...] = getattr(orig, "args", ())
+    return state in _RETRYABLE_SQLSTATES or bool(args and (args[0] in _RETRYABLE_MYSQL or "locked" in str(args[0])))
+
+
+@asynccontextmanager
+async def _mapped() -> AsyncIterator[None]:
+    """Foreign exceptions to ours, once: a lost connection is Unavailable, a chosen victim is Conflicted."""
+    try:
+        yield
+    except DBAPIError as e:
+        if _conflict(e):
+            raise Conflicted() from e
+        if e.connection_invalidated or isinstance(e, OperationalError | InterfaceError):
+            raise Unavailable() from e
+        raise
+    except (ConnectionError, TimeoutError) as e:
+        raise Unavailable() from e
+
+
+def _sqlite_connect(dbapi_connection: Any, _record: Any) -> None:
+    # The driver's own implicit BEGIN would start transactions as readers that fail when they upgrade.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000", "cache_size=-16000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sqlite_begin(conn: Connection) -> None:
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get("funai_write") else "BEGIN")

@@ -1,0 +1,60 @@
+"""Doors: shared-secret headers compared in constant time, and allow-lists of addresses."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Sequence
+
+from fastapi import Request
+from pydantic import SecretStr
+
+from funai.contracts.errors import ConfigError, Forbidden, Unauthenticated
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def networks(entries: Sequence[str], name: str) -> tuple[Network, ...]:
+    """Parse addresses and CIDRs; raises ConfigError that names the setting."""
+    try:
+        return tuple(ipaddress.ip_network(e, strict=False) for e in entries)
+    except ValueError as e:
+        raise ConfigError([f"{name}: {e}; give addresses or CIDRs, comma-separated"]) from e
+
+
+def client_address(request: Request, trusted: Sequence[Network]) -> str:
+    """Who really calls. ``X-Forwarded-For`` counts only hop by hop from trusted proxies, right to left."""
+    address = request.client.host if request.client else "0.0.0.0"
+    hops = [h.strip() for h in request.headers.get("x-forwarded-for", "").split(",") if h.strip()]
+    while hops and _inside(address, trusted):
+        address = hops.pop()
+    return address
+
+
+def _inside(address: str, nets: Sequence[Network]) -> bool:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return any(ip in net for net in nets)
+
+
+class SecretDoor:
+    """A FastAPI dependency: 403 from a foreign address, 401 without the right secret. ``secret=None`` is an open door."""
+
+    def __init__(
+        self, header: str, secret: SecretStr | None, *, allowed: Sequence[Network] = (), trusted: Sequence[Network] = ()
+    ) -> None:
+        self.header, self.allowed, self.trusted = header, tuple(allowed), tuple(trusted)
+        self._secret = secret.get_secret_value().encode() if secret else None
+
+    async def __call__(self, request: Request) -> None:
+        if self.allowed and not _inside(client_address(request, self.trusted), self.allowed):
+            raise Forbidden("IP_FORBIDDEN")
+        if self._secret is None:
+            return
+        given = request.headers.get(self.header, "").encode("latin-1", "replace")
+        if not hmac.compare_digest(given, self._secret):
+            raise Unauthenticated("UNAUTHENTICATED")

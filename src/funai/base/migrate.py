@@ -1,0 +1,38 @@
+"""Alembic, run in process and under a lock, so that several instances may start at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+
+from funai.base.db import Database, Dialect
+
+_LOCK = 0x66756E61  # "funa"; the same for every room, since they may share one database
+
+
+async def upgrade(db: Database, scripts: Path, *, revision: str = "head") -> None:
+    """Bring the database at ``db`` to ``revision`` with the migrations under ``scripts``.
+
+    SQLite: the whole upgrade is one IMMEDIATE transaction. PostgreSQL: an advisory lock. MySQL/MariaDB: GET_LOCK.
+    ``scripts/env.py`` takes its connection from ``config.attributes["connection"]``. Raises Unavailable.
+    """
+    async with db.write() as conn:
+        await conn.run_sync(_locked_upgrade, db.dialect, scripts, revision)
+
+
+def _locked_upgrade(conn: Connection, dialect: Dialect, scripts: Path, revision: str) -> None:
+    if dialect is Dialect.POSTGRESQL:
+        conn.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _LOCK})
+    elif dialect is Dialect.MYSQL:
+        conn.execute(text("SELECT GET_LOCK('funai_migrate', 120)"))
+    try:
+        config = Config()
+        config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+        config.attributes["connection"] = conn
+        command.upgrade(config, revision)
+    finally:
+        if dialect is Dialect.MYSQL:
+            conn.execute(text("SELECT RELEASE_LOCK('funai_migrate')"))
