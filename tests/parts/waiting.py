@@ -1,0 +1,68 @@
+"""Waiting for conditions with a deadline, and free ports: what tests use where one would be tempted to sleep."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Deadline(AssertionError):
+    """A condition did not come true in time. An AssertionError, so that pytest shows it as the test's own failure."""
+
+
+def wait_until(condition: Callable[[], T], *, seconds: float = 10, what: str = "", every: float = 0.02) -> T:
+    """Call ``condition`` until it answers something truthy, and return that; raise ``Deadline`` after ``seconds``.
+
+    For code outside the event loop; in a coroutine use ``eventually``.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Deadline(f"not within {seconds:g} s: {what or condition}")
+        time.sleep(every)
+
+
+async def eventually(
+    condition: Callable[[], T | Awaitable[T]], *, seconds: float = 10, what: str = "", every: float = 0.02
+) -> T:
+    """The same for coroutines: ``condition`` may be a plain or an async function."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        result = await value if inspect.isawaitable(value) else value
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise Deadline(f"not within {seconds:g} s: {what or condition}")
+        await asyncio.sleep(every)
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A TCP port nobody listens on right now. Ask as late as possible: it is not reserved."""
+    with socket.socket() as sock:
+        sock.bind((host, 0))
+        return sock.getsockname()[1]
+
+
+def tcp_answers(port: int, host: str = "127.0.0.1") -> bool:
+    """True when something accepts connections there."""
+    with socket.socket() as sock:
+        sock.settimeout(1)
+        return sock.connect_ex((host, port)) == 0
+
+
+def unix_answers(path: Path) -> bool:
+    """True when something accepts connections on this unix socket."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(1)
+        return sock.connect_ex(str(path)) == 0
