@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from enum import StrEnum
@@ -153,7 +153,7 @@ class _Edge:
 
         with log.bound(trace_id=trace):
             try:
-                await self._answer(scope, _limited(receive, headers, self.max_body), sending, lambda: status != 500)
+                await self._answer(scope, _limited(receive, self.max_body), sending, lambda: status != 500)
             finally:
                 _language.reset(token)
                 route = getattr(scope.get("route"), "path", "unmatched")
@@ -162,6 +162,9 @@ class _Edge:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, started: Callable[[], bool]) -> None:
         try:
+            declared = Headers(scope=scope).get("content-length", "0")
+            if declared.isdigit() and int(declared) > self.max_body:
+                raise TooLarge(limit=f"{self.max_body} bytes")
             await self.app(scope, receive, send)
         except TooLarge as e:
             await error_response(self.answers, e.code, e.reason, e.message(language()))(scope, receive, send)
@@ -180,15 +183,11 @@ def _clean_trace(given: str | None) -> str:
     return secrets.token_hex(8)
 
 
-def _limited(receive: Receive, headers: Mapping[str, str], limit: int) -> Receive:
-    declared = headers.get("content-length", "0")
-    over = declared.isdigit() and int(declared) > limit
+def _limited(receive: Receive, limit: int) -> Receive:
     seen = 0
 
     async def limited() -> Message:
         nonlocal seen
-        if over:
-            raise TooLarge(limit=f"{limit} bytes")
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > limit:

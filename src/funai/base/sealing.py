@@ -1,0 +1,48 @@
+"""Secrets at rest: a small dictionary sealed into text with the platform's key file (Fernet, AES-CBC + HMAC)."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from funai.contracts.errors import ConfigError, FunaiError
+
+
+class SealBroken(FunaiError):
+    """The sealed text was made with another key, or was changed."""
+
+    def __init__(self) -> None:
+        super().__init__("INTERNAL")
+
+
+class Sealer:
+    """Seals and opens ``{name: value}`` dictionaries. The API seals, Deploy opens only to answer a claim."""
+
+    def __init__(self, key: bytes) -> None:
+        self._fernet = Fernet(key)
+
+    @classmethod
+    def from_file(cls, file: Path, *, create: bool = False) -> Sealer:
+        """Read the key; with ``create`` make it at first start (mode 0600). Raises ConfigError."""
+        try:
+            if create and not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(fd, "wb") as f:
+                    f.write(Fernet.generate_key())
+            return cls(file.read_bytes().strip())
+        except (OSError, ValueError) as e:
+            raise ConfigError([f"{file}: not a usable key file ({e}); keep a backup of it with the database"]) from e
+
+    def seal(self, values: dict[str, str]) -> str:
+        return self._fernet.encrypt(json.dumps(values, sort_keys=True).encode()).decode("ascii")
+
+    def open(self, sealed: str) -> dict[str, str]:
+        """Raises SealBroken."""
+        try:
+            return dict(json.loads(self._fernet.decrypt(sealed.encode("ascii"))))
+        except (InvalidToken, ValueError) as e:
+            raise SealBroken() from e
