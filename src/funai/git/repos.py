@@ -1,0 +1,90 @@
+"""Bare repositories on disk: made with the app, removed with it, never reachable by a path of somebody's choosing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from funai.base.proc import Command, run
+from funai.contracts.errors import BadInput, CalleeFailed
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+DEFAULT_BRANCH = "main"
+
+
+def check_repo(repo: str) -> str:
+    """``owner/name`` without ``.git``; raises BadInput for anything that could be a path elsewhere."""
+    if not _NAME.fullmatch(repo) or ".." in repo or repo.endswith(".git"):
+        raise BadInput("NOT_FOUND")
+    return repo
+
+
+class BareRepositories:
+    """The repository host of one machine (``contracts.repohost.RepoHost``)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, repo: str) -> Path:
+        """Where ``owner/name`` lives, whether or not it exists. Raises BadInput."""
+        return self.root / f"{check_repo(repo)}.git"
+
+    async def create(self, repo: str) -> None:
+        """Made aside and renamed into place, so that a half-made repository is never seen."""
+        target = self.path(repo)
+        if target.exists():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".new-", dir=self.root))
+        try:
+            argv = ("git", "init", "--quiet", "--bare", f"--initial-branch={DEFAULT_BRANCH}", "--template=", str(aside))
+            done = await run(Command(argv), timeout=30)
+            if done.code != 0:
+                raise CalleeFailed(service="git", detail=done.error_text[-300:])
+            try:
+                os.rename(aside, target)
+            except OSError:
+                if not target.exists():
+                    raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    async def delete(self, repo: str) -> None:
+        """Renamed aside first: the name is free at once, whatever the removal takes."""
+        target = self.path(repo)
+        if not target.exists():
+            return
+        aside = Path(tempfile.mkdtemp(prefix=".old-", dir=self.root))
+        os.rename(target, aside / "repo.git")
+        await asyncio.to_thread(shutil.rmtree, aside, ignore_errors=True)
+
+    async def size(self, repo: str) -> int:
+        """Bytes on disk."""
+        return await asyncio.to_thread(_tree_size, self.path(repo))
+
+    async def branches(self, repo: str) -> list[str]:
+        """Branch names, at most 100."""
+        argv = ("git", "--git-dir", str(self.path(repo)), "for-each-ref", "--count=100", "--format=%(refname:short)", "refs/heads")
+        done = await run(Command(argv), timeout=10)
+        return done.text.split() if done.code == 0 else []
+
+    def sweep(self) -> None:
+        """Remove what an earlier life left aside."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        for left in [*self.root.glob(".new-*"), *self.root.glob(".old-*")]:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _tree_size(root: Path) -> int:
+    total = 0
+    for folder, _, files in os.walk(root):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(folder, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total

@@ -1,0 +1,262 @@
+"""The SSH door. One key → one user; one operation → one ``git upload-pack`` or ``git receive-pack`` child.
+
+A connection may do nothing else: no shell, no forwarding, no sftp, no other command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from funai.base import log
+from funai.base.proc import Child, Command, pump, spawn
+from funai.contracts.accounts import GitAccess
+from funai.contracts.errors import ConfigError, FunaiError
+from funai.git.access import Access
+from funai.git.repos import DEFAULT_BRANCH, BareRepositories, check_repo
+from funai.git.settings import GitSettings
+
+SERVICES = {"git-upload-pack": False, "git-receive-pack": True}
+"""Command → whether it writes."""
+_PROTOCOL = re.compile(r"version=[0-2]")
+REFUSED = 128
+"""git's own exit status for a fatal error."""
+
+
+class Refusal(Exception):
+    """What the person at the terminal reads."""
+
+
+def parse_request(command: str | None) -> tuple[str, str]:
+    """``git-receive-pack 'funai/u1-app2.git'`` → (service, ``owner/name``). Raises Refusal."""
+    if not command:
+        raise Refusal("FunAI: the key works, but there is no shell here. Use git clone, fetch or push.")
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
+    if len(words) == 3 and words[0] == "git":
+        words = [f"git-{words[1]}", words[2]]
+    if len(words) != 2 or words[0] not in SERVICES:
+        raise Refusal("FunAI: only git clone, fetch and push are served here.")
+    repo = words[1].lstrip("/").removesuffix("/").removesuffix(".git")
+    try:
+        return words[0], check_repo(repo)
+    except FunaiError as e:
+        raise Refusal("FunAI: repository not found.") from e
+
+
+def service_command(service: str, path: Path, *, protocol: str | None, max_push: int) -> Command:
+    """The child that talks git. Hooks and the repository's own alternates can't run anything of a tenant's."""
+    config = ["-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*"]
+    if SERVICES[service]:
+        config += ["-c", "receive.fsckObjects=true", "-c", f"receive.maxInputSize={max_push}", "-c", "receive.autogc=false",
+                   "-c", "receive.denyDeleteCurrent=warn", "-c", "transfer.hideRefs=refs/funai"]  # fmt: skip
+    else:
+        config += ["-c", "uploadpack.allowReachableSHA1InWant=true", "-c", "uploadpack.allowFilter=true"]
+    env = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    if protocol and _PROTOCOL.fullmatch(protocol):
+        env["GIT_PROTOCOL"] = protocol
+    return Command(("git", *config, service.removeprefix("git-"), str(path)), env=env)
+
+
+class _Session(asyncssh.SSHServer):
+    """One connection: public keys only, and only registered ones, so that a client with several finds the right one."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self.public_key = ""
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        conn.set_extra_info(funai=self)
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        text = " ".join(key.export_public_key().decode("ascii").split()[:2])
+        try:
+            if username != "git" or not await self._access.known(text):
+                return False
+        except FunaiError as e:
+            log.get("git").warning("git.auth_unavailable", error=str(e))
+            return False
+        self.public_key = text
+        return True
+
+
+class GitServer:
+    """Start with :meth:`start`; :meth:`stop` lets operations in hand finish for a bounded time."""
+
+    def __init__(self, settings: GitSettings, repos: BareRepositories, access: Access) -> None:
+        self._settings, self._repos, self._access = settings, repos, access
+        self._busy: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._acceptor: asyncssh.SSHAcceptor | None = None
+
+    async def start(self) -> int:
+        """Listen; answers the port. Raises ConfigError when the port is taken."""
+        self._repos.sweep()
+        host_key = load_host_key(self._settings.host_key_path)
+        try:
+            self._acceptor = await asyncssh.listen(
+                self._settings.host, self._settings.port, server_host_keys=[host_key],
+                server_factory=lambda: _Session(self._access), process_factory=self._process, encoding=None,
+                login_timeout=20, keepalive_interval=30, keepalive_count_max=4, allow_scp=False, agent_forwarding=False,
+                x11_forwarding=False, allow_pty=True, line_editor=False, password_auth=False, kbdint_auth=False,
+                gss_host=None, server_version="FunAI",
+            )  # fmt: skip
+        except OSError as e:
+            where = f"{self._settings.host}:{self._settings.port}"
+            raise ConfigError([f"GIT_PORT: {where} can't be listened on: {e.strerror or e}"]) from e
+        return self._acceptor.get_port()
+
+    async def stop(self, grace: float = 10) -> None:
+        if self._acceptor:
+            self._acceptor.close()
+            await self._acceptor.wait_closed()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _process(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        key = process.get_extra_info("funai").public_key
+        try:
+            code = await self._operate(process, key)
+        except Refusal as e:
+            process.stderr.write(f"{e}\n".encode())
+            code = REFUSED
+        except (asyncssh.Error, ConnectionError):
+            return
+        except Exception:
+            log.get("git").exception("git.crashed")
+            process.stderr.write("FunAI: internal error; try again.\n".encode())
+            code = REFUSED
+        with suppress(asyncssh.Error, ConnectionError):
+            process.exit(code)
+
+    async def _operate(self, process: asyncssh.SSHServerProcess[bytes], key: str) -> int:
+        service, repo = parse_request(process.command)
+        writes = SERVICES[service]
+        access = await self._ask(key, repo, writes)
+        path = await self._ready(repo, writes)
+        if self._busy.total() >= self._settings.max_sessions or self._busy[key] >= self._settings.max_sessions_per_key:
+            raise Refusal("FunAI: too many git operations at once; try again in a moment.")
+        self._busy[key] += 1
+        try:
+            protocol = process.env.get("GIT_PROTOCOL")
+            command = service_command(service, path, protocol=protocol, max_push=self._settings.max_push_bytes)
+            code = await self._converse(process, command)
+        finally:
+            self._busy[key] -= 1
+        if writes and code == 0:
+            await self._after_push(process, repo, access)
+        return code
+
+    async def _ask(self, key: str, repo: str, writes: bool) -> GitAccess:
+        try:
+            access = await self._access.ask(key, repo, write=writes)
+        except FunaiError as e:
+            raise Refusal("FunAI: the platform can't check your access right now; try again soon.") from e
+        if not access.allowed:
+            raise Refusal(access.message or "FunAI: repository not found, or not yours.")
+        return access
+
+    async def _ready(self, repo: str, writes: bool) -> Path:
+        """The API said yes, so the repository belongs to an app: make it if it isn't there (yet, or any more)."""
+        await self._repos.create(repo)
+        if writes and await self._repos.size(repo) > self._settings.max_repo_bytes:
+            limit = self._settings.max_repo_bytes // 1024**2
+            raise Refusal(f"FunAI: the repository is larger than {limit} MiB; remove large files from its history first.")
+        return self._repos.path(repo)
+
+    async def _converse(self, process: asyncssh.SSHServerProcess[bytes], command: Command) -> int:
+        try:
+            async with asyncio.timeout(self._settings.operation_seconds):
+                async with spawn(command, stdin=asyncio.subprocess.PIPE) as child:
+                    return await _relay(process, child)
+        except TimeoutError as e:
+            raise Refusal(f"FunAI: this took longer than {self._settings.operation_seconds:g} s and was ended.") from e
+
+    async def _after_push(self, process: asyncssh.SSHServerProcess[bytes], repo: str, access: GitAccess) -> None:
+        branches = await self._repos.branches(repo)
+        if access.app_id and access.user_id:
+            try:
+                await self._access.pushed(access.app_id, access.user_id, branches)
+            except FunaiError as e:
+                log.get("git").warning("git.notify_failed", repo=repo, error=str(e))
+        if branches and DEFAULT_BRANCH not in branches:
+            hint = f"FunAI: a deploy takes the branch {DEFAULT_BRANCH}; this repository has {', '.join(branches[:5])}. " \
+                   f"Push with `git push origin HEAD:{DEFAULT_BRANCH}` or deploy with --ref.\n"  # fmt: skip
+            process.stderr.write(hint.encode())
+
+
+async def _relay(process: asyncssh.SSHServerProcess[bytes], child: Child) -> int:
+    """Bytes both ways, with back-pressure, until git ends; answers its exit status."""
+    p = child.process
+    assert p.stdin is not None and p.stdout is not None and p.stderr is not None
+
+    async def out(piece: bytes) -> None:
+        process.stdout.write(piece)
+        await process.stdout.drain()
+
+    async def err(piece: bytes) -> None:
+        process.stderr.write(piece)
+        await process.stderr.drain()
+
+    feeding = asyncio.create_task(_feed(process, p.stdin))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(pump(p.stdout, out))
+            tasks.create_task(pump(p.stderr, err))
+        return await p.wait()
+    except* (asyncssh.Error, ConnectionError):
+        raise ConnectionResetError("the client went away") from None
+    finally:
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+
+
+async def _feed(process: asyncssh.SSHServerProcess[bytes], stdin: asyncio.StreamWriter) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError, asyncssh.Error):
+        while piece := await process.stdin.read(65536):
+            stdin.write(piece)
+            await stdin.drain()
+    stdin.close()
+
+
+def load_host_key(path: Path) -> asyncssh.SSHKey:
+    """The pinned host key; made once (Ed25519, mode 0600). Raises ConfigError when it can't be read."""
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            key = asyncssh.generate_private_key("ssh-ed25519", comment="funai git server")
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(fd, "wb") as f:
+                f.write(key.export_private_key())
+        return asyncssh.read_private_key(str(path))
+    except (OSError, asyncssh.KeyImportError) as e:
+        raise ConfigError([f"GIT_HOST_KEY_PATH: {path} is not a usable private key ({e})"]) from e
+
+
+def known_hosts_line(path: Path, host: str, port: int) -> str:
+    """The line that pins this server in a ``known_hosts`` file."""
+    public = load_host_key(path).export_public_key().decode("ascii").split()
+    return f"[{host}]:{port} {public[0]} {public[1]}\n"
