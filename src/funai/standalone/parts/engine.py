@@ -1,0 +1,325 @@
+"""Find a container engine that works here, by running a container with it.
+
+``choose`` answers the saved choice while nothing it depends on has changed, else probes and saves. Nothing of the
+machine's own configuration is touched: where Podman needs another one, a private file is written and named by
+``CONTAINERS_CONF`` in the choice's ``environment``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import resource
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from funai.base.proc import Command, Finished, ProcessMissing, ProcessTimeout, run
+from funai.standalone.parts import engine_conf, probe
+from funai.standalone.parts.probe import Limit
+
+COMMAND_SECONDS = 30
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+NETAVARK = (Path("/usr/lib/podman/netavark"), Path("/usr/libexec/podman/netavark"))
+DOCKER_SOCKET = "/var/run/docker.sock"
+Say = Callable[[str], None]
+
+
+class EngineKind(StrEnum):
+    PODMAN = "podman"
+    DOCKER = "docker"
+
+
+class NoEngine(Exception):
+    """No engine could run the probe container. The text says what each one answered."""
+
+
+class EngineChoice(BaseModel):
+    """An engine that ran the probe container. ``cli`` and ``service`` build commands that carry its environment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: EngineKind
+    binary: str
+    version: str
+    rootless: bool
+    socket: Path | None
+    """Where its API answers already (Docker). None for Podman: start ``service(path)`` and use that path."""
+    environment: dict[str, str]
+    """Variables that every command of this engine needs (``CONTAINERS_CONF`` when a private file was necessary)."""
+    why: str
+    """The configuration in use, in words."""
+    limits: tuple[Limit, ...]
+    """The limits seen in force in the probe container. A missing one must not be promised to anybody."""
+    host_reaches_containers: bool
+    """True when the host can connect to a container's own address; otherwise ports must be published."""
+    fingerprint: str = ""
+    """What the answer depends on; when it changes the engine is probed again."""
+
+    def cli(self, *words: str) -> Command:
+        return Command((self.binary, *words), env=self.environment)
+
+    def service(self, path: Path) -> Command | None:
+        """The command that serves the Docker-compatible API on a unix socket; None when ``socket`` already does."""
+        if self.kind is EngineKind.DOCKER:
+            return None
+        return self.cli("system", "service", "--time=0", f"unix://{path}")
+
+
+def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the choice and the private files are kept: ``$XDG_DATA_HOME/funai/engine`` or its default."""
+    home = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "share")
+    return Path(home) / "funai" / "engine"
+
+
+def find_program(name: str) -> str | None:
+    """From PATH, or where system programs are when PATH leaves those out (an ordinary user's often does)."""
+    return shutil.which(name) or shutil.which(name, path=SYSTEM_PATH)
+
+
+async def choose(directory: Path | None = None, say: Say = lambda line: None) -> EngineChoice:
+    """The engine to use. Raises NoEngine. ``FUNAI_ENGINE=podman|docker`` narrows the search."""
+    directory = directory or state_dir()
+    saved = load(directory)
+    if saved is not None and saved.fingerprint == fingerprint(saved.kind, saved.binary) and await _still_answers(saved):
+        return saved
+    choice = await detect(directory, say)
+    _write(directory / "engine.json", choice.model_dump_json(indent=2) + "\n")
+    return choice
+
+
+def load(directory: Path) -> EngineChoice | None:
+    """The saved choice, or None when there is none that can be read."""
+    try:
+        return EngineChoice.model_validate_json((directory / "engine.json").read_text())
+    except (OSError, ValidationError):
+        return None
+
+
+def fingerprint(kind: EngineKind, binary: str) -> str:
+    """Changes when the kernel, the program or this process's hard limits do, or another engine is asked for."""
+    try:
+        stat = Path(binary).stat()
+        program = f"{stat.st_size}:{stat.st_mtime_ns}"
+    except OSError:
+        program = "gone"
+    wanted = os.environ.get("FUNAI_ENGINE", "") or kind
+    return f"{kind}/{wanted}/{binary}/{program}/{platform.release()}/{os.geteuid()}/{_host_facts()}"
+
+
+async def detect(directory: Path, say: Say = lambda line: None) -> EngineChoice:
+    """Probe Podman, then Docker. The first with which all limits work is taken, else the one with the most."""
+    wanted = os.environ.get("FUNAI_ENGINE", "")
+    refusals: list[str] = []
+    found: list[EngineChoice] = []
+    for kind in EngineKind:
+        binary = find_program(kind)
+        if binary is None or wanted not in ("", kind):
+            continue
+        try:
+            choice = await (_podman(binary, directory, say) if kind is EngineKind.PODMAN else _docker(binary, say))
+        except NoEngine as e:
+            refusals.append(f"{kind}: {e}")
+            continue
+        if len(choice.limits) == len(Limit):
+            return choice
+        found.append(choice)
+    if found:
+        return max(found, key=lambda c: len(c.limits))
+    raise NoEngine("\n".join(refusals) or f"neither podman nor docker is installed{f' ({wanted} wanted)' if wanted else ''}")
+
+
+async def _podman(binary: str, directory: Path, say: Say) -> EngineChoice:
+    refusals: list[str] = []
+    best: tuple[EngineChoice, str | None] | None = None
+    for rung in engine_conf.ladder(_host_facts()):
+        environment: dict[str, str] = {}
+        if rung.conf is not None:
+            _write(directory / "containers.conf", rung.conf)
+            environment["CONTAINERS_CONF"] = str(directory / "containers.conf")
+        try:
+            choice = await _probe(EngineKind.PODMAN, binary, environment, rung.why)
+        except NoEngine as e:
+            refusals.append(f"with {rung.why}: {e}")
+            say(f"podman does not work with {rung.why}")
+            continue
+        if best is None or len(choice.limits) > len(best[0].limits):
+            best = choice, rung.conf
+        if len(choice.limits) == len(Limit):
+            break
+    if best is None:
+        raise NoEngine("\n  ".join(refusals))
+    _settle(directory / "containers.conf", best[1])
+    return best[0]
+
+
+def _settle(path: Path, conf: str | None) -> None:
+    if conf is None:
+        path.unlink(missing_ok=True)
+    else:
+        _write(path, conf)
+
+
+async def _docker(binary: str, say: Say) -> EngineChoice:
+    if not await asyncio.to_thread(_unix_answers, _docker_socket()):
+        raise NoEngine(f"no daemon answers on {_docker_socket()}")
+    try:
+        return await _probe(EngineKind.DOCKER, binary, {}, "the machine's own daemon")
+    except NoEngine:
+        say("docker's daemon answers, but it can't run a container")
+        raise
+
+
+def _docker_socket() -> Path:
+    return Path(os.environ.get("DOCKER_HOST", "").removeprefix("unix://") or DOCKER_SOCKET)
+
+
+async def _probe(kind: EngineKind, binary: str, environment: dict[str, str], why: str) -> EngineChoice:
+    """Run the probe with all limits; when that fails, one limit at a time tells which of them can be had."""
+
+    async def ask(*words: str) -> Finished:
+        return await _ask(Command((binary, *words), env=environment))
+
+    info: dict[str, Any] = json.loads(
+        (await _checked(ask("version", "--format", "json" if kind == "podman" else "{{json .}}"))).out
+    )
+    async with _probe_image(ask) as image:
+        try:
+            limits, reached = await _run_probe(ask, image, list(Limit))
+        except NoEngine as refusal:
+            working = [limit for limit in Limit if await _works_with(ask, image, limit)]
+            if not working and not await _works_with(ask, image, None):
+                raise refusal from None
+            limits, reached = await _run_probe(ask, image, working)
+    return EngineChoice(
+        kind=kind,
+        binary=binary,
+        version=_version(info),
+        rootless=kind is EngineKind.PODMAN and os.geteuid() != 0,
+        socket=_docker_socket() if kind is EngineKind.DOCKER else None,
+        environment=environment,
+        why=why,
+        limits=limits,
+        host_reaches_containers=reached,
+        fingerprint=fingerprint(kind, binary),
+    )
+
+
+def _version(info: dict[str, Any]) -> str:
+    server = info.get("Server") or {}
+    client = info.get("Client") or {}
+    return str(server.get("Version") or client.get("Version") or "unknown")
+
+
+Ask = Callable[..., Any]
+
+
+@contextlib.asynccontextmanager
+async def _probe_image(ask: Ask) -> AsyncIterator[str]:
+    name = f"localhost/funai-probe:{os.getpid()}"
+    links = {
+        p.name: os.readlink(p) for p in Path("/").iterdir() if p.is_symlink() and p.name.startswith(("bin", "sbin", "lib"))
+    }
+    with tempfile.NamedTemporaryFile(suffix=".tar") as tar:
+        tar.write(probe.image_tar(links))
+        tar.flush()
+        await _checked(ask("import", tar.name, name))
+    try:
+        yield name
+    finally:
+        await ask("rmi", "--force", name)
+
+
+async def _works_with(ask: Ask, image: str, limit: Limit | None) -> bool:
+    try:
+        await _run_probe(ask, image, [limit] if limit else [])
+    except NoEngine:
+        return False
+    return True
+
+
+async def _run_probe(ask: Ask, image: str, limits: list[Limit]) -> tuple[tuple[Limit, ...], bool]:
+    """Start, ask, connect, remove. Raises NoEngine with the engine's own words when the container does not start."""
+    name = f"funai-probe-{os.getpid()}"
+    try:
+        await _checked(ask(*probe.run_words(image, name, limits)))
+        seen = probe.limits_seen((await ask(*probe.ask_words(name))).text)
+        where = await ask("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", name)
+        address = next(iter(where.text.split()), "")
+        return seen, bool(address) and await asyncio.to_thread(_host_reaches, address)
+    finally:
+        await ask("rm", "--force", name)
+
+
+def _host_reaches(address: str) -> bool:
+    """A closed port that refuses is an answer: the packets went both ways."""
+    with socket.socket() as sock:
+        sock.settimeout(2)
+        try:
+            sock.connect((address, 9))
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+        return True
+
+
+def _unix_answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(2)
+        return sock.connect_ex(str(path)) == 0
+
+
+async def _still_answers(choice: EngineChoice) -> bool:
+    conf = choice.environment.get("CONTAINERS_CONF")
+    if conf is not None and not Path(conf).is_file():
+        return False
+    return choice.socket is None or await asyncio.to_thread(_unix_answers, choice.socket)
+
+
+async def _ask(command: Command) -> Finished:
+    try:
+        return await run(command, timeout=COMMAND_SECONDS)
+    except ProcessTimeout as e:
+        raise NoEngine(str(e)) from e
+    except ProcessMissing as e:
+        raise NoEngine(str(e)) from e
+
+
+async def _checked(answer: Any) -> Finished:
+    finished: Finished = await answer
+    if finished.code != 0:
+        last = finished.error_text.splitlines()[-1:] or [f"exit {finished.code}"]
+        raise NoEngine(last[0])
+    return finished
+
+
+def _host_facts() -> engine_conf.HostFacts:
+    def hard(which: int) -> int:
+        limit = resource.getrlimit(which)[1]
+        return engine_conf.UNLIMITED if limit == resource.RLIM_INFINITY else limit
+
+    return engine_conf.HostFacts(
+        nofile_hard=hard(resource.RLIMIT_NOFILE),
+        nproc_hard=hard(resource.RLIMIT_NPROC),
+        runtimes=tuple(r for r in ("crun", "runc") if find_program(r)),
+        netavark=any(p.exists() for p in NETAVARK),
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file as a whole: two set-ups at once must not leave half of either."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with os.fdopen(handle, "w") as out:
+        out.write(text)
+    Path(name).replace(path)
