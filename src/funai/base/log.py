@@ -7,9 +7,11 @@ the ``X-Trace-Id`` header.
 from __future__ import annotations
 
 import logging
+import logging.handlers
 import sys
 from collections.abc import Generator, MutableMapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
@@ -24,10 +26,15 @@ def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
     return event
 
 
-def configure(service: str, *, level: str = "INFO", json: bool | None = None, stream: TextIO | None = None) -> None:
-    """Set up logging for a process. ``json=None``: JSON unless the stream is a terminal."""
+def configure(
+    service: str, *, level: str = "INFO", json: bool | None = None, stream: TextIO | None = None, file: Path | None = None
+) -> None:
+    """Set up logging for a process. ``json=None``: JSON unless the stream is a terminal.
+
+    With ``file`` the lines go there, as JSON, rotated at 20 MB with three old ones kept.
+    """
     out = stream or sys.stderr
-    as_json = not out.isatty() if json is None else json
+    as_json = (file is not None or not out.isatty()) if json is None else json
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -41,7 +48,10 @@ def configure(service: str, *, level: str = "INFO", json: bool | None = None, st
         cache_logger_on_first_use=False,
     )
     renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-    handler = logging.StreamHandler(out)
+    handler: logging.Handler = logging.StreamHandler(out)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(file, maxBytes=20_000_000, backupCount=3, encoding="utf-8")
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

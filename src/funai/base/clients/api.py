@@ -1,0 +1,165 @@
+"""The API as the command line and the console see it: accounts, apps, deploys, log streams."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from funai.base.clients.transport import Transport, Unreachable, error_of
+from funai.contracts.accounts import AddSshKey, App, CreateApp, CreateDeploy, SshKey, User
+from funai.contracts.jobs import Job, LogSlice, Release
+
+BASE = "/api/fun-ai"
+
+
+class ApiClient:
+    """``headers`` carry the login (``Authorization`` or ``X-API-Key``) and the language. ``timeout`` seconds a call."""
+
+    def __init__(
+        self, base_url: str, headers: Mapping[str, str] | None = None, *, timeout: float = 30,
+        http: httpx.AsyncBaseTransport | None = None,
+    ) -> None:  # fmt: skip
+        self.transport = Transport("api", base_url, headers, timeout=timeout, http=http)
+
+    async def register(self, user_name: str, password: str) -> User:
+        body = {"userName": user_name, "password": password}
+        return User.model_validate(await self.transport.data("POST", f"{BASE}/auth/register", json=body))
+
+    async def login(self, user_name: str, password: str) -> tuple[User, str]:
+        """Answers the user and the bearer token (without the word Bearer)."""
+        body = {"userName": user_name, "password": password}
+        response = await self.transport.request("POST", f"{BASE}/auth/login", json=body)
+        token = response.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        return User.model_validate(response.json()["data"]), token
+
+    async def me(self) -> User:
+        return User.model_validate(await self.transport.data("GET", f"{BASE}/user/me"))
+
+    async def renew_api_key(self) -> str:
+        """A new API key; the one before stops working."""
+        data: Any = await self.transport.data("PUT", f"{BASE}/user/api-key")
+        return str(data["apiKey"])
+
+    async def keys(self) -> list[SshKey]:
+        return [SshKey.model_validate(k) for k in await self.transport.data("GET", f"{BASE}/user/ssh-keys")]
+
+    async def add_key(self, title: str, public_key: str) -> SshKey:
+        body = AddSshKey(title=title, public_key=public_key).to_wire()
+        return SshKey.model_validate(await self.transport.data("POST", f"{BASE}/user/ssh-keys", json=body))
+
+    async def remove_key(self, key_id: int) -> None:
+        await self.transport.data("DELETE", f"{BASE}/user/ssh-keys", params={"keyId": key_id})
+
+    async def apps(self, user_id: int) -> list[App]:
+        return [App.model_validate(a) for a in await self.transport.data("GET", f"{BASE}/app/list", params={"userId": user_id})]
+
+    async def app(self, user_id: int, app_id: int) -> App:
+        return App.model_validate(await self.transport.data("GET", f"{BASE}/app/info", params=_app(user_id, app_id)))
+
+    async def create_app(self, user_id: int, app: CreateApp) -> App:
+        params = {"userId": user_id}
+        return App.model_validate(await self.transport.data("POST", f"{BASE}/app/create", params=params, json=app.to_wire()))
+
+    async def delete_app(self, user_id: int, app_id: int) -> dict[str, Any]:
+        """Answers the report of the clean-up, step by step."""
+        params = _app(user_id, app_id)
+        return dict(await self.transport.data("POST", f"{BASE}/app/delete", params=params, timeout=120) or {})
+
+    async def deploy(self, user_id: int, app_id: int, wishes: CreateDeploy, *, idempotency_key: str | None = None) -> Job:
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
+        return Job.model_validate(
+            await self.transport.data(
+                "POST", f"{BASE}/deploy/job/create", params=_app(user_id, app_id), json=wishes.to_wire(), headers=headers
+            )
+        )
+
+    async def job(self, job_id: int) -> Job:
+        return Job.model_validate(await self.transport.data("GET", f"{BASE}/deploy/job/info", params={"jobId": job_id}))
+
+    async def jobs(self, limit: int) -> list[Job]:
+        return _jobs(await self.transport.data("GET", f"{BASE}/deploy/job/list", params={"limit": limit}))
+
+    async def history(self, user_id: int, app_id: int, limit: int) -> list[Job]:
+        params = {**_app(user_id, app_id), "limit": limit}
+        return _jobs(await self.transport.data("GET", f"{BASE}/deploy/job/history", params=params))
+
+    async def cancel(self, job_id: int) -> Job:
+        return Job.model_validate(await self.transport.data("POST", f"{BASE}/deploy/job/cancel", params={"jobId": job_id}))
+
+    async def job_log(self, job_id: int, offset: int) -> LogSlice:
+        """What there is of the log from byte ``offset``, in a bounded slice; go on from ``nextOffset``."""
+        params = {"jobId": job_id, "offset": offset}
+        return LogSlice.model_validate(await self.transport.data("GET", f"{BASE}/deploy/job/logs", params=params))
+
+    @asynccontextmanager
+    async def job_log_stream(self, job_id: int, offset: int) -> AsyncIterator[httpx.Response]:
+        """The SSE stream of the log from byte ``offset``; ends when the job has ended and all was sent."""
+        params = {"jobId": job_id, "offset": offset, "follow": "true"}
+        async with self._stream(f"{BASE}/deploy/job/logs", params) as response:
+            yield response
+
+    @asynccontextmanager
+    async def app_log_stream(self, user_id: int, app_id: int, *, tail: int, follow: bool) -> AsyncIterator[httpx.Response]:
+        """The container's output as plain text: its last ``tail`` lines, then, with ``follow``, what comes."""
+        params = {**_app(user_id, app_id), "tail": tail, "follow": str(follow).lower()}
+        async with self._stream(f"{BASE}/deploy/app/logs", params) as response:
+            yield response
+
+    @asynccontextmanager
+    async def _stream(self, path: str, params: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:
+        """Raises like Transport.request; a quiet stream is not a dead one, so reads wait up to 60 s (servers ping)."""
+        timeout = httpx.Timeout(60, connect=3)
+        try:
+            async with self.transport.raw.stream("GET", path, params=dict(params), timeout=timeout) as response:
+                if response.status_code >= 400:
+                    await response.aread()
+                    raise error_of(self.transport.service, response)
+                yield response
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as e:
+            raise Unreachable(self.transport.service, str(e) or type(e).__name__, sent=False) from e
+        except httpx.HTTPError as e:
+            raise Unreachable(self.transport.service, str(e) or type(e).__name__, sent=True) from e
+
+    async def app_call(self, verb: str, user_id: int, app_id: int) -> Any:
+        """``POST /deploy/app/{verb}`` with verb stop or start."""
+        return await self.transport.data("POST", f"{BASE}/deploy/app/{verb}", params=_app(user_id, app_id), timeout=120)
+
+    async def rollback(self, user_id: int, app_id: int, release: int | None) -> Job:
+        params = {**_app(user_id, app_id), "release": release}
+        return Job.model_validate(await self.transport.data("POST", f"{BASE}/deploy/app/rollback", params=params))
+
+    async def releases(self, user_id: int, app_id: int) -> list[Release]:
+        rows = await self.transport.data("GET", f"{BASE}/deploy/app/releases", params=_app(user_id, app_id))
+        return [Release.model_validate(r) for r in rows]
+
+    async def env(self, user_id: int, app_id: int) -> Any:
+        """The app's variables with masked values."""
+        return await self.transport.data("GET", f"{BASE}/app/env", params=_app(user_id, app_id))
+
+    async def set_env(self, user_id: int, app_id: int, values: Mapping[str, str]) -> Any:
+        return await self.transport.data("POST", f"{BASE}/app/env", params=_app(user_id, app_id), json=dict(values))
+
+    async def unset_env(self, user_id: int, app_id: int, name: str) -> Any:
+        return await self.transport.data("DELETE", f"{BASE}/app/env", params={**_app(user_id, app_id), "name": name})
+
+    async def admin(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Any:
+        """One of the operator's calls, ``/admin/deploy-nodes/…``, for an admin user."""
+        return await self.transport.data(method, f"{BASE}/admin/deploy-nodes/{path}", params=params, json=json)
+
+    async def healthy(self) -> bool:
+        body: Any = await self.transport.data("GET", "/internal/health")
+        return bool(body.get("ok"))
+
+    async def close(self) -> None:
+        await self.transport.close()
+
+
+def _app(user_id: int, app_id: int) -> dict[str, int]:
+    return {"userId": user_id, "appId": app_id}
+
+
+def _jobs(data: Any) -> list[Job]:
+    return [Job.model_validate(j) for j in data]

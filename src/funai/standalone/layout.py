@@ -1,0 +1,138 @@
+"""Where everything of one machine's platform lives under ``--data-dir``, and its secrets, made once."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets as random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import asyncssh
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from funai.contracts.errors import ConfigError
+
+FIRST_ADMIN = "admin"
+
+
+def default_data_dir() -> Path:
+    """``$XDG_DATA_HOME/funai/platform`` or its default."""
+    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(home) / "funai" / "platform"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths under the data dir; every folder is made mode 0700 by :meth:`make`."""
+
+    root: Path
+
+    def make(self) -> None:
+        for folder in (self.root, self.keys, self.git, self.registry, self.run, self.log, self.runner, self.gateway):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    keys = property(lambda self: self.root / "keys")
+    git = property(lambda self: self.root / "git")
+    registry = property(lambda self: self.root / "registry")
+    run = property(lambda self: self.root / "run")
+    log = property(lambda self: self.root / "log")
+    runner = property(lambda self: self.root / "runner")
+    gateway = property(lambda self: self.root / "gateway")
+    secrets_file = property(lambda self: self.root / "secrets.json")
+    seal_key = property(lambda self: self.keys / "env-seal.key")
+    git_host_key = property(lambda self: self.keys / "git_host_ed25519")
+    runner_key = property(lambda self: self.keys / "runner_ed25519")
+    known_hosts = property(lambda self: self.keys / "known_hosts")
+    api_db = property(lambda self: self.root / "api.db")
+    deploy_db = property(lambda self: self.root / "deploy.db")
+    registries_conf = property(lambda self: self.root / "registries.conf")
+    engine_socket = property(lambda self: self.run / "engine.sock")
+    addresses_file = property(lambda self: self.run / "addresses.json")
+
+
+def _secret() -> SecretStr:
+    return SecretStr(random.token_urlsafe(32))
+
+
+class Secrets(BaseModel):
+    """Every shared secret of the machine. A file written by an older version gains what it lacks."""
+
+    model_config = ConfigDict(frozen=True)
+
+    jwt: SecretStr = Field(default_factory=_secret)
+    deploy: SecretStr = Field(default_factory=_secret)
+    runner: SecretStr = Field(default_factory=_secret)
+    node: SecretStr = Field(default_factory=_secret)
+    operator: SecretStr = Field(default_factory=_secret)
+    agent: SecretStr = Field(default_factory=_secret)
+    git: SecretStr = Field(default_factory=_secret)
+    probe: SecretStr = Field(default_factory=_secret)
+    registry_http: SecretStr = Field(default_factory=_secret)
+    registry_password: SecretStr = Field(default_factory=_secret)
+    admin_password: SecretStr = Field(default_factory=lambda: SecretStr(random.token_urlsafe(12)))
+
+
+def load_secrets(file: Path) -> tuple[Secrets, bool]:
+    """(secrets, made now). Raises ConfigError when the file is there but unreadable: a new one would lock people out."""
+    existing: dict[str, str] = {}
+    if file.exists():
+        try:
+            existing = json.loads(file.read_text())
+            secrets = Secrets.model_validate(existing)
+        except (OSError, ValueError, ValidationError) as e:
+            raise ConfigError([f"{file}: can't be read as secrets ({type(e).__name__}); restore it from a backup"]) from e
+    else:
+        secrets = Secrets()
+    plain = {name: value.get_secret_value() for name, value in secrets}
+    if plain != existing:
+        write_private(file, json.dumps(plain, indent=2) + "\n")
+    return secrets, not existing
+
+
+def write_private(file: Path, text: str) -> None:
+    """Replace the file as a whole, mode 0600."""
+    aside = file.with_name(f".{file.name}.new")
+    aside.unlink(missing_ok=True)
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w") as f:
+        f.write(text)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(aside, file)
+
+
+def ensure_key(file: Path, comment: str) -> str:
+    """A private Ed25519 key, made once; answers its public line ``<type> <base64>``."""
+    if not file.exists():
+        write_private(file, asyncssh.generate_private_key("ssh-ed25519", comment=comment).export_private_key().decode())
+    public = asyncssh.read_private_key(str(file)).export_public_key().decode()
+    return " ".join(public.split()[:2])
+
+
+class DataDirLock:
+    """One platform a data dir: held by the kernel, so that kill -9 frees it."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._path = layout.run / "lock"
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> DataDirLock:
+        self._file = self._path.open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            self._file.seek(0)
+            pid = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise ConfigError([f"{self._path.parent.parent}: already in use by `funai up` with pid {pid}"]) from e
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
