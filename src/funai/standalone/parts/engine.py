@@ -34,6 +34,10 @@ DOCKER_SOCKET = "/var/run/docker.sock"
 Say = Callable[[str], None]
 
 
+def silent(_line: str) -> None:
+    """Say nothing: the default for callers that show no progress."""
+
+
 class EngineKind(StrEnum):
     PODMAN = "podman"
     DOCKER = "docker"
@@ -86,7 +90,7 @@ def find_program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path=SYSTEM_PATH)
 
 
-async def choose(directory: Path | None = None, say: Say = lambda line: None) -> EngineChoice:
+async def choose(directory: Path | None = None, say: Say = silent) -> EngineChoice:
     """The engine to use. Raises NoEngine. ``FUNAI_ENGINE=podman|docker`` narrows the search."""
     directory = directory or state_dir()
     saved = load(directory)
@@ -116,7 +120,7 @@ def fingerprint(kind: EngineKind, binary: str) -> str:
     return f"{kind}/{wanted}/{binary}/{program}/{platform.release()}/{os.geteuid()}/{_host_facts()}"
 
 
-async def detect(directory: Path, say: Say = lambda line: None) -> EngineChoice:
+async def detect(directory: Path, say: Say = silent) -> EngineChoice:
     """Probe Podman, then Docker. The first with which all limits work is taken, else the one with the most."""
     wanted = os.environ.get("FUNAI_ENGINE", "")
     refusals: list[str] = []
@@ -189,16 +193,14 @@ async def _probe(kind: EngineKind, binary: str, environment: dict[str, str], why
     async def ask(*words: str) -> Finished:
         return await _ask(Command((binary, *words), env=environment))
 
-    info: dict[str, Any] = json.loads(
-        (await _checked(ask("version", "--format", "json" if kind == "podman" else "{{json .}}"))).out
-    )
+    info: dict[str, Any] = json.loads((await _checked(ask("version", "--format", "{{json .}}"))).out)
     async with _probe_image(ask) as image:
         try:
             limits, reached = await _run_probe(ask, image, list(Limit))
         except NoEngine as refusal:
-            working = [limit for limit in Limit if await _works_with(ask, image, limit)]
-            if not working and not await _works_with(ask, image, None):
+            if not await _works_with(ask, image, None):
                 raise refusal from None
+            working = [limit for limit in Limit if await _works_with(ask, image, limit)]
             limits, reached = await _run_probe(ask, image, working)
     return EngineChoice(
         kind=kind,
@@ -226,17 +228,20 @@ Ask = Callable[..., Any]
 @contextlib.asynccontextmanager
 async def _probe_image(ask: Ask) -> AsyncIterator[str]:
     name = f"localhost/funai-probe:{os.getpid()}"
-    links = {
-        p.name: os.readlink(p) for p in Path("/").iterdir() if p.is_symlink() and p.name.startswith(("bin", "sbin", "lib"))
-    }
     with tempfile.NamedTemporaryFile(suffix=".tar") as tar:
-        tar.write(probe.image_tar(links))
+        tar.write(probe.image_tar(_host_links()))
         tar.flush()
         await _checked(ask("import", tar.name, name))
     try:
         yield name
     finally:
         await ask("rmi", "--force", name)
+
+
+def _host_links() -> dict[str, str]:
+    """The host's ``/bin -> usr/bin`` and the like: what makes its own ``/usr`` enough to run a program."""
+    tops = [p for p in Path("/").iterdir() if p.is_symlink() and p.name.startswith(("bin", "sbin", "lib"))]
+    return {p.name: str(p.readlink()) for p in tops}
 
 
 async def _works_with(ask: Ask, image: str, limit: Limit | None) -> bool:
