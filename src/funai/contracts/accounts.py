@@ -73,6 +73,9 @@ class CreateDeploy(Wire):
     dockerfile_path: str | None = None
     build_context: str | None = None
     health_path: str | None = None
+    repo_ssh_url: str | None = None
+    acr_registry: str | None = None
+    acr_namespace: str | None = None
 
 
 class GitAccessQuestion(Wire):
@@ -91,6 +94,44 @@ class GitAccess(Wire):
     app_id: int | None = None
     message: str = ""
     """For the person at the terminal; says what to do next."""
+
+
+class GitPushed(Wire):
+    """The Git server tells the API that a push to ``owner/name`` was accepted."""
+
+    repo: str = Field(max_length=300)
+
+
+class ChangePassword(Wire):
+    old_password: str = Field(max_length=256)
+    new_password: str = Field(max_length=256)
+
+
+class ApiKey(Wire):
+    """Shown this once; only its hash is kept."""
+
+    api_key: str
+
+
+class EnvVar(Wire):
+    """One variable of an app; its value never leaves the platform again."""
+
+    name: str
+    value: str = "******"
+
+
+class CleanupStep(Wire):
+    step: str
+    ok: bool
+    detail: str | None = None
+
+
+class AppDeleted(Wire):
+    """What became of a deletion. ``complete`` false: the platform goes on trying what is left."""
+
+    app_id: int
+    complete: bool
+    steps: list[CleanupStep] = Field(default_factory=list[CleanupStep])
 
 
 SetEnv = Annotated[dict[str, str], Field(max_length=200)]
