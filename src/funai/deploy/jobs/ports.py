@@ -1,0 +1,64 @@
+"""What the job queue asks of its neighbours. Bound in ``deploy/main.py``; each call runs inside the queue's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from funai.contracts.jobs import JobResult, RuntimeNodeRef
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """No node can take the app now. ``reason`` is NODE_DISK_PRESSURE or NO_RUNTIME_NODE; the job stays PENDING."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedJob:
+    """What a release is made of: the job's own words where the result is silent."""
+
+    job_id: int
+    app_id: int
+    user_id: int | None
+    payload: dict[str, Any]
+    env_sealed: str | None
+    node_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRelease:
+    """What a rollback runs again."""
+
+    number: int
+    image: str
+    """With its digest when that is known: ``registry/path@sha256:…``."""
+    container_port: int
+    health_path: str | None
+    base_path: str | None
+    git_sha: str | None
+    git_ref: str | None
+    env_sealed: str | None
+
+
+class Placer(Protocol):
+    async def place(self, conn: AsyncConnection, app_id: int, now_ms: int, user_id: int | None) -> RuntimeNodeRef | Waiting:
+        """Choose (or confirm) the app's node and remember it, in the claim's transaction."""
+        ...
+
+
+class Releases(Protocol):
+    async def record(self, conn: AsyncConnection, job: FinishedJob, result: JobResult, now_ms: int) -> None:
+        """The app's next release, and what it runs now; called once in the transaction of a SUCCEEDED report."""
+        ...
+
+    async def failed(self, conn: AsyncConnection, job: FinishedJob, status: str, error: str | None, now_ms: int) -> None:
+        """Remember in ``app_run`` that the app's last job ended otherwise; its live release stays what it was."""
+        ...
+
+    async def load(self, conn: AsyncConnection, app_id: int, number: int) -> StoredRelease:
+        """Raises NotFound(RELEASE_NOT_FOUND)."""
+        ...

@@ -1,0 +1,129 @@
+"""Everything an operator can set of the Deploy control plane."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Self
+
+from pydantic import SecretStr, model_validator
+
+from funai.base.settings import CsvList, Secret, Settings, key
+from funai.contracts.errors import ConfigError
+
+
+class PlacementStrategy(StrEnum):
+    DISK_AWARE = "disk-aware"
+    HASH = "hash"
+
+
+class QueueOrder(StrEnum):
+    FAIR = "fair"
+    """Users take turns; first come, first served within a user."""
+    FIFO = "fifo"
+
+
+class DeploySettings(Settings):
+    """Build with ``DeploySettings.load(file)``. Durations are seconds unless the name says otherwise."""
+
+    title: ClassVar[str] = "Deploy control plane"
+
+    host: str = key("deploy.server.host", "127.0.0.1", doc="Address to listen on")
+    port: int = key("deploy.server.port", 7002, doc="Port to listen on", ge=0, le=65535)
+    datasource_url: str = key(
+        "deploy.datasource.url",
+        "sqlite:///funai-deploy.db",
+        doc="Database: sqlite:///file, postgresql://user:password@host/db or mysql://user:password@host/db",
+    )
+    datasource_pool: int = key("deploy.datasource.pool-size", 10, doc="Database connections kept open", ge=1, le=200)
+    env_key_file: Path | None = key(
+        "funai.env.key-file", None, doc="Key that opens an app's sealed variables; the API's own key file"
+    )
+    trusted_proxies: CsvList = key(
+        "deploy.server.trusted-proxies", [], doc="Addresses or CIDRs of proxies whose X-Forwarded-For counts"
+    )
+
+    proxy_auth_enabled: bool = key("deploy.proxy-auth.enabled", True, doc="Ask X-DEPLOY-SECRET of /deploy/**")
+    proxy_auth_secret: Secret | None = key("deploy.proxy-auth.shared-secret", None, doc="The value of X-DEPLOY-SECRET")
+    proxy_auth_allowed_ips: CsvList = key("deploy.proxy-auth.allowed-ips", [], doc="Who may call at all; empty: everybody")
+
+    runner_token: Secret | None = key(
+        "deploy.runner-auth.token", None, doc="The value of X-Runner-Token; unset: runners need none (older ones in the field)"
+    )
+    runner_allowed_ips: CsvList = key("deploy.runner-auth.allowed-ips", [], doc="Addresses runners may call from; empty: any")
+
+    admin_enabled: bool = key("deploy.admin.enabled", True, doc="Serve /admin/**")
+    admin_token: Secret | None = key("deploy.admin.token", None, doc="The value of X-Admin-Token")
+    admin_allowed_ips: CsvList = key("deploy.admin.allowed-ips", [], doc="Addresses operators may call from; empty: any")
+
+    node_registry_enabled: bool = key("deploy.runtime-node-registry.enabled", True, doc="Accept heartbeats of runtime nodes")
+    node_registry_secret: Secret | None = key(
+        "deploy.runtime-node-registry.shared-secret", None, doc="The value of X-RT-Node-Token"
+    )
+    node_registry_allowed_ips: CsvList = key(
+        "deploy.runtime-node-registry.allowed-ips", [], doc="Addresses nodes may call from; empty: any"
+    )
+    node_stale_seconds: int = key(
+        "deploy.runtime-node-registry.heartbeat-stale-seconds", 60, doc="A node silent for longer is STALE", ge=2, le=86_400
+    )
+    placement_strategy: PlacementStrategy = key(
+        "deploy.runtime-node-registry.placement-strategy", PlacementStrategy.DISK_AWARE, doc="disk-aware or hash"
+    )
+    disk_free_min_pct: float = key(
+        "deploy.runtime-node-registry.disk-free-min-pct", 15, doc="Under this a node takes no deploy at all", ge=0, le=100
+    )
+    disk_free_drain_pct: float = key(
+        "deploy.runtime-node-registry.disk-free-drain-pct", 25, doc="Under this a node takes no new app", ge=0, le=100
+    )
+
+    queue_order: QueueOrder = key(
+        "deploy.job.order", QueueOrder.FAIR, doc="fair: users take turns; fifo: oldest first whoever it is"
+    )
+    max_running_seconds: int = key(
+        "deploy.job.max-running-seconds", 0, doc="A job running for longer FAILs with RUN_TIMEOUT; 0: no limit", ge=0
+    )
+    max_attempts: int = key("deploy.job.max-attempts", 3, doc="Times a job is tried when runners vanish under it", ge=1, le=100)
+    retry_backoff_seconds: float = key(
+        "deploy.job.retry-backoff-seconds",
+        2,
+        doc="Wait before the second attempt; doubles with each, up to a minute",
+        ge=0,
+        le=3600,
+    )
+    max_waiting_seconds: int = key(
+        "deploy.job.max-waiting-seconds", 3600, doc="A job that finds no runtime node for longer FAILs with NO_NODE", ge=1
+    )
+    keep_per_app: int = key("deploy.job.keep-per-app", 10, doc="Finished jobs kept of each app", ge=1, le=10_000)
+    log_max_bytes: int = key(
+        "deploy.job.log-max-bytes", 4 * 1024 * 1024, doc="Bytes kept of one job's log", ge=1024, le=256 * 1024 * 1024
+    )
+    sweep_seconds: float = key("deploy.job.sweep-seconds", 1, doc="How often lapsed leases are looked for", gt=0, le=60)
+    poll_ms: int = key(
+        "deploy.job.poll-ms", 500, doc="How often one look is taken for waiting runners, hints or not", ge=20, le=1000
+    )
+
+    runner_stale_seconds: int = key(
+        "deploy.runner-registry.heartbeat-stale-seconds",
+        90,
+        doc="A runner silent for longer shows as not healthy",
+        ge=2,
+        le=86_400,
+    )
+    agent_token: Secret | None = key("deploy.runtime-agent.token", None, doc="The value of X-Runtime-Token sent to agents")
+    agent_timeout_seconds: float = key(
+        "deploy.runtime-agent.timeout-seconds", 10, doc="For one quick call to an agent", gt=0, le=600
+    )
+
+    @model_validator(mode="after")
+    def _doors_have_secrets(self) -> Self:
+        doors: list[tuple[bool, SecretStr | None, str]] = [
+            (self.proxy_auth_enabled, self.proxy_auth_secret, "deploy.proxy-auth.shared-secret"),
+            (self.admin_enabled, self.admin_token, "deploy.admin.token"),
+            (self.node_registry_enabled, self.node_registry_secret, "deploy.runtime-node-registry.shared-secret"),
+        ]
+        missing = [name for enabled, secret, name in doors if enabled and secret is None]
+        if missing:
+            raise ConfigError([f"{name}: is not set; set it, or switch its door off with …enabled=false" for name in missing])
+        if self.disk_free_min_pct > self.disk_free_drain_pct:
+            raise ValueError("disk-free-min-pct is above disk-free-drain-pct")
+        return self
