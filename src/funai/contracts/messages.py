@@ -99,6 +99,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
     # agent
     "STALE_GENERATION": ("已有更新的版本在运行", "a newer generation is already live"),
     "DEPLOY_IN_PROGRESS": ("该应用正在部署", "that app is being deployed"),
+    # the gateway's own pages
+    "APP_STOPPED": ("应用已停止", "the app is stopped"),
+    "APP_STARTING": ("应用正在启动，请稍候", "the app is starting; one moment"),
+    "APP_UNREACHABLE": ("应用没有响应", "the app does not answer"),
+    "APP_TIMEOUT": ("应用响应超时", "the app took too long to answer"),
+    "APP_BUSY": ("应用当前请求过多，请稍后再试", "the app has too many requests in hand; try again soon"),
+    "PATH_REFUSED": ("请求路径不合法", "that path is not acceptable"),
     # callees
     "DEPLOY_DISABLED": ("部署功能未启用（deploy-proxy.enabled=false）", "deploying is switched off (deploy-proxy.enabled=false)"),
     "DEPLOY_UNREACHABLE": ("部署控制面暂不可用，请稍后再试", "the deploy service can't be reached; try again soon"),

@@ -5,8 +5,8 @@ Contract of a driver:
 * ``put`` and ``remove`` are idempotent and may be called concurrently for different apps; calls for one app are
   serialised by the caller. When they return, the next request through the gateway follows the new route, and the
   route survives a restart of the proxy.
-* ``replace_all`` is called once at start with the truth rebuilt from container labels, and whenever the driver says
-  (``healthy`` false → true) that the proxy came back with state it can't vouch for.
+* ``replace_all`` is called once at start with the truth rebuilt from container labels. A driver that restarts its own
+  proxy gives it the whole table again by itself; the caller need not repeat ``replace_all`` then.
 * Cancelling a call leaves either the old or the new route, never none.
 * They raise ``GatewayError`` when the proxy can't be reached; the caller may retry.
 """
@@ -59,5 +59,13 @@ class RouteTable(Protocol):
         """Ask for ``path`` below the app through the gateway's public door.
 
         Returns (HTTP status, generation that answered; 0 when the gateway itself answered). Raises GatewayError.
+        """
+        ...
+
+    async def connections(self, host: str, port: int) -> int | None:
+        """Requests in flight to that upstream right now, open WebSockets and streams included; idle keep-alive is not.
+
+        It may err upwards (while a replaced proxy process still finishes its work), never downwards. None: this
+        driver can't tell, so a drain waits for its whole bound. Raises GatewayError.
         """
         ...
