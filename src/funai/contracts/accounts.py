@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from funai.contracts.states import AppStatus
-from funai.contracts.wire import Instant, Wire
+from funai.contracts.wire import EntityId, Instant, Wire
 
 
 class Credentials(Wire):
@@ -97,9 +97,11 @@ class GitAccess(Wire):
 
 
 class GitPushed(Wire):
-    """The Git server tells the API that a push to ``owner/name`` was accepted."""
+    """The Git server tells the API that it accepted a push to an app's repository."""
 
-    repo: str = Field(max_length=300)
+    user_id: EntityId
+    app_id: EntityId
+    branches: list[str] = Field(default_factory=list[str], max_length=1_000)
 
 
 class ChangePassword(Wire):
