@@ -62,3 +62,22 @@ class Releases(Protocol):
     async def load(self, conn: AsyncConnection, app_id: int, number: int) -> StoredRelease:
         """Raises NotFound(RELEASE_NOT_FOUND)."""
         ...
+
+
+class Queue(Protocol):
+    """What the queue's neighbours (placement, apps) ask of it. Unlike the above, not inside a transaction of the queue."""
+
+    async def nodes_changed(self) -> None:
+        """A node may take more than before: jobs that wait for one become claimable at once, and runners are woken."""
+        ...
+
+    async def cancel_active(self, app_id: int, actor: str) -> int | None:
+        """Cancel the app's PENDING or RUNNING job, if it has one; answers its id. Idempotent."""
+        ...
+
+    async def purge_app(self, conn: AsyncConnection, app_id: int) -> int:
+        """Delete the app's jobs with their logs and events, in the caller's transaction; answers how many jobs.
+
+        An active job has been cancelled before.
+        """
+        ...

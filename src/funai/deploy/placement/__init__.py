@@ -1,0 +1,1 @@
+"""Nodes, their heartbeats, and which node an app lives on."""

@@ -1,0 +1,161 @@
+"""Which node takes an app: rules over values, without a clock or a connection.
+
+Disk decides twice. A node whose free disk falls under ``drain_pct`` takes nothing new, and under ``min_pct`` no deploy at
+all. Both marks are sticky: a node leaves one only when its free disk is ``hysteresis_pct`` above it, so that a node at
+the mark doesn't flap. The marks are facts of the node (two flags in its row), decided at each of its heartbeats.
+
+``disk-aware`` takes the candidate with the most free disk, counting what was placed since it last told. ``hash`` is
+rendezvous hashing by weight: an app's choice depends on the candidates alone, not on their load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from funai.contracts.states import NodeHealth
+from funai.deploy.settings import PlacementStrategy
+
+_MAX_COST_PCT = 5.0
+_DEFAULT_COST_PCT = 1.0
+
+
+class WaitReason(StrEnum):
+    """Why no node can take a job now. The job waits; it is not lost."""
+
+    NODE_DISK_PRESSURE = "NODE_DISK_PRESSURE"
+    """Nodes are there, but short of disk."""
+    NO_RUNTIME_NODE = "NO_RUNTIME_NODE"
+    """No node is enabled, complete and beating; or the app's own node is silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Percentages are of free disk, 0…100. ``app_bytes`` is what a new app is expected to take of a disk."""
+
+    stale_ms: int = 60_000
+    min_pct: float = 15
+    drain_pct: float = 25
+    hysteresis_pct: float = 2
+    strategy: PlacementStrategy = PlacementStrategy.DISK_AWARE
+    app_bytes: int = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What is known of a node. ``heartbeat_ms`` is epoch milliseconds, None before its first heartbeat."""
+
+    id: int
+    name: str
+    agent_base_url: str | None = None
+    gateway_base_url: str | None = None
+    enabled: bool = True
+    weight: int = 100
+    heartbeat_ms: int | None = None
+    disk_free_pct: float | None = None
+    disk_free_bytes: int | None = None
+    drained: bool = False
+    unhealthy: bool = False
+    placed_since_heartbeat: int = 0
+
+    @property
+    def reachable(self) -> bool:
+        """Both of its addresses are known."""
+        return bool(self.agent_base_url and self.gateway_base_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The two sticky disk marks of a node."""
+
+    drained: bool = False
+    unhealthy: bool = False
+
+
+def marks_after(before: Marks, disk_free_pct: float | None, rules: Rules) -> Marks:
+    """The marks after a heartbeat with this free disk; a heartbeat that doesn't tell leaves them as they are."""
+    if disk_free_pct is None:
+        return before
+    margin = rules.hysteresis_pct
+    unhealthy = disk_free_pct < rules.min_pct or (before.unhealthy and disk_free_pct < rules.min_pct + margin)
+    drained = disk_free_pct < rules.drain_pct or (before.drained and disk_free_pct < rules.drain_pct + margin)
+    return Marks(drained=drained or unhealthy, unhealthy=unhealthy)
+
+
+def health(node: Node, now_ms: int, rules: Rules) -> NodeHealth:
+    """The node's word, the gravest first: silent, out of disk, taking nothing new, healthy."""
+    if node.heartbeat_ms is None or now_ms - node.heartbeat_ms >= rules.stale_ms:
+        return NodeHealth.STALE
+    if node.unhealthy:
+        return NodeHealth.UNHEALTHY
+    if node.drained or not node.enabled:
+        return NodeHealth.DRAINING
+    return NodeHealth.HEALTHY
+
+
+def takes_new(node: Node, now_ms: int, rules: Rules) -> bool:
+    """May an app that lives nowhere yet come here?"""
+    return node.reachable and health(node, now_ms, rules) is NodeHealth.HEALTHY
+
+
+def stays(node: Node, now_ms: int, rules: Rules) -> WaitReason | None:
+    """May an app that lives here be deployed here again? None, or why it has to wait.
+
+    It is never moved for it: its data and its older release are on this node, and only an operator's reassign or
+    drain may decide to leave them.
+    """
+    if not node.reachable:
+        return WaitReason.NO_RUNTIME_NODE
+    match health(node, now_ms, rules):
+        case NodeHealth.STALE:
+            return WaitReason.NO_RUNTIME_NODE
+        case NodeHealth.UNHEALTHY:
+            return WaitReason.NODE_DISK_PRESSURE
+        case _:
+            return None
+
+
+def choose(app_id: int, nodes: Iterable[Node], now_ms: int, rules: Rules) -> Node | WaitReason:
+    """The node for an app that lives nowhere yet, or why there is none."""
+    known = list(nodes)
+    candidates = [n for n in known if takes_new(n, now_ms, rules)]
+    if not candidates:
+        return _why_none(known, now_ms, rules)
+    if rules.strategy is PlacementStrategy.HASH:
+        return min(candidates, key=lambda n: (_distance(app_id, n), n.id))
+    return min(candidates, key=lambda n: _fullness(n, rules))
+
+
+def expected_free_pct(node: Node, rules: Rules) -> float | None:
+    """Free disk as last told, less what the apps placed since then are expected to take (at most 5 points each)."""
+    if node.disk_free_pct is None:
+        return None
+    cost = _DEFAULT_COST_PCT
+    if node.disk_free_bytes and node.disk_free_pct > 0:
+        cost = min(_MAX_COST_PCT, rules.app_bytes * node.disk_free_pct / node.disk_free_bytes)
+    return node.disk_free_pct - cost * node.placed_since_heartbeat
+
+
+def _fullness(node: Node, rules: Rules) -> tuple[bool, float, int, int, int, int]:
+    """Sorts the emptiest first; nodes that don't tell their disk come last and share among themselves."""
+    free = expected_free_pct(node, rules)
+    return (free is None, -(free or 0.0), node.placed_since_heartbeat, -(node.disk_free_bytes or 0), -node.weight, node.id)
+
+
+def _distance(app_id: int, node: Node) -> float:
+    """Weighted rendezvous hashing (Schindelhauer & Schomaker): −ln(u)/weight with u uniform in (0, 1); least wins."""
+    digest = hashlib.sha256(f"{app_id}:{node.name}".encode()).digest()
+    uniform = (int.from_bytes(digest[:8], "big") + 1) / (2**64 + 1)
+    return -math.log(uniform) / max(1, node.weight)
+
+
+def _why_none(nodes: list[Node], now_ms: int, rules: Rules) -> WaitReason:
+    """Disk pressure when a node would take the app if it only had the disk."""
+    pressed = any(
+        n.enabled and n.reachable and (n.drained or n.unhealthy) and health(n, now_ms, rules) is not NodeHealth.STALE
+        for n in nodes
+    )
+    return WaitReason.NODE_DISK_PRESSURE if pressed else WaitReason.NO_RUNTIME_NODE
