@@ -1,0 +1,145 @@
+"""The image that apps are built from, ``node:20-bookworm-slim``: present, pulled, or made here without any registry.
+
+Made here means: Debian's packages through ``mmdebstrap``, and Node's binary with npm from a wheel that pip fetches by
+hash (``node.lock``); it takes about half a minute and needs neither Node nor a registry on the machine. The result is
+imported under the official name, so that ``FROM node:20-bookworm-slim`` finds it.
+
+Where a prebuilt image is wanted that listens on port 80 (the demo's second app), build the folder ``web/`` beside this
+file: ``WEB_CONTEXT``. It is made from the same base image and answers its ``GREETING`` build argument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import zipfile
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+
+from funai.base.proc import Command, Finished, ProcessMissing, ProcessTimeout, run
+from funai.standalone.parts import image_tree
+from funai.standalone.parts.engine import EngineChoice, Say, silent
+
+IMAGE = "docker.io/library/node:20-bookworm-slim"
+NODE_VERSION = "20.18.0"
+NODE_LOCK = Path(__file__).with_name("node.lock")
+WEB_CONTEXT = Path(__file__).with_name("web")
+PULL_SECONDS = 25.0
+"""How long a pull may take before the image is made here; ``FUNAI_PULL_SECONDS`` says otherwise, 0 never pulls."""
+MAKE_SECONDS = 300.0
+IMPORT_SECONDS = 120.0
+SUITE = "bookworm"
+
+_CHANGES = (
+    "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    f"ENV NODE_VERSION={NODE_VERSION}",
+    'ENTRYPOINT ["docker-entrypoint.sh"]',
+    'CMD ["node"]',
+)
+
+
+class Origin(StrEnum):
+    PRESENT = "present"
+    PULLED = "pulled"
+    MADE = "made"
+
+
+class NoBaseImage(Exception):
+    """The image can neither be pulled nor made here; the text names the step and what it said."""
+
+
+async def present(choice: EngineChoice) -> bool:
+    """True when the engine has the image."""
+    return (await run(choice.cli("image", "inspect", "--format", "{{.Id}}", IMAGE), timeout=30)).code == 0
+
+
+async def ensure(choice: EngineChoice, say: Say = silent) -> Origin:
+    """Have the image in the engine's storage. Raises NoBaseImage."""
+    if await present(choice):
+        return Origin.PRESENT
+    if await _pull(choice, say):
+        return Origin.PULLED
+    await make(choice, say)
+    return Origin.MADE
+
+
+async def _pull(choice: EngineChoice, say: Say) -> bool:
+    seconds = float(os.environ.get("FUNAI_PULL_SECONDS", PULL_SECONDS))
+    if seconds <= 0:
+        return False
+    say(f"pulling {IMAGE} (at most {seconds:g} s)")
+    try:
+        pulled = await run(choice.cli("pull", "--quiet", IMAGE), timeout=seconds)
+    except ProcessTimeout:
+        say("the pull takes too long")
+        return False
+    if pulled.code != 0:
+        say(f"it can't be pulled: {_last_line(pulled)}")
+    return pulled.code == 0
+
+
+async def make(choice: EngineChoice, say: Say = silent) -> None:
+    """Make the image from Debian's packages and Node's wheel, and import it. Raises NoBaseImage."""
+    say(f"making {IMAGE} here: Debian {SUITE} by mmdebstrap, Node {NODE_VERSION} by pip")
+    with tempfile.TemporaryDirectory(prefix="funai-base-") as folder:
+        work = Path(folder)
+        try:
+            async with asyncio.TaskGroup() as steps:
+                debian = steps.create_task(_debian(work))
+                wheel = steps.create_task(_wheel(work))
+        except* NoBaseImage as group:
+            raise NoBaseImage("; ".join(str(e) for e in group.exceptions)) from group
+        tree = work / "image.tar"
+        await asyncio.to_thread(_compose, debian.result(), wheel.result(), tree)
+        say("importing it")
+        changes = [word for change in _CHANGES for word in ("--change", change)]
+        await _step("import", choice.cli("import", *changes, str(tree), IMAGE), IMPORT_SECONDS)
+
+
+def _compose(debian: Path, wheel: Path, out: Path) -> None:
+    with debian.open("rb") as source, zipfile.ZipFile(wheel) as archive, out.open("wb") as target:
+        image_tree.compose(source, archive, target)
+    debian.unlink()
+
+
+async def _debian(work: Path) -> Path:
+    tar = work / "debian.tar"
+    mirror = os.environ.get("FUNAI_DEBIAN_MIRROR")
+    words = [
+        "mmdebstrap", "--quiet", "--variant=apt", "--include=libstdc++6", "--dpkgopt=force-unsafe-io",
+        '--aptopt=APT::Install-Recommends "false"', SUITE, str(tar), *([mirror] if mirror else []),
+    ]  # fmt: skip
+    await _step("mmdebstrap", Command(tuple(words)), MAKE_SECONDS)
+    return tar
+
+
+async def _wheel(work: Path) -> Path:
+    words = [
+        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes",
+        "--only-binary", ":all:", "--requirement", str(NODE_LOCK), "--dest", str(work / "wheel"),
+    ]  # fmt: skip
+    # pip has its own settings for indexes, proxies and certificates, all of them by environment too.
+    pip_settings = {
+        k: v for k, v in os.environ.items() if k.startswith("PIP_") or k in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    }
+    await _step("pip download of Node", Command(tuple(words), env=pip_settings), MAKE_SECONDS)
+    return next((work / "wheel").glob("*.whl"))
+
+
+async def _step(name: str, command: Command, seconds: float) -> None:
+    try:
+        done = await run(command, timeout=seconds)
+    except (ProcessTimeout, ProcessMissing) as e:
+        raise NoBaseImage(f"{name}: {e}") from e
+    if done.code != 0:
+        raise NoBaseImage(f"{name}: {_last_line(done)}")
+
+
+def _last_line(done: Finished) -> str:
+    lines = [line for line in done.error_text.splitlines() if line.strip()]
+    with suppress(IndexError):
+        return lines[-1]
+    return f"exit {done.code}"
