@@ -17,6 +17,13 @@ class PlacementStrategy(StrEnum):
     HASH = "hash"
 
 
+class RegistryKind(StrEnum):
+    DISTRIBUTION = "distribution"
+    """The registry API that every registry speaks: manifests are deleted by digest."""
+    HARBOR = "harbor"
+    """Harbor's own artifact API."""
+
+
 class QueueOrder(StrEnum):
     FAIR = "fair"
     """Users take turns; first come, first served within a user."""
@@ -75,6 +82,19 @@ class DeploySettings(Settings):
     disk_free_drain_pct: float = key(
         "deploy.runtime-node-registry.disk-free-drain-pct", 25, doc="Under this a node takes no new app", ge=0, le=100
     )
+    disk_hysteresis_pct: float = key(
+        "deploy.runtime-node-registry.disk-hysteresis-pct",
+        2,
+        doc="A node that fell under a disk mark is past it again only this many points above it",
+        ge=0,
+        le=20,
+    )
+    placement_app_bytes: int = key(
+        "deploy.runtime-node-registry.placement-app-bytes",
+        1024**3,
+        doc="What a new app is expected to take of a node's disk until its next heartbeat tells",
+        ge=0,
+    )
 
     queue_order: QueueOrder = key(
         "deploy.job.order", QueueOrder.FAIR, doc="fair: users take turns; fifo: oldest first whoever it is"
@@ -114,6 +134,28 @@ class DeploySettings(Settings):
         "deploy.runtime-agent.timeout-seconds", 10, doc="For one quick call to an agent", gt=0, le=600
     )
 
+    cleanup_enabled: bool = key(
+        "deploy.registry.cleanup.enabled", False, doc="Remove images of old releases and of deleted apps from the registry"
+    )
+    cleanup_kind: RegistryKind = key("deploy.registry.cleanup.kind", RegistryKind.DISTRIBUTION, doc="distribution or harbor")
+    cleanup_registry: str = key(
+        "deploy.registry.cleanup.registry", "", doc="The registry's address as images name it (host[:port]); no other is touched"
+    )
+    cleanup_namespace: str = key("deploy.registry.cleanup.namespace", "funaistudio", doc="Namespace of the apps' repositories")
+    cleanup_base_url: str = key(
+        "deploy.registry.cleanup.base-url", "", doc="Its URL when that is not https://{registry} (http:// with insecure)"
+    )
+    cleanup_insecure: bool = key("deploy.registry.cleanup.insecure", False, doc="Speak plain HTTP to it")
+    cleanup_username: str = key("deploy.registry.cleanup.username", "", doc="An account that may delete; empty: none")
+    cleanup_password: SecretStr = key("deploy.registry.cleanup.password", SecretStr(""), doc="Its password")
+    cleanup_keep: int = key("deploy.registry.cleanup.keep", 3, doc="Successful releases kept of each app", ge=1, le=1_000)
+    cleanup_interval_seconds: float = key(
+        "deploy.registry.cleanup.interval-seconds", 60, doc="How often apps with releases to retire are looked for", gt=0
+    )
+    cleanup_timeout_seconds: float = key(
+        "deploy.registry.cleanup.timeout-seconds", 20, doc="For one call to the registry", gt=0, le=600
+    )
+
     @model_validator(mode="after")
     def _doors_have_secrets(self) -> Self:
         doors: list[tuple[bool, SecretStr | None, str]] = [
@@ -126,4 +168,6 @@ class DeploySettings(Settings):
             raise ConfigError([f"{name}: is not set; set it, or switch its door off with …enabled=false" for name in missing])
         if self.disk_free_min_pct > self.disk_free_drain_pct:
             raise ValueError("disk-free-min-pct is above disk-free-drain-pct")
+        if self.cleanup_enabled and not self.cleanup_registry:
+            raise ConfigError(["deploy.registry.cleanup.registry: is not set; set it, or leave cleanup.enabled=false"])
         return self

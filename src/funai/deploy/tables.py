@@ -234,6 +234,17 @@ placement = Table(
     Index("fun_ai_deploy_runtime_placement_node", "node_id", "app_id"),
 )
 
+leftover = Table(
+    "fun_ai_deploy_runtime_leftover",  # a node an app was moved away from, where its container may still be
+    metadata,
+    Column("app_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("node_id", BigInteger, primary_key=True, autoincrement=False),
+    _flag("ready", 0),  # the node may remove it: it serves elsewhere, or is gone for good
+    Column("told_ms", BigInteger),  # when the node was first told so
+    _number("created_ms"),
+    Index("fun_ai_deploy_runtime_leftover_node", "node_id", "ready"),
+)
+
 app_run = Table(
     "fun_ai_deploy_app_run",
     metadata,
