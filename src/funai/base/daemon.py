@@ -71,7 +71,7 @@ class Daemon:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         with self.log_file.open("ab") as out:
             try:
-                self._child = subprocess.Popen(
+                self._child = subprocess.Popen(  # noqa: ASYNC220  # detached: asyncio would own and kill it
                     self.program.argv, env={**base_environment(), **self.program.env}, stdin=subprocess.DEVNULL,
                     stdout=out, stderr=out, start_new_session=True,
                 )  # fmt: skip
@@ -167,7 +167,7 @@ async def _end(pid: int, grace: float) -> None:
     for sig in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.kill(pid, sig)
-        while was and start_time(pid) == was and time.monotonic() < deadline:
+        while was and start_time(pid) == was and time.monotonic() < deadline:  # noqa: ASYNC110  # another life's child
             await asyncio.sleep(TICK)
         if start_time(pid) != was:
             return

@@ -79,7 +79,7 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write: committed on leaving, rolled back on any error. Raises Unavailable."""
-        lock: AbstractAsyncContextManager[Any] = self._writer if self._writer else nullcontext()
+        lock: AbstractAsyncContextManager[Any] = self._writer or nullcontext()
         async with lock, _mapped(), self.engine.connect() as conn:
             if self._writer:
                 conn = await conn.execution_options(funai_write=True)

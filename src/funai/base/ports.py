@@ -31,7 +31,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def holder(port: int) -> str | None:
-    """``haproxy (pid 1234)`` for whoever listens on the port; ``another user's process`` when /proc won't tell; None if nobody."""
+    """``haproxy (pid 1234)`` for whoever listens there, ``another user's process`` when /proc won't tell, None if nobody."""
     inodes = _listening_inodes(port)
     if not inodes:
         return None
@@ -53,8 +53,8 @@ def _listening_inodes(port: int) -> set[str]:
 
 
 def _holds(pid: int, inodes: set[str]) -> bool:
-    with contextlib.suppress(OSError):
-        for fd in os.scandir(f"/proc/{pid}/fd"):
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as fds:
+        for fd in fds:
             with contextlib.suppress(OSError):
                 if os.readlink(fd.path) in inodes:
                     return True

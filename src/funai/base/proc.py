@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,9 +117,7 @@ async def spawn(
         await asyncio.shield(child.kill())
 
 
-async def run(
-    command: Command, *, timeout: float, input: bytes | None = None, max_output: int = 4 * 1024 * 1024
-) -> Finished:
+async def run(command: Command, *, timeout: float, input: bytes | None = None, max_output: int = 4 * 1024 * 1024) -> Finished:
     """Run to the end. Raises ProcessTimeout after ``timeout`` seconds, ProcessMissing when it can't be started.
 
     Output past ``max_output`` bytes a stream is read and dropped, so that the child never blocks on it.

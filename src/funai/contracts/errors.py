@@ -104,8 +104,7 @@ class ConfigError(Exception):
 
 
 _BY_CODE: dict[int, type[FunaiError]] = {
-    c.code: c
-    for c in (BadInput, Unauthenticated, Forbidden, NotFound, Conflict, TooLarge, TooMany, CalleeFailed, Unavailable)
+    c.code: c for c in (BadInput, Unauthenticated, Forbidden, NotFound, Conflict, TooLarge, TooMany, CalleeFailed, Unavailable)
 }
 
 

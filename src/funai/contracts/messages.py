@@ -13,6 +13,7 @@ class Words:
     zh: str
     en: str
 
+
 MESSAGES: dict[str, tuple[str, str]] = {
     # general
     "OK": ("成功", "ok"),
@@ -48,7 +49,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "LAST_ADMIN": ("不能停用最后一个管理员", "the last admin can't be disabled"),
     # apps and quotas
     "APP_NOT_FOUND": ("应用不存在", "no such app"),
-    "APP_NAME_INVALID": ("应用名须为 1–64 个字符且不含控制字符", "an app name has 1–64 characters, none of them control characters"),
+    "APP_NAME_INVALID": (
+        "应用名须为 1–64 个字符且不含控制字符",
+        "an app name has 1–64 characters, none of them control characters",
+    ),
     "APP_NAME_TAKEN": ("你已有同名应用", "you already have an app of that name"),
     "APP_DISABLED": ("应用已被停用，请联系管理员", "the app is disabled; ask the operator"),
     "APP_DEPLOYING": ("应用正在部署中，请等待完成或先取消", "the app is being deployed; wait for it or cancel it first"),
@@ -73,7 +77,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "REPO_FORBIDDEN": ("repoSshUrl 须为该应用自己的仓库 {own}", "repoSshUrl must be this app's own repository, {own}"),
     "REGISTRY_FORBIDDEN": ("不允许指定其他镜像仓库或命名空间", "another registry or namespace is not allowed"),
     "SOURCE_MISSING": ("平台未启用 Git 构建，请指定 image", "building from Git is switched off here; name an image"),
-    "ENV_LIMIT": ("环境变量过多或过大：最多 {count} 个，共 {bytes} 字节", "too many or too large variables: at most {count}, {bytes} bytes in all"),
+    "ENV_LIMIT": (
+        "环境变量过多或过大：最多 {count} 个，共 {bytes} 字节",
+        "too many or too large variables: at most {count}, {bytes} bytes in all",
+    ),
     "ENV_DISABLED": ("未启用环境变量（缺少 funai.env.key-file）", "variables are switched off (funai.env.key-file is not set)"),
     "JOB_VANISHED": ("部署任务记录已丢失", "the deploy job's record is gone"),
     "OPERATION_LOST": ("部署请求未被受理，请重试", "the deploy request was never taken up; try again"),
@@ -88,7 +95,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     # jobs
     "JOB_NOT_FOUND": ("任务不存在", "no such job"),
     "JOB_FINAL": ("任务已结束（{status}）", "the job has already ended ({status})"),
-    "LEASE_LOST": ("租约已失效：任务已由其他执行者接手或已结束", "lease lost: another runner or attempt holds the job, or it ended"),
+    "LEASE_LOST": (
+        "租约已失效：任务已由其他执行者接手或已结束",
+        "lease lost: another runner or attempt holds the job, or it ended",
+    ),
     "TRANSITION_REFUSED": ("不允许从 {source} 变更为 {target}", "a job may not go from {source} to {target}"),
     "LOG_GAP": ("日志偏移不连续，应为 {expected}", "log offset leaves a gap; expected {expected}"),
     # placement
@@ -107,7 +117,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_BUSY": ("应用当前请求过多，请稍后再试", "the app has too many requests in hand; try again soon"),
     "PATH_REFUSED": ("请求路径不合法", "that path is not acceptable"),
     # callees
-    "DEPLOY_DISABLED": ("部署功能未启用（deploy-proxy.enabled=false）", "deploying is switched off (deploy-proxy.enabled=false)"),
+    "DEPLOY_DISABLED": (
+        "部署功能未启用（deploy-proxy.enabled=false）",
+        "deploying is switched off (deploy-proxy.enabled=false)",
+    ),
     "DEPLOY_UNREACHABLE": ("部署控制面暂不可用，请稍后再试", "the deploy service can't be reached; try again soon"),
     "AGENT_UNREACHABLE": ("运行节点暂不可用：{detail}", "the runtime node can't be reached: {detail}"),
 }

@@ -15,11 +15,15 @@ _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _IMAGE_PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*")
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[0-9]{1,5})?")
+_HOST = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[0-9]{1,5})?"
+)
 _PATH_PART = re.compile(r"[A-Za-z0-9_@+.][A-Za-z0-9_@+. -]*")
 _BASE_PATH = re.compile(r"(?:/[A-Za-z0-9_.~-]+){1,8}")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_SSH_URL = re.compile(r"ssh://[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9\[][A-Za-z0-9.:\[\]-]*(?::[0-9]{1,5})?/[A-Za-z0-9_][A-Za-z0-9_./-]*")
+_SSH_URL = re.compile(
+    r"ssh://[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9\[][A-Za-z0-9.:\[\]-]*(?::[0-9]{1,5})?/[A-Za-z0-9_][A-Za-z0-9_./-]*"
+)
 MAX_IMAGE = 512
 
 
@@ -96,7 +100,9 @@ def check_ssh_url(value: str, field: str = "repoSshUrl") -> str:
 
 def check_env_name(value: str) -> str:
     if not _ENV_NAME.fullmatch(value) or value == "PORT":
-        raise _refuse(value[:64], "不是可用的环境变量名（PORT 由镜像自己决定）", "not a usable variable name (PORT is the image's own)")
+        raise _refuse(
+            value[:64], "不是可用的环境变量名（PORT 由镜像自己决定）", "not a usable variable name (PORT is the image's own)"
+        )
     return value
 
 

@@ -68,7 +68,15 @@ class BareRepositories:
 
     async def branches(self, repo: str) -> list[str]:
         """Branch names, at most 100."""
-        argv = ("git", "--git-dir", str(self.path(repo)), "for-each-ref", "--count=100", "--format=%(refname:short)", "refs/heads")
+        argv = (
+            "git",
+            "--git-dir",
+            str(self.path(repo)),
+            "for-each-ref",
+            "--count=100",
+            "--format=%(refname:short)",
+            "refs/heads",
+        )
         done = await run(Command(argv), timeout=10)
         return done.text.split() if done.code == 0 else []
 

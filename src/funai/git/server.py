@@ -78,7 +78,7 @@ class _Session(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         conn.set_extra_info(funai=self)
 
-    def begin_auth(self, username: str) -> bool:
+    def begin_auth(self, username: str) -> bool:  # noqa: ARG002
         return True
 
     def public_key_auth_supported(self) -> bool:
@@ -145,9 +145,9 @@ class GitServer:
             code = REFUSED
         except (asyncssh.Error, ConnectionError):
             return
-        except Exception:
+        except Exception:  # noqa: BLE001  # the last door: logged, and the client gets an end
             log.get("git").exception("git.crashed")
-            process.stderr.write("FunAI: internal error; try again.\n".encode())
+            process.stderr.write(b"FunAI: internal error; try again.\n")
             code = REFUSED
         with suppress(asyncssh.Error, ConnectionError):
             process.exit(code)
@@ -203,8 +203,10 @@ class GitServer:
             except FunaiError as e:
                 log.get("git").warning("git.notify_failed", repo=repo, error=str(e))
         if branches and DEFAULT_BRANCH not in branches:
-            hint = f"FunAI: a deploy takes the branch {DEFAULT_BRANCH}; this repository has {', '.join(branches[:5])}. " \
-                   f"Push with `git push origin HEAD:{DEFAULT_BRANCH}` or deploy with --ref.\n"  # fmt: skip
+            hint = (
+                f"FunAI: a deploy takes the branch {DEFAULT_BRANCH}; this repository has {', '.join(branches[:5])}. "
+                f"Push with `git push origin HEAD:{DEFAULT_BRANCH}` or deploy with --ref.\n"
+            )
             process.stderr.write(hint.encode())
 
 

@@ -34,23 +34,73 @@ class Layout:
         for folder in (self.root, self.keys, self.git, self.registry, self.run, self.log, self.runner, self.gateway):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    keys = property(lambda self: self.root / "keys")
-    git = property(lambda self: self.root / "git")
-    registry = property(lambda self: self.root / "registry")
-    run = property(lambda self: self.root / "run")
-    log = property(lambda self: self.root / "log")
-    runner = property(lambda self: self.root / "runner")
-    gateway = property(lambda self: self.root / "gateway")
-    secrets_file = property(lambda self: self.root / "secrets.json")
-    seal_key = property(lambda self: self.keys / "env-seal.key")
-    git_host_key = property(lambda self: self.keys / "git_host_ed25519")
-    runner_key = property(lambda self: self.keys / "runner_ed25519")
-    known_hosts = property(lambda self: self.keys / "known_hosts")
-    api_db = property(lambda self: self.root / "api.db")
-    deploy_db = property(lambda self: self.root / "deploy.db")
-    registries_conf = property(lambda self: self.root / "registries.conf")
-    engine_socket = property(lambda self: self.run / "engine.sock")
-    addresses_file = property(lambda self: self.run / "addresses.json")
+    @property
+    def keys(self) -> Path:
+        return self.root / "keys"
+
+    @property
+    def git(self) -> Path:
+        return self.root / "git"
+
+    @property
+    def registry(self) -> Path:
+        return self.root / "registry"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "log"
+
+    @property
+    def runner(self) -> Path:
+        return self.root / "runner"
+
+    @property
+    def gateway(self) -> Path:
+        return self.root / "gateway"
+
+    @property
+    def secrets_file(self) -> Path:
+        return self.root / "secrets.json"
+
+    @property
+    def seal_key(self) -> Path:
+        return self.keys / "env-seal.key"
+
+    @property
+    def git_host_key(self) -> Path:
+        return self.keys / "git_host_ed25519"
+
+    @property
+    def runner_key(self) -> Path:
+        return self.keys / "runner_ed25519"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.keys / "known_hosts"
+
+    @property
+    def api_db(self) -> Path:
+        return self.root / "api.db"
+
+    @property
+    def deploy_db(self) -> Path:
+        return self.root / "deploy.db"
+
+    @property
+    def registries_conf(self) -> Path:
+        return self.root / "registries.conf"
+
+    @property
+    def engine_socket(self) -> Path:
+        return self.run / "engine.sock"
+
+    @property
+    def addresses_file(self) -> Path:
+        return self.run / "addresses.json"
 
 
 def _secret() -> SecretStr:
@@ -120,17 +170,18 @@ class DataDirLock:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> DataDirLock:
-        self._file = self._path.open("a+")
+        file = self._path.open("a+")
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
-            self._file.seek(0)
-            pid = self._file.read().strip() or "unknown"
-            self._file.close()
+            file.seek(0)
+            pid = file.read().strip() or "unknown"
+            file.close()
             raise ConfigError([f"{self._path.parent.parent}: already in use by `funai up` with pid {pid}"]) from e
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        self._file = file
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 
 import bcrypt
@@ -75,7 +76,5 @@ def registries_conf(system: Path, port: int) -> str:
 
 def docker_auth(port: int, secrets: Secrets) -> str:
     """An auth file in Docker's format."""
-    import json
-
     login = base64.b64encode(f"{USER}:{secrets.registry_password.get_secret_value()}".encode()).decode()
     return json.dumps({"auths": {f"{HOST}:{port}": {"auth": login}}})

@@ -16,6 +16,7 @@ from funai.contracts.errors import CalleeFailed
 from funai.git.repos import BareRepositories
 from funai.git.server import GitServer, known_hosts_line
 from funai.git.settings import GitSettings
+from tests.parts.waiting import eventually
 
 
 @dataclass
@@ -57,7 +58,9 @@ class World:
 
     async def git(self, key: str, *argv: str, cwd: Path | None = None) -> tuple[int, str]:
         known = self.home / "known_hosts"
-        ssh = f"ssh -i {self.home / key} -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile={known} -F none"
+        ssh = (
+            f"ssh -i {self.home / key} -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile={known} -F none"
+        )
         env = {**os.environ, "GIT_SSH_COMMAND": ssh, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0"}
         p = await asyncio.create_subprocess_exec(
             "git", *argv, cwd=cwd, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -73,7 +76,11 @@ class World:
         work = self.home / name
         work.mkdir()
         (work / "file").write_text(text)
-        for argv in (["init", "-q", "-b", "main"], ["add", "."], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"]):
+        for argv in (
+            ["init", "-q", "-b", "main"],
+            ["add", "."],
+            ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"],
+        ):
             subprocess.run(["git", *argv], cwd=work, check=True)
         return work
 
@@ -159,7 +166,12 @@ async def test_no_shell_no_forwarding_no_sftp(world: World) -> None:
     world.rules.writers[world.key("alice")] = set()
     base = ["ssh", "-i", str(world.home / "alice"), "-p", str(world.port), "-o", "IdentitiesOnly=yes", "-F", "none",
             "-o", f"UserKnownHostsFile={world.home / 'known_hosts'}", "-o", "BatchMode=yes"]  # fmt: skip
-    for extra in (["git@127.0.0.1"], ["git@127.0.0.1", "id"], ["-s", "git@127.0.0.1", "sftp"], ["-W", "127.0.0.1:22", "git@127.0.0.1"]):
+    for extra in (
+        ["git@127.0.0.1"],
+        ["git@127.0.0.1", "id"],
+        ["-s", "git@127.0.0.1", "sftp"],
+        ["-W", "127.0.0.1:22", "git@127.0.0.1"],
+    ):
         p = await asyncio.create_subprocess_exec(
             *base, *extra, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
@@ -188,9 +200,7 @@ async def test_a_client_killed_in_mid_push_leaves_no_child(world: World) -> None
     assert await asyncio.to_thread(_running, path)
     ssh.kill()
     await ssh.wait()
-    async with asyncio.timeout(10):
-        while await asyncio.to_thread(_running, path):
-            await asyncio.get_running_loop().run_in_executor(None, os.sched_yield)
+    await eventually(lambda: not _running(path), seconds=10)
 
 
 def _running(path: str) -> bool:

@@ -54,7 +54,9 @@ class DeployClient:
         params = {"userId": user_id, "appId": app_id}
         return dict(await self.transport.data("GET", "/deploy/apps/status", params=params))
 
-    async def admin(self, method: str, path: str, token: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Any:
+    async def admin(
+        self, method: str, path: str, token: str, *, params: Mapping[str, Any] | None = None, json: Any = None
+    ) -> Any:
         """One of the operator's calls, ``/admin/…``."""
         return await self.transport.data(method, path, params=params, json=json, headers={"X-Admin-Token": token})
 

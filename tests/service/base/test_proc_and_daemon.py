@@ -1,0 +1,115 @@
+"""Children die as groups; daemons outlive their owner."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from funai.base import ports
+from funai.base.daemon import Daemon, Program, start_time
+from funai.base.proc import Command, ProcessMissing, ProcessTimeout, run, spawn
+from funai.contracts.errors import ConfigError
+from tests.parts.waiting import eventually
+
+SERVER = (
+    "import http.server,sys; "
+    "http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), http.server.BaseHTTPRequestHandler).serve_forever()"
+)
+
+
+async def test_output_is_kept_up_to_the_limit_and_the_child_never_blocks() -> None:
+    done = await run(Command((sys.executable, "-c", "print('x' * 3_000_000)")), timeout=20, max_output=1000)
+    assert done.code == 0 and len(done.out) == 1000
+
+
+async def test_input_reaches_the_child() -> None:
+    assert (await run(Command(("cat",)), timeout=5, input=b"a" * 200_000)).out == b"a" * 200_000
+
+
+async def test_a_timeout_kills_grandchildren_too(tmp_path: Path) -> None:
+    script = (
+        "import subprocess,time; "
+        f"p=subprocess.Popen(['sleep','600']); open({str(tmp_path / 'pid')!r},'w').write(str(p.pid)); "
+        "time.sleep(600)"
+    )
+    with pytest.raises(ProcessTimeout):
+        await run(Command((sys.executable, "-c", script)), timeout=1.5)
+    grandchild = int((tmp_path / "pid").read_text())
+    await eventually(lambda: not start_time(grandchild), seconds=5)
+
+
+async def test_a_missing_program_is_named() -> None:
+    with pytest.raises(ProcessMissing, match="no-such-program"):
+        await run(Command(("no-such-program",)), timeout=5)
+
+
+async def test_our_secrets_are_not_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOY_PROXY_SHARED_SECRET", "very secret")
+    assert b"very secret" not in (await run(Command(("env",)), timeout=5)).out
+
+
+async def test_leaving_the_context_ends_the_child() -> None:
+    async with spawn(Command(("sleep", "600"))) as child:
+        pid = child.pid
+    assert not start_time(pid)
+
+
+def _daemon(tmp_path: Path, port: int, config: str = "") -> Daemon:
+    async def ready() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    program = Program("web", (sys.executable, "-c", SERVER, str(port)), {}, config)
+    return Daemon(program, tmp_path / "run", tmp_path / "log", ready)
+
+
+async def test_the_next_owner_adopts_it_and_a_changed_one_replaces_it(tmp_path: Path) -> None:
+    port = ports.free_port()
+    first = _daemon(tmp_path, port)
+    await first.ensure()
+    second = _daemon(tmp_path, port)
+    await second.ensure()
+    assert second.adopted and second.pid == first.pid
+    third = _daemon(tmp_path, port, config="new")
+    await third.ensure()
+    assert not third.adopted and third.pid != first.pid
+    assert (holder := ports.holder(port)) and f"pid {third.pid}" in holder
+    await third.stop()
+    assert ports.is_free("127.0.0.1", port)
+    await first.stop()
+
+
+async def test_it_comes_back_when_killed(tmp_path: Path) -> None:
+    daemon, stop = _daemon(tmp_path, ports.free_port()), asyncio.Event()
+    await daemon.ensure()
+    back: asyncio.Queue[int] = asyncio.Queue()
+
+    async def died() -> None:
+        back.put_nowait(daemon.pid)
+
+    watch = asyncio.create_task(daemon.watch(stop, died))
+    first = daemon.pid
+    os.kill(first, signal.SIGKILL)
+    async with asyncio.timeout(10):
+        assert await back.get() != first
+    stop.set()
+    await watch
+    await daemon.stop()
+
+
+async def test_one_that_dies_at_once_is_told_with_its_last_words(tmp_path: Path) -> None:
+    async def never() -> bool:
+        return False
+
+    program = Program("broken", (sys.executable, "-c", "import sys; sys.exit('no such option')"), {})
+    with pytest.raises(ConfigError, match="no such option"):
+        await Daemon(program, tmp_path, tmp_path, never, ready_seconds=30).ensure()
