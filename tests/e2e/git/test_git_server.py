@@ -150,7 +150,7 @@ async def test_a_pack_over_the_limit_is_refused_and_leaves_no_ref(world: World) 
     work = world.home / "big"
     world.work("big", text="")
     (work / "file").write_bytes(os.urandom(3 * 1024 * 1024))
-    subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "big"], cwd=work, check=True)
+    await asyncio.to_thread(_commit_all, work)
     code, out = await world.git("alice", "push", world.url("funai/u1-app1"), "main", cwd=work)
     assert code != 0 and "maximum allowed size" in out
     assert (await world.git("alice", "ls-remote", world.url("funai/u1-app1")))[1] == ""
@@ -212,3 +212,7 @@ def _running(path: str) -> bool:
         if words[0].endswith(b"git") and path.encode() in words:
             return True
     return False
+
+
+def _commit_all(work: Path) -> None:
+    subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "big"], cwd=work, check=True)
