@@ -72,6 +72,25 @@ class DrainNode(Wire):
     limit: int = Field(default=100, ge=1, le=1_000)
 
 
+class MovedApp(Wire):
+    app_id: int
+    target_node_id: int
+
+
+class SkippedApp(Wire):
+    app_id: int
+    reason: str
+
+
+class DrainReport(Wire):
+    """What a drain did: apps that now belong elsewhere, apps it left (with why), apps still on the source node."""
+
+    source_node_id: int
+    moved: list[MovedApp] = Field(default_factory=list[MovedApp])
+    skipped: list[SkippedApp] = Field(default_factory=list[SkippedApp])
+    remaining: int = 0
+
+
 class Placement(Wire):
     app_id: int
     node_id: int
