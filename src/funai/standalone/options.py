@@ -1,0 +1,97 @@
+"""What a person may say to ``funai up``: where the state lives, and which ports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+from funai.base import ports
+from funai.contracts.errors import ConfigError
+from funai.standalone.layout import default_data_dir
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Defaults are the contract's."""
+
+    gateway: int = 8000
+    api: int = 8080
+    deploy: int = 7002
+    agent: int = 7005
+    git: int = 2222
+    registry: int = 5000
+
+    def items(self) -> list[tuple[str, int]]:
+        return [(f.name, getattr(self, f.name)) for f in fields(self)]
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Six different free ports, for a platform beside another one."""
+        chosen: list[int] = []
+        while len(chosen) < len(fields(cls)):
+            port = ports.free_port()
+            if port not in chosen:
+                chosen.append(port)
+        return cls(*chosen)
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    data_dir: Path = field(default_factory=default_data_dir)
+    host: str = LOOPBACK
+    """Where people reach it: gateway, API and Git listen here; everything else stays on loopback."""
+    ports: Ports = field(default_factory=Ports)
+    slots: int = 1
+    grace_seconds: float = 30
+    """How long a stop waits for jobs in hand."""
+
+    @property
+    def public_host(self) -> str:
+        return LOOPBACK if self.host in ("0.0.0.0", "::", LOOPBACK) else self.host
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://{self.public_host}:{self.ports.gateway}"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{self.public_host}:{self.ports.api}"
+
+    @property
+    def deploy_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports.deploy}"
+
+    @property
+    def agent_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports.agent}"
+
+    @property
+    def registry_address(self) -> str:
+        return f"{LOOPBACK}:{self.ports.registry}"
+
+    def with_absolute_dir(self) -> UpOptions:
+        return replace(self, data_dir=self.data_dir.expanduser().absolute())
+
+
+def check_ports(options: UpOptions, ours: set[int]) -> None:
+    """Every port must be free, or held by a daemon of this data dir that goes on (``ours``: its pids).
+
+    Raises ConfigError with a line for each port taken, who holds it and the option that moves it.
+    """
+    problems: list[str] = []
+    seen: dict[int, str] = {}
+    for name, port in options.ports.items():
+        if port in seen:
+            problems.append(f"--{name}-port {port}: the same port as --{seen[port]}-port; give another")
+        seen[port] = name
+        host = options.host if name in ("gateway", "api", "git") else LOOPBACK
+        if ports.is_free(host, port):
+            continue
+        holder = ports.holder(port) or "a program that doesn't show itself"
+        if any(f"(pid {pid})" in holder for pid in ours):
+            continue
+        problems.append(f"--{name}-port {port}: taken by {holder}; stop it or choose another with --{name}-port")
+    if problems:
+        raise ConfigError(problems)

@@ -1,0 +1,204 @@
+"""``funai up``: the whole platform on one machine, composed here and nowhere else.
+
+Start: lock the data dir → secrets → engine → registry → the five services at once → ready. Stop, the other way round:
+the runner finishes or hands back what it holds while Deploy still answers, then the doors close, then HAProxy (the
+agent's), the registry and the engine's API. App containers stay. After kill -9, HAProxy, registry and engine API go on
+and are adopted by the next ``up``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from funai.base import log
+from funai.base.daemon import Daemon, Program
+from funai.base.supervise import wait_any
+from funai.contracts.errors import ConfigError
+from funai.standalone import registry, rooms
+from funai.standalone.layout import FIRST_ADMIN, DataDirLock, Layout, Secrets, ensure_key, load_secrets, write_private
+from funai.standalone.options import UpOptions, check_ports
+from funai.standalone.parts import engine as engines
+
+READY_SECONDS = 60
+SYSTEM_REGISTRIES = Path("/etc/containers/registries.conf")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A platform that answers."""
+
+    options: UpOptions
+    layout: Layout
+    secrets: Secrets
+    engine: engines.EngineChoice
+    first_start: bool
+    adopted: tuple[str, ...]
+    """Daemons of a former life that were still running."""
+
+    @property
+    def admin_user(self) -> str:
+        return FIRST_ADMIN
+
+
+async def run(options: UpOptions, stop: asyncio.Event, on_ready: Callable[[Platform], None], say: Say) -> None:
+    """Be the platform until ``stop``. Raises ConfigError when it can't start; a part that crashes stops all."""
+    async with platform(options, say) as (running, failed):
+        on_ready(running)
+        await wait_any(stop, failed)
+        say("stopping: finishing what is in hand (app containers stay)")
+    if failed.is_set():
+        raise ConfigError(["a service ended unexpectedly; its last words are in the log"])
+
+
+@asynccontextmanager
+async def platform(options: UpOptions, say: Say) -> AsyncIterator[tuple[Platform, asyncio.Event]]:
+    """The platform as a context: ready inside, everything stopped in order after. Also yields "a part failed"."""
+    options = options.with_absolute_dir()
+    layout = Layout(options.data_dir)
+    layout.make()
+    async with AsyncExitStack() as teardown:
+        teardown.enter_context(DataDirLock(layout))
+        secrets, first_start = load_secrets(layout.secrets_file)
+        check_ports(options, _former_pids(layout))
+        say("finding the container engine")
+        engine = await engines.choose(say=say)
+        failed = asyncio.Event()
+        socket, daemons = await _start_daemons(options, layout, secrets, engine, teardown)
+        plan = rooms.plan(options, layout, secrets, engine, socket, ensure_key(layout.runner_key, "funai runner"))
+        say("starting the services")
+        async with _services(plan, options.grace_seconds, failed):
+            await _ready(options, failed)
+            adopted = tuple(d.program.name for d in daemons if d.adopted)
+            _write_addresses(options, layout)
+            yield Platform(options, layout, secrets, engine, first_start, adopted), failed
+
+
+async def _start_daemons(
+    options: UpOptions, layout: Layout, secrets: Secrets, engine: engines.EngineChoice, teardown: AsyncExitStack
+) -> tuple[Path, list[Daemon]]:
+    """The registry and, for Podman, its API; watched until teardown. Returns the engine's socket."""
+    write_private(layout.registries_conf, registry.registries_conf(SYSTEM_REGISTRIES, options.ports.registry))
+    os.environ.update(engine.environment)
+    os.environ["CONTAINERS_REGISTRIES_CONF"] = str(layout.registries_conf)
+    daemons = [registry.daemon(layout, secrets, options.ports.registry)]
+    socket = engine.socket
+    if socket is None:
+        socket = layout.engine_socket
+        command = engine.service(socket)
+        assert command is not None
+        env = {**(command.env or {}), "CONTAINERS_REGISTRIES_CONF": str(layout.registries_conf)}
+        conf = layout.registries_conf.read_text()
+        daemons.append(Daemon(Program("engine", command.argv, env, conf), layout.run, layout.log, _engine_ready(socket)))
+    await asyncio.gather(*(d.ensure() for d in daemons))
+    quiet = asyncio.Event()
+    watches = [asyncio.create_task(d.watch(quiet)) for d in daemons]
+
+    async def end() -> None:
+        quiet.set()
+        await asyncio.gather(*watches, return_exceptions=True)
+        await asyncio.gather(*(d.stop() for d in daemons))
+
+    teardown.push_async_callback(end)
+    return socket, daemons
+
+
+def _engine_ready(socket: Path) -> Callable[[], Awaitable[bool]]:
+    async def ready() -> bool:
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(socket)), timeout=3) as http:
+            try:
+                return (await http.get("http://engine/_ping")).status_code == 200
+            except httpx.HTTPError:
+                return False
+
+    return ready
+
+
+@asynccontextmanager
+async def _services(plan: rooms.Plan, grace: float, failed: asyncio.Event) -> AsyncIterator[None]:
+    """Every room's ``serve`` as a task with a stop of its own; stopped in the plan's order."""
+    running: list[tuple[rooms.Room, asyncio.Event, asyncio.Task[None]]] = []
+    for room in plan:
+        stop = asyncio.Event()
+        task = asyncio.create_task(_serve(room, stop, failed), name=room.name)
+        running.append((room, stop, task))
+    try:
+        yield
+    finally:
+        for room, stop, task in running:
+            stop.set()
+            done, _ = await asyncio.wait([task], timeout=grace if room.finishes_work else 15)
+            if not done:
+                log.get("up").warning("up.service_slow_to_stop", service=room.name)
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    for _, _, task in running:
+        if not task.cancelled() and (error := task.exception()):
+            raise error
+
+
+async def _serve(room: rooms.Room, stop: asyncio.Event, failed: asyncio.Event) -> None:
+    with log.bound(service=room.name):
+        try:
+            await room.serve(stop)
+        finally:
+            if not stop.is_set():
+                log.get("up").error("up.service_ended", service=room.name)
+                failed.set()
+
+
+async def _ready(options: UpOptions, failed: asyncio.Event) -> None:
+    """Until every HTTP service says it is healthy; at most READY_SECONDS. Raises ConfigError."""
+    pages = {
+        "API": f"{options.api_url}/internal/health",
+        "Deploy": f"{options.deploy_url}/internal/health",
+        "runtime-agent": f"{options.agent_url}/internal/health",
+    }
+    try:
+        async with asyncio.timeout(READY_SECONDS), httpx.AsyncClient(trust_env=False, timeout=2) as http:
+            while pages and not failed.is_set():
+                for name, page in list(pages.items()):
+                    if await _answers(http, page):
+                        del pages[name]
+                if pages:
+                    await wait_any(failed, timeout=0.05)
+    except TimeoutError as e:
+        raise ConfigError([f"{', '.join(pages)} did not come up in {READY_SECONDS} s; see the log"]) from e
+    if failed.is_set():
+        raise ConfigError(["a service could not start; see the log"])
+
+
+async def _answers(http: httpx.AsyncClient, page: str) -> bool:
+    try:
+        return (await http.get(page)).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _former_pids(layout: Layout) -> set[int]:
+    """Pids that daemons of this data dir recorded, wherever their records are."""
+    found: set[int] = set()
+    for record in [*layout.run.glob("*.json"), *layout.gateway.rglob("*.json"), *layout.gateway.rglob("*.pid")]:
+        try:
+            value = json.loads(record.read_text())
+        except (OSError, ValueError):
+            continue
+        pid = value.get("pid") if isinstance(value, dict) else value  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if isinstance(pid, int):
+            found.add(pid)
+    return found
+
+
+def _write_addresses(options: UpOptions, layout: Layout) -> None:
+    """Where a running platform answers, for tools on the same machine."""
+    text = {"api": options.api_url, "gateway": options.gateway_url, "gitPort": options.ports.git, "pid": os.getpid()}
+    write_private(layout.addresses_file, json.dumps(text) + "\n")
