@@ -1,0 +1,186 @@
+"""What an operator does with nodes: look, add, enable, move apps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from funai.base.db import Database
+from funai.contracts.errors import BadInput, Conflict, NotFound
+from funai.contracts.messages import Words
+from funai.contracts.nodes import (
+    DrainNode,
+    DrainReport,
+    MovedApp,
+    Placement,
+    ReassignApp,
+    RuntimeNode,
+    SkippedApp,
+    UpsertNode,
+)
+from funai.contracts.wire import from_epoch_ms
+from funai.deploy.jobs.ports import Queue
+from funai.deploy.placement import leftovers, policy, store
+from funai.deploy.placement.policy import Node, Rules, WaitReason
+from funai.deploy.placement.service import gained
+
+
+class Nodes:
+    """The operator's view. Moving an app changes where its next deploy goes; what runs goes on until then."""
+
+    def __init__(self, db: Database, rules: Rules, queue: Queue) -> None:
+        self.db, self.rules, self.queue = db, rules, queue
+
+    async def list(self) -> list[RuntimeNode]:
+        async with self.db.read() as conn:
+            now_ms = await self._now(conn)
+            known = {n.id: n for n in await store.nodes(conn)}
+            rows = await store.listed(conn)
+            lodgers = await store.count_lodgers(conn)
+        return [
+            RuntimeNode(
+                **{k: row[k] for k in ("id", "name", "agent_base_url", "gateway_base_url", "weight", "engine")},
+                **{k: row[k] for k in ("disk_free_pct", "disk_free_bytes", "container_count")},
+                enabled=bool(row["enabled"]),
+                health=policy.health(known[row["id"]], now_ms, self.rules),
+                last_heartbeat_at=from_epoch_ms(row["last_heartbeat_ms"]) if row["last_heartbeat_ms"] else None,
+                placements=lodgers.get(row["id"], 0),
+            )
+            for row in rows
+            if row["id"] in known
+        ]
+
+    async def upsert(self, given: UpsertNode) -> RuntimeNode:
+        """Make the node known, or change what is given of it; without a heartbeat it stays STALE."""
+
+        async def work(conn: AsyncConnection) -> bool:
+            now_ms = await self._now(conn)
+            before, _ = await store.lock_named(conn, given.name, now_ms)
+            await store.amend(conn, before.id, given, now_ms)
+            after = await store.node(conn, before.id)
+            assert after is not None
+            return gained(before, after, now_ms, self.rules)
+
+        if await self.db.retrying(work):
+            await self.queue.nodes_changed()
+        return next(n for n in await self.list() if n.name == given.name)
+
+    async def set_enabled(self, name: str, enabled: bool) -> RuntimeNode:
+        """Raises NotFound(NODE_NOT_FOUND)."""
+        if not any(n.name == name for n in await self.list()):
+            raise NotFound("NODE_NOT_FOUND")
+        return await self.upsert(UpsertNode(name=name, enabled=enabled))
+
+    async def placements(self, node_id: int | None, offset: int, limit: int) -> list[Placement]:
+        """Apps and their nodes by app id; all nodes when ``node_id`` is None."""
+        async with self.db.read() as conn:
+            rows = await store.placements(conn, node_id, offset, limit)
+        return [_shown(r) for r in rows]
+
+    async def reassign(self, given: ReassignApp) -> Placement:
+        """Give the app another node, or its first.
+
+        Raises NotFound(NODE_NOT_FOUND), Conflict(NODE_NOT_ELIGIBLE), Conflict(APP_DEPLOYING) while a runner has its job.
+        """
+
+        async def work(conn: AsyncConnection) -> None:
+            now_ms = await self._now(conn)
+            target = await self._target(conn, given.target_node_id, now_ms)
+            await self._move(conn, given.app_id, target, now_ms)
+
+        await self.db.retrying(work)
+        await self.queue.nodes_changed()
+        async with self.db.read() as conn:
+            rows = await store.placements(conn, None, 0, 1, app_id=given.app_id)
+        if not rows:
+            raise NotFound("APP_NOT_FOUND")  # purged in this very moment
+        return _shown(rows[0])
+
+    async def drain(self, given: DrainNode) -> DrainReport:
+        """Move up to ``limit`` apps off a node: to the target, or each to where a new app would go.
+
+        Every app is its own transaction. One whose job a runner has is skipped; call again when it ended. Disable the
+        node first, or new apps keep coming. Raises NotFound(NODE_NOT_FOUND), Conflict(NODE_NOT_ELIGIBLE).
+        """
+        if given.source_node_id == given.target_node_id:
+            raise BadInput("BAD_INPUT", detail=Words("targetNodeId 与 sourceNodeId 相同", "targetNodeId is the source itself"))
+        async with self.db.read() as conn:
+            now_ms = await self._now(conn)
+            if await store.node(conn, given.source_node_id) is None:
+                raise NotFound("NODE_NOT_FOUND")
+            if given.target_node_id is not None:
+                await self._target(conn, given.target_node_id, now_ms)
+            apps = await store.lodgers(conn, given.source_node_id, given.limit)
+        report = DrainReport(source_node_id=given.source_node_id)
+        for app_id in apps:
+            try:
+                moved = await self._drain_one(app_id, given)
+            except Conflict as e:
+                report.skipped.append(SkippedApp(app_id=app_id, reason=e.reason))
+                continue
+            if moved is not None:
+                report.moved.append(MovedApp(app_id=app_id, target_node_id=moved))
+        async with self.db.read() as conn:
+            report.remaining = (await store.count_lodgers(conn)).get(given.source_node_id, 0)
+        if report.moved:
+            await self.queue.nodes_changed()
+        return report
+
+    async def _drain_one(self, app_id: int, given: DrainNode) -> int | None:
+        """The app's new node, or None when it left by itself meanwhile. Raises Conflict with why it stays."""
+
+        async def work(conn: AsyncConnection) -> int | None:
+            now_ms = await self._now(conn)
+            lives = await store.home(conn, app_id, None, now_ms)
+            if lives is None or lives[0] != given.source_node_id:
+                return None
+            if given.target_node_id is not None:
+                target = await self._target(conn, given.target_node_id, now_ms)
+            else:
+                others = [n for n in await store.nodes(conn) if n.id != given.source_node_id]
+                choice = policy.choose(app_id, others, now_ms, self.rules)
+                if isinstance(choice, WaitReason):
+                    raise Conflict(choice.value)
+                target = choice
+            await self._move(conn, app_id, target, now_ms)
+            return target.id
+
+        return await self.db.retrying(work)
+
+    async def _move(self, conn: AsyncConnection, app_id: int, target: Node, now_ms: int) -> None:
+        """Lock the app's placement, then count it on the target: the order every mover and every claim keeps."""
+        made = await store.settle(conn, app_id, target.id, None, now_ms)
+        lives = await store.home(conn, app_id, None, now_ms)
+        if await store.running_job(conn, app_id) is not None:
+            raise Conflict("APP_DEPLOYING")
+        if not made and lives is not None and lives[0] == target.id:
+            return
+        if not await store.book(conn, target, now_ms, self.rules, exact=False):
+            raise Conflict("NODE_NOT_ELIGIBLE", health="changed")
+        if lives is not None and not made:
+            await leftovers.leave(conn, app_id, lives[0], now_ms, ready=False)
+            await store.move(conn, app_id, target.id, now_ms)
+        await leftovers.forget(conn, app_id, target.id)
+
+    async def _target(self, conn: AsyncConnection, node_id: int, now_ms: int) -> Node:
+        target = await store.node(conn, node_id)
+        if target is None:
+            raise NotFound("NODE_NOT_FOUND")
+        if not policy.takes_new(target, now_ms, self.rules):
+            word = policy.health(target, now_ms, self.rules).value if target.reachable else Words("缺少地址", "no addresses")
+            raise Conflict("NODE_NOT_ELIGIBLE", health=word)
+        return target
+
+    async def _now(self, conn: AsyncConnection) -> int:
+        return int((await conn.execute(select(self.db.now_ms()))).scalar_one())
+
+
+def _shown(row: dict[str, Any]) -> Placement:
+    return Placement(
+        app_id=row["app_id"],
+        node_id=row["node_id"],
+        last_active_at=from_epoch_ms(row["last_active_at"]) if row["last_active_at"] else None,
+        created_at=from_epoch_ms(row["created_ms"]) if row["created_ms"] else row["create_time"],
+    )

@@ -1,0 +1,85 @@
+"""The doors of placement: heartbeats of nodes, and the operator's calls."""
+
+# pyright: reportUnusedFunction=false
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from funai.base.db import Database
+from funai.base.doors import SecretDoor
+from funai.base.httpapp import ok
+from funai.contracts.nodes import (
+    DrainNode,
+    DrainReport,
+    NodeHeartbeat,
+    NodeHeartbeatAnswer,
+    Placement,
+    ReassignApp,
+    RunnerInfo,
+    RuntimeNode,
+    UpsertNode,
+)
+from funai.contracts.wire import MAX_ID, Envelope
+from funai.deploy.placement.operator import Nodes
+from funai.deploy.placement.runners import runners
+from funai.deploy.placement.service import Heartbeats
+
+Door = SecretDoor | Callable[..., Awaitable[None]]
+
+
+def heartbeat_routes(heartbeats: Heartbeats, door: Door) -> APIRouter:
+    """``/internal/runtime-nodes/**``, behind X-RT-Node-Token."""
+    router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(door)])
+
+    @router.post("/heartbeat")
+    async def heartbeat(beat: NodeHeartbeat) -> Envelope[NodeHeartbeatAnswer]:
+        return _ok(await heartbeats.take(beat))
+
+    return router
+
+
+def admin_routes(nodes: Nodes, db: Database, runner_stale_seconds: int, door: Door) -> APIRouter:
+    """``/admin/runtime-nodes/**`` and ``/admin/runners/**``, behind X-Admin-Token."""
+
+    router = APIRouter(prefix="/admin", tags=["admin"], dependencies=[Depends(door)])
+
+    @router.get("/runtime-nodes/list")
+    async def list_nodes() -> Envelope[list[RuntimeNode]]:
+        return _ok(await nodes.list())
+
+    @router.post("/runtime-nodes/upsert")
+    async def upsert(node: UpsertNode) -> Envelope[RuntimeNode]:
+        return _ok(await nodes.upsert(node))
+
+    @router.post("/runtime-nodes/set-enabled")
+    async def set_enabled(name: Annotated[str, Query(max_length=128)], enabled: bool) -> Envelope[RuntimeNode]:
+        return _ok(await nodes.set_enabled(name, enabled))
+
+    @router.get("/runtime-nodes/placements")
+    async def placements(
+        node_id: Annotated[int | None, Query(alias="nodeId", ge=1, le=MAX_ID)] = None,
+        offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> Envelope[list[Placement]]:
+        return _ok(await nodes.placements(node_id, offset, limit))
+
+    @router.post("/runtime-nodes/reassign")
+    async def reassign(app: ReassignApp) -> Envelope[Placement]:
+        return _ok(await nodes.reassign(app))
+
+    @router.post("/runtime-nodes/drain")
+    async def drain(node: DrainNode) -> Envelope[DrainReport]:
+        return _ok(await nodes.drain(node))
+
+    @router.get("/runners/list")
+    async def list_runners() -> Envelope[list[RunnerInfo]]:
+        return _ok(await runners(db, runner_stale_seconds))
+
+    return router
+
+
+def _ok(data: Any) -> Any:
+    return ok(data)

@@ -1,0 +1,109 @@
+"""Choosing nodes for claims, and taking heartbeats."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from funai.base import log
+from funai.base.db import Database
+from funai.contracts.jobs import RuntimeNodeRef
+from funai.contracts.nodes import NodeHeartbeat, NodeHeartbeatAnswer
+from funai.deploy.jobs.ports import Queue, Waiting
+from funai.deploy.placement import leftovers, policy, store
+from funai.deploy.placement.policy import Marks, Node, Rules, WaitReason
+from funai.deploy.settings import DeploySettings
+
+_EXACT_TRIES = 5
+
+
+def rules_from(settings: DeploySettings) -> Rules:
+    """The operator's numbers as the policy takes them."""
+    return Rules(
+        stale_ms=settings.node_stale_seconds * 1000,
+        min_pct=settings.disk_free_min_pct,
+        drain_pct=settings.disk_free_drain_pct,
+        hysteresis_pct=settings.disk_hysteresis_pct,
+        strategy=settings.placement_strategy,
+        app_bytes=settings.placement_app_bytes,
+    )
+
+
+class Placer:
+    """``jobs.ports.Placer``: where an app lives, decided in the transaction that claims its job."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+
+    async def place(
+        self, conn: AsyncConnection, app_id: int, now_ms: int, user_id: int | None = None
+    ) -> RuntimeNodeRef | Waiting:
+        """The app's own node if it has one (it is never left for another here), else a new one, remembered.
+
+        ``now_ms`` is the database's clock. An answer of Waiting leaves an app that lives nowhere living nowhere.
+        """
+        reason = WaitReason.NO_RUNTIME_NODE
+        for attempt in range(_EXACT_TRIES + 1):
+            lives = await store.home(conn, app_id, user_id, now_ms)
+            if lives is not None:
+                _, node = lives
+                if node is not None:
+                    why = policy.stays(node, now_ms, self.rules)
+                    return Waiting(why.value) if why else _ref(node)
+                await store.unsettle(conn, app_id)
+            chosen = policy.choose(app_id, await store.nodes(conn), now_ms, self.rules)
+            if isinstance(chosen, WaitReason):
+                return Waiting(chosen.value)
+            if not await store.settle(conn, app_id, chosen.id, user_id, now_ms):
+                continue  # another transaction has just placed it: look where
+            if await store.book(conn, chosen, now_ms, self.rules, exact=attempt < _EXACT_TRIES):
+                await leftovers.forget(conn, app_id, chosen.id)
+                return _ref(chosen)
+            await store.unsettle(conn, app_id)  # the node changed under the choice: choose again
+        return Waiting(reason.value)
+
+
+class Heartbeats:
+    """Takes the nodes' heartbeats, and wakes jobs that wait when a node can take more than before."""
+
+    def __init__(self, db: Database, rules: Rules, queue: Queue) -> None:
+        self.db, self.rules, self.queue = db, rules, queue
+
+    async def take(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer:
+        """Register the node or refresh it. Raises Unavailable."""
+
+        async def work(conn: AsyncConnection) -> tuple[NodeHeartbeatAnswer, bool]:
+            now_ms = int((await conn.execute(select(self.db.now_ms()))).scalar_one())
+            before, _ = await store.lock_named(conn, beat.node_name, now_ms)
+            marks = policy.marks_after(Marks(before.drained, before.unhealthy), beat.disk_free_pct, self.rules)
+            await store.beat(conn, before.id, beat, marks, now_ms)
+            after = await store.node(conn, before.id)
+            assert after is not None
+            answer = NodeHeartbeatAnswer(
+                node_id=after.id,
+                health=policy.health(after, now_ms, self.rules),
+                stale_placements=await leftovers.tell(conn, after.id, now_ms),
+            )
+            return answer, gained(before, after, now_ms, self.rules)
+
+        answer, more = await self.db.retrying(work)
+        if more:
+            log.get("placement").info("node.available", node=beat.node_name, health=answer.health.value)
+            await self.queue.nodes_changed()
+        return answer
+
+
+def gained(before: Node, after: Node, now_ms: int, rules: Rules) -> bool:
+    """Can the node take deploys that it could not take before?"""
+    new = policy.takes_new(after, now_ms, rules) and not policy.takes_new(before, now_ms, rules)
+    again = policy.stays(after, now_ms, rules) is None and policy.stays(before, now_ms, rules) is not None
+    return new or again
+
+
+def _ref(node: Node) -> RuntimeNodeRef:
+    return RuntimeNodeRef(
+        id=node.id,
+        name=node.name,
+        agent_base_url=node.agent_base_url or "",
+        gateway_base_url=node.gateway_base_url or "",
+    )

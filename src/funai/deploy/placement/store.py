@@ -1,0 +1,216 @@
+"""Nodes and placements in the database. Every function runs in the caller's transaction.
+
+Two things make placement safe against what happens meanwhile. An app's row in the placement table is locked before its
+node is used (an UPDATE that touches it, or the INSERT that makes it), so two claims, or a claim and a reassign, see one
+after the other. And a node is taken by :func:`book`, an UPDATE that repeats every condition of the choice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from funai.contracts.nodes import NodeHeartbeat, UpsertNode
+from funai.contracts.states import JobStatus
+from funai.deploy.placement.policy import Marks, Node, Rules
+from funai.deploy.tables import job, placement, runtime_node
+
+_COLUMNS = (
+    runtime_node.c.id,
+    runtime_node.c.name,
+    runtime_node.c.agent_base_url,
+    runtime_node.c.gateway_base_url,
+    runtime_node.c.enabled,
+    runtime_node.c.weight,
+    runtime_node.c.last_heartbeat_ms,
+    runtime_node.c.disk_free_pct,
+    runtime_node.c.disk_free_bytes,
+    runtime_node.c.drained,
+    runtime_node.c.unhealthy,
+    runtime_node.c.placed_since_heartbeat,
+)
+
+
+def _node(row: RowMapping) -> Node:
+    return Node(
+        id=row["id"],
+        name=row["name"],
+        agent_base_url=row["agent_base_url"],
+        gateway_base_url=row["gateway_base_url"],
+        enabled=bool(row["enabled"]),
+        weight=row["weight"] or 100,
+        heartbeat_ms=row["last_heartbeat_ms"],
+        disk_free_pct=row["disk_free_pct"],
+        disk_free_bytes=row["disk_free_bytes"],
+        drained=bool(row["drained"]),
+        unhealthy=bool(row["unhealthy"]),
+        placed_since_heartbeat=row["placed_since_heartbeat"],
+    )
+
+
+async def nodes(conn: AsyncConnection) -> list[Node]:
+    rows = (await conn.execute(select(*_COLUMNS).order_by(runtime_node.c.id))).mappings()
+    return [_node(r) for r in rows]
+
+
+async def node(conn: AsyncConnection, node_id: int) -> Node | None:
+    row = (await conn.execute(select(*_COLUMNS).where(runtime_node.c.id == node_id))).mappings().first()
+    return _node(row) if row else None
+
+
+async def lock_named(conn: AsyncConnection, name: str, now_ms: int) -> tuple[Node, bool]:
+    """The node of that name, its row locked and made when it was not there; and whether it was made."""
+    query = select(*_COLUMNS).where(runtime_node.c.name == name).with_for_update()
+    row = (await conn.execute(query)).mappings().first()
+    made = False
+    if row is None:
+        made = await insert_new(conn, runtime_node, {"name": name, "created_ms": now_ms, "updated_ms": now_ms})
+        row = (await conn.execute(query)).mappings().one()
+    return _node(row), made
+
+
+async def beat(conn: AsyncConnection, node_id: int, given: NodeHeartbeat, marks: Marks, now_ms: int) -> None:
+    """Write what a heartbeat told. What it left out stays as it was; the count of a burst starts anew."""
+    told = {
+        "agent_base_url": given.agent_base_url,
+        "gateway_base_url": given.gateway_base_url,
+        "disk_free_pct": given.disk_free_pct,
+        "disk_free_bytes": given.disk_free_bytes,
+        "container_count": given.container_count,
+        "cpu_pct": given.cpu_pct,
+        "memory_free_bytes": given.memory_free_bytes,
+        "capacity": given.capacity,
+        "engine": given.engine,
+    }
+    looping = ",".join(str(a) for a in given.crash_looping)
+    await conn.execute(
+        update(runtime_node)
+        .where(runtime_node.c.id == node_id)
+        .values(
+            {k: v for k, v in told.items() if v is not None}
+            | {
+                "drained": int(marks.drained),
+                "unhealthy": int(marks.unhealthy),
+                "crash_looping_json": f"[{looping}]",
+                "placed_since_heartbeat": 0,
+                "last_heartbeat_ms": now_ms,
+                "last_heartbeat_at": func.current_timestamp(),
+                "updated_ms": now_ms,
+            }
+        )
+    )
+
+
+async def amend(conn: AsyncConnection, node_id: int, given: UpsertNode, now_ms: int) -> None:
+    """Write what an operator set of a node; what was not given stays."""
+    values = given.model_dump(exclude={"name"}, exclude_none=True)
+    if given.enabled is not None:
+        values["enabled"] = int(given.enabled)
+    await conn.execute(update(runtime_node).where(runtime_node.c.id == node_id).values(**values, updated_ms=now_ms))
+
+
+async def home(conn: AsyncConnection, app_id: int, user_id: int | None, now_ms: int) -> tuple[int, Node | None] | None:
+    """Where the app lives: its node's id and the node (None when its row is gone). Locks the app's placement."""
+    touch: dict[str, Any] = {"last_active_at": now_ms}
+    if user_id is not None:
+        touch["user_id"] = user_id
+    touched = await conn.execute(update(placement).where(placement.c.app_id == app_id).values(touch))
+    if touched.rowcount == 0:
+        return None
+    joined = placement.outerjoin(runtime_node, runtime_node.c.id == placement.c.node_id)
+    query = select(placement.c.node_id.label("home_id"), *_COLUMNS).select_from(joined).where(placement.c.app_id == app_id)
+    row = (await conn.execute(query)).mappings().one()
+    return row["home_id"], _node(row) if row["id"] is not None else None
+
+
+async def settle(conn: AsyncConnection, app_id: int, node_id: int, user_id: int | None, now_ms: int) -> bool:
+    """Make the app's placement; False when it has one (waits for a transaction that is making it)."""
+    row = {
+        "app_id": app_id,
+        "node_id": node_id,
+        "user_id": user_id,
+        "last_active_at": now_ms,
+        "created_ms": now_ms,
+    }
+    return await insert_new(conn, placement, row)
+
+
+async def unsettle(conn: AsyncConnection, app_id: int) -> int:
+    """Forget where the app lives; answers 1 when it lived somewhere."""
+    return (await conn.execute(delete(placement).where(placement.c.app_id == app_id))).rowcount
+
+
+async def move(conn: AsyncConnection, app_id: int, node_id: int, now_ms: int) -> None:
+    await conn.execute(update(placement).where(placement.c.app_id == app_id).values(node_id=node_id, last_active_at=now_ms))
+
+
+async def book(conn: AsyncConnection, chosen: Node, now_ms: int, rules: Rules, *, exact: bool) -> bool:
+    """Count one more app on the node if it still may take one; locks its row until the transaction ends.
+
+    ``exact``: also refuse when another app was placed there since ``chosen`` was read, so that the choice is made
+    again with that one counted.
+    """
+    n = runtime_node.c
+    conditions = [
+        n.id == chosen.id,
+        n.enabled == 1,
+        n.drained == 0,
+        n.unhealthy == 0,
+        n.last_heartbeat_ms > now_ms - rules.stale_ms,
+        n.agent_base_url.is_not(None),
+        n.gateway_base_url.is_not(None),
+    ]
+    if exact:
+        conditions.append(n.placed_since_heartbeat == chosen.placed_since_heartbeat)
+    counted = update(runtime_node).where(*conditions).values(placed_since_heartbeat=n.placed_since_heartbeat + 1)
+    return (await conn.execute(counted)).rowcount == 1
+
+
+async def running_job(conn: AsyncConnection, app_id: int) -> int | None:
+    """The app's RUNNING job, if it has one."""
+    query = select(job.c.id).where(job.c.app_id == app_id, job.c.status == JobStatus.RUNNING.value)
+    return (await conn.execute(query)).scalars().first()
+
+
+async def lodgers(conn: AsyncConnection, node_id: int, limit: int) -> list[int]:
+    """Apps that live on the node, by id."""
+    query = select(placement.c.app_id).where(placement.c.node_id == node_id).order_by(placement.c.app_id).limit(limit)
+    return list((await conn.execute(query)).scalars())
+
+
+async def count_lodgers(conn: AsyncConnection) -> dict[int, int]:
+    """Apps by node id."""
+    query = select(placement.c.node_id, func.count()).group_by(placement.c.node_id)
+    return {row[0]: row[1] for row in await conn.execute(query)}
+
+
+async def listed(conn: AsyncConnection) -> list[dict[str, Any]]:
+    """Every node's row, by id."""
+    return [dict(r) for r in (await conn.execute(select(runtime_node).order_by(runtime_node.c.id))).mappings()]
+
+
+async def placements(
+    conn: AsyncConnection, node_id: int | None, offset: int, limit: int, *, app_id: int | None = None
+) -> list[dict[str, Any]]:
+    query = select(placement).order_by(placement.c.app_id).offset(offset).limit(limit)
+    if node_id is not None:
+        query = query.where(placement.c.node_id == node_id)
+    if app_id is not None:
+        query = query.where(placement.c.app_id == app_id)
+    return [dict(r) for r in (await conn.execute(query)).mappings()]
+
+
+async def insert_new(conn: AsyncConnection, table: Any, values: dict[str, Any]) -> bool:
+    """Insert unless a row with that key is there; waits for a transaction that is inserting it."""
+    statement: Any
+    match conn.dialect.name:
+        case "postgresql":
+            statement = postgresql.insert(table).values(values).on_conflict_do_nothing()
+        case "sqlite":
+            statement = sqlite.insert(table).values(values).on_conflict_do_nothing()
+        case _:
+            statement = insert(table).values(values).prefix_with("IGNORE")
+    return (await conn.execute(statement)).rowcount == 1
