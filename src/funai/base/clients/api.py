@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 
 from funai.base.clients.transport import Transport, Unreachable, error_of
-from funai.contracts.accounts import AddSshKey, App, CreateApp, CreateDeploy, SshKey, User
+from funai.contracts.accounts import AddSshKey, ApiKey, App, AppDeleted, CreateApp, CreateDeploy, EnvVar, SshKey, User
 from funai.contracts.jobs import Job, LogSlice, Release
 
 BASE = "/api/fun-ai"
@@ -40,8 +40,7 @@ class ApiClient:
 
     async def renew_api_key(self) -> str:
         """A new API key; the one before stops working."""
-        data: Any = await self.transport.data("PUT", f"{BASE}/user/api-key")
-        return str(data["apiKey"])
+        return ApiKey.model_validate(await self.transport.data("PUT", f"{BASE}/user/api-key")).api_key
 
     async def keys(self) -> list[SshKey]:
         return [SshKey.model_validate(k) for k in await self.transport.data("GET", f"{BASE}/user/ssh-keys")]
@@ -63,10 +62,10 @@ class ApiClient:
         params = {"userId": user_id}
         return App.model_validate(await self.transport.data("POST", f"{BASE}/app/create", params=params, json=app.to_wire()))
 
-    async def delete_app(self, user_id: int, app_id: int) -> dict[str, Any]:
+    async def delete_app(self, user_id: int, app_id: int) -> AppDeleted:
         """Answers the report of the clean-up, step by step."""
         params = _app(user_id, app_id)
-        return dict(await self.transport.data("POST", f"{BASE}/app/delete", params=params, timeout=120) or {})
+        return AppDeleted.model_validate(await self.transport.data("POST", f"{BASE}/app/delete", params=params, timeout=120))
 
     async def deploy(self, user_id: int, app_id: int, wishes: CreateDeploy, *, idempotency_key: str | None = None) -> Job:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
@@ -135,15 +134,17 @@ class ApiClient:
         rows = await self.transport.data("GET", f"{BASE}/deploy/app/releases", params=_app(user_id, app_id))
         return [Release.model_validate(r) for r in rows]
 
-    async def env(self, user_id: int, app_id: int) -> Any:
-        """The app's variables with masked values."""
-        return await self.transport.data("GET", f"{BASE}/app/env", params=_app(user_id, app_id))
+    async def env(self, user_id: int, app_id: int) -> list[EnvVar]:
+        """The app's variables, values masked."""
+        return _env(await self.transport.data("GET", f"{BASE}/app/env", params=_app(user_id, app_id)))
 
-    async def set_env(self, user_id: int, app_id: int, values: Mapping[str, str]) -> Any:
-        return await self.transport.data("POST", f"{BASE}/app/env", params=_app(user_id, app_id), json=dict(values))
+    async def set_env(self, user_id: int, app_id: int, values: Mapping[str, str]) -> list[EnvVar]:
+        """Set these, leave the others; answers all of them, masked."""
+        return _env(await self.transport.data("POST", f"{BASE}/app/env", params=_app(user_id, app_id), json=dict(values)))
 
-    async def unset_env(self, user_id: int, app_id: int, name: str) -> Any:
-        return await self.transport.data("DELETE", f"{BASE}/app/env", params={**_app(user_id, app_id), "name": name})
+    async def unset_env(self, user_id: int, app_id: int, names: Sequence[str]) -> list[EnvVar]:
+        params = {**_app(user_id, app_id), "name": list(names)}
+        return _env(await self.transport.data("DELETE", f"{BASE}/app/env", params=params))
 
     async def admin(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Any:
         """One of the operator's calls, ``/admin/deploy-nodes/…``, for an admin user."""
@@ -159,6 +160,10 @@ class ApiClient:
 
 def _app(user_id: int, app_id: int) -> dict[str, int]:
     return {"userId": user_id, "appId": app_id}
+
+
+def _env(data: Any) -> list[EnvVar]:
+    return [EnvVar.model_validate(v) for v in data or []]
 
 
 def _jobs(data: Any) -> list[Job]:

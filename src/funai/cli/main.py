@@ -1,0 +1,42 @@
+"""The command ``funai``: every verb registered, nothing heavy loaded until one runs."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import typer
+
+from funai.cli.verbs import account, apps, deploy, env, keys, life, logs, nodes, serve, status, version
+
+HELP = """From a commit to a running web app.
+
+[dim]First time:[/dim]   funai register · funai keys add · funai apps create shop --link
+[dim]Every time:[/dim]   git push funai HEAD:main && funai deploy --follow
+[dim]An image:[/dim]     funai deploy shop --image registry.example.com/team/shop:1.4 --port 80
+[dim]Look after:[/dim]   funai status · funai logs --runtime -f · funai rollback
+"""
+EPILOG = (
+    "Exit status: 0 done · 1 the deploy or app failed · 2 wrong use or settings · 3 log in · 4 refused · 5 not found · "
+    "6 platform unreachable or failed · 7 cancelled. Add --json to any verb for scripts. "
+    "FUNAI_SERVER and FUNAI_API_KEY override the login; FUNAI_LANG=zh|en sets the language."
+)
+VERBS = (deploy, status, logs, life, apps, env, account, keys, serve, nodes, version)
+"""In the order ``funai --help`` shows them."""
+
+
+def build() -> typer.Typer:
+    """The whole command line."""
+    app = typer.Typer(
+        name="funai", help=HELP, epilog=EPILOG, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )  # fmt: skip
+    for module in VERBS:
+        module.register(app)
+    if importlib.util.find_spec("funai.standalone.cli") is not None:
+        importlib.import_module("funai.standalone.cli").register(app)
+    return app
+
+
+def main() -> None:
+    """The entry point."""
+    build()()

@@ -1,0 +1,150 @@
+"""What ``funai login`` remembers: one login a server, in a file only its owner can read.
+
+::
+
+    server = "https://deploy.example.com"       # the server used when none is named
+    [logins."https://deploy.example.com"]
+    user = "ann"
+    userId = 7
+    token = "…"
+
+A token is only ever sent to the server it came from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from funai.contracts.errors import ConfigError
+
+DEFAULT_SERVER = "http://127.0.0.1:8080"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    user: str
+    user_id: int
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """``server`` is None when nobody ever logged in here."""
+
+    server: str | None = None
+    logins: Mapping[str, Login] = field(default_factory=dict[str, Login])
+
+    def with_login(self, server: str, login: Login) -> Profile:
+        """The server becomes the default one."""
+        return Profile(server, {**self.logins, server: login})
+
+    def without(self, server: str) -> Profile:
+        return Profile(self.server, {k: v for k, v in self.logins.items() if k != server})
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where to call, and as whom. ``source`` says, for doctor, where the server's address came from."""
+
+    server: str
+    source: str
+    login: Login | None = None
+    api_key: str | None = field(default=None, repr=False)
+
+    def headers(self) -> dict[str, str]:
+        if self.api_key:
+            return {"X-API-Key": self.api_key}
+        return {"Authorization": f"Bearer {self.login.token}"} if self.login else {}
+
+
+def normal_server(text: str) -> str:
+    """``deploy.example.com`` → ``https://deploy.example.com``; a loopback or bare address gets ``http``. Raises ConfigError."""
+    text = text.strip().rstrip("/")
+    if "://" not in text:
+        host = text.partition("/")[0].rpartition("@")[2].partition(":")[0]
+        plain = host in ("localhost", "") or host.replace(".", "").isdigit()
+        text = f"{'http' if plain else 'https'}://{text}"
+    if not text.startswith(("http://", "https://")) or len(text.partition("://")[2]) == 0 or any(c.isspace() for c in text):
+        raise ConfigError([f"server {text!r}: must look like https://deploy.example.com"])
+    return text
+
+
+def access(profile: Profile, environ: Mapping[str, str], server: str | None = None) -> Access:
+    """Strongest first: the ``--server`` option, FUNAI_SERVER, the profile, this machine's default port."""
+    if server:
+        address, source = normal_server(server), "--server"
+    elif environ.get("FUNAI_SERVER"):
+        address, source = normal_server(environ["FUNAI_SERVER"]), "FUNAI_SERVER"
+    elif profile.server:
+        address, source = profile.server, "config file"
+    else:
+        address, source = DEFAULT_SERVER, "default"
+    return Access(address, source, profile.logins.get(address), environ.get("FUNAI_API_KEY") or None)
+
+
+def config_file(environ: Mapping[str, str]) -> Path:
+    home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME") or str(Path.home()), ".config")
+    return Path(home) / "funai" / "config.toml"
+
+
+def parse(text: str, name: str) -> Profile:
+    """Raises ConfigError that names the file."""
+    import tomllib
+
+    try:
+        raw: dict[str, Any] = tomllib.loads(text)
+        logins = {
+            str(server): Login(str(entry["user"]), int(entry["userId"]), str(entry["token"]))
+            for server, entry in raw.get("logins", {}).items()
+        }
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError) as e:
+        raise ConfigError([f"{name}: can't be read ({e}); mend it, or delete it and log in again"]) from e
+    server = raw.get("server")
+    return Profile(str(server) if server else None, logins)
+
+
+def render(profile: Profile) -> str:
+    lines = ["# Written by `funai login`. Holds login tokens: keep it to yourself."]
+    if profile.server:
+        lines.append(f"server = {_quoted(profile.server)}")
+    for server, login in profile.logins.items():
+        lines += ["", f"[logins.{_quoted(server)}]", f"user = {_quoted(login.user)}", f"userId = {login.user_id}",
+                  f"token = {_quoted(login.token)}"]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; JSON's escapes are a subset of TOML's."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def load(file: Path) -> Profile:
+    """An absent file is an empty profile. Raises ConfigError."""
+    try:
+        return parse(file.read_text(encoding="utf-8"), str(file))
+    except FileNotFoundError:
+        return Profile()
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError([f"{file}: can't be read ({e}); mend its permissions"]) from e
+
+
+def save(file: Path, profile: Profile) -> None:
+    """Atomically, mode 0600: a reader sees the old file or the new one. Raises ConfigError."""
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".config-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as out:
+                out.write(render(profile))
+            os.replace(temporary, file)
+        except OSError:
+            os.unlink(temporary)
+            raise
+    except OSError as e:
+        raise ConfigError([f"{file}: can't be written ({e.strerror or e}); mend its permissions or set XDG_CONFIG_HOME"]) from e

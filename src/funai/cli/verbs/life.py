@@ -1,0 +1,92 @@
+"""``stop``, ``start``, ``rollback``, ``releases``, ``open``: an app's life after its deploy."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from funai.cli.exits import Exit
+from funai.cli.session import Refused, Session
+from funai.cli.target import resolve
+from funai.cli.verb import verb
+from funai.cli.verbs.apps import Target, address
+from funai.cli.verbs.deploy import see_through
+
+PANEL = "Apps"
+
+
+def register(app: typer.Typer) -> None:
+    verb(app, "stop", panel=PANEL)(stop)
+    verb(app, "start", panel=PANEL)(start)
+    verb(app, "rollback", panel="Deploy", epilog="funai rollback shop --release 3")(rollback)
+    verb(app, "releases", panel="Deploy")(releases)
+    verb(app, "open", panel=PANEL)(open_app)
+
+
+async def stop(session: Session, app: Target = None) -> None:
+    """Take an app off line. Its release is kept; the running slot is freed."""
+    target = await resolve(session, app)
+    answer = await session.api.app_call("stop", target.user_id, target.id)
+    session.out.document(_or(answer, {"appId": target.id, "stopped": True}))
+    session.out.line(session.say("stopped", app=target.id))
+
+
+async def start(session: Session, app: Target = None) -> None:
+    """Start a stopped app's release again, without a build."""
+    target = await resolve(session, app)
+    answer = await session.api.app_call("start", target.user_id, target.id)
+    session.out.document(_or(answer, {"appId": target.id, "started": True}))
+    session.out.line(session.say("started", app=target.id), "green")
+    if not session.out.as_json:
+        session.out.line(address(await session.api.app(target.user_id, target.id)) or "", "bold")
+
+
+async def rollback(
+    session: Session,
+    app: Target = None,
+    release: Annotated[
+        int | None,
+        typer.Option(
+            "--release", "-r", min=1, help="Its number; the one before the live one when left out.", show_default=False
+        ),
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Start it and come back at once.")] = False,
+) -> None:
+    """Run an earlier release again: its image by digest, and its variables. No build."""
+    target = await resolve(session, app)
+    job = await session.api.rollback(target.user_id, target.id, release)
+    await see_through(session, target, job, follow=False, detach=detach)
+
+
+async def releases(session: Session, app: Target = None) -> None:
+    """List an app's releases, newest first."""
+    target = await resolve(session, app)
+    found = await session.api.releases(target.user_id, target.id)
+    session.out.document([r.to_wire() for r in found])
+    if not found:
+        session.out.line(session.say("no_releases"))
+        return
+    rows = [
+        (r.number, "live" if r.live else None, f"{r.created_at:%Y-%m-%d %H:%M}", r.git_ref,
+         (r.git_sha or "")[:8], (r.digest or "").removeprefix("sha256:")[:12], r.job_id)
+        for r in found
+    ]  # fmt: skip
+    session.out.table(["release", "", "at (UTC)", "ref", "commit", "digest", "job"], rows)
+
+
+async def open_app(session: Session, app: Target = None) -> None:
+    """Open an app in the browser."""
+    target = await resolve(session, app)
+    url = address(target)
+    if not url:
+        raise Refused(session.say("not_ready", app=target.app_name), Exit.REFUSED, reason="APP_NOT_RUNNING")
+    session.out.document({"appId": target.id, "url": url})
+    if session.out.tty:
+        typer.launch(url)
+        session.out.aside(session.say("opened", url=url))
+    session.out.line(url)
+
+
+def _or(answer: Any, otherwise: Any) -> Any:
+    return answer if answer is not None else otherwise

@@ -1,0 +1,109 @@
+"""``nodes …``: the runtime nodes, for an operator with an admin account."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from funai.cli.session import Session
+from funai.cli.verb import verb
+
+Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="Runtime nodes (admin).", no_args_is_help=True)
+    verb(group, "list")(list_nodes)
+    verb(group, "enable")(enable)
+    verb(group, "disable")(disable)
+    verb(group, "placements")(placements)
+    verb(group, "reassign")(reassign)
+    verb(group, "drain")(drain)
+    verb(group, "runners")(runners)
+    app.add_typer(group, name="nodes", rich_help_panel="Operate")
+
+
+async def list_nodes(session: Session) -> None:
+    """List runtime nodes with their health."""
+    from funai.contracts.nodes import RuntimeNode
+
+    rows = [RuntimeNode.model_validate(n) for n in items(await session.api.admin("GET", "list"))]
+    session.out.document([n.to_wire() for n in rows])
+    if not rows:
+        session.out.line(session.say("no_nodes"))
+        return
+    session.out.table(
+        ["id", "name", "health", "free disk", "containers", "apps", "gateway"],
+        [
+            (n.id, n.name, n.health, None if n.disk_free_pct is None else f"{n.disk_free_pct:.0f}%", n.container_count,
+             n.placements, n.gateway_base_url)
+            for n in rows
+        ],
+    )  # fmt: skip
+
+
+async def enable(session: Session, name: Name) -> None:
+    """Let a node take new apps."""
+    await _set_enabled(session, name, True)
+
+
+async def disable(session: Session, name: Name) -> None:
+    """Let a node take no new apps; what it runs stays."""
+    await _set_enabled(session, name, False)
+
+
+async def placements(session: Session, node_id: Annotated[int, typer.Argument(metavar="NODE_ID")]) -> None:
+    """List the apps placed on a node."""
+    found = items(await session.api.admin("GET", "placements", params={"nodeId": node_id}))
+    session.out.document(found)
+    session.out.table(["app", "node", "last active"], [(p.get("appId"), p.get("nodeId"), p.get("lastActiveAt")) for p in found])
+
+
+async def reassign(
+    session: Session,
+    app_id: Annotated[int, typer.Argument(metavar="APP_ID")],
+    node_id: Annotated[int, typer.Argument(metavar="NODE_ID")],
+) -> None:
+    """Place an app on another node; its next deploy goes there."""
+    answer = await session.api.admin("POST", "reassign", json={"appId": app_id, "targetNodeId": node_id})
+    session.out.document(answer)
+    session.out.line(f"app {app_id} -> node {node_id}")
+
+
+async def drain(
+    session: Session,
+    node_id: Annotated[int, typer.Argument(metavar="NODE_ID", help="The node to empty.")],
+    to: Annotated[
+        int | None, typer.Option("--to", help="Where to; spread by the placement policy when left out.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many apps at most.")] = 100,
+) -> None:
+    """Move apps off a node."""
+    body: dict[str, Any] = {"sourceNodeId": node_id, "limit": limit, **({"targetNodeId": to} if to else {})}
+    answer = await session.api.admin("POST", "drain", json=body)
+    session.out.document(answer)
+    session.out.facts([(str(k), v) for k, v in answer.items()] if isinstance(answer, dict) else [("", answer)])  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+async def runners(session: Session) -> None:
+    """List runners and when they were last seen."""
+    from funai.contracts.nodes import RunnerInfo
+
+    rows = [RunnerInfo.model_validate(r) for r in items(await session.api.admin("GET", "runners"))]
+    session.out.document([r.to_wire() for r in rows])
+    session.out.table(
+        ["runner", "healthy", "jobs", "last seen"],
+        [(r.runner_id, "yes" if r.healthy else "no", r.running_jobs, f"{r.last_seen_at:%Y-%m-%d %H:%M:%S}") for r in rows],
+    )
+
+
+async def _set_enabled(session: Session, name: str, enabled: bool) -> None:
+    answer = await session.api.admin("POST", "set-enabled", params={"name": name, "enabled": str(enabled).lower()})
+    session.out.document(answer)
+    session.out.line(f"{name}: {'enabled' if enabled else 'disabled'}")
+
+
+def items(answer: Any) -> list[Any]:
+    """The rows of a list answer, bare or as ``{"items": […]}``."""
+    return list(answer.get("items", [])) if isinstance(answer, dict) else list(answer or [])  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]

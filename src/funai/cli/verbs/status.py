@@ -1,0 +1,156 @@
+"""``status``: what is deployed and what is under way. ``jobs``, ``cancel``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from funai.cli.exits import Exit
+from funai.cli.output import duration
+from funai.cli.session import Refused, Session
+from funai.cli.target import resolve
+from funai.cli.verb import verb
+from funai.cli.verbs.apps import Target, address
+from funai.cli.verbs.deploy import tell_failure
+from funai.cli.views import queue_words
+
+if TYPE_CHECKING:
+    from funai.contracts.accounts import App
+    from funai.contracts.jobs import Job
+
+PANEL = "Deploy"
+
+
+def register(app: typer.Typer) -> None:
+    verb(app, "status", panel=PANEL)(status)
+    verb(app, "jobs", panel=PANEL)(jobs)
+    verb(app, "cancel", panel=PANEL, epilog="funai cancel 42    funai cancel --app shop")(cancel)
+
+
+async def status(session: Session, app: Target = None) -> None:
+    """Show an app and its latest job; outside an app's folder, everything you run."""
+    from funai.contracts.states import AppStatus
+
+    try:
+        found = await resolve(session, app)
+    except Refused:
+        if app is not None:
+            raise
+        everything = await session.api.apps(await session.user_id())
+        shown = [a for a in everything if a.app_status in (AppStatus.DEPLOYING, AppStatus.READY, AppStatus.FAILED)]
+        session.out.document([a.to_wire() for a in shown])
+        if not everything:
+            session.out.line(session.say("no_apps"))
+        elif not shown:
+            session.out.line(session.say("no_deploys"))
+        else:
+            rows = [(a.id, a.app_name, a.app_status.name, address(a) or a.last_deploy_error) for a in shown]
+            session.out.table(["id", "name", "status", "url"], rows)
+        return
+    history = await session.api.history(found.user_id, found.id, 1)
+    job = history[0] if history else None
+    session.out.document({"app": found.to_wire(), "job": job.to_wire() if job else None})
+    _show(session, found, job)
+
+
+def _show(session: Session, app: App, job: Job | None) -> None:
+    session.out.facts(
+        [
+            ("app", f"{app.app_name} (id {app.id})"), ("status", app.app_status.name), ("url", address(app)),
+            ("last job", f"{job.id} {job.status}, {when(job)}" if job else None),
+            ("phase", _phase(session, job) if job else None),
+            ("node", job.runtime_node.name if job and job.runtime_node else None),
+        ]
+    )  # fmt: skip
+    if job is not None and job.status == "FAILED" and not session.out.as_json:
+        tell_failure(session, job)
+
+
+async def jobs(
+    session: Session,
+    app: Target = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many, newest first.")] = 20,
+    every: Annotated[bool, typer.Option("--all", help="Jobs of all apps, also in an app's folder.")] = False,
+) -> None:
+    """List jobs, newest first: this folder's or the named app's, else all of yours."""
+    target = None
+    if not every:
+        try:
+            target = await resolve(session, app)
+        except Refused:
+            if app is not None:
+                raise
+    found = await (session.api.history(target.user_id, target.id, limit) if target else session.api.jobs(limit))
+    session.out.document([j.to_wire() for j in found])
+    if not found:
+        session.out.line(session.say("no_jobs"))
+        return
+    rows = [
+        (j.id, j.payload.get("appName") or j.payload.get("appId"), j.status, source(j), when(j), took(j), why(j)) for j in found
+    ]
+    session.out.table(["id", "app", "status", "from", "when", "took", "why"], rows)
+
+
+async def cancel(
+    session: Session,
+    job: Annotated[
+        int | None, typer.Argument(metavar="[JOB]", help="The job's id; else the app's active one.", show_default=False)
+    ] = None,
+    app: Annotated[str | None, typer.Option("--app", help="Cancel this app's active job.", show_default=False)] = None,
+) -> None:
+    """Cancel a deploy under way. What served before goes on serving."""
+    if job is None:
+        target = await resolve(session, app)
+        active = [j for j in await session.api.history(target.user_id, target.id, 5) if not j.status.final]
+        if not active:
+            raise Refused(session.say("no_active_job"), Exit.NOT_FOUND)
+        job = active[0].id
+    cancelled = await session.api.cancel(job)
+    session.out.document(cancelled.to_wire())
+    session.out.line(session.say("job_cancelled" if cancelled.status.final else "job_cancelling", job=job))
+
+
+def _phase(session: Session, job: Job) -> str | None:
+    if job.status == "PENDING":
+        words = queue_words(session.out, job.reason or str(job.queue_position or ""))
+        return f"{session.say('phase_QUEUED')} {words}".strip()
+    phase = job.payload.get("phase")
+    return session.say(f"phase_{phase}") if job.status == "RUNNING" and phase in ("CLONE", "BUILD", "PUSH", "DEPLOY") else None
+
+
+def source(job: Job) -> str:
+    """Where the job's image comes from: a release, an image or a Git ref."""
+    payload, result = job.payload, job.result
+    if payload.get("rollbackOf"):
+        return f"release {payload['rollbackOf']}"
+    if result is not None and result.git_sha:
+        return f"{payload.get('gitRef') or ''}@{result.git_sha[:8]}"
+    return str(payload.get("image") or payload.get("gitRef") or "")
+
+
+def when(job: Job) -> str:
+    return ago((datetime.now(UTC) - job.created_at).total_seconds())
+
+
+def took(job: Job) -> str:
+    end = job.finished_at or (job.updated_at if job.status.final else None)
+    return duration(max(0.0, (end - job.created_at).total_seconds())) if end else ""
+
+
+def why(job: Job) -> str:
+    """The failure's code, or what a waiting job waits for."""
+    if job.failure is not None:
+        return str(job.failure.code)
+    return job.reason or ""
+
+
+def ago(seconds: float) -> str:
+    """``just now``, ``5 min ago``, ``3 h ago``, ``12 d ago``."""
+    if seconds < 60:
+        return "just now"
+    for limit, unit, size in ((3600, "min", 60), (86400, "h", 3600), (float("inf"), "d", 86400)):
+        if seconds < limit:
+            return f"{int(seconds // size)} {unit} ago"
+    return ""
