@@ -6,13 +6,22 @@ session failed, the parts' logs are kept under ``.state/test-logs/``.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from funai.standalone.parts import base_image, engine
+from funai.standalone.parts.engine import EngineChoice
 from tests.parts.databases import MariaDB, Postgres
+from tests.parts.docker import DockerEngine
+from tests.parts.podman import Podman
+from tests.parts.registry import Registry
+from tests.parts.slots import take_slot
+from tests.parts.sshd import Sshd
 from tests.parts.workspace import drop_workspace, new_workspace
 
 LOGS = Path(__file__).parents[2] / ".state" / "test-logs"
@@ -80,3 +89,83 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """Runs the test three times: on SQLite, PostgreSQL and MariaDB."""
     names = {"sqlite": "sqlite_url", "postgresql": "postgres_url", "mariadb": "mariadb_url"}
     return request.getfixturevalue(names[request.param])
+
+
+@pytest.fixture(scope="session")
+def machine_engine() -> EngineChoice:
+    """The machine's working Podman with the base image in its storage; only read from by tests."""
+    choice = asyncio.run(_ready_engine())
+    assert choice.kind == "podman", f"the end-to-end tests need a working Podman, found {choice.kind}"
+    return choice
+
+
+async def _ready_engine() -> EngineChoice:
+    choice = await engine.choose()
+    await base_image.ensure(choice)
+    return choice
+
+
+@pytest.fixture(scope="session")
+def podman(workspace: Callable[[str], Path], machine_engine: EngineChoice) -> Iterator[Podman]:
+    """A Podman with storage of its own and the base image in it. Its API is not started: see ``engine_socket``."""
+    with take_slot("podman") as slot:
+        part = Podman(slot, workspace("podman"), machine_engine)
+        part.prepare()
+        yield part
+        part.service.kill()
+        part.clear()
+
+
+@pytest.fixture(scope="session")
+def engine_socket(podman: Podman) -> Iterator[Path]:
+    """The unix socket of ``podman``'s Docker-compatible API; ``podman.service`` is the process behind it."""
+    podman.service.start()
+    yield podman.socket
+    podman.service.stop()
+
+
+@pytest.fixture(scope="session")
+def docker_engine(workspace: Callable[[str], Path], machine_engine: EngineChoice) -> Iterator[DockerEngine]:
+    """A Docker daemon of the session's own with the base image. Tests that stop it must start it again."""
+    with take_slot("docker", slots=1) as slot:
+        part = DockerEngine(slot, workspace("docker"), machine_engine)
+        try:
+            part.create()
+            yield part
+        finally:
+            part.destroy()
+
+
+@pytest.fixture(scope="session")
+def registry(workspace: Callable[[str], Path]) -> Iterator[Registry]:
+    """A registry without a login; its address is plain HTTP, see ``Podman.allow_insecure``."""
+    part = Registry(workspace("registry"))
+    part.start()
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
+def private_registry(workspace: Callable[[str], Path]) -> Iterator[Registry]:
+    """A registry that asks for ``registry.login``."""
+    part = Registry(workspace("private-registry"), login=True)
+    part.start()
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
+def sshd(workspace: Callable[[str], Path]) -> Iterator[Sshd]:
+    """OpenSSH's server. A test that stops it or changes its key must leave it running."""
+    part = Sshd(workspace("sshd"))
+    part.create()
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
+def haproxy_binary() -> str:
+    """The HAProxy program; tests start it through the gateway's own driver."""
+    found = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    assert found, "haproxy is missing: run `make setup-test`"
+    return found

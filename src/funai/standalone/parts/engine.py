@@ -31,6 +31,7 @@ COMMAND_SECONDS = 30
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NETAVARK = (Path("/usr/lib/podman/netavark"), Path("/usr/libexec/podman/netavark"))
 DOCKER_SOCKET = "/var/run/docker.sock"
+_ENGINE_VARIABLES = ("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "DOCKER_HOST")
 Say = Callable[[str], None]
 
 
@@ -110,14 +111,15 @@ def load(directory: Path) -> EngineChoice | None:
 
 
 def fingerprint(kind: EngineKind, binary: str) -> str:
-    """Changes when the kernel, the program or this process's hard limits do, or another engine is asked for."""
+    """Changes when the kernel, the program, its own variables or this process's hard limits do."""
     try:
         stat = Path(binary).stat()
         program = f"{stat.st_size}:{stat.st_mtime_ns}"
     except OSError:
         program = "gone"
     wanted = os.environ.get("FUNAI_ENGINE", "") or kind
-    return f"{kind}/{wanted}/{binary}/{program}/{platform.release()}/{os.geteuid()}/{_host_facts()}"
+    named = [os.environ.get(name, "") for name in _ENGINE_VARIABLES]
+    return f"{kind}/{wanted}/{binary}/{program}/{platform.release()}/{os.geteuid()}/{_host_facts()}/{named}"
 
 
 async def detect(directory: Path, say: Say = silent) -> EngineChoice:

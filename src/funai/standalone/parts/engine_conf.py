@@ -7,7 +7,7 @@ than is needed, and the first rung is always "the machine's own".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -85,7 +85,11 @@ def _containers(facts: HostFacts) -> dict[str, Sequence[str]]:
 
 def _toml(facts: HostFacts, containers: dict[str, Sequence[str]], engine: dict[str, str]) -> str:
     network = {"network_backend": "netavark"} if facts.netavark else {}
-    sections = {"containers": containers, "engine": engine, "network": network}
+    return render({"containers": containers, "engine": engine, "network": network})
+
+
+def render(sections: Mapping[str, Mapping[str, object]]) -> str:
+    """Sections of plain values (strings, numbers, booleans, lists of strings) as TOML; empty sections are left out."""
     return "\n".join(
         f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in entries.items())
         for name, entries in sections.items()
