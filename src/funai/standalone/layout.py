@@ -18,12 +18,6 @@ from funai.contracts.errors import ConfigError
 FIRST_ADMIN = "admin"
 
 
-def default_data_dir() -> Path:
-    """``$XDG_DATA_HOME/funai/platform`` or its default."""
-    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Path(home) / "funai" / "platform"
-
-
 @dataclass(frozen=True)
 class Layout:
     """Paths under the data dir; every folder is made mode 0700 by :meth:`make`."""

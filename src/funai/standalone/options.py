@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from funai.base import ports
 from funai.contracts.errors import ConfigError
-from funai.standalone.layout import default_data_dir
 
 LOOPBACK = "127.0.0.1"
+
+
+def default_data_dir() -> Path:
+    """``$XDG_DATA_HOME/funai/platform`` or its default."""
+    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(home) / "funai" / "platform"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,209 @@
+"""``funai up`` and ``funai demo`` at the terminal. The platform itself is imported when a verb runs: `--help` stays quick."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from funai.contracts.errors import ConfigError, FunaiError
+from funai.standalone.options import LOOPBACK, Ports, UpOptions, default_data_dir
+
+if TYPE_CHECKING:
+    from funai.standalone.demo import Story
+    from funai.standalone.up import Platform
+
+EXIT_CONFIG = 2
+_DEFAULT = Ports()
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where all state lives.", show_default="~/.local/share/funai/platform")]
+Host = Annotated[str, typer.Option(help="Address where people reach gateway, API and Git.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the two verbs to the command line."""
+    app.command("up", help="Run the whole platform on this machine.")(up)
+    app.command("demo", help="Set up, deploy two apps, show where the time went, leave nothing behind.")(demo)
+
+
+def up(  # noqa: PLR0913, PLR0917  # one parameter an option is Typer's form
+    data_dir: DataDir = None,
+    host: Host = LOOPBACK,
+    gateway_port: Annotated[int, typer.Option(help="Public HTTP port of the apps.")] = _DEFAULT.gateway,
+    api_port: Annotated[int, typer.Option(help="Port of the API.")] = _DEFAULT.api,
+    git_port: Annotated[int, typer.Option(help="Port of the Git server (SSH).")] = _DEFAULT.git,
+    deploy_port: Annotated[int, typer.Option(help="Port of Deploy (loopback).")] = _DEFAULT.deploy,
+    agent_port: Annotated[int, typer.Option(help="Port of the runtime-agent (loopback).")] = _DEFAULT.agent,
+    registry_port: Annotated[int, typer.Option(help="Port of the registry (loopback).")] = _DEFAULT.registry,
+    slots: Annotated[int, typer.Option(min=1, max=64, help="Builds at the same time.")] = 1,
+) -> None:
+    """Run the whole platform on this machine: API, Deploy, a Runner, the runtime-agent, HAProxy, a registry and Git.
+
+    Ctrl-C stops it in order; app containers stay and are found again by the next start.
+    """
+    chosen = Ports(gateway_port, api_port, deploy_port, agent_port, git_port, registry_port)
+    options = UpOptions(data_dir=data_dir or default_data_dir(), host=host, ports=chosen, slots=slots)
+    raise typer.Exit(_run(_up(options)))
+
+
+def _run(work: Coroutine[None, None, int]) -> int:
+    import uvloop  # noqa: PLC0415
+
+    return uvloop.run(work)
+
+
+async def _up(options: UpOptions) -> int:
+    from funai.base.supervise import stop_on_signals  # noqa: PLC0415
+    from funai.standalone import up as platform  # noqa: PLC0415
+
+    console = Console(stderr=False, highlight=False)
+    _log_to(options.data_dir)
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    began = time.monotonic()
+
+    def ready(running: Platform) -> None:
+        console.print(_welcome(running, time.monotonic() - began))
+
+    try:
+        await platform.run(options, stop, ready, lambda line: console.print(f"[dim]· {line}[/dim]"))
+    except ConfigError as e:
+        return _refused(e)
+    console.print("[dim]stopped[/dim]")
+    return 0
+
+
+def _refused(error: ConfigError) -> int:
+    for problem in error.problems:
+        sys.stderr.write(f"funai: {problem}\n")
+    return EXIT_CONFIG
+
+
+def _log_to(data_dir: Path) -> None:
+    from funai.base import log  # noqa: PLC0415
+
+    log.configure("up", file=data_dir.expanduser() / "log" / "funai.log")
+
+
+def _welcome(running: Platform, seconds: float) -> Table:
+    o = running.options
+    table = Table(title=f"FunAI is up ({seconds:.1f} s)", show_header=False, box=None, title_justify="left", title_style="bold green")
+    table.add_row("API", o.api_url)
+    table.add_row("Apps", f"{o.gateway_url}/runtime/{{appId}}/")
+    table.add_row("Git", f"ssh://git@{o.public_host}:{o.ports.git}/funai/u{{userId}}-app{{appId}}.git")
+    table.add_row("Engine", f"{running.engine.kind} {running.engine.version} ({running.engine.why})")
+    table.add_row("State", str(o.data_dir))
+    table.add_row("Log", str(running.layout.log / "funai.log"))
+    if running.first_start:
+        table.add_row("Admin", f"{running.admin_user} / {running.secrets.admin_password.get_secret_value()}")
+    else:
+        table.add_row("Admin", f"{running.admin_user} (first password: admin_password in {running.layout.secrets_file})")
+    if running.adopted:
+        table.add_row("Adopted", ", ".join(running.adopted) + " from the last run")
+    server = "" if o.ports.api == _DEFAULT.api and o.public_host == LOOPBACK else f" --server {o.api_url}"
+    table.add_row("Next", f"funai login{server}, then funai keys add, funai apps create, git push, funai deploy")
+    return table
+
+
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it running until Ctrl-C; its data dir stays until then.")] = False,
+    example: Annotated[Path | None, typer.Option(help="The project to deploy.", show_default="examples/hello-node")] = None,
+) -> None:
+    """The whole story in one go: user, app, git push, deploy, change, redeploy, prebuilt image; then clean up."""
+    raise typer.Exit(_run(_demo(keep, example or _find_example())))
+
+
+def _find_example() -> Path:
+    for base in (Path.cwd(), Path(__file__).parents[3]):
+        if (base / "examples" / "hello-node").is_dir():
+            return base / "examples" / "hello-node"
+    sys.stderr.write("funai: examples/hello-node is not here; run it from the repository, or give --example\n")
+    raise typer.Exit(EXIT_CONFIG)
+
+
+async def _demo(keep: bool, example: Path) -> int:
+    from funai.base.supervise import stop_on_signals  # noqa: PLC0415
+    from funai.standalone import demo as script  # noqa: PLC0415
+    from funai.standalone.up import platform  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    folder = Path(tempfile.mkdtemp(prefix="funai-demo-"))
+    _log_to(folder)
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    began = time.monotonic()
+    code = 1
+
+    def say(line: str) -> None:
+        console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {line}")
+
+    try:
+        async with platform(UpOptions(data_dir=folder, ports=Ports.free(), slots=1), say) as (running, _):
+            say("the platform is up")
+            try:
+                story = await _until(script.tell(running, example, say), stop)
+                _show(console, story, time.monotonic() - began)
+                code = 0
+                if keep:
+                    console.print(_welcome(running, time.monotonic() - began))
+                    console.print(f"user {script.USER} / {script.PASSWORD}; Ctrl-C ends it and removes everything")
+                    await stop.wait()
+            finally:
+                await script.clean(running, say)
+    except (ConfigError, FunaiError, script.DemoFailed, _Interrupted) as e:
+        sys.stderr.write(f"funai demo: {e}\n")
+        code = EXIT_CONFIG if isinstance(e, ConfigError) else 1
+        _keep_log(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return code
+
+
+class _Interrupted(Exception):
+    """Ctrl-C or SIGTERM in the middle of the story."""
+
+
+async def _until(work: Coroutine[None, None, Story], stop: asyncio.Event) -> Story:
+    """The work's result, unless ``stop`` comes first."""
+    task = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise _Interrupted("interrupted")
+    return await task
+
+
+def _show(console: Console, story: Story, seconds: float) -> None:
+    table = Table(title="Where the time went", title_justify="left")
+    table.add_column("step")
+    table.add_column("seconds", justify="right")
+    table.add_column("phases (ms)")
+    for row in story.rows:
+        phases = " · ".join(f"{name.lower()} {ms}" for name, ms in row.phases_ms.items())
+        table.add_row(row.step, f"{row.seconds:.2f}", phases)
+    table.add_row("everything, with the platform's start", f"{seconds:.2f}", "", end_section=True)
+    console.print(table)
+    for name, url in story.urls:
+        console.print(f"[green]✓[/green] {name}: {url}")
+
+
+def _keep_log(folder: Path) -> None:
+    """After a failure the log outlives the data dir."""
+    kept = Path(tempfile.gettempdir()) / f"funai-demo-{os.getpid()}.log"
+    with contextlib.suppress(OSError):
+        shutil.copyfile(folder / "log" / "funai.log", kept)
+        sys.stderr.write(f"funai demo: the platform's log is kept in {kept}\n")
