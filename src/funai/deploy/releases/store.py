@@ -1,0 +1,126 @@
+"""Releases in the database: written when a deploy succeeded, read to list them and to run one again.
+
+A rollback that succeeds is a release of its own, with the digest of the one it went back to: the numbers tell what was
+live when. So several releases of an app may share a digest.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from funai.contracts import naming, rules
+from funai.contracts.errors import BadInput, NotFound
+from funai.contracts.jobs import JobResult, Release
+from funai.contracts.wire import from_epoch_ms
+from funai.deploy.jobs.ports import FinishedJob, StoredRelease
+from funai.deploy.placement import leftovers
+from funai.deploy.releases import runs
+from funai.deploy.tables import release
+
+DEFAULT_PORT = 3000
+
+
+class ReleaseBook:
+    """``jobs.ports.Releases``. Every call runs in the caller's transaction."""
+
+    async def record(self, conn: AsyncConnection, job: FinishedJob, result: JobResult, now_ms: int) -> None:
+        """The app's next release, and what it runs now. Without a usable image name there is no release to go back to."""
+        number = await self._insert(conn, job, result, now_ms)
+        await runs.succeeded(conn, job, number, now_ms)
+        if job.node_id is not None:
+            await leftovers.serves_on(conn, job.app_id, job.node_id)
+
+    async def failed(self, conn: AsyncConnection, job: FinishedJob, status: str, error: str | None, now_ms: int) -> None:
+        """How the app's last job ended; its live release stays what it was."""
+        await runs.ended(conn, job, status, error)
+
+    async def load(self, conn: AsyncConnection, app_id: int, number: int) -> StoredRelease:
+        """A release that can be run again: by its digest, or not at all (a tag may mean another image by now).
+
+        Raises NotFound(RELEASE_NOT_FOUND), also for one whose image is no longer kept.
+        """
+        query = select(release).where(release.c.app_id == app_id, release.c.number == number, release.c.retired == 0)
+        row = (await conn.execute(query)).mappings().first()
+        if row is None or row["digest"] is None:
+            raise NotFound("RELEASE_NOT_FOUND")
+        return StoredRelease(
+            number=row["number"],
+            image=by_digest(row["image"], row["digest"]),
+            container_port=row["container_port"],
+            health_path=row["health_path"],
+            base_path=row["base_path"],
+            git_sha=row["git_sha"],
+            git_ref=row["git_ref"],
+            env_sealed=row["env_sealed"],
+        )
+
+    async def list(self, conn: AsyncConnection, app_id: int, limit: int) -> list[Release]:
+        """Releases that can be run again, newest first; ``live`` marks the one that serves."""
+        number, stopped = await runs.live(conn, app_id)
+        query = select(release).where(release.c.app_id == app_id, release.c.retired == 0)
+        rows = (await conn.execute(query.order_by(release.c.number.desc()).limit(limit))).mappings()
+        return [
+            Release(
+                **{k: r[k] for k in ("app_id", "number", "job_id", "image", "digest", "git_sha", "git_ref", "container_port")},
+                live=r["number"] == number and not stopped,
+                created_at=from_epoch_ms(r["created_ms"]),
+            )
+            for r in rows
+        ]
+
+    async def _insert(self, conn: AsyncConnection, job: FinishedJob, result: JobResult, now_ms: int) -> int | None:
+        image, digest = image_of(job, result)
+        if image is None:
+            return None
+        last = await conn.execute(select(func.max(release.c.number)).where(release.c.app_id == job.app_id))
+        number = (last.scalar_one() or 0) + 1
+        payload = job.payload
+        await conn.execute(
+            insert(release).values(
+                app_id=job.app_id,
+                number=number,
+                job_id=job.job_id,
+                user_id=job.user_id,
+                image=image,
+                digest=digest,
+                git_sha=_short(result.git_sha or payload.get("gitSha"), 64),
+                git_ref=_short(payload.get("gitRef"), 200),
+                container_port=result.container_port or payload.get("containerPort") or DEFAULT_PORT,
+                health_path=_short(result.health_path or payload.get("healthPath"), 500),
+                base_path=_short(payload.get("basePath"), 500),
+                env_sealed=job.env_sealed,
+                created_ms=now_ms,
+            )
+        )
+        return number
+
+
+def image_of(job: FinishedJob, result: JobResult) -> tuple[str | None, str | None]:
+    """The image a job deployed and its digest, as the runner told, or as the payload implies for an older runner."""
+    named = result.image or job.payload.get("image") or _implied(job)
+    try:
+        image = rules.parse_image(named) if named else None
+        digest = rules.parse_image(f"x@{result.digest}").digest if result.digest else None
+    except BadInput:
+        return None, None
+    return (str(image), digest or image.digest) if image else (None, None)
+
+
+def by_digest(image: str, digest: str) -> str:
+    """``registry/path@sha256:…``; without the tag, which engines refuse beside a digest."""
+    return f"{rules.parse_image(image).repository}@{digest}"
+
+
+def _implied(job: FinishedJob) -> str | None:
+    registry, namespace = job.payload.get("acrRegistry"), job.payload.get("acrNamespace")
+    if not (registry and namespace and job.user_id):
+        return None
+    tag = job.payload.get("imageTag") or "latest"
+    return f"{naming.image_repository(registry, namespace, job.user_id, job.app_id)}:{tag}"
+
+
+def _short(value: Any, limit: int) -> str | None:
+    return str(value)[:limit] if value else None
