@@ -110,10 +110,20 @@ def reference(cls: type[Settings]) -> list[tuple[str, str, str, str]]:
     rows: list[tuple[str, str, str, str]] = []
     for field, info in cls.model_fields.items():
         name = info.alias or field
-        if info.is_required():
-            default = "required"
-        else:
-            value = info.get_default(call_default_factory=True)
-            default = ",".join(value) if isinstance(value, list) else "" if value is None else str(value)
+        default = _shown_default(info)
         rows.append((name, env_form(name), default, info.description or ""))
     return rows
+
+
+def _shown_default(info: FieldInfo) -> str:
+    """A default made at start (a host name, a folder of the user's) differs by machine, so only that is said."""
+    if info.is_required():
+        return "required"
+    if info.default_factory is not None and info.default_factory is not list:
+        return "made at start"
+    value = info.get_default(call_default_factory=True)
+    if isinstance(value, list):
+        return ",".join(str(v) for v in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if isinstance(value, SecretStr):
+        return ""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,47 @@
+"""The configuration reference, made from the settings classes: ``python -m funai.standalone.reference > docs/configuration.md``."""
+
+from __future__ import annotations
+
+import sys
+
+from funai.api.settings import ApiSettings
+from funai.base.settings import Settings, reference
+from funai.deploy.settings import DeploySettings
+from funai.gateway.settings import GatewaySettings
+from funai.git.settings import GitSettings
+from funai.runner.settings import RunnerSettings
+from funai.runtime.settings import RuntimeSettings
+
+SERVICES: tuple[tuple[str, str, type[Settings]], ...] = (
+    ("API", "funai serve api", ApiSettings),
+    ("Deploy", "funai serve deploy", DeploySettings),
+    ("Runner", "funai serve runner", RunnerSettings),
+    ("runtime-agent", "funai serve agent", RuntimeSettings),
+    ("Gateway", "part of the runtime-agent's process", GatewaySettings),
+    ("Git server", "funai serve git", GitSettings),
+)
+HEAD = """# Configuration
+
+Made from the settings classes by `make docs`; a test compares. Every setting has a dotted name for a `.properties` file
+(`funai serve … --config FILE`) and an environment name; the environment wins. A value that can't be used stops the
+service at start with the key, where the value came from, and the mend (exit status 2). Secrets must not be empty or
+start with `CHANGE_ME`.
+
+`funai up` sets all of these itself; see `funai up --help` for what can be chosen there.
+"""
+
+
+def render() -> str:
+    """The whole page as Markdown."""
+    out = [HEAD]
+    for title, command, settings in SERVICES:
+        out.append(f"\n## {title}\n\n`{command}`\n\n| setting | environment | default | meaning |\n|---|---|---|---|")
+        for name, env, default, doc in reference(settings):
+            shown = f"`{default}`" if default and default not in {"required", "made at start"} else default
+            meaning = doc.replace("|", "\\|")
+            out.append(f"| {'' if name == env else f'`{name}`'} | `{env}` | {shown} | {meaning} |")
+    return "\n".join(out) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
