@@ -94,6 +94,8 @@ async def stream_log(api: ApiClient, job_id: int, offset: int, line: Callable[[s
                 decoder = Decoder()
                 async for raw in response.aiter_lines():
                     event = decoder.feed(raw)
+                    if event and event.name == "error":
+                        raise CalleeFailed(service="api", detail=event.data)
                     piece = slice_of(event.data) if event and event.name in ("log", "message") else None
                     if piece is not None:
                         retry.fine()

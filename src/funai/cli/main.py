@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import sys
 
 import typer
+from typer.exceptions import TyperException
 
-from funai.cli.verbs import account, apps, deploy, env, keys, life, logs, nodes, serve, status, version
+from funai.cli.exits import Exit
+from funai.cli.language import pick
+from funai.cli.output import Output
+from funai.cli.verbs import account, apps, check, deploy, doctor, env, keys, life, logs, nodes, serve, status, version
 
 HELP = """From a commit to a running web app.
 
@@ -20,7 +26,7 @@ EPILOG = (
     "6 platform unreachable or failed · 7 cancelled. Add --json to any verb for scripts. "
     "FUNAI_SERVER and FUNAI_API_KEY override the login; FUNAI_LANG=zh|en sets the language."
 )
-VERBS = (deploy, status, logs, life, apps, env, account, keys, serve, nodes, version)
+VERBS = (deploy, status, logs, life, apps, env, check, account, keys, serve, nodes, doctor, version)
 """In the order ``funai --help`` shows them."""
 
 
@@ -38,5 +44,14 @@ def build() -> typer.Typer:
 
 
 def main() -> None:
-    """The entry point."""
-    build()()
+    """The entry point. With ``--json`` also a wrong use is told in JSON."""
+    app = build()
+    if "--json" not in sys.argv[1:]:
+        app(prog_name="funai")
+        return
+    try:
+        sys.exit(app(prog_name="funai", standalone_mode=False))
+    except TyperException as e:
+        output = Output(as_json=True, language=pick(os.environ))
+        output.error(e.format_message(), "funai --help", reason="USAGE", exitCode=int(Exit.USAGE))
+        sys.exit(int(Exit.USAGE))

@@ -75,7 +75,7 @@ def run(session: Session, work: Callable[[], Awaitable[None] | None]) -> Exit:
         return Exit.USAGE
     except FunaiError as e:
         return refuse(session, e)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         if session.on_interrupt:
             session.on_interrupt()
         return Exit.INTERRUPTED

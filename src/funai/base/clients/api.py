@@ -104,13 +104,14 @@ class ApiClient:
     async def app_log_stream(self, user_id: int, app_id: int, *, tail: int, follow: bool) -> AsyncIterator[httpx.Response]:
         """The container's output as plain text: its last ``tail`` lines, then, with ``follow``, what comes."""
         params = {**_app(user_id, app_id), "tail": tail, "follow": str(follow).lower()}
-        async with self._stream(f"{BASE}/deploy/app/logs", params) as response:
+        # An app may be silent for as long as it likes.
+        async with self._stream(f"{BASE}/deploy/app/logs", params, read=None if follow else 60) as response:
             yield response
 
     @asynccontextmanager
-    async def _stream(self, path: str, params: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:
-        """Raises like Transport.request; a quiet stream is not a dead one, so reads wait up to 60 s (servers ping)."""
-        timeout = httpx.Timeout(60, connect=3)
+    async def _stream(self, path: str, params: Mapping[str, Any], *, read: float | None = 60) -> AsyncIterator[httpx.Response]:
+        """Raises like Transport.request. ``read`` seconds is the longest silence; job logs carry a sign of life every 10 s."""
+        timeout = httpx.Timeout(60, connect=3, read=read)
         try:
             async with self.transport.raw.stream("GET", path, params=dict(params), timeout=timeout) as response:
                 if response.status_code >= 400:

@@ -14,7 +14,7 @@ from funai.cli.verb import verb
 if TYPE_CHECKING:
     from funai.contracts.accounts import App
 
-Target = Annotated[str | None, typer.Argument(metavar="[APP]", help="Id or name; else this folder's app.", show_default=False)]
+Target = Annotated[str | None, typer.Argument(metavar="APP", help="Id or name; else this folder's app.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:

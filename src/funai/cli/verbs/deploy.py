@@ -35,7 +35,7 @@ async def deploy(
     ] = None,
     image: Annotated[Text, typer.Option(help="Run this image instead of building from Git.", show_default=False)] = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port the app listens on (3000).", show_default=False)
+        int | None, typer.Option(min=1, max=65535, metavar="PORT", help="Port the app listens on (3000).", show_default=False)
     ] = None,
     tag: Annotated[Text, typer.Option(help="Tag for the image that is built (latest).", show_default=False)] = None,
     health_path: Annotated[Text, typer.Option(help="Path that must answer below 500 (/).", show_default=False)] = None,

@@ -96,7 +96,7 @@ async def jobs(
 async def cancel(
     session: Session,
     job: Annotated[
-        int | None, typer.Argument(metavar="[JOB]", help="The job's id; else the app's active one.", show_default=False)
+        int | None, typer.Argument(metavar="JOB", help="The job's id; else the app's active one.", show_default=False)
     ] = None,
     app: Annotated[str | None, typer.Option("--app", help="Cancel this app's active job.", show_default=False)] = None,
 ) -> None:

@@ -1,0 +1,159 @@
+"""``doctor``: what could be wrong, from here to the platform, each with its mend."""
+
+from __future__ import annotations
+
+import stat
+import time
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from funai.cli.diagnosis import Check, Level, engine_verdict, fingerprint, port_verdict, worst
+from funai.cli.exits import Exit
+from funai.cli.session import Ended, Session
+from funai.cli.verb import verb
+from funai.cli.verbs.keys import DEFAULT_KEYS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PORTS = {"API": 8080, "Deploy": 7002, "runtime-agent": 7005, "gateway": 8000, "Git": 2222, "registry": 5000}
+
+
+def register(app: typer.Typer) -> None:
+    verb(app, "doctor", panel="Operate")(doctor)
+
+
+async def doctor(
+    session: Session,
+    local: Annotated[bool, typer.Option("--local", help="Also check what running a platform on this machine needs.")] = False,
+) -> None:
+    """Check, step by step, why something might not work."""
+    checks = [_config(session)]
+    reached = await _server(session)
+    checks.append(reached)
+    if reached.level is not Level.FAIL:
+        checks += await _account(session)
+    checks.append(await _program("git", "git", "--version"))
+    if local:
+        checks += [
+            await _engine(),
+            *[await _program(n, n, flag) for n, flag in (("haproxy", "-v"), ("docker-registry", "--version"))],
+        ]
+        checks += [await _port(name, port) for name, port in PORTS.items()]
+    session.out.document({"ok": worst(checks) is not Level.FAIL, "checks": [c.to_json() for c in checks]})
+    for c in checks:
+        mark, style = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}[c.level]
+        session.out.line(f"{mark} {c.name}: {c.detail}", style)
+        if c.mend:
+            session.out.line(f"    {session.say('next')}: {c.mend}")
+    if worst(checks) is Level.FAIL:
+        raise Ended(Exit.FAILED)
+
+
+def _config(session: Session) -> Check:
+    file = session.config_file
+    if not file.exists():
+        return Check("config", Level.WARN, f"{file}: none yet", "funai login")
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & 0o077:
+        return Check("config", Level.FAIL, f"{file}: mode {mode:o}, others can read your token", f"chmod 600 {file}")
+    return Check("config", Level.OK, str(file))
+
+
+async def _server(session: Session) -> Check:
+    from funai.contracts.errors import FunaiError
+
+    began = time.monotonic()
+    where = f"{session.access.server} ({session.access.source})"
+    try:
+        await session.api.healthy()
+    except FunaiError as e:
+        return Check("server", Level.FAIL, f"{where}: {e.message(session.language)}", "funai up, or funai login --server URL")
+    return Check("server", Level.OK, f"{where}, {1000 * (time.monotonic() - began):.0f} ms")
+
+
+async def _account(session: Session) -> list[Check]:
+    from funai.contracts.errors import FunaiError
+
+    try:
+        me = await session.api.me()
+        keys = await session.api.keys()
+        apps = await session.api.apps(me.id)
+    except FunaiError as e:
+        return [Check("login", Level.FAIL, e.message(session.language), "funai login")]
+    checks = [Check("login", Level.OK, me.user_name), _ssh_key(session, {k.fingerprint for k in keys})]
+    address = next((a.repo_ssh_url for a in apps if a.repo_ssh_url), None)
+    if address:
+        checks.append(await _git_server(address))
+    return checks
+
+
+def _ssh_key(session: Session, registered: set[str]) -> Check:
+    from pathlib import Path
+
+    folder = Path(session.environ.get("HOME") or Path.home()) / ".ssh"
+    found = [f for name in DEFAULT_KEYS if (f := folder / name).is_file()]
+    if not found:
+        return Check("ssh key", Level.WARN, f"none in {folder}", "ssh-keygen -t ed25519, then funai keys add")
+    known = [f for f in found if _print_of(f) in registered]
+    if not known:
+        return Check("ssh key", Level.WARN, f"{found[0]} is not registered: pushes are refused", "funai keys add")
+    return Check("ssh key", Level.OK, f"{known[0]} is registered")
+
+
+def _print_of(file: Path) -> str | None:
+    try:
+        return fingerprint(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+async def _git_server(address: str) -> Check:
+    parts = urlsplit(address)
+    host, port = parts.hostname or "", parts.port or 22
+    if await _answers(host, port):
+        return Check("git server", Level.OK, f"{host}:{port}")
+    return Check("git server", Level.FAIL, f"{host}:{port} can't be reached", "is a firewall in between? ask the operator")
+
+
+async def _answers(host: str, port: int) -> bool:
+    import asyncio
+
+    try:
+        async with asyncio.timeout(3):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+async def _output(*argv: str) -> str | None:
+    """The program's words, None when it is missing or fails."""
+    from funai.base.proc import Command, ProcessMissing, ProcessTimeout, run
+
+    try:
+        done = await run(Command(argv), timeout=20)
+    except (ProcessMissing, ProcessTimeout):
+        return None
+    return done.text or done.error_text if done.code == 0 else None
+
+
+async def _program(name: str, program: str, flag: str) -> Check:
+    words = await _output(program, flag)
+    if words is None:
+        return Check(name, Level.FAIL, f"{program} is not installed", f"apt-get install {program}")
+    return Check(name, Level.OK, words.splitlines()[0] if words else program)
+
+
+async def _engine() -> Check:
+    return engine_verdict(
+        await _output("podman", "version", "--format", "{{.Version}}"),
+        await _output("docker", "version", "--format", "{{.Server.Version}}"),
+    )
+
+
+async def _port(name: str, port: int) -> Check:
+    return port_verdict(name, port, await _answers("127.0.0.1", port))
