@@ -134,7 +134,7 @@ class Nodes:
         async def work(conn: AsyncConnection) -> int | None:
             now_ms = await self._now(conn)
             lives = await store.home(conn, app_id, None, now_ms)
-            if lives is None or lives[0] != given.source_node_id:
+            if lives is None or lives.node_id != given.source_node_id:
                 return None
             if given.target_node_id is not None:
                 target = await self._target(conn, given.target_node_id, now_ms)
@@ -155,12 +155,12 @@ class Nodes:
         lives = await store.home(conn, app_id, None, now_ms)
         if await store.running_job(conn, app_id) is not None:
             raise Conflict("APP_DEPLOYING")
-        if not made and lives is not None and lives[0] == target.id:
+        if not made and lives is not None and lives.node_id == target.id:
             return
         if not await store.book(conn, target, now_ms, self.rules, exact=False):
             raise Conflict("NODE_NOT_ELIGIBLE", health="changed")
         if lives is not None and not made:
-            await leftovers.leave(conn, app_id, lives[0], now_ms, ready=False)
+            await leftovers.leave(conn, app_id, lives.node_id, now_ms, ready=False)
             await store.move(conn, app_id, target.id, now_ms)
         await leftovers.forget(conn, app_id, target.id)
 

@@ -46,10 +46,8 @@ class Placer:
         for attempt in range(_EXACT_TRIES + 1):
             lives = await store.home(conn, app_id, user_id, now_ms)
             if lives is not None:
-                _, node = lives
-                if node is not None:
-                    why = policy.stays(node, now_ms, self.rules)
-                    return Waiting(why.value) if why else _ref(node)
+                if lives.node is not None:
+                    return await self._again(conn, app_id, lives, now_ms)
                 await store.unsettle(conn, app_id)
             chosen = policy.choose(app_id, await store.nodes(conn), now_ms, self.rules)
             if isinstance(chosen, WaitReason):
@@ -61,6 +59,15 @@ class Placer:
                 return _ref(chosen)
             await store.unsettle(conn, app_id)  # the node changed under the choice: choose again
         return Waiting(reason.value)
+
+    async def _again(self, conn: AsyncConnection, app_id: int, lives: store.Home, now_ms: int) -> RuntimeNodeRef | Waiting:
+        assert lives.node is not None
+        why = policy.stays(lives.node, now_ms, self.rules)
+        if why is not None:
+            return Waiting(why.value)
+        if lives.leftover:  # a stop left an order to remove it here, which would hit what is being deployed now
+            await leftovers.forget(conn, app_id, lives.node_id)
+        return _ref(lives.node)
 
 
 class Heartbeats:

@@ -7,16 +7,17 @@ after the other. And a node is taken by :func:`book`, an UPDATE that repeats eve
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import RowMapping, delete, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts.nodes import NodeHeartbeat, UpsertNode
 from funai.contracts.states import JobStatus
 from funai.deploy.placement.policy import Marks, Node, Rules
-from funai.deploy.tables import job, placement, runtime_node
+from funai.deploy.tables import job, leftover, placement, runtime_node
 
 _COLUMNS = (
     runtime_node.c.id,
@@ -112,18 +113,28 @@ async def amend(conn: AsyncConnection, node_id: int, given: UpsertNode, now_ms: 
     await conn.execute(update(runtime_node).where(runtime_node.c.id == node_id).values(**values, updated_ms=now_ms))
 
 
-async def home(conn: AsyncConnection, app_id: int, user_id: int | None, now_ms: int) -> tuple[int, Node | None] | None:
-    """Where the app lives: its node's id and the node (None when its row is gone). Locks the app's placement."""
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where an app lives. ``node`` is None when its row is gone; ``leftover``: the node is to remove what it has of it."""
+
+    node_id: int
+    node: Node | None
+    leftover: bool
+
+
+async def home(conn: AsyncConnection, app_id: int, user_id: int | None, now_ms: int) -> Home | None:
+    """Where the app lives, its placement locked; None when it lives nowhere."""
     touch: dict[str, Any] = {"last_active_at": now_ms}
     if user_id is not None:
         touch["user_id"] = user_id
     touched = await conn.execute(update(placement).where(placement.c.app_id == app_id).values(touch))
     if touched.rowcount == 0:
         return None
+    left = exists().where(leftover.c.app_id == placement.c.app_id, leftover.c.node_id == placement.c.node_id)
     joined = placement.outerjoin(runtime_node, runtime_node.c.id == placement.c.node_id)
-    query = select(placement.c.node_id.label("home_id"), *_COLUMNS).select_from(joined).where(placement.c.app_id == app_id)
-    row = (await conn.execute(query)).mappings().one()
-    return row["home_id"], _node(row) if row["id"] is not None else None
+    query = select(placement.c.node_id.label("home_id"), left.label("left"), *_COLUMNS).select_from(joined)
+    row = (await conn.execute(query.where(placement.c.app_id == app_id))).mappings().one()
+    return Home(row["home_id"], _node(row) if row["id"] is not None else None, bool(row["left"]))
 
 
 async def settle(conn: AsyncConnection, app_id: int, node_id: int, user_id: int | None, now_ms: int) -> bool:

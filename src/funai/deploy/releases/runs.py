@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts.jobs import MAX_TEXT
 from funai.contracts.states import JobStatus
+from funai.contracts.wire import from_epoch_ms
 from funai.deploy.jobs.ports import FinishedJob
 from funai.deploy.placement import store as placements
 from funai.deploy.tables import app_run
@@ -24,8 +26,8 @@ async def succeeded(conn: AsyncConnection, job: FinishedJob, number: int | None,
             "last_job_id": job.job_id,
             "last_job_status": JobStatus.SUCCEEDED.value,
             "last_error": None,
-            "last_deployed_at": func.current_timestamp(),
-            "last_active_at": func.current_timestamp(),
+            "last_deployed_at": _utc(now_ms),
+            "last_active_at": _utc(now_ms),
             "last_deployed_ms": now_ms,
             "live_release_number": number,
             "stopped_ms": None,
@@ -33,7 +35,7 @@ async def succeeded(conn: AsyncConnection, job: FinishedJob, number: int | None,
     )
 
 
-async def ended(conn: AsyncConnection, job: FinishedJob, status: str, error: str | None) -> None:
+async def ended(conn: AsyncConnection, job: FinishedJob, status: str, error: str | None, now_ms: int) -> None:
     """The last job ended without a deploy: what the app runs, and where, stays what it was."""
     await _write(
         conn,
@@ -42,7 +44,7 @@ async def ended(conn: AsyncConnection, job: FinishedJob, status: str, error: str
             "last_job_id": job.job_id,
             "last_job_status": status,
             "last_error": error[:MAX_TEXT] if error else None,
-            "last_active_at": func.current_timestamp(),
+            "last_active_at": _utc(now_ms),
         },
     )
 
@@ -59,7 +61,19 @@ async def live(conn: AsyncConnection, app_id: int) -> tuple[int | None, bool]:
     return (row.live_release_number, row.stopped_ms is not None) if row else (None, False)
 
 
+async def was_deployed(conn: AsyncConnection, app_id: int) -> bool:
+    """Did any deploy of the app succeed?"""
+    query = select(app_run.c.last_deployed_ms, app_run.c.last_deployed_at).where(app_run.c.app_id == app_id)
+    row = (await conn.execute(query)).first()
+    return row is not None and any(v is not None for v in row)
+
+
 async def _write(conn: AsyncConnection, app_id: int, values: dict[str, Any]) -> None:
     changed = await conn.execute(update(app_run).where(app_run.c.app_id == app_id).values(values))
     if changed.rowcount == 0:
         await placements.insert_new(conn, app_run, {"app_id": app_id, **values})
+
+
+def _utc(now_ms: int) -> datetime:
+    """As the columns that existing installations have keep a time: UTC, without saying so."""
+    return from_epoch_ms(now_ms).replace(tzinfo=None)

@@ -35,7 +35,7 @@ class ReleaseBook:
 
     async def failed(self, conn: AsyncConnection, job: FinishedJob, status: str, error: str | None, now_ms: int) -> None:
         """How the app's last job ended; its live release stays what it was."""
-        await runs.ended(conn, job, status, error)
+        await runs.ended(conn, job, status, error, now_ms)
 
     async def load(self, conn: AsyncConnection, app_id: int, number: int) -> StoredRelease:
         """A release that can be run again: by its digest, or not at all (a tag may mean another image by now).

@@ -1,0 +1,103 @@
+"""The agents of the nodes where an app is or may be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import httpx
+from sqlalchemy import select
+
+from funai.base.clients.agent import AgentClient
+from funai.base.clients.transport import AgentRefused, Unreachable
+from funai.base.db import Database
+from funai.contracts.errors import CalleeFailed
+from funai.contracts.states import NodeHealth
+from funai.deploy.placement import leftovers, policy, store
+from funai.deploy.placement.policy import Node, Rules
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 20.0
+"""How long a call waits for an agent that is in the middle of a rollout of the same app."""
+BUSY_EVERY = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """``home``: the node the app belongs to, None when it was never placed. ``left``: others that may still have it."""
+
+    home: Node | None
+    left: list[Node]
+    silent: bool = False
+    """The home node sends no heartbeats."""
+
+    @property
+    def all(self) -> list[Node]:
+        return [*([self.home] if self.home else []), *self.left]
+
+
+class Agents:
+    """Finds an app's nodes and talks to their agents. ``http`` lets tests plug in a transport."""
+
+    def __init__(
+        self,
+        db: Database,
+        rules: Rules,
+        token: str,
+        *,
+        timeout: float = 10,
+        http: Callable[[], httpx.AsyncBaseTransport] | None = None,
+    ) -> None:
+        self.db, self.rules, self.token, self.timeout, self.http = db, rules, token, timeout, http
+
+    async def find(self, app_id: int) -> Whereabouts:
+        async with self.db.read() as conn:
+            now_ms = int((await conn.execute(select(self.db.now_ms()))).scalar_one())
+            rows = await store.placements(conn, None, 0, 1, app_id=app_id)
+            home_id = rows[0]["node_id"] if rows else None
+            others = [n for n in await leftovers.nodes_of(conn, app_id) if n != home_id]
+            home = await store.node(conn, home_id) if home_id is not None else None
+            left = [n for o in others if (n := await store.node(conn, o)) is not None]
+        silent = home is not None and policy.health(home, now_ms, self.rules) is NodeHealth.STALE
+        return Whereabouts(home, left, silent)
+
+    @asynccontextmanager
+    async def client(self, node: Node) -> AsyncIterator[AgentClient]:
+        """Raises CalleeFailed(AGENT_UNREACHABLE) for a node without an address."""
+        if not node.agent_base_url:
+            raise AgentGone(node, "no address", sent=False)
+        transport = self.http() if self.http else None
+        client = AgentClient(node.agent_base_url, self.token, timeout=self.timeout, http=transport)
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    async def call(self, node: Node, work: Callable[[AgentClient], Awaitable[T]], *, busy_seconds: float = BUSY_SECONDS) -> T:
+        """One call to the node's agent; waits while it answers 409 because the app is just being rolled out there.
+
+        Raises AgentGone when there was no answer, AgentRefused.
+        """
+        deadline = asyncio.get_running_loop().time() + busy_seconds
+        async with self.client(node) as client:
+            while True:
+                try:
+                    return await work(client)
+                except Unreachable as e:
+                    raise AgentGone(node, str(e.params.get("detail", "")), sent=e.sent) from e
+                except AgentRefused as e:
+                    if e.code != 409 or asyncio.get_running_loop().time() >= deadline:
+                        raise
+                await asyncio.sleep(BUSY_EVERY)
+
+
+class AgentGone(CalleeFailed):
+    """No answer from a node's agent. ``sent``: it may have acted."""
+
+    def __init__(self, node: Node, detail: str, *, sent: bool) -> None:
+        super().__init__("AGENT_UNREACHABLE", detail=f"{node.name}: {detail}")
+        self.sent = sent

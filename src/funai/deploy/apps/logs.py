@@ -1,0 +1,74 @@
+"""A container's output, passed through from the node's agent as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import httpx
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from funai.base.clients.transport import error_of
+from funai.contracts.errors import Conflict
+from funai.deploy.apps.agents import AgentGone, Agents
+from funai.deploy.placement.policy import Node
+
+FOLLOW_SILENCE_SECONDS = 3600.0
+"""A followed log may say nothing for so long before the stream is given up."""
+
+
+class PassedThrough(StreamingResponse):
+    """Streams an agent's answer, and lets go of the agent however the stream ends."""
+
+    def __init__(self, body: AsyncIterator[bytes], held: AsyncExitStack) -> None:
+        super().__init__(body, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._held:
+            await super().__call__(scope, receive, send)
+
+
+async def container_logs(agents: Agents, user_id: int, app_id: int, *, tail: int, follow: bool) -> PassedThrough:
+    """The last ``tail`` lines, and with ``follow`` what comes after, from the node where the app runs.
+
+    Raises Conflict(APP_NEVER_DEPLOYED), CalleeFailed(AGENT_UNREACHABLE), or what the agent refused.
+    """
+    at = await agents.find(app_id)
+    if not at.all:
+        raise Conflict("APP_NEVER_DEPLOYED")
+    node = at.all[0]
+    for other in at.left:  # moved, but not deployed there yet: it still runs where it was
+        status = await agents.call(other, lambda agent: agent.status(user_id, app_id))
+        node = other if status.running else node
+    async with AsyncExitStack() as opening:
+        response = await _open(opening, agents, node, {"userId": user_id, "appId": app_id, "tail": tail, "follow": follow})
+        return PassedThrough(_bytes(response), opening.pop_all())
+
+
+async def _open(held: AsyncExitStack, agents: Agents, node: Node, params: dict[str, int | bool]) -> httpx.Response:
+    client = await held.enter_async_context(agents.client(node))
+    raw = client.transport.raw
+    patience = FOLLOW_SILENCE_SECONDS if params["follow"] else agents.timeout
+    limits = httpx.Timeout(agents.timeout, connect=min(3.0, agents.timeout), read=patience)
+    query = {k: str(v).lower() for k, v in params.items()}
+    request = raw.build_request("GET", "/agent/apps/logs", params=query, timeout=limits)
+    try:
+        response = await raw.send(request, stream=True)
+        held.push_async_callback(response.aclose)
+        if response.status_code >= 400:
+            await response.aread()
+            raise error_of("runtime-agent", response)
+    except httpx.HTTPError as e:
+        raise AgentGone(node, str(e) or type(e).__name__, sent=True) from e
+    return response
+
+
+async def _bytes(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body; when the agent breaks off in the middle the stream just ends."""
+    try:
+        async for chunk in response.aiter_bytes():
+            yield chunk
+    except httpx.HTTPError:
+        return

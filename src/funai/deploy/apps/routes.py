@@ -1,0 +1,66 @@
+"""``/deploy/apps/**`` for the API, behind X-DEPLOY-SECRET."""
+
+# pyright: reportUnusedFunction=false
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from funai.base.db import Database
+from funai.base.doors import SecretDoor
+from funai.base.httpapp import ok
+from funai.contracts.accounts import AppDeleted
+from funai.contracts.jobs import AppTarget, Release
+from funai.contracts.wire import MAX_ID, Envelope
+from funai.deploy.apps.logs import container_logs
+from funai.deploy.apps.service import Apps
+from funai.deploy.releases.store import ReleaseBook
+
+Door = SecretDoor | Callable[..., Awaitable[None]]
+UserId = Annotated[int, Query(alias="userId", ge=1, le=MAX_ID)]
+AppId = Annotated[int, Query(alias="appId", ge=1, le=MAX_ID)]
+
+
+def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> APIRouter:
+    router = APIRouter(prefix="/deploy/apps", tags=["apps"], dependencies=[Depends(door)])
+
+    @router.post("/stop")
+    async def stop(app: AppTarget) -> Envelope[dict[str, Any]]:
+        return _ok(await apps.stop(app.user_id, app.app_id))
+
+    @router.post("/start")
+    async def start(app: AppTarget) -> Envelope[dict[str, Any]]:
+        return _ok(await apps.start(app.user_id, app.app_id))
+
+    @router.post("/purge")
+    async def purge(app: AppTarget) -> Envelope[dict[str, Any]]:
+        return _ok(await apps.purge(app.app_id))
+
+    @router.post("/cleanup")
+    async def cleanup(app: AppTarget) -> Envelope[AppDeleted]:
+        return _ok(await apps.cleanup(app.user_id, app.app_id))
+
+    @router.get("/status")
+    async def status(user_id: UserId, app_id: AppId) -> Envelope[dict[str, Any]]:
+        return _ok(await apps.status(user_id, app_id))
+
+    @router.get("/logs", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def logs(
+        user_id: UserId, app_id: AppId, tail: Annotated[int, Query(ge=0, le=100_000)] = 200, follow: bool = False
+    ) -> Response:
+        return await container_logs(apps.agents, user_id, app_id, tail=tail, follow=follow)
+
+    @router.get("/{appId}/releases")
+    async def list_releases(
+        app_id: Annotated[int, Path(alias="appId", ge=1, le=MAX_ID)], limit: Annotated[int, Query(ge=1, le=200)] = 50
+    ) -> Envelope[list[Release]]:
+        async with db.read() as conn:
+            return _ok(await releases.list(conn, app_id, limit))
+
+    return router
+
+
+def _ok(data: Any) -> Any:
+    return ok(data)
