@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 EXIT_CONFIG = 2
 _DEFAULT = Ports()
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where all state lives.", show_default="~/.local/share/funai/platform")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Where all state lives.", show_default="~/.local/share/funai/platform")
+]
 Host = Annotated[str, typer.Option(help="Address where people reach gateway, API and Git.")]
 
 
@@ -98,7 +100,9 @@ def _log_to(data_dir: Path) -> None:
 
 def _welcome(running: Platform, seconds: float) -> Table:
     o = running.options
-    table = Table(title=f"FunAI is up ({seconds:.1f} s)", show_header=False, box=None, title_justify="left", title_style="bold green")
+    table = Table(
+        title=f"FunAI is up ({seconds:.1f} s)", show_header=False, box=None, title_justify="left", title_style="bold green"
+    )
     table.add_row("API", o.api_url)
     table.add_row("Apps", f"{o.gateway_url}/runtime/{{appId}}/")
     table.add_row("Git", f"ssh://git@{o.public_host}:{o.ports.git}/funai/u{{userId}}-app{{appId}}.git")

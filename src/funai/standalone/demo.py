@@ -212,7 +212,9 @@ async def _static_image(platform: Platform, folder: Path) -> str:
     auth = folder / "config.json"
     auth.write_text(registry.docker_auth(platform.options.ports.registry, platform.secrets))
     engine = platform.engine
-    built = await run(engine.cli("build", "--quiet", "--tag", name, "--build-arg", f"GREETING={GREETING}", str(WEB_CONTEXT)), timeout=120)
+    built = await run(
+        engine.cli("build", "--quiet", "--tag", name, "--build-arg", f"GREETING={GREETING}", str(WEB_CONTEXT)), timeout=120
+    )
     login = ("--authfile", str(auth)) if engine.kind == "podman" else ()
     push = engine.cli("push", *login, name) if login else engine.cli("--config", str(folder), "push", name)
     for done in (built, await run(push, timeout=120)):

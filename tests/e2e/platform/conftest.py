@@ -1,0 +1,50 @@
+"""One platform for the tests that leave it healthy; those that break it start their own."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.platform.world import Person, Platform
+
+_names = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def up() -> Iterator[Platform]:
+    platform = Platform(Path(tempfile.mkdtemp(prefix="funai-e2e-")) / "data")
+    try:
+        platform.start()
+        yield platform
+    finally:
+        platform.destroy()
+        shutil.rmtree(platform.data_dir.parent, ignore_errors=True)
+
+
+@pytest.fixture
+async def person(up: Platform) -> AsyncIterator[Person]:
+    """A new user of the shared platform; their apps go at the end."""
+    someone = await up.person(f"user-{next(_names)}")
+    yield someone
+    await _leave(someone)
+
+
+@pytest.fixture
+async def own_platform() -> AsyncIterator[Platform]:
+    """A platform that the test may break."""
+    platform = Platform(Path(tempfile.mkdtemp(prefix="funai-e2e-")) / "data")
+    platform.start()
+    yield platform
+    platform.destroy()
+    shutil.rmtree(platform.data_dir.parent, ignore_errors=True)
+
+
+async def _leave(someone: Person) -> None:
+    for app in await someone.api.apps(someone.user_id):
+        await someone.api.delete_app(someone.user_id, app.id)
+    await someone.api.close()

@@ -1,0 +1,85 @@
+"""Ports are told apart from our own, secrets are made once and kept private."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from funai.base import ports
+from funai.contracts.errors import ConfigError
+from funai.standalone import registry
+from funai.standalone.layout import DataDirLock, Layout, ensure_key, load_secrets
+from funai.standalone.options import Ports, UpOptions, check_ports
+
+
+def test_a_taken_port_names_its_holder_and_the_option(tmp_path: Path) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        taken = sock.getsockname()[1]
+        options = UpOptions(data_dir=tmp_path, ports=Ports(**{**dict(Ports.free().items()), "gateway": taken}))
+        with pytest.raises(ConfigError) as e:
+            check_ports(options, set())
+        assert len(e.value.problems) == 1
+        assert f"--gateway-port {taken}: taken by " in e.value.problems[0]
+        assert f"(pid {os.getpid()})" in e.value.problems[0]
+        check_ports(options, {os.getpid()})
+
+
+def test_two_services_cannot_share_a_port(tmp_path: Path) -> None:
+    port = ports.free_port()
+    options = UpOptions(data_dir=tmp_path, ports=Ports(**{**dict(Ports.free().items()), "api": port, "git": port}))
+    with pytest.raises(ConfigError, match="the same port"):
+        check_ports(options, set())
+
+
+def test_secrets_are_made_once_private_and_completed(tmp_path: Path) -> None:
+    file = tmp_path / "secrets.json"
+    first, made = load_secrets(file)
+    again, made_again = load_secrets(file)
+    assert (made, made_again) == (True, False)
+    assert first == again
+    assert file.stat().st_mode & 0o777 == 0o600
+    older = json.loads(file.read_text())
+    del older["probe"]
+    file.write_text(json.dumps(older))
+    completed, _ = load_secrets(file)
+    assert completed.jwt == first.jwt
+    assert json.loads(file.read_text())["probe"] == completed.probe.get_secret_value()
+
+
+def test_broken_secrets_are_not_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "secrets.json"
+    file.write_text("{")
+    with pytest.raises(ConfigError, match="restore it from a backup"):
+        load_secrets(file)
+    assert file.read_text() == "{"
+
+
+def test_one_platform_a_data_dir(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "d")
+    layout.make()
+    with DataDirLock(layout), pytest.raises(ConfigError, match=f"pid {os.getpid()}"), DataDirLock(layout):
+        pass
+    with DataDirLock(layout):
+        pass
+
+
+def test_a_key_is_made_once(tmp_path: Path) -> None:
+    public = ensure_key(tmp_path / "k", "x")
+    assert public.startswith("ssh-ed25519 ")
+    assert ensure_key(tmp_path / "k", "x") == public
+    assert (tmp_path / "k").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_machines_own_registries_are_kept(tmp_path: Path) -> None:
+    own = tmp_path / "registries.conf"
+    own.write_text('unqualified-search-registries = ["quay.io"]\n')
+    text = registry.registries_conf(own, 5000)
+    assert 'unqualified-search-registries = ["quay.io"]' in text
+    assert 'location = "127.0.0.1:5000"' in text
+    assert "docker.io" in registry.registries_conf(tmp_path / "none", 5000)
