@@ -1,0 +1,109 @@
+"""Composition of the API process.
+
+Teardown, in order: streams end, no new requests, requests in hand finish, sweeps stop, clients and database close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from funai.api.core import Core, assemble
+from funai.api.routes import accounts, admin, apps, deploy, internal, logs
+from funai.api.settings import ApiSettings
+from funai.base import log, migrate
+from funai.base.clock import Clock
+from funai.base.httpapp import TRACE_HEADER, create_app, ok
+from funai.base.supervise import bind, periodic, serving
+from funai.contracts.accounts import User
+from funai.contracts.repohost import RepoHost
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(
+    settings: ApiSettings,
+    *,
+    repo_host: RepoHost | None = None,
+    deploy_http: httpx.AsyncBaseTransport | None = None,
+    stop: asyncio.Event | None = None,
+    clock: Clock | None = None,
+) -> FastAPI:
+    """The API as an ASGI app; ``app.state.core`` has its parts. Its lifespan upgrades the database and runs the sweeps.
+
+    ``stop`` ends open streams, so that a graceful shutdown needs not wait for their readers. ``deploy_http`` replaces
+    the way to Deploy (tests). Raises ConfigError.
+    """
+    core = assemble(settings, repo_host=repo_host, deploy_http=deploy_http, stop=stop or asyncio.Event(), clock=clock)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with running(core):
+            yield
+
+    app = create_app("FunAI API", lifespan=lifespan)
+    app.state.core = core
+    for room in (accounts, apps, deploy, logs, admin, internal):
+        app.include_router(room.router)
+
+    @app.get("/internal/health", include_in_schema=False)
+    async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        return ok({"ok": True})
+
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"],
+            expose_headers=["Authorization", TRACE_HEADER],
+        )  # fmt: skip
+    return app
+
+
+@asynccontextmanager
+async def running(core: Core) -> AsyncIterator[None]:
+    """The database is up to date and the sweeps run while the context is open."""
+    try:
+        await upgrade(core)
+        ending = asyncio.Event()
+        seconds = core.settings.sweep_seconds
+        async with asyncio.TaskGroup() as sweeps:
+            for name, every, work in (
+                ("api.tracker", seconds, core.tracker.sweep),
+                ("api.deletion", max(1.0, seconds), core.deletions.sweep),
+                ("api.idempotency", 600.0, core.answers.prune),
+            ):
+                sweeps.create_task(periodic(name, every, work, ending), name=name)
+            try:
+                yield
+            finally:
+                core.stop.set()
+                ending.set()
+    finally:
+        await core.control.close()
+        await core.db.close()
+
+
+async def upgrade(core: Core) -> None:
+    """Bring the API's tables up to date."""
+    await migrate.upgrade(core.db, MIGRATIONS)
+
+
+async def ensure_admin(app: FastAPI, user_name: str, password: str) -> User:
+    """The first admin of an installation: made once, left alone later. Works before the app serves."""
+    core: Core = app.state.core
+    await upgrade(core)
+    return await core.accounts.ensure_admin(user_name, password)
+
+
+async def serve(settings: ApiSettings, stop: asyncio.Event) -> None:
+    """Serve until ``stop``. Without a Git server in this process, repositories are somebody else's to make."""
+    app = build(settings, stop=stop)
+    async with serving(app, bind(settings.host, settings.port)) as port:
+        log.get("api").info("api.listening", host=settings.host, port=port)
+        await stop.wait()

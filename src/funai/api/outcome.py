@@ -1,0 +1,57 @@
+"""What a finished job makes of its app. Pure: values in, values out.
+
+::
+
+    SUCCEEDED  READY, serving, slot kept
+    FAILED     FAILED with the reason; an earlier release that still serves keeps the slot, else the slot is free
+    CANCELLED  as it was before the job
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from funai.contracts.jobs import Job
+from funai.contracts.states import AppStatus, JobStatus
+
+MAX_ERROR = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The app as it was when the operation began."""
+
+    status: AppStatus
+    slot: bool
+    serving: bool
+
+
+def of_job(job: Job, before: Before) -> dict[str, Any]:
+    """The columns to change once ``job`` has ended."""
+    if job.status is JobStatus.SUCCEEDED:
+        changes: dict[str, Any] = {"status": int(AppStatus.READY), "slot": 1, "serving": 1, "last_error": None}
+        if job.deploy_url:
+            changes["deploy_url"] = job.deploy_url
+        port = (job.result.container_port if job.result else None) or job.payload.get("containerPort")
+        if isinstance(port, int):
+            changes["container_port"] = port
+        return changes
+    if job.status is JobStatus.FAILED:
+        return failed(_why(job), before)
+    return undone(before)
+
+
+def failed(why: str, before: Before) -> dict[str, Any]:
+    return {"status": int(AppStatus.FAILED), "slot": int(before.serving), "last_error": why[:MAX_ERROR]}
+
+
+def undone(before: Before) -> dict[str, Any]:
+    """Nothing came of it."""
+    return {"status": int(before.status), "slot": int(before.slot)}
+
+
+def _why(job: Job) -> str:
+    if job.error_message:
+        return job.error_message
+    return str(job.failure.code) if job.failure else str(job.reason or "FAILED")

@@ -1,0 +1,121 @@
+"""What a user may ask of a deploy, and the payload that comes of it. Pure.
+
+The caller's fields win over the platform's defaults, inside three fences: an image, a repository or a registry of
+somebody else's, and a path under which somebody else's app answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from funai.contracts import naming, rules
+from funai.contracts.accounts import CreateDeploy
+from funai.contracts.agent import HealthSpec
+from funai.contracts.errors import BadInput, Forbidden
+from funai.contracts.jobs import Payload
+from funai.contracts.messages import Words
+
+DEFAULT_PORT = 3000
+DEFAULT_TAG = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the operator set, as the payload needs it. A part that is switched off is None."""
+
+    ssh_host: str | None
+    ssh_port: int
+    repo_owner: str
+    repo_template: str
+    git_ref: str
+    registry: str | None
+    namespace: str
+    image_namespaces: Sequence[str] = ()
+    repo_prefixes: Sequence[str] = ()
+
+    def repo(self, user_id: int, app_id: int) -> str:
+        """``owner/name`` of the app's repository."""
+        return f"{self.repo_owner}/{naming.repo_name(user_id, app_id, self.repo_template)}"
+
+    def repo_url(self, user_id: int, app_id: int) -> str | None:
+        if self.ssh_host is None:
+            return None
+        name = naming.repo_name(user_id, app_id, self.repo_template)
+        return naming.repo_ssh_url(self.ssh_host, self.ssh_port, self.repo_owner, name)
+
+
+def fill(asked: CreateDeploy, user_id: int, app_id: int, app_name: str, defaults: Defaults) -> Payload:
+    """The whole payload. Raises BadInput for what can't be, Forbidden for what isn't theirs."""
+    own_repo = defaults.repo_url(user_id, app_id)
+    _check_fences(asked, user_id, app_id, own_repo, defaults)
+    if not asked.image and not (asked.repo_ssh_url or own_repo):
+        raise BadInput("SOURCE_MISSING")
+    values = {
+        "user_id": user_id,
+        "app_id": app_id,
+        "app_name": app_name,
+        "image": asked.image or None,
+        "container_port": DEFAULT_PORT if asked.container_port is None else asked.container_port,
+        "base_path": asked.base_path or naming.base_path(app_id),
+        "image_tag": asked.image_tag or DEFAULT_TAG,
+        "repo_ssh_url": asked.repo_ssh_url or own_repo,
+        "git_ref": asked.git_ref or defaults.git_ref,
+        "acr_registry": asked.acr_registry or defaults.registry,
+        "acr_namespace": asked.acr_namespace or (defaults.namespace if defaults.registry else None),
+        "dockerfile_path": asked.dockerfile_path or None,
+        "build_context": asked.build_context or None,
+        "health_path": check_health_path(asked.health_path) if asked.health_path else None,
+    }
+    return Payload.model_validate({k: v for k, v in values.items() if v is not None})
+
+
+def check_health_path(value: str) -> str:
+    try:
+        return HealthSpec(path=value).path
+    except ValueError as e:
+        raise BadInput(
+            detail=Words("healthPath 须以 / 开头且为可见字符", "healthPath: starts with / and has visible characters")
+        ) from e
+
+
+def image_allowed(image: str, user_id: int, app_id: int, defaults: Defaults) -> bool:
+    """Whether the image lies in the app's own repository or in a namespace the operator opened.
+
+    Another app's repository stays shut even when the operator opened the namespace it lies in.
+    """
+    repository = _full(rules.parse_image(image))
+    if defaults.registry:
+        if repository == naming.image_repository(defaults.registry, defaults.namespace, user_id, app_id):
+            return True
+        if re.fullmatch(re.escape(f"{defaults.registry}/{defaults.namespace}/") + r"u\d+-app\d+(/.*)?", repository):
+            return False
+    return any(repository.startswith(entry.rstrip("/") + "/") for entry in defaults.image_namespaces)
+
+
+def _full(ref: rules.ImageRef) -> str:
+    """The repository with what engines add when it is left out: ``node`` is ``docker.io/library/node``."""
+    registry = ref.registry or "docker.io"
+    if registry == "index.docker.io":
+        registry = "docker.io"
+    path = f"library/{ref.path}" if registry == "docker.io" and "/" not in ref.path else ref.path
+    return f"{registry}/{path}"
+
+
+def _check_fences(asked: CreateDeploy, user_id: int, app_id: int, own_repo: str | None, defaults: Defaults) -> None:
+    if asked.image and not image_allowed(asked.image, user_id, app_id, defaults):
+        raise Forbidden("IMAGE_FORBIDDEN", image=asked.image)
+    own_path = naming.base_path(app_id)
+    if asked.base_path:
+        path = rules.check_base_path(asked.base_path)
+        if path != own_path and not path.startswith(own_path + "/"):
+            raise Forbidden("BASE_PATH_FORBIDDEN", own=own_path)
+    if asked.repo_ssh_url and asked.repo_ssh_url != own_repo:
+        url = rules.check_ssh_url(asked.repo_ssh_url)
+        if not any(url.startswith(prefix) for prefix in defaults.repo_prefixes):
+            raise Forbidden("REPO_FORBIDDEN", own=own_repo or "-")
+    if asked.acr_registry and rules.check_registry(asked.acr_registry) != defaults.registry:
+        raise Forbidden("REGISTRY_FORBIDDEN")
+    if asked.acr_namespace and rules.check_namespace(asked.acr_namespace) != defaults.namespace:
+        raise Forbidden("REGISTRY_FORBIDDEN")

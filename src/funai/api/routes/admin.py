@@ -1,0 +1,113 @@
+"""An operator's calls: runtime nodes and runners (handed on to Deploy), users, apps."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from funai.api.core import Core
+from funai.api.routes.edge import PREFIX, Admin, AppId, Parts
+from funai.base.httpapp import ok
+from funai.contracts.accounts import App, User
+from funai.contracts.errors import Unavailable
+from funai.contracts.nodes import DrainNode, NodeName, ReassignApp, UpsertNode
+from funai.contracts.wire import MAX_ID, EntityId, Envelope, Wire
+
+router = APIRouter(prefix=f"{PREFIX}/admin")
+nodes = APIRouter(prefix="/deploy-nodes", tags=["nodes"])
+After = Annotated[int, Query(ge=0, le=MAX_ID, description="The last id of the page before")]
+PageLimit = Annotated[int, Query(ge=1, le=500)]
+
+
+class SetPassword(Wire):
+    password: str
+
+
+async def _deploy(core: Core, method: str, path: str, *, params: dict[str, Any] | None = None, json: Any = None) -> Any:
+    if core.control.admin_token is None:
+        raise Unavailable("DEPLOY_DISABLED")
+    with core.control.asking() as deploy:
+        return ok(await deploy.admin(method, path, core.control.admin_token, params=params, json=json))
+
+
+@nodes.get("/list", summary="Runtime nodes and their health", response_model=Envelope[list[dict[str, Any]]])
+async def list_nodes(core: Parts, _: Admin) -> Any:
+    return await _deploy(core, "GET", "/admin/runtime-nodes/list")
+
+
+@nodes.post("/upsert", summary="Make or change a node", response_model=Envelope[dict[str, Any]])
+async def upsert_node(core: Parts, _: Admin, body: UpsertNode) -> Any:
+    return await _deploy(core, "POST", "/admin/runtime-nodes/upsert", json=body.to_wire())
+
+
+@nodes.post("/set-enabled", summary="Let a node take new apps, or not", response_model=Envelope[Any])
+async def set_node_enabled(core: Parts, _: Admin, name: Annotated[NodeName, Query()], enabled: bool) -> Any:
+    params = {"name": name, "enabled": str(enabled).lower()}
+    return await _deploy(core, "POST", "/admin/runtime-nodes/set-enabled", params=params)
+
+
+@nodes.get("/placements", summary="Which apps a node has", response_model=Envelope[list[dict[str, Any]]])
+async def placements(
+    core: Parts, _: Admin, node_id: Annotated[int, Query(alias="nodeId", ge=1, le=MAX_ID)],
+    offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0, limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> Any:  # fmt: skip
+    params = {"nodeId": node_id, "offset": offset, "limit": limit}
+    return await _deploy(core, "GET", "/admin/runtime-nodes/placements", params=params)
+
+
+@nodes.post("/reassign", summary="Place an app on another node", response_model=Envelope[Any])
+async def reassign(core: Parts, _: Admin, body: ReassignApp) -> Any:
+    return await _deploy(core, "POST", "/admin/runtime-nodes/reassign", json=body.to_wire())
+
+
+@nodes.post("/drain", summary="Place a node's apps elsewhere", response_model=Envelope[Any])
+async def drain(core: Parts, _: Admin, body: DrainNode) -> Any:
+    return await _deploy(core, "POST", "/admin/runtime-nodes/drain", json=body.to_wire())
+
+
+@nodes.get("/runners/list", summary="Runners and when they were last seen", response_model=Envelope[list[dict[str, Any]]])
+async def runners(core: Parts, _: Admin) -> Any:
+    return await _deploy(core, "GET", "/admin/runners/list")
+
+
+router.add_api_route(
+    "/runners/list", runners, summary="Runners and when they were last seen", tags=["nodes"],
+    response_model=Envelope[list[dict[str, Any]]], name="runners_by_own_path",
+)  # fmt: skip
+router.include_router(nodes)
+
+
+@router.get("/users/list", tags=["admin"], summary="Accounts by id", response_model=Envelope[list[User]])
+async def list_users(core: Parts, _: Admin, after: After = 0, limit: PageLimit = 100) -> Any:
+    return ok(await core.accounts.page(after, limit))
+
+
+@router.post("/users/set-disabled", tags=["admin"], summary="Shut an account out, or let it in", response_model=Envelope[User])
+async def set_user_disabled(core: Parts, _: Admin, user_id: Annotated[EntityId, Query(alias="userId")], disabled: bool) -> Any:
+    return ok(await core.accounts.set_disabled(user_id, disabled))
+
+
+@router.post(
+    "/users/set-password", tags=["admin"], summary="Give a user a new password; their logins end", response_model=Envelope[User]
+)
+async def set_user_password(
+    core: Parts, _: Admin, user_id: Annotated[EntityId, Query(alias="userId")], body: SetPassword
+) -> Any:
+    await core.accounts.set_password(user_id, body.password)
+    return ok(await core.accounts.get(user_id))
+
+
+@router.get("/apps/list", tags=["admin"], summary="Every user's apps by id", response_model=Envelope[list[App]])
+async def list_all_apps(core: Parts, _: Admin, after: After = 0, limit: PageLimit = 100) -> Any:
+    return ok(await core.apps.page(after, limit))
+
+
+@router.post(
+    "/apps/set-disabled",
+    tags=["admin"],
+    summary="Stop an app and refuse its deploys, or allow them",
+    response_model=Envelope[App],
+)
+async def set_app_disabled(core: Parts, _: Admin, app_id: AppId, disabled: bool) -> Any:
+    return ok(await core.deploys.set_disabled(app_id, disabled))

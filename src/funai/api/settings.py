@@ -1,0 +1,136 @@
+"""Settings of the API process; the names are the contract's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Self
+
+from pydantic import SecretStr, field_validator, model_validator
+
+from funai.base.doors import networks
+from funai.base.settings import Secret, Settings, key
+from funai.contracts import rules
+from funai.contracts.errors import BadInput, ConfigError
+
+MIN_JWT_SECRET = 32
+
+
+class ApiSettings(Settings):
+    """Everything the API can be told. A secret that is empty or a placeholder refuses to start."""
+
+    title: ClassVar[str] = "API"
+
+    host: str = key("funai.api.host", "0.0.0.0", doc="Address to listen on")
+    port: int = key("funai.api.port", 8080, doc="Port to listen on", ge=0, le=65535)
+    datasource_url: str = key(
+        "funai.api.datasource.url", "sqlite:///funai-api.db",
+        doc="Database: sqlite:///file, postgresql://user:password@host/db or mysql://user:password@host/db",
+    )  # fmt: skip
+    trusted_proxies: list[str] = key(
+        "funai.api.trusted-proxies", [], doc="Proxies (addresses or CIDRs) whose X-Forwarded-For counts"
+    )
+    cors_origins: list[str] = key("funai.api.cors-origins", [], doc="Origins of web pages that may call the API from a browser")
+
+    jwt_secret: Secret = key("jwt.secret", doc="Signs login tokens (HS256); at least 32 characters")
+    jwt_expiration: int = key("jwt.expiration", 604_800, doc="Seconds a login lasts", ge=60, le=31_536_000)
+    registration_open: bool = key("funai.auth.registration-open", True, doc="Whether people may register by themselves")
+    login_attempts: int = key(
+        "funai.auth.login-attempts-per-minute", 10, doc="Logins tried per minute by one address for one name", ge=1, le=10_000
+    )
+    registrations: int = key(
+        "funai.auth.registrations-per-hour", 120, doc="Accounts made per hour from one address", ge=1, le=100_000
+    )
+
+    deploy_enabled: bool = key("deploy-proxy.enabled", True, doc="Whether apps can be deployed at all")
+    deploy_base_url: str = key("deploy-proxy.base-url", "http://127.0.0.1:7002", doc="Where the Deploy service answers")
+    deploy_secret: Secret | None = key("deploy-proxy.shared-secret", None, doc="Sent as X-DEPLOY-SECRET")
+    deploy_admin_token: Secret | None = key(
+        "deploy-proxy.admin-token", None, doc="Sent as X-Admin-Token for an admin user's /admin/deploy-nodes calls"
+    )
+    deploy_read_timeout_ms: int = key("deploy-proxy.read-timeout-ms", 8_000, doc="Longest wait for Deploy", ge=100, le=120_000)
+    deploy_list_timeout_ms: int = key(
+        "deploy-proxy.list-jobs-timeout-ms", 1_500, doc="Longest wait for a list of jobs", ge=100, le=60_000
+    )
+
+    git_enabled: bool = key("deploy-git.enabled", True, doc="Whether apps have a Git repository to build from")
+    git_ssh_host: str = key("deploy-git.ssh-host", "127.0.0.1", doc="SSH host of the Git server as users and runners reach it")
+    git_ssh_port: int = key("deploy-git.ssh-port", 2222, doc="SSH port of the Git server", ge=1, le=65535)
+    git_repo_owner: str = key(
+        "deploy-git.repo-owner", "funai", doc="Owner of every app repository", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+    )
+    git_repo_template: str = key("deploy-git.repo-name-template", "u{userId}-app{appId}", doc="Name of an app's repository")
+    git_default_ref: str = key("deploy-git.default-ref", "main", doc="What is built when nothing is named")
+    git_allowed_repos: list[str] = key(
+        "funai.git.allowed-repos",
+        [],
+        doc="Prefixes of other repoSshUrl a user may name, such as ssh://git@git.example.com:22/team/",
+    )
+    git_internal_token: Secret | None = key(
+        "funai.git.internal-token", None, doc="X-Git-Token of the Git server's questions; without it they are refused"
+    )
+    git_runner_public_key: str | None = key(
+        "funai.git.runner-public-key", None, doc="The runner's own key (OpenSSH form): reads every repository, writes none"
+    )
+
+    acr_enabled: bool = key("deploy-acr.enabled", True, doc="Whether built images go to a registry named here")
+    acr_registry: str | None = key("deploy-acr.registry", None, doc="Registry address, host[:port]")
+    acr_namespace: str = key("deploy-acr.namespace", "funaistudio", doc="Namespace (a Harbor project) of built images")
+    image_namespaces: list[str] = key(
+        "funai.image.allowed-namespaces", [],
+        doc="Where users may take prebuilt images from, beside the app's own repository: docker.io/library, host:5000/team",
+    )  # fmt: skip
+
+    max_apps: int = key("funai.app.limits.max-apps-per-user", 20, doc="Apps a user may have", ge=1, le=100_000)
+    max_running: int = key("funai.app.limits.max-running-per-user", 3, doc="Apps a user may run at once", ge=1, le=100_000)
+    max_keys: int = key("funai.limits.max-ssh-keys-per-user", 20, doc="SSH keys a user may register", ge=1, le=1_000)
+    env_key_file: Path | None = key(
+        "funai.env.key-file", None, doc="Key that seals app variables; made at first start; Deploy needs the same file"
+    )
+    env_max_count: int = key("funai.env.max-count", 100, doc="Variables an app may have", ge=1, le=1_000)
+    env_max_bytes: int = key("funai.env.max-bytes", 65_536, doc="Size of all variables of an app together", ge=1, le=1_048_576)
+    sweep_seconds: float = key(
+        "funai.api.sweep-seconds", 1.0, doc="How often outcomes of running deploys are asked for", gt=0, le=60
+    )
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < MIN_JWT_SECRET:
+            raise ValueError(f"is shorter than {MIN_JWT_SECRET} characters")
+        return value
+
+    @field_validator("acr_registry")
+    @classmethod
+    def _registry(cls, value: str | None) -> str | None:
+        return _as_value_error(lambda: rules.check_registry(value)) if value else None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: list[str]) -> list[str]:
+        try:
+            networks(value, "funai.api.trusted-proxies")
+        except ConfigError as e:
+            raise ValueError(str(e)) from e
+        return value
+
+    @field_validator("git_repo_template")
+    @classmethod
+    def _template(cls, value: str) -> str:
+        if "{userId}" not in value or "{appId}" not in value:
+            raise ValueError("must contain {userId} and {appId}")
+        return value
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.deploy_enabled and self.deploy_secret is None:
+            raise ValueError(
+                "deploy-proxy.shared-secret is not set; set it (DEPLOY_PROXY_SHARED_SECRET), or deploy-proxy.enabled=false"
+            )
+        return self
+
+
+def _as_value_error(check: object) -> str:
+    try:
+        return str(check())  # type: ignore[operator]
+    except BadInput as e:
+        raise ValueError(e.message("en")) from e

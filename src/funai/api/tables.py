@@ -1,0 +1,118 @@
+"""The API's tables. Times are epoch milliseconds; flags are 0 or 1, which all three databases spell alike."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import mysql
+
+metadata = MetaData()
+
+Id = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def exact(length: int) -> String:
+    """Text compared byte by byte, also where a database's own habit is to ignore case and accents."""
+    return String(length).with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+def _flag(name: str) -> Column[int]:
+    return Column(name, SmallInteger(), nullable=False, default=0, server_default="0")
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger(), nullable=nullable)
+
+
+users = Table(
+    "funai_user",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("user_name", exact(64), nullable=False),
+    Column("name_key", exact(64), nullable=False, unique=True),  # lower case: Ada and ada are one person
+    Column("password_hash", String(255), nullable=False),
+    _flag("admin"),
+    _flag("disabled"),
+    Column("token_version", Integer(), nullable=False, default=0, server_default="0"),
+    Column("api_key_hash", exact(64), nullable=True, unique=True),
+    _time("create_time"),
+    _time("update_time"),
+    sqlite_autoincrement=True,
+)
+
+ssh_keys = Table(
+    "funai_ssh_key",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("user_id", Id, ForeignKey("funai_user.id"), nullable=False, index=True),
+    Column("title", exact(100), nullable=False),
+    Column("fingerprint", exact(64), nullable=False, unique=True),  # one key, one person
+    Column("public_key", Text(), nullable=False),
+    _time("create_time"),
+    sqlite_autoincrement=True,
+)
+
+apps = Table(
+    "funai_app",
+    metadata,
+    # An id is never given out twice: containers, images and releases are named by it.
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("user_id", Id, ForeignKey("funai_user.id"), nullable=False),
+    Column("app_name", exact(120), nullable=False),
+    Column("description", Text(), nullable=True),
+    Column("status", SmallInteger(), nullable=False),
+    _flag("slot"),  # holds one of its owner's running slots
+    _flag("serving"),  # a release of it answers the public
+    Column("job_id", Id, nullable=True),
+    Column("last_error", Text(), nullable=True),
+    Column("deploy_url", String(500), nullable=True),
+    Column("container_port", Integer(), nullable=True),
+    # What is under way (deploy, start), under which key, since when, and what to go back to if it comes to nothing.
+    Column("op", String(16), nullable=True),
+    Column("op_key", exact(64), nullable=True),
+    Column("op_job_id", Id, nullable=True),
+    _time("op_since", nullable=True),
+    Column("prev_status", SmallInteger(), nullable=True),
+    Column("prev_slot", SmallInteger(), nullable=True),
+    _flag("deleting"),
+    Column("delete_tries", Integer(), nullable=False, default=0, server_default="0"),
+    _time("delete_next", nullable=True),
+    Column("delete_error", Text(), nullable=True),
+    _time("create_time"),
+    _time("update_time"),
+    UniqueConstraint("user_id", "app_name", name="uq_funai_app_name"),
+    Index("ix_funai_app_status", "status", "id"),
+    Index("ix_funai_app_deleting", "deleting", "delete_next"),
+    sqlite_autoincrement=True,
+)
+
+app_env = Table(
+    "funai_app_env",
+    metadata,
+    Column("app_id", Id, ForeignKey("funai_app.id"), primary_key=True, autoincrement=False),
+    Column("sealed", Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"), nullable=False),
+    _time("update_time"),
+)
+
+idempotency = Table(
+    "funai_idempotency",
+    metadata,
+    Column("user_id", Id, primary_key=True, autoincrement=False),
+    Column("key_hash", exact(64), primary_key=True),
+    Column("request_hash", exact(64), nullable=False),
+    Column("op_key", exact(64), nullable=False, index=True),
+    Column("answer", Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"), nullable=True),  # null while under way
+    _time("create_time"),
+    Index("ix_funai_idempotency_time", "create_time"),
+)
