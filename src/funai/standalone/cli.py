@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
     app.command("demo", help="Set up, deploy two apps, show where the time went, leave nothing behind.")(demo)
 
 
-def up(  # noqa: PLR0913, PLR0917  # one parameter an option is Typer's form
+def up(
     data_dir: DataDir = None,
     host: Host = LOOPBACK,
     gateway_port: Annotated[int, typer.Option(help="Public HTTP port of the apps.")] = _DEFAULT.gateway,

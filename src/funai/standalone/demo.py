@@ -82,7 +82,7 @@ async def tell(platform: Platform, example: Path, say: Say) -> Story:
             await _page(url, GREETING)
         story.urls.append(("hello-node", url))
         async with story.step("change a line and push", say):
-            await _change(work, example, folder)
+            await _change(work, folder)
         async with story.step("redeploy", say) as row:
             url = await person.deploy(app, CreateDeploy(), row, say)
             await _page(url, CHANGED)
@@ -176,7 +176,7 @@ async def _push_example(platform: Platform, example: Path, folder: Path, app: Ap
     return work
 
 
-async def _change(work: Path, example: Path, folder: Path) -> None:
+async def _change(work: Path, folder: Path) -> None:
     page = _greeting_file(work)
     page.write_text(page.read_text().replace(GREETING, CHANGED))
     await _commit_and_push(work, folder, "another greeting")
@@ -190,7 +190,8 @@ async def _commit_and_push(work: Path, folder: Path, message: str) -> None:
 
 async def _git(work: Path, folder: Path, *words: str) -> Finished:
     # The folder's name is ours (mkdtemp), so it can stand in GIT_SSH_COMMAND, which git splits like a shell.
-    ssh = f"ssh -F none -i {folder}/id_ed25519 -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile={folder}/known_hosts"
+    only = "-o IdentitiesOnly=yes -o StrictHostKeyChecking=yes"
+    ssh = f"ssh -F none -i {folder}/id_ed25519 {only} -o UserKnownHostsFile={folder}/known_hosts"
     env = {"GIT_SSH_COMMAND": ssh, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
     done = await run(Command(("git", *words), cwd=work, env=env), timeout=60)
     if done.code != 0:

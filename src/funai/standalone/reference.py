@@ -1,4 +1,4 @@
-"""The configuration reference, made from the settings classes: ``python -m funai.standalone.reference > docs/configuration.md``."""
+"""The configuration reference, made from the settings classes (``make docs`` writes docs/configuration.md)."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from funai.api import main as api
 from funai.api.settings import ApiSettings
 from funai.base.db import sqlite_url
+from funai.base.supervise import bind, serving
 from funai.deploy import main as deploy
 from funai.deploy.settings import DeploySettings
 from funai.gateway.settings import GatewaySettings
@@ -66,9 +67,12 @@ def plan(
 
 
 async def _serve_api(options: UpOptions, layout: Layout, secrets: Secrets, runner_public_key: str, stop: asyncio.Event) -> None:
-    admin = (FIRST_ADMIN, secrets.admin_password.get_secret_value())
+    """The API with this machine's own repositories, and its first admin."""
     settings = api_settings(options, layout, secrets, runner_public_key)
-    await api.serve(settings, stop, repo_host=BareRepositories(layout.git), first_admin=admin)
+    app = api.build(settings, repo_host=BareRepositories(layout.git), stop=stop)
+    await api.ensure_admin(app, FIRST_ADMIN, secrets.admin_password.get_secret_value())
+    async with serving(app, bind(settings.host, settings.port)):
+        await stop.wait()
 
 
 def api_settings(options: UpOptions, layout: Layout, secrets: Secrets, runner_public_key: str) -> ApiSettings:
