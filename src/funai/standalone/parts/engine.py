@@ -219,9 +219,9 @@ async def _probe(kind: EngineKind, binary: str, environment: dict[str, str], why
 
 
 def _version(info: dict[str, Any]) -> str:
-    server = info.get("Server") or {}
-    client = info.get("Client") or {}
-    return str(server.get("Version") or client.get("Version") or "unknown")
+    """The server's version where there is one: Podman without a service has only a client."""
+    sides: list[dict[str, Any]] = [info.get("Server") or {}, info.get("Client") or {}]
+    return next((str(side["Version"]) for side in sides if side.get("Version")), "unknown")
 
 
 Ask = Callable[..., Any]

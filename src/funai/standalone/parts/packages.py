@@ -132,9 +132,8 @@ def _become_root(*, interactive: bool) -> list[str] | None:
     if sudo is None:
         return None
     words = [sudo] if interactive else [sudo, "-n"]
-    allowed = subprocess.run(
-        [*words, "true"], check=False, stdin=None if interactive else subprocess.DEVNULL, capture_output=not interactive
-    )
+    stdin = None if interactive else subprocess.DEVNULL
+    allowed = subprocess.run([*words, "true"], check=False, stdin=stdin, capture_output=not interactive)
     return [*words, "env"] if allowed.returncode == 0 else None
 
 

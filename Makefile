@@ -1,0 +1,60 @@
+# Every task of the project. `make help` lists them.
+PY := .venv/bin/python
+DB ?= sqlite
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db bench-deploy bench-queue clean distclean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Have packages, virtualenv, container engine and base image (idempotent)
+	@PYTHON="$(PYTHON)" scripts/setup
+
+setup-test: ## The same, with what tests and linters need
+	@PYTHON="$(PYTHON)" scripts/setup --tests
+
+demo: setup ## Deploy two apps on a platform in a temporary folder, then remove it all (ARGS=--keep keeps it)
+	@.venv/bin/funai demo $(ARGS)
+
+up: setup ## Run the platform on this machine until Ctrl-C (ARGS="--gateway-port 8001 …")
+	@.venv/bin/funai up $(ARGS)
+
+test: setup-test ## Linters and the whole test suite
+	@lint=0; $(MAKE) --no-print-directory lint || lint=$$?; \
+	$(PY) -m pytest --numprocesses 2 --dist loadgroup $(ARGS) && exit $$lint
+
+test-pure: ## Only the tests that need nothing but the virtualenv
+	@$(PY) -m pytest tests/pure $(ARGS)
+
+test-service: ## Only the services in this process, on real databases
+	@$(PY) -m pytest tests/service --numprocesses 2 $(ARGS)
+
+test-e2e: ## Only what runs on real Podman, registry, SSH and HAProxy
+	@$(PY) -m pytest tests/e2e $(ARGS)
+
+lint: ## Style, types (strict), import fences, sizes
+	@failed=0; \
+	for check in "ruff check --quiet ." "ruff format --quiet --check ." "pyright" "lint-imports" "python scripts/check_sizes.py"; do \
+		.venv/bin/$$check || { echo "lint: $$check failed" >&2; failed=1; }; \
+	done; exit $$failed
+
+fmt: ## Format the code and mend what can be mended by itself
+	@.venv/bin/ruff check --quiet --fix-only . && .venv/bin/ruff format .
+
+db: ## Bring the databases to the newest schema (ARGS as for `funai db upgrade`)
+	@.venv/bin/funai db upgrade $(ARGS)
+
+bench-deploy: setup-test ## Time deploys and the gateway beside their floors; one JSON line last
+	@$(PY) -m benchmarks.deploy $(ARGS)
+
+bench-queue: setup-test ## Time the job queue (DB=sqlite|postgresql|mariadb); one JSON line last
+	@$(PY) -m benchmarks.queue --db $(DB) $(ARGS)
+
+clean: ## Remove caches and logs
+	@rm -rf .state .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	@find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## Remove the virtualenv too
+	@rm -rf .venv
