@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -41,6 +39,9 @@ def worst(checks: Sequence[Check]) -> Level:
 
 def fingerprint(public_key: str) -> str | None:
     """OpenSSH's ``SHA256:…`` of a public key line; None when it is none."""
+    import base64
+    import hashlib
+
     words = public_key.split()
     if len(words) < 2:
         return None

@@ -38,14 +38,25 @@ def build() -> typer.Typer:
     )  # fmt: skip
     for module in VERBS:
         module.register(app)
+    return app
+
+
+def add_standalone(app: typer.Typer) -> None:
+    """``up`` and ``demo``: the platform on one machine. They are absent where only the client is installed."""
     if importlib.util.find_spec("funai.standalone.cli") is not None:
         importlib.import_module("funai.standalone.cli").register(app)
-    return app
 
 
 def main() -> None:
     """The entry point. With ``--json`` also a wrong use is told in JSON."""
     app = build()
+    if not _is_ours(app, sys.argv[1:2]):
+        add_standalone(app)
+    if sys.argv[1:] in (["--help"], ["-h"]) and not os.environ.get("_FUNAI_COMPLETE"):
+        # Parsing options would load pydantic, which the front page has no use for.
+        command = typer.main.get_command(app)
+        command.get_help(typer.Context(command, info_name="funai"))
+        return
     if "--json" not in sys.argv[1:]:
         app(prog_name="funai")
         return
@@ -55,3 +66,8 @@ def main() -> None:
         output = Output(as_json=True, language=pick(os.environ))
         output.error(e.format_message(), "funai --help", reason="USAGE", exitCode=int(Exit.USAGE))
         sys.exit(int(Exit.USAGE))
+
+
+def _is_ours(app: typer.Typer, first: list[str]) -> bool:
+    """Whether the first word is a verb or noun registered so far; then the platform's own code needn't be loaded."""
+    return bool(first) and first[0] in {info.name for info in [*app.registered_commands, *app.registered_groups]}

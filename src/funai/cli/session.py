@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -53,7 +52,7 @@ class Session:
         """Fills the placeholders of hints: ``app``, ``job``."""
         self.on_interrupt: Callable[[], None] | None = None
         """Says what goes on without us, when Ctrl-C ends the verb."""
-        self.trace_id = secrets.token_hex(8)
+        self.trace_id = os.urandom(8).hex()
         """Goes with every call, so that an operator finds them in the logs."""
         self._server, self._http = server, http
         self._api: ApiClient | None = None

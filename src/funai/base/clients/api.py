@@ -43,14 +43,14 @@ class ApiClient:
         return ApiKey.model_validate(await self.transport.data("PUT", f"{BASE}/user/api-key")).api_key
 
     async def keys(self) -> list[SshKey]:
-        return [SshKey.model_validate(k) for k in await self.transport.data("GET", f"{BASE}/user/ssh-keys")]
+        return [SshKey.model_validate(k) for k in await self.transport.data("GET", f"{BASE}/user/keys")]
 
     async def add_key(self, title: str, public_key: str) -> SshKey:
         body = AddSshKey(title=title, public_key=public_key).to_wire()
-        return SshKey.model_validate(await self.transport.data("POST", f"{BASE}/user/ssh-keys", json=body))
+        return SshKey.model_validate(await self.transport.data("POST", f"{BASE}/user/keys", json=body))
 
     async def remove_key(self, key_id: int) -> None:
-        await self.transport.data("DELETE", f"{BASE}/user/ssh-keys", params={"keyId": key_id})
+        await self.transport.data("DELETE", f"{BASE}/user/keys", params={"id": key_id})
 
     async def apps(self, user_id: int) -> list[App]:
         return [App.model_validate(a) for a in await self.transport.data("GET", f"{BASE}/app/list", params={"userId": user_id})]
@@ -123,11 +123,13 @@ class ApiClient:
         except httpx.HTTPError as e:
             raise Unreachable(self.transport.service, str(e) or type(e).__name__, sent=True) from e
 
-    async def app_call(self, verb: str, user_id: int, app_id: int) -> Any:
+    async def app_call(self, verb: str, user_id: int, app_id: int) -> App:
         """``POST /deploy/app/{verb}`` with verb stop or start."""
-        return await self.transport.data("POST", f"{BASE}/deploy/app/{verb}", params=_app(user_id, app_id), timeout=120)
+        data = await self.transport.data("POST", f"{BASE}/deploy/app/{verb}", params=_app(user_id, app_id), timeout=120)
+        return App.model_validate(data)
 
     async def rollback(self, user_id: int, app_id: int, release: int | None) -> Job:
+        """Run a release again; without a number the one before the live one."""
         params = {**_app(user_id, app_id), "release": release}
         return Job.model_validate(await self.transport.data("POST", f"{BASE}/deploy/app/rollback", params=params))
 
@@ -141,7 +143,7 @@ class ApiClient:
 
     async def set_env(self, user_id: int, app_id: int, values: Mapping[str, str]) -> list[EnvVar]:
         """Set these, leave the others; answers all of them, masked."""
-        return _env(await self.transport.data("POST", f"{BASE}/app/env", params=_app(user_id, app_id), json=dict(values)))
+        return _env(await self.transport.data("PUT", f"{BASE}/app/env", params=_app(user_id, app_id), json=dict(values)))
 
     async def unset_env(self, user_id: int, app_id: int, names: Sequence[str]) -> list[EnvVar]:
         params = {**_app(user_id, app_id), "name": list(names)}
@@ -164,7 +166,7 @@ def _app(user_id: int, app_id: int) -> dict[str, int]:
 
 
 def _env(data: Any) -> list[EnvVar]:
-    return [EnvVar.model_validate(v) for v in data or []]
+    return [EnvVar.model_validate(v) for v in data]
 
 
 def _jobs(data: Any) -> list[Job]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 import time
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 
@@ -111,6 +110,8 @@ def _print_of(file: Path) -> str | None:
 
 
 async def _git_server(address: str) -> Check:
+    from urllib.parse import urlsplit
+
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or 22
     if await _answers(host, port):

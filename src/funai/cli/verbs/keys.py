@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -35,7 +35,7 @@ async def add(
     """Register a public key, so that you can git push with it."""
     text = sys.stdin.read() if str(file) == "-" else _read(session, file or await _default_key(session))
     comment = " ".join(text.split()[2:])[:100]
-    key = await session.api.add_key(title or comment or socket.gethostname()[:100], text.strip())
+    key = await session.api.add_key(title or comment or os.uname().nodename[:100], text.strip())
     session.out.document(key.to_wire())
     session.out.line(session.say("key_added", title=key.title, fingerprint=key.fingerprint), "green")
 

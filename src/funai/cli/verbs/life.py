@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -27,19 +27,18 @@ def register(app: typer.Typer) -> None:
 async def stop(session: Session, app: Target = None) -> None:
     """Take an app off line. Its release is kept; the running slot is freed."""
     target = await resolve(session, app)
-    answer = await session.api.app_call("stop", target.user_id, target.id)
-    session.out.document(_or(answer, {"appId": target.id, "stopped": True}))
+    stopped = await session.api.app_call("stop", target.user_id, target.id)
+    session.out.document(stopped.to_wire())
     session.out.line(session.say("stopped", app=target.id))
 
 
 async def start(session: Session, app: Target = None) -> None:
     """Start a stopped app's release again, without a build."""
     target = await resolve(session, app)
-    answer = await session.api.app_call("start", target.user_id, target.id)
-    session.out.document(_or(answer, {"appId": target.id, "started": True}))
+    started = await session.api.app_call("start", target.user_id, target.id)
+    session.out.document(started.to_wire())
     session.out.line(session.say("started", app=target.id), "green")
-    if not session.out.as_json:
-        session.out.line(address(await session.api.app(target.user_id, target.id)) or "", "bold")
+    session.out.line(address(started) or "", "bold")
 
 
 async def rollback(
@@ -86,7 +85,3 @@ async def open_app(session: Session, app: Target = None) -> None:
         typer.launch(url)
         session.out.aside(session.say("opened", url=url))
     session.out.line(url)
-
-
-def _or(answer: Any, otherwise: Any) -> Any:
-    return answer if answer is not None else otherwise

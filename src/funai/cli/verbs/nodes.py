@@ -90,7 +90,7 @@ async def runners(session: Session) -> None:
     """List runners and when they were last seen."""
     from funai.contracts.nodes import RunnerInfo
 
-    rows = [RunnerInfo.model_validate(r) for r in items(await session.api.admin("GET", "runners"))]
+    rows = [RunnerInfo.model_validate(r) for r in items(await session.api.admin("GET", "runners/list"))]
     session.out.document([r.to_wire() for r in rows])
     session.out.table(
         ["runner", "healthy", "jobs", "last seen"],

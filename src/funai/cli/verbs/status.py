@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -131,6 +130,8 @@ def source(job: Job) -> str:
 
 
 def when(job: Job) -> str:
+    from datetime import UTC, datetime
+
     return ago((datetime.now(UTC) - job.created_at).total_seconds())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import sys
 
 import typer
 
@@ -17,5 +17,5 @@ def register(app: typer.Typer) -> None:
 
 def version(session: Session) -> None:
     """Show the version."""
-    session.out.document({"version": __version__, "python": platform.python_version()})
+    session.out.document({"version": __version__, "python": sys.version.partition(" ")[0]})
     session.out.line(f"funai {__version__}")
