@@ -1,0 +1,171 @@
+"""A control group of its own for each build: bounds its processes and memory, counts what it did, kills all of it.
+
+Works with cgroup v1 (one folder per controller), v2 (one folder) and v1+v2 hybrids. The engine puts RUN steps into a
+leaf below the build's group and removes the leaf after each step; the limits stand on the group above, so they last.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+LEAF = "run"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a build's group went through so far."""
+
+    oom_kills: int = 0
+    pids_refused: int = 0
+
+
+class BuildGroup:
+    """``/parent/name`` in every mounted hierarchy. ``available`` is False where this process may not make one."""
+
+    def __init__(self, parent: str, name: str, root: Path = ROOT) -> None:
+        self.parent, self.name, self.root = parent, name, root
+        self.available = False
+
+    @property
+    def engine_path(self) -> str:
+        """For the engine's ``--cgroup-parent``; empty when there is no group."""
+        return f"/{self.parent}/{self.name}/{LEAF}" if self.available else ""
+
+    def hierarchies(self) -> list[Path]:
+        if (self.root / "cgroup.controllers").exists():
+            return [self.root]
+        return [p for p in sorted(self.root.iterdir()) if p.is_dir() and not p.is_symlink()] if self.root.is_dir() else []
+
+    def _folders(self) -> Iterator[Path]:
+        for hierarchy in self.hierarchies():
+            yield hierarchy / self.parent / self.name
+
+    def create(self, *, memory_bytes: int, pids: int, cpus: float) -> None:
+        """Make the group with its limits; without the right to, ``available`` stays False and the engine's own flags count."""
+        if not self.parent:
+            return
+        try:
+            for folder in self._folders():
+                _enable_controllers(folder.parent.parent)
+                folder.parent.mkdir(exist_ok=True)
+                _enable_controllers(folder.parent)
+                folder.mkdir(exist_ok=True)
+                _inherit_cpuset(folder)
+                for name, value in limits(memory_bytes=memory_bytes, pids=pids, cpus=cpus).items():
+                    if (folder / name).exists():
+                        (folder / name).write_text(value)
+                _enable_controllers(folder)
+            self.available = True
+        except OSError:
+            self.remove()
+
+    def usage(self) -> Usage:
+        oom, refused = 0, 0
+        for folder in self._folders():
+            for file in (*folder.rglob("memory.oom_control"), folder / "memory.events"):
+                oom = max(oom, _field(file, "oom_kill"))
+            refused = max(refused, _field(folder / "pids.events", "max"))
+        return Usage(oom, refused)
+
+    def pids(self) -> set[int]:
+        out: set[int] = set()
+        for folder in self._folders():
+            for file in folder.rglob("cgroup.procs"):
+                with suppress(OSError, ValueError):
+                    out.update(int(p) for p in file.read_text().split())
+        return out
+
+    def kill(self, seconds: float = 2.0) -> bool:
+        """SIGKILL everything in the group until nothing is left; False when something was after ``seconds``."""
+        end = time.monotonic() + seconds
+        while True:
+            self._stop_forking()
+            for folder in self._folders():
+                with suppress(OSError):
+                    (folder / "cgroup.kill").write_text("1")
+            left = self.pids()
+            if not left:
+                return True
+            for pid in left:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+
+    def _stop_forking(self) -> None:
+        """A fork bomb outruns a killer: no new process may come while it is being killed."""
+        for folder in self._folders():
+            with suppress(OSError):
+                if (folder / "pids.max").exists():
+                    (folder / "pids.max").write_text("0")
+
+    def remove(self) -> None:
+        """Remove the folders; a group that still has processes stays."""
+        for folder in self._folders():
+            for sub in sorted((p for p in folder.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts)):
+                with suppress(OSError):
+                    sub.rmdir()
+            with suppress(OSError):
+                folder.rmdir()
+
+    def siblings(self) -> set[str]:
+        """Names of the groups below the parent: what an earlier life left."""
+        out: set[str] = set()
+        for hierarchy in self.hierarchies():
+            with suppress(OSError):
+                out.update(p.name for p in (hierarchy / self.parent).iterdir() if p.is_dir())
+        return out
+
+
+def limits(*, memory_bytes: int, pids: int, cpus: float) -> dict[str, str]:
+    """The control files of both versions, in the order they must be written; a hierarchy has some of them."""
+    period = 100_000
+    return {
+        "pids.max": str(pids),
+        "memory.limit_in_bytes": str(memory_bytes),
+        "memory.memsw.limit_in_bytes": str(memory_bytes),
+        "memory.max": str(memory_bytes),
+        "memory.swap.max": "0",
+        "cpu.cfs_period_us": str(period),
+        "cpu.cfs_quota_us": str(int(cpus * period)),
+        "cpu.max": f"{int(cpus * period)} {period}",
+        "cpu.shares": "256",
+        "cpu.weight": "25",
+    }
+
+
+def _enable_controllers(folder: Path) -> None:
+    """v2 hands a controller to children only when told to."""
+    control = folder / "cgroup.subtree_control"
+    if not control.exists():
+        return
+    available = (folder / "cgroup.controllers").read_text().split()
+    for name in ("cpu", "memory", "pids"):
+        if name in available:
+            with suppress(OSError):
+                control.write_text(f"+{name}")
+
+
+def _inherit_cpuset(folder: Path) -> None:
+    """A v1 cpuset without CPUs takes no process."""
+    for level in (folder.parent, folder):
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            if (level / name).exists() and not (level / name).read_text().strip():
+                (level / name).write_text((level.parent / name).read_text())
+
+
+def _field(file: Path, name: str) -> int:
+    with suppress(OSError, ValueError):
+        for line in file.read_text().splitlines():
+            words = line.split()
+            if len(words) == 2 and words[0] == name:
+                return int(words[1])
+    return 0

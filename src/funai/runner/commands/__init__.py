@@ -1,0 +1,1 @@
+"""Command lines as plain values: built here, executed elsewhere, tested as values."""

@@ -1,0 +1,134 @@
+"""The container engine's command lines, for podman and for docker's classic builder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from funai.base.proc import Command
+from funai.contracts.buildspec import CA_IN_BUILD
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """One image build. Paths are absolute and inside the job's own folder."""
+
+    context: Path
+    dockerfile: Path
+    image: str
+    """The local name the image gets: ``registry/namespace/repo:tag``."""
+    iidfile: Path
+    tmp: Path
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    args: Mapping[str, str] = field(default_factory=dict[str, str])
+    pull: str = "missing"
+    network: str = ""
+    ca_file: Path | None = None
+    memory_bytes: int = 0
+    cpus: float = 0
+    file_bytes: int = 0
+    """Largest single file a step may write."""
+    pids: int = 0
+    cgroup: str = ""
+    """Control group (``/parent/job/leaf``) that RUN steps live in."""
+
+
+CPU_PERIOD = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """``binary`` is the program, ``docker`` tells its dialect, ``auth_dir`` holds ``config.json`` (0600) with the login."""
+
+    binary: str
+    auth_dir: Path
+    insecure: frozenset[str] = frozenset()
+
+    @property
+    def docker(self) -> bool:
+        return Path(self.binary).name.startswith("docker")
+
+    @property
+    def authfile(self) -> Path:
+        return self.auth_dir / "config.json"
+
+    def _env(self, tmp: Path | None = None) -> dict[str, str]:
+        env = {"DOCKER_CONFIG": str(self.auth_dir), "REGISTRY_AUTH_FILE": str(self.authfile), "DOCKER_BUILDKIT": "0"}
+        if tmp:
+            env["TMPDIR"] = str(tmp)
+        return env
+
+    def build(self, r: BuildRequest) -> Command:
+        argv = ["nice", "-n", "10", self.binary, "build", "--file", str(r.dockerfile), "--tag", r.image, "--iidfile", str(r.iidfile),
+                "--force-rm", "--shm-size", "64m"]  # fmt: skip
+        for name, value in sorted(r.labels.items()):
+            argv += ["--label", f"{name}={value}"]
+        for name, value in sorted(r.args.items()):
+            argv += ["--build-arg", f"{name}={value}"]
+        argv += self._limits(r)
+        if r.network:
+            argv += ["--network", r.network]
+        argv += self._docker_only(r) if self.docker else self._podman_only(r)
+        return Command((*argv, str(r.context)), cwd=r.context, env=self._env(r.tmp))
+
+    @staticmethod
+    def _limits(r: BuildRequest) -> list[str]:
+        argv: list[str] = []
+        if r.memory_bytes:
+            argv += ["--memory", str(r.memory_bytes), "--memory-swap", str(r.memory_bytes)]
+        if r.cpus:
+            argv += ["--cpu-period", str(CPU_PERIOD), "--cpu-quota", str(int(r.cpus * CPU_PERIOD))]
+        argv += ["--ulimit", "core=0:0", "--ulimit", "nofile=4096:4096"]
+        if r.file_bytes:
+            argv += ["--ulimit", f"fsize={r.file_bytes}:{r.file_bytes}"]
+        if r.cgroup:
+            argv += ["--cgroup-parent", r.cgroup]
+        return argv
+
+    @staticmethod
+    def _podman_only(r: BuildRequest) -> list[str]:
+        argv = ["--format", "docker", "--layers", "--isolation", "oci", f"--pull={r.pull}"]
+        if r.pids:
+            argv += ["--ulimit", f"nproc={4 * r.pids}:{4 * r.pids}"]
+        if r.ca_file:
+            argv += ["--volume", f"{r.ca_file}:{CA_IN_BUILD}:ro"]
+        return argv
+
+    @staticmethod
+    def _docker_only(r: BuildRequest) -> list[str]:
+        return ["--pull"] if r.pull == "always" else []
+
+    def push(self, image: str, digestfile: Path, tmp: Path) -> Command:
+        if self.docker:
+            return Command((self.binary, "push", image), env=self._env(tmp))
+        argv = [self.binary, "push", "--digestfile", str(digestfile), "--authfile", str(self.authfile)]
+        if image.partition("/")[0] in self.insecure:
+            argv.append("--tls-verify=false")
+        return Command((*argv, image), env=self._env(tmp))
+
+    def has_image(self, image: str) -> Command:
+        """Exit status 0 when the image is there."""
+        return Command((self.binary, "image", "inspect", "--format", "{{.Id}}", image), env=self._env())
+
+    def remove_container(self, *ids: str) -> Command:
+        return Command((self.binary, "rm", "--force", *ids), env=self._env())
+
+    def untag(self, image: str) -> Command:
+        return Command((self.binary, "untag" if not self.docker else "rmi", image), env=self._env())
+
+    def storage(self) -> Command:
+        """Prints the folder where images and containers are kept."""
+        template = "{{.DockerRootDir}}" if self.docker else "{{.Store.GraphRoot}}"
+        return Command((self.binary, "info", "--format", template), env=self._env())
+
+    def images(self) -> Command:
+        """JSON of all images, layers of the build cache included."""
+        return Command(
+            (self.binary, "images", "--all", "--no-trunc", "--format", "json" if not self.docker else "{{json .}}"),
+            env=self._env(),
+        )
+
+    def remove_images(self, *ids: str) -> Command:
+        """An image that a container or another image uses is refused by the engine and stays."""
+        return Command((self.binary, "rmi", *ids), env=self._env())

@@ -1,0 +1,80 @@
+"""Watches what a build writes to disk: a filesystem shared with everybody has no quota of its own.
+
+The builder's containers of the job are found in the engine's store by their control group, their writable layers are
+measured, and what an earlier step wrote stays counted after it became a layer of the image.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+MIN_PAUSE, PAUSE_PER_SCAN = 0.5, 10.0
+"""Seconds between scans: at least half a second, and ten times what the last scan took."""
+
+
+class DiskWatch:
+    """``run`` returns when the build is over its limit; otherwise it watches until cancelled."""
+
+    def __init__(self, storage: Path, tmp: Path, cgroup: str, limit: int) -> None:
+        self._storage, self._tmp, self._cgroup, self._limit = storage, tmp, cgroup, limit
+        self._largest: dict[str, int] = {}
+
+    async def run(self) -> None:
+        while True:
+            began = time.monotonic()
+            if await asyncio.to_thread(self.used) > self._limit:
+                return
+            await asyncio.sleep(max(MIN_PAUSE, PAUSE_PER_SCAN * (time.monotonic() - began)))
+
+    def used(self) -> int:
+        """Bytes written so far by all steps."""
+        for container in working_containers(self._storage, self._cgroup):
+            for layer in _layers_of(self._storage, container):
+                written = tree_bytes(self._storage / "overlay" / layer / "diff", self._limit)
+                self._largest[layer] = max(written, self._largest.get(layer, 0))
+        return sum(self._largest.values()) + tree_bytes(self._tmp, self._limit)
+
+
+def working_containers(storage: Path, cgroup: str) -> list[str]:
+    """Ids of the builder's containers that belong to this control group.
+
+    Podman's builder writes each one's options, ``CgroupParent`` among them, beside it in the store.
+    """
+    needle = f'"CgroupParent":"{cgroup}'.encode()
+    out: list[str] = []
+    for file in storage.glob("*-containers/*/userdata/buildah.json"):
+        try:
+            if cgroup and needle in file.read_bytes():
+                out.append(file.parent.parent.name)
+        except OSError:
+            continue
+    return out
+
+
+def _layers_of(storage: Path, container: str) -> list[str]:
+    try:
+        listed: Any = json.loads((storage / "overlay-containers" / "containers.json").read_text())
+    except (OSError, ValueError):
+        return []
+    return [str(c["layer"]) for c in listed if c.get("id") == container and c.get("layer")]
+
+
+def tree_bytes(folder: Path, stop_at: int) -> int:
+    """Bytes on disk below ``folder``; counting ends soon after ``stop_at``. Sparse files count what they hold."""
+    total, todo = 0, [str(folder)]
+    while todo and total <= stop_at:
+        try:
+            with os.scandir(todo.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        todo.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+        except OSError:
+            continue
+    return total

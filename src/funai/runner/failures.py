@@ -1,0 +1,67 @@
+"""Why a job failed: one exception with a code, whose fault it is, and the lines that matter first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from funai.contracts.agent import DeployFailure
+from funai.contracts.errors import FunaiError
+from funai.contracts.jobs import MAX_TEXT, Failure
+from funai.contracts.messages import render
+from funai.contracts.states import FailureCode
+
+KEPT_LINES = 20
+LINE_WIDTH = 500
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_AGENT_CODES: dict[str, FailureCode] = {c.value: c for c in FailureCode} | {
+    "STALE_GENERATION": FailureCode.STALE_GENERATION,
+    "IMAGE_PULL_FAILED": FailureCode.IMAGE_NOT_FOUND,
+}
+
+
+class JobFailed(Exception):
+    """The job ends as FAILED. ``lines`` are another program's last words, shown below the message."""
+
+    def __init__(
+        self, code: FailureCode, /, lines: Sequence[str] = (), *, message: str | None = None, **params: object
+    ) -> None:
+        self.code = code
+        self.lines = list(lines)
+        self.params = params
+        self.text = message
+        super().__init__(self.error_message())
+
+    @property
+    def failure(self) -> Failure:
+        return Failure(code=self.code, blame=self.code.blame)
+
+    def error_message(self) -> str:
+        """Chinese, then English, then the last lines; at most MAX_TEXT characters."""
+        key = f"JOB_{self.code}"
+        zh, en = (render(key, language, self.params) for language in ("zh", "en"))
+        head = self.text if self.text is not None else f"{zh}\n{en}"
+        return "\n".join([head, *self.lines])[:MAX_TEXT]
+
+
+class WorkRefused(Exception):
+    """The work in hand must stop at once and nothing be reported: cancelled, or another attempt holds the job."""
+
+
+def last_lines(output: str, count: int = KEPT_LINES) -> list[str]:
+    """The last lines with something in them, without colours and control characters."""
+    clean = (_CONTROL.sub("", _ANSI.sub("", line.rpartition("\r")[2] or line)).rstrip() for line in output.split("\n"))
+    return [line[:LINE_WIDTH] for line in clean if line][-count:]
+
+
+def from_agent(error: FunaiError, detail: object) -> JobFailed:
+    """The agent's refusal of a roll-out: its own code when it gave one, its container's last lines when it has them."""
+    if isinstance(detail, dict) and "code" in detail:
+        failure = DeployFailure.model_validate({"message": "", **detail})  # pyright: ignore[reportUnknownArgumentType]
+        code = _AGENT_CODES.get(failure.code, FailureCode.APP_UNHEALTHY if error.code == 422 else FailureCode.INTERNAL)
+        return JobFailed(code, last_lines("\n".join(failure.log_tail)), message=failure.message or None)
+    if error.reason == "STALE_GENERATION":
+        return JobFailed(FailureCode.STALE_GENERATION)
+    code = FailureCode.APP_UNHEALTHY if error.code == 422 else FailureCode.AGENT_UNREACHABLE
+    return JobFailed(code, message=str(error) or None, detail=str(error))

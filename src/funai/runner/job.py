@@ -1,0 +1,240 @@
+"""The story of one job: from a claim to an image that serves."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from funai.contracts import naming, rules
+from funai.contracts.agent import AgentDeploy, HealthSpec
+from funai.contracts.buildspec import APP_YAML, CA_IN_BUILD, MAX_APP_YAML, AppSpec, choose_port
+from funai.contracts.errors import BadInput
+from funai.contracts.jobs import Job, JobResult, Payload
+from funai.contracts.rules import ImageRef
+from funai.contracts.states import FailureCode, Phase
+from funai.runner.build import Builder
+from funai.runner.commands.engine import BuildRequest
+from funai.runner.failures import JobFailed
+from funai.runner.lease import Heart, Lease
+from funai.runner.logs import LogStream
+from funai.runner.plan import app_spec, inputs_hash, invalid, read_recipe
+from funai.runner.push import Pusher
+from funai.runner.registry import Manifest, Registry
+from funai.runner.rollout import Rollout
+from funai.runner.settings import RunnerSettings
+from funai.runner.source import Commit, Source
+
+LABEL_COMMIT = "org.opencontainers.image.revision"
+LABEL_INPUTS = "funai.build.inputs"
+LABEL_JOB = "funai.build.job"
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a job works with; made once a runner."""
+
+    settings: RunnerSettings
+    source: Source
+    builder: Builder
+    pusher: Pusher
+    registry: Registry
+    rollout: Rollout
+    heart: Heart
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What is to run. ``digest`` is None when the registry could not be asked (a prebuilt image)."""
+
+    name: str
+    digest: str | None
+    port: int
+    health_path: str | None
+    built: bool
+    git_sha: str | None = None
+
+
+@dataclass(slots=True)
+class Work:
+    """One job in hand. ``folder`` is its own and is removed by whoever made it."""
+
+    tools: Tools
+    job: Job
+    payload: Payload
+    lease: Lease
+    out: LogStream
+    folder: Path
+    phases_ms: dict[str, int] = field(default_factory=dict[str, int])
+
+    async def carry_out(self) -> JobResult:
+        """Everything from the claim on. Raises JobFailed; LeaseGone when the lease went before a step others see."""
+        image = await self._prebuilt(self.payload.image) if self.payload.image else await self._from_git()
+        await self._deploy(image)
+        return JobResult(
+            image=image.name, digest=image.digest, git_sha=image.git_sha, container_port=image.port,
+            health_path=image.health_path, built=image.built, phases_ms=self.phases_ms,
+        )  # fmt: skip
+
+    async def _prebuilt(self, name: str) -> Image:
+        """A prebuilt image, by digest where its registry tells it; one that can't be asked is left to the agent."""
+        port, health = self.payload.container_port or 3000, self.payload.health_path
+        ref = rules.parse_image(name)
+        if ref.digest or not ref.registry:
+            return Image(name, ref.digest, port, health, False)
+        try:
+            async with asyncio.timeout(3):
+                digest = await self.tools.registry.digest(ref)
+        except (JobFailed, TimeoutError):
+            digest = None
+        pinned = f"{ref.repository}@{digest}" if digest else name
+        return Image(pinned, digest, port, health, False)
+
+    async def _from_git(self) -> Image:
+        """Clone, and unless the registry has this very image already, build and push."""
+        commit = await self._clone()
+        target = self._target()
+        spec = await self._app_spec(commit)
+        manifest = await self._existing(target, commit.sha)
+        built = manifest is None
+        if manifest is None:
+            manifest = await self._make(commit, target)
+        elif (tag := target.tag or "latest") != commit.sha:
+            self.lease.check()
+            await self.tools.registry.tag(target, manifest, tag)
+        return Image(
+            f"{target.repository}@{manifest.digest}", manifest.digest, choose_port(self.payload.container_port, spec),
+            self.payload.health_path or spec.health_path, built, commit.sha,
+        )  # fmt: skip
+
+    async def _clone(self) -> Commit:
+        url, ref = self.payload.repo_ssh_url, self.payload.git_ref or "main"
+        if not url:
+            raise JobFailed(FailureCode.CONTRACT_INVALID, detail="repoSshUrl")
+        with self._phase(Phase.CLONE, f"{_host_and_path(url)} {ref}"):
+            commit = await self.tools.source.fetch(url, ref)
+        self.out.line(f"    commit {commit.sha}")
+        return commit
+
+    def _target(self) -> ImageRef:
+        """Where the image goes: the payload's registry and namespace, else the runner's."""
+        p, s = self.payload, self.tools.settings
+        registry, namespace = p.acr_registry or s.registry, p.acr_namespace or s.namespace
+        if not registry or p.user_id is None or p.app_id is None:
+            raise JobFailed(FailureCode.INTERNAL, detail="acrRegistry / ACR_REGISTRY, userId, appId")
+        name = naming.image_repository(registry, namespace, p.user_id, p.app_id)
+        return rules.parse_image(f"{name}:{p.image_tag or 'latest'}")
+
+    async def _app_spec(self, commit: Commit) -> AppSpec:
+        return app_spec(await self.tools.source.text(commit, APP_YAML, limit=MAX_APP_YAML))
+
+    async def _existing(self, target: ImageRef, sha: str) -> Manifest | None:
+        """The image of this commit, made from these inputs, if the registry has it."""
+        by_commit = ImageRef(target.registry, target.path, sha, None)
+        manifest = await self.tools.registry.manifest(by_commit)
+        if manifest is None:
+            return None
+        labels = await self.tools.registry.labels(by_commit, manifest)
+        if labels.get(LABEL_COMMIT) != sha or labels.get(LABEL_INPUTS) != self._inputs():
+            return None
+        self.out.line(f"==> 镜像已存在，跳过构建 / the image of this commit exists: no build ({manifest.digest})")
+        return manifest
+
+    def _inputs(self) -> str:
+        return inputs_hash(self.payload, self.tools.settings.npm_registry)
+
+    async def _make(self, commit: Commit, target: ImageRef) -> Manifest:
+        by_commit = ImageRef(target.registry, target.path, commit.sha, None)
+        with self._phase(Phase.BUILD, str(target)):
+            async with self.tools.source.checked_out(commit, self.folder) as src:
+                await self._build(src, commit, by_commit)
+        self.lease.check()
+        with self._phase(Phase.PUSH, str(target)):
+            manifest = await self.tools.pusher.push(by_commit, self.folder)
+            self.lease.check()
+            if target.tag and target.tag != commit.sha:
+                await self.tools.registry.tag(target, manifest, target.tag)
+        return manifest
+
+    async def _build(self, src: Path, commit: Commit, image: ImageRef) -> None:
+        s = self.tools.settings
+        recipe = await asyncio.to_thread(read_recipe, self.payload, src, self.folder)
+        if recipe.generated:
+            self.out.line("    没有 Dockerfile：使用平台的标准 Node 镜像 / no Dockerfile: the platform's standard Node image")
+        tmp = self.folder / "tmp"
+        tmp.mkdir()
+        args = {"NPM_REGISTRY": s.npm_registry} if s.npm_registry else {}
+        if s.ca_file:
+            args["NODE_EXTRA_CA_CERTS"] = CA_IN_BUILD
+        labels = {LABEL_COMMIT: commit.sha, LABEL_INPUTS: self._inputs()}
+        request = BuildRequest(recipe.context, recipe.dockerfile, str(image), self.folder / "iid", tmp, labels, args)
+        await self.tools.builder.build(request, recipe.text, self.folder.name, self.out.write)
+
+    async def _deploy(self, image: Image) -> None:
+        node, p = self.job.runtime_node, self.payload
+        if node is None or p.user_id is None or p.app_id is None:
+            raise JobFailed(FailureCode.NO_NODE)
+        self.lease.check()
+        health = HealthSpec(path=image.health_path or "/", timeout_seconds=self.tools.settings.health_seconds)
+        wish = AgentDeploy(
+            user_id=str(p.user_id), app_id=str(p.app_id), image=image.name, container_port=image.port,
+            base_path=p.base_path or naming.base_path(p.app_id), job_id=self.job.id, generation=self._generation(),
+            health=health, env=p.env,
+        )  # fmt: skip
+        with self._phase(Phase.DEPLOY, f"{image.name} → {node.name}"):
+            deployed = await self.tools.rollout.deploy(node, wish, self.out.line)
+        for name, ms in (deployed.timings_ms or {}).items():
+            self.phases_ms[f"deploy.{name}"] = ms
+        if image.digest is None and deployed.digest:
+            image = Image(image.name, deployed.digest, image.port, image.health_path, image.built, image.git_sha)
+
+    def _generation(self) -> int | None:
+        return naming.generation(self.job.id, self.job.attempt) if self.job.attempt is not None else None
+
+    @contextmanager
+    def _phase(self, phase: Phase, message: str) -> Iterator[None]:
+        """Tell the control plane and the log; keep how long it took."""
+        self.tools.heart.phase(self.lease, phase, message[:500])
+        self.out.line(f"==> {phase} {message}")
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            ms = int((time.perf_counter() - began) * 1000)
+            self.phases_ms[phase.lower()] = ms
+            self.out.line(f"    {phase} {ms} ms")
+
+
+def read_payload(job: Job) -> Payload:
+    """The job's payload by the contract's rules. Raises JobFailed CONTRACT_INVALID."""
+    try:
+        return Payload.model_validate(job.payload)
+    except BadInput as e:
+        raise invalid(e) from e
+    except ValidationError as e:
+        first = e.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise JobFailed(FailureCode.CONTRACT_INVALID, detail=f"{where}: {first['msg']}") from e
+
+
+def _host_and_path(url: str) -> str:
+    return re.sub(r"^ssh://[^@/]*@", "", url)
+
+
+@contextmanager
+def job_folder(workdir: Path, job: Job) -> Iterator[Path]:
+    """``jobs/{id}-{attempt}`` under the work dir; nothing of it stays."""
+    folder = workdir / "jobs" / f"job-{job.id}-{job.attempt or 0}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,111 @@
+"""The Runner's process: binds the real parts together and works until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from funai.base import log, proc
+from funai.base.clients.deploy import RunnerDeployClient
+from funai.contracts.errors import ConfigError
+from funai.runner.build import Builder
+from funai.runner.claim_loop import ClaimLoop
+from funai.runner.cleanup import Janitor
+from funai.runner.commands.engine import Engine
+from funai.runner.job import Tools
+from funai.runner.lease import Heart, beating
+from funai.runner.push import Pusher
+from funai.runner.registry import Registry, RegistryLogin, auth_config, is_insecure
+from funai.runner.rollout import Rollout
+from funai.runner.settings import RunnerSettings
+from funai.runner.source import Source
+
+
+async def serve(settings: RunnerSettings, stop: asyncio.Event) -> None:
+    """Claim and work until ``stop``; then finish what is in hand (see :mod:`claim_loop`). Raises ConfigError."""
+    with sole_owner(settings.workdir):
+        engine = prepare_engine(settings)
+        storage = await engine_storage(engine)
+        source = Source(settings)
+        source.prepare()
+        registry = Registry(_login(settings), frozenset(settings.insecure_registries))
+        rollout = Rollout(settings)
+        client = _connect(settings)
+        janitor = Janitor(settings, engine, source, storage)
+        await janitor.sweep_leftovers()
+        heart = Heart(lambda: _connect(settings), settings.runner_id, every=settings.heartbeat_seconds)
+        tools = Tools(
+            settings, source, Builder(settings, engine, registry, storage), Pusher(settings, engine, registry), registry,
+            rollout, heart,
+        )  # fmt: skip
+        log.get("runner").info("runner.started", runner_id=settings.runner_id, slots=settings.slots, engine=engine.binary)
+        try:
+            async with beating(heart):
+                cleaning = asyncio.create_task(janitor.run(stop), name="janitor")
+                try:
+                    await ClaimLoop(tools, client).run(stop)
+                finally:
+                    cleaning.cancel()
+                    await asyncio.gather(cleaning, return_exceptions=True)
+        finally:
+            await client.close()
+            await rollout.close()
+            await registry.close()
+        log.get("runner").info("runner.stopped")
+
+
+def _connect(settings: RunnerSettings) -> RunnerDeployClient:
+    token = settings.runner_token.get_secret_value() if settings.runner_token else None
+    return RunnerDeployClient(settings.deploy_base_url, token)
+
+
+def _login(settings: RunnerSettings) -> RegistryLogin | None:
+    if not (settings.registry_username and settings.registry_password and settings.registry):
+        return None
+    return RegistryLogin(settings.registry, settings.registry_username, settings.registry_password.get_secret_value())
+
+
+@contextmanager
+def sole_owner(workdir: Path) -> Iterator[None]:
+    """One runner a work dir: two would clean up each other's jobs. Raises ConfigError."""
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        fd = os.open(workdir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise ConfigError([f"RUNNER_WORKDIR: {workdir} can't be used ({e.strerror}); give a writable folder"]) from e
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as e:
+        raise ConfigError([f"RUNNER_WORKDIR: another runner works in {workdir}; give each its own"]) from e
+    finally:
+        os.close(fd)
+
+
+def prepare_engine(settings: RunnerSettings) -> Engine:
+    """The engine's dialect, with the registry login in a file of its own (0600)."""
+    auth_dir = settings.workdir / "auth"
+    auth_dir.mkdir(mode=0o700, exist_ok=True)
+    file = auth_dir / "config.json"
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "w") as f:
+        f.write(auth_config(_login(settings)))
+    insecure = frozenset(settings.insecure_registries)
+    if settings.registry and is_insecure(settings.registry, insecure):
+        insecure |= {settings.registry}
+    return Engine(settings.engine, auth_dir, insecure)
+
+
+async def engine_storage(engine: Engine) -> Path:
+    """Where the engine keeps images. Raises ConfigError when it doesn't answer."""
+    try:
+        done = await proc.run(engine.storage(), timeout=60)
+    except (proc.ProcessMissing, proc.ProcessTimeout) as e:
+        raise ConfigError([f"RUNNER_DOCKER_BIN: {engine.binary} can't be used ({e}); name a working podman or docker"]) from e
+    if done.code != 0:
+        raise ConfigError([f"RUNNER_DOCKER_BIN: {engine.binary} info failed: {done.error_text[-500:]}"])
+    return Path(done.text)

@@ -1,0 +1,110 @@
+"""What is to be built from a checked-out commit: the contract's rules applied to the files that are there."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from funai.contracts import buildspec
+from funai.contracts.errors import BadInput
+from funai.contracts.jobs import Payload
+from funai.contracts.messages import Words
+from funai.contracts.states import FailureCode
+from funai.runner.failures import JobFailed
+
+MAX_TEXT_FILE = 1024 * 1024
+_IGNORE_FILES = (".dockerignore", ".containerignore")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to build. ``dockerfile`` and ``context`` are absolute, inside the source folder or the job's own folder."""
+
+    dockerfile: Path
+    context: Path
+    generated: bool
+    text: str
+
+
+def read_recipe(payload: Payload, src: Path, job_dir: Path) -> Recipe:
+    """Find or write the Dockerfile. Raises JobFailed DOCKERFILE_MISSING or CONTRACT_INVALID."""
+    try:
+        dockerfile_path = buildspec.inner_path(payload.dockerfile_path, "Dockerfile", "dockerfilePath")
+        context_path = buildspec.inner_path(payload.build_context, ".", "buildContext")
+    except BadInput as e:
+        raise invalid(e) from e
+    context = inside(src, context_path, "buildContext")
+    if not context.is_dir():
+        raise invalid(
+            BadInput(detail=Words(f"buildContext {context_path} 不是目录", f"buildContext {context_path} is not a folder"))
+        )
+    dockerfile = inside(src, dockerfile_path, "dockerfilePath")
+    for name in _IGNORE_FILES:
+        inside(context, name, name)
+    inside(dockerfile.parent, f"{dockerfile.name}.dockerignore", ".dockerignore")
+    if dockerfile.is_file():
+        return Recipe(dockerfile, context, False, _text(dockerfile))
+    package = inside(context, "package.json", "package.json")
+    if payload.dockerfile_path not in (None, "", "Dockerfile") or not package.is_file():
+        raise JobFailed(FailureCode.DOCKERFILE_MISSING, path=dockerfile_path)
+    return _generated(context, package, job_dir)
+
+
+def _generated(context: Path, package: Path, job_dir: Path) -> Recipe:
+    locked = any((context / name).is_file() for name in buildspec.LOCKFILES)
+    try:
+        text = buildspec.node_dockerfile(_text(package), lockfile=locked)
+    except BadInput as e:
+        raise invalid(e) from e
+    dockerfile = job_dir / "Dockerfile"
+    dockerfile.write_text(text)
+    if not any((context / name).exists() for name in _IGNORE_FILES):
+        (context / ".dockerignore").write_text(buildspec.DOCKERIGNORE)
+    return Recipe(dockerfile, context, True, text)
+
+
+def inside(root: Path, path: str, field: str) -> Path:
+    """The path with its links followed; raises JobFailed when that leaves the folder."""
+    try:
+        real = (root / path).resolve()
+    except (OSError, RuntimeError) as e:
+        raise invalid(BadInput(detail=Words(f"{field} 无法读取", f"{field} can't be read"))) from e
+    if real != root.resolve() and not real.is_relative_to(root.resolve()):
+        raise invalid(BadInput(detail=Words(f"{field} 指向仓库之外", f"{field} leads out of the repository")))
+    return real
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as f:
+        data = f.read(MAX_TEXT_FILE + 1)
+    if len(data) > MAX_TEXT_FILE:
+        raise invalid(BadInput(detail=Words(f"{path.name} 过大", f"{path.name} is too large")))
+    return data.decode("utf-8", "replace")
+
+
+def invalid(error: BadInput) -> JobFailed:
+    """A refusal of the contract's rules as the job's failure; the reason's own words in both languages."""
+    zh, en = error.message("zh"), error.message("en")
+    if error.reason == "BAD_INPUT" and isinstance(words := error.params.get("detail"), Words):
+        zh, en = words.zh, words.en
+    return JobFailed(FailureCode.CONTRACT_INVALID, detail=Words(zh, en))
+
+
+def app_spec(text: str | None) -> buildspec.AppSpec:
+    """``deploy/app.yaml`` of the commit. Raises JobFailed CONTRACT_INVALID."""
+    if text is None:
+        return buildspec.AppSpec()
+    try:
+        return buildspec.parse_app_yaml(text)
+    except BadInput as e:
+        raise invalid(e) from e
+
+
+def inputs_hash(payload: Payload, npm_registry: str) -> str:
+    """What beside the commit decides the image: equal hashes on equal commits need no second build."""
+    text = buildspec.image_inputs(
+        dockerfile_path=payload.dockerfile_path or "Dockerfile", context=payload.build_context or ".",
+        npm_registry=npm_registry,
+    )  # fmt: skip
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,181 @@
+"""Source: a bare mirror per repository that fetches only what is new, and a fresh folder of files per job."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from funai.base import proc
+from funai.contracts.buildspec import uses_lfs
+from funai.contracts.states import FailureCode
+from funai.runner.commands.git import Git, candidates, environment, ssh_config
+from funai.runner.failures import JobFailed, last_lines
+from funai.runner.probe import diagnose
+from funai.runner.retry import retrying
+from funai.runner.settings import RunnerSettings
+
+QUICK = 60.0
+"""Seconds for a git command that only reads the mirror."""
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_SUBMODULE, _LINK = "160000", "120000"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a commit."""
+
+    mode: str
+    size: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit that is in the mirror. ``sha`` is full."""
+
+    git: Git
+    sha: str
+
+
+class Source:
+    """All mirrors of one work dir. Calls for one repository follow one another; others run beside them."""
+
+    def __init__(self, settings: RunnerSettings) -> None:
+        self._settings = settings
+        self._mirrors = settings.workdir / "mirrors"
+        self._ssh_config = settings.workdir / "ssh_config"
+        self._locks: dict[Path, asyncio.Lock] = {}
+
+    def prepare(self) -> None:
+        """Make the folders and the ssh_config."""
+        self._mirrors.mkdir(parents=True, exist_ok=True)
+        text = ssh_config(self._settings.ssh_key_path, self._settings.known_hosts_path)
+        self._ssh_config.write_text(text)
+        self._ssh_config.chmod(0o600)
+
+    def mirror_of(self, url: str) -> Path:
+        return self._mirrors / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.git"
+
+    def lock_of(self, mirror: Path) -> asyncio.Lock:
+        return self._locks.setdefault(mirror, asyncio.Lock())
+
+    def _git(self, url: str) -> Git:
+        env = environment(self._settings.workdir, self._ssh_config)
+        return Git(self.mirror_of(url), env, self._settings.max_source_bytes)
+
+    async def fetch(self, url: str, ref: str) -> Commit:
+        """Bring the mirror up to date and find the commit. Raises JobFailed with one of the GIT_* codes.
+
+        A full commit that the mirror has needs no word with the server: it can't have changed.
+        """
+        git = self._git(url)
+        async with self.lock_of(git.mirror):
+            if not git.mirror.exists():
+                await self._init(git)
+            elif len(ref) == 40 and (sha := await self._resolve(git, ref)):
+                return Commit(git, sha)
+            await retrying(lambda: self._fetch(git, url), seconds=self._settings.retry_seconds,
+                           when=lambda e: e.code is FailureCode.GIT_UNREACHABLE)  # fmt: skip
+            os.utime(git.mirror)
+            sha = await self._resolve(git, ref)
+            if sha:
+                return Commit(git, sha)
+            empty = not (await proc.run(git.any_ref(), timeout=QUICK)).text
+        raise JobFailed(FailureCode.GIT_EMPTY) if empty else JobFailed(FailureCode.GIT_REF_NOT_FOUND, ref=ref)
+
+    async def _init(self, git: Git) -> None:
+        done = await proc.run(git.init(), timeout=QUICK)
+        if done.code != 0:
+            shutil.rmtree(git.mirror, ignore_errors=True)
+            raise JobFailed(FailureCode.INTERNAL, last_lines(done.error_text), detail="git init")
+
+    async def _fetch(self, git: Git, url: str) -> None:
+        try:
+            done = await proc.run(git.fetch(url), timeout=self._settings.clone_seconds)
+        except proc.ProcessTimeout as e:
+            raise JobFailed(FailureCode.GIT_UNREACHABLE, [str(e)], host=urlsplit(url).netloc) from e
+        if done.code != 0:
+            failed = await diagnose(url, self._settings)
+            failed.lines = failed.lines or last_lines(done.error_text)
+            raise failed
+
+    async def _resolve(self, git: Git, ref: str) -> str | None:
+        names = candidates(ref)
+        done = await proc.run(git.resolve(), timeout=QUICK, input="".join(f"{n}\n" for n in names).encode())
+        for line in done.text.splitlines():
+            words = line.split()
+            if len(words) == 3 and words[1] == "commit":
+                return words[0]
+        return None
+
+    async def text(self, commit: Commit, path: str, *, limit: int) -> str | None:
+        """A file of the commit as text, or None when it isn't there."""
+        done = await proc.run(commit.git.show(commit.sha, path), timeout=QUICK, max_output=limit + 1)
+        return done.out.decode("utf-8", "replace") if done.code == 0 else None
+
+    async def entries(self, commit: Commit) -> list[Entry]:
+        done = await proc.run(commit.git.tree(commit.sha), timeout=QUICK, max_output=256 * 1024 * 1024)
+        return parse_tree(done.out)
+
+    @asynccontextmanager
+    async def checked_out(self, commit: Commit, job_dir: Path) -> AsyncIterator[Path]:
+        """The commit's files in a folder of their own, removed on leaving. Raises JobFailed for what is not supported."""
+        entries = await self.entries(commit)
+        refuse_unsupported(entries, self._settings.max_source_bytes)
+        folder = job_dir / "src"
+        folder.mkdir()
+        try:
+            done = await proc.run(
+                commit.git.checkout(commit.sha, folder, job_dir / "index"), timeout=self._settings.clone_seconds
+            )
+            if done.code != 0:
+                raise JobFailed(FailureCode.INTERNAL, last_lines(done.error_text), detail="git checkout")
+            if any(e.path.rpartition("/")[2] == ".gitattributes" for e in entries):
+                await asyncio.to_thread(refuse_lfs, folder, entries)
+            yield folder
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def parse_tree(listing: bytes) -> list[Entry]:
+    """``git ls-tree -r -l -z`` to entries."""
+    out: list[Entry] = []
+    for record in listing.split(b"\0"):
+        head, tab, path = record.partition(b"\t")
+        if tab:
+            mode, _, _, size = head.split()
+            out.append(Entry(mode.decode(), int(size) if size != b"-" else 0, path.decode("utf-8", "surrogateescape")))
+    return out
+
+
+def refuse_unsupported(entries: list[Entry], max_bytes: int) -> None:
+    """Submodules and trees past the limit. Raises JobFailed."""
+    for entry in entries:
+        if entry.mode == _SUBMODULE:
+            raise JobFailed(FailureCode.GIT_UNSUPPORTED, what="子模块 / a submodule", path=_shown(entry.path))
+    total = sum(e.size for e in entries)
+    if total > max_bytes:
+        raise JobFailed(
+            FailureCode.GIT_UNSUPPORTED, what=f"超过 {max_bytes} 字节的源码 / source over {max_bytes} bytes", path=str(total)
+        )
+
+
+def refuse_lfs(folder: Path, entries: list[Entry]) -> None:
+    """LFS pointers would silently be built as if they were the files. Raises JobFailed."""
+    attributes = [e for e in entries if e.path.rpartition("/")[2] == ".gitattributes" and e.mode != _LINK]
+    if not any(uses_lfs((folder / e.path).read_text("utf-8", "replace")) for e in attributes):
+        return
+    for entry in entries:
+        if entry.size < 1024 and entry.mode != _LINK and (folder / entry.path).read_bytes().startswith(_LFS_POINTER):
+            raise JobFailed(FailureCode.GIT_UNSUPPORTED, what=" Git LFS 文件 / a Git LFS file", path=_shown(entry.path))
+
+
+def _shown(path: str) -> str:
+    return path.encode("utf-8", "replace").decode()[:200]
