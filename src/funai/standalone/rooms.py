@@ -6,6 +6,7 @@ The plan's order is the order of teardown: the runner first, while Deploy still 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from funai.runtime import main as runtime
 from funai.runtime.settings import RuntimeSettings
 from funai.standalone import registry
 from funai.standalone.layout import FIRST_ADMIN, Layout, Secrets, write_private
-from funai.standalone.options import LOOPBACK, UpOptions
+from funai.standalone.options import LOOPBACK, UpOptions, default_data_dir
 from funai.standalone.parts.engine import EngineChoice
 
 NAMESPACE = "funaistudio"
@@ -161,4 +162,22 @@ def runtime_settings(
         host=LOOPBACK,
         port=options.ports.agent,
         token=secrets.agent,
+        node_name=NODE,
+        node_agent_base_url=options.agent_url,
+        node_gateway_base_url=options.gateway_url,
+        deploy_base_url=options.deploy_url,
+        deploy_node_token=secrets.node,
+        docker_bin=engine.kind,
+        engine_socket=str(socket),
+        instance=instance(options),
+        registry_url=options.registry_address,
+        registry_username=registry.USER,
+        registry_password=secrets.registry_password,
     )
+
+
+def instance(options: UpOptions) -> str:
+    """Keeps the containers of two data dirs on one engine apart; the default data dir has the plain names."""
+    if options.data_dir == default_data_dir():
+        return ""
+    return hashlib.sha256(str(options.data_dir).encode()).hexdigest()[:8]
