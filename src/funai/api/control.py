@@ -15,10 +15,11 @@ from funai.contracts.errors import CalleeFailed, FunaiError, Unavailable
 
 
 class OutcomeUnknown(CalleeFailed):
-    """Deploy was asked, and whether it acted is not known."""
+    """Deploy was asked, and whether it acted is not known. ``over``: it answered, so nothing more comes of the request."""
 
-    def __init__(self) -> None:
-        super().__init__("DEPLOY_UNREACHABLE")
+    def __init__(self, reason: str = "DEPLOY_UNREACHABLE", text: str | None = None, *, over: bool = False) -> None:
+        super().__init__(reason, text=text)
+        self.over = over
 
 
 class Control:
@@ -61,7 +62,7 @@ class Control:
                 # Our own secret was refused: to the caller that is no reason to log in again.
                 raise CalleeFailed(service="deploy", detail=e.reason) from e
             if e.code >= 500 and not isinstance(e, Unavailable):
-                raise OutcomeUnknown() from e
+                raise OutcomeUnknown(e.reason, e.message(language()), over=True) from e
             raise
 
     async def close(self) -> None:

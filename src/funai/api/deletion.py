@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -153,10 +154,9 @@ class Deletions:
 
 
 def steps_of(report: dict[str, Any]) -> list[CleanupStep]:
-    """Deploy's cleanup report in the API's words."""
-    steps: list[CleanupStep] = []
-    for step in report.get("steps") or []:
-        name = str(step.get("step") or step.get("name") or "runtime")
-        detail = step.get("detail") or step.get("error") or step.get("message")
-        steps.append(CleanupStep(step=name, ok=bool(step.get("ok", True)), detail=str(detail) if detail else None))
-    return steps or [CleanupStep(step="runtime", ok=bool(report.get("ok", True)))]
+    """Deploy's report, whose steps stand for themselves; an older Deploy's bare answer is one step."""
+    try:
+        known = AppDeleted.model_validate(report)
+    except ValidationError:
+        return [CleanupStep(step="runtime", ok=True)]
+    return known.steps or [CleanupStep(step="runtime", ok=known.complete)]

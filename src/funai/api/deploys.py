@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
 from typing import Any
 
 from funai.api import idempotency
@@ -93,8 +94,11 @@ class Deploys:
         try:
             with self.control.asking() as deploy:
                 answer = await deploy.app_call("start", user_id, app_id, timeout=START_SECONDS)
-        except OutcomeUnknown:
-            raise  # the tracker asks the node what became of it
+        except OutcomeUnknown as e:
+            if e.over:  # else it may still be at it, and the tracker asks the node later
+                with suppress(FunaiError):
+                    await self.tracker.start_ended(await self.apps.own(user_id, app_id), op_key)
+            raise
         except FunaiError:
             await self.slots.give_back(app_id, op_key)
             raise

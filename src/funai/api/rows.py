@@ -20,7 +20,8 @@ def now_ms(clock: Clock) -> int:
 
 async def first(conn: AsyncConnection, statement: Any) -> Row | None:
     """The first row as a mapping, or None."""
-    return (await conn.execute(statement)).mappings().first()
+    row = (await conn.execute(statement)).mappings().first()
+    return {str(k): v for k, v in row.items()} if row is not None else None
 
 
 async def lock_user(conn: AsyncConnection, user_id: int) -> Row | None:

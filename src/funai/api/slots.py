@@ -7,6 +7,7 @@ operation's key in its own WHERE, so that nobody settles an operation that isn't
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -143,11 +144,11 @@ class Slots:
         if int((await conn.execute(held)).scalar_one()) >= self.limit:
             raise Conflict("QUOTA_RUNNING_APPS", limit=self.limit)
 
-    async def _end(self, conn: AsyncConnection, app_id: int, op_key: str, changes: Any) -> bool:
+    async def _end(self, conn: AsyncConnection, app_id: int, op_key: str, changes: Callable[[Row], dict[str, Any]]) -> bool:
         row = await first(conn, select(apps).where(apps.c.id == app_id, apps.c.op_key == op_key).with_for_update())
         if row is None:
             return False
-        values: dict[str, Any] = dict(changes(row))
+        values = changes(row)
         over = {"op": None, "op_key": None, "op_job_id": None, "op_since": None, "prev_status": None, "prev_slot": None}
         await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=now_ms(self.clock), **values, **over))
         return True

@@ -7,7 +7,7 @@ that keep the line alive; ``end`` with the job's final status, after which nothi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -61,7 +61,7 @@ class Streams:
                 raise error_of("deploy", response)
         return self._relay(response), response.headers.get("content-type", "text/plain; charset=utf-8")
 
-    async def _events(self, job_id: int, offset: int) -> AsyncIterator[bytes]:
+    async def _events(self, job_id: int, offset: int) -> AsyncGenerator[bytes]:
         failures = 0
         yield b"retry: 2000\n\n"
         while True:
@@ -92,9 +92,8 @@ class Streams:
 
     async def _relay(self, response: httpx.Response) -> AsyncIterator[bytes]:
         try:
-            async with aclosing(response.aiter_raw()) as chunks:
-                async for chunk in until(self.stop, chunks):
-                    yield chunk
+            async for chunk in until(self.stop, response.aiter_raw()):
+                yield chunk
         except httpx.HTTPError:
             return  # the container or its node went away: the text ends here
         finally:

@@ -127,7 +127,11 @@ class Tracker:
     async def _look_at_start(self, row: Row) -> None:
         if now_ms(self.clock) - int(row["op_since"] or 0) < START_GRACE_MS:
             return
-        app_id, op_key = int(row["id"]), str(row["op_key"])
+        await self.start_ended(row, str(row["op_key"]))
+
+    async def start_ended(self, row: Row, op_key: str) -> None:
+        """A start is over, well or not: whether the app runs decides. Raises what Deploy's client raises."""
+        app_id = int(row["id"])
         with self.control.asking() as deploy:
             status = await deploy.app_status(int(row["user_id"]), app_id)
         if status.get("running"):

@@ -6,16 +6,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from funai.api.routes.edge import PREFIX, Address, Me, Parts
+from funai.api.routes.edge import PREFIX, Address, Me, Parts, answers
 from funai.base.httpapp import ok
 from funai.contracts.accounts import AddSshKey, ApiKey, ChangePassword, Credentials, SshKey, User
 from funai.contracts.errors import Forbidden
-from funai.contracts.wire import MAX_ID, Envelope
+from funai.contracts.wire import MAX_ID
 
 router = APIRouter(prefix=PREFIX)
 
 
-@router.post("/auth/register", tags=["accounts"], summary="Make an account", response_model=Envelope[User])
+@router.post("/auth/register", tags=["accounts"], summary="Make an account", **answers(User))
 async def register(core: Parts, address: Address, body: Credentials) -> Any:
     if not core.settings.registration_open:
         raise Forbidden("REGISTRATION_CLOSED")
@@ -23,7 +23,7 @@ async def register(core: Parts, address: Address, body: Credentials) -> Any:
 
 
 @router.post(
-    "/auth/login", tags=["accounts"], response_model=Envelope[User],
+    "/auth/login", tags=["accounts"], **answers(User),
     summary="Sign in; the token comes as the response header Authorization: Bearer",
 )  # fmt: skip
 async def login(core: Parts, address: Address, body: Credentials, response: Response) -> Any:
@@ -33,13 +33,13 @@ async def login(core: Parts, address: Address, body: Credentials, response: Resp
     return ok(user)
 
 
-@router.get("/user/me", tags=["accounts"], summary="The signed-in user", response_model=Envelope[User])
+@router.get("/user/me", tags=["accounts"], summary="The signed-in user", **answers(User))
 async def me(core: Parts, caller: Me) -> Any:
     return ok(await core.accounts.get(caller.id))
 
 
 @router.put(
-    "/user/password", tags=["accounts"], response_model=Envelope[User],
+    "/user/password", tags=["accounts"], **answers(User),
     summary="Change the password; every earlier login ends, a new token comes as at login",
 )  # fmt: skip
 async def change_password(core: Parts, caller: Me, body: ChangePassword, response: Response) -> Any:
@@ -50,7 +50,7 @@ async def change_password(core: Parts, caller: Me, body: ChangePassword, respons
 
 
 @router.put(
-    "/user/api-key", tags=["accounts"], response_model=Envelope[ApiKey],
+    "/user/api-key", tags=["accounts"], **answers(ApiKey),
     summary="A new API key for X-API-Key; shown this once, and any earlier one ends",
 )  # fmt: skip
 async def renew_api_key(core: Parts, caller: Me, response: Response) -> Any:
@@ -58,17 +58,17 @@ async def renew_api_key(core: Parts, caller: Me, response: Response) -> Any:
     return ok(ApiKey(api_key=await core.accounts.renew_api_key(caller.id)))
 
 
-@router.get("/user/keys", tags=["keys"], summary="The SSH keys one may push with", response_model=Envelope[list[SshKey]])
+@router.get("/user/keys", tags=["keys"], summary="The SSH keys one may push with", **answers(list[SshKey]))
 async def list_keys(core: Parts, caller: Me) -> Any:
     return ok(await core.keys.list(caller.id))
 
 
-@router.post("/user/keys", tags=["keys"], summary="Register an OpenSSH public key", response_model=Envelope[SshKey])
+@router.post("/user/keys", tags=["keys"], summary="Register an OpenSSH public key", **answers(SshKey))
 async def add_key(core: Parts, caller: Me, body: AddSshKey) -> Any:
     return ok(await core.keys.add(caller.id, body.title, body.public_key))
 
 
-@router.delete("/user/keys", tags=["keys"], summary="Forget a key", response_model=Envelope[dict[str, int]])
+@router.delete("/user/keys", tags=["keys"], summary="Forget a key", **answers(dict[str, int]))
 async def remove_key(core: Parts, caller: Me, key_id: Annotated[int, Query(alias="id", ge=1, le=MAX_ID)]) -> Any:
     await core.keys.remove(caller.id, key_id)
     return ok({"id": key_id})

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from funai.api.core import Core
-from funai.api.routes.edge import PREFIX, Admin, AppId, Parts
+from funai.api.routes.edge import PREFIX, Admin, AppId, Parts, answers
 from funai.base.httpapp import ok
 from funai.contracts.accounts import App, User
 from funai.contracts.errors import Unavailable
 from funai.contracts.nodes import DrainNode, NodeName, ReassignApp, UpsertNode
-from funai.contracts.wire import MAX_ID, EntityId, Envelope, Wire
+from funai.contracts.wire import MAX_ID, EntityId, Wire
 
 router = APIRouter(prefix=f"{PREFIX}/admin")
 nodes = APIRouter(prefix="/deploy-nodes", tags=["nodes"])
@@ -31,23 +31,23 @@ async def _deploy(core: Core, method: str, path: str, *, params: dict[str, Any] 
         return ok(await deploy.admin(method, path, core.control.admin_token, params=params, json=json))
 
 
-@nodes.get("/list", summary="Runtime nodes and their health", response_model=Envelope[list[dict[str, Any]]])
+@nodes.get("/list", summary="Runtime nodes and their health", **answers(list[dict[str, Any]]))
 async def list_nodes(core: Parts, _: Admin) -> Any:
     return await _deploy(core, "GET", "/admin/runtime-nodes/list")
 
 
-@nodes.post("/upsert", summary="Make or change a node", response_model=Envelope[dict[str, Any]])
+@nodes.post("/upsert", summary="Make or change a node", **answers(dict[str, Any]))
 async def upsert_node(core: Parts, _: Admin, body: UpsertNode) -> Any:
     return await _deploy(core, "POST", "/admin/runtime-nodes/upsert", json=body.to_wire())
 
 
-@nodes.post("/set-enabled", summary="Let a node take new apps, or not", response_model=Envelope[Any])
+@nodes.post("/set-enabled", summary="Let a node take new apps, or not", **answers(Any))
 async def set_node_enabled(core: Parts, _: Admin, name: Annotated[NodeName, Query()], enabled: bool) -> Any:
     params = {"name": name, "enabled": str(enabled).lower()}
     return await _deploy(core, "POST", "/admin/runtime-nodes/set-enabled", params=params)
 
 
-@nodes.get("/placements", summary="Which apps a node has", response_model=Envelope[list[dict[str, Any]]])
+@nodes.get("/placements", summary="Which apps a node has", **answers(list[dict[str, Any]]))
 async def placements(
     core: Parts, _: Admin, node_id: Annotated[int, Query(alias="nodeId", ge=1, le=MAX_ID)],
     offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0, limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
@@ -56,41 +56,39 @@ async def placements(
     return await _deploy(core, "GET", "/admin/runtime-nodes/placements", params=params)
 
 
-@nodes.post("/reassign", summary="Place an app on another node", response_model=Envelope[Any])
+@nodes.post("/reassign", summary="Place an app on another node", **answers(Any))
 async def reassign(core: Parts, _: Admin, body: ReassignApp) -> Any:
     return await _deploy(core, "POST", "/admin/runtime-nodes/reassign", json=body.to_wire())
 
 
-@nodes.post("/drain", summary="Place a node's apps elsewhere", response_model=Envelope[Any])
+@nodes.post("/drain", summary="Place a node's apps elsewhere", **answers(Any))
 async def drain(core: Parts, _: Admin, body: DrainNode) -> Any:
     return await _deploy(core, "POST", "/admin/runtime-nodes/drain", json=body.to_wire())
 
 
-@nodes.get("/runners/list", summary="Runners and when they were last seen", response_model=Envelope[list[dict[str, Any]]])
+@nodes.get("/runners/list", summary="Runners and when they were last seen", **answers(list[dict[str, Any]]))
 async def runners(core: Parts, _: Admin) -> Any:
     return await _deploy(core, "GET", "/admin/runners/list")
 
 
 router.add_api_route(
     "/runners/list", runners, summary="Runners and when they were last seen", tags=["nodes"],
-    response_model=Envelope[list[dict[str, Any]]], name="runners_by_own_path",
+    **answers(list[dict[str, Any]]), name="runners_by_own_path",
 )  # fmt: skip
 router.include_router(nodes)
 
 
-@router.get("/users/list", tags=["admin"], summary="Accounts by id", response_model=Envelope[list[User]])
+@router.get("/users/list", tags=["admin"], summary="Accounts by id", **answers(list[User]))
 async def list_users(core: Parts, _: Admin, after: After = 0, limit: PageLimit = 100) -> Any:
     return ok(await core.accounts.page(after, limit))
 
 
-@router.post("/users/set-disabled", tags=["admin"], summary="Shut an account out, or let it in", response_model=Envelope[User])
+@router.post("/users/set-disabled", tags=["admin"], summary="Shut an account out, or let it in", **answers(User))
 async def set_user_disabled(core: Parts, _: Admin, user_id: Annotated[EntityId, Query(alias="userId")], disabled: bool) -> Any:
     return ok(await core.accounts.set_disabled(user_id, disabled))
 
 
-@router.post(
-    "/users/set-password", tags=["admin"], summary="Give a user a new password; their logins end", response_model=Envelope[User]
-)
+@router.post("/users/set-password", tags=["admin"], summary="Give a user a new password; their logins end", **answers(User))
 async def set_user_password(
     core: Parts, _: Admin, user_id: Annotated[EntityId, Query(alias="userId")], body: SetPassword
 ) -> Any:
@@ -98,7 +96,7 @@ async def set_user_password(
     return ok(await core.accounts.get(user_id))
 
 
-@router.get("/apps/list", tags=["admin"], summary="Every user's apps by id", response_model=Envelope[list[App]])
+@router.get("/apps/list", tags=["admin"], summary="Every user's apps by id", **answers(list[App]))
 async def list_all_apps(core: Parts, _: Admin, after: After = 0, limit: PageLimit = 100) -> Any:
     return ok(await core.apps.page(after, limit))
 
@@ -107,7 +105,7 @@ async def list_all_apps(core: Parts, _: Admin, after: After = 0, limit: PageLimi
     "/apps/set-disabled",
     tags=["admin"],
     summary="Stop an app and refuse its deploys, or allow them",
-    response_model=Envelope[App],
+    **answers(App),
 )
 async def set_app_disabled(core: Parts, _: Admin, app_id: AppId, disabled: bool) -> Any:
     return ok(await core.deploys.set_disabled(app_id, disabled))

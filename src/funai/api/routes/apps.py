@@ -6,42 +6,41 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 
-from funai.api.routes.edge import PREFIX, AppId, Me, Parts, UserId
+from funai.api.routes.edge import PREFIX, AppId, Me, Parts, UserId, answers
 from funai.base.httpapp import ok
 from funai.contracts.accounts import App, AppDeleted, CreateApp, EnvVar, SetEnv, UpdateApp
 from funai.contracts.errors import BadInput
 from funai.contracts.messages import Words
-from funai.contracts.wire import MAX_ID, Envelope
+from funai.contracts.wire import MAX_ID
 
 router = APIRouter(prefix=PREFIX)
-OneApp = Envelope[App]
-Masked = Envelope[list[EnvVar]]
+MASK = "******"
 
 
-@router.get("/app/create", tags=["apps"], summary="Register an app with a default name", response_model=OneApp)
+@router.get("/app/create", tags=["apps"], summary="Register an app with a default name", **answers(App))
 async def create_unnamed(core: Parts, caller: Me, user_id: UserId = None) -> Any:
     return ok(await core.apps.create(caller.acting_for(user_id), None, None))
 
 
-@router.post("/app/create", tags=["apps"], summary="Register an app", response_model=OneApp)
+@router.post("/app/create", tags=["apps"], summary="Register an app", **answers(App))
 async def create(core: Parts, caller: Me, user_id: UserId = None, body: CreateApp | None = None) -> Any:
     asked = body or CreateApp()
     return ok(await core.apps.create(caller.acting_for(user_id), asked.app_name, asked.description))
 
 
-@router.get("/app/list", tags=["apps"], summary="A user's apps, newest first", response_model=Envelope[list[App]])
+@router.get("/app/list", tags=["apps"], summary="A user's apps, newest first", **answers(list[App]))
 async def list_apps(core: Parts, caller: Me, user_id: UserId = None) -> Any:
     rows = await core.tracker.fresh_all(await core.apps.rows(caller.acting_for(user_id)))
     return ok([core.apps.wire(r) for r in rows])
 
 
-@router.get("/app/info", tags=["apps"], summary="One app", response_model=OneApp)
+@router.get("/app/info", tags=["apps"], summary="One app", **answers(App))
 async def info(core: Parts, caller: Me, app_id: AppId, user_id: UserId = None) -> Any:
     row = await core.tracker.fresh(await core.apps.own(caller.acting_for(user_id), app_id))
     return ok(core.apps.wire(row))
 
 
-@router.post("/app/update-basic", tags=["apps"], summary="Rename or describe an app", response_model=OneApp)
+@router.post("/app/update-basic", tags=["apps"], summary="Rename or describe an app", **answers(App))
 async def update_basic(
     core: Parts, caller: Me, body: UpdateApp, user_id: UserId = None,
     app_id: Annotated[int | None, Query(alias="appId", ge=1, le=MAX_ID)] = None,
@@ -53,7 +52,7 @@ async def update_basic(
 
 
 @router.get(
-    "/app/delete", tags=["apps"], response_model=Envelope[AppDeleted],
+    "/app/delete", tags=["apps"], **answers(AppDeleted),
     summary="Delete an app and all it left anywhere; what can't be cleaned now is retried",
 )  # fmt: skip
 async def delete_by_get(core: Parts, caller: Me, app_id: AppId, user_id: UserId = None) -> Any:
@@ -61,7 +60,7 @@ async def delete_by_get(core: Parts, caller: Me, app_id: AppId, user_id: UserId 
 
 
 @router.post(
-    "/app/delete", tags=["apps"], response_model=Envelope[AppDeleted],
+    "/app/delete", tags=["apps"], **answers(AppDeleted),
     summary="Delete an app and all it left anywhere; what can't be cleaned now is retried",
 )  # fmt: skip
 async def delete(core: Parts, caller: Me, app_id: AppId, user_id: UserId = None) -> Any:
@@ -69,7 +68,7 @@ async def delete(core: Parts, caller: Me, app_id: AppId, user_id: UserId = None)
 
 
 @router.get(
-    "/app/env", tags=["variables"], summary="Names of an app's variables; values never come back", response_model=Masked
+    "/app/env", tags=["variables"], summary="Names of an app's variables; values never come back", **answers(list[EnvVar])
 )
 async def env_names(core: Parts, caller: Me, app_id: AppId, user_id: UserId = None) -> Any:
     await core.apps.own(caller.acting_for(user_id), app_id)
@@ -77,7 +76,7 @@ async def env_names(core: Parts, caller: Me, app_id: AppId, user_id: UserId = No
 
 
 @router.put(
-    "/app/env", tags=["variables"], response_model=Masked,
+    "/app/env", tags=["variables"], **answers(list[EnvVar]),
     summary="Add or replace variables; the next deploy carries them",
 )  # fmt: skip
 async def set_env(core: Parts, caller: Me, app_id: AppId, body: Annotated[SetEnv, Body()], user_id: UserId = None) -> Any:
@@ -85,7 +84,7 @@ async def set_env(core: Parts, caller: Me, app_id: AppId, body: Annotated[SetEnv
     return ok(_masked(await core.variables.set(app_id, body)))
 
 
-@router.delete("/app/env", tags=["variables"], summary="Forget variables by name", response_model=Masked)
+@router.delete("/app/env", tags=["variables"], summary="Forget variables by name", **answers(list[EnvVar]))
 async def unset_env(
     core: Parts, caller: Me, app_id: AppId, user_id: UserId = None,
     name: Annotated[list[str], Query(max_length=200, description="May be given several times")] = [],  # noqa: B006
@@ -95,4 +94,4 @@ async def unset_env(
 
 
 def _masked(names: list[str]) -> list[EnvVar]:
-    return [EnvVar(name=n) for n in names]
+    return [EnvVar(name=n, value=MASK) for n in names]

@@ -7,19 +7,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from funai.api.apps import DEPLOYED
-from funai.api.routes.edge import PREFIX, AppId, IdempotencyKey, JobId, Me, Parts, UserId
+from funai.api.routes.edge import PREFIX, AppId, IdempotencyKey, JobId, Me, Parts, UserId, answers
 from funai.base.httpapp import ok
 from funai.contracts.accounts import App, CreateDeploy
 from funai.contracts.jobs import Job, Release
-from funai.contracts.wire import MAX_ID, Envelope
+from funai.contracts.wire import MAX_ID
 
 router = APIRouter(prefix=f"{PREFIX}/deploy")
 Limit = Annotated[int, Query(ge=1, le=200, description="At most so many")]
-OneJob = Envelope[Job]
 
 
 @router.post(
-    "/job/create", tags=["deploy"], response_model=OneJob, response_model_exclude_unset=True,
+    "/job/create", tags=["deploy"], **answers(Job),
     summary="Deploy an app: its repository, or a prebuilt image",
 )  # fmt: skip
 async def create_job(
@@ -28,13 +27,13 @@ async def create_job(
     return ok(await core.deploys.create(caller.acting_for(user_id), app_id, body or CreateDeploy(), key))
 
 
-@router.get("/job/info", tags=["deploy"], summary="One job", response_model=OneJob, response_model_exclude_unset=True)
+@router.get("/job/info", tags=["deploy"], summary="One job", **answers(Job))
 async def job_info(core: Parts, caller: Me, job_id: JobId) -> Any:
     return ok(await core.deploys.info(caller, job_id))
 
 
 @router.get(
-    "/job/list", tags=["deploy"], response_model=Envelope[list[Job]], response_model_exclude_unset=True,
+    "/job/list", tags=["deploy"], **answers(list[Job]),
     summary="Newest jobs of one's own apps; of all apps for an admin",
 )  # fmt: skip
 async def job_list(core: Parts, caller: Me, limit: Limit = 50) -> Any:
@@ -42,20 +41,20 @@ async def job_list(core: Parts, caller: Me, limit: Limit = 50) -> Any:
 
 
 @router.get(
-    "/job/history", tags=["deploy"], response_model=Envelope[list[Job]], response_model_exclude_unset=True,
+    "/job/history", tags=["deploy"], **answers(list[Job]),
     summary="One app's jobs, newest first",
 )  # fmt: skip
 async def job_history(core: Parts, caller: Me, app_id: AppId, user_id: UserId = None, limit: Limit = 20) -> Any:
     return ok(await core.deploys.history(caller.acting_for(user_id), app_id, limit))
 
 
-@router.post("/job/cancel", tags=["deploy"], summary="Cancel a job", response_model=OneJob, response_model_exclude_unset=True)
+@router.post("/job/cancel", tags=["deploy"], summary="Cancel a job", **answers(Job))
 async def cancel_job(core: Parts, caller: Me, job_id: JobId) -> Any:
     return ok(await core.deploys.cancel(caller, job_id))
 
 
 @router.get(
-    "/app/list", tags=["deploy"], response_model=Envelope[list[App]],
+    "/app/list", tags=["deploy"], **answers(list[App]),
     summary="The user's apps that are being deployed, run, or failed to",
 )  # fmt: skip
 async def deployed_apps(
@@ -66,18 +65,18 @@ async def deployed_apps(
     return ok([core.apps.wire(r) for r in found if r["status"] in DEPLOYED])
 
 
-@router.post("/app/stop", tags=["deploy"], summary="Take the app off line", response_model=Envelope[App])
+@router.post("/app/stop", tags=["deploy"], summary="Take the app off line", **answers(App))
 async def stop_app(core: Parts, caller: Me, app_id: AppId, user_id: UserId = None) -> Any:
     return ok(await core.deploys.stop(caller.acting_for(user_id), app_id))
 
 
-@router.post("/app/start", tags=["deploy"], summary="Start a stopped app's kept release again", response_model=Envelope[App])
+@router.post("/app/start", tags=["deploy"], summary="Start a stopped app's kept release again", **answers(App))
 async def start_app(core: Parts, caller: Me, app_id: AppId, user_id: UserId = None) -> Any:
     return ok(await core.deploys.start(caller.acting_for(user_id), app_id))
 
 
 @router.post(
-    "/app/rollback", tags=["deploy"], response_model=OneJob, response_model_exclude_unset=True,
+    "/app/rollback", tags=["deploy"], **answers(Job),
     summary="Run an earlier release again, by its image's digest; without a number, the one before the live one",
 )  # fmt: skip
 async def rollback(
@@ -87,6 +86,6 @@ async def rollback(
     return ok(await core.deploys.rollback(caller.acting_for(user_id), app_id, release, key))
 
 
-@router.get("/app/releases", tags=["deploy"], summary="Releases, newest first", response_model=Envelope[list[Release]])
+@router.get("/app/releases", tags=["deploy"], summary="Releases, newest first", **answers(list[Release]))
 async def releases(core: Parts, caller: Me, app_id: AppId, user_id: UserId = None) -> Any:
     return ok(await core.deploys.releases(caller.acting_for(user_id), app_id))

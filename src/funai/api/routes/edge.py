@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
@@ -11,11 +11,16 @@ from funai.api.callers import Caller
 from funai.api.core import Core
 from funai.base.doors import client_address
 from funai.contracts.errors import Unauthenticated
-from funai.contracts.wire import MAX_ID
+from funai.contracts.wire import MAX_ID, Envelope
 
 PREFIX = "/api/fun-ai"
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="The token that login answers")
 _api_key = APIKeyHeader(name="X-API-Key", auto_error=False, description="The key that PUT /user/api-key answers")
+
+
+def answers(model: Any) -> dict[str, Any]:
+    """Route options: what ``data`` holds. Fields that nobody set stay out of the answer."""
+    return {"response_model": Envelope[model], "response_model_exclude_unset": True}
 
 
 def core_of(request: Request) -> Core:
@@ -52,12 +57,11 @@ def address_of(request: Request, core: Parts) -> str:
 Me = Annotated[Caller, Depends(caller_of)]
 Admin = Annotated[Caller, Depends(admin_of)]
 Address = Annotated[str, Depends(address_of)]
-_id = {"ge": 1, "le": MAX_ID}
 UserId = Annotated[
-    int | None, Query(alias="userId", description="Whose; the caller's own unless an admin names another", **_id)
+    int | None, Query(alias="userId", description="Whose; the caller's own unless an admin names another", ge=1, le=MAX_ID)
 ]
-AppId = Annotated[int, Query(alias="appId", description="The app", **_id)]
-JobId = Annotated[int, Query(alias="jobId", description="The job", **_id)]
+AppId = Annotated[int, Query(alias="appId", description="The app", ge=1, le=MAX_ID)]
+JobId = Annotated[int, Query(alias="jobId", description="The job", ge=1, le=MAX_ID)]
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", description="Repeat a request safely: the same key answers the same job")
 ]

@@ -6,12 +6,11 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
-from funai.api.routes.edge import PREFIX, Parts, core_of
+from funai.api.routes.edge import PREFIX, Parts, answers, core_of
 from funai.base.doors import SecretDoor
 from funai.base.httpapp import ok
 from funai.contracts.accounts import GitAccess, GitAccessQuestion, GitPushed
 from funai.contracts.errors import Unauthenticated
-from funai.contracts.wire import Envelope
 
 
 async def _git_door(request: Request) -> None:
@@ -24,12 +23,12 @@ async def _git_door(request: Request) -> None:
 router = APIRouter(prefix=f"{PREFIX}/internal/git", tags=["internal"], dependencies=[Depends(_git_door)])
 
 
-@router.post("/access", summary="May the holder of this key do this?", response_model=Envelope[GitAccess])
+@router.post("/access", summary="May the holder of this key do this?", **answers(GitAccess))
 async def access(core: Parts, body: GitAccessQuestion) -> Any:
     return ok(await core.gate.answer(body))
 
 
-@router.post("/pushed", summary="A push was accepted", response_model=Envelope[dict[str, int]])
+@router.post("/pushed", summary="A push was accepted", **answers(dict[str, int]))
 async def pushed(core: Parts, body: GitPushed) -> Any:
     await core.apps.pushed(body.user_id, body.app_id)
     return ok({"appId": body.app_id})

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
-from funai.api.routes.edge import PREFIX, AppId, JobId, Me, Parts, UserId
+from funai.api.routes.edge import PREFIX, AppId, JobId, Me, Parts, UserId, answers
 from funai.base.httpapp import ok
 from funai.contracts.jobs import LogSlice
-from funai.contracts.wire import MAX_ID, Envelope
+from funai.contracts.wire import MAX_ID
 
 router = APIRouter(prefix=f"{PREFIX}/deploy", tags=["logs"])
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -18,7 +18,7 @@ Follow = Annotated[bool, Query(description="Stream until it ends")]
 
 
 @router.get(
-    "/job/logs", response_model=Envelope[LogSlice], summary="A job's log from a byte offset, or all of it as a stream",
+    "/job/logs", **answers(LogSlice), summary="A job's log from a byte offset, or all of it as a stream",
     responses={200: {"content": {"text/event-stream": {}}, "description": "A LogSlice, or with follow=true a stream: "
                      "`log` events (a LogSlice; the id is the offset to go on from) and one `end` event"}},
 )  # fmt: skip
