@@ -114,12 +114,13 @@ class DeploySettings(Settings):
         "deploy.job.max-waiting-seconds", 3600, doc="A job that finds no runtime node for longer FAILs with NO_NODE", ge=1
     )
     keep_per_app: int = key("deploy.job.keep-per-app", 10, doc="Finished jobs kept of each app", ge=1, le=10_000)
+    event_keep_days: int = key("deploy.job.event-keep-days", 365, doc="Days the audit trail reaches back", ge=1, le=36_500)
     log_max_bytes: int = key(
         "deploy.job.log-max-bytes", 4 * 1024 * 1024, doc="Bytes kept of one job's log", ge=1024, le=256 * 1024 * 1024
     )
     sweep_seconds: float = key("deploy.job.sweep-seconds", 1, doc="How often lapsed leases are looked for", gt=0, le=60)
     poll_ms: int = key(
-        "deploy.job.poll-ms", 500, doc="How often one look is taken for waiting runners, hints or not", ge=20, le=1000
+        "deploy.job.poll-ms", 900, doc="How often one look is taken for waiting runners, hints or not", ge=20, le=1000
     )
 
     runner_stale_seconds: int = key(
@@ -139,7 +140,9 @@ class DeploySettings(Settings):
     )
     cleanup_kind: RegistryKind = key("deploy.registry.cleanup.kind", RegistryKind.DISTRIBUTION, doc="distribution or harbor")
     cleanup_registry: str = key(
-        "deploy.registry.cleanup.registry", "", doc="The registry's address as images name it (host[:port]); no other is touched"
+        "deploy.registry.cleanup.registry",
+        "",
+        doc="The registry's address as images name it (host[:port]); no other is touched",
     )
     cleanup_namespace: str = key("deploy.registry.cleanup.namespace", "funaistudio", doc="Namespace of the apps' repositories")
     cleanup_base_url: str = key(

@@ -72,7 +72,7 @@ job = Table(
     _number("attempt"),
     Column("lease_token", String(64)),
     _number("turn"),
-    _flag("claimable", 1),  # 0: PENDING, but waiting for a node or for its backoff
+    _flag("claimable", 1),  # while PENDING: 1 yes, 0 waits for a node, 2 waits for its next attempt to be due
     Column("wait_reason", String(64)),
     Column("waiting_since_ms", BigInteger),
     _number("available_at_ms"),
@@ -89,7 +89,7 @@ job = Table(
     Column("request_hash", String(64)),
     Column("trace_id", String(64)),
     _number("log_bytes"),
-    _number("log_base"),  # log_bytes when this attempt began: a runner's offsets count from here
+    _number("log_next"),  # the offset this attempt's runner goes on from: its own count, from 0
     _flag("log_capped", 0),
     _number("created_ms"),
     _number("updated_ms"),
@@ -99,7 +99,7 @@ job = Table(
 )
 
 _PENDING = text("status = 'PENDING' AND claimable = 1")
-_WAITING = text("status = 'PENDING' AND claimable = 0")
+_WAITING = text("status = 'PENDING' AND claimable <> 1")
 _RUNNING = text("status = 'RUNNING'")
 _ACTIVE = text("status IN ('PENDING', 'RUNNING')")
 
@@ -119,7 +119,7 @@ def _partial(name: str, where: Any, *columns: Column[Any], unique: bool = False)
 
 
 _partial("fun_ai_deploy_job_claim", _PENDING, job.c.turn, job.c.id)
-_partial("fun_ai_deploy_job_waiting", _WAITING, job.c.available_at_ms, job.c.id)
+_partial("fun_ai_deploy_job_waiting", _WAITING, job.c.claimable, job.c.available_at_ms, job.c.id)
 _partial("fun_ai_deploy_job_running", _RUNNING, job.c.id)
 _partial("fun_ai_deploy_job_user", _ACTIVE, job.c.user_id, job.c.turn)
 _partial("fun_ai_deploy_job_active_app", _ACTIVE, job.c.app_id, unique=True)
@@ -142,7 +142,7 @@ MYSQL_ACTIVE_APP = (
     "ADD UNIQUE INDEX fun_ai_deploy_job_active_app (active_app_id)"
 )
 """One active job per app where there are no partial indexes: a generated column that is NULL for finished jobs."""
-event.listen(job, "after_create", DDL(MYSQL_ACTIVE_APP).execute_if(dialect=("mysql", "mariadb")))
+event.listen(job, "after_create", DDL(MYSQL_ACTIVE_APP).execute_if(dialect="mysql"))
 
 job_event = Table(
     "fun_ai_deploy_job_event",

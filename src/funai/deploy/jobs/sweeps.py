@@ -1,0 +1,218 @@
+"""What happens to jobs when nobody calls: leases lapse, waits end, finished jobs grow old. Several instances may sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from funai.contracts.jobs import Failure
+from funai.contracts.states import FailureCode, JobStatus
+from funai.deploy.events.store import Happened
+from funai.deploy.jobs import transitions
+from funai.deploy.jobs.metrics import JobMetrics
+from funai.deploy.jobs.statements import CLAIMABLE, NOT_CLAIMABLE, RUNNING, prune, prune_candidates
+from funai.deploy.jobs.store import Ending, JobStore
+from funai.deploy.jobs.views import Row
+from funai.deploy.jobs.waiters import Waiters
+from funai.deploy.settings import DeploySettings
+from funai.deploy.tables import job
+
+PROBES = 8
+"""Jobs waiting for a node that one sweep lets try again; when one of them is placed, the next follow at once."""
+PROMOTE_EARLY = 32
+PROMOTE_DUE = 500
+PRUNE_BATCH = 50
+DEPTH_LIMIT = 10_000
+NO_LIMIT_MS = 2**53
+_LAPSED = "执行者失联，任务租约到期（已尝试 {n} 次）/ the runner vanished and the lease ran out (attempt {n})"
+_TOO_LONG = "运行超过 {n} 秒 / ran for longer than {n} s"
+_NO_NODE = "等待运行节点超过 {n} 秒 / no runtime node could take it within {n} s"
+
+
+class Sweeps:
+    """``on_ended`` is told of every job a sweep ended."""
+
+    def __init__(self, store: JobStore, settings: DeploySettings, waiters: Waiters, metrics: JobMetrics) -> None:
+        self.store, self.settings, self.waiters, self.metrics = store, settings, waiters, metrics
+        self.on_ended: Callable[[Row], None] = lambda _: None
+        self._finished_apps: set[int] = set()
+        self._last_app = 0
+
+    async def tend(self) -> None:
+        """One pass over leases and waits; costs one small read when there is nothing to do."""
+        given = {"p_max_running": self._max_running_ms}
+        due = await self.store.db.fetch_one(self.store.sql.due, given)
+        if due is None:
+            return
+        if due["lapsed"]:
+            await self.rescue()
+        if due["long"]:
+            await self.end_overdue()
+        if due["backed_off"]:
+            self.waiters.wake(await self._promote(self.store.sql.backs_off, 0, PROMOTE_DUE))
+        if due["waiting"]:
+            await self.end_tired()
+            self.waiters.wake(await self._promote(self.store.sql.waits_for_node, 0, PROBES))
+
+    @property
+    def _max_running_ms(self) -> int:
+        return self.settings.max_running_seconds * 1000 or NO_LIMIT_MS
+
+    async def rescue(self) -> int:
+        """Give lapsed jobs another attempt, or end them; answers how many. Each UPDATE carries its own guard."""
+        async with self.store.db.read() as conn:
+            rows = [dict(r) for r in (await conn.execute(self.store.sql.lapsed)).mappings()]
+        rescued = 0
+        for row in rows:
+            fate = transitions.after_lapse(
+                row["attempt"], self.settings.max_attempts, int(self.settings.retry_backoff_seconds * 1000)
+            )
+            if fate.final:
+                ended = await self.store.db.retrying(lambda conn, row=row: self._give_up(conn, row))
+                if ended:
+                    self.on_ended(ended)
+                    self.metrics.rescues.labels("gave_up").inc()
+                rescued += ended is not None
+            elif await self.store.db.retrying(lambda conn, row=row, fate=fate: self._retry(conn, row, fate.delay_ms)):
+                self.metrics.rescues.labels("retried").inc()
+                rescued += 1
+                if fate.delay_ms == 0:
+                    self.waiters.wake()
+        return rescued
+
+    async def _retry(self, conn: AsyncConnection, row: Row, delay_ms: int) -> bool:
+        given = {
+            "p_id": row["id"],
+            "p_attempt": row["attempt"],
+            "p_claimable": 2 if delay_ms else 1,
+            "p_delay": delay_ms,
+            "p_reason": transitions.BACKOFF if delay_ms else None,
+        }
+        if not (await conn.execute(self.store.sql.rescue, given)).rowcount:
+            return False
+        source, target = JobStatus.RUNNING, JobStatus.PENDING
+        why = (FailureCode.LEASE_EXPIRED, f"runner {row['runner_id']}")
+        await self.store.events.write(conn, Happened(row["id"], row["app_id"], "sweep", source, target, row["attempt"], *why))
+        return True
+
+    async def _give_up(self, conn: AsyncConnection, seen: Row) -> Row | None:
+        """Its last attempt lapsed. The lease is looked at again under the row's lock: a heartbeat may have come."""
+        locked = self.store.sql.raw.with_for_update()
+        row = (await conn.execute(locked, {"p_id": seen["id"]})).mappings().first()
+        if row is None or row["status"] != JobStatus.RUNNING or row["attempt"] != seen["attempt"]:
+            return None
+        if row["lease_expire_at"] is None or row["lease_expire_at"] >= row["now_ms"]:
+            return None
+        return await self._end(conn, row, _LAPSED.format(n=row["attempt"]), FailureCode.LEASE_EXPIRED)
+
+    async def _end(self, conn: AsyncConnection, row: Any, text: str, code: FailureCode) -> Row | None:
+        """The row as it ended, or None when it moved on meanwhile."""
+        ending = Ending(JobStatus.FAILED, text, Failure(code=code, blame=code.blame), reason=code)
+        if not await self.store.end_guarded(conn, dict(row), ending, "sweep"):
+            return None
+        return {**row, "status": JobStatus.FAILED.value, "reason": code.value}
+
+    async def end_overdue(self) -> int:
+        """FAIL what runs for longer than ``max-running-seconds``; its runner learns so from its next heartbeat."""
+        text = _TOO_LONG.format(n=self.settings.max_running_seconds)
+        given = {"p_max_running": self._max_running_ms}
+        return await self._end_all(self.store.sql.overdue, given, text, FailureCode.RUN_TIMEOUT)
+
+    async def end_tired(self) -> int:
+        """FAIL what found no node for longer than ``max-waiting-seconds``."""
+        text = _NO_NODE.format(n=self.settings.max_waiting_seconds)
+        given = {"p_max_waiting": self.settings.max_waiting_seconds * 1000}
+        return await self._end_all(self.store.sql.tired, given, text, FailureCode.NO_NODE)
+
+    async def _end_all(self, statement: Any, given: dict[str, Any], text: str, code: FailureCode) -> int:
+        rows = await self.store.db.fetch_all(statement, given)
+        ended = 0
+        for row in rows:
+            done = await self.store.db.retrying(lambda conn, row=row: self._end(conn, row, text, code))
+            if done:
+                self.on_ended(done)
+                ended += 1
+        return ended
+
+    async def node_able(self) -> int:
+        """A node just took one, or became able to: let more of those that wait try, before their time."""
+        return await self._promote(self.store.sql.waits_for_node, 60_000, PROMOTE_EARLY)
+
+    async def _promote(self, which: Any, early_ms: int, limit: int) -> int:
+        async with self.store.db.write() as conn:
+            found = await conn.execute(which, {"p_early": early_ms, "p_limit": limit})
+            ids = list(found.scalars())
+            if not ids:
+                return 0
+            return int((await conn.execute(self.store.sql.promote, {"p_ids": ids})).rowcount)
+
+    # ------------------------------------------------------------------ growing old
+
+    def app_finished(self, app_id: int) -> None:
+        """One of its jobs ended: it may have more than ``keep-per-app`` now."""
+        self._finished_apps.add(app_id)
+
+    async def prune(self) -> int:
+        """Drop finished jobs (and their logs) beyond the latest few of each app that lately finished one."""
+        dropped = 0
+        for _ in range(min(len(self._finished_apps), PRUNE_BATCH)):
+            dropped += await self.prune_app(self._finished_apps.pop())
+        return dropped
+
+    async def prune_app(self, app_id: int) -> int:
+        keep = self.settings.keep_per_app
+        given = {"p_app": app_id, "p_keep": keep, "p_limit": PRUNE_BATCH}
+        async with self.store.db.read() as conn:
+            ids = list((await conn.execute(prune_candidates(), given)).scalars())
+        if not ids:
+            return 0
+        async with self.store.db.write() as conn:
+            for statement in prune():
+                await conn.execute(statement, {"p_ids": ids})
+        if len(ids) == PRUNE_BATCH:
+            self._finished_apps.add(app_id)
+        return len(ids)
+
+    async def find_old(self) -> int:
+        """Walk on through the apps, a few hundred a call, and note those with too many jobs (from before a restart)."""
+        apps = (
+            select(job.c.app_id, func.count().label("jobs"))
+            .where(job.c.app_id > self._last_app)
+            .group_by(job.c.app_id)
+            .order_by(job.c.app_id)
+            .limit(500)
+        )
+        rows = await self.store.db.fetch_all(apps)
+        self._last_app = rows[-1]["app_id"] if rows else 0
+        found = [r["app_id"] for r in rows if r["jobs"] > self.settings.keep_per_app]
+        self._finished_apps.update(found)
+        return len(found)
+
+    async def forget_events(self) -> int:
+        """Drop old audit lines, a small batch a call."""
+        async with self.store.db.write() as conn:
+            return await self.store.events.prune(conn, self.settings.event_keep_days * 86_400_000, 500)
+
+    # ------------------------------------------------------------------ figures
+
+    async def measure(self) -> None:
+        """Refresh the gauges. Depth is counted up to 10,000."""
+        for state, condition in (("claimable", CLAIMABLE), ("waiting", NOT_CLAIMABLE), ("running", RUNNING)):
+            some = select(job.c.id).where(condition).limit(DEPTH_LIMIT).subquery()
+            row = await self.store.db.fetch_one(select(func.count().label("n")).select_from(some))
+            self.metrics.depth.labels(state).set(row["n"] if row else 0)
+        head = select(job.c.created_ms, self.store.now.label("now_ms")).where(CLAIMABLE)
+        oldest = await self.store.db.fetch_one(head.order_by(job.c.turn, job.c.id).limit(1))
+        self.metrics.oldest.set((oldest["now_ms"] - oldest["created_ms"]) / 1000 if oldest else 0)
+        self.metrics.waiting_runners.set(self.waiters.waiting)
+
+    async def look(self) -> None:
+        """The shared poll: one small read for all runners waiting here, whatever hints came or didn't."""
+        waiting = self.waiters.waiting
+        if waiting:
+            found = await self.store.head(min(waiting, 64))
+            if found:
+                self.waiters.wake(len(found))

@@ -1,0 +1,86 @@
+"""A job's row as the wire shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from funai.contracts import naming
+from funai.contracts.jobs import Failure, Job, JobResult, RuntimeNodeRef
+from funai.contracts.states import JobStatus
+from funai.contracts.wire import from_epoch_ms
+
+Row = Mapping[str, Any]
+
+
+def payload_of(row: Row) -> dict[str, Any]:
+    """The payload with the phase in it; what is sealed is not in it."""
+    try:
+        found: Any = json.loads(row["payload_json"] or "{}")
+    except ValueError:
+        found = None
+    payload = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    if row["phase"]:
+        payload["phase"] = row["phase"]
+        if row["phase_message"]:
+            payload["phaseMessage"] = row["phase_message"]
+    return payload
+
+
+def node_of(row: Row) -> RuntimeNodeRef | None:
+    if row.get("node_id") is None or row.get("node_name") is None:
+        return None
+    return RuntimeNodeRef(
+        id=row["node_id"],
+        name=row["node_name"],
+        agent_base_url=row["node_agent"] or "",
+        gateway_base_url=row["node_gateway"] or "",
+    )
+
+
+def job_of(row: Row, *, node: RuntimeNodeRef | None = None, position: int | None = None) -> Job:
+    """The Job everybody may see: no lease token, no variables."""
+    status, payload = JobStatus(row["status"]), payload_of(row)
+    node = node or node_of(row)
+    failed = row["failure_code"] is not None
+    return Job(
+        id=row["id"],
+        type=row["type"],
+        status=status,
+        payload=payload,
+        error_message=row["error_message"],
+        runner_id=row["runner_id"],
+        lease_expire_at=_instant(row["lease_expire_at"]),
+        runtime_node=node,
+        deploy_url=_url(node, row["app_id"], payload),
+        created_at=from_epoch_ms(row["created_ms"]),
+        updated_at=from_epoch_ms(row["updated_ms"]),
+        attempt=row["attempt"] or None,
+        cancel_requested=True if row["cancel_requested"] else None,
+        reason=row["reason"] if status.final else row["wait_reason"] if status is JobStatus.PENDING else None,
+        queue_position=position,
+        failure=Failure(code=row["failure_code"], blame=row["failure_blame"]) if failed else None,
+        result=JobResult.model_validate_json(row["result_json"]) if row["result_json"] else None,
+        started_at=_instant(row["started_ms"]),
+        finished_at=_instant(row["finished_ms"]),
+    )
+
+
+def claimed(row: Row, node: RuntimeNodeRef | None, env: dict[str, str] | None) -> Job:
+    """What only the claimer gets: the token of its lease and the variables in the clear."""
+    job = job_of(row, node=node)
+    job.lease_token = row["lease_token"]
+    if env:
+        job.payload["env"] = env
+    return job
+
+
+def _instant(ms: int | None) -> Any:
+    return None if ms is None else from_epoch_ms(ms)
+
+
+def _url(node: RuntimeNodeRef | None, app_id: int | None, payload: Mapping[str, Any]) -> str | None:
+    if node is None or not node.gateway_base_url or app_id is None:
+        return None
+    return naming.deploy_url(node.gateway_base_url, payload.get("basePath") or naming.base_path(app_id))

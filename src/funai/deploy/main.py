@@ -1,0 +1,209 @@
+"""Composition of the Deploy process: the one place where the queue, placement, releases and apps meet.
+
+Teardown, in order: waiting runners and log readers are answered, no new requests, requests in hand finish, sweeps stop,
+clients and database close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import ColumnElement
+
+from funai.base import log, migrate
+from funai.base.db import Database, Dialect
+from funai.base.doors import SecretDoor, networks
+from funai.base.httpapp import create_app, ok
+from funai.base.sealing import Sealer
+from funai.base.supervise import bind, periodic, serving
+from funai.deploy.apps.agents import Agents
+from funai.deploy.apps.routes import app_routes
+from funai.deploy.apps.service import Apps, RemoteImages
+from funai.deploy.jobs.hints import Hints, NoHints, PostgresHints
+from funai.deploy.jobs.metrics import JobMetrics
+from funai.deploy.jobs.routes import api_routes, runner_routes
+from funai.deploy.jobs.runners import RunnerRegistry
+from funai.deploy.jobs.service import JobService
+from funai.deploy.jobs.store import JobStore
+from funai.deploy.jobs.sweeps import Sweeps
+from funai.deploy.jobs.waiters import Waiters
+from funai.deploy.logs.service import LogService
+from funai.deploy.logs.store import LogStore
+from funai.deploy.placement.operator import Nodes
+from funai.deploy.placement.routes import admin_routes, heartbeat_routes
+from funai.deploy.placement.service import Heartbeats, Placer, rules_from
+from funai.deploy.releases.store import ReleaseBook
+from funai.deploy.settings import DeploySettings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+MAX_BODY = 2 * 1024 * 1024
+
+
+@dataclass
+class Core:
+    """Deploy's parts, composed. Left to :func:`running` to start and stop."""
+
+    settings: DeploySettings
+    db: Database
+    waiters: Waiters
+    hints: Hints
+    sweeps: Sweeps
+    jobs: JobService
+    logs: LogService
+    releases: ReleaseBook
+    heartbeats: Heartbeats
+    nodes: Nodes
+    apps: Apps
+
+    def release_waiting(self) -> None:
+        """Answer everybody who waits here, now: runners get no job, log readers what there is."""
+        self.waiters.close()
+        self.logs.close()
+
+
+def build(
+    settings: DeploySettings,
+    *,
+    now: ColumnElement[int] | None = None,
+    agent_http: Callable[[], httpx.AsyncBaseTransport] | None = None,
+    images: RemoteImages | None = None,
+) -> FastAPI:
+    """Deploy as an ASGI app; ``app.state.core`` has its parts. Its lifespan upgrades the database and runs the sweeps.
+
+    ``now`` replaces the database's clock for the queue (tests), ``agent_http`` the way to agents. Raises ConfigError.
+    A composer that stops it calls ``app.state.core.release_waiting()`` before it waits for requests in hand.
+    """
+    app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY)
+    core = app.state.core = assemble(settings, JobMetrics(app.state.registry), now=now, agent_http=agent_http, images=images)
+
+    door = _doors(settings)
+    api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
+    runner = door("X-Runner-Token", settings.runner_token, "runner-auth")
+    app.include_router(runner_routes(core.jobs, core.logs, runner))
+    app.include_router(api_routes(core.jobs, core.logs, api))
+    app.include_router(app_routes(core.apps, core.releases, core.db, api))
+    if settings.node_registry_enabled:
+        node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry")
+        app.include_router(heartbeat_routes(core.heartbeats, node))
+    if settings.admin_enabled:
+        admin = door("X-Admin-Token", settings.admin_token, "admin")
+        app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
+
+    @app.get("/internal/health", include_in_schema=False)
+    async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        return ok({"ok": True})
+
+    return app
+
+
+def _doors(settings: DeploySettings) -> Callable[[str, SecretStr | None, str], SecretDoor]:
+    trusted = networks(settings.trusted_proxies, "deploy.server.trusted-proxies")
+    allowed = {
+        "proxy-auth": settings.proxy_auth_allowed_ips,
+        "runner-auth": settings.runner_allowed_ips,
+        "runtime-node-registry": settings.node_registry_allowed_ips,
+        "admin": settings.admin_allowed_ips,
+    }
+
+    def door(header: str, secret: SecretStr | None, name: str) -> SecretDoor:
+        nets = networks(allowed[name], f"deploy.{name}.allowed-ips")
+        return SecretDoor(header, secret, allowed=nets, trusted=trusted)
+
+    return door
+
+
+def assemble(
+    settings: DeploySettings,
+    metrics: JobMetrics,
+    *,
+    now: ColumnElement[int] | None = None,
+    agent_http: Callable[[], httpx.AsyncBaseTransport] | None = None,
+    images: RemoteImages | None = None,
+) -> Core:
+    """Bind every part to its neighbours. Nothing is opened yet."""
+    db = Database(settings.datasource_url, pool_size=settings.datasource_pool)
+    rules, releases, waiters = rules_from(settings), ReleaseBook(), Waiters()
+    hints: Hints = PostgresHints(db, waiters) if db.dialect is Dialect.POSTGRESQL else NoHints()
+    store = JobStore(db, placer=Placer(rules), releases=releases, order=settings.queue_order, now=now)
+    sweeps = Sweeps(store, settings, waiters, metrics)
+    logs = LogService(LogStore(db, store.now, settings.log_max_bytes))
+    jobs = JobService(
+        store,
+        sweeps=sweeps,
+        runners=RunnerRegistry(db, store.now, settings.runner_stale_seconds),
+        waiters=waiters,
+        hints=hints,
+        metrics=metrics,
+        sealer=Sealer.from_file(settings.env_key_file) if settings.env_key_file else None,
+        log_ended=logs.wake,
+    )
+    sweeps.on_ended = jobs.count_ended
+    token = settings.agent_token.get_secret_value() if settings.agent_token else ""
+    agents = Agents(db, rules, token, timeout=settings.agent_timeout_seconds, http=agent_http)
+    return Core(
+        settings=settings,
+        db=db,
+        waiters=waiters,
+        hints=hints,
+        sweeps=sweeps,
+        jobs=jobs,
+        logs=logs,
+        releases=releases,
+        heartbeats=Heartbeats(db, rules, jobs),
+        nodes=Nodes(db, rules, jobs),
+        apps=Apps(db, agents, jobs, images),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with running(app.state.core):
+        yield
+
+
+@asynccontextmanager
+async def running(core: Core) -> AsyncIterator[None]:
+    """The database is up to date, leases are watched and hints heard while the context is open."""
+    try:
+        await upgrade(core.db)
+        ending, sweeps = asyncio.Event(), core.sweeps
+        async with asyncio.TaskGroup() as tasks:
+            for name, every, work in (
+                ("deploy.leases", core.settings.sweep_seconds, sweeps.tend),
+                ("deploy.poll", core.settings.poll_ms / 1000, sweeps.look),
+                ("deploy.prune", 5.0, sweeps.prune),
+                ("deploy.old", 60.0, sweeps.find_old),
+                ("deploy.events", 600.0, sweeps.forget_events),
+                ("deploy.figures", 10.0, sweeps.measure),
+            ):
+                tasks.create_task(periodic(name, every, work, ending), name=name)
+            tasks.create_task(core.hints.listen(ending), name="deploy.hints")
+            try:
+                yield
+            finally:
+                core.release_waiting()
+                ending.set()
+    finally:
+        await core.db.close()
+
+
+async def upgrade(db: Database) -> None:
+    """Bring Deploy's tables up to date; those of an existing installation keep their rows."""
+    await migrate.upgrade(db, MIGRATIONS)
+
+
+async def serve(settings: DeploySettings, stop: asyncio.Event) -> None:
+    """Serve until ``stop``; then waiting runners are answered, requests in hand finish, and it ends."""
+    app = build(settings)
+    async with serving(app, bind(settings.host, settings.port)) as port:
+        log.get("deploy").info("deploy.listening", host=settings.host, port=port)
+        await stop.wait()
+        app.state.core.release_waiting()

@@ -1,0 +1,79 @@
+"""A job's life over HTTP, on every database."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from funai.contracts.errors import Conflict
+from funai.contracts.jobs import AppendLog, ClaimJob, HeartbeatJob, JobResult, ReportJob
+from funai.contracts.states import JobStatus, Phase
+from tests.service.deploy.jobs.kit import deploying
+
+
+async def test_create_claim_heartbeat_report(database_url: str) -> None:
+    async with deploying(database_url) as d:
+        await d.node()
+        made = await d.api.job(await d.create(7))
+        assert (made.status, made.queue_position, made.attempt) == (JobStatus.PENDING, 1, None)
+        got = await d.runner.claim(ClaimJob(runner_id="r1"))
+        assert got is not None
+        assert (got.id, got.status, got.attempt) == (made.id, JobStatus.RUNNING, 1)
+        assert got.runtime_node is not None
+        assert got.runtime_node.agent_base_url == "http://n1:7005"
+        assert got.deploy_url == "http://n1/runtime/7/"
+        assert got.lease_token
+        beat = HeartbeatJob(runner_id="r1", lease_token=got.lease_token, phase=Phase.BUILD, phase_message="step 1")
+        seen = await d.runner.heartbeat(got.id, beat)
+        assert seen.payload["phase"] == "BUILD"
+        assert seen.lease_token is None
+        assert await d.runner.append_log(got.id, AppendLog(runner_id="r1", offset=0, chunk="建造 ok\n")) == 10
+        result = JobResult(image="registry.local/x/y:1", digest="sha256:" + "a" * 64, container_port=3000)
+        said = ReportJob(runner_id="r1", lease_token=got.lease_token, status=JobStatus.SUCCEEDED, result=result)
+        assert (await d.runner.report(got.id, said)).status is JobStatus.SUCCEEDED
+        assert (await d.runner.report(got.id, said)).status is JobStatus.SUCCEEDED
+        with pytest.raises(Conflict) as lost:
+            await d.runner.report(got.id, said.model_copy(update={"status": JobStatus.FAILED}))
+        assert lost.value.reason == "LEASE_LOST"
+        log = await d.api.log(got.id, 0)
+        assert (log.chunk, log.next_offset, log.final) == ("建造 ok\n", 10, True)
+        assert [r.number for r in await d.api.releases(7)] == [1]
+        events = (await d.raw.get(f"/deploy/jobs/{got.id}/events")).json()["data"]
+        assert [e["target"] for e in events] == ["PENDING", "RUNNING", "SUCCEEDED"]
+
+
+async def test_one_active_job_per_app_even_in_a_race(database_url: str) -> None:
+    async with deploying(database_url) as d:
+        made = await asyncio.gather(*(d.create(5) for _ in range(8)), return_exceptions=True)
+        refused = [m for m in made if isinstance(m, Conflict)]
+        assert len(refused) == 7
+        assert {r.reason for r in refused} == {"APP_DEPLOYING"}
+
+
+async def test_a_waiting_claim_gets_a_new_job_at_once(database_url: str) -> None:
+    async with deploying(database_url) as d:
+        await d.node()
+        waiting = asyncio.create_task(d.runner.claim(ClaimJob(runner_id="r1", wait_seconds=20)))
+        while not d.core.waiters.waiting:
+            await asyncio.sleep(0.005)
+        began = asyncio.get_running_loop().time()
+        job_id = await d.create(3)
+        got = await waiting
+        assert got is not None
+        assert got.id == job_id
+        assert asyncio.get_running_loop().time() - began < 1
+
+
+async def test_cancel_reaches_the_runner_and_frees_the_app(database_url: str) -> None:
+    async with deploying(database_url) as d:
+        await d.node()
+        await d.create(3)
+        got = await d.runner.claim(ClaimJob(runner_id="r1"))
+        assert got is not None
+        assert (await d.api.cancel(got.id)).cancel_requested is True
+        seen = await d.runner.heartbeat(got.id, HeartbeatJob(runner_id="r1", lease_token=got.lease_token))
+        assert seen.status is JobStatus.CANCELLED
+        with pytest.raises(Conflict):
+            await d.runner.heartbeat(got.id, HeartbeatJob(runner_id="r2"))
+        await d.create(3)
