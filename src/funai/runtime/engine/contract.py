@@ -1,0 +1,218 @@
+"""What the agent asks of a container engine.
+
+Contract of a driver:
+
+* **Order**: ``create`` needs its image (``image``/``pull``) and its network (``ensure_network``) to be there; ``start``
+  needs ``create``. ``rename``, ``stop``, ``remove``, ``inspect`` and ``logs`` work on a container in any state.
+* **Concurrency**: every call may run beside every other; calls that change one container are serialised by the caller.
+* **Idempotence**: ``start`` of a running container, ``stop`` of a stopped one, ``remove`` of one that is gone,
+  ``rename`` to the name it has, ``ensure_network`` of one that exists, ``remove_network`` and ``remove_image`` of one
+  that is gone all succeed. ``create`` of a name that exists answers the existing container when its labels are equal
+  to the asked ones (a retry after a lost answer) and raises ``NameTaken`` otherwise.
+* **Cancellation**: cancelling a call may leave its effect done or not done, never half done; call it again, or undo it.
+* **Errors**: ``EngineUnreachable`` when nothing answered (retry later), ``NoSuchImage``, ``NoSuchContainer``,
+  ``NameTaken``, ``PullFailed``, and ``EngineRefused`` with the engine's own words for everything else.
+* **Truth**: ``containers`` answers what exists now, of this instance only; nothing is cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class EngineError(Exception):
+    """Base of what a driver raises."""
+
+
+class EngineUnreachable(EngineError):
+    """No answer, or a broken one: the engine's service is down or restarting."""
+
+
+class EngineRefused(EngineError):
+    """The engine answered no; the text is its own."""
+
+
+class NoSuchImage(EngineRefused):
+    """The image is not in the engine's store."""
+
+
+class NoSuchContainer(EngineRefused):
+    """The container does not exist (any more)."""
+
+
+class NameTaken(EngineRefused):
+    """Another container has that name."""
+
+
+class PullFailed(EngineRefused):
+    """The image could not be pulled: not there, not allowed, or the registry did not answer."""
+
+
+class Phase(StrEnum):
+    CREATED = "created"
+    """Made, never started."""
+    RUNNING = "running"
+    RESTARTING = "restarting"
+    """It ended and the engine's restart policy is about to start it again."""
+    EXITED = "exited"
+    """It ended, and the engine leaves it so."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    kind: str
+    """``podman`` or ``docker``."""
+    version: str
+    rootless: bool = False
+    data_root: str = ""
+    """The folder whose disk fills up with images and containers."""
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind} {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    id: str
+    digests: tuple[str, ...] = ()
+    """``sha256:…`` manifest digests under which registries know it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``cpus`` in cores, ``memory`` and ``log_bytes`` in bytes; 0 means no limit."""
+
+    cpus: float = 0
+    memory: int = 0
+    pids: int = 0
+    log_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """A bridge network. ``subnet`` like ``10.213.0.0/28``; ``interface`` is the bridge's name on the host (≤ 15)."""
+
+    name: str
+    subnet: str = ""
+    interface: str = ""
+    isolate: bool = True
+    """Podman: other isolated networks can't reach this one. Docker: its containers can't reach each other."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    name: str
+    subnet: str = ""
+    """Empty when the engine chose it by itself: then addresses can't be fixed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    name: str
+    image: str
+    port: int
+    labels: Mapping[str, str]
+    network: str
+    address: str = ""
+    """A fixed IPv4 address in the network, so that restarts don't move it; empty lets the engine choose."""
+    publish: bool = False
+    """Also publish ``port`` on a free port of 127.0.0.1 (where the host can't reach container addresses)."""
+    env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    limits: Limits = Limits()
+    capabilities: tuple[str, ...] = ()
+    """The only capabilities kept."""
+    restarts: int = 0
+    """How often the engine itself restarts it after a failure before it leaves it to the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container as it is now. ``address`` and ``published`` are empty/0 while it doesn't run."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    image: str
+    phase: Phase
+    exit_code: int | None = None
+    oom_killed: bool = False
+    restarts: int = 0
+    started_at: str = ""
+    address: str = ""
+    published: int = 0
+    pid: int = 0
+
+    @property
+    def running(self) -> bool:
+        return self.phase is Phase.RUNNING
+
+
+class Engine(Protocol):
+    async def info(self) -> EngineInfo: ...
+
+    async def image(self, ref: str) -> Image:
+        """The local image. Raises NoSuchImage."""
+        ...
+
+    async def pull(self, ref: str, login: Login | None) -> Image:
+        """Raises PullFailed."""
+        ...
+
+    async def remove_image(self, ref: str) -> bool:
+        """False when it was not there or is still in use."""
+        ...
+
+    async def ensure_network(self, spec: NetworkSpec) -> Network:
+        """Raises EngineRefused, for instance when the subnet or the interface is taken."""
+        ...
+
+    async def remove_network(self, name: str) -> None: ...
+
+    async def networks(self) -> list[Network]:
+        """All networks, also those of others: their subnets are taken."""
+        ...
+
+    async def create(self, spec: ContainerSpec) -> str:
+        """Answers the id. Raises NoSuchImage, NameTaken, EngineRefused."""
+        ...
+
+    async def start(self, id: str) -> None: ...
+
+    async def stop(self, id: str, grace: float) -> None:
+        """SIGTERM, and SIGKILL after ``grace`` seconds. The restart policy does not bring it back."""
+        ...
+
+    async def remove(self, id: str) -> None:
+        """Also when it runs."""
+        ...
+
+    async def rename(self, id: str, name: str) -> None: ...
+
+    async def inspect(self, id: str) -> Container:
+        """Raises NoSuchContainer."""
+        ...
+
+    async def containers(self, labels: Mapping[str, str]) -> list[Container]:
+        """All with these labels, in any phase; details as in ``inspect``."""
+        ...
+
+    async def next_exit(self, id: str) -> int:
+        """Wait until it ends (now, or the next time) and answer its exit code. Raises NoSuchContainer."""
+        ...
+
+    def logs(self, id: str, *, tail: int | None, follow: bool) -> AsyncIterator[bytes]:
+        """stdout and stderr, merged; the last ``tail`` lines (all when None). ``follow`` goes on until it ends."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,36 @@
+"""Why a rollout failed, in the agent's own error form: ``{"detail": DeployFailure}``.
+
+::
+
+    RolloutFailed         the new generation is removed; what served before still serves
+    ├── blame user     422    the app's own fault: exited, out of memory, not listening, unhealthy, image not there
+    └── blame platform 502    engine, registry or gateway
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from funai.base.httpapp import language
+from funai.contracts.agent import DeployFailure
+from funai.contracts.errors import FunaiError
+from funai.contracts.states import Blame, FailureCode
+
+
+class RolloutFailed(FunaiError):
+    """``code`` is the HTTP status; ``detail`` the DeployFailure as it goes over the wire, in the caller's language."""
+
+    def __init__(
+        self, failure: FailureCode, *, exit_code: int | None = None, oom_killed: bool | None = None,
+        log_tail: list[str] | None = None, **params: object,
+    ) -> None:  # fmt: skip
+        self.code = 422 if failure.blame is Blame.USER else 502
+        self.exit_code, self.oom_killed, self.log_tail = exit_code, oom_killed, log_tail or []
+        super().__init__(failure.value, None, **params)
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        return DeployFailure(
+            code=self.reason, message=self.message(language()), exit_code=self.exit_code, oom_killed=self.oom_killed,
+            log_tail=self.log_tail,
+        ).to_wire()  # fmt: skip

@@ -1,0 +1,78 @@
+"""Getting an image: by digest it may be here already; a tag is asked for at its registry first."""
+
+from __future__ import annotations
+
+import httpx
+
+from funai.base import log
+from funai.contracts import rules
+from funai.contracts.states import FailureCode
+from funai.runtime.engine.contract import Engine, Image, Login, NoSuchImage, PullFailed
+from funai.runtime.failures import RolloutFailed
+from funai.runtime.settings import RuntimeSettings
+
+ASK_SECONDS = 5
+_DETAIL = 400
+
+
+class Images:
+    def __init__(self, settings: RuntimeSettings, engine: Engine) -> None:
+        self._engine = engine
+        self._registry = settings.registry_url.removeprefix("https://").removeprefix("http://").rstrip("/")
+        self._login = (
+            Login(settings.registry_username, settings.registry_password.get_secret_value())
+            if settings.registry_username and settings.registry_password
+            else None
+        )
+
+    async def fetch(self, ref: str) -> Image:
+        """The image, pulled when it is not here. Raises RolloutFailed: IMAGE_NOT_FOUND, REGISTRY_UNREACHABLE, REGISTRY_AUTH.
+
+        A digest that is present is not pulled (a runner on the same machine shares the engine's store). A tag may have
+        moved, so it is pulled; when that fails, an image that is present under it is used.
+        """
+        parsed = rules.parse_image(ref)
+        local = await self._local(ref)
+        if local and (parsed.digest or not parsed.registry or parsed.registry == "localhost"):
+            return local
+        try:
+            return await self._engine.pull(ref, self._login if parsed.registry == self._registry else None)
+        except PullFailed as e:
+            if local:
+                log.get("images").warning("image.not_refreshed", image=ref, why=str(e))
+                return local
+            raise await self._why(parsed, str(e)) from e
+
+    async def _local(self, ref: str) -> Image | None:
+        try:
+            return await self._engine.image(ref)
+        except NoSuchImage:
+            return None
+
+    async def _why(self, ref: rules.ImageRef, words: str) -> RolloutFailed:
+        """Our own registry is asked itself, so that its being away is not blamed on the image."""
+        if ref.registry and ref.registry == self._registry:
+            status = await self._status(ref)
+            if status is None or status >= 500:
+                return RolloutFailed(FailureCode.REGISTRY_UNREACHABLE, registry=ref.registry)
+            if status in (401, 403):
+                return RolloutFailed(FailureCode.REGISTRY_AUTH, registry=ref.registry)
+        return RolloutFailed(FailureCode.IMAGE_NOT_FOUND, image=str(ref), detail=words[:_DETAIL])
+
+    async def _status(self, ref: rules.ImageRef) -> int | None:
+        """What the registry answers about the manifest; None when it can't be reached."""
+        auth = (self._login.username, self._login.password) if self._login else None
+        path = f"/v2/{ref.path}/manifests/{ref.digest or ref.tag or 'latest'}"
+        async with httpx.AsyncClient(trust_env=False, timeout=ASK_SECONDS, auth=auth) as http:
+            for scheme in ("https", "http"):
+                try:
+                    return (await http.head(f"{scheme}://{ref.registry}{path}")).status_code
+                except httpx.HTTPError:
+                    continue
+        return None
+
+
+def digest_of(ref: str, image: Image) -> str:
+    """The digest that names this image at its registry, else the engine's own id."""
+    wanted = rules.parse_image(ref).digest
+    return wanted or next(iter(image.digests), image.id)

@@ -1,0 +1,137 @@
+"""Composition of the runtime-agent: the only file of this room that knows which engine and which gateway it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from funai.base import log
+from funai.base.clients.deploy import NodeDeployClient
+from funai.base.doors import SecretDoor
+from funai.base.httpapp import Answers, create_app
+from funai.base.supervise import bind, periodic, serving
+from funai.contracts.agent import AgentDeploy
+from funai.contracts.errors import ConfigError
+from funai.contracts.routes import GatewayError, RouteTable
+from funai.gateway.haproxy import HaproxyGateway
+from funai.gateway.settings import Driver, GatewaySettings
+from funai.runtime import routes
+from funai.runtime.apps import Apps
+from funai.runtime.converge import Converger
+from funai.runtime.crashes import Crashes
+from funai.runtime.engine.contract import Engine, EngineError
+from funai.runtime.engine.docker_api import DockerEngine
+from funai.runtime.heartbeat import Heartbeat
+from funai.runtime.images import Images
+from funai.runtime.network import Networks, platform_tag
+from funai.runtime.node import Node
+from funai.runtime.patience import patiently
+from funai.runtime.retire import Retirer
+from funai.runtime.rollout import ProxyLabels, Rollouts
+from funai.runtime.settings import RuntimeSettings
+
+ENGINE_SECONDS = 30
+MAX_BODY = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A composed agent; ``app`` serves, the rest works in the background."""
+
+    app: FastAPI
+    node: Node
+    apps: Apps
+    rollouts: Rollouts
+    converger: Converger
+    crashes: Crashes
+    retirer: Retirer
+
+
+def no_proxy_labels(_: AgentDeploy) -> Mapping[str, str]:
+    return {}
+
+
+async def compose(
+    settings: RuntimeSettings, engine: Engine, table: RouteTable, *, proxy_labels: ProxyLabels = no_proxy_labels,
+    any_base_path: bool = False, registry: CollectorRegistry | None = None,
+) -> Parts:  # fmt: skip
+    """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
+    info = await patiently(engine.info, ENGINE_SECONDS)
+    node = Node(settings, engine, table, info)
+    images, crashes = Images(settings, engine), Crashes()
+    networks = Networks(
+        engine, pool=settings.app_subnets, instance=settings.instance, shared=settings.docker_network,
+        tag=platform_tag(settings.instance, info.data_root), fixed=not info.rootless,
+    )  # fmt: skip
+    retirer = Retirer(node, images)
+    rollouts = Rollouts(node, networks, images, retirer, proxy_labels, any_base_path=any_base_path)
+    apps = Apps(node, rollouts, networks, retirer, crashes)
+    app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
+    routes.install(app, routes.Agent(node, rollouts, apps), SecretDoor("X-Runtime-Token", settings.token))
+    return Parts(app, node, apps, rollouts, Converger(node, retirer, crashes), crashes, retirer)
+
+
+@asynccontextmanager
+async def working(parts: Parts) -> AsyncIterator[None]:
+    """The background of an agent: routes rebuilt once, then sweeps and heartbeats. Ends tasks in reverse order."""
+    settings = parts.node.settings
+    async with AsyncExitStack() as teardown:
+        teardown.push_async_callback(parts.retirer.close)
+        await parts.converger.rebuild()
+        quiet = asyncio.Event()
+        tasks = [asyncio.create_task(periodic("sweep", settings.sweep_seconds, parts.converger.sweep, quiet))]
+        if settings.deploy_base_url and settings.deploy_node_token:
+            client = NodeDeployClient(settings.deploy_base_url, settings.deploy_node_token.get_secret_value())
+            teardown.push_async_callback(client.close)
+            beat = Heartbeat(parts.node, parts.apps, parts.crashes, client)
+            tasks.append(asyncio.create_task(periodic("heartbeat", settings.heartbeat_seconds, beat.beat, quiet)))
+
+        async def end() -> None:
+            quiet.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        teardown.push_async_callback(end)
+        yield
+
+
+async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: asyncio.Event) -> None:
+    """Be a runtime-agent until ``stop``. Containers, and the routes to them, outlive it.
+
+    Teardown: no new requests, rollouts in hand are undone or finished, sweeps and heartbeats end, then the gateway.
+    """
+    sock = bind(settings.host, settings.port)
+    registry = CollectorRegistry()
+    async with AsyncExitStack() as teardown:
+        engine = DockerEngine(settings.socket)
+        teardown.push_async_callback(engine.close)
+        table, labels = await _gateway(gateway, registry, teardown)
+        try:
+            parts = await compose(settings, engine, table, proxy_labels=labels, registry=registry)
+        except EngineError as e:
+            raise ConfigError([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e
+        await teardown.enter_async_context(working(parts))
+        await teardown.enter_async_context(serving(parts.app, sock))
+        log.get("agent").info("agent.ready", engine=parts.node.info.title, node=settings.node_name)
+        await stop.wait()
+
+
+async def _gateway(
+    settings: GatewaySettings, registry: CollectorRegistry, teardown: AsyncExitStack
+) -> tuple[RouteTable, ProxyLabels]:
+    """The route table by setting. Raises ConfigError when it can't start."""
+    if settings.driver is not Driver.HAPROXY:
+        raise ConfigError([f"gateway.driver: {settings.driver} is not built into this agent"])
+    table = HaproxyGateway(settings, registry)
+    try:
+        await table.start()
+    except GatewayError as e:
+        raise ConfigError([f"gateway: {e}"]) from e
+    teardown.push_async_callback(table.close)
+    return table, no_proxy_labels

@@ -1,0 +1,140 @@
+"""Where apps live: each in a network of its own with a subnet from the pool and a bridge whose name is ours.
+
+The bridge's name (``fu`` + four letters of the platform + nine of the app) is what the firewall's one static rule
+matches; the subnet being ours lets a container keep one address for its whole life, also when it is restarted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from funai.base import log
+from funai.runtime.engine.contract import Engine, EngineRefused, Network, NetworkSpec
+from funai.runtime.state import APP_ID, INSTANCE, AppView
+
+ADDRESS = "funai.address"
+APP_PREFIX = 27
+"""30 hosts: the bridge, the live one, and more draining ones than a burst of deploys leaves."""
+TRIES = 16
+
+
+def platform_tag(instance: str, data_root: str) -> str:
+    """Four letters that tell this platform on this engine from any other on the same host."""
+    return hashlib.sha256(f"{instance}\0{data_root}".encode()).hexdigest()[:4]
+
+
+def bridge_prefix(tag: str) -> str:
+    return f"fu{tag}"
+
+
+def bridge_name(tag: str, app_id: int) -> str:
+    """At most 15 characters, as the kernel wants it."""
+    return bridge_prefix(tag) + hashlib.sha256(str(app_id).encode()).hexdigest()[:9]
+
+
+def network_name(app_id: int, instance: str = "") -> str:
+    return f"rt-net-{app_id}.{instance}" if instance else f"rt-net-{app_id}"
+
+
+def candidate_subnets(pool: IPv4Network, tag: str, app_id: int, taken: Collection[IPv4Network]) -> Iterator[IPv4Network]:
+    """Free subnets of the pool, beginning at a place that depends on the app, so that two agents seldom meet."""
+    prefix = max(APP_PREFIX, pool.prefixlen)
+    size = 1 << (32 - prefix)
+    count = pool.num_addresses // size
+    begin = int(hashlib.sha256(f"{tag}/{app_id}".encode()).hexdigest(), 16) % count
+    for step in range(count):
+        subnet = IPv4Network((int(pool.network_address) + (begin + step) % count * size, prefix))
+        if not any(subnet.overlaps(other) for other in taken):
+            yield subnet
+
+
+def free_address(subnet: str, used: Collection[str]) -> str:
+    """The first host address after the bridge's own that is not used; empty when there is none."""
+    hosts = iter(IPv4Network(subnet).hosts())
+    next(hosts)
+    return next((str(h) for h in hosts if str(h) not in used), "")
+
+
+def routed(table: str) -> list[IPv4Network]:
+    """Networks that the host routes somewhere, from the text of ``/proc/net/route`` (without the default route)."""
+    found: list[IPv4Network] = []
+    for line in table.splitlines()[1:]:
+        columns = line.split()
+        if len(columns) > 7 and columns[7] != "00000000":
+            mask = int(columns[7], 16).bit_count()
+            address = int.from_bytes(bytes.fromhex(columns[1]), "little")
+            found.append(IPv4Network((address, mask), strict=False))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a new container goes. ``address`` is empty when the engine must choose it."""
+
+    network: str
+    address: str = ""
+
+
+class Networks:
+    """Makes and removes the apps' networks. Calls for one app are serialised by the caller."""
+
+    def __init__(self, engine: Engine, *, pool: str, instance: str, tag: str, shared: str = "", fixed: bool = True) -> None:
+        self._engine, self._instance, self._tag, self._shared = engine, instance, tag, shared
+        self._pool = IPv4Network(pool)
+        self._fixed = fixed
+        self._making = asyncio.Lock()
+
+    async def place(self, app: AppView) -> Place:
+        """A place for one more container of the app. Raises EngineRefused."""
+        if self._shared:
+            network = await self._engine.ensure_network(NetworkSpec(self._shared, labels={INSTANCE: self._instance}))
+            return Place(network.name)
+        network = await self._own(app.app_id)
+        if not self._fixed or not network.subnet:
+            return Place(network.name)
+        used = {c.labels.get(ADDRESS, "") for c in app.all}
+        return Place(network.name, free_address(network.subnet, used))
+
+    async def _own(self, app_id: int) -> Network:
+        async with self._making:
+            name = network_name(app_id, self._instance)
+            known = await self._engine.networks()
+            for network in known:
+                if network.name == name:
+                    return network
+            taken = [IPv4Network(n.subnet) for n in known if n.subnet] + routed(await asyncio.to_thread(_route_table))
+            refusal: EngineRefused | None = None
+            for tried, subnet in enumerate(candidate_subnets(self._pool, self._tag, app_id, taken)):
+                if tried == TRIES:
+                    break
+                try:
+                    return await self._engine.ensure_network(self._spec(name, str(subnet), app_id))
+                except EngineRefused as e:
+                    refusal = e
+                    log.get("network").info("network.subnet_refused", subnet=str(subnet), why=str(e))
+            raise refusal or EngineRefused(f"no free subnet is left in RUNTIME_APP_SUBNETS ({self._pool})")
+
+    def _spec(self, name: str, subnet: str, app_id: int) -> NetworkSpec:
+        labels = {INSTANCE: self._instance, APP_ID: str(app_id)}
+        return NetworkSpec(name, subnet, bridge_name(self._tag, app_id), isolate=True, labels=labels)
+
+    async def forget(self, app_id: int) -> None:
+        """Remove the app's own network, when nothing is in it any more. A network in use is left alone."""
+        if self._shared:
+            return
+        try:
+            await self._engine.remove_network(network_name(app_id, self._instance))
+        except EngineRefused as e:
+            log.get("network").info("network.kept", app_id=app_id, why=str(e))
+
+
+def _route_table() -> str:
+    try:
+        return Path("/proc/net/route").read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,136 @@
+"""Is the new generation up? HTTP on ``containerPort`` until it answers, it ends, or the deadline passes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import httpx
+
+FIRST_PAUSE = 0.02
+GROWTH = 1.3
+
+
+class Verdict(StrEnum):
+    HEALTHY = "healthy"
+    EXITED = "exited"
+    """The container ended; ``exit_code`` says how."""
+    SILENT = "silent"
+    """Nothing accepted a connection on the port until the deadline."""
+    UNHEALTHY = "unhealthy"
+    """Something listens, but did not answer below 500 in time; ``detail`` is what it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    verdict: Verdict
+    exit_code: int | None = None
+    detail: str = ""
+
+
+async def until_healthy(
+    host: str, port: int, path: str, *, timeout: float, interval: float, exited: asyncio.Future[int]
+) -> Probed:
+    """Probe ``http://host:port{path}`` until an answer below 500. Pauses grow from 20 ms to ``interval`` seconds.
+
+    ``exited`` completes with the exit code when the container ends: that is noticed at once.
+    """
+    deadline = time.monotonic() + timeout
+    pause, listens, detail = min(FIRST_PAUSE, interval), False, ""
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=min(5.0, timeout)) as http:  # noqa: S501 plain HTTP only
+        while True:
+            attempt = asyncio.ensure_future(_ask(http, f"http://{host}:{port}{path}"))
+            await asyncio.wait({attempt, exited}, return_when=asyncio.FIRST_COMPLETED)
+            if exited.done():
+                attempt.cancel()
+                await asyncio.gather(attempt, return_exceptions=True)
+                return Probed(Verdict.EXITED, exit_code=exited.result())
+            answered, detail_now = attempt.result()
+            if answered is not None and answered < 500:
+                return Probed(Verdict.HEALTHY)
+            if detail_now:
+                listens, detail = True, detail_now
+            if time.monotonic() >= deadline:
+                return Probed(Verdict.UNHEALTHY if listens else Verdict.SILENT, detail=detail)
+            await asyncio.wait({exited}, timeout=pause)
+            pause = min(pause * GROWTH, interval)
+
+
+async def _ask(http: httpx.AsyncClient, url: str) -> tuple[int | None, str]:
+    """(status, what is wrong). Both empty while nothing accepts a connection."""
+    try:
+        async with http.stream("GET", url, headers={"User-Agent": "funai-probe"}) as answer:
+            return answer.status_code, "" if answer.status_code < 500 else f"HTTP {answer.status_code}"
+    except (httpx.ConnectError, httpx.ConnectTimeout):
+        return None, ""
+    except httpx.TimeoutException:
+        return None, "no answer within 5 s"
+    except httpx.HTTPError as e:
+        return None, f"not HTTP ({type(e).__name__})"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A listening TCP socket inside a container. ``everywhere`` is False when only loopback is listened on."""
+
+    port: int
+    everywhere: bool
+
+
+_LISTEN, _ESTABLISHED = "0A", "01"
+_LOOPBACK = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
+
+
+def listeners(tables: Iterable[str]) -> list[Listener]:
+    """From the text of ``/proc/net/tcp`` and ``tcp6``; lowest port first."""
+    found: dict[int, bool] = {}
+    for local, state in _sockets(tables):
+        address, _, port = local.partition(":")
+        if state == _LISTEN and not _is_loopback_net(address):
+            found[int(port, 16)] = found.get(int(port, 16), False) or address not in _LOOPBACK
+    return [Listener(port, everywhere) for port, everywhere in sorted(found.items())]
+
+
+def _is_loopback_net(address: str) -> bool:
+    """127.0.0.11 is Docker's own resolver, not the app's."""
+    return address == "0B00007F"
+
+
+def connections(tables: Iterable[str], port: int) -> int:
+    """How many connections to ``port`` are open."""
+    suffix = f":{port:04X}"
+    return sum(1 for local, state in _sockets(tables) if state == _ESTABLISHED and local.endswith(suffix))
+
+
+def _sockets(tables: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for table in tables:
+        for line in table.splitlines()[1:]:
+            columns = line.split()
+            if len(columns) > 3:
+                yield columns[1], columns[3]
+
+
+def socket_tables(pid: int) -> list[str]:
+    """The TCP tables of a process's network namespace. Empty when they can't be read (gone, or not ours to read)."""
+    tables: list[str] = []
+    for name in ("tcp", "tcp6"):
+        try:
+            tables.append(Path(f"/proc/{pid}/net/{name}").read_text())
+        except OSError:
+            continue
+    return tables
+
+
+def describe(found: list[Listener], port: int) -> tuple[str, str]:
+    """What a person should know about the ports that are listened on, in Chinese and English; empty when nothing is."""
+    here = next((entry for entry in found if entry.port == port), None)
+    if here and not here.everywhere:
+        return f"；它只监听 127.0.0.1:{port}，请监听 0.0.0.0", f"; it listens on 127.0.0.1:{port} only: listen on 0.0.0.0"
+    others = ", ".join(str(entry.port) for entry in found if entry.port != port)
+    if others:
+        return f"；它监听的是 {others}", f"; it listens on {others} instead"
+    return "", ""
