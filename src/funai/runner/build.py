@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -42,6 +43,11 @@ class Output:
         return last_lines(self.tail.decode("utf-8", "replace"))
 
 
+def group_name(workdir: Path, job: str) -> str:
+    """The control group of a job: runners of several platforms on one machine must not meet in one."""
+    return f"{hashlib.sha256(str(workdir).encode()).hexdigest()[:8]}-{job}"
+
+
 class Builder:
     """Runs builds with the engine's command line under the settings' limits."""
 
@@ -53,14 +59,14 @@ class Builder:
 
         Cancelling it kills every process of the build and removes its containers before the cancellation goes on.
         """
-        async with self._group(name) as group:
+        async with self._group(group_name(self._settings.workdir, name)) as group:
             request = self._limited(request, group)
             output = Output()
             try:
                 code = await self._run(request, group, output, write)
             finally:
                 usage = group.usage()
-                await asyncio.shield(self._end(group, request))
+                await asyncio.shield(self._end(group))
             if code != 0:
                 raise await self._why(code, usage, output, dockerfile)
 
@@ -114,7 +120,7 @@ class Builder:
         except TimeoutError as e:
             raise JobFailed(FailureCode.BUILD_TIMEOUT, output.lines(), seconds=int(s.build_seconds)) from e
 
-    async def _end(self, group: BuildGroup, request: BuildRequest) -> None:
+    async def _end(self, group: BuildGroup) -> None:
         """After the engine's process is gone: nothing that it started may live on."""
         if not group.available:
             return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from funai.base import log, proc
 from funai.base.supervise import periodic
+from funai.runner.build import group_name
 from funai.runner.cgroup import BuildGroup
 from funai.runner.commands.engine import Engine
 from funai.runner.diskwatch import tree_bytes, working_containers
@@ -26,9 +27,9 @@ class Janitor:
         jobs = s.workdir / "jobs"
         left = [p.name for p in jobs.iterdir()] if jobs.is_dir() else []
         for name in left:
-            group = BuildGroup(s.cgroup_parent, name)
+            group = BuildGroup(s.cgroup_parent, group_name(s.workdir, name))
             await asyncio.to_thread(group.kill)
-            containers = await asyncio.to_thread(working_containers, self._storage, f"/{s.cgroup_parent}/{name}/")
+            containers = await asyncio.to_thread(working_containers, self._storage, f"/{group.parent}/{group.name}/")
             if containers:
                 await proc.run(self._engine.remove_container(*containers), timeout=60)
             group.remove()

@@ -77,9 +77,9 @@ class Work:
     async def carry_out(self) -> JobResult:
         """Everything from the claim on. Raises JobFailed; LeaseGone when the lease went before a step others see."""
         image = await self._prebuilt(self.payload.image) if self.payload.image else await self._from_git()
-        await self._deploy(image)
+        digest = await self._deploy(image)
         return JobResult(
-            image=image.name, digest=image.digest, git_sha=image.git_sha, container_port=image.port,
+            image=image.name, digest=digest, git_sha=image.git_sha, container_port=image.port,
             health_path=image.health_path, built=image.built, phases_ms=self.phases_ms,
         )  # fmt: skip
 
@@ -177,7 +177,8 @@ class Work:
         request = BuildRequest(recipe.context, recipe.dockerfile, str(image), self.folder / "iid", tmp, labels, args)
         await self.tools.builder.build(request, recipe.text, self.folder.name, self.out.write)
 
-    async def _deploy(self, image: Image) -> None:
+    async def _deploy(self, image: Image) -> str | None:
+        """Hand it to the agent; answers the digest, which for an unresolved prebuilt image the agent may know."""
         node, p = self.job.runtime_node, self.payload
         if node is None or p.user_id is None or p.app_id is None:
             raise JobFailed(FailureCode.NO_NODE)
@@ -192,8 +193,7 @@ class Work:
             deployed = await self.tools.rollout.deploy(node, wish, self.out.line)
         for name, ms in (deployed.timings_ms or {}).items():
             self.phases_ms[f"deploy.{name}"] = ms
-        if image.digest is None and deployed.digest:
-            image = Image(image.name, deployed.digest, image.port, image.health_path, image.built, image.git_sha)
+        return image.digest or deployed.digest
 
     def _generation(self) -> int | None:
         return naming.generation(self.job.id, self.job.attempt) if self.job.attempt is not None else None

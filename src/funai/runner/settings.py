@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from funai.base.settings import CsvList, Secret, Settings, key
 
@@ -22,6 +23,16 @@ def _pull_policy(value: object) -> object:
 
 
 PullPolicy = Annotated[str, BeforeValidator(_pull_policy), Field(pattern=r"^(missing|always|never)$")]
+
+
+def _own_network(value: str) -> str:
+    """The host's own network, or another container's, is the platform's: a tenant's step has no place there."""
+    if value == "host" or not re.fullmatch(r"[A-Za-z0-9_.-]*", value):
+        raise ValueError("must be the name of an engine network other than host")
+    return value
+
+
+BuildNetwork = Annotated[str, AfterValidator(_own_network)]
 
 
 class RunnerSettings(Settings):
@@ -57,8 +68,7 @@ class RunnerSettings(Settings):
 
     engine: str = key("RUNNER_DOCKER_BIN", "podman", doc="The container engine's command: a podman or docker")
     pull: PullPolicy = key("RUNNER_DOCKER_BUILD_PULL", "missing", doc="Base images: missing, always or never (true = always)")
-    build_network: str = key("RUNNER_BUILD_NETWORK", "", doc="Engine network of RUN steps; empty: the engine's default. Never host",
-                             pattern=r"^(?!host$)[A-Za-z0-9_.-]*$")  # fmt: skip
+    build_network: BuildNetwork = key("RUNNER_BUILD_NETWORK", "", doc="Engine network of RUN steps, never host; empty: its default")
     build_seconds: float = key("RUNNER_BUILD_SECONDS", 900, doc="A build takes at most this long", gt=0)
     build_memory_bytes: int = key(
         "RUNNER_BUILD_MEMORY_BYTES", 2 * GIB, doc="Memory of a build's RUN steps together", ge=16 * MIB
