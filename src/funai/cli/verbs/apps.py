@@ -18,7 +18,7 @@ Target = Annotated[str | None, typer.Argument(metavar="APP", help="Id or name; e
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="Your apps.")
+    group = typer.Typer(no_args_is_help=True, help="Your apps: create, list, info, link, delete.")
     verb(group, "create", epilog="funai apps create shop --link")(create)
     verb(group, "list")(list_apps)
     verb(group, "info")(info)

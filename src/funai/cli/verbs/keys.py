@@ -17,7 +17,7 @@ DEFAULT_KEYS = ("id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub")
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="SSH keys you push with.")
+    group = typer.Typer(no_args_is_help=True, help="SSH keys you push with: add, list, remove.")
     verb(group, "add")(add)
     verb(group, "list")(list_keys)
     verb(group, "remove")(remove)

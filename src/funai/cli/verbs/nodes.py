@@ -13,7 +13,9 @@ Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")]
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="Runtime nodes (admin).", no_args_is_help=True)
+    group = typer.Typer(
+        help="Runtime nodes, for an admin: list, enable, disable, drain, reassign, placements, runners.", no_args_is_help=True
+    )
     verb(group, "list")(list_nodes)
     verb(group, "enable")(enable)
     verb(group, "disable")(disable)

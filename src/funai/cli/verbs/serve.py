@@ -1,84 +1,123 @@
-"""``serve api|deploy|runner|agent``: one process of the production set, from its settings. ``db upgrade``."""
+"""``serve api|deploy|runner|agent|git``: one process of the production set, from its settings. ``db upgrade``."""
 
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from funai.cli.session import Session
+from funai.cli.session import Refused, Session
 from funai.cli.verb import verb
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PANEL = "Operate"
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="A .properties file; the environment wins over it.", show_default=False)
 ]
-ROOMS = {"api": "api", "deploy": "deploy", "runner": "runner", "agent": "runtime"}
-"""Which package a service's name stands for."""
-CLASSES = {"api": "ApiSettings", "deploy": "DeploySettings", "runner": "RunnerSettings", "agent": "RuntimeSettings"}
-PORTS = "API 8080, Deploy 7002, runtime-agent 7005"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """``settings`` are the classes its ``main.serve`` takes, as ``room.Class``, each read from the one config file."""
+
+    name: str
+    room: str
+    settings: tuple[str, ...]
+    help: str
+
+
+SERVICES = (
+    Service("api", "api", ("api.ApiSettings",), "The door for people and platforms (8080)."),
+    Service("deploy", "deploy", ("deploy.DeploySettings",), "The control plane: jobs, nodes, placement (7002)."),
+    Service("runner", "runner", ("runner.RunnerSettings",), "Builds and pushes images, hands them to the agents."),
+    Service(
+        "agent", "runtime", ("runtime.RuntimeSettings", "gateway.GatewaySettings"),
+        "A node's runtime-agent (7005) with its gateway's routes.",
+    ),
+    Service("git", "git", ("git.GitSettings",), "The built-in Git server over SSH (2222), where there is no forge."),
+)  # fmt: skip
+DATABASES = {"api": "api.ApiSettings", "deploy": "deploy.DeploySettings"}
 
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        no_args_is_help=True, help="Run one service in the foreground.", epilog="funai serve deploy --config deploy.properties"
+        no_args_is_help=True,
+        help="Run one service in the foreground: api, deploy, runner, agent, git.",
+        epilog="funai serve deploy --config deploy.properties",
     )
-    for name, help_text in {
-        "api": "The door for people and platforms (8080).",
-        "deploy": "The control plane: jobs, nodes, placement (7002).",
-        "runner": "Builds and pushes images, hands them to the agents.",
-        "agent": "A node's runtime-agent: containers and routes (7005).",
-    }.items():
-        verb(group, name, server=False, help=help_text)(_server(name))
-    app.add_typer(group, name="serve", rich_help_panel="Operate")
-    database = typer.Typer(no_args_is_help=True, help="The services' databases.")
+    for service in SERVICES:
+        verb(group, service.name, server=False, help=service.help)(_verb(service))
+    app.add_typer(group, name="serve", rich_help_panel=PANEL)
+    database = typer.Typer(no_args_is_help=True, help="The services' databases: upgrade.")
     verb(database, "upgrade", server=False)(upgrade)
-    app.add_typer(database, name="db", rich_help_panel="Operate")
+    app.add_typer(database, name="db", rich_help_panel=PANEL)
 
 
-def _server(name: str) -> Any:
+def _verb(service: Service) -> Callable[..., Any]:
     async def serve(_: Session, config: Config = None) -> None:
+        import asyncio
+
+        from funai.base import log
         from funai.base.supervise import stop_on_signals
 
-        settings, serve_room = load(name, config)
-        await _serve(name, settings, serve_room, stop_on_signals)
+        settings = load(service, config)
+        serve_room = importlib.import_module(f"funai.{service.room}.main").serve
+        log.configure(service.name)
+        stop = asyncio.Event()
+        stop_on_signals(stop)
+        await serve_room(*settings, stop)
 
     return serve
 
 
-async def _serve(name: str, settings: Any, serve_room: Any, stop_on_signals: Any) -> None:
-    import asyncio
+def load(service: Service, config: Path | None) -> list[Any]:
+    """The service's settings. Raises ConfigError with every problem of all of them."""
+    from funai.contracts.errors import ConfigError
 
-    from funai.base import log
+    loaded: list[Any] = []
+    problems: list[str] = []
+    for name in service.settings:
+        try:
+            loaded.append(settings_class(name).load(config))
+        except ConfigError as e:
+            problems += e.problems
+    if problems:
+        raise ConfigError(problems)
+    return loaded
 
-    log.configure(name)
-    stop = asyncio.Event()
-    stop_on_signals(stop)
-    await serve_room(settings, stop)
 
-
-def load(name: str, config: Path | None) -> tuple[Any, Any]:
-    """The service's settings and its ``serve``. Raises ConfigError with every problem."""
-    room = ROOMS[name]
-    settings_class = getattr(importlib.import_module(f"funai.{room}.settings"), CLASSES[name])
-    settings = settings_class.load(config)
-    return settings, importlib.import_module(f"funai.{room}.main").serve
+def settings_class(name: str) -> Any:
+    """``api.ApiSettings`` → that class."""
+    room, _, cls = name.partition(".")
+    return getattr(importlib.import_module(f"funai.{room}.settings"), cls)
 
 
 async def upgrade(
     session: Session,
-    service: Annotated[str, typer.Argument(help="api, deploy, or all.")] = "all",
+    service: Annotated[str, typer.Argument(metavar="[api|deploy|all]", help="Whose database.")] = "all",
     config: Config = None,
+    url: Annotated[
+        str | None, typer.Option(help="The database, instead of the service's settings.", show_default=False)
+    ] = None,
 ) -> None:
     """Bring the databases to this version. Services do the same when they start."""
-    from funai.cli.session import Refused
+    from funai.base import migrate
+    from funai.base.db import Database
 
-    names = ["api", "deploy"] if service == "all" else [service]
-    if not set(names) <= {"api", "deploy"}:
-        raise Refused(f"{service}: api | deploy | all")
+    names = list(DATABASES) if service == "all" else [service]
+    if not set(names) <= set(DATABASES) or (url and len(names) > 1):
+        raise Refused("api | deploy | all; --url: api | deploy")
     for name in names:
-        settings, _ = load(name, config)
-        await importlib.import_module(f"funai.{ROOMS[name]}.main").upgrade(settings)
+        database = Database(url or settings_class(DATABASES[name]).load(config).datasource_url)
+        scripts = Path(str(importlib.import_module(f"funai.{name}").__file__)).parent / "migrations"
+        try:
+            await migrate.upgrade(database, scripts)
+        finally:
+            await database.close()
     session.out.document({"upgraded": names})
     session.out.line(session.say("upgraded", rooms=", ".join(names)))
