@@ -157,7 +157,7 @@ class Nodes:
             raise Conflict("APP_DEPLOYING")
         if not made and lives is not None and lives.node_id == target.id:
             return
-        if not await store.book(conn, target, now_ms, self.rules, exact=False):
+        if not await store.book(conn, target.id, now_ms, self.rules):
             raise Conflict("NODE_NOT_ELIGIBLE", health="changed")
         if lives is not None and not made:
             await leftovers.leave(conn, app_id, lives.node_id, now_ms, ready=False)

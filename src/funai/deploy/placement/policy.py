@@ -126,7 +126,7 @@ def choose(app_id: int, nodes: Iterable[Node], now_ms: int, rules: Rules) -> Nod
         return _why_none(known, now_ms, rules)
     if rules.strategy is PlacementStrategy.HASH:
         return min(candidates, key=lambda n: (_distance(app_id, n), n.id))
-    return min(candidates, key=lambda n: _fullness(n, rules))
+    return min(candidates, key=lambda n: _fullness(app_id, n, rules))
 
 
 def expected_free_pct(node: Node, rules: Rules) -> float | None:
@@ -139,10 +139,14 @@ def expected_free_pct(node: Node, rules: Rules) -> float | None:
     return node.disk_free_pct - cost * node.placed_since_heartbeat
 
 
-def _fullness(node: Node, rules: Rules) -> tuple[bool, float, int, int, int, int]:
-    """Sorts the emptiest first; nodes that don't tell their disk come last and share among themselves."""
+def _fullness(app_id: int, node: Node, rules: Rules) -> tuple[bool, float, int, float, int]:
+    """Sorts the emptiest first; nodes that don't tell their disk come last and share among themselves.
+
+    Equals are told apart by the app, so that claims which run at the same time, and don't see each other's choice yet,
+    don't all choose the same one.
+    """
     free = expected_free_pct(node, rules)
-    return (free is None, -(free or 0.0), node.placed_since_heartbeat, -(node.disk_free_bytes or 0), -node.weight, node.id)
+    return (free is None, -(free or 0.0), node.placed_since_heartbeat, _distance(app_id, node), node.id)
 
 
 def _distance(app_id: int, node: Node) -> float:

@@ -14,7 +14,7 @@ from funai.deploy.placement import leftovers, policy, store
 from funai.deploy.placement.policy import Marks, Node, Rules, WaitReason
 from funai.deploy.settings import DeploySettings
 
-_EXACT_TRIES = 5
+_TRIES = 5
 
 
 def rules_from(settings: DeploySettings) -> Rules:
@@ -42,8 +42,7 @@ class Placer:
 
         ``now_ms`` is the database's clock. An answer of Waiting leaves an app that lives nowhere living nowhere.
         """
-        reason = WaitReason.NO_RUNTIME_NODE
-        for attempt in range(_EXACT_TRIES + 1):
+        for _ in range(_TRIES):
             lives = await store.home(conn, app_id, user_id, now_ms)
             if lives is not None:
                 if lives.node is not None:
@@ -54,11 +53,11 @@ class Placer:
                 return Waiting(chosen.value)
             if not await store.settle(conn, app_id, chosen.id, user_id, now_ms):
                 continue  # another transaction has just placed it: look where
-            if await store.book(conn, chosen, now_ms, self.rules, exact=attempt < _EXACT_TRIES):
+            if await store.book(conn, chosen.id, now_ms, self.rules):
                 await leftovers.forget(conn, app_id, chosen.id)
                 return _ref(chosen)
             await store.unsettle(conn, app_id)  # the node changed under the choice: choose again
-        return Waiting(reason.value)
+        return Waiting(WaitReason.NO_RUNTIME_NODE.value)
 
     async def _again(self, conn: AsyncConnection, app_id: int, lives: store.Home, now_ms: int) -> RuntimeNodeRef | Waiting:
         assert lives.node is not None

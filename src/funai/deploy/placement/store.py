@@ -107,7 +107,7 @@ async def beat(conn: AsyncConnection, node_id: int, given: NodeHeartbeat, marks:
 
 async def amend(conn: AsyncConnection, node_id: int, given: UpsertNode, now_ms: int) -> None:
     """Write what an operator set of a node; what was not given stays."""
-    values = given.model_dump(exclude={"name"}, exclude_none=True)
+    values = given.model_dump(exclude={"name"}, exclude_none=True, by_alias=False)
     if given.enabled is not None:
         values["enabled"] = int(given.enabled)
     await conn.execute(update(runtime_node).where(runtime_node.c.id == node_id).values(**values, updated_ms=now_ms))
@@ -158,25 +158,19 @@ async def move(conn: AsyncConnection, app_id: int, node_id: int, now_ms: int) ->
     await conn.execute(update(placement).where(placement.c.app_id == app_id).values(node_id=node_id, last_active_at=now_ms))
 
 
-async def book(conn: AsyncConnection, chosen: Node, now_ms: int, rules: Rules, *, exact: bool) -> bool:
-    """Count one more app on the node if it still may take one; locks its row until the transaction ends.
-
-    ``exact``: also refuse when another app was placed there since ``chosen`` was read, so that the choice is made
-    again with that one counted.
-    """
+async def book(conn: AsyncConnection, node_id: int, now_ms: int, rules: Rules) -> bool:
+    """Count one more app on the node if it still may take a new one; locks its row until the transaction ends."""
     n = runtime_node.c
-    conditions = [
-        n.id == chosen.id,
+    fit = update(runtime_node).where(
+        n.id == node_id,
         n.enabled == 1,
         n.drained == 0,
         n.unhealthy == 0,
         n.last_heartbeat_ms > now_ms - rules.stale_ms,
         n.agent_base_url.is_not(None),
         n.gateway_base_url.is_not(None),
-    ]
-    if exact:
-        conditions.append(n.placed_since_heartbeat == chosen.placed_since_heartbeat)
-    counted = update(runtime_node).where(*conditions).values(placed_since_heartbeat=n.placed_since_heartbeat + 1)
+    )
+    counted = fit.values(placed_since_heartbeat=n.placed_since_heartbeat + 1)
     return (await conn.execute(counted)).rowcount == 1
 
 
