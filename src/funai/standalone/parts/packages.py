@@ -48,6 +48,8 @@ PODMAN = (
     Need("netavark", patterns=("/usr/lib/podman/netavark", "/usr/libexec/podman/netavark")),
     Need("aardvark-dns", patterns=("/usr/lib/podman/aardvark-dns", "/usr/libexec/podman/aardvark-dns")),
     Need("iptables", ("iptables",)),
+    # Podman's init process for containers: without one an app that is PID 1 ignores SIGTERM and takes 10 s to stop.
+    Need("catatonit", patterns=("/usr/libexec/podman/catatonit", "/usr/lib/podman/catatonit")),
 )
 ROOTLESS = (
     Need("uidmap", ("newuidmap",)),
@@ -56,6 +58,7 @@ ROOTLESS = (
 )
 TESTS = (
     Need("docker.io", ("dockerd",)),
+    Need("busybox-static", ("busybox",)),
     Need("openssh-server", ("sshd",)),
     Need("iproute2", ("ip",)),
     Need("postgresql", patterns=("/usr/lib/postgresql/*/bin/postgres",)),
