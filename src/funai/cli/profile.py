@@ -64,12 +64,14 @@ class Access:
 
 def normal_server(text: str) -> str:
     """``deploy.example.com`` → ``https://deploy.example.com``; a loopback or bare address gets ``http``. Raises ConfigError."""
-    text = text.strip().rstrip("/")
+    text = text.strip()
     if "://" not in text:
         host = text.partition("/")[0].rpartition("@")[2].partition(":")[0]
-        plain = host in ("localhost", "") or host.replace(".", "").isdigit()
+        plain = host == "localhost" or host.replace(".", "").isdigit()
         text = f"{'http' if plain else 'https'}://{text}"
-    if not text.startswith(("http://", "https://")) or len(text.partition("://")[2]) == 0 or any(c.isspace() for c in text):
+    scheme, _, rest = text.partition("://")
+    text = text.rstrip("/")
+    if scheme not in ("http", "https") or not rest.strip("/") or rest.startswith("/") or any(c.isspace() for c in text):
         raise ConfigError([f"server {text!r}: must look like https://deploy.example.com"])
     return text
 
@@ -119,8 +121,8 @@ def render(profile: Profile) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A TOML basic string; JSON's escapes are a subset of TOML's."""
-    return json.dumps(text, ensure_ascii=False)
+    """A TOML basic string; JSON's escapes are a subset of TOML's, but TOML wants DEL escaped too."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def load(file: Path) -> Profile:
