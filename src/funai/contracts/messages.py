@@ -137,6 +137,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "网关只能以 {expected} 提供该应用，收到 basePath {given}",
         "the gateway serves this app at {expected} only; got basePath {given}",
     ),
+    "ROLLOUT_INTERRUPTED": ("部署被停止、删除或调用方断开中断", "the rollout was ended by a stop, a delete or the caller"),
     "RELEASE_NOT_KEPT": ("节点上没有保留该应用的版本，请重新部署", "this node keeps no release of the app; deploy it again"),
     # callees
     "DEPLOY_DISABLED": (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from funai.base import log
 from funai.contracts import naming
 from funai.contracts.agent import (
@@ -23,7 +21,7 @@ from funai.runtime.crashes import Crashes
 from funai.runtime.engine.contract import Container, EngineError, EngineUnreachable
 from funai.runtime.failures import RolloutFailed
 from funai.runtime.network import Networks
-from funai.runtime.node import Node
+from funai.runtime.node import Node, to_the_end
 from funai.runtime.retire import Retirer
 from funai.runtime.rollout import Rollouts, Stopwatch
 
@@ -38,24 +36,24 @@ class Apps:
     async def stop(self, app: AgentApp) -> AgentStopped:
         """Off line: the gateway says "stopped", the container is kept for ``start``."""
         app_id = int(app.app_id)
-        async with self._node.busy.take_over(app_id):
+        async with self._node.busy.end_rollout(app_id):
             view = await self._look(app_id)
             if view.kept:
                 await self._route(state.stopped_route(app_id))
             if live := view.live:
+                await self._retirer.remove(*((view.stopped,) if view.stopped else ()))
                 # The name is the decision: after a crash here the sweep finishes it.
                 await self._rename(live, self._names(live).stopped)
                 await self._halt(live)
             elif view.stopped and view.stopped.running:
                 await self._halt(view.stopped)
-            for left in (*view.candidates, *view.retired):
-                await self._retirer.remove(left)
+            await self._retirer.remove(*view.candidates, *view.retired)
         return AgentStopped(app_id=app.app_id)
 
     async def start(self, app: AgentApp) -> AgentDeployed:
         """Bring the kept release back. Raises NotFound when none is kept, RolloutFailed when it does not come up."""
         app_id = int(app.app_id)
-        async with self._node.busy.claim(app_id):
+        async with self._node.busy.rollout(app_id):
             view = await self._look(app_id)
             kept = view.kept
             if kept is None:
@@ -72,12 +70,12 @@ class Apps:
             await self._route(Route(int(wanted.app_id), RouteState.STARTING))
             await self._node.engine.start(kept.id)
             await self._rollouts.bring_up(await self._node.engine.inspect(kept.id), wanted, watch)
-            await asyncio.shield(self._rename(kept, names.live))
+            await to_the_end(self._rename(kept, names.live))
         except EngineError as e:
-            await asyncio.shield(self._put_back(kept))
+            await to_the_end(self._put_back(kept))
             raise self._engine_failed(e) from e
         except BaseException:
-            await asyncio.shield(self._put_back(kept))
+            await to_the_end(self._put_back(kept))
             raise
         return self._rollouts.answer(wanted, kept, watch)
 
@@ -92,15 +90,10 @@ class Apps:
     async def delete(self, app: AgentApp) -> AgentDeleted:
         """No route, no container, no network; images by policy."""
         app_id = int(app.app_id)
-        async with self._node.busy.take_over(app_id):
+        async with self._node.busy.end_rollout(app_id):
             view = await self._look(app_id)
             await self._forget_route(app_id)
-            images: list[str] = []
-            for container in view.all:
-                await self._retirer.remove(container)
-                image = container.labels.get(state.IMAGE, container.image)
-                if image not in images and await self._remove_image(image):
-                    images.append(image)
+            images = await self._retirer.remove(*view.all)
             await self._networks.forget(app_id)
             self._crashes.forget(app_id)
         return AgentDeleted(app_id=app.app_id, images=images)
@@ -155,9 +148,6 @@ class Apps:
             await self._node.routes.remove(app_id)
         except GatewayError as e:
             log.get("apps").warning("route.later", app_id=app_id, why=str(e))
-
-    async def _remove_image(self, image: str) -> bool:
-        return self._node.settings.cleanup_images_on_stop and await self._node.engine.remove_image(image)
 
     def _engine_failed(self, e: EngineError) -> RolloutFailed:
         return RolloutFailed(FailureCode.ENGINE_FAILED, detail=str(e)[:400])

@@ -50,11 +50,10 @@ class Converger:
         for app_id in set(self._routes) - set(apps):
             self._routes.pop(app_id)
         for app in apps.values():
-            if self._node.busy.holds(app.app_id):
-                continue
             try:
-                async with self._node.busy.claim(app.app_id):
-                    await self._repair(await self._node.look(app.app_id))
+                async with self._node.busy.if_free(app.app_id) as free:
+                    if free:
+                        await self._repair(await self._node.look(app.app_id))
             except (EngineError, GatewayError) as e:
                 log.get("converge").warning("converge.later", app_id=app.app_id, why=str(e))
 

@@ -85,7 +85,7 @@ class Heartbeat:
         """Apps that live elsewhere now: removed once Deploy has said so several times, and never one in a rollout."""
         self._stale = {app_id: self._stale.get(app_id, 0) + 1 for app_id in stale}
         for app_id, beats in self._stale.items():
-            if beats < STALE_BEATS or self._node.busy.holds(app_id):
+            if beats < STALE_BEATS or self._node.busy.rolling(app_id):
                 continue
             app = await self._node.look(app_id)
             if app.all:

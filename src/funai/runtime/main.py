@@ -26,9 +26,10 @@ from funai.runtime.converge import Converger
 from funai.runtime.crashes import Crashes
 from funai.runtime.engine.contract import Engine, EngineError
 from funai.runtime.engine.docker_api import DockerEngine
+from funai.runtime.firewall import Firewall, FirewallRefused, Rules
 from funai.runtime.heartbeat import Heartbeat
 from funai.runtime.images import Images
-from funai.runtime.network import Networks, platform_tag
+from funai.runtime.network import Networks, bridge_prefix, platform_tag
 from funai.runtime.node import Node
 from funai.runtime.patience import patiently
 from funai.runtime.retire import Retirer
@@ -36,6 +37,7 @@ from funai.runtime.rollout import ProxyLabels, Rollouts
 from funai.runtime.settings import RuntimeSettings
 
 ENGINE_SECONDS = 30
+FIREWALL_SECONDS = 15
 MAX_BODY = 4 * 1024 * 1024
 
 
@@ -50,6 +52,8 @@ class Parts:
     converger: Converger
     crashes: Crashes
     retirer: Retirer
+    firewall: Firewall | None
+    """None where it can't be had; apps reach this host's ports then."""
 
 
 def no_proxy_labels(_: AgentDeploy) -> Mapping[str, str]:
@@ -63,17 +67,22 @@ async def compose(
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
     node = Node(settings, engine, table, info)
+    tag = platform_tag(settings.instance, info.data_root)
     images, crashes = Images(settings, engine), Crashes()
     networks = Networks(
         engine, pool=settings.app_subnets, instance=settings.instance, shared=settings.docker_network,
-        tag=platform_tag(settings.instance, info.data_root), fixed=not info.rootless,
+        tag=tag, fixed=not info.rootless,
     )  # fmt: skip
-    retirer = Retirer(node, images)
+    retirer = Retirer(node)
     rollouts = Rollouts(node, networks, images, retirer, proxy_labels, any_base_path=any_base_path)
     apps = Apps(node, rollouts, networks, retirer, crashes)
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
     routes.install(app, routes.Agent(node, rollouts, apps), SecretDoor("X-Runtime-Token", settings.token))
-    return Parts(app, node, apps, rollouts, Converger(node, retirer, crashes), crashes, retirer)
+    rules = Rules(tag, bridge_prefix(tag), settings.app_subnets, tuple(settings.app_allow), tuple(settings.app_deny))
+    walled = settings.firewall and not info.rootless and not settings.docker_network and Firewall.possible()
+    return Parts(
+        app, node, apps, rollouts, Converger(node, retirer, crashes), crashes, retirer, Firewall(rules) if walled else None
+    )
 
 
 @asynccontextmanager
@@ -82,9 +91,12 @@ async def working(parts: Parts) -> AsyncIterator[None]:
     settings = parts.node.settings
     async with AsyncExitStack() as teardown:
         teardown.push_async_callback(parts.retirer.close)
-        await parts.converger.rebuild()
         quiet = asyncio.Event()
-        tasks = [asyncio.create_task(periodic("sweep", settings.sweep_seconds, parts.converger.sweep, quiet))]
+        tasks: list[asyncio.Task[None]] = []
+        if await _walled(parts) and parts.firewall:
+            tasks.append(asyncio.create_task(periodic("firewall", FIREWALL_SECONDS, parts.firewall.ensure, quiet)))
+        await parts.converger.rebuild()
+        tasks.append(asyncio.create_task(periodic("sweep", settings.sweep_seconds, parts.converger.sweep, quiet)))
         if settings.deploy_base_url and settings.deploy_node_token:
             client = NodeDeployClient(settings.deploy_base_url, settings.deploy_node_token.get_secret_value())
             teardown.push_async_callback(client.close)
@@ -99,6 +111,21 @@ async def working(parts: Parts) -> AsyncIterator[None]:
 
         teardown.push_async_callback(end)
         yield
+
+
+async def _walled(parts: Parts) -> bool:
+    """Put the firewall in place before the first container; say clearly when apps are not kept from this host."""
+    why = "it needs root, iptables, an engine that is not rootless, and no RUNTIME_DOCKER_NETWORK"
+    if parts.firewall:
+        try:
+            await parts.firewall.ensure()
+        except FirewallRefused as e:
+            why = str(e)
+        else:
+            return True
+    if parts.node.settings.firewall:
+        log.get("firewall").warning("firewall.missing", consequence="apps reach the ports of this host", why=why)
+    return False
 
 
 async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: asyncio.Event) -> None:

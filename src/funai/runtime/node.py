@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from funai.contracts.errors import Conflict
 from funai.contracts.routes import Route, RouteTable
@@ -15,40 +16,66 @@ from funai.runtime.patience import patiently
 from funai.runtime.settings import Reach, RuntimeSettings
 from funai.runtime.state import AppView, Desired, Names
 
+T = TypeVar("T")
 TAIL_LINES = 40
 TAIL_BYTES = 16 * 1024
 
 
 class Busy:
-    """One hand an app: a rollout or start holds it; stop and delete may interrupt a rollout."""
+    """One hand an app. A rollout or start refuses a second one; stop and delete end it; the sweep steps aside."""
 
     def __init__(self) -> None:
-        self._holders: dict[int, asyncio.Task[object]] = {}
+        self._rollouts: dict[int, asyncio.Task[object]] = {}
+        self._locks: dict[int, asyncio.Lock] = {}
 
-    def holds(self, app_id: int) -> bool:
-        return app_id in self._holders
+    def _lock(self, app_id: int) -> asyncio.Lock:
+        return self._locks.setdefault(app_id, asyncio.Lock())
+
+    def rolling(self, app_id: int) -> bool:
+        return app_id in self._rollouts
 
     @asynccontextmanager
-    async def claim(self, app_id: int) -> AsyncIterator[None]:
-        """Raises Conflict ``DEPLOY_IN_PROGRESS`` when another task has the app in hand."""
-        if app_id in self._holders:
+    async def rollout(self, app_id: int) -> AsyncIterator[None]:
+        """For a deploy or start. Raises Conflict ``DEPLOY_IN_PROGRESS`` while another one has the app."""
+        if app_id in self._rollouts:
             raise Conflict("DEPLOY_IN_PROGRESS")
         task = asyncio.current_task()
         assert task is not None
-        self._holders[app_id] = task
+        self._rollouts[app_id] = task
         try:
-            yield
+            async with self._lock(app_id):
+                yield
         finally:
-            del self._holders[app_id]
+            del self._rollouts[app_id]
 
     @asynccontextmanager
-    async def take_over(self, app_id: int) -> AsyncIterator[None]:
-        """Cancel whoever has the app in hand, wait until it has cleaned up, then hold it."""
-        while holder := self._holders.get(app_id):
-            holder.cancel()
-            await asyncio.wait({holder})
-        async with self.claim(app_id):
+    async def end_rollout(self, app_id: int) -> AsyncIterator[None]:
+        """For stop and delete: cancel a rollout, wait until it has cleaned up, then hold the app."""
+        if task := self._rollouts.get(app_id):
+            task.cancel()
+        async with self._lock(app_id):
             yield
+
+    @asynccontextmanager
+    async def if_free(self, app_id: int) -> AsyncIterator[bool]:
+        """For the sweep: yields False when somebody has the app."""
+        lock = self._lock(app_id)
+        if lock.locked():
+            yield False
+            return
+        async with lock:
+            yield True
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do ``work`` wholly, also when the awaiting task is cancelled meanwhile; then answer as if nothing had been."""
+    task = asyncio.ensure_future(work)
+    while True:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.done():
+                raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
-from typing import Any
 
 from funai.base import log
 from funai.runtime import probe, state
 from funai.runtime.engine.contract import Container, EngineError
-from funai.runtime.images import Images
 from funai.runtime.node import Node
 from funai.runtime.patience import patiently
 
@@ -22,8 +19,8 @@ LOOK_EVERY = 0.25
 class Retirer:
     """Owns the tasks that drain and remove. After a crash the sweep hands the same containers in again."""
 
-    def __init__(self, node: Node, images: Images) -> None:
-        self._node, self._images = node, images
+    def __init__(self, node: Node) -> None:
+        self._node = node
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -41,18 +38,36 @@ class Retirer:
     async def _retire(self, container: Container) -> None:
         try:
             await self._drain(container)
-            await self.remove(container)
+            await self._remove(container)
         except EngineError as e:
             log.get("retire").warning("retire.later", container=container.name, why=str(e))
 
-    async def remove(self, container: Container) -> None:
-        """Stop with grace, then remove; and its image when the policy says so."""
+    async def remove(self, *containers: Container) -> list[str]:
+        """Stop with grace, then remove, all at once; answers the images that went with them (by policy).
+
+        One that is being drained is not waited for. Raises EngineError.
+        """
+        for container in containers:
+            if task := self._tasks.get(container.id):
+                task.cancel()
+                await asyncio.wait({task})
+        gone = await asyncio.gather(*(self._remove(c) for c in containers))
+        return list(dict.fromkeys(image for image in gone if image))
+
+    async def _remove(self, container: Container) -> str:
         node = self._node
         if container.running:
-            await patiently(lambda: _quietly(node.engine.stop(container.id, node.settings.stop_grace_seconds)), 5)
+            await self._stop(container)
         await patiently(lambda: node.engine.remove(container.id), node.settings.engine_patience_seconds)
-        if node.settings.cleanup_images_on_stop:
-            await node.engine.remove_image(container.labels.get(state.IMAGE, container.image))
+        image = container.labels.get(state.IMAGE, container.image)
+        return image if node.settings.cleanup_images_on_stop and await node.engine.remove_image(image) else ""
+
+    async def _stop(self, container: Container) -> None:
+        """A container that can't be stopped is killed by its removal."""
+        try:
+            await self._node.engine.stop(container.id, self._node.settings.stop_grace_seconds)
+        except EngineError as e:
+            log.get("retire").info("retire.stop_refused", container=container.name, why=str(e))
 
     async def _drain(self, container: Container) -> None:
         """Until no connection to its port is open, at most ``RUNTIME_DRAIN_SECONDS``."""
@@ -72,11 +87,3 @@ class Retirer:
         for task in list(self._tasks.values()):
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-
-
-async def _quietly(stopping: Coroutine[Any, Any, None]) -> None:
-    """A container that can't be stopped is killed by its removal."""
-    try:
-        await stopping
-    except EngineError as e:
-        log.get("retire").info("retire.stop_refused", why=str(e))

@@ -34,7 +34,7 @@ from funai.runtime.engine.contract import (
 from funai.runtime.failures import RolloutFailed
 from funai.runtime.images import Images, digest_of
 from funai.runtime.network import ADDRESS, Networks
-from funai.runtime.node import Endpoint, Node
+from funai.runtime.node import Endpoint, Node, to_the_end
 from funai.runtime.patience import patiently
 from funai.runtime.probe import Probed, Verdict
 from funai.runtime.retire import Retirer
@@ -71,7 +71,7 @@ class Rollouts:
         """Roll out. Raises RolloutFailed, Conflict (``DEPLOY_IN_PROGRESS``, ``STALE_GENERATION``), BadInput."""
         app_id = int(wanted.app_id)
         self._check_base_path(wanted)
-        async with self._node.busy.claim(app_id):
+        async with self._node.busy.rollout(app_id):
             with log.bound(app_id=app_id, job_id=wanted.job_id):
                 try:
                     return await self._roll_out(app_id, wanted)
@@ -94,9 +94,9 @@ class Rollouts:
             new = await self._start(before, wanted, generation, digest_of(wanted.image, image))
             watch.mark("start")
             await self.bring_up(new, wanted, watch)
-            await asyncio.shield(self._commit(before, new))
+            await to_the_end(self._commit(before, new))
         except BaseException:
-            await asyncio.shield(self._undo(before, wanted, generation))
+            await to_the_end(self._undo(before, wanted, generation))
             raise
         watch.mark("commit")
         for old in (before.live, before.stopped):

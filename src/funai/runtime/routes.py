@@ -20,7 +20,7 @@ from funai.contracts.agent import (
     AgentStopped,
     CleanupOrphaned,
 )
-from funai.contracts.errors import NotFound, Unavailable
+from funai.contracts.errors import Conflict, NotFound, Unavailable
 from funai.contracts.wire import MAX_ID
 from funai.runtime.apps import Apps
 from funai.runtime.engine.contract import EngineError, NoSuchContainer
@@ -124,8 +124,8 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
         if not doing.done():
             doing.cancel()
             await asyncio.wait({doing})
-            if doing.cancelled():
-                raise Unavailable("UNAVAILABLE")
+        if doing.cancelled():
+            raise Conflict("ROLLOUT_INTERRUPTED")
         return await _answered(doing)
     finally:
         listening.cancel()
