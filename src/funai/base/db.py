@@ -41,6 +41,11 @@ _NOW_MS = {
 }
 
 
+def now_ms_sql(dialect: str) -> str:
+    """The database's own clock, epoch milliseconds, as SQL; for migrations, which have a connection and no Database."""
+    return _NOW_MS[_ALIASES[dialect]]
+
+
 def sqlite_url(file: Path) -> str:
     return f"sqlite:///{file}"
 
@@ -74,7 +79,7 @@ class Database:
 
     def now_ms(self) -> ColumnElement[int]:
         """The database's own clock as an SQL expression: epoch milliseconds. Leases are decided by it alone."""
-        return literal_column(_NOW_MS[self.dialect])
+        return literal_column(now_ms_sql(self.dialect))
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:

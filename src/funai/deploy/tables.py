@@ -7,10 +7,9 @@ for people and older tools and are never read here. Small flags are 0/1, the sam
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     Column,
     DateTime,
@@ -24,13 +23,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    event,
     func,
     text,
 )
 from sqlalchemy.dialects import mysql
 
 metadata = MetaData()
+_MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+"""Whatever the database's own defaults are: all of Unicode, and no two tokens, keys or names that only nearly match."""
 
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
@@ -96,6 +96,7 @@ job = Table(
     Column("started_ms", BigInteger),
     Column("finished_ms", BigInteger),
     sqlite_autoincrement=True,  # an id is never given twice: generations derive from it
+    **_MYSQL,
 )
 
 _PENDING = text("status = 'PENDING' AND claimable = 1")
@@ -104,18 +105,18 @@ _RUNNING = text("status = 'RUNNING'")
 _ACTIVE = text("status IN ('PENDING', 'RUNNING')")
 
 
-def _has_partial_indexes(*_: Any, dialect: Any, **__: Any) -> bool:
-    return dialect.name in ("sqlite", "postgresql")
+PARTIAL = ("sqlite", "postgresql")
+LEADING = ("mysql", "mariadb")
 
 
-def _lacks_partial_indexes(*_: Any, dialect: Any, **__: Any) -> bool:
-    return dialect.name in ("mysql", "mariadb")
+def _meant(_ddl: Any, index: Any, *_: Any, dialect: Any, **__: Any) -> bool:
+    return dialect.name in index.info["dialects"]
 
 
 def _partial(name: str, where: Any, *columns: Column[Any], unique: bool = False) -> None:
     """An index over the few rows a queue works on, where the database has partial indexes."""
-    index = Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
-    index.ddl_if(callable_=_has_partial_indexes)
+    index = Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where, info={"dialects": PARTIAL})
+    index.ddl_if(callable_=cast("Any", _meant))
 
 
 _partial("fun_ai_deploy_job_claim", _PENDING, job.c.turn, job.c.id)
@@ -129,20 +130,15 @@ Index("fun_ai_deploy_job_idempotency", job.c.idempotency_key, unique=True)
 
 def _leading(name: str, *columns: Column[Any]) -> None:
     """The same index with its condition as leading columns, where there are no partial ones."""
-    Index(name, *columns).ddl_if(callable_=_lacks_partial_indexes)
+    Index(name, *columns, info={"dialects": LEADING}).ddl_if(callable_=cast("Any", _meant))
 
 
 _leading("fun_ai_deploy_job_claim_m", job.c.status, job.c.claimable, job.c.turn, job.c.id)
 _leading("fun_ai_deploy_job_waiting_m", job.c.status, job.c.claimable, job.c.available_at_ms, job.c.id)
 _leading("fun_ai_deploy_job_user_m", job.c.status, job.c.user_id, job.c.turn)
 
-MYSQL_ACTIVE_APP = (
-    "ALTER TABLE fun_ai_deploy_job ADD COLUMN active_app_id BIGINT GENERATED ALWAYS AS "
-    "(CASE WHEN status IN ('PENDING', 'RUNNING') THEN app_id END) VIRTUAL, "
-    "ADD UNIQUE INDEX fun_ai_deploy_job_active_app (active_app_id)"
-)
-"""One active job per app where there are no partial indexes: a generated column that is NULL for finished jobs."""
-event.listen(job, "after_create", DDL(MYSQL_ACTIVE_APP).execute_if(dialect="mysql"))
+# MySQL and MariaDB have no partial indexes: there the migration adds a generated column, ``active_app_id``, NULL for
+# finished jobs, with a unique index over it. It is nobody's to read or write.
 
 job_event = Table(
     "fun_ai_deploy_job_event",
@@ -159,6 +155,7 @@ job_event = Table(
     Column("detail", String(1000)),
     Column("trace_id", String(64)),
     Index("fun_ai_deploy_job_event_job", "job_id", "id"),
+    **_MYSQL,
 )
 
 job_log = Table(
@@ -170,6 +167,7 @@ job_log = Table(
     Column("attempt", BigInteger, nullable=False),
     Column("data", LongBytes, nullable=False),  # zlib
     Column("at_ms", BigInteger, nullable=False),
+    **_MYSQL,
 )
 
 release = Table(
@@ -188,9 +186,14 @@ release = Table(
     Column("health_path", String(500)),
     Column("base_path", String(500)),
     Column("env_sealed", LongText),
-    _flag("retired", 0),  # its image is no longer kept in the registry
+    _flag("retired", 0),  # nobody may go back to it; its image is not kept for it
+    Column("retired_ms", BigInteger),
+    _flag("removed", 0),  # retired, and the registry has been seen to
     _number("created_ms"),
+    Index("fun_ai_deploy_release_kept", "retired", "removed", "app_id"),
+    Index("fun_ai_deploy_release_digest", "digest"),
     UniqueConstraint("app_id", "number", name="fun_ai_deploy_release_number"),
+    **_MYSQL,
 )
 
 runtime_node = Table(
@@ -220,6 +223,7 @@ runtime_node = Table(
     _number("created_ms"),
     _number("updated_ms"),
     sqlite_autoincrement=True,
+    **_MYSQL,
 )
 
 placement = Table(
@@ -232,6 +236,7 @@ placement = Table(
     _number("created_ms"),
     Column("user_id", BigInteger),
     Index("fun_ai_deploy_runtime_placement_node", "node_id", "app_id"),
+    **_MYSQL,
 )
 
 leftover = Table(
@@ -243,6 +248,7 @@ leftover = Table(
     Column("told_ms", BigInteger),  # when the node was first told so
     _number("created_ms"),
     Index("fun_ai_deploy_runtime_leftover_node", "node_id", "ready"),
+    **_MYSQL,
 )
 
 app_run = Table(
@@ -259,6 +265,7 @@ app_run = Table(
     Column("last_deployed_ms", BigInteger),
     Column("live_release_number", Integer),
     Column("stopped_ms", BigInteger),
+    **_MYSQL,
 )
 
 runner = Table(
@@ -268,4 +275,5 @@ runner = Table(
     Column("last_seen_ms", BigInteger, nullable=False),
     Column("labels_json", Text),
     _number("created_ms"),
+    **_MYSQL,
 )

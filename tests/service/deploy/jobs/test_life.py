@@ -9,6 +9,7 @@ import pytest
 from funai.contracts.errors import Conflict
 from funai.contracts.jobs import AppendLog, ClaimJob, HeartbeatJob, JobResult, ReportJob
 from funai.contracts.states import JobStatus, Phase
+from tests.parts.waiting import eventually
 from tests.service.deploy.jobs.kit import deploying
 
 
@@ -55,8 +56,7 @@ async def test_a_waiting_claim_gets_a_new_job_at_once(database_url: str) -> None
     async with deploying(database_url) as d:
         await d.node()
         waiting = asyncio.create_task(d.runner.claim(ClaimJob(runner_id="r1", wait_seconds=20)))
-        while not d.core.waiters.waiting:
-            await asyncio.sleep(0.005)
+        await eventually(lambda: d.core.waiters.waiting, what="the claim waits")
         began = asyncio.get_running_loop().time()
         job_id = await d.create(3)
         got = await waiting

@@ -1,0 +1,278 @@
+"""The schema as revision 0001 makes it. Frozen: later revisions change the database, not this file."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects import mysql
+
+metadata = MetaData()
+_MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+"""Whatever the database's own defaults are: all of Unicode, and no two tokens, keys or names that only nearly match."""
+
+BigId = BigInteger().with_variant(Integer(), "sqlite")
+LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+LongBytes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
+
+
+def _times() -> list[Column[Any]]:
+    """Given at every insert: an existing installation's column may be NOT NULL without a default."""
+    now = func.current_timestamp
+    return [
+        Column("create_time", DateTime, default=now(), server_default=now(), nullable=False),
+        Column("update_time", DateTime, default=now(), onupdate=now(), server_default=now(), nullable=False),
+    ]
+
+
+def _flag(name: str, default: int) -> Column[int]:
+    return Column(name, SmallInteger, nullable=False, default=default, server_default=str(default))
+
+
+def _number(name: str, default: int = 0) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, default=default, server_default=str(default))
+
+
+job = Table(
+    "fun_ai_deploy_job",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("type", String(64), nullable=False),
+    Column("app_id", BigInteger),
+    Column("status", String(32), nullable=False),
+    Column("payload_json", LongText),
+    Column("error_message", LongText),
+    Column("runner_id", String(128)),
+    Column("lease_expire_at", BigInteger),
+    *_times(),
+    Column("version", BigInteger, default=0, server_default="0"),
+    # ours
+    Column("user_id", BigInteger),
+    _number("attempt"),
+    Column("lease_token", String(64)),
+    _number("turn"),
+    _flag("claimable", 1),  # while PENDING: 1 yes, 0 waits for a node, 2 waits for its next attempt to be due
+    Column("wait_reason", String(64)),
+    Column("waiting_since_ms", BigInteger),
+    _number("available_at_ms"),
+    _flag("cancel_requested", 0),
+    Column("phase", String(32)),
+    Column("phase_message", String(500)),
+    Column("result_json", LongText),
+    Column("failure_code", String(64)),
+    Column("failure_blame", String(16)),
+    Column("reason", String(64)),
+    Column("node_id", BigInteger),
+    Column("env_sealed", LongText),
+    Column("idempotency_key", String(200)),
+    Column("request_hash", String(64)),
+    Column("trace_id", String(64)),
+    _number("log_bytes"),
+    _number("log_next"),  # the offset this attempt's runner goes on from: its own count, from 0
+    _flag("log_capped", 0),
+    _number("created_ms"),
+    _number("updated_ms"),
+    Column("started_ms", BigInteger),
+    Column("finished_ms", BigInteger),
+    sqlite_autoincrement=True,  # an id is never given twice: generations derive from it
+    **_MYSQL,
+)
+
+_PENDING = text("status = 'PENDING' AND claimable = 1")
+_WAITING = text("status = 'PENDING' AND claimable <> 1")
+_RUNNING = text("status = 'RUNNING'")
+_ACTIVE = text("status IN ('PENDING', 'RUNNING')")
+
+
+PARTIAL = ("sqlite", "postgresql")
+LEADING = ("mysql", "mariadb")
+
+
+def _meant(_ddl: Any, index: Any, *_: Any, dialect: Any, **__: Any) -> bool:
+    return dialect.name in index.info["dialects"]
+
+
+def _partial(name: str, where: Any, *columns: Column[Any], unique: bool = False) -> None:
+    """An index over the few rows a queue works on, where the database has partial indexes."""
+    index = Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where, info={"dialects": PARTIAL})
+    index.ddl_if(callable_=cast("Any", _meant))
+
+
+_partial("fun_ai_deploy_job_claim", _PENDING, job.c.turn, job.c.id)
+_partial("fun_ai_deploy_job_waiting", _WAITING, job.c.claimable, job.c.available_at_ms, job.c.id)
+_partial("fun_ai_deploy_job_running", _RUNNING, job.c.id)
+_partial("fun_ai_deploy_job_user", _ACTIVE, job.c.user_id, job.c.turn)
+_partial("fun_ai_deploy_job_active_app", _ACTIVE, job.c.app_id, unique=True)
+Index("fun_ai_deploy_job_app", job.c.app_id, job.c.id)
+Index("fun_ai_deploy_job_idempotency", job.c.idempotency_key, unique=True)
+
+
+def _leading(name: str, *columns: Column[Any]) -> None:
+    """The same index with its condition as leading columns, where there are no partial ones."""
+    Index(name, *columns, info={"dialects": LEADING}).ddl_if(callable_=cast("Any", _meant))
+
+
+_leading("fun_ai_deploy_job_claim_m", job.c.status, job.c.claimable, job.c.turn, job.c.id)
+_leading("fun_ai_deploy_job_waiting_m", job.c.status, job.c.claimable, job.c.available_at_ms, job.c.id)
+_leading("fun_ai_deploy_job_user_m", job.c.status, job.c.user_id, job.c.turn)
+
+MYSQL_ACTIVE_APP = (
+    "ALTER TABLE fun_ai_deploy_job ADD COLUMN active_app_id BIGINT GENERATED ALWAYS AS "
+    "(CASE WHEN status IN ('PENDING', 'RUNNING') THEN app_id END) VIRTUAL, "
+    "ADD UNIQUE INDEX fun_ai_deploy_job_active_app (active_app_id)"
+)
+"""One active job per app where there are no partial indexes: a generated column that is NULL for finished jobs."""
+
+job_event = Table(
+    "fun_ai_deploy_job_event",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("job_id", BigInteger, nullable=False),
+    Column("app_id", BigInteger),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("actor", String(160), nullable=False),
+    Column("source", String(32)),
+    Column("target", String(32)),
+    Column("attempt", BigInteger),
+    Column("reason", String(64)),
+    Column("detail", String(1000)),
+    Column("trace_id", String(64)),
+    Index("fun_ai_deploy_job_event_job", "job_id", "id"),
+    **_MYSQL,
+)
+
+job_log = Table(
+    "fun_ai_deploy_job_log",
+    metadata,
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("start_byte", BigInteger, primary_key=True, autoincrement=False),
+    Column("end_byte", BigInteger, nullable=False),
+    Column("attempt", BigInteger, nullable=False),
+    Column("data", LongBytes, nullable=False),  # zlib
+    Column("at_ms", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+release = Table(
+    "fun_ai_deploy_release",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("app_id", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("job_id", BigInteger, nullable=False, unique=True),
+    Column("user_id", BigInteger),
+    Column("image", String(600), nullable=False),
+    Column("digest", String(100)),
+    Column("git_sha", String(64)),
+    Column("git_ref", String(200)),
+    Column("container_port", Integer, nullable=False),
+    Column("health_path", String(500)),
+    Column("base_path", String(500)),
+    Column("env_sealed", LongText),
+    _flag("retired", 0),  # nobody may go back to it; its image is not kept for it
+    Column("retired_ms", BigInteger),
+    _flag("removed", 0),  # retired, and the registry has been seen to
+    _number("created_ms"),
+    Index("fun_ai_deploy_release_kept", "retired", "removed", "app_id"),
+    Index("fun_ai_deploy_release_digest", "digest"),
+    UniqueConstraint("app_id", "number", name="fun_ai_deploy_release_number"),
+    **_MYSQL,
+)
+
+runtime_node = Table(
+    "fun_ai_deploy_runtime_node",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("agent_base_url", String(500)),
+    Column("gateway_base_url", String(500)),
+    _flag("enabled", 1),
+    Column("weight", Integer, nullable=False, default=100, server_default="100"),
+    Column("last_heartbeat_at", DateTime),
+    Column("disk_free_pct", Float),
+    Column("disk_free_bytes", BigInteger),
+    Column("container_count", Integer),
+    *_times(),
+    # ours
+    Column("last_heartbeat_ms", BigInteger),
+    Column("cpu_pct", Float),
+    Column("memory_free_bytes", BigInteger),
+    Column("capacity", Integer),
+    Column("engine", String(64)),
+    _flag("drained", 0),  # hysteresis: fell under the drain mark and has not yet clearly risen above it
+    _flag("unhealthy", 0),
+    _number("placed_since_heartbeat"),
+    Column("crash_looping_json", LongText),
+    _number("created_ms"),
+    _number("updated_ms"),
+    sqlite_autoincrement=True,
+    **_MYSQL,
+)
+
+placement = Table(
+    "fun_ai_deploy_runtime_placement",
+    metadata,
+    Column("app_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("node_id", BigInteger, nullable=False),
+    Column("last_active_at", BigInteger),
+    *_times(),
+    _number("created_ms"),
+    Column("user_id", BigInteger),
+    Index("fun_ai_deploy_runtime_placement_node", "node_id", "app_id"),
+    **_MYSQL,
+)
+
+leftover = Table(
+    "fun_ai_deploy_runtime_leftover",  # a node an app was moved away from, where its container may still be
+    metadata,
+    Column("app_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("node_id", BigInteger, primary_key=True, autoincrement=False),
+    _flag("ready", 0),  # the node may remove it: it serves elsewhere, or is gone for good
+    Column("told_ms", BigInteger),  # when the node was first told so
+    _number("created_ms"),
+    Index("fun_ai_deploy_runtime_leftover_node", "node_id", "ready"),
+    **_MYSQL,
+)
+
+app_run = Table(
+    "fun_ai_deploy_app_run",
+    metadata,
+    Column("app_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("node_id", BigInteger),
+    Column("last_job_id", BigInteger),
+    Column("last_job_status", String(32)),
+    Column("last_error", LongText),
+    Column("last_deployed_at", DateTime),
+    Column("last_active_at", DateTime),
+    *_times(),
+    Column("last_deployed_ms", BigInteger),
+    Column("live_release_number", Integer),
+    Column("stopped_ms", BigInteger),
+    **_MYSQL,
+)
+
+runner = Table(
+    "fun_ai_deploy_runner",
+    metadata,
+    Column("runner_id", String(128), primary_key=True),
+    Column("last_seen_ms", BigInteger, nullable=False),
+    Column("labels_json", Text),
+    _number("created_ms"),
+    **_MYSQL,
+)
