@@ -137,6 +137,7 @@ class ClaimLoop:
 
     async def _report(self, job: Job, lease: Lease, report: ReportJob) -> None:
         """The final word, repeated while Deploy is away and the lease lasts. Raises LeaseGone, FunaiError."""
+        lease.reported = report.status
         while True:
             try:
                 await self._client.report(job.id, report)

@@ -33,8 +33,6 @@ from funai.runner.settings import RunnerSettings
 from funai.runner.source import Commit, Source
 
 LABEL_COMMIT = "org.opencontainers.image.revision"
-LABEL_INPUTS = "funai.build.inputs"
-LABEL_JOB = "funai.build.job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +104,8 @@ class Work:
         built = manifest is None
         if manifest is None:
             manifest = await self._make(commit, target)
-        elif (tag := target.tag or "latest") != commit.sha:
-            self.lease.check()
-            await self.tools.registry.tag(target, manifest, tag)
+        self.lease.check()
+        await self._tag(target, manifest, commit.sha)
         return Image(
             f"{target.repository}@{manifest.digest}", manifest.digest, choose_port(self.payload.container_port, spec),
             self.payload.health_path or spec.health_path, built, commit.sha,
@@ -137,31 +134,29 @@ class Work:
 
     async def _existing(self, target: ImageRef, sha: str) -> Manifest | None:
         """The image of this commit, made from these inputs, if the registry has it."""
-        by_commit = ImageRef(target.registry, target.path, sha, None)
-        manifest = await self.tools.registry.manifest(by_commit)
-        if manifest is None:
-            return None
-        labels = await self.tools.registry.labels(by_commit, manifest)
-        if labels.get(LABEL_COMMIT) != sha or labels.get(LABEL_INPUTS) != self._inputs():
-            return None
-        self.out.line(f"==> 镜像已存在，跳过构建 / the image of this commit exists: no build ({manifest.digest})")
+        manifest = await self.tools.registry.manifest(ImageRef(target.registry, target.path, self._inputs_tag(sha), None))
+        if manifest is not None:
+            self.out.line(f"==> 镜像已存在，跳过构建 / the image of this commit exists: no build ({manifest.digest})")
         return manifest
 
-    def _inputs(self) -> str:
-        return inputs_hash(self.payload, self.tools.settings.npm_registry)
+    def _inputs_tag(self, sha: str) -> str:
+        """The tag that says: this commit, built from exactly these inputs."""
+        return f"{sha}-{inputs_hash(self.payload, self.tools.settings.npm_registry)}"
+
+    async def _tag(self, target: ImageRef, manifest: Manifest, sha: str) -> None:
+        """All tags of the image; the inputs' tag comes last, so that where it is the others are."""
+        tag = self.tools.registry.tag
+        await asyncio.gather(*(tag(target, manifest, name) for name in {sha, target.tag or "latest"}))
+        await tag(target, manifest, self._inputs_tag(sha))
 
     async def _make(self, commit: Commit, target: ImageRef) -> Manifest:
-        by_commit = ImageRef(target.registry, target.path, commit.sha, None)
         with self._phase(Phase.BUILD, str(target)):
             async with self.tools.source.checked_out(commit, self.folder) as src:
-                await self._build(src, commit, by_commit)
+                await self._build(src, commit, target)
         self.lease.check()
+        by_commit = ImageRef(target.registry, target.path, commit.sha, None)
         with self._phase(Phase.PUSH, str(target)):
-            manifest = await self.tools.pusher.push(by_commit, self.folder)
-            self.lease.check()
-            if target.tag and target.tag != commit.sha:
-                await self.tools.registry.tag(target, manifest, target.tag)
-        return manifest
+            return await self.tools.pusher.push(target, by_commit, self.folder)
 
     async def _build(self, src: Path, commit: Commit, image: ImageRef) -> None:
         s = self.tools.settings
@@ -173,7 +168,8 @@ class Work:
         args = {"NPM_REGISTRY": s.npm_registry} if s.npm_registry else {}
         if s.ca_file:
             args["NODE_EXTRA_CA_CERTS"] = CA_IN_BUILD
-        labels = {LABEL_COMMIT: commit.sha, LABEL_INPUTS: self._inputs()}
+        # One label and no more: the builder commits one more image for each.
+        labels = {LABEL_COMMIT: commit.sha}
         request = BuildRequest(recipe.context, recipe.dockerfile, str(image), self.folder / "iid", tmp, labels, args)
         await self.tools.builder.build(request, recipe.text, self.folder.name, self.out.write)
 

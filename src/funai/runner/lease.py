@@ -53,6 +53,8 @@ class Lease:
         self.job_id, self.token, self.seconds = job.id, job.lease_token, seconds
         self.deadline = granted_at + seconds
         self.lost: Lost | None = None
+        self.reported: JobStatus | None = None
+        """The final word once it is on its way: a beat that sees it is no loss."""
         self.phase: Phase | None = None
         self.message: str | None = None
         self._on_lost: list[Callable[[], None]] = []
@@ -198,6 +200,8 @@ class Heart:
                 lease.lose(Lost.LEASE_LOST)
             else:
                 log.get("runner").warning("heartbeat.failed", job_id=lease.job_id, error=str(e), left=round(lease.left(), 1))
+            return
+        if job.status is lease.reported:
             return
         if lost := verdict(job.status):
             lease.lose(lost)

@@ -55,6 +55,7 @@ async def serve(settings: RunnerSettings, stop: asyncio.Event) -> None:
             await client.close()
             await rollout.close()
             await registry.close()
+            await source.close()
         log.get("runner").info("runner.stopped")
 
 

@@ -107,4 +107,4 @@ def inputs_hash(payload: Payload, npm_registry: str) -> str:
         dockerfile_path=payload.dockerfile_path or "Dockerfile", context=payload.build_context or ".",
         npm_registry=npm_registry,
     )  # fmt: skip
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

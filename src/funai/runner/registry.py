@@ -36,12 +36,6 @@ class Manifest:
     media_type: str
     body: bytes
 
-    @property
-    def config_digest(self) -> str | None:
-        """The image configuration's digest; None for a list of images."""
-        config: Any = json.loads(self.body).get("config")
-        return str(config["digest"]) if isinstance(config, dict) and "digest" in config else None
-
 
 @dataclass(frozen=True, slots=True)
 class RegistryLogin:
@@ -77,16 +71,6 @@ class Registry:
             return None
         digest = response.headers.get("Docker-Content-Digest") or f"sha256:{hashlib.sha256(response.content).hexdigest()}"
         return Manifest(digest, response.headers.get("Content-Type", MANIFESTS[0]), response.content)
-
-    async def labels(self, image: ImageRef, manifest: Manifest) -> dict[str, str]:
-        """The labels of the image; empty for a list of images or one whose configuration is gone."""
-        if not manifest.config_digest:
-            return {}
-        response = await self._call("GET", image, f"blobs/{manifest.config_digest}")
-        if response is None:
-            return {}
-        config: Any = response.json().get("config") or {}
-        return {str(k): str(v) for k, v in (config.get("Labels") or {}).items()}
 
     async def tag(self, image: ImageRef, manifest: Manifest, tag: str) -> None:
         """Point one more tag at a manifest that is there: one request, all or nothing."""

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 from funai.base import proc
 from funai.contracts.buildspec import uses_lfs
 from funai.contracts.states import FailureCode
-from funai.runner.commands.git import Git, candidates, environment, ssh_config
+from funai.runner.commands.git import Git, candidates, close_connection, environment, ssh_config
 from funai.runner.failures import JobFailed, last_lines
 from funai.runner.probe import diagnose
 from funai.runner.retry import retrying
@@ -56,9 +57,17 @@ class Source:
     def prepare(self) -> None:
         """Make the folders and the ssh_config."""
         self._mirrors.mkdir(parents=True, exist_ok=True)
-        text = ssh_config(self._settings.ssh_key_path, self._settings.known_hosts_path)
+        # A socket's path may have 107 bytes, a work dir's path may be long.
+        self._control = Path(tempfile.mkdtemp(prefix="funai-ssh-"))
+        text = ssh_config(self._settings.ssh_key_path, self._settings.known_hosts_path, self._control)
         self._ssh_config.write_text(text)
         self._ssh_config.chmod(0o600)
+
+    async def close(self) -> None:
+        """End the kept connections."""
+        for socket in self._control.glob("*"):
+            await proc.run(close_connection(socket, self._ssh_config), timeout=10)
+        shutil.rmtree(self._control, ignore_errors=True)
 
     def mirror_of(self, url: str) -> Path:
         return self._mirrors / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.git"

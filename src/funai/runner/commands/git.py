@@ -72,17 +72,29 @@ def candidates(ref: str) -> list[str]:
     return [f"{c}^{{commit}}" for c in out]
 
 
-def ssh_config(key: Path | None, known_hosts: Path | None) -> str:
-    """The runner's own ssh_config: one key, one pinned known_hosts, no questions. Paths are the operator's settings."""
+MUX_SECONDS = 120
+
+
+def ssh_config(key: Path | None, known_hosts: Path | None, control: Path) -> str:
+    """The runner's own ssh_config: one key, one pinned known_hosts, no questions. Paths are the operator's settings.
+
+    A connection is kept for two minutes after its last use (``control`` is its socket's folder): the next fetch pays no
+    key exchange, which is most of what a small fetch costs.
+    """
     lines = [
         "Host *", "BatchMode yes", "StrictHostKeyChecking yes", "UpdateHostKeys no", "GlobalKnownHostsFile /dev/null",
         f'UserKnownHostsFile "{known_hosts or "/dev/null"}"', "IdentitiesOnly yes", "IdentityAgent none",
         "PreferredAuthentications publickey", "ForwardAgent no", "ForwardX11 no", "ClearAllForwardings yes",
-        "PermitLocalCommand no", "ConnectTimeout 10", "ServerAliveInterval 10", "ServerAliveCountMax 3", "LogLevel ERROR",
+        "PermitLocalCommand no", "ControlMaster auto", f'ControlPath "{control}/%C"', f"ControlPersist {MUX_SECONDS}", "ConnectTimeout 10", "ServerAliveInterval 10", "ServerAliveCountMax 3", "LogLevel ERROR",
     ]  # fmt: skip
     if key:
         lines.append(f'IdentityFile "{key}"')
     return "\n".join([lines[0], *(f"  {line}" for line in lines[1:])]) + "\n"
+
+
+def close_connection(socket: Path, ssh_config_file: Path) -> Command:
+    """End a kept connection by its socket."""
+    return Command(("ssh", "-F", str(ssh_config_file), "-o", f"ControlPath={socket}", "-O", "exit", "any"))
 
 
 def environment(home: Path, ssh_config_file: Path) -> dict[str, str]:
