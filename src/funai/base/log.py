@@ -57,7 +57,7 @@ def configure(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks if as_json else structlog.processors.StackInfoRenderer(),
+                _tracebacks() if as_json else structlog.processors.StackInfoRenderer(),
                 renderer,
             ],
         )
@@ -68,6 +68,12 @@ def configure(
     for noisy in ("httpx", "httpcore", "asyncssh", "aiosqlite", "uvicorn.access", "docker", "urllib3", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _tracebacks() -> structlog.processors.ExceptionRenderer:
+    """Without the frames' locals: those hold secrets."""
+    transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
+    return structlog.processors.ExceptionRenderer(transformer)
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 from alembic import command
@@ -10,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from funai.base.db import Database, Dialect
 
+_ONE_AT_A_TIME = threading.Lock()  # Alembic's `context` and `op` are the process's, and our rooms may share a process
 _LOCK = 0x66756E61  # "funa"; the same for every room, since they may share one database
 
 
@@ -19,8 +22,13 @@ async def upgrade(db: Database, scripts: Path, *, revision: str = "head") -> Non
     SQLite: the whole upgrade is one IMMEDIATE transaction. PostgreSQL: an advisory lock. MySQL/MariaDB: GET_LOCK.
     ``scripts/env.py`` takes its connection from ``config.attributes["connection"]``. Raises Unavailable.
     """
-    async with db.write() as conn:
-        await conn.run_sync(_locked_upgrade, db.dialect, scripts, revision)
+    while not _ONE_AT_A_TIME.acquire(blocking=False):  # noqa: ASYNC110  # two event loops may meet here
+        await asyncio.sleep(0.01)
+    try:
+        async with db.write() as conn:
+            await conn.run_sync(_locked_upgrade, db.dialect, scripts, revision)
+    finally:
+        _ONE_AT_A_TIME.release()
 
 
 def _locked_upgrade(conn: Connection, dialect: Dialect, scripts: Path, revision: str) -> None:

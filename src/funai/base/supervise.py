@@ -72,6 +72,14 @@ class _Server(uvicorn.Server):
         yield
 
 
+async def _run(server: _Server, sock: socket.socket, title: str) -> None:
+    """uvicorn leaves the whole process when the app's lifespan fails; here that is one service's error."""
+    try:
+        await server.serve(sockets=[sock])
+    except SystemExit as e:
+        raise ConfigError([f"{title} could not start; the lines before this one say why"]) from e
+
+
 @asynccontextmanager
 async def serving(app: FastAPI, sock: socket.socket, *, grace: float = 10) -> AsyncIterator[int]:
     """Serve ``app`` on ``sock`` while the context is open; yields the port once it answers.
@@ -83,7 +91,7 @@ async def serving(app: FastAPI, sock: socket.socket, *, grace: float = 10) -> As
         timeout_keep_alive=75, h11_max_incomplete_event_size=64 * 1024,
     )  # fmt: skip
     server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[sock]), name=f"http:{app.title}")
+    task = asyncio.create_task(_run(server, sock, app.title), name=f"http:{app.title}")
     try:
         while not server.started:
             if task.done():

@@ -115,9 +115,8 @@ async def clean(platform: Platform, say: Say) -> None:
     finally:
         await api.close()
     ours = f"{platform.options.registry_address}/"
-    listed = await run(platform.engine.cli("images", "--format", "{{.Repository}}:{{.Tag}}@{{.ID}}"), timeout=30)
-    stale = {line.partition("@")[0] if "<none>" not in line else line.partition("@")[2]
-             for line in listed.text.splitlines() if line.startswith(ours)}  # fmt: skip
+    listed = await run(platform.engine.cli("images", "--no-trunc", "--format", "{{.ID}} {{.Repository}}"), timeout=30)
+    stale = {image for image, _, name in (line.partition(" ") for line in listed.text.splitlines()) if name.startswith(ours)}
     if stale:
         await run(platform.engine.cli("rmi", "--force", *sorted(stale)), timeout=60)
 

@@ -152,6 +152,7 @@ def gateway_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> Ga
         port=options.ports.gateway,
         data_dir=layout.gateway,
         probe_secret=secrets.probe,
+        stop_with_agent=True,
     )
 
 

@@ -55,23 +55,40 @@ async def run(options: UpOptions, stop: asyncio.Event, on_ready: Callable[[Platf
         on_ready(running)
         await wait_any(stop, failed)
         say("stopping: finishing what is in hand (app containers stay)")
-    if failed.is_set():
-        raise ConfigError(["a service ended unexpectedly; its last words are in the log"])
+    failed.check()
+
+
+class Failure(asyncio.Event):
+    """Set when a service ended that nobody asked to; keeps what it ended with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.what: list[str] = []
+
+    def note(self, service: str, error: BaseException | None) -> None:
+        lines = error.problems if isinstance(error, ConfigError) else [repr(error)] if error else ["it just ended"]
+        self.what += [f"{service}: {line}" for line in lines]
+        self.set()
+
+    def check(self) -> None:
+        """Raises ConfigError when a service failed."""
+        if self.is_set():
+            raise ConfigError(self.what)
 
 
 @asynccontextmanager
-async def platform(options: UpOptions, say: Say) -> AsyncIterator[tuple[Platform, asyncio.Event]]:
+async def platform(options: UpOptions, say: Say) -> AsyncIterator[tuple[Platform, Failure]]:
     """The platform as a context: ready inside, everything stopped in order after. Also yields "a part failed"."""
     options = options.with_absolute_dir()
     layout = Layout(options.data_dir)
     layout.make()
     async with AsyncExitStack() as teardown:
         teardown.enter_context(DataDirLock(layout))
-        secrets, first_start = load_secrets(layout.secrets_file)
         check_ports(options, _former_pids(layout))
+        secrets, first_start = load_secrets(layout.secrets_file)
         say("finding the container engine")
         engine = await engines.choose(say=say)
-        failed = asyncio.Event()
+        failed = Failure()
         socket, daemons = await _start_daemons(options, layout, secrets, engine, teardown)
         plan = rooms.plan(options, layout, secrets, engine, socket, ensure_key(layout.runner_key, "funai runner"))
         say("starting the services")
@@ -123,7 +140,7 @@ def _engine_ready(socket: Path) -> Callable[[], Awaitable[bool]]:
 
 
 @asynccontextmanager
-async def _services(plan: rooms.Plan, grace: float, failed: asyncio.Event) -> AsyncIterator[None]:
+async def _services(plan: rooms.Plan, grace: float, failed: Failure) -> AsyncIterator[None]:
     """Every room's ``serve`` as a task with a stop of its own; stopped in the plan's order."""
     running: list[tuple[rooms.Room, asyncio.Event, asyncio.Task[None]]] = []
     for room in plan:
@@ -140,22 +157,23 @@ async def _services(plan: rooms.Plan, grace: float, failed: asyncio.Event) -> As
                 log.get("up").warning("up.service_slow_to_stop", service=room.name)
                 task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-    for _, _, task in running:
-        if not task.cancelled() and (error := task.exception()):
-            raise error
 
 
-async def _serve(room: rooms.Room, stop: asyncio.Event, failed: asyncio.Event) -> None:
+async def _serve(room: rooms.Room, stop: asyncio.Event, failed: Failure) -> None:
     with log.bound(service=room.name):
+        error: BaseException | None = None
         try:
             await room.serve(stop)
+        except Exception as e:
+            error = e
+            raise
         finally:
             if not stop.is_set():
-                log.get("up").error("up.service_ended", service=room.name)
-                failed.set()
+                log.get("up").error("up.service_ended", room=room.name, error=repr(error))
+                failed.note(room.name, error)
 
 
-async def _ready(options: UpOptions, failed: asyncio.Event) -> None:
+async def _ready(options: UpOptions, failed: Failure) -> None:
     """Until every HTTP service says it is healthy; at most READY_SECONDS. Raises ConfigError."""
     pages = {
         "API": f"{options.api_url}/internal/health",
@@ -172,8 +190,7 @@ async def _ready(options: UpOptions, failed: asyncio.Event) -> None:
                     await wait_any(failed, timeout=0.05)
     except TimeoutError as e:
         raise ConfigError([f"{', '.join(pages)} did not come up in {READY_SECONDS} s; see the log"]) from e
-    if failed.is_set():
-        raise ConfigError(["a service could not start; see the log"])
+    failed.check()
 
 
 async def _answers(http: httpx.AsyncClient, page: str) -> bool:
