@@ -67,6 +67,8 @@ async def compose(
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
     node = Node(settings, engine, table, info)
+    if info.missing_limits:
+        log.get("agent").warning("engine.limits_missing", engine=info.title, not_enforced=list(info.missing_limits))
     tag = platform_tag(settings.instance, info.data_root)
     images, crashes = Images(settings, engine), Crashes()
     networks = Networks(
@@ -108,6 +110,7 @@ async def working(parts: Parts) -> AsyncIterator[None]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await _unwall(parts)
 
         teardown.push_async_callback(end)
         yield
@@ -126,6 +129,15 @@ async def _walled(parts: Parts) -> bool:
     if parts.node.settings.firewall:
         log.get("firewall").warning("firewall.missing", consequence="apps reach the ports of this host", why=why)
     return False
+
+
+async def _unwall(parts: Parts) -> None:
+    """With no app left on this node there is nothing to keep from it: leave the host's firewall as it was found."""
+    try:
+        if parts.firewall and not await parts.node.views():
+            await parts.firewall.remove()
+    except (EngineError, FirewallRefused) as e:
+        log.get("firewall").warning("firewall.left", error=str(e))
 
 
 async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: asyncio.Event) -> None:
@@ -160,5 +172,5 @@ async def _gateway(
         await table.start()
     except GatewayError as e:
         raise ConfigError([f"gateway: {e}"]) from e
-    teardown.push_async_callback(table.close)
+    teardown.push_async_callback(table.stop if settings.stop_with_agent else table.close)
     return table, no_proxy_labels
