@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from funai.base import log
+from funai.contracts.routes import GatewayError
 from funai.runtime import probe, state
 from funai.runtime.engine.contract import Container, EngineError
 from funai.runtime.node import Node
@@ -70,17 +71,27 @@ class Retirer:
             log.get("retire").info("retire.stop_refused", container=container.name, why=str(e))
 
     async def _drain(self, container: Container) -> None:
-        """Until no connection to its port is open, at most ``RUNTIME_DRAIN_SECONDS``."""
+        """Until nothing is in flight to it any more, at most ``RUNTIME_DRAIN_SECONDS``."""
         if not container.running:
             return
-        port = state.number(container, state.PORT)
         deadline = time.monotonic() + self._node.settings.drain_seconds
         await asyncio.sleep(min(SETTLE_SECONDS, self._node.settings.drain_seconds))
         while time.monotonic() < deadline:
-            tables = await asyncio.to_thread(probe.socket_tables, container.pid)
-            if tables and not probe.connections(tables, port):
+            if await self._in_flight(container) == 0:
                 return
             await asyncio.sleep(LOOK_EVERY)
+
+    async def _in_flight(self, container: Container) -> int | None:
+        """What the gateway knows; a gateway that can't tell is replaced by the container's own open connections."""
+        end = self._node.endpoint(container)
+        try:
+            known = await self._node.routes.connections(end.host, end.port) if end else None
+        except GatewayError:
+            known = None
+        if known is not None:
+            return known
+        tables = await asyncio.to_thread(probe.socket_tables, container.pid)
+        return probe.connections(tables, state.number(container, state.PORT)) if tables else None
 
     async def close(self) -> None:
         """Leave the rest to the next life: names say what is to be retired."""

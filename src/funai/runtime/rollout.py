@@ -78,7 +78,7 @@ class Rollouts:
                 except EngineUnreachable as e:
                     raise RolloutFailed(FailureCode.ENGINE_FAILED, detail=f"no answer ({e})") from e
                 except EngineError as e:
-                    raise RolloutFailed(FailureCode.ENGINE_FAILED, detail=str(e)[:400]) from e
+                    raise RolloutFailed(FailureCode.ENGINE_FAILED, detail=f"{str(e)[:400]} ({self._limits_in_words()})") from e
 
     async def _roll_out(self, app_id: int, wanted: AgentDeploy) -> AgentDeployed:
         patience, watch = self._node.settings.engine_patience_seconds, Stopwatch()
@@ -160,6 +160,11 @@ class Rollouts:
             restarts=settings.app_restarts,
             limits=Limits(settings.app_cpus, settings.app_memory, settings.app_pids_limit, settings.app_log_max),
         )  # fmt: skip
+
+    def _limits_in_words(self) -> str:
+        """For an engine that refuses one: which were asked for, and by which settings."""
+        s = self._node.settings
+        return f"RUNTIME_APP_CPUS={s.app_cpus:g} RUNTIME_APP_MEMORY={s.app_memory} RUNTIME_APP_PIDS_LIMIT={s.app_pids_limit}"
 
     async def _until_healthy(self, new: Container, wanted: AgentDeploy) -> Endpoint:
         settings = self._node.settings

@@ -69,6 +69,8 @@ class EngineInfo:
     rootless: bool = False
     data_root: str = ""
     """The folder whose disk fills up with images and containers."""
+    missing_limits: tuple[str, ...] = ()
+    """Limits that this engine on this kernel ignores: ``cpu``, ``memory``, ``pids``."""
 
     @property
     def title(self) -> str:

@@ -42,6 +42,7 @@ T = TypeVar("T")
 READ_SECONDS = 120
 """A start on a loaded machine takes seconds; a call that takes this long is lost."""
 LOG_PIECE = 64 * 1024
+_LIMIT_FLAGS = {"CpuCfsQuota": "cpu", "MemoryLimit": "memory", "PidsLimit": "pids"}
 _LIBPOD = "http+docker://localhost/v4.0.0/libpod"
 
 
@@ -82,6 +83,7 @@ class DockerEngine:
                 version=str(info.get("ServerVersion") or self._api.version().get("Version")),
                 rootless=bool(info.get("Rootless")) or "rootless" in security,
                 data_root=str(info.get("DockerRootDir") or ""),
+                missing_limits=tuple(word for flag, word in _LIMIT_FLAGS.items() if info.get(flag) is False),
             )
 
         return await self._call(ask)
