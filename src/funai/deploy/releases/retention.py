@@ -1,0 +1,237 @@
+"""Old images leave the registry: N releases of an app are kept (and what is live), the others' manifests deleted.
+
+In two passes, so that nothing is deleted under anybody. The first retires releases: from then on nobody can go back to
+them. The second, at least ``GRACE_MS`` later and never while the app has an active job, deletes manifests that no kept
+release of any app refers to. A rollback that was asked for in between has its job by then, and a release of its own
+when it succeeded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter
+from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from funai.base import log
+from funai.base.db import Database
+from funai.contracts import naming, rules
+from funai.contracts.errors import BadInput
+from funai.contracts.states import ACTIVE_STATUSES
+from funai.deploy.registry.contract import Artifact, ImageRegistry, RegistryFailed
+from funai.deploy.releases import keeping, runs
+from funai.deploy.releases.keeping import Needed
+from funai.deploy.tables import job, release
+
+GRACE_MS = 30_000
+APPS_PER_PASS = 200
+HISTORY = 50
+"""Retired releases whose rows are kept for the record, of each app."""
+_ACTIVE = [s.value for s in ACTIVE_STATUSES]
+_CHUNK = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The one registry that is touched: its address as images name it, and the namespace of the apps' repositories."""
+
+    images: ImageRegistry
+    address: str
+    namespace: str
+
+    def repository(self, user_id: int, app_id: int) -> str:
+        return f"{self.namespace}/{naming.repo_name(user_id, app_id)}"
+
+    def holds(self, image: str, repository: str) -> bool:
+        """Is this image in that repository of this registry?"""
+        try:
+            return rules.parse_image(image).repository == f"{self.address}/{repository}"
+        except BadInput:
+            return False
+
+
+class Retention:
+    """``sweep`` is run in the background, and by several Deploys at once without harm. Also ``apps.RemoteImages``."""
+
+    def __init__(
+        self,
+        db: Database,
+        registry: Registry,
+        *,
+        keep: int = 3,
+        grace_ms: int = GRACE_MS,
+        metrics: CollectorRegistry | None = None,
+    ) -> None:
+        self.db, self.registry, self.keep, self.grace_ms = db, registry, keep, grace_ms
+        self.deleted = Counter(
+            "funai_deploy_registry_manifests_deleted_total", "Manifests deleted from the registry", registry=metrics
+        )
+
+    async def sweep(self) -> None:
+        """One pass over what is due. When the registry fails the rest waits for the next pass."""
+        try:
+            for app_id in await self._to_clear():
+                await self.clear(app_id)
+        except RegistryFailed as e:
+            log.get("retention").warning("retention.registry_failed", error=str(e))
+        for app_id in await self._to_retire():
+            await self.retire(app_id)
+
+    async def retire(self, app_id: int) -> list[int]:
+        """Retire the app's releases beyond those kept; answers their numbers."""
+
+        async def work(conn: AsyncConnection) -> list[int]:
+            live, _ = await runs.live(conn, app_id)
+            mine = and_(release.c.app_id == app_id, release.c.retired == 0)
+            numbers = (await conn.execute(select(release.c.number).where(mine))).scalars()
+            old = keeping.to_retire(numbers, self.keep, live)
+            if old:
+                values = {"retired": 1, "retired_ms": self.db.now_ms()}
+                await conn.execute(update(release).where(mine, release.c.number.in_(old)).values(values))
+            return old
+
+        retired = await self.db.retrying(work)
+        if retired:
+            log.get("retention").info("releases.retired", app_id=app_id, numbers=retired)
+        return retired
+
+    async def clear(self, app_id: int) -> list[str]:
+        """Delete what the app's retired releases alone needed; answers the digests. Raises RegistryFailed."""
+        async with self.db.read() as conn:
+            rows = await self._retired(conn, app_id)
+            if not rows or await self._busy(conn, app_id):
+                return []
+            users = {r["user_id"] for r in rows if r["user_id"] is not None}
+        gone: list[str] = []
+        for repository in sorted(self.registry.repository(u, app_id) for u in users):
+            mine = {r["digest"] for r in rows if r["digest"] and self.registry.holds(r["image"], repository)}
+            if mine:
+                done, deleted = await self._clear_repository(app_id, repository, mine)
+                gone.extend(deleted)
+                if not done:
+                    return gone
+        await self.db.retrying(lambda conn: self._seen_to(conn, app_id, [r["id"] for r in rows]))
+        return gone
+
+    async def remove_app(self, user_id: int, app_id: int) -> str:
+        """Delete the app's repository but for what another app's kept release runs. Raises RegistryFailed."""
+        repository = self.registry.repository(user_id, app_id)
+        async with self.db.read() as conn:
+            query = select(release.c.image, release.c.digest).where(release.c.app_id == app_id)
+            rows = (await conn.execute(query.where(release.c.digest.is_not(None)))).all()
+        known = {r.digest for r in rows if self.registry.holds(r.image, repository)}
+        listed = await self.registry.images.artifacts(repository)
+        async with self.db.read() as conn:
+            needed = await self._needed(conn, known | {a.digest for a in listed}, repository, without_app=app_id)
+        doomed = await self._doomed(repository, known, listed, needed, everything=True)
+        deleted = [d for d in sorted(doomed) if await self._delete(repository, d)]
+        kept = len({a.digest for a in listed} - doomed)
+        return f"{len(deleted)} manifests deleted from {repository}" + (f", {kept} kept for other apps" if kept else "")
+
+    # ------------------------------------------------------------------ parts
+
+    async def _clear_repository(self, app_id: int, repository: str, mine: set[str]) -> tuple[bool, list[str]]:
+        """Answers whether all is done, and what was deleted; a job that begins meanwhile ends it early."""
+        listed = await self.registry.images.artifacts(repository)
+        async with self.db.read() as conn:
+            needed = await self._needed(conn, mine | {a.digest for a in listed}, repository)
+            if await self._wanted_by_a_job(conn, repository):
+                return False, []
+        doomed = await self._doomed(repository, mine, listed, needed)
+        deleted: list[str] = []
+        for digest in sorted(doomed):
+            async with self.db.read() as conn:
+                if await self._busy(conn, app_id):
+                    return False, deleted
+            if await self._delete(repository, digest):
+                deleted.append(digest)
+        if deleted:
+            log.get("retention").info("registry.manifests_deleted", app_id=app_id, repository=repository, digests=deleted)
+        return True, deleted
+
+    async def _doomed(
+        self, repository: str, known: set[str], listed: list[Artifact], needed: Needed, *, everything: bool = False
+    ) -> frozenset[str]:
+        wish = keeping.plan(known, listed, needed, everything=everything)
+        if not wish.delete:
+            return wish.delete
+        staying = [await self.registry.images.artifact(repository, d) for d in sorted(wish.stay)]
+        return keeping.spare_children(wish.delete, [a for a in staying if a is not None])
+
+    async def _delete(self, repository: str, digest: str) -> bool:
+        gone = await self.registry.images.delete(repository, digest)
+        if gone:
+            self.deleted.inc()
+        return gone
+
+    async def _to_retire(self) -> list[int]:
+        query = select(release.c.app_id).where(release.c.retired == 0).group_by(release.c.app_id)
+        async with self.db.read() as conn:
+            many = query.having(func.count() > self.keep).order_by(release.c.app_id).limit(APPS_PER_PASS)
+            return list((await conn.execute(many)).scalars())
+
+    async def _to_clear(self) -> list[int]:
+        due = (release.c.retired == 1) & (release.c.removed == 0) & (release.c.retired_ms <= self.db.now_ms() - self.grace_ms)
+        query = select(release.c.app_id).where(due).distinct().order_by(release.c.app_id).limit(APPS_PER_PASS)
+        async with self.db.read() as conn:
+            return list((await conn.execute(query)).scalars())
+
+    async def _retired(self, conn: AsyncConnection, app_id: int) -> list[dict[str, Any]]:
+        due = and_(
+            release.c.app_id == app_id,
+            release.c.retired == 1,
+            release.c.removed == 0,
+            release.c.retired_ms <= self.db.now_ms() - self.grace_ms,
+        )
+        columns = (release.c.id, release.c.user_id, release.c.image, release.c.digest)
+        return [dict(r) for r in (await conn.execute(select(*columns).where(due))).mappings()]
+
+    async def _busy(self, conn: AsyncConnection, app_id: int) -> bool:
+        """Has the app an active job? What it is about to deploy may be what would be deleted."""
+        query = select(job.c.id).where(job.c.app_id == app_id, job.c.status.in_(_ACTIVE)).limit(1)
+        return (await conn.execute(query)).first() is not None
+
+    async def _wanted_by_a_job(self, conn: AsyncConnection, repository: str) -> bool:
+        """Is any app, this or another, about to deploy an image of this repository by name?"""
+        named = job.c.payload_json.like(f"%{repository}%")
+        for text in (await conn.execute(select(job.c.payload_json).where(job.c.status.in_(_ACTIVE), named))).scalars():
+            image = json.loads(text or "{}").get("image")
+            if image and self.registry.holds(image, repository):
+                return True
+        return False
+
+    async def _needed(
+        self, conn: AsyncConnection, digests: set[str], repository: str, *, without_app: int | None = None
+    ) -> Needed:
+        """Of these digests those that kept releases refer to, whichever app's; and tags that only a name is known of."""
+        kept: set[str] = set()
+        for chunk in _chunks(sorted(digests)):
+            query = select(release.c.digest).where(release.c.retired == 0, release.c.digest.in_(chunk))
+            if without_app is not None:
+                query = query.where(release.c.app_id != without_app)
+            kept.update(r for r in (await conn.execute(query)).scalars() if r)
+        here = release.c.image.like(f"{self.registry.address}/{repository}%")
+        nameless = select(release.c.image).where(release.c.retired == 0, release.c.digest.is_(None), here)
+        if without_app is not None:
+            nameless = nameless.where(release.c.app_id != without_app)
+        tags = {
+            rules.parse_image(image).tag or "latest"
+            for image in (await conn.execute(nameless)).scalars()
+            if self.registry.holds(image, repository)
+        }
+        return Needed(kept, tags)
+
+    async def _seen_to(self, conn: AsyncConnection, app_id: int, ids: list[int]) -> None:
+        await conn.execute(update(release).where(release.c.id.in_(ids)).values(removed=1))
+        retired = select(release.c.id).where(release.c.app_id == app_id, release.c.removed == 1)
+        old = list((await conn.execute(retired.order_by(release.c.number.desc()).offset(HISTORY).limit(_CHUNK))).scalars())
+        if old:
+            await conn.execute(delete(release).where(release.c.id.in_(old)))
+
+
+def _chunks(values: list[str]) -> Iterable[list[str]]:
+    return (values[i : i + _CHUNK] for i in range(0, len(values), _CHUNK))
