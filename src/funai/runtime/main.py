@@ -134,7 +134,7 @@ async def _walled(parts: Parts) -> bool:
 async def _unwall(parts: Parts) -> None:
     """With no app left on this node there is nothing to keep from it: leave the host's firewall as it was found."""
     try:
-        if parts.firewall and not await parts.node.views():
+        if parts.firewall and not await parts.node.everything():
             await parts.firewall.remove()
     except (EngineError, FirewallRefused) as e:
         log.get("firewall").warning("firewall.left", error=str(e))
