@@ -31,7 +31,7 @@ from funai.contracts.states import JobStatus
 from funai.standalone import registry
 from funai.standalone.layout import load_secrets
 from funai.standalone.parts import engine as engines
-from tests.e2e.platform.world import Person, Platform
+from tests.e2e.up.world import Person, Platform
 
 SERVER = """
 const http = require('http'), fs = require('fs');

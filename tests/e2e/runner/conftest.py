@@ -25,7 +25,7 @@ async def make_world(
     async with AsyncExitStack() as worlds:
 
         async def make(**settings: object) -> World:
-            return await worlds.enter_async_context(world_of(podman, registry, sshd, tmp_path, **settings))
+            return await worlds.enter_async_context(world_of(podman, registry, sshd, tmp_path, settings))
 
         yield make
 

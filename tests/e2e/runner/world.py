@@ -223,7 +223,7 @@ def _job(number: int, payload: dict[str, Any], agent_port: int = 0, *, status: s
 
 
 @asynccontextmanager
-async def world_of(podman: Podman, registry: Registry, sshd: Sshd, root: Path, **settings: Any) -> AsyncIterator[World]:
+async def world_of(podman: Podman, registry: Registry, sshd: Sshd, root: Path, settings: dict[str, Any]) -> AsyncIterator[World]:
     """The world with its Runner started; stopped on leaving."""
     deploy, agent = FakeDeploy(), FakeAgent()
     known = root / "known_hosts"

@@ -19,7 +19,7 @@ from funai.base import ports
 from funai.base.daemon import start_time
 from funai.contracts.accounts import CreateDeploy
 from funai.contracts.states import JobStatus
-from tests.e2e.platform.world import DOCKERFILE, Platform, project
+from tests.e2e.up.world import DOCKERFILE, Platform, project
 from tests.parts.waiting import eventually
 
 BACK = 2.0

@@ -10,7 +10,7 @@ import pytest
 from funai.contracts.accounts import CreateDeploy
 from funai.contracts.errors import Conflict, Forbidden, FunaiError, NotFound
 from funai.contracts.states import AppStatus, JobStatus
-from tests.e2e.platform.world import DOCKERFILE, Person, Platform, project
+from tests.e2e.up.world import DOCKERFILE, Person, Platform, project
 from tests.parts.waiting import eventually
 
 

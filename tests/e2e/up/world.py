@@ -25,7 +25,6 @@ from funai.standalone.layout import Layout, ensure_key
 from funai.standalone.options import Ports
 from tests.parts.waiting import eventually, wait_until
 
-ROOT = Path(__file__).parents[3]
 READY = 60
 
 SERVER = """
@@ -70,12 +69,12 @@ class Platform:
 
     def start(self, *extra: str) -> None:
         """Start it and wait until it says that it is up."""
-        argv = [sys.executable, "-m", "funai.cli.main", "up", "--data-dir", str(self.data_dir)]
+        argv = [str(Path(sys.executable).with_name("funai")), "up", "--data-dir", str(self.data_dir)]
         for name, port in self.ports.items():
             argv += [f"--{name}-port", str(port)]
         out = (self.data_dir.parent / "up.out").open("wb")
         with out:
-            env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200"}
+            env = {**os.environ, "COLUMNS": "200"}
             self.process = subprocess.Popen([*argv, *extra], stdout=out, stderr=out, start_new_session=True, env=env)
         wait_until(self._up_or_dead, seconds=READY, what="funai up", every=0.05)
         assert self.process.poll() is None, self.output

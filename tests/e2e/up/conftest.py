@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.platform.world import Person, Platform
+from tests.e2e.up.world import Person, Platform
 
 _names = itertools.count(1)
 
