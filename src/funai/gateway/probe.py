@@ -1,0 +1,46 @@
+"""Asking the public door which generation answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import httpx
+
+from funai.contracts.routes import GatewayError
+
+GENERATION_HEADER = "X-Funai-Generation"
+PROBE_HEADER = "X-Funai-Probe"
+
+
+class Prober:
+    """One client for all questions. ``verify=False``: the door is ours, reached by an address no certificate names."""
+
+    def __init__(self) -> None:
+        self._client = httpx.AsyncClient(verify=False, trust_env=False, follow_redirects=False)  # noqa: S501 - see above
+
+    async def ask(self, url: str, headers: Mapping[str, str], timeout: float) -> httpx.Response:
+        """The head of the answer; the body is not read (it may never end). Raises GatewayError."""
+        try:
+            async with asyncio.timeout(timeout):
+                request = self._client.build_request("GET", url, headers=dict(headers))
+                response = await self._client.send(request, stream=True)
+                await response.aclose()
+                return response
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as e:
+            raise GatewayError(f"the public door did not answer {url}: {str(e) or type(e).__name__}") from e
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+def generation_of(response: httpx.Response) -> int:
+    """What the gateway said; 0 when it answered itself, or said nothing."""
+    value = response.headers.get(GENERATION_HEADER, "")
+    return int(value) if value.isascii() and value.isdigit() else 0
+
+
+def local_url(host: str, port: int, scheme: str = "http") -> str:
+    """How a process on this machine reaches a listener bound to ``host``."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"{scheme}://[{address}]:{port}" if ":" in address else f"{scheme}://{address}:{port}"

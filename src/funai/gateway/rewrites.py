@@ -1,0 +1,111 @@
+"""Header rewriting rules of the HAProxy gateway, as configuration lines. Pure.
+
+All apps share one origin, so what an app sets for "/" would be every app's: cookies are confined to the app's base path,
+and redirects to an absolute path get the prefix that was stripped from the request.
+"""
+
+from __future__ import annotations
+
+from funai.gateway.settings import GatewaySettings
+
+_BASE = "%[var(txn.base)]"
+
+
+def request_headers(s: GatewaySettings, probe_header: str) -> list[str]:
+    """What the app is told about the request. What a client claims about itself counts only from a trusted proxy."""
+    unless = " if !trusted" if s.trusted_proxies else ""
+    lines = [f"http-request del-header {name}{unless}" for name in _CLAIMS]
+    lines += [f"http-request del-header {name}" for name in (probe_header, "X-Forwarded-Prefix", "Proxy")]
+    chain = "req.fhdr(x-forwarded-for)"
+    if s.trusted_proxies:
+        lines += [
+            f"http-request set-header X-Forwarded-For '%[{chain}], %[src]' if trusted {{ {chain} -m found }}",
+            "http-request set-header X-Forwarded-For %[src] if !{ req.hdr(x-forwarded-for) -m found }",
+            "http-request set-header X-Real-IP %[var(txn.client)] if !{ req.hdr(x-real-ip) -m found }",
+            "http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)] if !{ req.hdr(x-forwarded-proto) -m found }",
+            "http-request set-header X-Forwarded-Host %[req.hdr(host)] if !{ req.hdr(x-forwarded-host) -m found }",
+            "http-request set-var(txn.authority) req.hdr(x-forwarded-host),lower",
+        ]
+    else:
+        lines += [
+            "http-request set-header X-Forwarded-For %[src]",
+            "http-request set-header X-Real-IP %[src]",
+            "http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]",
+            "http-request set-header X-Forwarded-Host %[req.hdr(host)]",
+            "http-request set-var(txn.authority) req.hdr(host),lower",
+        ]
+    lines += [
+        f"http-request set-header X-Forwarded-Prefix {_BASE} if in_base",
+        "http-request set-header X-Trace-Id %[unique-id]",
+    ]
+    for name in s.hidden_cookies:
+        lines.append(
+            "http-request set-header Cookie "
+            f"""'%[req.fhdr(cookie),regsub("(^|; *){name}=[^;]*","",g),regsub("^; *","")]' if {{ req.cook({name}) -m found }}"""
+        )
+    if s.hidden_cookies:
+        lines.append("http-request del-header Cookie if { req.fhdr(cookie) -m len 0 }")
+    return lines
+
+
+REWRITABLE_HEAD = 9_000
+"""Bytes that the head of a response with cookies or a redirect may take. With up to 101 headers, each longer by at most
+two base paths of 28 bytes and the padding, what is rewritten fits the part of the buffer kept free (``REWRITE``)."""
+_CLAIMS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Server",
+           "X-Real-IP")  # fmt: skip
+
+
+def response_headers(too_large: str) -> list[str]:
+    """Confine cookies, prefix redirects. A rule that does not fit the buffer fails the response, never half-applies."""
+    return [
+        "acl in_base var(txn.base) -m found",
+        "acl has_cookie res.hdr(set-cookie) -m found",
+        "acl has_location res.hdr(location) -m found",
+        f"acl too_large res.hdrs,length gt {REWRITABLE_HEAD}",
+        f"http-response return status 502 {too_large} if in_base has_cookie too_large",
+        f"http-response return status 502 {too_large} if in_base has_location too_large",
+        "http-response strict-mode on",
+        *(_cookie_rule(match, to) + " in_base" for match, to in _IN_BASE),
+        *(_cookie_rule(match, to) + " !in_base" for match, to in _BY_HOST),
+        *_location(),
+    ]
+
+
+# The base path is put before the value ("/runtime/1|…|name=…"), so that one static expression can compare with it; then
+# each value matches one rule, which marks it done ("/runtime/1!name=…"), and the last takes the mark off. Only the first
+# rule makes a value longer: HAProxy 2.6 hands out foreign memory when the values that one rule lengthens make it compact
+# its buffer twice, so the padding already takes the room that the result may need, and REWRITABLE_HEAD bounds the sum.
+_PAD = "|" + _BASE + "|" + "#" * 8 + "|"
+_B = r"^(/runtime/[0-9]+)\|\1\|########\|"
+_TO_PATH = r"([^;]*;(?:.*;)?[ \t]*path[ \t]*="
+_IN_BASE: tuple[tuple[str, str], ...] = (
+    (r"^(.*)$", _BASE + _PAD + r"\1"),
+    # The same attribute twice is a trick, or a mistake: only name and value stay.
+    (rf"(?i){_B}([^;]*);(?:.*;)?[ \t]*(path|domain)[ \t]*=.*;[ \t]*\3[ \t]*=.*$", r"\1!\2; Path=\1/"),
+    (r"(?i)^([^;]*(?:;.*)?);[ \t]*domain[ \t]*=[^;]*(;.*)?$", r"\1\2"),
+    (rf"(?i){_B}{_TO_PATH}[ \t]*)\1(/[^;]*|[ \t]*)(;.*)?$", r"\1!\2\1\3\4"),
+    (rf"(?i){_B}{_TO_PATH}[ \t]*)(/[^;]*)(;.*)?$", r"\1!\2\1\3\4"),
+    (rf"(?i){_B}{_TO_PATH})[^;]*(;.*)?$", r"\1!\2\1/\3"),
+    (rf"{_B}(.*)$", r"\1!\2; Path=\1/"),
+    (r"^/runtime/[0-9]+!(.*)$", r"\1"),
+)
+# On a name of its own an app's paths are its own; only a cookie for the whole domain would reach others.
+_BY_HOST: tuple[tuple[str, str], ...] = (
+    (r"(?i)^([^;]*);(?:.*;)?[ \t]*domain[ \t]*=.*;[ \t]*domain[ \t]*=.*$", r"\1"),
+    (r"(?i)^([^;]*(?:;.*)?);[ \t]*domain[ \t]*=[^;]*(;.*)?$", r"\1\2"),
+)
+
+
+def _cookie_rule(match: str, to: str) -> str:
+    return f"http-response replace-header Set-Cookie '{match}' '{to}' if has_cookie"
+
+
+def _location() -> list[str]:
+    foreign = r"(?!runtime/[0-9]+(?:[/?#]|$))"
+    rooted = rf"'^/(?!/){foreign}(.*)$' '{_BASE}/\1'"
+    absolute = rf"'^((?:https?:)?//[^/?#]+)(?:/{foreign}(.*))?$' '\1{_BASE}/\2'"
+    same_origin = "{ res.fhdr(location),field(3,/),lower,strcmp(txn.authority) eq 0 }"
+    return [
+        f"http-response replace-header Location {rooted} if has_location in_base",
+        f"http-response replace-header Location {absolute} if has_location in_base {same_origin}",
+    ]

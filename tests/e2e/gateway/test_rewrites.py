@@ -1,0 +1,114 @@
+"""Cookies stay inside an app's path; redirects come back through the gateway."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from funai.gateway.rewrites import REWRITABLE_HEAD
+from tests.e2e.gateway.conftest import StartGateway, StartUpstream, route_to
+
+COOKIES = {
+    "a=1": "a=1; Path=/runtime/1/",
+    "a=1; Path=/": "a=1; Path=/runtime/1/",
+    "a=1; path = /x; HttpOnly": "a=1; path = /runtime/1/x; HttpOnly",
+    "a=1; HttpOnly; PATH=/admin": "a=1; HttpOnly; PATH=/runtime/1/admin",
+    "a=1; Path=/runtime/1": "a=1; Path=/runtime/1",
+    "a=1; Path=/runtime/1/; Secure": "a=1; Path=/runtime/1/; Secure",
+    "a=1; Path=/runtime/1/deep; SameSite=Lax": "a=1; Path=/runtime/1/deep; SameSite=Lax",
+    "a=1; Path=/runtime/10": "a=1; Path=/runtime/1/runtime/10",
+    "a=1; Path=/runtime/2/": "a=1; Path=/runtime/1/runtime/2/",
+    "a=1; Path=": "a=1; Path=/runtime/1/",
+    "a=1; Path=relative": "a=1; Path=/runtime/1/",
+    'a=1; Path="/"': "a=1; Path=/runtime/1/",
+    "a=1; Domain=example.com; Path=/; Secure": "a=1; Path=/runtime/1/; Secure",
+    "a=1; Path=/; domain = .example.com": "a=1; Path=/runtime/1/",
+    "a=1; Path=/; Path=/x; HttpOnly": "a=1; Path=/runtime/1/",
+    "a=1; Path=/x; Domain=a; Path=/; Domain=b": "a=1; Path=/runtime/1/",
+    "a=1; Domain=a; Domain=b; Secure": "a=1; Path=/runtime/1/",
+    "/runtime/2|a=1; Path=/; Path=/": "/runtime/2|a=1; Path=/runtime/1/",
+    "/runtime/2!a=1": "/runtime/2!a=1; Path=/runtime/1/",
+    "a=path=/x": "a=path=/x; Path=/runtime/1/",
+    "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT": "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Path=/runtime/1/",
+    "a=%41\\1%[src]": "a=%41\\1%[src]; Path=/runtime/1/",
+    "": "; Path=/runtime/1/",
+}
+
+
+async def test_cookies_are_confined_to_the_apps_path(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    app = await upstream("1")
+    app.answers["/all"] = ("200 OK", [f"Set-Cookie: {c}" for c in COOKIES], b"")
+    gateway = await start_gateway([route_to(1, app)])
+    answer = await client.get(f"{gateway.url}/runtime/1/all")
+    assert dict(zip(COOKIES, answer.headers.get_list("set-cookie"), strict=True)) == COOKIES
+
+
+async def test_a_browser_keeps_the_cookies_apart(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    one, ten = await upstream("1"), await upstream("10")
+    for app in (one, ten):
+        app.answers["/login"] = ("200 OK", [f"Set-Cookie: session={app.name}; Path=/; Domain=127.0.0.1"], b"")
+    gateway = await start_gateway([route_to(1, one), route_to(10, ten)])
+    for app_id in (1, 10):
+        await client.get(f"{gateway.url}/runtime/{app_id}/login")
+    for app_id in (1, 10):
+        said = (await client.get(f"{gateway.url}/runtime/{app_id}/me")).json()
+        assert dict(said["headers"])["cookie"] == f"session={app_id}"
+
+
+@pytest.mark.parametrize("body", [0, 100_000])
+async def test_cookies_that_would_not_fit_are_refused_never_mangled(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient, body: int
+) -> None:
+    """HAProxy 2.6 fills headers with foreign memory when a rule makes it compact its buffer twice; we stay below that."""
+    app = await upstream("1")
+    app_id = 1234567890123456789
+    gateway = await start_gateway([route_to(app_id, app)])
+    for count, size in ((1, 8000), (1, 9000), (20, 300), (40, 200), (40, 300), (95, 60), (95, 150)):
+        cookies = [f"c{n}={chr(97 + n % 26) * size}" for n in range(count)]
+        lines = [f"Set-Cookie: {c}; Domain=example.com; Path=/x" for c in cookies]
+        app.answers["/many"] = ("302 Found", [*lines, "Location: /l" + "l" * 200], b"b" * body)
+        answer = await client.get(f"{gateway.url}/runtime/{app_id}/many")
+        got = answer.headers.get_list("set-cookie")
+        if sum(map(len, lines)) > REWRITABLE_HEAD:
+            assert (answer.status_code, got) == (502, [])
+        elif answer.status_code != 502:
+            assert got == [f"{c}; Path=/runtime/{app_id}/x" for c in cookies]
+            assert answer.headers["location"] == f"/runtime/{app_id}/l" + "l" * 200
+            assert answer.content == b"b" * body
+
+
+async def test_redirects_get_the_prefix_back(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    app = await upstream("1")
+    gateway = await start_gateway([route_to(1, app)])
+    here = f"127.0.0.1:{gateway.settings.port}"
+    cases = {
+        "/login": "/runtime/1/login",
+        "/": "/runtime/1/",
+        "/login?next=/a,b": "/runtime/1/login?next=/a,b",
+        "/runtime/1/login": "/runtime/1/login",
+        "/runtime/1": "/runtime/1",
+        "/runtime/2/": "/runtime/2/",
+        "/runtime/x": "/runtime/1/runtime/x",
+        "login": "login",
+        "../up": "../up",
+        "?q": "?q",
+        "//other.example/x": "//other.example/x",
+        "https://other.example/login": "https://other.example/login",
+        f"http://{here}/login": f"http://{here}/runtime/1/login",
+        f"https://{here}/login?a=1": f"https://{here}/runtime/1/login?a=1",
+        f"//{here}/login": f"//{here}/runtime/1/login",
+        f"http://{here}": f"http://{here}/runtime/1/",
+        f"http://{here}/runtime/1/x": f"http://{here}/runtime/1/x",
+        f"http://{here}0/login": f"http://{here}0/login",
+        "/\\evil.example": "/runtime/1/\\evil.example",
+    }
+    for given, expected in cases.items():
+        app.answers["/go"] = ("302 Found", [f"Location: {given}"], b"")
+        answer = await client.get(f"{gateway.url}/runtime/1/go")
+        assert (given, answer.headers["location"]) == (given, expected)
