@@ -49,7 +49,7 @@ class Deletions:
         due = select(apps).where(apps.c.deleting == 1, apps.c.delete_next <= now_ms(self.clock))
         for row in await self.db.fetch_all(due.order_by(apps.c.delete_next).limit(5)):
             if await self._claim(row):
-                await self._clean(row)
+                await self._clean({**row, "delete_tries": int(row["delete_tries"]) + 1})
 
     async def _mark(self, user_id: int, app_id: int) -> Row:
         async def work(conn: AsyncConnection) -> Row:
@@ -106,7 +106,8 @@ class Deletions:
         """Cancel the app's active jobs and wait until they are over; answers whether one was already running."""
         if self._never_deployed(row):
             return False
-        was_running = False
+        # A request that is on its way to Deploy right now is looked for once more, later.
+        was_running = row["op"] is not None and not row["delete_tries"]
         deadline = self.clock.monotonic() + _JOBS_END_SECONDS
         while active := await self._active(int(row["id"])):
             was_running = was_running or any(j.runner_id is not None for j in active)

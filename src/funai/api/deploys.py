@@ -191,7 +191,11 @@ class Deploys:
             if isinstance(e, FunaiError):
                 await self.slots.give_back(app_id, op_key)
             raise
-        await self.slots.bind(app_id, op_key, job, answer_text(job))
+        if not await self.slots.bind(app_id, op_key, job, answer_text(job)) and await self.apps.find(app_id) is None:
+            # Deleted meanwhile: the deletion may have looked for jobs before there was one.
+            with suppress(Conflict), self.control.asking() as deploy:
+                await deploy.cancel(job.id)
+            raise NotFound("APP_NOT_FOUND")
         return shown(job)
 
     async def _create_job(self, create: CreateJob) -> Job:

@@ -23,8 +23,8 @@ def check_password(value: str) -> str:
 class Passwords:
     """Hashes (46 MiB each, two at a time). ``verify`` takes as long for nobody's password as for somebody's."""
 
-    def __init__(self, *, at_once: int = 2) -> None:
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=47_104, parallelism=1, type=Type.ID)
+    def __init__(self, *, at_once: int = 2, passes: int = 2, kib: int = 47_104) -> None:
+        self._hasher = PasswordHasher(time_cost=passes, memory_cost=kib, parallelism=1, type=Type.ID)
         self._turns = asyncio.Semaphore(at_once)
         self._nobody: str | None = None
 

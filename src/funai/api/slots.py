@@ -74,9 +74,9 @@ class Slots:
         await self.db.retrying(work)
 
     async def bind(self, app_id: int, op_key: str, job: Job, answer: str | None) -> bool:
-        """The operation became this job. False when the operation is over already."""
+        """The operation became this job. False when the operation is over already, or its app is going."""
         async with self.db.write() as conn:
-            held = update(apps).where(apps.c.id == app_id, apps.c.op_key == op_key)
+            held = update(apps).where(apps.c.id == app_id, apps.c.op_key == op_key, apps.c.deleting == 0)
             bound = await conn.execute(held.values(op_job_id=job.id, job_id=job.id, update_time=now_ms(self.clock)))
             if answer is not None:
                 await conn.execute(update(idempotency).where(idempotency.c.op_key == op_key).values(answer=answer))

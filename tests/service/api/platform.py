@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from funai.api import main as api_main
+from funai.api.passwords import Passwords
 from funai.api.settings import ApiSettings
 from funai.base.db import sqlite_url
 from funai.deploy import main as deploy_main
@@ -175,7 +176,9 @@ class Platform:
             yield self
 
     def make_api(self, wire: httpx.AsyncBaseTransport | None) -> FastAPI:
-        return api_main.build(self.settings, repo_host=self.repos, deploy_http=wire)
+        app = api_main.build(self.settings, repo_host=self.repos, deploy_http=wire)
+        app.state.core.accounts.passwords = Passwords(passes=1, kib=64)
+        return app
 
     @staticmethod
     def client(app: FastAPI) -> httpx.AsyncClient:

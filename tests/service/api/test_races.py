@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.parts.waiting import eventually
 from tests.service.api.platform import PASSWORD, Person, Platform, Refused
 
 
@@ -102,7 +103,6 @@ async def test_a_delete_racing_a_deploy_leaves_nothing(platform_on: Platform, tr
 
 async def _nothing_active(platform: Platform, app_id: int) -> None:
     """Whatever the order was, the sweep ends a job that came in behind the delete."""
-    from tests.parts.waiting import eventually
 
     async def quiet() -> bool:
         answer = await platform.inside.get(
