@@ -63,7 +63,6 @@ TESTS = (
     Need("iproute2", ("ip",)),
     Need("postgresql", patterns=("/usr/lib/postgresql/*/bin/postgres",)),
     Need("mariadb-server", ("mariadbd",)),
-    Need("chromium", ("chromium",)),
     Need("wrk", ("wrk",)),
 )
 
