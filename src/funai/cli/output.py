@@ -25,7 +25,7 @@ class Output:
         """Whether a person is looking at stdout."""
         return sys.stdout.isatty() and not self.as_json
 
-    def say(self, name: str, **known: object) -> str:
+    def say(self, name: str, /, **known: object) -> str:
         return phrase(name, self.language, **known)
 
     def document(self, value: Any) -> None:

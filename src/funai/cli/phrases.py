@@ -88,7 +88,7 @@ PHRASES: dict[str, tuple[str, str]] = {
 }
 
 
-def phrase(name: str, language: str, **known: object) -> str:
+def phrase(name: str, language: str, /, **known: object) -> str:
     """The phrase in ``zh`` or ``en`` with its placeholders filled."""
     zh, en = PHRASES[name]
     return (en if language == "en" else zh).format(**known)
