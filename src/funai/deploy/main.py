@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import ColumnElement
 
@@ -40,6 +41,8 @@ from funai.deploy.logs.store import LogStore
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.routes import admin_routes, heartbeat_routes
 from funai.deploy.placement.service import Heartbeats, Placer, rules_from
+from funai.deploy.registry.drivers import open_registry
+from funai.deploy.releases.retention import Registry, Retention
 from funai.deploy.releases.store import ReleaseBook
 from funai.deploy.settings import DeploySettings
 
@@ -62,11 +65,13 @@ class Core:
     heartbeats: Heartbeats
     nodes: Nodes
     apps: Apps
+    retention: Retention | None = None
 
     def release_waiting(self) -> None:
-        """Answer everybody who waits here, now: runners get no job, log readers what there is."""
+        """Answer everybody who waits here, now: runners get no job, readers of logs what there is."""
         self.waiters.close()
         self.logs.close()
+        self.apps.agents.closing.set()
 
 
 def build(
@@ -82,7 +87,7 @@ def build(
     A composer that stops it calls ``app.state.core.release_waiting()`` before it waits for requests in hand.
     """
     app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY)
-    core = app.state.core = assemble(settings, JobMetrics(app.state.registry), now=now, agent_http=agent_http, images=images)
+    core = app.state.core = assemble(settings, app.state.registry, now=now, agent_http=agent_http, images=images)
 
     door = _doors(settings)
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
@@ -122,7 +127,7 @@ def _doors(settings: DeploySettings) -> Callable[[str, SecretStr | None, str], S
 
 def assemble(
     settings: DeploySettings,
-    metrics: JobMetrics,
+    metrics_registry: CollectorRegistry,
     *,
     now: ColumnElement[int] | None = None,
     agent_http: Callable[[], httpx.AsyncBaseTransport] | None = None,
@@ -130,6 +135,7 @@ def assemble(
 ) -> Core:
     """Bind every part to its neighbours. Nothing is opened yet."""
     db = Database(settings.datasource_url, pool_size=settings.datasource_pool)
+    metrics = JobMetrics(metrics_registry)
     rules, releases, waiters = rules_from(settings), ReleaseBook(), Waiters()
     hints: Hints = PostgresHints(db, waiters) if db.dialect is Dialect.POSTGRESQL else NoHints()
     store = JobStore(db, placer=Placer(rules), releases=releases, order=settings.queue_order, now=now)
@@ -148,6 +154,7 @@ def assemble(
     sweeps.on_ended = jobs.count_ended
     token = settings.agent_token.get_secret_value() if settings.agent_token else ""
     agents = Agents(db, rules, token, timeout=settings.agent_timeout_seconds, http=agent_http)
+    retention = _retention(settings, db, metrics_registry)
     return Core(
         settings=settings,
         db=db,
@@ -159,8 +166,16 @@ def assemble(
         releases=releases,
         heartbeats=Heartbeats(db, rules, jobs),
         nodes=Nodes(db, rules, jobs),
-        apps=Apps(db, agents, jobs, images),
+        apps=Apps(db, agents, jobs, images or retention),
+        retention=retention,
     )
+
+
+def _retention(settings: DeploySettings, db: Database, metrics: CollectorRegistry) -> Retention | None:
+    if not settings.cleanup_enabled:
+        return None
+    registry = Registry(open_registry(settings), settings.cleanup_registry, settings.cleanup_namespace)
+    return Retention(db, registry, keep=settings.cleanup_keep, metrics=metrics)
 
 
 @asynccontextmanager
@@ -186,12 +201,16 @@ async def running(core: Core) -> AsyncIterator[None]:
             ):
                 tasks.create_task(periodic(name, every, work, ending), name=name)
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")
+            if core.retention:
+                tasks.create_task(core.retention.run(core.settings.cleanup_interval_seconds, ending), name="deploy.retention")
             try:
                 yield
             finally:
                 core.release_waiting()
                 ending.set()
     finally:
+        if core.retention:
+            await core.retention.registry.images.close()
         await core.db.close()
 
 

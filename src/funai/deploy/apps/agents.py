@@ -53,6 +53,8 @@ class Agents:
         http: Callable[[], httpx.AsyncBaseTransport] | None = None,
     ) -> None:
         self.db, self.rules, self.token, self.timeout, self.http = db, rules, token, timeout, http
+        self.closing = asyncio.Event()
+        """Set when the service stops: streams of logs end."""
 
     async def find(self, app_id: int) -> Whereabouts:
         async with self.db.read() as conn:

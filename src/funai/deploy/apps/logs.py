@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -44,7 +45,7 @@ async def container_logs(agents: Agents, user_id: int, app_id: int, *, tail: int
         node = other if status.running else node
     async with AsyncExitStack() as opening:
         response = await _open(opening, agents, node, {"userId": user_id, "appId": app_id, "tail": tail, "follow": follow})
-        return PassedThrough(_bytes(response), opening.pop_all())
+        return PassedThrough(_bytes(response, agents.closing), opening.pop_all())
 
 
 async def _open(held: AsyncExitStack, agents: Agents, node: Node, params: dict[str, int | bool]) -> httpx.Response:
@@ -65,10 +66,21 @@ async def _open(held: AsyncExitStack, agents: Agents, node: Node, params: dict[s
     return response
 
 
-async def _bytes(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The body; when the agent breaks off in the middle the stream just ends."""
+async def _bytes(response: httpx.Response, closing: asyncio.Event) -> AsyncIterator[bytes]:
+    """The body, until ``closing``; when the agent breaks off in the middle the stream just ends."""
+    chunks = response.aiter_bytes()
+    stopping = asyncio.create_task(closing.wait())
+    coming: asyncio.Future[bytes] | None = None
     try:
-        async for chunk in response.aiter_bytes():
-            yield chunk
-    except httpx.HTTPError:
+        while not closing.is_set():
+            coming = asyncio.ensure_future(anext(chunks))
+            await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if coming.done():
+                yield coming.result()
+    except (StopAsyncIteration, httpx.HTTPError):
         return
+    finally:
+        tasks = [t for t in (coming, stopping) if t is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

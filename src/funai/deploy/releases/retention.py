@@ -8,6 +8,7 @@ when it succeeded.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base import log
 from funai.base.db import Database
+from funai.base.supervise import periodic
 from funai.contracts import naming, rules
 from funai.contracts.errors import BadInput
 from funai.contracts.states import ACTIVE_STATUSES
@@ -70,6 +72,17 @@ class Retention:
         self.deleted = Counter(
             "funai_deploy_registry_manifests_deleted_total", "Manifests deleted from the registry", registry=metrics
         )
+
+    async def run(self, every: float, stop: asyncio.Event) -> None:
+        """``sweep`` every so many seconds until ``stop``; one that waits for the registry then is cut short."""
+        sweeping = asyncio.create_task(periodic("deploy.retention", every, self.sweep, stop))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({sweeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sweeping.cancel()
+            stopping.cancel()
+            await asyncio.gather(sweeping, stopping, return_exceptions=True)
 
     async def sweep(self) -> None:
         """One pass over what is due. When the registry fails the rest waits for the next pass."""
