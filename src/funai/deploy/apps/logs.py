@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import httpx
 from fastapi.responses import StreamingResponse
@@ -80,7 +81,7 @@ async def _bytes(response: httpx.Response, closing: asyncio.Event) -> AsyncItera
     except (StopAsyncIteration, httpx.HTTPError):
         return
     finally:
-        tasks = [t for t in (coming, stopping) if t is not None]
+        tasks: list[asyncio.Future[Any]] = [t for t in (coming, stopping) if t is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
