@@ -88,6 +88,8 @@ def create_app(
 
 def error_response(answers: Answers, code: int, reason: str, message: str, detail: Any = None) -> JSONResponse:
     """An error in the service's own form."""
+    # A caller's own words may be in it, and half characters of theirs have no UTF-8 form.
+    message = message.encode("utf-8", "replace").decode()
     if answers is Answers.PLAIN:
         return JSONResponse({"detail": message if detail is None else detail, "reason": reason}, status_code=code)
     body = {"code": code, "message": message, "data": None, "reason": reason, "traceId": log.trace_id()}
