@@ -202,7 +202,7 @@ class HaproxyGateway:
         life = self._life
         await self._end_tasks()
         if life is not None:
-            await life.end(grace)
+            await life.end(self._api, grace)
         await self.close()
 
     async def _let_go(self) -> None:
@@ -239,7 +239,8 @@ def _entries(routes: Iterable[Route]) -> dict[str, str]:
 
 
 def _conn_cur(answer: str) -> int:
-    found = [word.removeprefix("conn_cur=") for word in answer.split() if word.startswith("conn_cur=")]
+    mark = haproxy_config.CONN_CUR
+    found = [word.removeprefix(mark) for word in answer.split() if word.startswith(mark)]
     return int(found[0]) if found else 0
 
 

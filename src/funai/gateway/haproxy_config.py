@@ -19,6 +19,8 @@ from funai.gateway.settings import GatewaySettings
 
 LOG_FD_VARIABLE = "FUNAI_GATEWAY_LOG_FD"
 INFLIGHT_TABLE = "inflight"
+CONN_CUR = "conn_cur="
+"""How the table's entries say how many requests are in flight."""
 BUFFER = 32_768
 """``tune.bufsize``: a request's or response's head may take ``BUFFER - REWRITE`` bytes."""
 REWRITE = 16_384

@@ -136,13 +136,15 @@ class HaproxyProcess:
                 raise GatewayError("HAProxy ended right after it started, or does not answer on its admin socket")
             await asyncio.sleep(_TICK)
 
-    async def drain_and_end(self, grace: float) -> None:
-        """End every proxy of ours: no new connections, ``grace`` seconds for those in hand, then none at all."""
+    def drain(self) -> None:
+        """No new connections from now on; a proxy ends when its last one does."""
+        _signal(self.pids(), signal.SIGUSR1)
+
+    async def end(self) -> None:
+        """End every proxy of ours at once."""
         pids = self.pids()
-        for sig, seconds in ((signal.SIGUSR1, grace), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0)):
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, sig)
+        for sig, seconds in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0)):
+            _signal(pids, sig)
             async with asyncio.TaskGroup() as group:
                 for pid in pids:
                     group.create_task(exited(pid, seconds))
@@ -151,6 +153,12 @@ class HaproxyProcess:
                 break
         self._paths.pid_file.unlink(missing_ok=True)
         self._paths.admin_socket.unlink(missing_ok=True)
+
+
+def _signal(pids: list[int], sig: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, sig)
 
 
 def check_listeners(listeners: list[tuple[str, int]]) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from funai.base import log
 from funai.base.daemon import start_time
 from funai.contracts.routes import GatewayError
+from funai.gateway.haproxy_config import CONN_CUR, INFLIGHT_TABLE
 from funai.gateway.metrics import GatewayMetrics
 from funai.gateway.process import HaproxyProcess, Running, check_listeners, exited
 from funai.gateway.route_keeper import RouteKeeper
-from funai.gateway.runtime_api import RuntimeApiError
+from funai.gateway.runtime_api import RuntimeApi, RuntimeApiError
 
 BACKOFF = (0.0, 0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 """Pauses before the starts of a proxy that keeps dying; the first is immediate."""
+_TICK = 0.02
 STEADY_SECONDS = 30.0
 """A proxy that lived so long starts again with no pause."""
 
@@ -79,7 +82,7 @@ class ProxyLife:
             except GatewayError:
                 if not self._process.pids():
                     raise
-                await self._process.drain_and_end(0)
+                await self._process.end()
                 check_listeners([listener])
 
     def _took_over(self, pid: int, entries: dict[str, str], cause: str) -> None:
@@ -114,7 +117,24 @@ class ProxyLife:
                 except GatewayError as e:
                     log.get("gateway").error("gateway.restart_failed", error=str(e))
 
-    async def end(self, grace: float) -> None:
-        """No new connections; those in hand get ``grace`` seconds; then none. The owner's tasks must be gone."""
+    async def end(self, api: RuntimeApi, grace: float) -> None:
+        """No new connections; requests in hand get ``grace`` seconds; then none. The owner's tasks must be gone.
+
+        A client's idle kept-alive connection is not waited for.
+        """
         self.pid = 0
-        await self._process.drain_and_end(grace)
+        with suppress(RuntimeApiError, TimeoutError):
+            # On a connection opened before: a proxy that drains takes no new ones.
+            await api.ask("show info")
+            self._process.drain()
+            async with asyncio.timeout(grace):
+                await self._idle(api)
+        api.close()
+        await self._process.end()
+
+    async def _idle(self, api: RuntimeApi) -> None:
+        while True:
+            busy = CONN_CUR in await api.ask(f"show table {INFLIGHT_TABLE} data.conn_cur gt 0")
+            if not busy and not self.draining:
+                return
+            await asyncio.sleep(_TICK)

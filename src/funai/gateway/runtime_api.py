@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 _PROMPT = b"\n> "
+_MORE = re.compile(r"^(?:\+ ?)+")
+"""Its prompt for each line of a payload."""
 _LIMIT = 64 * 1024 * 1024
 
 
@@ -38,6 +41,8 @@ class RuntimeApi:
                     reader, writer = self._streams or await self._open()
                     writer.write(message.encode())
                     answer = await _until_prompt(reader)
+                    if payload is not None:
+                        answer = _MORE.sub("", answer)
                 done = True
                 return answer
             except (OSError, asyncio.IncompleteReadError, TimeoutError) as e:

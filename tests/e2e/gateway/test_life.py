@@ -1,0 +1,331 @@
+"""The proxy's life: killed, adopted, replaced, ended, and what its owner is told when it can't start."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from funai.base.daemon import start_time
+from funai.contracts.routes import GatewayError, Route, RouteState
+from funai.gateway.haproxy import HaproxyGateway
+from tests.e2e.gateway.conftest import SettingsFor, StartGateway, StartUpstream, in_flight, route_to
+from tests.e2e.gateway.test_streams import open_websocket
+from tests.parts.waiting import eventually, wait_until
+
+OWNER = """
+import asyncio, sys
+from pathlib import Path
+from funai.contracts.routes import Route
+from funai.gateway.haproxy import HaproxyGateway
+from funai.gateway.settings import GatewaySettings
+
+async def main():
+    port, upstream, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    gateway = HaproxyGateway(GatewaySettings(host="127.0.0.1", port=port, data_dir=folder))
+    await gateway.start()
+    await gateway.put(Route(1, host="127.0.0.1", port=upstream, generation=7))
+    print("pid", gateway.pid, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+async def status(client: httpx.AsyncClient, gateway: HaproxyGateway, app_id: int = 1) -> int:
+    """What the app's path answers; 0 when nothing does."""
+    with suppress(httpx.HTTPError):
+        return (await client.get(f"{gateway.url}/runtime/{app_id}/")).status_code
+    return 0
+
+
+async def test_killed_it_is_back_within_a_second_with_the_latest_routes(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    app = await upstream("1")
+    gateway = await start_gateway([route_to(1, app), route_to(2, app)])
+    for _ in range(3):
+        await gateway.put(route_to(3, app))
+        await gateway.remove(2)
+        killed = gateway.pid
+        os.kill(killed, signal.SIGKILL)
+        began = time.monotonic()
+        # A change in the middle of it is not lost, and is not an error.
+        await gateway.put(route_to(4, app))
+        assert time.monotonic() - began < 1
+
+        async def back() -> bool:
+            return await status(client, gateway) == 200
+
+        await eventually(back, seconds=1, what="the proxy is back")
+        assert gateway.pid != killed
+        assert [await status(client, gateway, n) for n in (1, 2, 3, 4)] == [200, 404, 200, 200]
+        assert gateway.healthy
+        await gateway.put(route_to(2, app))
+        await gateway.remove(4)
+
+
+async def test_it_outlives_its_owner_and_is_adopted(
+    settings_for: SettingsFor, start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient, folder: Path
+) -> None:
+    app = await upstream("1")
+    port = settings_for().port
+    argv = [sys.executable, "-c", OWNER, str(port), str(app.port), str(folder / "gw")]
+    owner = await asyncio.create_subprocess_exec(*argv, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": "src"})
+    try:
+        assert owner.stdout is not None
+        while not (line := (await owner.stdout.readline()).decode()).startswith("pid "):
+            assert line
+    finally:
+        owner.kill()
+        await owner.communicate()
+    pid = int(line.split()[1])
+    assert (await client.get(f"http://127.0.0.1:{port}/runtime/1/")).status_code == 200
+    gateway = await start_gateway()
+    assert (gateway.pid, gateway.adopted) == (pid, True)
+    assert await gateway.serving_generation(1, "/", timeout=5) == (200, 7)
+    await gateway.put(route_to(1, app, generation=8))
+    assert await gateway.serving_generation(1, "/", timeout=5) == (200, 8)
+    os.kill(pid, signal.SIGKILL)  # a proxy that was never our child is watched all the same
+
+    async def back() -> bool:
+        return gateway.pid not in (0, pid) and await status(client, gateway) == 200
+
+    await eventually(back, seconds=1, what="the adopted proxy is back")
+
+
+async def test_an_owner_may_say_at_once_what_the_routes_are(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    app = await upstream("1")
+    first = await start_gateway([route_to(1, app), route_to(2, app)])
+    await first.close()
+    second = await start_gateway([route_to(2, app), Route(3, RouteState.STOPPED)])
+    assert second.adopted
+    assert [await status(client, second, n) for n in (1, 2, 3)] == [404, 200, 503]
+
+
+async def test_with_another_configuration_it_is_replaced_and_loses_nothing(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    app = await upstream("1")
+    first = await start_gateway([route_to(1, app)])
+    old = first.pid
+    reader, writer = await open_websocket(first, 1)
+    held = asyncio.create_task(client.get(f"{first.url}/runtime/1/hold"))
+    await in_flight(first, app, 2)
+    await first.close()
+    second = await start_gateway(retry_after_seconds=9)
+    assert second.pid != old
+    assert not second.adopted
+    assert start_time(old)
+    assert await status(client, second) == 200
+    # What the old one has in hand can't be told apart: at least one.
+    assert await second.connections("127.0.0.1", app.port) == 1
+    writer.write(b"still here")
+    assert await reader.readexactly(15) == b"echo:still here"
+    app.release.set()
+    assert (await held).status_code == 200
+    writer.close()
+    await eventually(lambda: not start_time(old), what="the replaced proxy ends when its work is done")
+    assert await second.connections("127.0.0.1", app.port) == 0
+
+
+async def test_nothing_is_lost_while_it_is_replaced_under_load(
+    settings_for: SettingsFor, start_gateway: StartGateway, upstream: StartUpstream
+) -> None:
+    app = await upstream("1")
+    gateway = await start_gateway([route_to(1, app)])
+    url = f"{gateway.url}/runtime/1/"
+    load = await asyncio.create_subprocess_exec(
+        "wrk", "-t1", "-c8", "-d3s", "--timeout", "5s", url, stdout=subprocess.PIPE
+    )  # fmt: skip
+    await eventually(lambda: len(app.requests) > 50, what="the load is on")
+    for n in range(3):
+        seen = len(app.requests)
+        await gateway.close()
+        gateway = await start_gateway(retry_after_seconds=10 + n)
+        await eventually(lambda seen=seen: len(app.requests) > seen + 50, what="the load goes on")
+    out, _ = await load.communicate()
+    text = out.decode()
+    assert "requests in" in text
+    assert "Socket errors" not in text
+    assert "Non-2xx" not in text
+
+
+async def test_stop_lets_what_is_in_hand_finish(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    app = await upstream("1")
+    gateway = await start_gateway([route_to(1, app)])
+    pid = gateway.pid
+    held = asyncio.create_task(client.get(f"{gateway.url}/runtime/1/hold"))
+    await in_flight(gateway, app, 1)
+    stopping = asyncio.create_task(gateway.stop(10))
+    fresh = httpx.AsyncClient(trust_env=False)
+
+    async def refused() -> bool:
+        return await status(fresh, gateway) == 0
+
+    await eventually(refused, what="no new connections")
+    app.release.set()
+    assert (await held).status_code == 200
+    began = time.monotonic()
+    await stopping  # the client's connection is still open, but idle
+    assert time.monotonic() - began < 2
+    assert not start_time(pid)
+    await fresh.aclose()
+
+
+async def test_stop_does_not_wait_for_ever(start_gateway: StartGateway, upstream: StartUpstream) -> None:
+    app = await upstream("1")
+    gateway = await start_gateway([route_to(1, app)])
+    pid = gateway.pid
+    _, writer = await open_websocket(gateway, 1)
+    began = time.monotonic()
+    await gateway.stop(0.2)
+    assert time.monotonic() - began < 3
+    assert not start_time(pid)
+    writer.close()
+
+
+async def test_a_taken_port_is_named_with_its_holder(settings_for: SettingsFor) -> None:
+    settings = settings_for()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(("127.0.0.1", settings.port))
+        taken.listen()
+        gateway = HaproxyGateway(settings)
+        with pytest.raises(GatewayError) as e:
+            await gateway.start()
+        assert f"port {settings.port} is taken by" in str(e.value)
+        assert f"(pid {os.getpid()})" in str(e.value)
+    await gateway.close()
+
+
+async def test_an_address_that_is_not_ours_is_said(settings_for: SettingsFor) -> None:
+    gateway = HaproxyGateway(settings_for(host="192.0.2.1"))
+    with pytest.raises(GatewayError, match=r"192\.0\.2\.1 is not an address of this machine"):
+        await gateway.start()
+
+
+async def test_a_missing_program_is_said(settings_for: SettingsFor) -> None:
+    gateway = HaproxyGateway(settings_for(haproxy_bin="no-such-haproxy"))
+    with pytest.raises(GatewayError, match="no-such-haproxy is not installed"):
+        await gateway.start()
+
+
+async def test_two_owners_are_one_too_many(
+    settings_for: SettingsFor, start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("funai.gateway.haproxy_files.HOLD_SECONDS", 0.1)
+    gateway = await start_gateway([])
+    second = HaproxyGateway(settings_for())
+    with pytest.raises(GatewayError, match="another process owns the gateway"):
+        await second.start()
+    assert gateway.healthy
+
+
+async def test_a_proxy_that_hangs_is_ended_and_started_anew(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    app = await upstream("1")
+    first = await start_gateway([route_to(1, app)])
+    hung = first.pid
+    await first.close()
+    os.kill(hung, signal.SIGSTOP)
+    second = await start_gateway()
+    assert second.pid != hung
+    assert await status(client, second) == 200
+    assert not start_time(hung)
+
+
+async def test_after_a_reboot_old_addresses_are_not_used(
+    start_gateway: StartGateway, settings_for: SettingsFor, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    app = await upstream("1")
+    first = await start_gateway([route_to(1, app), Route(2, RouteState.STOPPED)])
+    await first.stop(0)
+    map_file = settings_for().data_dir / "routes.map"
+    map_file.write_text(map_file.read_text().replace("# boot ", "# boot of-yesterday-"))
+    second = await start_gateway()
+    answer = await client.get(f"{second.url}/runtime/1/", headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.json()["reason"]) == (503, "APP_STARTING")
+    assert (await client.get(f"{second.url}/runtime/2/", headers={"Accept": "application/json"})).json()[
+        "reason"
+    ] == "APP_STOPPED"
+    assert not app.requests
+    await second.replace_all([route_to(1, app)])
+    assert [await status(client, second, n) for n in (1, 2)] == [200, 404]
+
+
+async def test_the_routes_on_disk_follow(
+    start_gateway: StartGateway, settings_for: SettingsFor, upstream: StartUpstream
+) -> None:
+    app = await upstream("1")
+    gateway = await start_gateway([])
+    await gateway.put(route_to(5, app, generation=3))
+    entry = f"5 s/127.0.0.1/{app.port}/3\n"
+    map_file = settings_for().data_dir / "routes.map"
+    await eventually(lambda: entry in map_file.read_text(), seconds=2, what="the change reaches the file")
+    assert map_file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_cancelled_change_leaves_the_old_route(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    old, new = await upstream("old"), await upstream("new")
+    gateway = await start_gateway([route_to(1, old, generation=1)])
+    for ticks in range(6):
+        change = asyncio.create_task(gateway.put(route_to(1, new, generation=2)))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        change.cancel()
+        finished = (await asyncio.gather(change, return_exceptions=True))[0] is None
+        assert await status(client, gateway) == 200
+        await eventually(lambda: gateway.healthy, what="the table is certain again")
+        assert await gateway.serving_generation(1, "/", timeout=5) == (200, 2 if finished else 1)
+        await gateway.put(route_to(1, old, generation=1))
+
+
+async def test_a_route_no_proxy_could_follow_is_refused(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway([])
+    for bad in (
+        Route(1, host="127.0.0.1", port=0),
+        Route(0, host="127.0.0.1", port=80),
+        Route(1, host="no.such.name.invalid", port=80),
+    ):
+        with pytest.raises(GatewayError):
+            await gateway.put(bad)
+    assert gateway.healthy
+
+
+async def test_when_the_proxy_stays_away_a_change_is_an_error_and_taken_back(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("funai.gateway.route_keeper.CHANGE_SECONDS", 0.3)
+    app = await upstream("1")
+    gateway = await start_gateway([route_to(1, app)])
+    pid = gateway.pid
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not start_time(pid), what="it is dead")
+    with socket.socket() as thief:
+        # Nothing was awaited since the kill: somebody else takes the port before the gateway can start a proxy.
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        thief.bind(("127.0.0.1", gateway.settings.port))
+        thief.listen()
+        with pytest.raises(GatewayError, match="did not take the change"):
+            await gateway.put(route_to(2, app))
+        assert not gateway.healthy
+    await eventually(lambda: gateway.healthy, what="the proxy is back once the port is free")
+    assert await status(client, gateway, 1) == 200
+    assert await status(client, gateway, 2) == 404
