@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-WINDOW_SECONDS = 600
+STEADY_SECONDS = 120
+"""An app that ran this long without an end is well again."""
 LOOP_AFTER = 3
-"""This many ends within the window are a crash loop."""
+"""So many ends without a steady time between them are a crash loop."""
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 
 
@@ -20,13 +20,23 @@ class Crash:
 
 @dataclass
 class _Record:
-    container: str = ""
-    engine_restarts: int = 0
+    container: str
+    engine_restarts: int
+    running: bool
     total: int = 0
-    ends: deque[float] = field(default_factory=deque[float])
+    in_a_row: int = 0
+    since: float = 0.0
+    """When it was last seen to begin running."""
     next_start: float = 0.0
     pause: float = FIRST_PAUSE
-    was_running: bool = True
+
+    def ends(self, count: int, now: float) -> None:
+        self.total += count
+        self.in_a_row += count
+        self.since = now
+
+    def steady(self) -> None:
+        self.in_a_row, self.pause = 0, FIRST_PAUSE
 
 
 class Crashes:
@@ -34,29 +44,20 @@ class Crashes:
 
     def __init__(self) -> None:
         self._records: dict[int, _Record] = {}
-        self._looping: set[int] = set()
 
     def saw(self, app_id: int, container: str, *, running: bool, engine_restarts: int, now: float) -> bool:
         """One look at a live container. True when the agent should start it now."""
         record = self._records.get(app_id)
         if record is None or record.container != container:
-            record = self._records[app_id] = _Record(container, engine_restarts if running else 0)
-            if not running:
-                record.engine_restarts = engine_restarts
-        ended = max(0, engine_restarts - record.engine_restarts)
-        if not running and record.was_running:
-            ended += 1
-        record.engine_restarts, record.was_running = engine_restarts, running
-        record.total += ended
-        record.ends.extend([now] * min(ended, LOOP_AFTER))
-        while record.ends and record.ends[0] < now - WINDOW_SECONDS:
-            record.ends.popleft()
-        self._looping.discard(app_id)
-        if len(record.ends) >= LOOP_AFTER:
-            self._looping.add(app_id)
+            record = self._records[app_id] = _Record(container, engine_restarts, running=True, since=now)
+        before = record.engine_restarts if engine_restarts >= record.engine_restarts else 0  # a start by hand resets it
+        ended = engine_restarts - before + (not running and record.running)
+        record.engine_restarts, record.running = engine_restarts, running
+        if ended:
+            record.ends(ended, now)
         if running:
-            if not record.ends:
-                record.pause = FIRST_PAUSE
+            if now - record.since >= STEADY_SECONDS:
+                record.steady()
             return False
         if now < record.next_start:
             return False
@@ -67,19 +68,18 @@ class Crashes:
     def started(self, app_id: int) -> None:
         """The agent has started it: the next look that finds it ended is a new end."""
         if record := self._records.get(app_id):
-            record.was_running, record.engine_restarts = True, 0
+            record.running = True
 
     def of(self, app_id: int) -> Crash:
         record = self._records.get(app_id)
-        return Crash(record.total, app_id in self._looping) if record else Crash()
+        return Crash(record.total, record.in_a_row >= LOOP_AFTER) if record else Crash()
 
     @property
     def looping(self) -> list[int]:
-        return sorted(self._looping)
+        return sorted(app_id for app_id, record in self._records.items() if record.in_a_row >= LOOP_AFTER)
 
     def forget(self, app_id: int) -> None:
         self._records.pop(app_id, None)
-        self._looping.discard(app_id)
 
     def keep_only(self, app_ids: set[int]) -> None:
         for app_id in set(self._records) - app_ids:

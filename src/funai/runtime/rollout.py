@@ -44,6 +44,7 @@ ProxyLabels = Callable[[AgentDeploy], Mapping[str, str]]
 """Labels that a proxy reads from the container (Traefik); none for HAProxy."""
 VERIFY_EVERY = 0.05
 ADDRESS_SECONDS = 5
+SIGKILLED = 128 + 9
 
 
 @dataclass
@@ -203,7 +204,7 @@ class Rollouts:
         settings, tail = self._node.settings, await self._node.tail(new.id)
         seconds = f"{timeout:g}"
         if probed.verdict is Verdict.EXITED:
-            oom = await self._ran_out_of_memory(new.id)
+            oom = await self._ran_out_of_memory(new.id, probed.exit_code)
             code = FailureCode.APP_OUT_OF_MEMORY if oom else FailureCode.APP_EXITED
             return RolloutFailed(
                 code, exit_code=probed.exit_code, oom_killed=oom, log_tail=tail, exit=probed.exit_code,
@@ -219,7 +220,10 @@ class Rollouts:
             FailureCode.APP_UNHEALTHY, log_tail=tail, path=health_path(wanted), seconds=seconds, detail=probed.detail
         )
 
-    async def _ran_out_of_memory(self, id: str) -> bool:
+    async def _ran_out_of_memory(self, id: str, exit_code: int | None) -> bool:
+        """What the engine says. Podman can miss it (cgroup v1): a SIGKILL that none of us sent is the kernel's then."""
+        if exit_code == SIGKILLED and self._node.settings.app_memory:
+            return True
         try:
             return (await self._node.engine.inspect(id)).oom_killed
         except EngineError:
