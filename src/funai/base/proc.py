@@ -90,6 +90,9 @@ class Child:
     async def kill(self) -> int:
         """SIGKILL to the whole group (also to children that outlived their parent), then reap."""
         self.signal_group(signal.SIGKILL)
+        # wait() also waits for the ends of the pipes, which never come while nobody reads them or somebody outside the
+        # group holds them; asyncio has no public way to close them.
+        self.process._transport.close()  # type: ignore[attr-defined]
         return await self.process.wait()
 
 

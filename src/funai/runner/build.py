@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from funai.base import proc
@@ -19,28 +18,33 @@ from funai.runner.diskwatch import DiskWatch, working_containers
 from funai.runner.failures import JobFailed, last_lines
 from funai.runner.registry import Registry
 from funai.runner.settings import RunnerSettings
+from funai.runner.watch import BuildWatch
 
 TAIL_BYTES = 64 * 1024
+KILLED = 128 + 9
+"""A step's exit status when its process got SIGKILL."""
 
 
-@dataclass(slots=True)
 class Output:
-    """What the build printed: its size and its end."""
+    """What the build prints: passed on as it comes, its end kept, and ended past its limit (bytes)."""
 
-    total: int = 0
-    tail: bytearray = None  # type: ignore[assignment]
+    def __init__(self, limit: int, write: Callable[[bytes], None]) -> None:
+        self._limit, self._write = limit, write
+        self._total = 0
+        self._tail = bytearray()
 
-    def __post_init__(self) -> None:
-        self.tail = bytearray()
-
-    def add(self, piece: bytes) -> None:
-        self.total += len(piece)
-        self.tail += piece
-        if len(self.tail) > 2 * TAIL_BYTES:
-            del self.tail[:-TAIL_BYTES]
+    async def take(self, piece: bytes) -> None:
+        """Raises JobFailed BUILD_OUTPUT_LIMIT."""
+        self._total += len(piece)
+        self._tail += piece
+        if len(self._tail) > 2 * TAIL_BYTES:
+            del self._tail[:-TAIL_BYTES]
+        if self._total > self._limit:
+            raise JobFailed(FailureCode.BUILD_OUTPUT_LIMIT, self.lines(), limit=size(self._limit))
+        self._write(piece)
 
     def lines(self) -> list[str]:
-        return last_lines(self.tail.decode("utf-8", "replace"))
+        return last_lines(self._tail.decode("utf-8", "replace"))
 
 
 def group_name(workdir: Path, job: str) -> str:
@@ -61,14 +65,15 @@ class Builder:
         """
         async with self._group(group_name(self._settings.workdir, name)) as group:
             request = self._limited(request, group)
-            output = Output()
+            disk = DiskWatch(self._storage, request.tmp, group.engine_path, self._settings.build_disk_bytes)
+            watch, output = BuildWatch(group, disk), Output(self._settings.build_output_bytes, write)
             try:
-                code = await self._run(request, group, output, write)
+                code = await self._run(request, group, watch, output)
             finally:
-                usage = group.usage()
+                watch.look()
                 await asyncio.shield(self._end(group))
             if code != 0:
-                raise await self._why(code, usage, output, dockerfile)
+                raise await self._why(code, watch.usage, output, dockerfile)
 
     def _limited(self, r: BuildRequest, group: BuildGroup) -> BuildRequest:
         s = self._settings
@@ -87,38 +92,38 @@ class Builder:
         finally:
             group.remove()
 
-    async def _run(self, request: BuildRequest, group: BuildGroup, output: Output, write: Callable[[bytes], None]) -> int:
-        s = self._settings
-        limit = s.build_output_bytes
-
-        async def take(piece: bytes) -> None:
-            output.add(piece)
-            if output.total > limit:
-                raise JobFailed(FailureCode.BUILD_OUTPUT_LIMIT, output.lines(), limit=size(limit))
-            write(piece)
-
-        watch = DiskWatch(self._storage, request.tmp, group.engine_path, s.build_disk_bytes)
+    async def _run(self, request: BuildRequest, group: BuildGroup, watch: BuildWatch, output: Output) -> int:
+        """The engine's exit status. Raises JobFailed when a limit was broken; nothing of the build runs on then."""
+        command, limit = self._engine.build(request), self._settings.build_seconds
         try:
-            async with (
-                asyncio.timeout(s.build_seconds),
-                proc.spawn(self._engine.build(request), stderr=asyncio.subprocess.STDOUT) as child,
-            ):
+            async with asyncio.timeout(limit), proc.spawn(command, stderr=asyncio.subprocess.STDOUT) as child:
                 assert child.process.stdout is not None
                 watching = asyncio.create_task(watch.run())
-                reading = asyncio.create_task(proc.pump(child.process.stdout, take))
+                reading = asyncio.create_task(proc.pump(child.process.stdout, output.take))
                 try:
                     await asyncio.wait({watching, reading}, return_when=asyncio.FIRST_COMPLETED)
                     if watching.done():
-                        watching.result()
-                        raise JobFailed(FailureCode.OUT_OF_DISK, output.lines(), limit=size(s.build_disk_bytes))
+                        raise self._broken(watching.result(), output)
                     reading.result()
                     return await child.process.wait()
                 finally:
-                    watching.cancel()
-                    reading.cancel()
+                    # The steps first: they are no children of the group that is killed on leaving.
+                    if not reading.done() or reading.exception():
+                        await asyncio.shield(asyncio.to_thread(group.kill))
+                    for task in (watching, reading):
+                        task.cancel()
                     await asyncio.gather(watching, reading, return_exceptions=True)
         except TimeoutError as e:
-            raise JobFailed(FailureCode.BUILD_TIMEOUT, output.lines(), seconds=int(s.build_seconds)) from e
+            raise JobFailed(FailureCode.BUILD_TIMEOUT, output.lines(), seconds=int(limit)) from e
+
+    def _broken(self, code: FailureCode, output: Output) -> JobFailed:
+        if code is FailureCode.OUT_OF_DISK:
+            return JobFailed(code, output.lines(), limit=size(self._settings.build_disk_bytes))
+        return JobFailed(code, [self._too_many_processes(), *output.lines()], exit=137)
+
+    def _too_many_processes(self) -> str:
+        n = self._settings.build_pids
+        return f"[进程数达到上限 {n} / the limit of {n} processes was reached]"
 
     async def _end(self, group: BuildGroup) -> None:
         """After the engine's process is gone: nothing that it started may live on."""
@@ -132,14 +137,16 @@ class Builder:
 
     async def _why(self, code: int, usage: Usage, output: Output, dockerfile: str) -> JobFailed:
         s, lines = self._settings, output.lines()
-        if usage.oom_kills:
+        if usage.oom_kills or (usage.memory_full and code == KILLED):
             return JobFailed(FailureCode.OUT_OF_MEMORY, lines, limit=size(s.build_memory_bytes))
         for image in base_images(dockerfile):
             if failed := await self._base_missing(image):
                 failed.lines = failed.lines or lines
                 return failed
         if usage.pids_refused:
-            lines = [f"[进程数达到上限 {s.build_pids} / the limit of {s.build_pids} processes was reached]", *lines]
+            lines = [self._too_many_processes(), *lines]
+        if usage.memory_full:
+            lines = [f"[内存曾达到上限 / the memory limit was reached: {size(s.build_memory_bytes)}]", *lines]
         return JobFailed(FailureCode.BUILD_FAILED, lines, exit=code)
 
     async def _base_missing(self, image: str) -> JobFailed | None:

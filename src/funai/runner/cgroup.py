@@ -24,6 +24,8 @@ class Usage:
 
     oom_kills: int = 0
     pids_refused: int = 0
+    memory_full: bool = False
+    """The memory limit was reached at least once; file caches alone can do that."""
 
 
 class BuildGroup:
@@ -69,10 +71,18 @@ class BuildGroup:
     def usage(self) -> Usage:
         oom, refused = 0, 0
         for folder in self._folders():
+            # v1 counts both where the step's process lives, in the leaf; v2 also in the groups above it.
             for file in (*folder.rglob("memory.oom_control"), folder / "memory.events"):
                 oom = max(oom, _field(file, "oom_kill"))
-            refused = max(refused, _field(folder / "pids.events", "max"))
-        return Usage(oom, refused)
+            for file in folder.rglob("pids.events"):
+                refused = max(refused, _field(file, "max"))
+        return Usage(oom, refused, any(self._memory_full(folder) for folder in self._folders()))
+
+    @staticmethod
+    def _memory_full(folder: Path) -> bool:
+        if (folder / "memory.failcnt").exists():
+            return _number(folder / "memory.failcnt") > 0
+        return _field(folder / "memory.events", "max") > 0
 
     def pids(self) -> set[int]:
         out: set[int] = set()
@@ -160,6 +170,12 @@ def _inherit_cpuset(folder: Path) -> None:
         for name in ("cpuset.cpus", "cpuset.mems"):
             if (level / name).exists() and not (level / name).read_text().strip():
                 (level / name).write_text((level.parent / name).read_text())
+
+
+def _number(file: Path) -> int:
+    with suppress(OSError, ValueError):
+        return int(file.read_text())
+    return 0
 
 
 def _field(file: Path, name: str) -> int:

@@ -35,7 +35,9 @@ class Pusher:
         try:
             if self._engine.docker:
                 await proc.run(self._engine.tag(str(image), str(target)), timeout=60)
-            done = await proc.run(self._engine.push(str(image), str(target), digestfile, job_dir), timeout=self._settings.push_seconds)
+            done = await proc.run(
+                self._engine.push(str(image), str(target), digestfile, job_dir), timeout=self._settings.push_seconds
+            )
         except proc.ProcessTimeout as e:
             raise JobFailed(FailureCode.REGISTRY_UNREACHABLE, [str(e)], registry=image.registry) from e
         if done.code != 0:

@@ -68,7 +68,9 @@ class RunnerSettings(Settings):
 
     engine: str = key("RUNNER_DOCKER_BIN", "podman", doc="The container engine's command: a podman or docker")
     pull: PullPolicy = key("RUNNER_DOCKER_BUILD_PULL", "missing", doc="Base images: missing, always or never (true = always)")
-    build_network: BuildNetwork = key("RUNNER_BUILD_NETWORK", "", doc="Engine network of RUN steps, never host; empty: its default")
+    build_network: BuildNetwork = key(
+        "RUNNER_BUILD_NETWORK", "", doc="Engine network of RUN steps, never host; empty: its default"
+    )
     build_seconds: float = key("RUNNER_BUILD_SECONDS", 900, doc="A build takes at most this long", gt=0)
     build_memory_bytes: int = key(
         "RUNNER_BUILD_MEMORY_BYTES", 2 * GIB, doc="Memory of a build's RUN steps together", ge=16 * MIB

@@ -6,7 +6,7 @@ import httpx
 
 from tests.e2e.runner.world import World
 
-DOCKERFILE = "FROM node:20-bookworm-slim\nRUN echo step > /step\nCOPY a /a\nCMD [\"sleep\", \"1\"]\n"
+DOCKERFILE = 'FROM node:20-bookworm-slim\nRUN echo step > /step\nCOPY a /a\nCMD ["sleep", "1"]\n'
 
 
 async def test_a_commit_becomes_an_image_by_digest(world: World) -> None:

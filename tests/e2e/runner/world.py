@@ -189,7 +189,11 @@ class World:
 
     async def ended(self, job_id: int, seconds: float = 60) -> dict[str, Any]:
         """Wait for the job's report and answer it."""
-        return await eventually(lambda: self.deploy.reports.get(job_id), seconds=seconds, what=f"job {job_id} is reported: {self.deploy.log(job_id)}")
+        return await eventually(
+            lambda: self.deploy.reports.get(job_id),
+            seconds=seconds,
+            what=f"job {job_id} is reported: {self.deploy.log(job_id)}",
+        )
 
     def start(self) -> None:
         self._stop = asyncio.Event()
@@ -223,12 +227,17 @@ def _job(number: int, payload: dict[str, Any], agent_port: int = 0, *, status: s
 
 
 @asynccontextmanager
-async def world_of(podman: Podman, registry: Registry, sshd: Sshd, root: Path, settings: dict[str, Any]) -> AsyncIterator[World]:
+async def world_of(
+    podman: Podman, registry: Registry, sshd: Sshd, root: Path, settings: dict[str, Any]
+) -> AsyncIterator[World]:
     """The world with its Runner started; stopped on leaving."""
     deploy, agent = FakeDeploy(), FakeAgent()
     known = root / "known_hosts"
     known.write_text(sshd.known_hosts())
-    async with serving(deploy.app(), bind("127.0.0.1", 0), grace=0) as deploy_port, serving(agent.app(), bind("127.0.0.1", 0), grace=0) as agent_port:
+    async with (
+        serving(deploy.app(), bind("127.0.0.1", 0), grace=0) as deploy_port,
+        serving(agent.app(), bind("127.0.0.1", 0), grace=0) as agent_port,
+    ):
         values: dict[str, Any] = {
             "deploy_base_url": f"http://127.0.0.1:{deploy_port}", "runner_id": "runner-test", "agent_token": "agent-token-1",
             "ssh_key_path": sshd.client_key, "known_hosts_path": known, "workdir": root / "work", "registry": registry.address,

@@ -77,15 +77,15 @@ class Engine:
     @staticmethod
     def _limits(r: BuildRequest) -> list[str]:
         argv: list[str] = []
-        if r.memory_bytes:
+        if r.cgroup:
+            # The group's own limits count for all steps together, and outlive each step's leaf to tell what was hit.
+            argv += ["--cgroup-parent", r.cgroup]
+        else:
             argv += ["--memory", str(r.memory_bytes), "--memory-swap", str(r.memory_bytes)]
-        if r.cpus:
             argv += ["--cpu-period", str(CPU_PERIOD), "--cpu-quota", str(int(r.cpus * CPU_PERIOD))]
         argv += ["--ulimit", "core=0:0", "--ulimit", "nofile=4096:4096"]
         if r.file_bytes:
             argv += ["--ulimit", f"fsize={r.file_bytes}:{r.file_bytes}"]
-        if r.cgroup:
-            argv += ["--cgroup-parent", r.cgroup]
         return argv
 
     @staticmethod

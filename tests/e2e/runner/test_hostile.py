@@ -1,0 +1,88 @@
+"""Hostile builds end with a reason while another tenant's build beside them goes on; cancel and lost lease kill all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from funai.runner.settings import MIB
+from tests.e2e.runner.test_failures import failed
+from tests.e2e.runner.world import MakeWorld, World
+from tests.parts.waiting import eventually
+
+BASE = "FROM node:20-bookworm-slim\n"
+SLEEPS = BASE + "RUN echo begun; sleep 9753\n"
+HOSTILE = {
+    "bomb": (BASE + "RUN f() { f | f & }; f; sleep 30; exit 1\n", "BUILD_FAILED", "processes"),
+    "dd": (BASE + "RUN dd if=/dev/zero of=/big bs=1M count=20000\n", None, ""),
+    "files": (
+        BASE + "RUN for i in $(seq 999); do dd if=/dev/zero of=/f$i bs=1M count=64 2>/dev/null; done\n",
+        "OUT_OF_DISK",
+        "MiB",
+    ),
+    "sleep": (BASE + "RUN sleep infinity\n", "BUILD_TIMEOUT", "s"),
+    "print": (BASE + "RUN yes 0123456789abcdef | head -c 1000000000\n", "BUILD_OUTPUT_LIMIT", "MiB"),
+    "memory": (BASE + "RUN node -e 'const a=[];for(;;)a.push(Buffer.alloc(8e6,1))'\n", "OUT_OF_MEMORY", "MiB"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+async def test_a_hostile_build_ends_and_its_neighbour_does_not(kind: str, make_world: MakeWorld) -> None:
+    dockerfile, code, word = HOSTILE[kind]
+    world: World = await make_world(
+        build_seconds=12, build_disk_bytes=256 * MIB, build_pids=128, build_memory_bytes=256 * MIB, build_output_bytes=4 * MIB
+    )
+    hostile = world.build(world.repo("hostile", {"Dockerfile": dockerfile}))
+    good = world.build(world.repo("good", {"Dockerfile": BASE + "RUN sleep 1\n", "a": kind}))
+    report = await world.ended(good)
+    assert report["status"] == "SUCCEEDED", report
+    report = await world.ended(hostile)
+    failed(report, code or report["failure"]["code"], "user", word)
+    assert report["failure"]["code"] in ("OUT_OF_DISK", code)
+    await eventually(lambda: world.leftovers() == [], seconds=5, what=f"nothing is left: {world.leftovers()}")
+
+
+@pytest.mark.parametrize("how", ["cancel", "lease"])
+async def test_a_build_that_is_no_longer_wanted_is_gone_within_two_seconds(how: str, world: World) -> None:
+    job = world.build(world.repo("app", {"Dockerfile": SLEEPS}))
+    await eventually(lambda: "begun" in world.deploy.log(job) and _processes("9753"), seconds=30, what="the build runs")
+    began = time.monotonic()
+    if how == "cancel":
+        world.deploy.status[job] = "CANCELLED"
+    else:
+        world.deploy.refuse_beats = True
+    await eventually(lambda: not _processes("9753"), seconds=5)
+    assert time.monotonic() - began < 2.0
+    await eventually(lambda: world.leftovers() == [], seconds=3, what=f"nothing is left: {world.leftovers()}")
+    assert job not in world.deploy.reports
+    world.deploy.refuse_beats = False
+    after = world.build(world.repo("next", {"Dockerfile": BASE, "a": how}))
+    assert (await world.ended(after))["status"] == "SUCCEEDED"
+
+
+async def test_a_deploy_that_falls_silent_stops_the_work_before_the_lease_ends(make_world: MakeWorld) -> None:
+    world: World = await make_world(lease_seconds=6)
+    job = world.build(world.repo("app", {"Dockerfile": SLEEPS}))
+    await eventually(lambda: "begun" in world.deploy.log(job) and _processes("9753"), seconds=30)
+    last_beat = world.deploy.beats[job][-1][0]
+    world.deploy.away = True
+    await eventually(lambda: not _processes("9753"), seconds=8)
+    assert asyncio.get_running_loop().time() < max(last_beat, world.deploy.beats[job][-1][0]) + 6
+    assert job not in world.deploy.reports
+    world.deploy.away = False
+    await eventually(lambda: world.leftovers() == [], seconds=3, what=f"nothing is left: {world.leftovers()}")
+
+
+def _processes(word: str) -> list[str]:
+    found: list[str] = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words[:2] == [b"sleep", word.encode()]:
+            found.append(entry.parent.name)
+    return found
