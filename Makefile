@@ -4,7 +4,7 @@ DB ?= sqlite
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db bench-deploy bench-queue clean distclean
+.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db docs bench-deploy bench-queue clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ fmt: ## Format the code and mend what can be mended by itself
 
 db: ## Bring the databases to the newest schema (ARGS as for `funai db upgrade`)
 	@.venv/bin/funai db upgrade $(ARGS)
+
+docs: ## Remake docs/configuration.md from the settings classes
+	@$(PY) -m funai.standalone.reference > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
 
 bench-deploy: setup-test ## Time deploys and the gateway beside their floors; one JSON line last
 	@$(PY) -m benchmarks.deploy $(ARGS)

@@ -39,7 +39,7 @@ class RunnerSettings(Settings):
     title: ClassVar[str] = "Runner"
 
     deploy_base_url: str = key("DEPLOY_BASE_URL", "http://127.0.0.1:7002", doc="The Deploy control plane")
-    runner_id: str = key("RUNNER_ID", f"runner-{socket.gethostname()}", doc="Stable name of this runner, unique among runners",
+    runner_id: str = key("RUNNER_ID", default_factory=lambda: f"runner-{socket.gethostname()}", doc="Stable name of this runner, unique among runners",
                          pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$")  # fmt: skip
     runner_token: SecretStr | None = key("RUNNER_TOKEN", None, doc="Sent as X-Runner-Token; what Deploy is configured with")
     lease_seconds: int = key("JOB_LEASE_SECONDS", 30, doc="Lease of a claimed job, in seconds", ge=5, le=600)

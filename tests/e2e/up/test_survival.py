@@ -121,7 +121,8 @@ async def test_a_second_up_on_the_same_data_is_refused(up: Platform, tmp_path: P
     second = Platform(up.data_dir, ports=up.ports)
     with pytest.raises(AssertionError, match="already in use by `funai up` with pid"):
         await asyncio.to_thread(_start_elsewhere, second, tmp_path)
-    assert (await httpx.AsyncClient(trust_env=False).get(f"{up.api_url}/internal/health")).status_code == 200
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(f"{up.api_url}/internal/health")).status_code == 200
 
 
 async def test_taken_ports_are_named_with_their_holder(up: Platform, tmp_path: Path) -> None:
