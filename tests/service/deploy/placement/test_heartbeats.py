@@ -1,0 +1,115 @@
+"""Heartbeats in real databases: registering, refreshing, marks that stick, and waking what waits."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy import select
+
+from funai.contracts.jobs import JobResult
+from funai.contracts.nodes import NodeHeartbeat, ReassignApp, UpsertNode
+from funai.contracts.states import NodeHealth
+from funai.deploy.jobs.ports import FinishedJob
+from funai.deploy.placement import leftovers
+from funai.deploy.releases.store import ReleaseBook
+from funai.deploy.tables import leftover, runtime_node
+from tests.service.deploy.plane import Plane
+
+
+async def test_a_node_registers_by_name_and_refreshes(plane: Plane) -> None:
+    first = await plane.beat("a", 60, diskFreeBytes=5, containerCount=3, engine="podman", crashLooping=[7, 9])
+    assert await plane.beat("a", 50, containerCount=4) == first
+    (node,) = await plane.nodes.list()
+    assert (node.name, node.health, node.disk_free_pct, node.disk_free_bytes) == ("a", "HEALTHY", 50, 5)
+    assert (node.container_count, node.engine, node.enabled) == (4, "podman", True)
+    assert node.last_heartbeat_at is not None
+    assert abs(node.last_heartbeat_at.timestamp() * 1000 - await plane.now()) < 60_000
+
+
+async def test_what_an_older_agent_leaves_out_stays(plane: Plane) -> None:
+    await plane.nodes.upsert(UpsertNode(name="a", agent_base_url="http://set:1", gateway_base_url="http://set"))
+    answer = await plane.heartbeats.take(NodeHeartbeat(node_name="a"))
+    assert answer.health is NodeHealth.HEALTHY
+    assert (await plane.placed(1)).agent_base_url == "http://set:1"
+
+
+async def test_many_first_heartbeats_at_once_make_one_node(plane: Plane) -> None:
+    ids = await asyncio.gather(*(plane.beat("a", 60) for _ in range(8)))
+    assert len(set(ids)) == 1
+    assert len(await plane.nodes.list()) == 1
+
+
+async def test_marks_stick_over_heartbeats(plane: Plane) -> None:
+    words = []
+    for pct in (30, 24, 26, 27, 10, 16, 17, 30):
+        await plane.beat("a", pct)
+        words.append((await plane.nodes.list())[0].health)
+    expected = ["HEALTHY", "DRAINING", "DRAINING", "HEALTHY", "UNHEALTHY", "UNHEALTHY", "DRAINING", "HEALTHY"]
+    assert words == expected
+
+
+async def test_waiting_jobs_are_woken_when_a_node_can_take_more_and_only_then(lite: Plane) -> None:
+    async def changes(pct: float) -> int:
+        before = lite.queue.changes
+        await lite.beat("a", pct)
+        return lite.queue.changes - before
+
+    assert [await changes(p) for p in (10, 10, 20, 26, 30, 60, 60, 20, 30)] == [0, 0, 1, 0, 1, 0, 0, 0, 1]
+    await lite.nodes.set_enabled("a", False)
+    before = lite.queue.changes
+    await lite.nodes.set_enabled("a", True)
+    assert lite.queue.changes == before + 1
+
+
+async def test_a_node_that_comes_back_wakes_what_waits(lite: Plane) -> None:
+    await lite.beat("a")
+    async with lite.db.write() as conn:
+        await conn.execute(runtime_node.update().values(last_heartbeat_ms=await conn.scalar(select(lite.db.now_ms())) - 61_000))
+    assert (await lite.nodes.list())[0].health is NodeHealth.STALE
+    before = lite.queue.changes
+    await lite.beat("a")
+    assert lite.queue.changes == before + 1
+
+
+async def test_an_app_that_moved_is_stale_on_its_old_node_only_once_it_serves_on_the_new(plane: Plane) -> None:
+    await plane.beat("a", 90)
+    b = await plane.beat("b", 50)
+    assert (await plane.placed(5)).name == "a"
+    await plane.nodes.reassign(ReassignApp(app_id=5, target_node_id=b))
+    assert await _stale(plane, "a") == []
+
+    async with plane.db.write() as conn:
+        finished = FinishedJob(1, 5, 1, {"image": "r.example/x/u1-app5:1"}, None, b)
+        await ReleaseBook().record(conn, finished, JobResult(), await plane.now())
+    assert await _stale(plane, "a") == [5]
+    assert await _stale(plane, "b") == []
+    assert await _stale(plane, "a") == [5]
+
+
+async def test_an_app_that_moves_back_is_not_removed_there(plane: Plane) -> None:
+    a = await plane.beat("a", 90)
+    b = await plane.beat("b", 50)
+    await plane.placed(5)
+    async with plane.db.write() as conn:
+        await leftovers.leave(conn, 5, a, 1, ready=True)
+    assert await _stale(plane, "a") == [5]
+    assert (await plane.placed(5)).name == "a"
+    assert await _stale(plane, "a") == []
+    await plane.nodes.reassign(ReassignApp(app_id=5, target_node_id=b))
+    await plane.nodes.reassign(ReassignApp(app_id=5, target_node_id=a))
+    async with plane.db.read() as conn:
+        assert (await conn.execute(select(leftover.c.node_id))).scalars().all() == [b]
+
+
+async def test_a_node_is_told_for_an_hour(plane: Plane) -> None:
+    a = await plane.beat("a")
+    async with plane.db.write() as conn:
+        await leftovers.leave(conn, 5, a, 1, ready=True)
+        assert await leftovers.tell(conn, a, 1_000) == [5]
+        assert await leftovers.tell(conn, a, 1_000 + leftovers.TELL_MS) == [5]
+        assert await leftovers.tell(conn, a, 1_001 + leftovers.TELL_MS) == []
+        assert await leftovers.nodes_of(conn, 5) == []
+
+
+async def _stale(plane: Plane, name: str) -> list[int]:
+    return (await plane.heartbeats.take(NodeHeartbeat(node_name=name, disk_free_pct=50))).stale_placements

@@ -1,0 +1,94 @@
+"""Placement on a real database, its queue watched, and small ways to put nodes into it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from funai.base.db import Database
+from funai.contracts.jobs import RuntimeNodeRef
+from funai.contracts.nodes import NodeHeartbeat
+from funai.deploy import tables
+from funai.deploy.jobs.ports import Waiting
+from funai.deploy.placement.operator import Nodes
+from funai.deploy.placement.policy import Rules
+from funai.deploy.placement.service import Heartbeats, Placer
+
+
+@dataclass
+class Calls:
+    """The queue as its neighbours see it; remembers what it was asked."""
+
+    changes: int = 0
+    cancelled: list[int] = field(default_factory=list)
+    active: dict[int, int] = field(default_factory=dict)
+    purged: list[int] = field(default_factory=list)
+
+    async def nodes_changed(self) -> None:
+        self.changes += 1
+
+    async def cancel_active(self, app_id: int, actor: str) -> int | None:
+        self.cancelled.append(app_id)
+        return self.active.pop(app_id, None)
+
+    async def purge_app(self, conn: AsyncConnection, app_id: int) -> int:
+        self.purged.append(app_id)
+        gone = await conn.execute(tables.job.delete().where(tables.job.c.app_id == app_id))
+        return gone.rowcount
+
+
+@dataclass
+class Plane:
+    """Placement on a real database."""
+
+    db: Database
+    queue: Calls
+    rules: Rules
+
+    @property
+    def placer(self) -> Placer:
+        return Placer(self.rules)
+
+    @property
+    def heartbeats(self) -> Heartbeats:
+        return Heartbeats(self.db, self.rules, self.queue)
+
+    @property
+    def nodes(self) -> Nodes:
+        return Nodes(self.db, self.rules, self.queue)
+
+    async def beat(self, name: str, pct: float | None = 60, **kw: object) -> int:
+        """A heartbeat; answers the node's id."""
+        given = {
+            "nodeName": name,
+            "agentBaseUrl": f"http://{name}:7005",
+            "gatewayBaseUrl": f"http://{name}",
+            "diskFreePct": pct,
+        }
+        return (await self.heartbeats.take(NodeHeartbeat.model_validate({**given, **kw}))).node_id
+
+    async def now(self) -> int:
+        async with self.db.read() as conn:
+            return int((await conn.execute(select(self.db.now_ms()))).scalar_one())
+
+    async def place(self, app_id: int, later_ms: int = 0) -> RuntimeNodeRef | Waiting:
+        """One claim's placement, in a transaction of its own."""
+
+        async def work(conn: AsyncConnection) -> RuntimeNodeRef | Waiting:
+            now_ms = int((await conn.execute(select(self.db.now_ms()))).scalar_one())
+            return await self.placer.place(conn, app_id, now_ms + later_ms)
+
+        return await self.db.retrying(work)
+
+    async def placed(self, app_id: int) -> RuntimeNodeRef:
+        where = await self.place(app_id)
+        assert isinstance(where, RuntimeNodeRef), where
+        return where
+
+    async def job(self, app_id: int, status: str) -> None:
+        async with self.db.write() as conn:
+            await conn.execute(
+                tables.job.insert().values(type="BUILD_AND_DEPLOY", app_id=app_id, status=status, payload_json="{}")
+            )
