@@ -145,7 +145,7 @@ async def detect(directory: Path, say: Say = silent) -> EngineChoice:
 
 
 async def _podman(binary: str, directory: Path, say: Say) -> EngineChoice:
-    refusals: list[str] = []
+    refusals: dict[str, str] = {}
     best: tuple[EngineChoice, str | None] | None = None
     for rung in engine_conf.ladder(_host_facts()):
         environment: dict[str, str] = {}
@@ -155,7 +155,7 @@ async def _podman(binary: str, directory: Path, say: Say) -> EngineChoice:
         try:
             choice = await _probe(EngineKind.PODMAN, binary, environment, rung.why)
         except NoEngine as e:
-            refusals.append(f"with {rung.why}: {e}")
+            refusals.setdefault(str(e), rung.why)
             say(f"podman does not work with {rung.why}")
             continue
         if best is None or len(choice.limits) > len(best[0].limits):
@@ -163,7 +163,7 @@ async def _podman(binary: str, directory: Path, say: Say) -> EngineChoice:
         if len(choice.limits) == len(Limit):
             break
     if best is None:
-        raise NoEngine("\n  ".join(refusals))
+        raise NoEngine("\n  ".join(f"with {why}: {said}" for said, why in refusals.items()))
     _settle(directory / "containers.conf", best[1])
     return best[0]
 
