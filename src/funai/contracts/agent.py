@@ -7,14 +7,28 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from funai.contracts import rules
-from funai.contracts.wire import Wire
+from funai.contracts.wire import MAX_ID, Wire
 
 
 def _id_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-AgentId = Annotated[str, BeforeValidator(_id_text), Field(pattern=r"^[1-9][0-9]{0,18}$")]
+def _in_range(value: str) -> str:
+    if int(value) > MAX_ID:
+        raise ValueError("is larger than any id")
+    return value
+
+
+AgentId = Annotated[str, BeforeValidator(_id_text), Field(pattern=r"^[1-9][0-9]{0,18}$"), AfterValidator(_in_range)]
+
+
+def _usable_env(env: dict[str, str] | None) -> dict[str, str] | None:
+    for name, value in (env or {}).items():
+        rules.check_env_name(name)
+        if "\0" in value or (not value.isprintable() and any(0xD800 <= ord(c) <= 0xDFFF for c in value)):
+            raise ValueError(f"{name}: holds a character that no environment can")
+    return env
 
 
 class HealthSpec(Wire):
@@ -31,7 +45,7 @@ class AgentDeploy(Wire):
     job_id: int | None = None
     generation: int | None = Field(default=None, ge=0, le=2**63 - 1)
     health: HealthSpec | None = None
-    env: dict[str, str] | None = None
+    env: Annotated[dict[str, str] | None, AfterValidator(_usable_env)] = None
 
 
 class AgentDeployed(Wire):
