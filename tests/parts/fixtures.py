@@ -22,7 +22,7 @@ from tests.parts.podman import Podman
 from tests.parts.registry import Registry
 from tests.parts.slots import take_slot
 from tests.parts.sshd import Sshd
-from tests.parts.workspace import drop_workspace, new_workspace
+from tests.parts.workspace import drop_orphans, drop_workspace, new_workspace
 
 LOGS = Path(__file__).parents[2] / ".state" / "test-logs"
 _serial = itertools.count(1)
@@ -32,6 +32,7 @@ _serial = itertools.count(1)
 def workspace(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Path]]:
     """``workspace("name")`` makes a folder for a part of the session; all go at its end."""
     made: list[Path] = []
+    drop_orphans()
 
     def make(name: str) -> Path:
         made.append(new_workspace(name))
