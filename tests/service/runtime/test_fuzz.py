@@ -33,7 +33,7 @@ def _throw(w: World, loop: asyncio.AbstractEventLoop, mode: GenerationMode) -> N
             continue
 
         @settings(
-            max_examples=25, deadline=None, database=None, phases=(Phase.explicit, Phase.generate),
+            max_examples=12, deadline=None, database=None, phases=(Phase.explicit, Phase.generate),
             suppress_health_check=list(HealthCheck), derandomize=True,
         )  # fmt: skip
         @given(case=operation.as_strategy(generation_mode=mode), image=st.sampled_from([None, WEB, EXITS]))
