@@ -60,7 +60,7 @@ def plan(
         Room(
             "runtime-agent",
             lambda stop: runtime.serve(
-                runtime_settings(options, layout, secrets, engine, socket), gateway_settings(options, layout, secrets), stop
+                runtime_settings(options, secrets, engine, socket), gateway_settings(options, layout, secrets), stop
             ),
         ),
         Room("deploy", lambda stop: deploy.serve(deploy_settings(options, layout, secrets), stop)),
@@ -156,9 +156,7 @@ def gateway_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> Ga
     )
 
 
-def runtime_settings(
-    options: UpOptions, layout: Layout, secrets: Secrets, engine: EngineChoice, socket: Path
-) -> RuntimeSettings:
+def runtime_settings(options: UpOptions, secrets: Secrets, engine: EngineChoice, socket: Path) -> RuntimeSettings:
     return RuntimeSettings(
         host=LOOPBACK,
         port=options.ports.agent,
