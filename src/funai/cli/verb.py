@@ -13,6 +13,7 @@ from funai.cli.exits import Exit, exit_for_error
 from funai.cli.hints import hint
 from funai.cli.session import Ended, Refused, Session
 from funai.contracts.errors import ConfigError, FunaiError
+from funai.contracts.messages import MESSAGES, render
 
 _COMMON = "Common options"
 JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON.", rich_help_panel=_COMMON)]
@@ -89,12 +90,19 @@ def refuse(session: Session, error: FunaiError) -> Exit:
     code = exit_for_error(error)
     reason = "UNREACHABLE" if isinstance(error, Unreachable) else error.reason
     session.out.error(
-        error.message(session.language), hint(reason, session.language, session.known, code=error.code),
+        in_language(error, session.language), hint(reason, session.language, session.known, code=error.code),
         code=error.code, reason=reason, exitCode=int(code), traceId=session.trace_id,
     )  # fmt: skip
     if error.code >= 500 and not isinstance(error, Unreachable):
         session.out.aside(f"traceId: {session.trace_id}")
     return code
+
+
+def in_language(error: FunaiError, language: str) -> str:
+    """The error's words. What was relayed from a process that didn't know the language is said again from the catalogue."""
+    entry = MESSAGES.get(error.reason)
+    plain = entry is not None and "{" not in entry[0]
+    return render(error.reason, language, {}) if plain and error.message(language) in (entry or ()) else error.message(language)
 
 
 async def _closing(session: Session, work: Awaitable[None]) -> None:

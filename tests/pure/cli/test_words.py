@@ -9,6 +9,8 @@ import pytest
 from funai.cli.hints import HINTS, hint
 from funai.cli.language import pick
 from funai.cli.phrases import PHRASES, phrase
+from funai.cli.verb import in_language
+from funai.contracts.errors import Conflict
 from funai.contracts.messages import MESSAGES
 from funai.contracts.states import FailureCode
 
@@ -64,3 +66,12 @@ def test_a_phrase_in_the_persons_language() -> None:
 )
 def test_the_language_is_funai_lang_then_the_locale(environ: dict[str, str], expected: str) -> None:
     assert pick(environ) == expected
+
+
+def test_a_relayed_message_is_said_again_in_the_persons_language() -> None:
+    relayed = Conflict("APP_NOT_RUNNING", text="应用未在运行")
+    assert in_language(relayed, "en") == "the app is not running"
+    assert in_language(relayed, "zh") == "应用未在运行"
+    assert in_language(Conflict("QUOTA_APPS", text="limit 3"), "en") == "limit 3"
+    assert in_language(Conflict("APP_NOT_RUNNING", text="special words"), "en") == "special words"
+    assert in_language(Conflict("NEWER_REASON", text="new words"), "en") == "new words"

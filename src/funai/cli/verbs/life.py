@@ -29,7 +29,7 @@ async def stop(session: Session, app: Target = None) -> None:
     target = await resolve(session, app)
     stopped = await session.api.app_call("stop", target.user_id, target.id)
     session.out.document(stopped.to_wire())
-    session.out.line(session.say("stopped", app=target.id))
+    session.out.line(session.say("stopped", app=target.app_name, id=target.id))
 
 
 async def start(session: Session, app: Target = None) -> None:
@@ -37,7 +37,7 @@ async def start(session: Session, app: Target = None) -> None:
     target = await resolve(session, app)
     started = await session.api.app_call("start", target.user_id, target.id)
     session.out.document(started.to_wire())
-    session.out.line(session.say("started", app=target.id), "green")
+    session.out.line(session.say("started", app=target.app_name), "green")
     session.out.line(address(started) or "", "bold")
 
 
@@ -67,11 +67,11 @@ async def releases(session: Session, app: Target = None) -> None:
         session.out.line(session.say("no_releases"))
         return
     rows = [
-        (r.number, "live" if r.live else None, f"{r.created_at:%Y-%m-%d %H:%M}", r.git_ref,
+        (r.number, "yes" if r.live else None, f"{r.created_at:%Y-%m-%d %H:%M}", r.git_ref,
          (r.git_sha or "")[:8], (r.digest or "").removeprefix("sha256:")[:12], r.job_id)
         for r in found
     ]  # fmt: skip
-    session.out.table(["release", "", "at (UTC)", "ref", "commit", "digest", "job"], rows)
+    session.out.table(["release", "live", "at (UTC)", "ref", "commit", "digest", "job"], rows)
 
 
 async def open_app(session: Session, app: Target = None) -> None:

@@ -1,0 +1,25 @@
+"""docs/cli.md keeps up with the command line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from funai.cli.exits import Exit
+from funai.cli.main import build, entries
+
+PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+def test_every_verb_is_documented() -> None:
+    told = {
+        word
+        for cell in re.findall(r"(?m)^\| (`.*?) \|", PAGE)
+        for code in re.findall(r"`([^`]+)`", cell)
+        for word in code.split()[:1]
+    }
+    assert {e.name for e in entries(build())} - told == set()
+
+
+def test_every_exit_status_is_documented() -> None:
+    assert {int(n) for n in re.findall(r"(?m)^\| (\d+) \|", PAGE)} == {int(e) for e in Exit}
