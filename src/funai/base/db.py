@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Executable, event, literal_column, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from funai.contracts.errors import ConfigError, Unavailable
@@ -150,7 +151,7 @@ async def _mapped() -> AsyncIterator[None]:
         if e.connection_invalidated or isinstance(e, OperationalError | InterfaceError):
             raise Unavailable() from e
         raise
-    except (ConnectionError, TimeoutError) as e:
+    except (ConnectionError, TimeoutError, PoolTimeout) as e:
         raise Unavailable() from e
 
 

@@ -144,6 +144,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "部署功能未启用（deploy-proxy.enabled=false）",
         "deploying is switched off (deploy-proxy.enabled=false)",
     ),
+    "ADMIN_TOKEN_MISSING": ("未配置 deploy-proxy.admin-token", "deploy-proxy.admin-token is not set here"),
     "DEPLOY_UNREACHABLE": ("部署控制面暂不可用，请稍后再试", "the deploy service can't be reached; try again soon"),
     "AGENT_UNREACHABLE": ("运行节点暂不可用：{detail}", "the runtime node can't be reached: {detail}"),
     # builds: what a job's errorMessage says (JOB_ + failure code); both languages are shown
