@@ -9,7 +9,7 @@ from funai.runner.cgroup import BuildGroup, Usage
 from funai.runner.diskwatch import DiskWatch
 
 LOOK_SECONDS = 0.25
-BOMB = 1000
+BOMB = 200
 """Refused forks after which it is a fork bomb and no honest parallel build."""
 
 

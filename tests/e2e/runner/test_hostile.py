@@ -16,7 +16,7 @@ from tests.parts.waiting import eventually
 BASE = "FROM node:20-bookworm-slim\n"
 SLEEPS = BASE + "RUN echo begun; sleep 9753\n"
 HOSTILE = {
-    "bomb": (BASE + "RUN f() { f | f & }; f; sleep 30; exit 1\n", "BUILD_FAILED", "processes"),
+    "bomb": (BASE + "RUN f() { f | f & }; f; sleep 4; exit 1\n", "BUILD_FAILED", "processes"),
     "dd": (BASE + "RUN dd if=/dev/zero of=/big bs=1M count=20000\n", None, ""),
     "files": (
         BASE + "RUN for i in $(seq 999); do dd if=/dev/zero of=/f$i bs=1M count=64 2>/dev/null; done\n",
