@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -30,16 +30,21 @@ class Probed:
     verdict: Verdict
     exit_code: int | None = None
     detail: str = ""
+    seconds: float = 0.0
+    """How long it was given."""
 
 
 async def until_healthy(
-    host: str, port: int, path: str, *, timeout: float, interval: float, exited: asyncio.Future[int]
-) -> Probed:
+    host: str, port: int, path: str, *, timeout: float, interval: float, exited: asyncio.Future[int],
+    misplaced: Callable[[], bool] = lambda: False, misplaced_seconds: float = 15,
+) -> Probed:  # fmt: skip
     """Probe ``http://host:port{path}`` until an answer below 500. Pauses grow from 20 ms to ``interval`` seconds.
 
-    ``exited`` completes with the exit code when the container ends: that is noticed at once.
+    ``exited`` completes with the exit code when the container ends: that is noticed at once. ``misplaced`` tells whether
+    the app listens, but where nobody can reach it; one that does so for ``misplaced_seconds`` is not waited for longer.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
+    deadline, patience = began + timeout, began + misplaced_seconds
     pause, listens, detail = min(FIRST_PAUSE, interval), False, ""
     async with httpx.AsyncClient(trust_env=False, verify=False, timeout=min(5.0, timeout)) as http:  # noqa: S501 plain HTTP only
         while True:
@@ -54,8 +59,10 @@ async def until_healthy(
                 return Probed(Verdict.HEALTHY)
             if detail_now:
                 listens, detail = True, detail_now
-            if time.monotonic() >= deadline:
-                return Probed(Verdict.UNHEALTHY if listens else Verdict.SILENT, detail=detail)
+            now = time.monotonic()
+            patience = now + misplaced_seconds if listens or not misplaced() else patience
+            if now >= min(deadline, patience):
+                return Probed(Verdict.UNHEALTHY if listens else Verdict.SILENT, detail=detail, seconds=round(now - began))
             await asyncio.wait({exited}, timeout=pause)
             pause = min(pause * GROWTH, interval)
 
@@ -123,6 +130,16 @@ def socket_tables(pid: int) -> list[str]:
         except OSError:
             continue
     return tables
+
+
+def misplaced(found: list[Listener], port: int) -> bool:
+    """Whether the app listens where it can't be meant to: ``port`` on loopback only, or another port for everybody.
+
+    Loopback ports of its own beside that say nothing: build tools and worker pools open some while they start.
+    """
+    if any(entry.port == port and entry.everywhere for entry in found):
+        return False
+    return any(entry.everywhere or entry.port == port for entry in found)
 
 
 def describe(found: list[Listener], port: int) -> tuple[str, str]:

@@ -175,13 +175,14 @@ class Rollouts:
             end = await self._endpoint_of(new, exited)
             probed = await probe.until_healthy(
                 end.host, end.port, health_path(wanted), timeout=timeout, interval=settings.health_interval_seconds,
-                exited=exited,
+                exited=exited, misplaced_seconds=settings.misplaced_seconds,
+                misplaced=lambda: probe.misplaced(probe.listeners(probe.socket_tables(new.pid)), wanted.container_port),
             ) if end else Probed(Verdict.EXITED, exit_code=await exited)  # fmt: skip
         finally:
             exited.cancel()
             await asyncio.gather(exited, return_exceptions=True)
         if end is None or probed.verdict is not Verdict.HEALTHY:
-            raise await self._diagnosis(new, wanted, probed, timeout)
+            raise await self._diagnosis(new, wanted, probed)
         return end
 
     async def _exit_of(self, id: str) -> int:
@@ -199,10 +200,10 @@ class Rollouts:
             new = await self._node.engine.inspect(new.id)
         return end
 
-    async def _diagnosis(self, new: Container, wanted: AgentDeploy, probed: Probed, timeout: float) -> RolloutFailed:
+    async def _diagnosis(self, new: Container, wanted: AgentDeploy, probed: Probed) -> RolloutFailed:
         """What to tell the app's owner, with the container's last lines."""
         settings, tail = self._node.settings, await self._node.tail(new.id)
-        seconds = f"{timeout:g}"
+        seconds = f"{probed.seconds:g}"
         if probed.verdict is Verdict.EXITED:
             oom = await self._ran_out_of_memory(new.id, probed.exit_code)
             code = FailureCode.APP_OUT_OF_MEMORY if oom else FailureCode.APP_EXITED

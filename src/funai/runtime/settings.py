@@ -113,6 +113,9 @@ class RuntimeSettings(Settings):
     )
     firewall: bool = key("RUNTIME_FIREWALL", True, doc="Keep apps from this host's own ports (needs root and iptables)")
     health_timeout_seconds: float = key("RUNTIME_HEALTH_TIMEOUT_SECONDS", 60.0, doc="How long a new generation may take", gt=0)
+    misplaced_seconds: float = key(
+        "RUNTIME_MISPLACED_SECONDS", 15.0, doc="An app that listens only elsewhere this long is not waited for longer", gt=0
+    )
     health_interval_seconds: float = key("RUNTIME_HEALTH_INTERVAL_SECONDS", 0.25, doc="Longest pause between two probes", gt=0)
     verify_seconds: float = key("RUNTIME_VERIFY_SECONDS", 10.0, doc="How long the public path may take to show a switch", gt=0)
     drain_seconds: float = key("RUNTIME_DRAIN_SECONDS", 30.0, doc="How long a replaced generation may finish what it has", ge=0)
