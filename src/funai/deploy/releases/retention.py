@@ -220,23 +220,20 @@ class Retention:
     async def _needed(
         self, conn: AsyncConnection, digests: set[str], repository: str, *, without_app: int | None = None
     ) -> Needed:
-        """Of these digests those that kept releases refer to, whichever app's; and tags that only a name is known of."""
-        kept: set[str] = set()
-        for chunk in _chunks(sorted(digests)):
-            query = select(release.c.digest).where(release.c.retired == 0, release.c.digest.in_(chunk))
-            if without_app is not None:
-                query = query.where(release.c.app_id != without_app)
-            kept.update(r for r in (await conn.execute(query)).scalars() if r)
-        here = release.c.image.like(f"{self.registry.address}/{repository}%")
-        nameless = select(release.c.image).where(release.c.retired == 0, release.c.digest.is_(None), here)
+        """What kept releases, of whichever app, refer to: by digest, or by a tag where nobody told the digest.
+
+        Those of this repository, and those of these digests under any other name (an address may have several).
+        """
+        kept = select(release.c.image, release.c.digest).where(release.c.retired == 0)
         if without_app is not None:
-            nameless = nameless.where(release.c.app_id != without_app)
-        tags = {
-            rules.parse_image(image).tag or "latest"
-            for image in (await conn.execute(nameless)).scalars()
-            if self.registry.holds(image, repository)
-        }
-        return Needed(kept, tags)
+            kept = kept.where(release.c.app_id != without_app)
+        here = await conn.execute(kept.where(release.c.image.like(f"{self.registry.address}/{repository}%")))
+        rows = [r for r in here if self.registry.holds(r.image, repository)]
+        tags = {rules.parse_image(r.image).tag or "latest" for r in rows if r.digest is None}
+        needed = {r.digest for r in rows if r.digest is not None}
+        for chunk in _chunks(sorted(digests)):
+            needed.update(r.digest for r in await conn.execute(kept.where(release.c.digest.in_(chunk))))
+        return Needed(needed, tags)
 
     async def _seen_to(self, conn: AsyncConnection, app_id: int, ids: list[int]) -> None:
         await conn.execute(update(release).where(release.c.id.in_(ids)).values(removed=1))

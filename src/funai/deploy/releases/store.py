@@ -21,6 +21,7 @@ from funai.deploy.releases import runs
 from funai.deploy.tables import release
 
 DEFAULT_PORT = 3000
+MAX_NUMBER = 2**31 - 1
 
 
 class ReleaseBook:
@@ -42,6 +43,8 @@ class ReleaseBook:
 
         Raises NotFound(RELEASE_NOT_FOUND), also for one whose image is no longer kept.
         """
+        if not 1 <= number <= MAX_NUMBER:
+            raise NotFound("RELEASE_NOT_FOUND")
         query = select(release).where(release.c.app_id == app_id, release.c.number == number, release.c.retired == 0)
         row = (await conn.execute(query)).mappings().first()
         if row is None or row["digest"] is None:
