@@ -30,10 +30,14 @@ class Control:
         self.read_seconds = settings.deploy_read_timeout_ms / 1000
         self.admin_token = settings.deploy_admin_token.get_secret_value() if settings.deploy_admin_token else None
         self._client: DeployClient | None = None
+        self._followers: DeployClient | None = None
         if settings.deploy_enabled and settings.deploy_secret:
             secret = settings.deploy_secret.get_secret_value()
             self._client = DeployClient(settings.deploy_base_url, secret, timeout=self.read_seconds, http=http)
-            self._client.transport.raw.event_hooks = {"request": [_speak]}
+            # Followed logs hold their connections for long; they must not use up those of everybody else.
+            self._followers = DeployClient(settings.deploy_base_url, secret, timeout=self.read_seconds, http=http)
+            for client in (self._client, self._followers):
+                client.transport.raw.event_hooks = {"request": [_speak]}
 
     @property
     def client(self) -> DeployClient:
@@ -43,18 +47,25 @@ class Control:
         return self._client
 
     @property
+    def followers(self) -> DeployClient:
+        """The client for long calls. Raises Unavailable DEPLOY_DISABLED."""
+        if self._followers is None:
+            raise Unavailable("DEPLOY_DISABLED")
+        return self._followers
+
+    @property
     def enabled(self) -> bool:
         return self._client is not None
 
     @contextmanager
-    def asking(self) -> Iterator[DeployClient]:
-        """Use the client; its errors come out as the caller's.
+    def asking(self, *, long: bool = False) -> Iterator[DeployClient]:
+        """Use the client (``long``: the one for long calls); its errors come out as the caller's.
 
         Raises Unavailable, OutcomeUnknown when the request was sent and no usable answer came, CalleeFailed, or what
         Deploy itself refused (400, 404, 409, 413, 429).
         """
         try:
-            yield self.client
+            yield self.followers if long else self.client
         except Unreachable as e:
             raise (OutcomeUnknown() if e.sent else CalleeFailed("DEPLOY_UNREACHABLE")) from e
         except FunaiError as e:
@@ -66,8 +77,9 @@ class Control:
             raise
 
     async def close(self) -> None:
-        if self._client:
-            await self._client.close()
+        for client in (self._client, self._followers):
+            if client:
+                await client.close()
 
 
 async def _speak(request: httpx.Request) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from funai.contracts.jobs import Job
-from funai.contracts.states import AppStatus, JobStatus
+from funai.contracts.states import AppStatus, Blame, JobStatus
 
 MAX_ERROR = 8_000
 
@@ -49,6 +49,17 @@ def failed(why: str, before: Before) -> dict[str, Any]:
 def undone(before: Before) -> dict[str, Any]:
     """Nothing came of it."""
     return {"status": int(before.status), "slot": int(before.slot)}
+
+
+def may_have_left_something(job: Job) -> bool:
+    """Whether a container may run although the job didn't succeed.
+
+    A cancel can come a moment after the container did, and a runner can die between the rollout and its report. When
+    the app itself was at fault, the node has removed it already.
+    """
+    if job.runner_id is None or job.status not in (JobStatus.CANCELLED, JobStatus.FAILED):
+        return False
+    return job.failure is None or job.failure.blame is not Blame.USER
 
 
 def _why(job: Job) -> str:

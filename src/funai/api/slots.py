@@ -25,6 +25,8 @@ from funai.contracts.errors import Conflict, NotFound
 from funai.contracts.jobs import Job
 from funai.contracts.states import AppStatus
 
+Changes = Callable[[Row], dict[str, Any]]
+
 
 class Operation(StrEnum):
     DEPLOY = "deploy"
@@ -75,36 +77,40 @@ class Slots:
 
     async def bind(self, app_id: int, op_key: str, job: Job, answer: str | None) -> bool:
         """The operation became this job. False when the operation is over already, or its app is going."""
-        async with self.db.write() as conn:
-            held = update(apps).where(apps.c.id == app_id, apps.c.op_key == op_key, apps.c.deleting == 0)
+        held = update(apps).where(apps.c.id == app_id, apps.c.op_key == op_key, apps.c.deleting == 0)
+
+        async def work(conn: AsyncConnection) -> bool:
             bound = await conn.execute(held.values(op_job_id=job.id, job_id=job.id, update_time=now_ms(self.clock)))
             if answer is not None:
                 await conn.execute(update(idempotency).where(idempotency.c.op_key == op_key).values(answer=answer))
-        return bool(bound.rowcount)
+            return bool(bound.rowcount)
+
+        return await self.db.retrying(work)
 
     async def give_back(self, app_id: int, op_key: str) -> bool:
         """Nothing came of the operation: the app is as it was, its slot and Idempotency-Key are free."""
-        async with self.db.write() as conn:
-            await conn.execute(delete(idempotency).where(idempotency.c.op_key == op_key, idempotency.c.answer.is_(None)))
-            return await self._end(conn, app_id, op_key, lambda row: outcome.undone(before(row)))
+        unanswered = delete(idempotency).where(idempotency.c.op_key == op_key, idempotency.c.answer.is_(None))
+
+        async def work(conn: AsyncConnection) -> bool:
+            await conn.execute(unanswered)
+            return await _end(conn, app_id, op_key, now_ms(self.clock), lambda row: outcome.undone(before(row)))
+
+        return await self.db.retrying(work)
 
     async def settle(self, app_id: int, op_key: str, job: Job) -> bool:
         """The operation's job ended. False when somebody else settled it."""
-        async with self.db.write() as conn:
-            return await self._end(conn, app_id, op_key, lambda row: outcome.of_job(job, before(row)))
+        return await self._over(app_id, op_key, lambda row: outcome.of_job(job, before(row)))
 
     async def started(self, app_id: int, op_key: str, deploy_url: str | None) -> bool:
         """A start succeeded."""
         values: dict[str, Any] = {"status": int(AppStatus.READY), "slot": 1, "serving": 1, "last_error": None}
         if deploy_url:
             values["deploy_url"] = deploy_url
-        async with self.db.write() as conn:
-            return await self._end(conn, app_id, op_key, lambda _: values)
+        return await self._over(app_id, op_key, lambda _: values)
 
     async def fail(self, app_id: int, op_key: str, why: str) -> bool:
         """The operation failed without a job to tell why."""
-        async with self.db.write() as conn:
-            return await self._end(conn, app_id, op_key, lambda row: outcome.failed(why, before(row)))
+        return await self._over(app_id, op_key, lambda row: outcome.failed(why, before(row)))
 
     async def stopped(self, app_id: int, seen_job: int | None) -> None:
         """The app was taken off line: UPLOADED and its slot free, unless a deploy began meanwhile."""
@@ -144,14 +150,18 @@ class Slots:
         if int((await conn.execute(held)).scalar_one()) >= self.limit:
             raise Conflict("QUOTA_RUNNING_APPS", limit=self.limit)
 
-    async def _end(self, conn: AsyncConnection, app_id: int, op_key: str, changes: Callable[[Row], dict[str, Any]]) -> bool:
-        row = await first(conn, select(apps).where(apps.c.id == app_id, apps.c.op_key == op_key).with_for_update())
-        if row is None:
-            return False
-        values = changes(row)
-        over = {"op": None, "op_key": None, "op_job_id": None, "op_since": None, "prev_status": None, "prev_slot": None}
-        await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=now_ms(self.clock), **values, **over))
-        return True
+    async def _over(self, app_id: int, op_key: str, changes: Changes) -> bool:
+        return await self.db.retrying(lambda conn: _end(conn, app_id, op_key, now_ms(self.clock), changes))
+
+
+async def _end(conn: AsyncConnection, app_id: int, op_key: str, at: int, changes: Changes) -> bool:
+    """The operation is over with these changes to its app. False when it was over before."""
+    row = await first(conn, select(apps).where(apps.c.id == app_id, apps.c.op_key == op_key).with_for_update())
+    if row is None:
+        return False
+    over = {"op": None, "op_key": None, "op_job_id": None, "op_since": None, "prev_status": None, "prev_slot": None}
+    await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=at, **changes(row), **over))
+    return True
 
 
 def before(row: Row) -> Before:

@@ -45,7 +45,7 @@ class Streams:
     async def app_output(self, user_id: int, app_id: int, tail: int, *, follow: bool) -> tuple[AsyncIterator[bytes], str]:
         """A container's output (stdout and stderr) and its content type. Raises NotFound, CalleeFailed."""
         params = {"userId": user_id, "appId": app_id, "tail": tail, "follow": "true" if follow else "false"}
-        raw = self.control.client.transport.raw
+        raw = self.control.followers.transport.raw
         # Followed output may be silent for as long as the app is.
         wait = httpx.Timeout(self.control.read_seconds, read=None if follow else 30, connect=3)
         try:
@@ -66,7 +66,7 @@ class Streams:
         yield b"retry: 2000\n\n"
         while True:
             try:
-                with self.control.asking() as deploy:
+                with self.control.asking(long=True) as deploy:
                     part = await deploy.log(job_id, offset, wait=HOLD_SECONDS, limit=SLICE_BYTES)
                     job = await deploy.job(job_id) if part.final and not part.chunk else None
             except FunaiError as e:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from funai.api import outcome
 from funai.api.control import Control
 from funai.api.jobview import REQUEST_ID, answer_text
 from funai.api.rows import Row, now_ms
@@ -22,7 +23,7 @@ from funai.base.db import Database
 from funai.contracts.errors import FunaiError, NotFound
 from funai.contracts.jobs import Job
 from funai.contracts.messages import render
-from funai.contracts.states import AppStatus, JobStatus
+from funai.contracts.states import AppStatus
 
 START_GRACE_MS = 150_000
 BATCH = 200
@@ -96,14 +97,13 @@ class Tracker:
                 await self._settle(row, job)
 
     async def _settle(self, row: Row, job: Job) -> None:
-        was = before(row)
-        if job.status is JobStatus.CANCELLED and not was.serving and job.runner_id is not None:
+        if not before(row).serving and outcome.may_have_left_something(job):
             await self._sweep_up(row)
         if await self.slots.settle(int(row["id"]), str(row["op_key"]), job):
             log.get("api.tracker").info("app.settled", app_id=row["id"], job_id=job.id, status=job.status.value)
 
     async def _sweep_up(self, row: Row) -> None:
-        """A cancel may come a moment after the container did: nothing of an app that ran nothing before may stay."""
+        """Nothing may stay of an app that ran nothing before: it would run without a slot."""
         try:
             with self.control.asking() as deploy:
                 await deploy.app_call("stop", int(row["user_id"]), int(row["id"]), timeout=10)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from funai.api.outcome import Before, of_job, undone
+from funai.api.outcome import Before, may_have_left_something, of_job, undone
 from funai.contracts.jobs import Failure, Job, JobResult
-from funai.contracts.states import AppStatus, JobStatus
+from funai.contracts.states import AppStatus, Blame, JobStatus
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NEVER_RAN = Before(AppStatus.CREATED, slot=False, serving=False)
@@ -45,3 +45,12 @@ def test_cancelled_is_as_before(before: Before) -> None:
     assert (
         of_job(job(JobStatus.CANCELLED), before) == undone(before) == {"status": int(before.status), "slot": int(before.slot)}
     )
+
+
+def test_what_may_still_run_after_a_job_that_did_not_succeed() -> None:
+    users, platforms = Failure(code="APP_EXITED", blame=Blame.USER), Failure(code="LEASE_EXPIRED", blame=Blame.PLATFORM)
+    assert not may_have_left_something(job(JobStatus.CANCELLED))
+    assert may_have_left_something(job(JobStatus.CANCELLED, runner_id="r"))
+    assert may_have_left_something(job(JobStatus.FAILED, runner_id="r", failure=platforms))
+    assert not may_have_left_something(job(JobStatus.FAILED, runner_id="r", failure=users))
+    assert not may_have_left_something(job(JobStatus.SUCCEEDED, runner_id="r"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from funai.api import main as api_main
 from funai.base.supervise import bind, serving
@@ -48,7 +49,9 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
     """The API on a port, so that answers really stream, and Deploy on another."""
     stop = asyncio.Event()
     running = Platform(tmp_path)
-    async with running.running() as platform, serving(platform.deploy, bind("127.0.0.1", 0)) as deploy_port:
+    door = FastAPI()  # so that Deploy, which runs already, isn't started a second time
+    async with running.running() as platform, serving(door, bind("127.0.0.1", 0)) as deploy_port:
+        door.mount("/", platform.deploy)
         at = f"http://127.0.0.1:{deploy_port}"
         platform.settings = platform.settings.model_copy(update={"deploy_base_url": at})
         api = api_main.build(platform.settings, stop=stop)

@@ -26,7 +26,7 @@ class SetPassword(Wire):
 
 async def _deploy(core: Core, method: str, path: str, *, params: dict[str, Any] | None = None, json: Any = None) -> Any:
     if core.control.admin_token is None:
-        raise Unavailable("DEPLOY_DISABLED")
+        raise Unavailable("ADMIN_TOKEN_MISSING")
     with core.control.asking() as deploy:
         return ok(await deploy.admin(method, path, core.control.admin_token, params=params, json=json))
 
