@@ -186,3 +186,10 @@ class Thrower:
         assert done.status_code < 500, (request, params, done.text)
         if done.headers["content-type"].startswith("application/json"):
             assert done.json()["code"] == done.status_code
+
+
+async def test_the_page_for_people_names_every_call(platform: Platform) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    for path in platform.api.openapi()["paths"]:
+        short = path.removeprefix(BASE.removeprefix(HOST))
+        assert short in page or short.removeprefix("/admin/deploy-nodes") in page, f"docs/api.md does not tell of {short}"
