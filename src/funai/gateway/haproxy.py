@@ -133,7 +133,7 @@ class HaproxyGateway:
     async def serving_generation(self, app_id: int, path: str, *, timeout: float) -> tuple[int, int]:
         url = f"{self.url}/runtime/{app_id}/{path.lstrip('/')}"
         response = await self._prober.ask(url, {PROBE_HEADER: self._files.secret}, timeout)
-        return response.status_code, generation_of(response)
+        return response.status, generation_of(response)
 
     async def connections(self, host: str, port: int) -> int | None:
         key = f"{await _address(host)}/{port}"

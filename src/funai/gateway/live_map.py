@@ -97,13 +97,13 @@ def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 class MapFile:
-    """The copy on disk, written some moments after a change: many changes cost one write.
+    """The copy on disk, written about a second after a change: many changes cost one write.
 
     Nothing waits for it. The owner writes it itself before it starts a proxy; and a proxy that outlives its owner is
     asked what it holds, not the file.
     """
 
-    DELAY = 0.1
+    DELAY = 1.0
     RETRY = 5.0
 
     def __init__(self, path: Path, boot: str) -> None:

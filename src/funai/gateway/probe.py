@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import httpx
 
@@ -13,20 +14,33 @@ GENERATION_HEADER = "X-Funai-Generation"
 PROBE_HEADER = "X-Funai-Probe"
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    """Empty unless asked for."""
+
+
 class Prober:
     """One client for all questions. ``verify=False``: the door is ours, reached by an address no certificate names."""
 
     def __init__(self) -> None:
         self._client = httpx.AsyncClient(verify=False, trust_env=False, follow_redirects=False)  # noqa: S501 - see above
 
-    async def ask(self, url: str, headers: Mapping[str, str], timeout: float) -> httpx.Response:
-        """The head of the answer; the body is not read (it may never end). Raises GatewayError."""
+    async def ask(self, url: str, headers: Mapping[str, str], timeout: float, *, body: int = 0) -> Answer:
+        """The head of the answer; its body only when it is declared to have at most ``body`` bytes, because it may never
+        end. Raises GatewayError."""
         try:
             async with asyncio.timeout(timeout):
                 request = self._client.build_request("GET", url, headers=dict(headers))
                 response = await self._client.send(request, stream=True)
-                await response.aclose()
-                return response
+                try:
+                    declared = response.headers.get("content-length", "")
+                    small = declared.isdigit() and int(declared) <= body
+                    return Answer(response.status_code, response.headers, await response.aread() if small else b"")
+                finally:
+                    await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as e:
             raise GatewayError(f"the public door did not answer {url}: {str(e) or type(e).__name__}") from e
 
@@ -34,7 +48,7 @@ class Prober:
         await self._client.aclose()
 
 
-def generation_of(response: httpx.Response) -> int:
+def generation_of(response: Answer) -> int:
     """What the gateway said; 0 when it answered itself, or said nothing."""
     value = response.headers.get(GENERATION_HEADER, "")
     return int(value) if value.isascii() and value.isdigit() else 0

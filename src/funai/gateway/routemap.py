@@ -16,8 +16,8 @@ from funai.contracts.routes import Route, RouteState
 STATE_WORDS = {RouteState.SERVING: "s", RouteState.STARTING: "w", RouteState.STOPPED: "x"}
 _STATES = {word: state for state, word in STATE_WORDS.items()}
 _BOOT = "# boot "
-ADD_BYTES = 12_000
-"""Largest payload of one ``add map``: it must fit the runtime API's buffer (16 KiB) with room to spare."""
+ADD_BYTES = 4_000
+"""Largest payload of one ``add map``: it fits the runtime API's buffer, and holds a thread of the proxy only briefly."""
 
 
 def key_of(app_id: int) -> str:

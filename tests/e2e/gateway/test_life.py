@@ -276,7 +276,7 @@ async def test_the_routes_on_disk_follow(
     await gateway.put(route_to(5, app, generation=3))
     entry = f"5 s/127.0.0.1/{app.port}/3\n"
     map_file = settings_for().data_dir / "routes.map"
-    await eventually(lambda: entry in map_file.read_text(), seconds=2, what="the change reaches the file")
+    await eventually(lambda: entry in map_file.read_text(), seconds=5, what="the change reaches the file")
     assert map_file.stat().st_mode & 0o777 == 0o600
 
 

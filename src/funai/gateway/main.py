@@ -1,0 +1,46 @@
+"""Binding: which driver the settings choose. The runtime-agent's ``main`` calls this and talks to the result alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+
+from funai.contracts.routes import Route, RouteTable
+from funai.gateway.haproxy import HaproxyGateway
+from funai.gateway.settings import Driver, GatewaySettings
+from funai.gateway.traefik_drivers import TraefikFileGateway, TraefikLabelsGateway
+
+
+class Gateway(RouteTable, Protocol):
+    """A route table with a life: :meth:`start` → routes → :meth:`close` or :meth:`stop`."""
+
+    @property
+    def url(self) -> str:
+        """The public door as the owner reaches it, without a trailing slash."""
+        ...
+
+    @property
+    def healthy(self) -> bool: ...
+
+    async def start(self, routes: Sequence[Route] | None = None) -> None:
+        """Serve, with exactly ``routes``, or with those that are known. Raises GatewayError that says what to mend."""
+        ...
+
+    async def close(self) -> None:
+        """The owner goes, the routes go on serving. Idempotent."""
+        ...
+
+    async def stop(self, grace: float = 10.0) -> None:
+        """End what is ours to end; requests in hand get ``grace`` seconds."""
+        ...
+
+
+def open_gateway(settings: GatewaySettings, registry: CollectorRegistry | None = None) -> Gateway:
+    """The gateway that ``gateway.driver`` names, not started yet. Call inside a running event loop."""
+    if settings.driver is Driver.TRAEFIK_FILE:
+        return TraefikFileGateway(settings)
+    if settings.driver is Driver.TRAEFIK_LABELS:
+        return TraefikLabelsGateway(settings)
+    return HaproxyGateway(settings, registry)

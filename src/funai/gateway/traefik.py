@@ -1,0 +1,159 @@
+"""Routes in Traefik's words: container labels (Docker provider) and dynamic configuration (file provider). Pure.
+
+A rule is ``Path(`/runtime/1`) || PathPrefix(`/runtime/1/`)``: ``PathPrefix`` compares text, so that without the slash
+app 1 would answer for app 10. These matchers mean the same in Traefik v2 and v3; the header matcher does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from funai.contracts.naming import base_path
+from funai.contracts.routes import Route, RouteState
+from funai.gateway.probe import GENERATION_HEADER, PROBE_HEADER
+
+PAGES_SERVICE = "funai-pages"
+_PAGE = {RouteState.STOPPED: "stopped", RouteState.STARTING: "starting"}
+
+
+def rule(app_id: int) -> str:
+    base = base_path(app_id)
+    return f"Path(`{base}`) || PathPrefix(`{base}/`)"
+
+
+def host_rule(app_id: int, wildcard_domain: str) -> str:
+    return f"Host(`{app_id}.{wildcard_domain}`)"
+
+
+def labels(
+    app_id: int,
+    port: int,
+    *,
+    network: str = "",
+    entrypoints: Sequence[str] = (),
+    wildcard_domain: str = "",
+) -> dict[str, str]:
+    """The labels of an app's container, for Traefik v2 and v3 alike.
+
+    They hold nothing of a generation: while two containers of an app overlap, Traefik merges their equal labels into one
+    service with two servers, and would drop the router if they differed.
+    """
+    router, service = f"traefik.http.routers.rt-app-{app_id}", f"traefik.http.services.rt-svc-{app_id}"
+    out = {
+        "traefik.enable": "true",
+        f"{router}.rule": rule(app_id),
+        f"{router}.service": f"rt-svc-{app_id}",
+        f"{router}.middlewares": f"rt-slash-{app_id},rt-mw-{app_id}",
+        **_flat_slash(app_id),
+        f"traefik.http.middlewares.rt-mw-{app_id}.stripprefix.prefixes": base_path(app_id),
+        f"{service}.loadbalancer.server.port": str(port),
+    }
+    if network:
+        out["traefik.docker.network"] = network
+    if entrypoints:
+        out[f"{router}.entrypoints"] = ",".join(entrypoints)
+    if wildcard_domain:
+        by_host = f"traefik.http.routers.rt-host-{app_id}"
+        out |= {f"{by_host}.rule": host_rule(app_id, wildcard_domain), f"{by_host}.service": f"rt-svc-{app_id}"}
+        if entrypoints:
+            out[f"{by_host}.entrypoints"] = ",".join(entrypoints)
+    return out
+
+
+def _slash(app_id: int) -> dict[str, Any]:
+    """``/runtime/1?x`` → ``/runtime/1/?x``; anything longer is left alone."""
+    regex = rf"^(https?://[^/?]+{base_path(app_id)})(\?.*)?$"
+    return {"regex": regex, "replacement": "${1}/${2}", "permanent": True}
+
+
+def _flat_slash(app_id: int) -> dict[str, str]:
+    words = {True: "true"}
+    return {
+        f"traefik.http.middlewares.rt-slash-{app_id}.redirectregex.{key}": words.get(value, str(value))
+        for key, value in _slash(app_id).items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """``version``: 2 or 3. ``secret`` seeds the probe tokens. ``pages_url``: our page server as Traefik reaches it."""
+
+    version: int
+    secret: str
+    pages_url: str
+    entrypoints: tuple[str, ...] = ()
+    wildcard_domain: str = ""
+
+
+def probe_token(secret: str, app_id: int) -> str:
+    """What the owner sends to ask for the generation; each app has its own, because it stands in that app's file."""
+    return hmac.new(secret.encode(), f"probe:{app_id}".encode(), hashlib.sha256).hexdigest()[:40]
+
+
+def file_name(app_id: int) -> str:
+    return f"rt-app-{app_id}.yml"
+
+
+COMMON_FILE = "rt-common.yml"
+
+
+def common_config(options: FileOptions) -> dict[str, Any]:
+    """The page service, and the unknown-app page for everything below ``/runtime/`` that no app claims."""
+    router: dict[str, Any] = {"rule": "PathPrefix(`/runtime/`)", "priority": 1, "service": PAGES_SERVICE}
+    return {
+        "http": {
+            "routers": {"rt-unknown": _at(router, options)},
+            "services": {PAGES_SERVICE: {"loadBalancer": {"servers": [{"url": options.pages_url}]}}},
+        }
+    }
+
+
+def route_config(route: Route, options: FileOptions) -> dict[str, Any]:
+    """One app's file."""
+    n = route.app_id
+    if route.state is not RouteState.SERVING:
+        return _page_config(n, _PAGE[route.state], options)
+    host = f"[{route.host}]" if ":" in route.host else route.host
+    header = "Header" if options.version == 3 else "Headers"
+    probe_rule = f"({rule(n)}) && {header}(`{PROBE_HEADER}`, `{probe_token(options.secret, n)}`)"
+    routers = {
+        f"rt-app-{n}": {"rule": rule(n), "service": f"rt-svc-{n}", "middlewares": [f"rt-slash-{n}", f"rt-mw-{n}"]},
+        # Longer rules have priority: only the owner's question gets the generation in the answer.
+        f"rt-probe-{n}": {"rule": probe_rule, "service": f"rt-svc-{n}", "middlewares": [f"rt-gen-{n}", f"rt-mw-{n}"]},
+    }
+    if options.wildcard_domain:
+        routers[f"rt-host-{n}"] = {"rule": host_rule(n, options.wildcard_domain), "service": f"rt-svc-{n}"}
+    said = {
+        "customResponseHeaders": {GENERATION_HEADER: str(route.generation)},
+        "customRequestHeaders": {PROBE_HEADER: ""},
+    }
+    return {
+        "http": {
+            "routers": {name: _at(router, options) for name, router in routers.items()},
+            "middlewares": {
+                f"rt-slash-{n}": {"redirectRegex": _slash(n)},
+                f"rt-mw-{n}": {"stripPrefix": {"prefixes": [base_path(n)]}},
+                f"rt-gen-{n}": {"headers": said},
+            },
+            "services": {f"rt-svc-{n}": {"loadBalancer": {"servers": [{"url": f"http://{host}:{route.port}"}]}}},
+        }
+    }
+
+
+def _page_config(app_id: int, page: str, options: FileOptions) -> dict[str, Any]:
+    names = {f"rt-app-{app_id}": rule(app_id)}
+    if options.wildcard_domain:
+        names[f"rt-host-{app_id}"] = host_rule(app_id, options.wildcard_domain)
+    routers = {
+        name: _at({"rule": matches, "service": PAGES_SERVICE, "middlewares": [f"rt-page-{app_id}"]}, options)
+        for name, matches in names.items()
+    }
+    return {"http": {"routers": routers, "middlewares": {f"rt-page-{app_id}": {"replacePath": {"path": f"/{page}"}}}}}
+
+
+def _at(router: dict[str, Any], options: FileOptions) -> dict[str, Any]:
+    return {**router, "entryPoints": list(options.entrypoints)} if options.entrypoints else router
