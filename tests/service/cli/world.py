@@ -52,7 +52,6 @@ class World:
         """Holds the person's ``home`` and ``work``."""
         self.user = ""
         self.platform = Platform(folder, registrations=1_000, login_attempts=1_000)
-        self.loop = asyncio.new_event_loop()
         self.url = ""
         self.app = build()
 
@@ -61,6 +60,7 @@ class World:
         up, stop = threading.Event(), asyncio.Event()
 
         async def serve() -> None:
+            self.loop = asyncio.get_running_loop()
             outer = FastAPI(title="api under test")  # the platform's own lifespan is already running
             async with self.platform.running():
                 outer.mount("/", self.platform.api)
@@ -70,7 +70,7 @@ class World:
                     await stop.wait()
                     self.platform.core.stop.set()
 
-        thread = threading.Thread(target=self.loop.run_until_complete, args=(serve(),))
+        thread = threading.Thread(target=asyncio.run, args=(serve(),))
         thread.start()
         try:
             assert up.wait(30), "the API did not come up"
@@ -79,7 +79,6 @@ class World:
             self.loop.call_soon_threadsafe(stop.set)
             thread.join(30)
             assert not thread.is_alive()
-            self.loop.close()
 
     @property
     def environment(self) -> dict[str, str]:
