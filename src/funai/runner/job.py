@@ -28,6 +28,7 @@ from funai.runner.logs import LogStream
 from funai.runner.plan import app_spec, inputs_hash, invalid, read_recipe
 from funai.runner.push import Pusher
 from funai.runner.registry import Manifest, Registry
+from funai.runner.retry import retrying
 from funai.runner.rollout import Rollout
 from funai.runner.settings import RunnerSettings
 from funai.runner.source import Commit, Source
@@ -134,7 +135,13 @@ class Work:
 
     async def _existing(self, target: ImageRef, sha: str) -> Manifest | None:
         """The image of this commit, made from these inputs, if the registry has it."""
-        manifest = await self.tools.registry.manifest(ImageRef(target.registry, target.path, self._inputs_tag(sha), None))
+        try:
+            manifest = await self.tools.registry.manifest(ImageRef(target.registry, target.path, self._inputs_tag(sha), None))
+        except JobFailed as e:
+            # A registry that is away may be back when the image is built; a login it refuses won't be better then.
+            if e.code is not FailureCode.REGISTRY_UNREACHABLE:
+                raise
+            return None
         if manifest is not None:
             self.out.line(f"==> 镜像已存在，跳过构建 / the image of this commit exists: no build ({manifest.digest})")
         return manifest
@@ -145,9 +152,13 @@ class Work:
 
     async def _tag(self, target: ImageRef, manifest: Manifest, sha: str) -> None:
         """All tags of the image; the inputs' tag comes last, so that where it is the others are."""
-        tag = self.tools.registry.tag
-        await asyncio.gather(*(tag(target, manifest, name) for name in {sha, target.tag or "latest"}))
-        await tag(target, manifest, self._inputs_tag(sha))
+
+        async def tag(name: str) -> None:
+            await retrying(lambda: self.tools.registry.tag(target, manifest, name), seconds=seconds, when=_registry_away)
+
+        seconds = self.tools.settings.retry_seconds
+        await asyncio.gather(*(tag(name) for name in {sha, target.tag or "latest"}))
+        await tag(self._inputs_tag(sha))
 
     async def _make(self, commit: Commit, target: ImageRef) -> Manifest:
         with self._phase(Phase.BUILD, str(target)):
@@ -218,6 +229,10 @@ def read_payload(job: Job) -> Payload:
         first = e.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise JobFailed(FailureCode.CONTRACT_INVALID, detail=f"{where}: {first['msg']}") from e
+
+
+def _registry_away(e: JobFailed) -> bool:
+    return e.code is FailureCode.REGISTRY_UNREACHABLE
 
 
 def _host_and_path(url: str) -> str:

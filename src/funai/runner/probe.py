@@ -14,8 +14,8 @@ from funai.runner.settings import RunnerSettings
 CONNECT_SECONDS = 10
 
 
-async def diagnose(url: str, settings: RunnerSettings) -> JobFailed:
-    """The reason a fetch of ``url`` failed: host key, login, server away, or the repository itself."""
+async def diagnose(url: str, settings: RunnerSettings) -> JobFailed | None:
+    """Why ``url`` can't be reached: host key, login, or server away. None when the server lets us in (now)."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 22
     keys = [str(settings.ssh_key_path)] if settings.ssh_key_path else None
@@ -25,7 +25,7 @@ async def diagnose(url: str, settings: RunnerSettings) -> JobFailed:
             async with asyncssh.connect(
                 host, port, username=parts.username or "git", client_keys=keys, known_hosts=known, agent_path=None, config=None,
             ):  # fmt: skip
-                return JobFailed(FailureCode.GIT_AUTH)
+                return None
     except asyncssh.HostKeyNotVerifiable:
         file = str(settings.known_hosts_path or "GIT_KNOWN_HOSTS_PATH")
         return JobFailed(FailureCode.GIT_HOST_KEY, host=parts.netloc.rpartition("@")[2], file=file, port=port, name=host)

@@ -106,14 +106,26 @@ class Source:
             raise JobFailed(FailureCode.INTERNAL, last_lines(done.error_text), detail="git init")
 
     async def _fetch(self, git: Git, url: str) -> None:
+        said = await self._try_fetch(git, url)
+        if said is None:
+            return
+        failed = await diagnose(url, self._settings)
+        if failed is None:
+            # The server lets us in: either it came back just now, or it is about the repository itself.
+            said = await self._try_fetch(git, url)
+            if said is None:
+                return
+            failed = JobFailed(FailureCode.GIT_AUTH)
+        failed.lines = failed.lines or said
+        raise failed
+
+    async def _try_fetch(self, git: Git, url: str) -> list[str] | None:
+        """None when it worked, else git's last words."""
         try:
             done = await proc.run(git.fetch(url), timeout=self._settings.clone_seconds)
         except proc.ProcessTimeout as e:
             raise JobFailed(FailureCode.GIT_UNREACHABLE, [str(e)], host=urlsplit(url).netloc) from e
-        if done.code != 0:
-            failed = await diagnose(url, self._settings)
-            failed.lines = failed.lines or last_lines(done.error_text)
-            raise failed
+        return last_lines(done.error_text) if done.code != 0 else None
 
     async def _resolve(self, git: Git, ref: str) -> str | None:
         names = candidates(ref)

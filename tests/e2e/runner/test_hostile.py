@@ -48,13 +48,13 @@ async def test_a_hostile_build_ends_and_its_neighbour_does_not(kind: str, make_w
 @pytest.mark.parametrize("how", ["cancel", "lease"])
 async def test_a_build_that_is_no_longer_wanted_is_gone_within_two_seconds(how: str, world: World) -> None:
     job = world.build(world.repo("app", {"Dockerfile": SLEEPS}))
-    await eventually(lambda: "begun" in world.deploy.log(job) and _processes("9753"), seconds=30, what="the build runs")
+    await eventually(lambda: "begun" in world.deploy.log(job) and processes("9753"), seconds=30, what="the build runs")
     began = time.monotonic()
     if how == "cancel":
         world.deploy.status[job] = "CANCELLED"
     else:
         world.deploy.refuse_beats = True
-    await eventually(lambda: not _processes("9753"), seconds=5)
+    await eventually(lambda: not processes("9753"), seconds=5)
     assert time.monotonic() - began < 2.0
     await eventually(lambda: world.leftovers() == [], seconds=3, what=f"nothing is left: {world.leftovers()}")
     assert job not in world.deploy.reports
@@ -66,17 +66,17 @@ async def test_a_build_that_is_no_longer_wanted_is_gone_within_two_seconds(how: 
 async def test_a_deploy_that_falls_silent_stops_the_work_before_the_lease_ends(make_world: MakeWorld) -> None:
     world: World = await make_world(lease_seconds=6)
     job = world.build(world.repo("app", {"Dockerfile": SLEEPS}))
-    await eventually(lambda: "begun" in world.deploy.log(job) and _processes("9753"), seconds=30)
+    await eventually(lambda: "begun" in world.deploy.log(job) and processes("9753"), seconds=30)
     last_beat = world.deploy.beats[job][-1][0]
     world.deploy.away = True
-    await eventually(lambda: not _processes("9753"), seconds=8)
+    await eventually(lambda: not processes("9753"), seconds=8)
     assert asyncio.get_running_loop().time() < max(last_beat, world.deploy.beats[job][-1][0]) + 6
     assert job not in world.deploy.reports
     world.deploy.away = False
     await eventually(lambda: world.leftovers() == [], seconds=3, what=f"nothing is left: {world.leftovers()}")
 
 
-def _processes(word: str) -> list[str]:
+def processes(word: str) -> list[str]:
     found: list[str] = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -6,13 +6,14 @@ import asyncio
 import json
 import os
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from funai.base.supervise import bind, serving
@@ -39,70 +40,65 @@ class FakeDeploy:
     reports: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     beats: dict[int, list[tuple[float, dict[str, Any]]]] = field(default_factory=dict[int, list[tuple[float, dict[str, Any]]]])
     claims: int = 0
-    came: asyncio.Event = field(default_factory=asyncio.Event)
 
     def put(self, job: dict[str, Any]) -> int:
         self.queue.append(job)
-        self.came.set()
         return int(job["id"])
 
     def log(self, job_id: int) -> str:
         return self.logs.get(job_id, b"").decode()
 
     def app(self) -> FastAPI:
-        app = FastAPI(title="fake-deploy")
-
-        @app.middleware("http")
-        async def door(request: Request, call_next: Any) -> Response:
+        def present() -> None:
             if self.away:
-                return JSONResponse({"code": 503, "message": "away", "data": None, "reason": "UNAVAILABLE"}, 503)
-            return await call_next(request)
+                raise HTTPException(503, "away")
 
-        @app.post("/deploy/jobs/claim")
-        async def claim(request: Request) -> Any:
-            body = await request.json()
-            self.claims += 1
-            if not self.queue and not self.legacy and body["waitSeconds"]:
-                self.came.clear()
-                try:
-                    async with asyncio.timeout(body["waitSeconds"]):
-                        await self.came.wait()
-                except TimeoutError:
-                    pass
-            if not self.queue:
-                return _ok(None)
-            job = self.queue.pop(0)
-            self.status[job["id"]] = "RUNNING"
-            if self.legacy:
-                job = {k: v for k, v in job.items() if k not in ("attempt", "leaseToken")}
-            return _ok({**job, "status": "RUNNING", "runnerId": body["runnerId"]})
-
-        @app.post("/deploy/jobs/{job_id}/heartbeat")
-        async def heartbeat(job_id: int, request: Request) -> Any:
-            self.beats.setdefault(job_id, []).append((asyncio.get_running_loop().time(), await request.json()))
-            if self.refuse_beats:
-                return JSONResponse({"code": 409, "message": "lost", "data": None, "reason": "LEASE_LOST"}, 409)
-            return _ok(_job(job_id, {}, status=self.status[job_id]))
-
-        @app.post("/deploy/jobs/{job_id}/report")
-        async def report(job_id: int, request: Request) -> Any:
-            self.reports[job_id] = await request.json()
-            self.status[job_id] = self.reports[job_id]["status"]
-            return _ok(_job(job_id, {}, status=self.status[job_id]))
-
-        @app.post("/deploy/jobs/{job_id}/logs")
-        async def logs(job_id: int, request: Request) -> Any:
-            body = await request.json()
-            have = self.logs.setdefault(job_id, b"")
-            data = body["chunk"].encode()
-            if self.legacy:
-                return JSONResponse({"code": 404, "message": "no", "data": None}, 404)
-            if body["offset"] > len(have):
-                return JSONResponse({"code": 409, "message": "gap", "data": None, "reason": "LOG_GAP"}, 409)
-            self.logs[job_id] = have + data[len(have) - body["offset"] :]
-            return _ok({"nextOffset": len(self.logs[job_id])})
-
+        app = FastAPI(title="fake-deploy", dependencies=[Depends(present)])
+        app.add_api_route("/deploy/jobs/claim", self._claim, methods=["POST"])
+        app.add_api_route("/deploy/jobs/{job_id}/heartbeat", self._heartbeat, methods=["POST"])
+        app.add_api_route("/deploy/jobs/{job_id}/report", self._report, methods=["POST"])
+        app.add_api_route("/deploy/jobs/{job_id}/logs", self._logs, methods=["POST"])
         return app
+
+    async def _claim(self, request: Request) -> Any:
+        body = await request.json()
+        self.claims += 1
+        end = time.monotonic() + (0 if self.legacy else body["waitSeconds"])
+        while True:
+            # A claim whose runner was killed must not swallow a job.
+            if await request.is_disconnected():
+                return _ok(None)
+            if self.queue:
+                job = self.queue.pop(0)
+                break
+            if time.monotonic() > end:
+                return _ok(None)
+            await asyncio.sleep(0.02)
+        self.status[job["id"]] = "RUNNING"
+        if self.legacy:
+            job = {k: v for k, v in job.items() if k not in ("attempt", "leaseToken")}
+        return _ok({**job, "status": "RUNNING", "runnerId": body["runnerId"]})
+
+    async def _heartbeat(self, job_id: int, request: Request) -> Any:
+        self.beats.setdefault(job_id, []).append((asyncio.get_running_loop().time(), await request.json()))
+        if self.refuse_beats:
+            return JSONResponse({"code": 409, "message": "lost", "data": None, "reason": "LEASE_LOST"}, 409)
+        return _ok(_job(job_id, {}, status=self.status[job_id]))
+
+    async def _report(self, job_id: int, request: Request) -> Any:
+        self.reports[job_id] = await request.json()
+        self.status[job_id] = self.reports[job_id]["status"]
+        return _ok(_job(job_id, {}, status=self.status[job_id]))
+
+    async def _logs(self, job_id: int, request: Request) -> Any:
+        if self.legacy:
+            return JSONResponse({"code": 404, "message": "no", "data": None}, 404)
+        body = await request.json()
+        have = self.logs.setdefault(job_id, b"")
+        if body["offset"] > len(have):
+            return JSONResponse({"code": 409, "message": "gap", "data": None, "reason": "LOG_GAP"}, 409)
+        self.logs[job_id] = have + body["chunk"].encode()[len(have) - body["offset"] :]
+        return _ok({"nextOffset": len(self.logs[job_id])})
 
 
 @dataclass
@@ -250,7 +246,6 @@ async def world_of(
             yield world
         finally:
             await world.stop()
-            deploy.came.set()
 
 
 MakeWorld = Callable[..., Any]
