@@ -121,7 +121,9 @@ class Slots:
             values: dict[str, Any] = {"serving": 0}
             if app["status"] == AppStatus.DEPLOYING:
                 values |= {"prev_status": int(AppStatus.UPLOADED), "prev_slot": 0}
-            elif app["status"] != AppStatus.DISABLED and app["job_id"] == seen_job:
+            elif app["job_id"] != seen_job:
+                return  # a whole deploy came and ended meanwhile: its word is the newer one
+            elif app["status"] != AppStatus.DISABLED:
                 values |= {"status": int(AppStatus.UPLOADED), "slot": 0}
             await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=now_ms(self.clock), **values))
 
