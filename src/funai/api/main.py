@@ -70,6 +70,8 @@ async def running(core: Core) -> AsyncIterator[None]:
     """The database is up to date and the sweeps run while the context is open."""
     try:
         await upgrade(core)
+        if core.settings.admin_password:
+            await core.accounts.ensure_admin(core.settings.admin_name, core.settings.admin_password.get_secret_value())
         ending = asyncio.Event()
         seconds = core.settings.sweep_seconds
         async with asyncio.TaskGroup() as sweeps:

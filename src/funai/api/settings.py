@@ -34,6 +34,10 @@ class ApiSettings(Settings):
     jwt_secret: Secret = key("jwt.secret", doc="Signs login tokens (HS256); at least 32 characters")
     jwt_expiration: int = key("jwt.expiration", 604_800, doc="Seconds a login lasts", ge=60, le=31_536_000)
     registration_open: bool = key("funai.auth.registration-open", True, doc="Whether people may register by themselves")
+    admin_name: str = key("funai.auth.admin-name", "admin", doc="Name of the first admin")
+    admin_password: Secret | None = key(
+        "funai.auth.admin-password", None, doc="Set: the first admin is made with it at start; an existing one is left alone"
+    )
     login_attempts: int = key(
         "funai.auth.login-attempts-per-minute", 10, doc="Logins tried per minute by one address for one name", ge=1, le=10_000
     )

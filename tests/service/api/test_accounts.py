@@ -122,6 +122,27 @@ async def test_the_first_admin_is_made_once(platform: Platform) -> None:
     assert (await root.call("GET", "/user/me"))["admin"] is True
 
 
+async def test_the_first_admin_may_come_from_the_settings(tmp_path: Path) -> None:
+    async with Platform(tmp_path, admin_name="boss", admin_password=PASSWORD).running() as platform:
+        boss = await platform.sign_in("boss")
+        assert (await boss.call("GET", "/user/me"))["admin"] is True
+
+
+async def test_deploying_can_be_switched_off(tmp_path: Path) -> None:
+    async with Platform(tmp_path, deploy_enabled=False).running() as platform:
+        ada = await platform.person("ada")
+        app_id = await ada.app()
+        assert await ada.refused("POST", "/deploy/job/create", params={"appId": app_id}) == "503 DEPLOY_DISABLED"
+        assert await ada.call("GET", "/deploy/app/list") == []
+        assert (await ada.call("POST", "/app/delete", params={"appId": app_id}))["complete"] is True
+
+
+async def test_a_crowd_is_served(platform_on: Platform) -> None:
+    ada = await platform_on.person("ada")
+    answers = await asyncio.gather(*(ada.raw("GET", "/user/me") for _ in range(150)))
+    assert {a.status_code for a in answers} == {200}
+
+
 async def test_registration_can_be_closed(tmp_path: Path) -> None:
     async with Platform(tmp_path, registration_open=False).running() as platform:
         answer = await platform.http.post(f"{BASE}/auth/register", json={"userName": "ada", "password": PASSWORD})
