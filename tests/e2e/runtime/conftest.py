@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from funai.runtime import state
 from funai.runtime.engine.contract import Engine
 from funai.runtime.engine.docker_api import DockerEngine
 from funai.runtime.engine.dummy import DummyEngine, Script
+from funai.runtime.firewall import Firewall, Rules
+from funai.runtime.network import bridge_prefix, network_name, platform_tag
 from tests.e2e.runtime import images
+from tests.e2e.runtime.agent import Agent, running
 from tests.parts.docker import DockerEngine as DockerPart
 from tests.parts.podman import Podman
+from tests.parts.workspace import drop_workspace, new_workspace
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +62,42 @@ async def engine(engine_at: Path | None) -> AsyncIterator[Engine]:
 def instance() -> str:
     """A platform of the test's own on a shared engine."""
     return "t" + secrets.token_hex(4)
+
+
+StartAgent = Callable[..., Awaitable[Agent]]
+
+
+@pytest.fixture
+async def start_agent(podman: Podman, podman_socket: Path, instance: str) -> AsyncIterator[StartAgent]:
+    """``await start_agent(field=value)``: an agent process on Podman with a HAProxy of its own."""
+    folder = new_workspace("agent")
+    async with AsyncExitStack() as stack:
+        stack.callback(drop_workspace, folder)
+        stack.push_async_callback(_sweep_out, podman_socket, instance)
+
+        async def start(**settings: Any) -> Agent:
+            return await stack.enter_async_context(
+                running(podman_socket, folder, instance, podman.choice.environment, **settings)
+            )
+
+        yield start
+
+
+@pytest.fixture
+async def agent(start_agent: StartAgent) -> Agent:
+    return await start_agent()
+
+
+async def _sweep_out(socket: Path, instance: str) -> None:
+    """Containers, networks and firewall of this test's platform."""
+    driver = DockerEngine(str(socket))
+    info = await driver.info()
+    apps = set()
+    for box in await driver.containers({state.INSTANCE: instance}):
+        apps.add(state.number(box, state.APP_ID))
+        await driver.remove(box.id)
+    for app_id in apps:
+        await driver.remove_network(network_name(app_id, instance))
+    tag = platform_tag(instance, info.data_root)
+    await Firewall(Rules(tag, bridge_prefix(tag), "10.208.0.0/13")).remove()
+    await driver.close()

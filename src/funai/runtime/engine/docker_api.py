@@ -37,11 +37,12 @@ from funai.runtime.engine.contract import (
     Phase,
     PullFailed,
 )
+from funai.runtime.engine.longcalls import LongCalls
 
 T = TypeVar("T")
 READ_SECONDS = 120
 """A start on a loaded machine takes seconds; a call that takes this long is lost."""
-LOG_PIECE = 64 * 1024
+WAIT_SETTLES, WAIT_LOOKS = 0.03, 2.0
 _LIMIT_FLAGS = {"CpuCfsQuota": "cpu", "MemoryLimit": "memory", "PidsLimit": "pids"}
 _LIBPOD = "http+docker://localhost/v4.0.0/libpod"
 
@@ -52,7 +53,7 @@ class DockerEngine:
     def __init__(self, socket: str, *, threads: int = 32) -> None:
         self._url = f"unix://{socket}"
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="engine")
-        self._waits = ThreadPoolExecutor(256, thread_name_prefix="engine-wait")
+        self._long = LongCalls(socket)
         self._lock = threading.Lock()
         self._client: Any = None
         self._podman = False
@@ -60,8 +61,8 @@ class DockerEngine:
 
     # -- plumbing ---------------------------------------------------------------------------------------------------
 
-    async def _call(self, work: Callable[[], T], *, pool: ThreadPoolExecutor | None = None) -> T:
-        return await asyncio.get_running_loop().run_in_executor(pool or self._threads, partial(_mapped, work))
+    async def _call(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(_mapped, work))
 
     @property
     def _api(self) -> Any:
@@ -269,37 +270,33 @@ class DockerEngine:
         return found
 
     async def next_exit(self, id: str) -> int:
-        def wait() -> int:
-            while True:
-                now = _container(self._api.inspect_container(id))
-                if now.phase is Phase.EXITED and now.exit_code is not None:
-                    return now.exit_code
-                try:
-                    return int(self._api.wait(id, condition="next-exit", timeout=30)["StatusCode"])
-                except requests.exceptions.ReadTimeout:
-                    continue
-                except requests.exceptions.ConnectionError as e:
-                    if "Read timed out" not in str(e):
-                        raise
-
-        return await self._call(wait, pool=self._waits)
+        waiting = asyncio.ensure_future(self._long.next_exit(id))
+        try:
+            # It may have ended before the engine heard of our waiting, so it is looked at as well, ever more seldom.
+            pause = WAIT_SETTLES
+            while not waiting.done():
+                await asyncio.wait({waiting}, timeout=pause)
+                pause = min(pause * 4, WAIT_LOOKS)
+                if not waiting.done():
+                    now = await self.inspect(id)
+                    if now.phase is Phase.EXITED and now.exit_code is not None:
+                        return now.exit_code
+            return waiting.result()
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
     async def logs(self, id: str, *, tail: int | None, follow: bool) -> AsyncIterator[bytes]:
-        options: dict[str, Any] = {"stdout": True, "stderr": True, "tail": "all" if tail is None else tail}
-        if not follow:
-            yield await self._call(lambda: bytes(self._api.logs(id, **options)))
-            return
-        stream = await self._call(lambda: self._api.logs(id, stream=True, follow=True, **options))
-        iterator = iter(stream)
-        try:
-            while (piece := await self._call(lambda: next(iterator, None), pool=self._waits)) is not None:
+        if follow:
+            async for piece in self._long.follow(id, tail=tail):
                 yield piece
-        finally:
-            await self._call(stream.close, pool=self._waits)
+            return
+        options: dict[str, Any] = {"stdout": True, "stderr": True, "tail": "all" if tail is None else tail}
+        yield await self._call(lambda: bytes(self._api.logs(id, **options)))
 
     async def close(self) -> None:
-        for pool in (self._threads, self._waits):
-            pool.shutdown(wait=False, cancel_futures=True)
+        await self._long.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             await asyncio.to_thread(self._client.close)
 

@@ -1,0 +1,115 @@
+"""The agent on real Podman behind a real HAProxy: what its callers and the public see."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from funai.runtime.engine.docker_api import DockerEngine
+from tests.e2e.runtime.agent import Agent
+from tests.parts.waiting import eventually
+
+STATUS = "/runtime/7/cgi-bin/status"
+
+
+async def test_a_life_through_the_gateway(agent: Agent) -> None:
+    answer = await agent.deploy(5, env={"COLOUR": "red and blue"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["verified"] is True
+    page = await agent.get()
+    assert (page.status_code, page.text) == (200, "web\n")
+    inside = (await agent.get(STATUS)).text
+    assert "COLOUR=red and blue" in inside
+    assert "\nPORT=" not in inside
+    assert (await agent.status())["running"] is True
+    assert (await agent.deploy(6)).status_code == 200
+    assert (await agent.status())["generation"] == 6
+    assert (await agent.post("stop")).status_code == 200
+    assert (await agent.get()).status_code == 503
+    assert (await agent.post("start")).status_code == 200
+    assert (await agent.get()).text == "web\n"
+    assert (await agent.post("delete")).status_code == 200
+    assert (await agent.get()).status_code == 404
+
+
+async def test_limits_and_privileges_are_taken_away_by_default(agent: Agent) -> None:
+    await agent.deploy(5)
+    inside = (await agent.get(STATUS)).text
+    kept = next(int(line.split()[1], 16) for line in inside.splitlines() if line.startswith("CapBnd:"))
+    # CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, KILL 5, SETGID 6, SETUID 7, NET_BIND_SERVICE 10
+    assert kept == sum(1 << bit for bit in (0, 1, 3, 5, 6, 7, 10))
+    assert "NoNewPrivs:\t1" in inside
+    engine = DockerEngine(str(agent.socket))
+    box = (await engine.containers({"funai.instance": agent.instance}))[0]
+    raw = await asyncio.to_thread(engine._api.inspect_container, box.id)
+    await engine.close()
+    limits = raw["HostConfig"]
+    assert limits["Memory"] == 96 << 20
+    assert limits["NanoCpus"] == 1_000_000_000
+    assert limits["PidsLimit"] == 256
+    assert not raw["Mounts"]
+
+
+async def test_a_prebuilt_image_on_port_80_works(agent: Agent) -> None:
+    answer = await agent.deploy(5, "port80", containerPort=80)
+    assert answer.status_code == 200, answer.text
+    assert (await agent.get()).text == "web\n"
+
+
+@pytest.mark.parametrize(
+    ("temper", "code", "words"),
+    [
+        ("exits", "APP_EXITED", "exit status 3"),
+        ("hungry", "APP_OUT_OF_MEMORY", "96 MiB"),
+        ("loopback", "APP_NOT_LISTENING", "listens on 127.0.0.1:3000 only"),
+        ("port80", "APP_NOT_LISTENING", "listens on 80 instead"),
+        ("broken", "APP_UNHEALTHY", "HTTP 503"),
+    ],
+)
+async def test_a_bad_one_is_told_why_and_the_old_one_serves_on(agent: Agent, temper: str, code: str, words: str) -> None:
+    await agent.deploy(5)
+    before = await agent.status()
+    answer = await agent.deploy(6, temper, health={"timeoutSeconds": 3})
+    assert answer.status_code == 422, answer.text
+    detail = answer.json()["detail"]
+    assert (detail["code"], words in detail["message"]) == (code, True), detail
+    if temper == "exits":
+        assert sorted(detail["logTail"]) == ["about to fail", "no such module"]
+    assert await agent.status() == before
+    assert (await agent.get()).text == "web\n"
+
+
+async def test_an_image_that_is_nowhere(agent: Agent) -> None:
+    answer = await agent.post("deploy", image="127.0.0.1:1/no/such:1")
+    assert (answer.status_code, answer.json()["detail"]["code"]) == (422, "IMAGE_NOT_FOUND")
+    assert (await agent.get()).status_code == 404
+
+
+async def test_a_request_in_flight_outlives_the_switch(agent: Agent) -> None:
+    await agent.deploy(5)
+    slow = asyncio.create_task(agent.get("/runtime/7/cgi-bin/slow?2"))
+    await eventually(lambda: agent.get(STATUS), what="the app answers beside it")
+    assert (await agent.deploy(6)).status_code == 200
+    assert not slow.done()
+    assert (await slow).text == "begun\nfinished\n"
+
+
+async def test_an_app_that_keeps_crashing_is_reported(agent: Agent) -> None:
+    await agent.deploy(5, "crashes")
+
+    async def looping() -> bool:
+        status = await agent.status()
+        return bool(status["crashLooping"]) and status["restartCount"] >= 3
+
+    await eventually(looping, seconds=40, every=0.2, what="the crash loop is seen")
+
+
+async def test_logs_while_it_runs(agent: Agent) -> None:
+    await agent.deploy(5, "crashes")
+
+    async def crashed() -> bool:
+        answer = await agent.http.get("/agent/apps/logs", params={"userId": 1, "appId": 7, "tail": 5})
+        return "crashing" in answer.text
+
+    await eventually(crashed, what="its output is there")
