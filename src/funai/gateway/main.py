@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
+from funai.contracts.agent import AgentDeploy
 from funai.contracts.routes import Route, RouteTable
+from funai.gateway import traefik
 from funai.gateway.haproxy import HaproxyGateway
 from funai.gateway.settings import Driver, GatewaySettings
 from funai.gateway.traefik_drivers import TraefikFileGateway, TraefikLabelsGateway
@@ -44,3 +46,18 @@ def open_gateway(settings: GatewaySettings, registry: CollectorRegistry | None =
     if settings.driver is Driver.TRAEFIK_LABELS:
         return TraefikLabelsGateway(settings)
     return HaproxyGateway(settings, registry)
+
+
+def container_labels(settings: GatewaySettings, network: str = "") -> Callable[[AgentDeploy], Mapping[str, str]]:
+    """What to put on an app's container for the driver: Traefik's labels, or none.
+
+    ``network``: the container network that Traefik shares with the apps.
+    """
+
+    def of_traefik(wanted: AgentDeploy) -> Mapping[str, str]:
+        return traefik.labels(
+            int(wanted.app_id), wanted.container_port, network=network, entrypoints=settings.traefik_entrypoints,
+            wildcard_domain=settings.wildcard_domain,
+        )  # fmt: skip
+
+    return of_traefik if settings.driver is Driver.TRAEFIK_LABELS else lambda _: {}

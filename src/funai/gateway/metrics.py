@@ -61,7 +61,8 @@ class GatewayMetrics(Collector):
         label = NO_APP if app_id is None else str(app_id)
         found = self._apps.get(label)
         if found is None:
-            if app_id is not None and len(self._apps) >= self._max_apps:
+            named = len(self._apps) - (NO_APP in self._apps) - (OTHER in self._apps)
+            if app_id is not None and named >= self._max_apps:
                 label = OTHER
             found = self._apps.setdefault(label, _Tally())
         return found

@@ -17,6 +17,8 @@ from funai.contracts.routes import Route, RouteState
 from funai.gateway.probe import GENERATION_HEADER, PROBE_HEADER
 
 PAGES_SERVICE = "funai-pages"
+_HOST_PRIORITY = 1000
+"""Above every path rule (their priority is their length): on its own name an app has all paths."""
 _PAGE = {RouteState.STOPPED: "stopped", RouteState.STARTING: "starting"}
 
 
@@ -59,6 +61,7 @@ def labels(
     if wildcard_domain:
         by_host = f"traefik.http.routers.rt-host-{app_id}"
         out |= {f"{by_host}.rule": host_rule(app_id, wildcard_domain), f"{by_host}.service": f"rt-svc-{app_id}"}
+        out[f"{by_host}.priority"] = str(_HOST_PRIORITY)
         if entrypoints:
             out[f"{by_host}.entrypoints"] = ",".join(entrypoints)
     return out
@@ -120,13 +123,13 @@ def route_config(route: Route, options: FileOptions) -> dict[str, Any]:
     host = f"[{route.host}]" if ":" in route.host else route.host
     header = "Header" if options.version == 3 else "Headers"
     probe_rule = f"({rule(n)}) && {header}(`{PROBE_HEADER}`, `{probe_token(options.secret, n)}`)"
-    routers = {
+    routers: dict[str, dict[str, Any]] = {
         f"rt-app-{n}": {"rule": rule(n), "service": f"rt-svc-{n}", "middlewares": [f"rt-slash-{n}", f"rt-mw-{n}"]},
         # Longer rules have priority: only the owner's question gets the generation in the answer.
         f"rt-probe-{n}": {"rule": probe_rule, "service": f"rt-svc-{n}", "middlewares": [f"rt-gen-{n}", f"rt-mw-{n}"]},
     }
     if options.wildcard_domain:
-        routers[f"rt-host-{n}"] = {"rule": host_rule(n, options.wildcard_domain), "service": f"rt-svc-{n}"}
+        routers[f"rt-host-{n}"] = _host_router(n, options, f"rt-svc-{n}")
     said = {
         "customResponseHeaders": {GENERATION_HEADER: str(route.generation)},
         "customRequestHeaders": {PROBE_HEADER: ""},
@@ -145,14 +148,15 @@ def route_config(route: Route, options: FileOptions) -> dict[str, Any]:
 
 
 def _page_config(app_id: int, page: str, options: FileOptions) -> dict[str, Any]:
-    names = {f"rt-app-{app_id}": rule(app_id)}
+    routers: dict[str, dict[str, Any]] = {f"rt-app-{app_id}": {"rule": rule(app_id), "service": PAGES_SERVICE}}
     if options.wildcard_domain:
-        names[f"rt-host-{app_id}"] = host_rule(app_id, options.wildcard_domain)
-    routers = {
-        name: _at({"rule": matches, "service": PAGES_SERVICE, "middlewares": [f"rt-page-{app_id}"]}, options)
-        for name, matches in names.items()
-    }
-    return {"http": {"routers": routers, "middlewares": {f"rt-page-{app_id}": {"replacePath": {"path": f"/{page}"}}}}}
+        routers[f"rt-host-{app_id}"] = _host_router(app_id, options, PAGES_SERVICE)
+    shown = {name: _at({**router, "middlewares": [f"rt-page-{app_id}"]}, options) for name, router in routers.items()}
+    return {"http": {"routers": shown, "middlewares": {f"rt-page-{app_id}": {"replacePath": {"path": f"/{page}"}}}}}
+
+
+def _host_router(app_id: int, options: FileOptions, service: str) -> dict[str, Any]:
+    return {"rule": host_rule(app_id, options.wildcard_domain), "priority": _HOST_PRIORITY, "service": service}
 
 
 def _at(router: dict[str, Any], options: FileOptions) -> dict[str, Any]:
