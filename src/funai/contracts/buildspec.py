@@ -23,8 +23,14 @@ DEFAULT_PORT = 3000
 DEFAULT_HEALTH_PATH = "/"
 NODE_IMAGE = "node:20-bookworm-slim"
 LOCKFILES = ("package-lock.json", "npm-shrinkwrap.json")
-CA_IN_BUILD = "/run/funai-ca.pem"
-"""Where an operator's certificate authorities are mounted during a build; ``NODE_EXTRA_CA_CERTS`` names it."""
+CA_IN_BUILD = "/dev/funai-ca.pem"
+"""Where an operator's certificate authorities are mounted during a build; ``NODE_EXTRA_CA_CERTS`` names it.
+
+``/dev`` is a file system of the step's own: a mount point there leaves no trace in the image.
+"""
+CA_IN_CONTEXT = ".funai-ca.pem"
+"""Where they lie in the context for an engine whose builds can't mount anything."""
+CA_IN_STAGE = "/etc/funai-ca.pem"
 MAX_APP_YAML = 64 * 1024
 GIANT_CONTEXT = 200 * 1024 * 1024
 
@@ -116,8 +122,11 @@ def choose_port(payload_port: int | None, spec: AppSpec) -> int:
     return spec.port or payload_port or DEFAULT_PORT
 
 
-def node_dockerfile(package_json: str, *, lockfile: bool) -> str:
-    """The platform's standard Dockerfile for a Node app. Raises BadInput when package.json can't be used."""
+def node_dockerfile(package_json: str, *, lockfile: bool, ca_in_context: bool = False) -> str:
+    """The platform's standard Dockerfile for a Node app. Raises BadInput when package.json can't be used.
+
+    ``ca_in_context``: extra authorities come as a file of the context, used by the first stage and gone from the second.
+    """
     try:
         package: Any = json.loads(package_json)
     except ValueError as e:
@@ -127,7 +136,9 @@ def node_dockerfile(package_json: str, *, lockfile: bool) -> str:
         raise BadInput("NPM_START_MISSING")
     install = "npm ci" if lockfile else "npm install"
     build = "RUN npm run build\n" if scripts.get("build") else ""  # pyright: ignore[reportUnknownMemberType]
-    return _NODE_TEMPLATE.format(image=NODE_IMAGE, install=install, build=build)
+    ca = f"COPY {CA_IN_CONTEXT} {CA_IN_STAGE}\n" if ca_in_context else ""
+    drop = f"rm -f {CA_IN_CONTEXT} && " if ca_in_context else ""
+    return _NODE_TEMPLATE.format(image=NODE_IMAGE, install=install, build=build, ca=ca, drop=drop)
 
 
 _NODE_TEMPLATE = """\
@@ -137,10 +148,10 @@ WORKDIR /app
 ARG NPM_REGISTRY
 ARG NODE_EXTRA_CA_CERTS
 ENV npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false
-COPY package*.json npm-shrinkwrap.jso[n] .npmr[c] ./
+{ca}COPY package*.json npm-shrinkwrap.jso[n] .npmr[c] ./
 RUN if [ -n "$NPM_REGISTRY" ]; then export npm_config_registry="$NPM_REGISTRY"; fi; {install} --include=dev
 COPY . .
-{build}RUN npm prune --omit=dev
+{build}RUN {drop}npm prune --omit=dev
 
 FROM {image}
 WORKDIR /app

@@ -58,6 +58,11 @@ class Builder:
     def __init__(self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path) -> None:
         self._settings, self._engine, self._registry, self._storage = settings, engine, registry, storage
 
+    @property
+    def mounts(self) -> bool:
+        """Whether a build can mount files: Docker's classic builder can't."""
+        return not self._engine.docker
+
     async def build(self, request: BuildRequest, dockerfile: str, name: str, write: Callable[[bytes], None]) -> None:
         """Build, or raise JobFailed with the limit that ended it or the build's last lines.
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from funai.contracts import naming, rules
 from funai.contracts.agent import AgentDeploy, HealthSpec
-from funai.contracts.buildspec import APP_YAML, CA_IN_BUILD, MAX_APP_YAML, AppSpec, choose_port
+from funai.contracts.buildspec import APP_YAML, CA_IN_BUILD, CA_IN_STAGE, MAX_APP_YAML, AppSpec, choose_port
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Job, JobResult, Payload
 from funai.contracts.rules import ImageRef
@@ -171,14 +171,17 @@ class Work:
 
     async def _build(self, src: Path, commit: Commit, image: ImageRef) -> None:
         s = self.tools.settings
-        recipe = await asyncio.to_thread(read_recipe, self.payload, src, self.folder)
+        ca, mounts = s.ca_file, self.tools.builder.mounts
+        recipe = await asyncio.to_thread(read_recipe, self.payload, src, self.folder, ca_to_copy=None if mounts else ca)
         if recipe.generated:
             self.out.line("    没有 Dockerfile：使用平台的标准 Node 镜像 / no Dockerfile: the platform's standard Node image")
         tmp = self.folder / "tmp"
         tmp.mkdir()
         args = {"NPM_REGISTRY": s.npm_registry} if s.npm_registry else {}
-        if s.ca_file:
-            args["NODE_EXTRA_CA_CERTS"] = CA_IN_BUILD
+        if ca and (mounts or recipe.generated):
+            args["NODE_EXTRA_CA_CERTS"] = CA_IN_BUILD if mounts else CA_IN_STAGE
+        elif ca:
+            self.out.line("    此引擎的构建无法挂载平台的 CA 证书 / this engine's builds can't mount the platform's CA file")
         # One label and no more: the builder commits one more image for each.
         labels = {LABEL_COMMIT: commit.sha}
         request = BuildRequest(recipe.context, recipe.dockerfile, str(image), self.folder / "iid", tmp, labels, args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +28,11 @@ class Recipe:
     text: str
 
 
-def read_recipe(payload: Payload, src: Path, job_dir: Path) -> Recipe:
-    """Find or write the Dockerfile. Raises JobFailed DOCKERFILE_MISSING or CONTRACT_INVALID."""
+def read_recipe(payload: Payload, src: Path, job_dir: Path, *, ca_to_copy: Path | None = None) -> Recipe:
+    """Find or write the Dockerfile. Raises JobFailed DOCKERFILE_MISSING or CONTRACT_INVALID.
+
+    ``ca_to_copy``: certificate authorities for an engine that can't mount them; only the standard Dockerfile takes them.
+    """
     try:
         dockerfile_path = buildspec.inner_path(payload.dockerfile_path, "Dockerfile", "dockerfilePath")
         context_path = buildspec.inner_path(payload.build_context, ".", "buildContext")
@@ -48,19 +52,21 @@ def read_recipe(payload: Payload, src: Path, job_dir: Path) -> Recipe:
     package = inside(context, "package.json", "package.json")
     if payload.dockerfile_path not in (None, "", "Dockerfile") or not package.is_file():
         raise JobFailed(FailureCode.DOCKERFILE_MISSING, path=dockerfile_path)
-    return _generated(context, package, job_dir)
+    return _generated(context, package, job_dir, ca_to_copy)
 
 
-def _generated(context: Path, package: Path, job_dir: Path) -> Recipe:
+def _generated(context: Path, package: Path, job_dir: Path, ca_to_copy: Path | None) -> Recipe:
     locked = any((context / name).is_file() for name in buildspec.LOCKFILES)
     try:
-        text = buildspec.node_dockerfile(_text(package), lockfile=locked)
+        text = buildspec.node_dockerfile(_text(package), lockfile=locked, ca_in_context=ca_to_copy is not None)
     except BadInput as e:
         raise invalid(e) from e
     dockerfile = job_dir / "Dockerfile"
     dockerfile.write_text(text)
     if not any((context / name).exists() for name in _IGNORE_FILES):
         (context / ".dockerignore").write_text(buildspec.DOCKERIGNORE)
+    if ca_to_copy:
+        shutil.copyfile(ca_to_copy, context / buildspec.CA_IN_CONTEXT)
     return Recipe(dockerfile, context, True, text)
 
 

@@ -52,13 +52,14 @@ class Source:
         self._settings = settings
         self._mirrors = settings.workdir / "mirrors"
         self._ssh_config = settings.workdir / "ssh_config"
+        self._control = _control_folder(settings.workdir)
         self._locks: dict[Path, asyncio.Lock] = {}
 
     def prepare(self) -> None:
         """Make the folders and the ssh_config."""
         self._mirrors.mkdir(parents=True, exist_ok=True)
-        # A socket's path may have 107 bytes, a work dir's path may be long.
-        self._control = Path(tempfile.mkdtemp(prefix="funai-ssh-"))
+        shutil.rmtree(self._control, ignore_errors=True)
+        self._control.mkdir(mode=0o700)
         text = ssh_config(self._settings.ssh_key_path, self._settings.known_hosts_path, self._control)
         self._ssh_config.write_text(text)
         self._ssh_config.chmod(0o600)
@@ -163,6 +164,15 @@ class Source:
             yield folder
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _control_folder(workdir: Path) -> Path:
+    """Where ssh keeps its sockets: their paths may have 107 bytes, 60 of which are ssh's own, and a work dir may be deep."""
+    folder = workdir / "ssh"
+    if len(str(folder)) <= 40:
+        return folder
+    name = hashlib.sha256(str(workdir.resolve()).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"funai-ssh-{os.getuid()}-{name}"
 
 
 def parse_tree(listing: bytes) -> list[Entry]:
