@@ -10,7 +10,7 @@ from funai.contracts.states import NodeHealth
 from funai.contracts.wire import EntityId, Instant, Wire
 
 NodeName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-BaseUrl = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
+BaseUrl = Annotated[str, Field(max_length=500, pattern=r"^https?://[A-Za-z0-9\[\]._:-]+(/[A-Za-z0-9._~/%:@!$&'()*+,;=-]*)?$")]
 
 
 class NodeHeartbeat(Wire):
@@ -23,7 +23,7 @@ class NodeHeartbeat(Wire):
     cpu_pct: float | None = Field(default=None, ge=0, le=100)
     memory_free_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
     capacity: int | None = Field(default=None, ge=0, le=1_000_000)
-    engine: str | None = Field(default=None, max_length=64)
+    engine: str | None = Field(default=None, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")
     crash_looping: list[EntityId] = Field(default_factory=list, max_length=1_000)
     """(+) Apps whose container keeps restarting."""
 
