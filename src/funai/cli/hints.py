@@ -56,8 +56,8 @@ HINTS: dict[str, tuple[str, str]] = {
         "检查 {server} 是否正确、服务是否已启动（funai up）；funai doctor 会逐项检查",
         "is {server} right, and is the platform up (funai up)? funai doctor checks step by step",
     ),
-    "NODE_DISK_PRESSURE": ("管理员：funai nodes 查看各节点磁盘", "operators: funai nodes shows each node's disk"),
-    "NO_RUNTIME_NODE": ("管理员：funai nodes 查看各节点心跳", "operators: funai nodes shows each node's heartbeat"),
+    "NODE_DISK_PRESSURE": ("管理员：funai nodes list 查看各节点磁盘", "operators: funai nodes list shows each node's disk"),
+    "NO_RUNTIME_NODE": ("管理员：funai nodes list 查看各节点心跳", "operators: funai nodes list shows each node's heartbeat"),
     # failures of a job
     "BUILD_FAILED": ("用 funai logs {app} 看构建日志", "read the build log: funai logs {app}"),
     "BUILD_TIMEOUT": ("精简构建步骤，或请管理员放宽时限", "make the build shorter, or ask for a longer limit"),
@@ -90,8 +90,8 @@ HINTS: dict[str, tuple[str, str]] = {
     ),
     "LEASE_EXPIRED": ("重新部署即可；若反复出现请联系管理员", "deploy again; if it comes back, tell the operator"),
     "RUN_TIMEOUT": ("重新部署；若反复出现请联系管理员", "deploy again; if it comes back, tell the operator"),
-    "AGENT_UNREACHABLE": ("稍后重试；管理员：funai nodes", "try again soon; operators: funai nodes"),
-    "NO_NODE": ("管理员：funai nodes 查看各节点", "operators: funai nodes shows the nodes"),
+    "AGENT_UNREACHABLE": ("稍后重试；管理员：funai nodes list", "try again soon; operators: funai nodes list"),
+    "NO_NODE": ("管理员：funai nodes list 查看各节点", "operators: funai nodes list shows the nodes"),
 }
 
 _BY_CODE = {

@@ -9,6 +9,15 @@ PHRASES: dict[str, tuple[str, str]] = {
     "logged_out": ("已退出 {server}", "logged out of {server}"),
     "not_logged_in": ("没有登录 {server}", "not logged in to {server}"),
     "registered": ("已注册 {user}", "registered {user}"),
+    "password_changed": ("密码已修改，其他登录已失效", "the password is changed; every other login has ended"),
+    "api_key_once": (
+        "只显示这一次；之前的密钥已失效。脚本里用 FUNAI_API_KEY",
+        "shown this once, and the key before it has ended; scripts take it from FUNAI_API_KEY",
+    ),
+    "password_stdin_two": (
+        "标准输入须有两行：旧密码和新密码",
+        "standard input must have two lines: the old password and the new one",
+    ),
     "password_stdin_empty": ("标准输入里没有密码", "no password on standard input"),
     "password_no_tty": (
         "没有终端可输入密码：用 --password-stdin",

@@ -53,12 +53,20 @@ def test_without_a_terminal_nothing_is_asked(world: World) -> None:
 
 
 def test_an_api_key_needs_no_login(ann: World) -> None:
-    person = ann.now(ann.platform.sign_in(ann.user))
-    key = ann.now(person.call("PUT", "/user/api-key"))["apiKey"]
+    key = ann.ok("api-key", "--json").document["apiKey"]
     ann.ok("logout")
     assert ann.ok("whoami", "--json", FUNAI_API_KEY=key).document["userName"] == ann.user
     assert ann.ok("apps", "list", "--json", FUNAI_API_KEY=key).document == []
     assert ann.funai("whoami", FUNAI_API_KEY="wrong").code == 3
+
+
+def test_a_new_password_keeps_this_login_and_ends_the_old_one(ann: World) -> None:
+    assert ann.funai("password", "--password-stdin", input="only one line\n").code == 2
+    assert ann.funai("password", "--password-stdin", input="wrong one\nnew password\n").code == 3
+    ann.ok("password", "--password-stdin", input=f"{PASSWORD}\nnew password\n")
+    ann.ok("whoami")
+    assert ann.funai("login", "-u", ann.user, "--password-stdin", input=PASSWORD).code == 3
+    ann.ok("login", "-u", ann.user, "--password-stdin", input="new password")
 
 
 def test_the_language_follows_the_person(world: World) -> None:

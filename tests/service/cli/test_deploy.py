@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from tests.parts.waiting import eventually
 from tests.service.cli.world import Said, World
 
 
@@ -99,6 +100,23 @@ def test_a_job_that_is_cancelled_while_watched(ann: World, shop: int) -> None:
     done.result(10)
     assert said.code == 7, said
     assert "is cancelled" in said.out
+
+
+def test_a_platform_that_is_briefly_away_is_waited_for(ann: World, shop: int) -> None:
+    wire = ann.platform.wire
+
+    async def away_for_a_while() -> None:
+        job = await ann.platform.claim()
+        wire.cut, seen = 10_000, len(ann.answers)
+        await eventually(lambda: any(status >= 500 for _, status in ann.answers[seen:]), seconds=20, what="a look to fail")
+        wire.cut = 0
+        await ann.platform.report(job)
+
+    done = ann.later(away_for_a_while())
+    said = ann.funai("deploy", shop)
+    done.result(20)
+    assert said.code == 0, said
+    assert "connection lost, trying again" in said.err
 
 
 def test_the_running_quota(ann: World) -> None:

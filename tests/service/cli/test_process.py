@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import json
 import os
 import pty
@@ -10,17 +12,21 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from typer.testing import CliRunner
 
 from funai.cli.main import build
+from funai.cli.verbs.serve import SERVICES, Service, settings_class
 from tests.parts.waiting import free_port, wait_until
+from tests.service.api.platform import PASSWORD
 from tests.service.cli.world import World
 
 FUNAI = (sys.executable, "-c", "from funai.cli.main import main; main()")
@@ -157,3 +163,66 @@ def test_the_front_page_loads_neither_rich_nor_pydantic_nor_asyncio() -> None:
     assert page.startswith("funai  ")
     loaded = set(re.findall(r"'([^']+)'", modules))
     assert loaded.isdisjoint({"rich", "pydantic", "asyncio", "httpx", "sqlalchemy", "fastapi"})
+
+
+def test_a_reader_that_leaves_early_causes_no_traceback(ann: World) -> None:
+    app_id = ann.create_app("shop")
+    ann.ok("deploy", app_id, "--detach")
+    ann.now(ann.run_job(log="a line of the build\n" * 10_000))
+    with funai("logs", app_id, env=ann.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "a line of the build\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(20) != 0
+
+
+def typed(*words: object, env: dict[str, str], answers: list[tuple[str, str]]) -> tuple[int, str]:
+    """Run on a terminal, answering each prompt when it appears; the exit status and what the screen showed."""
+    here, there = pty.openpty()
+    screen = ""
+    with funai(*words, env={**env, "TERM": "xterm"}, stdin=there, stdout=there, stderr=there) as process:
+        os.close(there)
+        for prompt, answer in answers:
+            deadline = time.monotonic() + 20
+            seen = ""
+            while prompt not in seen:
+                assert time.monotonic() < deadline, f"{prompt!r} did not appear: {screen}{seen}"
+                if select.select([here], [], [], 0.2)[0]:
+                    seen += os.read(here, 65536).decode()
+            screen += seen
+            if prompt == "password":
+                # Switching the echo off throws away what was typed before it.
+                wait_until(lambda: not termios.tcgetattr(here)[3] & termios.ECHO, seconds=20, what="the echo to go off")
+            os.write(here, f"{answer}\n".encode())
+        screen += _read_all(here, seconds=20)
+        code = process.wait(20)
+    os.close(here)
+    return code, screen
+
+
+def test_a_person_is_asked_and_the_password_is_not_shown(ann: World) -> None:
+    ann.ok("logout")
+    answers = [("user", ann.user), ("password", PASSWORD)]
+    code, screen = typed("login", env=ann.environment, answers=answers)
+    assert code == 0, screen
+    assert PASSWORD not in screen
+    code, screen = typed("keys", "add", env=ann.environment, answers=[("Make one now?", "y")])
+    assert code == 0, screen
+    assert "added key" in screen
+    assert (ann.folder / "home/.ssh/id_ed25519").stat().st_mode & 0o077 == 0
+    ann.create_app("shop")
+    code, screen = typed("apps", "delete", "shop", env=ann.environment, answers=[("delete app shop", "n")])
+    assert code == 2
+    assert ann.ok("apps", "info", "shop")
+    code, screen = typed("apps", "delete", "shop", env=ann.environment, answers=[("delete app shop", "y")])
+    assert code == 0, screen
+    assert ann.funai("apps", "info", "shop").code == 5
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda s: s.name)
+def test_every_service_is_served_by_its_room_with_its_settings(service: Service) -> None:
+    serve = importlib.import_module(f"funai.{service.room}.main").serve
+    types = [t for name, t in get_type_hints(serve).items() if name != "return"]
+    assert types == [*map(settings_class, service.settings), asyncio.Event]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typer.testing import CliRunner
 
 from funai.base.supervise import bind, serving
@@ -44,6 +45,21 @@ class Said:
         return f"exit {self.code}\n--- out\n{self.out}\n--- err\n{self.err}"
 
 
+class Watcher:
+    """Writes down how the API answered."""
+
+    def __init__(self, app: ASGIApp, answers: list[tuple[str, int]]) -> None:
+        self.app, self.answers = app, answers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.answers.append((scope["path"], message["status"]))
+            await send(message)
+
+        await self.app(scope, receive, sending)
+
+
 class World:
     """``funai(…)`` runs a command line against the platform; ``later(…)`` does something in the platform meanwhile."""
 
@@ -53,6 +69,7 @@ class World:
         self.user = ""
         self.platform = Platform(folder, registrations=1_000, login_attempts=1_000)
         self.url = ""
+        self.answers: list[tuple[str, int]] = []
         self.app = build()
 
     @contextmanager
@@ -62,6 +79,7 @@ class World:
         async def serve() -> None:
             self.loop = asyncio.get_running_loop()
             outer = FastAPI(title="api under test")  # the platform's own lifespan is already running
+            outer.add_middleware(Watcher, answers=self.answers)
             async with self.platform.running():
                 outer.mount("/", self.platform.api)
                 async with serving(outer, bind("127.0.0.1", 0), grace=1) as port:

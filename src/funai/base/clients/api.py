@@ -38,6 +38,12 @@ class ApiClient:
     async def me(self) -> User:
         return User.model_validate(await self.transport.data("GET", f"{BASE}/user/me"))
 
+    async def change_password(self, old: str, new: str) -> str:
+        """Answers a new bearer token; every earlier login ends."""
+        body = {"oldPassword": old, "newPassword": new}
+        response = await self.transport.request("PUT", f"{BASE}/user/password", json=body)
+        return response.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+
     async def renew_api_key(self) -> str:
         """A new API key; the one before stops working."""
         return ApiKey.model_validate(await self.transport.data("PUT", f"{BASE}/user/api-key")).api_key

@@ -26,6 +26,8 @@ def register(app: typer.Typer) -> None:
     verb(app, "logout", panel=PANEL)(logout)
     verb(app, "register", panel=PANEL)(register_user)
     verb(app, "whoami", panel=PANEL)(whoami)
+    verb(app, "password", panel=PANEL)(password)
+    verb(app, "api-key", panel=PANEL)(api_key)
 
 
 async def login(session: Session, user: User = None, password_stdin: FromStdin = False) -> None:
@@ -63,6 +65,43 @@ async def whoami(session: Session) -> None:
     session.out.facts(
         [("user", me.user_name), ("id", me.id), ("admin", "yes" if me.admin else None), ("server", session.access.server)]
     )
+
+
+async def password(
+    session: Session,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the old and the new password as two lines of standard input.")
+    ] = False,
+) -> None:
+    """Change your password. Every other login ends."""
+    old, new = _two_passwords(session, password_stdin)
+    token = await session.api.change_password(old, new)
+    login = session.access.login
+    if login is not None:
+        kept = profile.Login(login.user, login.user_id, token)
+        profile.save(session.config_file, session.profile.with_login(session.access.server, kept))
+    session.out.document({"changed": True})
+    session.out.line(session.say("password_changed"), "green")
+
+
+async def api_key(session: Session) -> None:
+    """Make a new API key for scripts. The one before it ends."""
+    key = await session.api.renew_api_key()
+    session.out.document({"apiKey": key})
+    session.out.line(key)
+    session.out.aside(session.say("api_key_once"))
+
+
+def _two_passwords(session: Session, from_stdin: bool) -> tuple[str, str]:
+    if from_stdin:
+        lines = sys.stdin.read().splitlines()
+        if len(lines) != 2 or not all(lines):
+            raise Refused(session.say("password_stdin_two"))
+        return lines[0], lines[1]
+    if not sys.stdin.isatty():
+        raise Refused(session.say("password_no_tty"))
+    old = str(typer.prompt("password", hide_input=True, err=True))
+    return old, str(typer.prompt("new password", hide_input=True, confirmation_prompt=True, err=True))
 
 
 async def _log_in(session: Session, name: str, password: str) -> None:
