@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
-import pytest
 
 from funai.api import main as api_main
 from tests.service.api.platform import BASE, PASSWORD, Person, Platform
@@ -39,20 +38,20 @@ async def test_an_unknown_name_and_a_wrong_password_look_alike(platform: Platfor
     assert {(a["code"], a["reason"], a["message"]) for a in answers} == {(401, "BAD_CREDENTIALS", "用户名或密码错误")}
 
 
-@pytest.mark.parametrize(
-    ("name", "password", "reason"),
-    [
-        ("ab", PASSWORD, "USER_NAME_INVALID"),
-        ("-abc", PASSWORD, "USER_NAME_INVALID"),
-        ("a b c", PASSWORD, "USER_NAME_INVALID"),
-        ("abc\n", PASSWORD, "USER_NAME_INVALID"),
-        ("abc", "short", "PASSWORD_WEAK"),
-        ("abc", "x" * 129, "PASSWORD_WEAK"),
-    ],
-)
-async def test_names_and_passwords_that_will_not_do(platform: Platform, name: str, password: str, reason: str) -> None:
-    answer = (await platform.http.post(f"{BASE}/auth/register", json={"userName": name, "password": password})).json()
-    assert (answer["code"], answer["reason"]) == (400, reason)
+WILL_NOT_DO = [
+    ("ab", PASSWORD, "USER_NAME_INVALID"),
+    ("-abc", PASSWORD, "USER_NAME_INVALID"),
+    ("a b c", PASSWORD, "USER_NAME_INVALID"),
+    ("abc\n", PASSWORD, "USER_NAME_INVALID"),
+    ("abc", "short", "PASSWORD_WEAK"),
+    ("abc", "x" * 129, "PASSWORD_WEAK"),
+]
+
+
+async def test_names_and_passwords_that_will_not_do(platform: Platform) -> None:
+    for name, password, reason in WILL_NOT_DO:
+        answer = (await platform.http.post(f"{BASE}/auth/register", json={"userName": name, "password": password})).json()
+        assert (answer["code"], answer["reason"]) == (400, reason), name
 
 
 async def test_too_many_logins_are_slowed_down_by_address_and_name(tmp_path: Path) -> None:
@@ -74,15 +73,22 @@ async def test_a_success_wipes_the_slate(tmp_path: Path) -> None:
             assert (await login(platform, "ada", PASSWORD)).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [{}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic YTpi"}, {"X-API-Key": "fak_nothing"}, {"X-API-Key": ""}],
-)
-async def test_without_a_login_everything_else_is_shut(platform: Platform, headers: dict[str, str]) -> None:
-    answer = await platform.http.get(f"{BASE}/user/me", headers=headers)
-    assert answer.status_code == 401
-    assert answer.json()["data"] is None
-    assert answer.json()["traceId"]
+NOBODYS: list[dict[str, str]] = [
+    {}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic YTpi"}, {"X-API-Key": "fak_nothing"}, {"X-API-Key": ""},
+]  # fmt: skip
+
+
+async def test_without_a_login_everything_else_is_shut(platform: Platform) -> None:
+    for headers in NOBODYS:
+        answer = await platform.http.get(f"{BASE}/user/me", headers=headers)
+        assert answer.status_code == 401, headers
+        assert answer.json()["data"] is None
+        assert answer.json()["traceId"]
+    for path, calls in platform.api.openapi()["paths"].items():
+        for method in calls:
+            answer = await platform.http.request(method, f"http://test{path}", params={"appId": 1})
+            signs_in = path.endswith(("/auth/login", "/auth/register"))
+            assert answer.status_code == (400 if signs_in else 401), (method, path, answer.text)
 
 
 async def test_an_api_key_works_until_the_next_and_is_kept_as_a_hash(platform: Platform) -> None:

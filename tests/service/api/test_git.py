@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
-import pytest
 
 from tests.service.api.platform import BASE, GIT, Platform
 
@@ -90,11 +89,11 @@ async def test_a_push_during_the_first_deploy_is_not_forgotten(platform: Platfor
     assert await ada.status(app_id) == 1
 
 
-@pytest.mark.parametrize("token", ["", "wrong", "Bearer x"])
-async def test_the_door_is_shut_without_the_token(platform: Platform, token: str) -> None:
+async def test_the_door_is_shut_without_the_token(platform: Platform) -> None:
     body = {"publicKey": "x", "repo": "", "write": False}
-    answer = await platform.http.post(f"{BASE}/internal/git/access", json=body, headers={"X-Git-Token": token})
-    assert answer.status_code == 401
+    for token in ("", "wrong", "Bearer x"):
+        answer = await platform.http.post(f"{BASE}/internal/git/access", json=body, headers={"X-Git-Token": token})
+        assert answer.status_code == 401
 
 
 async def test_without_a_token_configured_nobody_is_answered(tmp_path: Path) -> None:
