@@ -70,6 +70,7 @@ class World:
         self.platform = Platform(folder, registrations=1_000, login_attempts=1_000)
         self.url = ""
         self.answers: list[tuple[str, int]] = []
+        self.loop: asyncio.AbstractEventLoop
         self.app = build()
 
     @contextmanager

@@ -23,7 +23,7 @@ MAX_FILES = 200_000
 
 
 def register(app: typer.Typer) -> None:
-    verb(app, "init", panel=PANEL, server=False, epilog="funai init    funai init --port 8080 --health-path /healthz")(init)
+    verb(app, "init", panel=PANEL, server=False, epilog="funai init · funai init --port 8080 --health-path /healthz")(init)
     verb(app, "check", panel=PANEL, server=False)(check)
 
 

@@ -19,7 +19,7 @@ App = Annotated[str | None, typer.Option("--app", "-a", help="Id or name; else t
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="An app's variables: set, unset, list.")
-    verb(group, "set", epilog="funai env set --app shop API_URL=https://api.example.com    funai env set --file .env")(set_env)
+    verb(group, "set", epilog="funai env set --app shop API_URL=https://api.example.com · funai env set --file .env")(set_env)
     verb(group, "unset")(unset)
     verb(group, "list")(list_env)
     app.add_typer(group, name="env", rich_help_panel="Apps")

@@ -99,7 +99,7 @@ def settings_class(name: str) -> Any:
 
 async def upgrade(
     session: Session,
-    service: Annotated[str, typer.Argument(metavar="[api|deploy|all]", help="Whose database.")] = "all",
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Whose database: api, deploy or all.")] = "all",
     config: Config = None,
     url: Annotated[
         str | None, typer.Option(help="The database, instead of the service's settings.", show_default=False)

@@ -25,7 +25,7 @@ PANEL = "Deploy"
 def register(app: typer.Typer) -> None:
     verb(app, "status", panel=PANEL)(status)
     verb(app, "jobs", panel=PANEL)(jobs)
-    verb(app, "cancel", panel=PANEL, epilog="funai cancel 42    funai cancel --app shop")(cancel)
+    verb(app, "cancel", panel=PANEL, epilog="funai cancel 42 · funai cancel --app shop")(cancel)
 
 
 async def status(session: Session, app: Target = None) -> None:
