@@ -209,16 +209,18 @@ def _lint_image(facts: RepoFacts, port: int | None) -> list[Finding]:
                            f"no EXPOSE; the app must listen on port {wanted}"))  # fmt: skip
     elif wanted not in ports:
         listed = ", ".join(map(str, ports))
-        out.append(Finding(True, "PORT_MISMATCH", f"EXPOSE {listed}，但平台会访问 {wanted}；请在 {APP_YAML} 写 port: {ports[0]}",
-                           f"EXPOSE {listed}, but the platform will ask port {wanted}; write `port: {ports[0]}` in {APP_YAML}"))  # fmt: skip
+        zh = f"EXPOSE {listed}，但平台会访问 {wanted}；请在 {APP_YAML} 写 port: {ports[0]}"
+        en = f"EXPOSE {listed}, but the platform will ask port {wanted}; write `port: {ports[0]}` in {APP_YAML}"
+        out.append(Finding(True, "PORT_MISMATCH", zh, en))
     return out
 
 
 def _lint_node(facts: RepoFacts, wanted: int) -> list[Finding]:
     package = facts.files.get("package.json")
     if package is None or facts.dockerfile_path != "Dockerfile":
-        return [Finding(True, "DOCKERFILE_MISSING", f"没有 {facts.dockerfile_path}，也没有 package.json；运行 funai init 可生成",
-                        f"no {facts.dockerfile_path} and no package.json; `funai init` writes one")]  # fmt: skip
+        zh = f"没有 {facts.dockerfile_path}，也没有 package.json；运行 funai init 可生成"
+        en = f"no {facts.dockerfile_path} and no package.json; `funai init` writes one"
+        return [Finding(True, "DOCKERFILE_MISSING", zh, en)]
     locked = any(name in facts.sizes or name in facts.files for name in LOCKFILES)
     try:
         node_dockerfile(package, lockfile=locked)
@@ -271,7 +273,7 @@ def private_hosts(lockfile: str) -> set[str]:
     out: set[str] = set()
     for address in re.findall(r'"resolved":\s*"(https?://[^"\s]{1,2000})"', lockfile):
         try:
-            host = (urlsplit(address).hostname or "").lower()
+            host = str(urlsplit(str(address)).hostname or "").lower()
         except ValueError:
             continue
         private_ip = re.fullmatch(r"(10\.|127\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.).*", host)
@@ -295,8 +297,9 @@ def _lint_size(facts: RepoFacts) -> list[Finding]:
     if total > GIANT_CONTEXT:
         largest = max(facts.sizes, key=lambda p: facts.sizes[p])
         mib = total // 1024**2
-        out.append(Finding(False, "GIANT_CONTEXT", f"构建上下文 {mib} MiB，最大的是 {largest}；请用 .dockerignore 排除",
-                           f"the build context has {mib} MiB, the largest file is {largest}; leave it out with .dockerignore"))  # fmt: skip
+        zh = f"构建上下文 {mib} MiB，最大的是 {largest}；请用 .dockerignore 排除"
+        en = f"the build context has {mib} MiB, the largest file is {largest}; leave it out with .dockerignore"
+        out.append(Finding(False, "GIANT_CONTEXT", zh, en))
     return out
 
 

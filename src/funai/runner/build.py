@@ -164,7 +164,8 @@ class Builder:
         try:
             found = await self._registry.digest(ref)
         except JobFailed as e:
-            return e if e.code is FailureCode.REGISTRY_AUTH else JobFailed(e.code, [image, *e.lines], **e.params)
+            e.lines = [image, *e.lines]
+            return e
         return None if found else JobFailed(FailureCode.IMAGE_NOT_FOUND, image=image)
 
 

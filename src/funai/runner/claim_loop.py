@@ -11,7 +11,6 @@ import time
 
 from funai.base import log
 from funai.base.clients.deploy import RunnerDeployClient
-from funai.base.supervise import wait_any
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import ClaimJob, Job, JobResult, ReportJob
 from funai.contracts.states import FailureCode, JobStatus, JobType
@@ -71,7 +70,7 @@ class ClaimLoop:
                 await asyncio.sleep(max(AWAY_PAUSE, s.poll_seconds if e.code < 500 else AWAY_PAUSE))
                 continue
             if job is not None:
-                return job, _granted_at(job, sent_at, s.claim_wait_seconds)
+                return job, _granted_at(sent_at, s.claim_wait_seconds)
             if time.monotonic() - sent_at < min(HELD_OPEN, s.claim_wait_seconds / 2):
                 await asyncio.sleep(s.poll_seconds)
 
@@ -112,7 +111,7 @@ class ClaimLoop:
             return self._failed(lease, e)
         except LeaseGone:
             raise
-        except Exception as e:
+        except Exception as e:  # noqa: BLE001  # whatever breaks in one job is that job's end and not the slot's
             log.get("runner").exception("job.crashed")
             return self._failed(lease, JobFailed(FailureCode.INTERNAL, detail=type(e).__name__))
 
@@ -157,10 +156,10 @@ class ClaimLoop:
         return [*own, *([job.lease_token] if job.lease_token else []), *values]
 
 
-def _granted_at(job: Job, sent_at: float, waited: float) -> float:
-    """When the lease began at the latest by our clock: a held claim was granted just before its answer came."""
+def _granted_at(sent_at: float, waited: float) -> float:
+    """When the lease began, by our clock: a held claim was granted just before its answer came.
+
+    Two seconds are more than an answer takes; the first heartbeat, sent at once, makes it exact.
+    """
     now = time.monotonic()
     return max(sent_at, now - 2.0) if waited and now - sent_at > HELD_OPEN else sent_at
-
-
-__all__ = ["ClaimLoop", "wait_any"]

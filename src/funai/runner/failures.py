@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
+from pydantic import ValidationError
+
+from funai.base.clients.transport import AgentRefused
 from funai.contracts.agent import DeployFailure
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import MAX_TEXT, Failure
@@ -55,10 +59,18 @@ def last_lines(output: str, count: int = KEPT_LINES) -> list[str]:
     return [line[:LINE_WIDTH] for line in clean if line][-count:]
 
 
-def from_agent(error: FunaiError, detail: object) -> JobFailed:
+def agent_failure(error: FunaiError) -> DeployFailure | None:
+    """The failure object in an agent's refusal; older agents answer a plain text."""
+    detail: Any = error.detail if isinstance(error, AgentRefused) else None
+    try:
+        return DeployFailure.model_validate({"message": "", **detail}) if isinstance(detail, dict) else None  # pyright: ignore[reportUnknownArgumentType]
+    except ValidationError:
+        return None
+
+
+def from_agent(error: FunaiError) -> JobFailed:
     """The agent's refusal of a roll-out: its own code when it gave one, its container's last lines when it has them."""
-    if isinstance(detail, dict) and "code" in detail:
-        failure = DeployFailure.model_validate({"message": "", **detail})  # pyright: ignore[reportUnknownArgumentType]
+    if failure := agent_failure(error):
         code = _AGENT_CODES.get(failure.code, FailureCode.APP_UNHEALTHY if error.code == 422 else FailureCode.INTERNAL)
         return JobFailed(code, last_lines("\n".join(failure.log_tail)), message=failure.message or None)
     if error.reason == "STALE_GENERATION":

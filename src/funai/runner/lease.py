@@ -95,7 +95,11 @@ class Lease:
         """Run ``work`` under the lease: the moment it is lost the work is cancelled. Raises LeaseGone."""
         task = asyncio.ensure_future(work)
         loop = asyncio.get_running_loop()
-        self.on_lost(lambda: loop.call_soon_threadsafe(task.cancel))
+
+        def cancel() -> None:
+            loop.call_soon_threadsafe(task.cancel)
+
+        self.on_lost(cancel)
         try:
             return await task
         except asyncio.CancelledError:
@@ -166,6 +170,8 @@ class Heart:
 
     async def _keep(self, lease: Lease, client: RunnerDeployClient) -> None:
         every = min(self._every, lease.seconds / 3)
+        # The first beat goes out at once: from it on the lease is counted exactly.
+        self._nudges[id(lease)].set()
         while lease.lost is None:
             await self._pause(lease, every)
             if lease.left() <= 0:

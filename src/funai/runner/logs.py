@@ -90,8 +90,9 @@ class LogStream:
         # A chunk stays in flight until it is settled: whoever sends next repeats it at the same offset.
         while not self._dead and (chunk := self._in_flight or self._next_chunk()):
             self._in_flight = chunk
-            while not await self._send(chunk):
+            if not await self._send(chunk):
                 await asyncio.sleep(RETRY_SECONDS)
+                continue
             self._in_flight = b""
             self._pending -= len(chunk)
 

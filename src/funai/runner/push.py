@@ -20,8 +20,9 @@ class Pusher:
         self._settings, self._engine, self._registry = settings, engine, registry
 
     async def push(self, image: ImageRef, target: ImageRef, job_dir: Path) -> Manifest:
-        """Push the local ``image`` as ``target`` and answer what the registry holds now. Tried again while the registry is away.
+        """Push the local ``image`` as ``target`` and answer what the registry holds now.
 
+        Tried again while the registry is away.
         A registry makes a tag visible only when all of its image is there, so a push that is cut short leaves no tag.
         """
         return await retrying(

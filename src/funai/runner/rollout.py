@@ -9,13 +9,13 @@ from collections.abc import Callable
 import httpx
 
 from funai.base.clients.agent import AgentClient
-from funai.base.clients.transport import AgentRefused, Unreachable
+from funai.base.clients.transport import Unreachable
 from funai.contracts.agent import AgentDeploy, AgentDeployed
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import RuntimeNodeRef
 from funai.contracts.naming import deploy_url
 from funai.contracts.states import FailureCode
-from funai.runner.failures import JobFailed, from_agent
+from funai.runner.failures import JobFailed, agent_failure, from_agent
 from funai.runner.settings import RunnerSettings
 
 BUSY_PAUSE = 1.0
@@ -56,10 +56,8 @@ class Rollout:
                 if now > min(away_until, end):
                     raise JobFailed(FailureCode.AGENT_UNREACHABLE, detail=str(e)) from e
             except FunaiError as e:
-                detail = e.detail if isinstance(e, AgentRefused) else None
-                stale = e.reason == "STALE_GENERATION" or (isinstance(detail, dict) and "code" in detail)
-                if e.code != 409 or stale or now > end:
-                    raise from_agent(e, detail) from e
+                if e.code != 409 or not _busy(e) or now > end:
+                    raise from_agent(e) from e
                 say("等待上一次部署结束 / waiting for an earlier roll-out of this app to end")
             await asyncio.sleep(BUSY_PAUSE)
 
@@ -86,11 +84,18 @@ class Rollout:
         self, node: RuntimeNodeRef, wish: AgentDeploy, url: str, last: str, say: Callable[[str], None]
     ) -> None:
         """The public path never answered well: an app that at least runs, behind a gateway this runner can't see, passes."""
-        status = await self._agent(node.agent_base_url).status(int(wish.user_id), int(wish.app_id))
+        try:
+            status = await self._agent(node.agent_base_url).status(int(wish.user_id), int(wish.app_id))
+        except FunaiError as e:
+            raise JobFailed(FailureCode.AGENT_UNREACHABLE, detail=str(e)) from e
         if not status.running:
             raise JobFailed(FailureCode.APP_EXITED, [f"{url}: {last}"])
         if last.startswith("HTTP"):
             raise JobFailed(FailureCode.APP_UNHEALTHY, [f"{url}: {last}"])
-        say(
-            f"无法从执行者访问 {url}（{last}），以容器在运行为准 / {url} can't be reached from the runner ({last}); the container runs"
-        )
+        say(f"无法从执行者访问 {url}（{last}），以容器在运行为准 / can't be reached from the runner: the container runs")
+
+
+def _busy(error: FunaiError) -> bool:
+    """A 409 that passes: the app's earlier roll-out is still going on. A stale generation's never does."""
+    failure = agent_failure(error)
+    return error.reason != "STALE_GENERATION" and (failure is None or failure.code == "DEPLOY_IN_PROGRESS")

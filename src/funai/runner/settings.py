@@ -35,12 +35,18 @@ def _own_network(value: str) -> str:
 BuildNetwork = Annotated[str, AfterValidator(_own_network)]
 
 
+def _own_name() -> str:
+    return f"runner-{socket.gethostname()}"
+
+
 class RunnerSettings(Settings):
     title: ClassVar[str] = "Runner"
 
     deploy_base_url: str = key("DEPLOY_BASE_URL", "http://127.0.0.1:7002", doc="The Deploy control plane")
-    runner_id: str = key("RUNNER_ID", default_factory=lambda: f"runner-{socket.gethostname()}", doc="Stable name of this runner, unique among runners",
-                         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$")  # fmt: skip
+    runner_id: str = key(
+        "RUNNER_ID", default_factory=_own_name, doc="Stable name of this runner, unique among runners",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$",
+    )  # fmt: skip
     runner_token: SecretStr | None = key("RUNNER_TOKEN", None, doc="Sent as X-Runner-Token; what Deploy is configured with")
     lease_seconds: int = key("JOB_LEASE_SECONDS", 30, doc="Lease of a claimed job, in seconds", ge=5, le=600)
     poll_seconds: float = key(
@@ -51,7 +57,7 @@ class RunnerSettings(Settings):
                                    gt=0, le=30)  # fmt: skip
     slots: int = key("RUNNER_SLOTS", 2, doc="Jobs worked on at the same time", ge=1, le=64)
     labels: CsvList = key("RUNNER_LABELS", [], doc="Labels sent with each claim")
-    stop_seconds: float = key("RUNNER_STOP_SECONDS", 120, doc="At a stop, jobs in hand get this long before they are handed back",
+    stop_seconds: float = key("RUNNER_STOP_SECONDS", 120, doc="At a stop, jobs in hand get this long before they go back",
                               ge=0)  # fmt: skip
 
     agent_token: Secret = key("RUNTIME_AGENT_TOKEN", doc="Sent as X-Runtime-Token to runtime-agents")
@@ -79,7 +85,7 @@ class RunnerSettings(Settings):
     build_pids: int = key("RUNNER_BUILD_PIDS", 1024, doc="Processes and threads of a build's RUN steps", ge=16)
     build_disk_bytes: int = key("RUNNER_BUILD_DISK_BYTES", 8 * GIB, doc="Disk a build may write in all its steps", ge=MIB)
     build_output_bytes: int = key("RUNNER_BUILD_OUTPUT_BYTES", 16 * MIB, doc="Output a build may print", ge=64 * 1024)
-    cgroup_parent: str = key("RUNNER_CGROUP", "funai-builds", doc="Control group under which each build gets its own; empty: none",
+    cgroup_parent: str = key("RUNNER_CGROUP", "funai-builds", doc="Control group above those of the builds; empty: none",
                              pattern=r"^[A-Za-z0-9_.-]*$")  # fmt: skip
 
     registry: str = key("ACR_REGISTRY", "", doc="Registry (host[:port]) where a payload names none")

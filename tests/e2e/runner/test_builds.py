@@ -77,9 +77,18 @@ async def test_branch_tag_full_and_abbreviated_commit(world: World) -> None:
 
 
 async def test_a_node_project_without_a_dockerfile_gets_the_standard_one(world: World) -> None:
-    package = {"name": "x", "version": "1.0.0", "scripts": {"start": "node server.js", "build": "node -e \"require('fs').writeFileSync('built','1')\""}}
+    package = {
+        "name": "x",
+        "version": "1.0.0",
+        "scripts": {"start": "node server.js", "build": "node -e \"require('fs').writeFileSync('built','1')\""},
+    }
     lock = {"name": "x", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "x", "version": "1.0.0"}}}
-    files = {"package.json": json.dumps(package), "package-lock.json": json.dumps(lock), "server.js": "console.log(1)", ".env": "A=1"}
+    files = {
+        "package.json": json.dumps(package),
+        "package-lock.json": json.dumps(lock),
+        "server.js": "console.log(1)",
+        ".env": "A=1",
+    }
     good = world.build(world.repo("good", files))
     broken = {**package, "scripts": {"start": "x", "build": "echo broken-on-purpose; exit 3"}}
     bad = world.build(world.repo("bad", {**files, "package.json": json.dumps(broken)}))
@@ -111,7 +120,9 @@ async def test_the_npm_registry_and_the_operators_authorities_reach_the_build_an
     assert report["status"] == "SUCCEEDED", report
     assert "4.5.6" in world.deploy.log(job) and "SELF_SIGNED" in world.deploy.log(job)
     world.podman.cli("pull", "-q", report["result"]["image"])
-    found = world.podman.cli("run", "--rm", "--network", "none", report["result"]["image"], "find", "/", "-xdev", "-name", "funai-ca*")
+    found = world.podman.cli(
+        "run", "--rm", "--network", "none", report["result"]["image"], "find", "/", "-xdev", "-name", "funai-ca*"
+    )
     assert found == ""
     assert "NODE_EXTRA" not in json.dumps((await config(world, f"t/u1-app{job}", "latest"))["config"])
 
@@ -151,11 +162,26 @@ async def test_a_prebuilt_image_goes_to_the_agent_by_digest(world: World) -> Non
 
 def make_certificate(folder: Path) -> None:
     """``ca.pem``, and ``cert.pem``/``key.pem`` for localhost that it signed."""
+
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
 
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test ca")
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "r.csr", "-subj", "/CN=localhost")
+    openssl(
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=test ca",
+    )
+    openssl("req", *new, "-keyout", "key.pem", "-out", "r.csr", "-subj", "/CN=localhost")
     (folder / "ext").write_text("subjectAltName=DNS:localhost\n")
     openssl("x509", "-req", "-in", "r.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "ext",
             "-out", "cert.pem")  # fmt: skip

@@ -22,7 +22,8 @@ async def test_a_commit_becomes_an_image_by_digest(world: World) -> None:
     handed = world.agent.deploys[-1]
     assert handed["image"] == f"{world.registry.address}/t/u1-app{job}@{result['digest']}"
     assert handed["generation"] == job * 1024 + 1 and handed["containerPort"] == 4000 and handed["health"]["path"] == "/ok"
-    tags = httpx.get(f"http://{world.registry.address}/v2/t/u1-app{job}/tags/list").json()["tags"]
+    async with httpx.AsyncClient() as http:
+        tags = (await http.get(f"http://{world.registry.address}/v2/t/u1-app{job}/tags/list")).json()["tags"]
     assert {t.partition("-")[0] for t in tags} == {"latest", sha} and {"latest", sha} < set(tags)
     assert "STEP" in world.deploy.log(job) and "BUILD" in world.deploy.log(job)
     phases = [b.get("phase") for _, b in world.deploy.beats[job]]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from typing import Any
 
 import pytest
 
 from tests.e2e.runner.world import MakeWorld, World
 from tests.parts.registry import Registry
+from tests.parts.sshd import new_key
 
 DOCKERFILE = "FROM node:20-bookworm-slim\n"
 
@@ -24,7 +24,7 @@ def failed(report: dict[str, Any], code: str, blame: str, *words: str) -> None:
 async def test_source_that_cannot_be_had(world: World) -> None:
     full = world.repo("full", {"Dockerfile": DOCKERFILE})
     empty = world.root / "empty.git"
-    subprocess.run(["git", "init", "-q", "--bare", str(empty)], check=True)
+    world.git("init", "-q", "--bare", str(empty), cwd=world.root)
     jobs = {
         "ref": world.build(full, gitRef="nope"),
         "commit": world.build(full, gitRef="0123456789abcdef0123456789abcdef01234567"),
@@ -54,7 +54,7 @@ async def test_a_changed_host_key_is_refused_with_the_mend(world: World) -> None
 
 
 async def test_a_key_that_may_not_enter(make_world: MakeWorld, tmp_path: Any) -> None:
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
+    new_key(tmp_path / "other")
     world = await make_world(ssh_key_path=tmp_path / "other")
     failed(await world.ended(world.build(world.repo("app", {"Dockerfile": DOCKERFILE}))), "GIT_AUTH", "platform")
 

@@ -39,7 +39,13 @@ async def own_process(settings: RunnerSettings) -> AsyncIterator[asyncio.subproc
     env = dict(os.environ)
     for name, info in RunnerSettings.model_fields.items():
         value = getattr(settings, name)
-        text = value.get_secret_value() if hasattr(value, "get_secret_value") else ",".join(value) if isinstance(value, list) else value
+        text = (
+            value.get_secret_value()
+            if hasattr(value, "get_secret_value")
+            else ",".join(value)
+            if isinstance(value, list)
+            else value
+        )
         if text is not None:
             env[env_form(info.alias or name)] = str(text)
     p = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, env=env)

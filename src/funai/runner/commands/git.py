@@ -81,15 +81,17 @@ def ssh_config(key: Path | None, known_hosts: Path | None, control: Path) -> str
     A connection is kept for two minutes after its last use (``control`` is its socket's folder): the next fetch pays no
     key exchange, which is most of what a small fetch costs.
     """
-    lines = [
-        "Host *", "BatchMode yes", "StrictHostKeyChecking yes", "UpdateHostKeys no", "GlobalKnownHostsFile /dev/null",
-        f'UserKnownHostsFile "{known_hosts or "/dev/null"}"', "IdentitiesOnly yes", "IdentityAgent none",
-        "PreferredAuthentications publickey", "ForwardAgent no", "ForwardX11 no", "ClearAllForwardings yes",
-        "PermitLocalCommand no", "ControlMaster auto", f'ControlPath "{control}/%C"', f"ControlPersist {MUX_SECONDS}", "ConnectTimeout 10", "ServerAliveInterval 10", "ServerAliveCountMax 3", "LogLevel ERROR",
-    ]  # fmt: skip
+    options = {
+        "BatchMode": "yes", "StrictHostKeyChecking": "yes", "UpdateHostKeys": "no", "GlobalKnownHostsFile": "/dev/null",
+        "UserKnownHostsFile": f'"{known_hosts or "/dev/null"}"', "IdentitiesOnly": "yes", "IdentityAgent": "none",
+        "PreferredAuthentications": "publickey", "ForwardAgent": "no", "ForwardX11": "no", "ClearAllForwardings": "yes",
+        "PermitLocalCommand": "no",
+        "ControlMaster": "auto", "ControlPath": f'"{control}/%C"', "ControlPersist": str(MUX_SECONDS),
+        "ConnectTimeout": "10", "ServerAliveInterval": "10", "ServerAliveCountMax": "3", "LogLevel": "ERROR",
+    }  # fmt: skip
     if key:
-        lines.append(f'IdentityFile "{key}"')
-    return "\n".join([lines[0], *(f"  {line}" for line in lines[1:])]) + "\n"
+        options["IdentityFile"] = f'"{key}"'
+    return "Host *\n" + "".join(f"  {name} {value}\n" for name, value in options.items())
 
 
 def close_connection(socket: Path, ssh_config_file: Path) -> Command:
