@@ -11,6 +11,7 @@ E2E = Path(__file__).parent / "e2e"
 pytest_plugins = ["tests.parts.fixtures"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """End-to-end tests share one engine, and one machine's ports and processors: under xdist one worker runs them all."""
     for item in items:
