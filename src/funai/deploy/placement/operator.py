@@ -56,12 +56,11 @@ class Nodes:
         """Make the node known, or change what is given of it; without a heartbeat it stays STALE."""
 
         async def work(conn: AsyncConnection) -> bool:
-            now_ms = await self._now(conn)
-            before, _ = await store.lock_named(conn, given.name, now_ms)
-            await store.amend(conn, before.id, given, now_ms)
-            after = await store.node(conn, before.id)
+            named = await store.lock_named(conn, given.name, self.db.now_ms())
+            await store.amend(conn, named.node.id, given, named.now_ms)
+            after = await store.node(conn, named.node.id)
             assert after is not None
-            return gained(before, after, now_ms, self.rules)
+            return gained(named.node, after, named.now_ms, self.rules)
 
         if await self.db.retrying(work):
             await self.queue.nodes_changed()

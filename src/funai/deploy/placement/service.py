@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base import log
@@ -79,16 +78,14 @@ class Heartbeats:
         """Register the node or refresh it. Raises Unavailable."""
 
         async def work(conn: AsyncConnection) -> tuple[NodeHeartbeatAnswer, bool]:
-            now_ms = int((await conn.execute(select(self.db.now_ms()))).scalar_one())
-            before, _ = await store.lock_named(conn, beat.node_name, now_ms)
+            named = await store.lock_named(conn, beat.node_name, self.db.now_ms())
+            before, now_ms = named.node, named.now_ms
             marks = policy.marks_after(Marks(before.drained, before.unhealthy), beat.disk_free_pct, self.rules)
-            await store.beat(conn, before.id, beat, marks, now_ms)
-            after = await store.node(conn, before.id)
-            assert after is not None
+            after = await store.beat(conn, named, beat, marks)
             answer = NodeHeartbeatAnswer(
                 node_id=after.id,
                 health=policy.health(after, now_ms, self.rules),
-                stale_placements=await leftovers.tell(conn, after.id, now_ms),
+                stale_placements=await leftovers.tell(conn, after.id, now_ms) if named.told else [],
             )
             return answer, gained(before, after, now_ms, self.rules)
 

@@ -7,10 +7,10 @@ after the other. And a node is taken by :func:`book`, an UPDATE that repeats eve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -62,46 +62,71 @@ async def node(conn: AsyncConnection, node_id: int) -> Node | None:
     return _node(row) if row else None
 
 
-async def lock_named(conn: AsyncConnection, name: str, now_ms: int) -> tuple[Node, bool]:
-    """The node of that name, its row locked and made when it was not there; and whether it was made."""
-    query = select(*_COLUMNS).where(runtime_node.c.name == name).with_for_update()
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A node's row, locked. ``now_ms`` is the database's clock; ``told`` whether it has something of an app to remove."""
+
+    node: Node
+    now_ms: int
+    told: bool
+
+
+async def lock_named(conn: AsyncConnection, name: str, now: ColumnElement[int]) -> Named:
+    """The node of that name, its row locked, and made when it was not there."""
+    left = exists().where(leftover.c.node_id == runtime_node.c.id, leftover.c.ready == 1)
+    named = select(*_COLUMNS, now.label("now_ms"), left.label("told")).where(runtime_node.c.name == name)
+    query = named.with_for_update(of=runtime_node)
     row = (await conn.execute(query)).mappings().first()
-    made = False
     if row is None:
-        made = await insert_new(conn, runtime_node, {"name": name, "created_ms": now_ms, "updated_ms": now_ms})
+        await insert_new(conn, runtime_node, {"name": name, "created_ms": now, "updated_ms": now})
         row = (await conn.execute(query)).mappings().one()
-    return _node(row), made
+    return Named(_node(row), int(row["now_ms"]), bool(row["told"]))
 
 
-async def beat(conn: AsyncConnection, node_id: int, given: NodeHeartbeat, marks: Marks, now_ms: int) -> None:
-    """Write what a heartbeat told. What it left out stays as it was; the count of a burst starts anew."""
-    told = {
-        "agent_base_url": given.agent_base_url,
-        "gateway_base_url": given.gateway_base_url,
-        "disk_free_pct": given.disk_free_pct,
-        "disk_free_bytes": given.disk_free_bytes,
-        "container_count": given.container_count,
-        "cpu_pct": given.cpu_pct,
-        "memory_free_bytes": given.memory_free_bytes,
-        "capacity": given.capacity,
-        "engine": given.engine,
-    }
+def _told(name: str) -> ColumnElement[Any]:
+    """What was told of a column, or what it has."""
+    column = runtime_node.c[name]
+    return func.coalesce(bindparam(f"p_{name}", type_=column.type), column)
+
+
+_TOLD = (
+    "agent_base_url", "gateway_base_url", "disk_free_pct", "disk_free_bytes", "container_count", "cpu_pct",
+    "memory_free_bytes", "capacity", "engine",
+)  # fmt: skip
+_BEAT = (
+    update(runtime_node)
+    .where(runtime_node.c.id == bindparam("p_id"))
+    .values(
+        {name: _told(name) for name in _TOLD}
+        | {
+            "drained": bindparam("p_drained"),
+            "unhealthy": bindparam("p_unhealthy"),
+            "crash_looping_json": bindparam("p_looping"),
+            "placed_since_heartbeat": 0,
+            "last_heartbeat_ms": bindparam("p_now"),
+            "last_heartbeat_at": func.current_timestamp(),
+            "updated_ms": bindparam("p_now"),
+        }
+    )
+)
+
+
+async def beat(conn: AsyncConnection, before: Named, given: NodeHeartbeat, marks: Marks) -> Node:
+    """Write what a heartbeat told, and answer the node after it. What was left out stays; a burst's count starts anew."""
+    told = {name: getattr(given, name) for name in _TOLD}
     looping = ",".join(str(a) for a in given.crash_looping)
-    await conn.execute(
-        update(runtime_node)
-        .where(runtime_node.c.id == node_id)
-        .values(
-            {k: v for k, v in told.items() if v is not None}
-            | {
-                "drained": int(marks.drained),
-                "unhealthy": int(marks.unhealthy),
-                "crash_looping_json": f"[{looping}]",
-                "placed_since_heartbeat": 0,
-                "last_heartbeat_ms": now_ms,
-                "last_heartbeat_at": func.current_timestamp(),
-                "updated_ms": now_ms,
-            }
-        )
+    mine = {"p_id": before.node.id, "p_now": before.now_ms, "p_looping": f"[{looping}]"}
+    flags = {"p_drained": int(marks.drained), "p_unhealthy": int(marks.unhealthy)}
+    await conn.execute(_BEAT, {f"p_{k}": v for k, v in told.items()} | mine | flags)
+    return replace(
+        before.node,
+        agent_base_url=given.agent_base_url or before.node.agent_base_url,
+        gateway_base_url=given.gateway_base_url or before.node.gateway_base_url,
+        disk_free_pct=before.node.disk_free_pct if given.disk_free_pct is None else given.disk_free_pct,
+        heartbeat_ms=before.now_ms,
+        drained=marks.drained,
+        unhealthy=marks.unhealthy,
+        placed_since_heartbeat=0,
     )
 
 
