@@ -33,10 +33,10 @@ class LiveMap:
         """Something happened that we did not see the end of."""
         self.have = None
 
-    def loaded(self, entries: Mapping[str, str]) -> None:
-        """A fresh process has just read these from the map file."""
+    def loaded(self, entries: Mapping[str, str] | None) -> None:
+        """A fresh process has just read these from the map file; None: we don't know what."""
         self._api.close()
-        self.have = dict(entries)
+        self.have = None if entries is None else dict(entries)
 
     async def read(self) -> dict[str, str]:
         """What the proxy holds. Raises RuntimeApiError."""

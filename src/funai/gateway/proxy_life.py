@@ -63,14 +63,19 @@ class ProxyLife:
     async def start(self, cause: str) -> None:
         """Start one where none is. Raises GatewayError."""
         await self._free_listeners()
-        entries = await self._routes.to_disk()
+        entries = await self._written()
         pid = await self._process.start()
         self._took_over(pid, entries, cause)
 
     async def replace(self, old: int) -> None:
         """A new process takes over the listening sockets; ``old`` goes on with what it has in hand. Raises GatewayError."""
-        entries = await self._routes.to_disk()
-        pid = await self._process.replace(old)
+        entries = await self._written()
+        self._unwatch()  # That the old one ends now is what we want.
+        try:
+            pid = await self._process.replace(old)
+        except GatewayError:
+            self._serve_with(old)
+            raise
         self._predecessors = set(self._process.pids()) - {pid}
         self._took_over(pid, entries, "replaced")
 
@@ -85,17 +90,30 @@ class ProxyLife:
                 await self._process.end()
                 check_listeners([listener])
 
-    def _took_over(self, pid: int, entries: dict[str, str], cause: str) -> None:
+    async def _written(self) -> dict[str, str] | None:
+        """What the next process will read. None when a full disk keeps us from saying: an older file is better than no
+        proxy, and the table is set right over the runtime API."""
+        try:
+            return await self._routes.to_disk()
+        except GatewayError as e:
+            log.get("gateway").error("gateway.route_file_failed", error=str(e))
+            return None
+
+    def _took_over(self, pid: int, entries: dict[str, str] | None, cause: str) -> None:
         self._routes.loaded(entries)
         self._serve_with(pid)
         self._metrics.starts.labels(cause).inc()
-        log.get("gateway").info("gateway.started", pid=pid, cause=cause, routes=len(entries))
+        log.get("gateway").info("gateway.started", pid=pid, cause=cause, routes=len(self._routes))
 
     def _serve_with(self, pid: int) -> None:
+        self._unwatch()
         self.pid = pid
-        if self._watch is not None:
-            self._watch.cancel()
         self._watch = self._own(self._restart_when_gone(pid), "gateway:watch")
+
+    def _unwatch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.cancel()
 
     async def _restart_when_gone(self, pid: int) -> None:
         began = time.monotonic()

@@ -54,8 +54,8 @@ class RouteKeeper:
             raise GatewayError(f"the route file can't be written: {e}") from e
         return entries
 
-    def loaded(self, entries: Mapping[str, str]) -> None:
-        """A new process has read these from the file; it knows no others."""
+    def loaded(self, entries: Mapping[str, str] | None) -> None:
+        """A new process has read these from the file, and knows no others; None: whatever was there."""
         self._live.loaded(entries)
         if entries == self._wanted:
             self._doubt.clear()

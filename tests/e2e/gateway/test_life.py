@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -278,6 +279,26 @@ async def test_the_routes_on_disk_follow(
     map_file = settings_for().data_dir / "routes.map"
     await eventually(lambda: entry in map_file.read_text(), seconds=5, what="the change reaches the file")
     assert map_file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_full_disk_keeps_no_proxy_down(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await upstream("1")
+    gateway = await start_gateway([route_to(1, app)])
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("funai.gateway.live_map.write_atomically", full)
+    await gateway.put(route_to(2, app))
+    await gateway.remove(1)
+    os.kill(gateway.pid, signal.SIGKILL)
+
+    async def right() -> bool:
+        return gateway.healthy and [await status(client, gateway, n) for n in (1, 2)] == [404, 200]
+
+    await eventually(right, seconds=3, what="the proxy is back with today's routes")
 
 
 async def test_a_cancelled_change_leaves_the_old_route(
