@@ -23,7 +23,7 @@ up: setup ## Run the platform on this machine until Ctrl-C (ARGS="--gateway-port
 
 test: setup-test ## Linters and the whole test suite
 	@lint=0; $(MAKE) --no-print-directory lint || lint=$$?; \
-	$(PY) -m pytest --numprocesses 2 --dist loadgroup $(ARGS) && exit $$lint
+	$(PY) -m pytest --numprocesses 2 $(ARGS) && exit $$lint
 
 test-pure: ## Only the tests that need nothing but the virtualenv
 	@$(PY) -m pytest tests/pure $(ARGS)

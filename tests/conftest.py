@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import pytest
-
-E2E = Path(__file__).parent / "e2e"
+from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.parts.fixtures"]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """End-to-end tests share one engine, and one machine's ports and processors: under xdist one worker runs them all."""
-    for item in items:
-        if item.path.is_relative_to(E2E):
-            item.add_marker(pytest.mark.xdist_group("e2e"))
+class EndToEndOnOneWorker(LoadScopeScheduling):
+    """End-to-end tests share one engine, one machine's ports and its processors: one worker runs them all, the largest
+    piece of work and so the first; the others take the rest test by test.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "e2e" if nodeid.startswith("tests/e2e/") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> EndToEndOnOneWorker:
+    return EndToEndOnOneWorker(config, log)
