@@ -51,6 +51,8 @@ class RuntimeNode(Wire):
     container_count: int | None = None
     placements: int | None = None
     engine: str | None = None
+    crash_looping: list[int] = Field(default_factory=list[int])
+    """(+) Apps whose container kept restarting when the node last told."""
 
 
 class UpsertNode(Wire):

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from funai.deploy.jobs.sweeps import Sweeps
 from funai.deploy.jobs.waiters import Waiters
 from funai.deploy.logs.service import LogService
 from funai.deploy.logs.store import LogStore
+from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.routes import admin_routes, heartbeat_routes
 from funai.deploy.placement.service import Heartbeats, Placer, rules_from
@@ -64,6 +66,7 @@ class Core:
     releases: ReleaseBook
     heartbeats: Heartbeats
     nodes: Nodes
+    node_metrics: NodeMetrics
     apps: Apps
     retention: Retention | None = None
 
@@ -166,6 +169,7 @@ def assemble(
         releases=releases,
         heartbeats=Heartbeats(db, rules, jobs),
         nodes=Nodes(db, rules, jobs),
+        node_metrics=NodeMetrics(metrics_registry),
         apps=Apps(db, agents, jobs, images or retention),
         retention=retention,
     )
@@ -198,6 +202,7 @@ async def running(core: Core) -> AsyncIterator[None]:
                 ("deploy.old", 60.0, sweeps.find_old),
                 ("deploy.events", 600.0, sweeps.forget_events),
                 ("deploy.figures", 10.0, sweeps.measure),
+                ("deploy.nodes", 10.0, partial(core.nodes.measure, core.node_metrics)),
             ):
                 tasks.create_task(periodic(name, every, work, ending), name=name)
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")

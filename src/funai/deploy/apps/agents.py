@@ -71,7 +71,7 @@ class Agents:
     async def client(self, node: Node) -> AsyncIterator[AgentClient]:
         """Raises CalleeFailed(AGENT_UNREACHABLE) for a node without an address."""
         if not node.agent_base_url:
-            raise AgentGone(node, "no address", sent=False)
+            raise AgentGone(node, "no address")
         transport = self.http() if self.http else None
         client = AgentClient(node.agent_base_url, self.token, timeout=self.timeout, http=transport)
         try:
@@ -79,18 +79,29 @@ class Agents:
         finally:
             await client.close()
 
-    async def call(self, node: Node, work: Callable[[AgentClient], Awaitable[T]], *, busy_seconds: float = BUSY_SECONDS) -> T:
+    async def call(
+        self,
+        node: Node,
+        work: Callable[[AgentClient], Awaitable[T]],
+        *,
+        busy_seconds: float = BUSY_SECONDS,
+        silent: bool = False,
+    ) -> T:
         """One call to the node's agent; waits while it answers 409 because the app is just being rolled out there.
 
-        Raises AgentGone when there was no answer, AgentRefused.
+        ``silent``: little is hoped for, so it is given up after ``timeout``. Raises AgentGone when there was no answer,
+        AgentRefused.
         """
         deadline = asyncio.get_running_loop().time() + busy_seconds
         async with self.client(node) as client:
             while True:
                 try:
-                    return await work(client)
+                    async with asyncio.timeout(self.timeout if silent else None):
+                        return await work(client)
+                except TimeoutError as e:
+                    raise AgentGone(node, "no answer in time") from e
                 except Unreachable as e:
-                    raise AgentGone(node, str(e.params.get("detail", "")), sent=e.sent) from e
+                    raise AgentGone(node, str(e.params.get("detail", ""))) from e
                 except AgentRefused as e:
                     if e.code != 409 or asyncio.get_running_loop().time() >= deadline:
                         raise
@@ -98,8 +109,7 @@ class Agents:
 
 
 class AgentGone(CalleeFailed):
-    """No answer from a node's agent. ``sent``: it may have acted."""
+    """No answer from a node's agent; it may have acted all the same."""
 
-    def __init__(self, node: Node, detail: str, *, sent: bool) -> None:
+    def __init__(self, node: Node, detail: str) -> None:
         super().__init__("AGENT_UNREACHABLE", detail=f"{node.name}: {detail}")
-        self.sent = sent

@@ -63,7 +63,7 @@ async def _open(held: AsyncExitStack, agents: Agents, node: Node, params: dict[s
             await response.aread()
             raise error_of("runtime-agent", response)
     except httpx.HTTPError as e:
-        raise AgentGone(node, str(e) or type(e).__name__, sent=True) from e
+        raise AgentGone(node, str(e) or type(e).__name__) from e
     return response
 
 

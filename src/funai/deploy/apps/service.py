@@ -43,7 +43,7 @@ class Apps:
     async def stop(self, user_id: int, app_id: int) -> dict[str, Any]:
         """Take the app off line; idempotent, and done at once for an app that was never placed.
 
-        Its active job is cancelled first. On a node that is silent (STALE) and can't be reached the stop is
+        Its active job is cancelled first. On a node that is silent (STALE) and doesn't answer the stop is
         ``deferred``: the node is told when it beats again. Raises CalleeFailed(AGENT_UNREACHABLE), AgentRefused.
         """
         cancelled = await self.queue.cancel_active(app_id, ACTOR)
@@ -51,9 +51,9 @@ class Apps:
         deferred = False
         if at.home is not None:
             try:
-                await self.agents.call(at.home, lambda agent: agent.stop(user_id, app_id))
-            except AgentGone as e:
-                if not at.silent or e.sent:
+                await self.agents.call(at.home, lambda agent: agent.stop(user_id, app_id), silent=at.silent)
+            except AgentGone:
+                if not at.silent:
                     raise
                 deferred = True
         for node in at.left:
@@ -150,7 +150,8 @@ class Apps:
         steps = {name: CleanupStep(step=name, ok=True, detail="nothing there") for name in _NODE_STEPS}
         for node in at.all:
             try:
-                gone = await self.agents.call(node, lambda agent: agent.delete(user_id, app_id))
+                silent = at.silent and node is at.home
+                gone = await self.agents.call(node, lambda agent: agent.delete(user_id, app_id), silent=silent)
                 done = _deleted(node, gone)
             except FunaiError as e:
                 done = [CleanupStep(step=name, ok=False, detail=str(e)) for name in _NODE_STEPS]

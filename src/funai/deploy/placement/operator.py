@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sqlalchemy import select
@@ -23,6 +24,7 @@ from funai.contracts.nodes import (
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.jobs.ports import Queue
 from funai.deploy.placement import leftovers, policy, store
+from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.policy import Node, Rules, WaitReason
 from funai.deploy.placement.service import gained
 
@@ -36,7 +38,6 @@ class Nodes:
     async def list(self) -> list[RuntimeNode]:
         async with self.db.read() as conn:
             now_ms = await self._now(conn)
-            known = {n.id: n for n in await store.nodes(conn)}
             rows = await store.listed(conn)
             lodgers = await store.count_lodgers(conn)
         return [
@@ -44,13 +45,17 @@ class Nodes:
                 **{k: row[k] for k in ("id", "name", "agent_base_url", "gateway_base_url", "weight", "engine")},
                 **{k: row[k] for k in ("disk_free_pct", "disk_free_bytes", "container_count")},
                 enabled=bool(row["enabled"]),
-                health=policy.health(known[row["id"]], now_ms, self.rules),
+                health=policy.health(known, now_ms, self.rules),
                 last_heartbeat_at=from_epoch_ms(row["last_heartbeat_ms"]) if row["last_heartbeat_ms"] else None,
                 placements=lodgers.get(row["id"], 0),
+                crash_looping=json.loads(row["crash_looping_json"] or "[]"),
             )
-            for row in rows
-            if row["id"] in known
+            for known, row in rows
         ]
+
+    async def measure(self, metrics: NodeMetrics) -> None:
+        """Refresh the figures that an operator watches."""
+        metrics.show(await self.list())
 
     async def upsert(self, given: UpsertNode) -> RuntimeNode:
         """Make the node known, or change what is given of it; without a heartbeat it stays STALE."""

@@ -217,9 +217,10 @@ async def count_lodgers(conn: AsyncConnection) -> dict[int, int]:
     return {row[0]: row[1] for row in await conn.execute(query)}
 
 
-async def listed(conn: AsyncConnection) -> list[dict[str, Any]]:
-    """Every node's row, by id."""
-    return [dict(r) for r in (await conn.execute(select(runtime_node).order_by(runtime_node.c.id))).mappings()]
+async def listed(conn: AsyncConnection) -> list[tuple[Node, RowMapping]]:
+    """Every node and all of its row, by id."""
+    rows = (await conn.execute(select(runtime_node).order_by(runtime_node.c.id))).mappings()
+    return [(_node(r), r) for r in rows]
 
 
 async def placements(

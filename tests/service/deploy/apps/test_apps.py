@@ -155,16 +155,18 @@ async def test_a_node_that_beats_but_does_not_answer_is_an_error(deploy: Deploy,
     assert (await deploy.api.releases(7))[0].live
 
 
-async def test_a_stop_on_a_node_that_is_gone_is_made_good_when_it_comes_back(deploy: Deploy, agents: Agents) -> None:
+@pytest.mark.parametrize("how", ["dead", "hanging"])
+async def test_a_stop_on_a_node_that_is_gone_is_made_good_when_it_comes_back(deploy: Deploy, agents: Agents, how: str) -> None:
     await deploy.node("n1")
     await run(deploy, agents, 7)
-    agents.dead.add("n1")
+    gone: set[str] = getattr(agents, how)
+    gone.add("n1")
     await silence(deploy, "n1")
     assert (await deploy.api.app_call("stop", 1, 7))["deferred"] is True
     answer = await deploy.nodes.heartbeat(NodeHeartbeat(node_name="n1", disk_free_pct=80))
     assert answer is not None
     assert answer.stale_placements == [7]
-    agents.dead.clear()
+    gone.clear()
     await run(deploy, agents, 7)
     answer = await deploy.nodes.heartbeat(NodeHeartbeat(node_name="n1", disk_free_pct=80))
     assert answer is not None

@@ -140,3 +140,21 @@ async def test_a_switched_off_registry_has_no_door(sqlite_url: str) -> None:
     async with deploying(sqlite_url, node_registry_enabled=False, admin_enabled=False) as closed:
         assert (await beat(closed)).status_code == 404
         assert (await admin(closed, "GET", "runtime-nodes/list")).status_code == 404
+
+
+async def test_figures_of_the_nodes(deploy: Deploy) -> None:
+    await beat(deploy, diskFreePct=60, crashLooping=[7, 9])
+    await beat(deploy, nodeName="n2", diskFreePct=20)
+    await deploy.core.nodes.measure(deploy.core.node_metrics)
+    page = (await deploy.raw.get("/metrics")).text
+    for line in (
+        'funai_deploy_nodes{health="HEALTHY"} 1.0',
+        'funai_deploy_nodes{health="DRAINING"} 1.0',
+        'funai_deploy_nodes{health="STALE"} 0.0',
+        'funai_deploy_node_disk_free_ratio{node="n1"} 0.6',
+        'funai_deploy_node_apps{node="n2"} 0.0',
+        'funai_deploy_node_crash_looping_apps{node="n1"} 2.0',
+    ):
+        assert line in page
+    listed = (await admin(deploy, "GET", "runtime-nodes/list")).json()["data"]
+    assert listed[0]["crashLooping"] == [7, 9]
