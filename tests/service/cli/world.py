@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,15 +89,17 @@ class World:
                     await stop.wait()
                     self.platform.core.stop.set()
 
-        thread = threading.Thread(target=asyncio.run, args=(serve(),))
-        thread.start()
-        try:
-            assert up.wait(30), "the API did not come up"
-            yield self
-        finally:
-            self.loop.call_soon_threadsafe(stop.set)
-            thread.join(30)
-            assert not thread.is_alive()
+        with ThreadPoolExecutor(1) as threads:
+            ended = threads.submit(asyncio.run, serve())
+            ended.add_done_callback(lambda _: up.set())
+            assert up.wait(60), "the API did not come up"
+            if ended.done():
+                ended.result()  # raises what kept it from coming up
+            try:
+                yield self
+            finally:
+                self.loop.call_soon_threadsafe(stop.set)
+                ended.result(60)
 
     @property
     def environment(self) -> dict[str, str]:
