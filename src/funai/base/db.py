@@ -1,7 +1,8 @@
 """The database door: one engine a process part, on SQLite, PostgreSQL or MySQL/MariaDB.
 
 Transactions are explicit: ``async with db.write() as conn`` or ``db.read()``. SQLite runs in WAL mode with one writer:
-writes queue on an in-process lock and begin IMMEDIATE, so that they wait in line instead of failing. MySQL and MariaDB
+writes queue on an in-process lock and begin IMMEDIATE, so that they wait in line instead of failing
+(``base.sqlite_inline`` says why without a thread). MySQL and MariaDB
 run READ COMMITTED (REPEATABLE READ's gap locks deadlock a queue).
 """
 
@@ -14,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Executable, event, literal_column, make_url
+from sqlalchemy import ColumnElement, Connection, Executable, dialects, event, literal_column, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -31,7 +32,7 @@ class Dialect(StrEnum):
     """MySQL 8 and MariaDB ≥ 10.6."""
 
 
-_DRIVERS = {Dialect.SQLITE: "sqlite+aiosqlite", Dialect.POSTGRESQL: "postgresql+asyncpg", Dialect.MYSQL: "mysql+asyncmy"}
+_DRIVERS = {Dialect.SQLITE: "sqlite+inline", Dialect.POSTGRESQL: "postgresql+asyncpg", Dialect.MYSQL: "mysql+asyncmy"}
 _ALIASES = {"sqlite": Dialect.SQLITE, "postgresql": Dialect.POSTGRESQL, "postgres": Dialect.POSTGRESQL,
             "mysql": Dialect.MYSQL, "mariadb": Dialect.MYSQL}  # fmt: skip
 
@@ -68,6 +69,7 @@ class Database:
 
     def _make_engine(self, pool_size: int) -> AsyncEngine:
         if self.dialect is Dialect.SQLITE:
+            dialects.registry.register("sqlite.inline", "funai.base.sqlite_inline", "InlineSQLite")
             engine = create_async_engine(self.url, pool_size=pool_size, max_overflow=0)
             event.listen(engine.sync_engine, "connect", _sqlite_connect)
             event.listen(engine.sync_engine, "begin", _sqlite_begin)
@@ -159,7 +161,7 @@ def _sqlite_connect(dbapi_connection: Any, _record: Any) -> None:
     # The driver's own implicit BEGIN would start transactions as readers that fail when they upgrade.
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000", "cache_size=-16000"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
