@@ -1,0 +1,366 @@
+"""The job queue, measured over HTTP and beside its own statements: ``python -m benchmarks.queue --db sqlite``.
+
+The server is a process of its own (uvicorn, uvloop), the clients are bare sockets in this one. Every app has its place
+on a node already, as on a redeploy. What is measured:
+
+* claims: 8 runners at once, each claims and claims again (a closed loop), at 0 and at 1,000,000 finished rows;
+* create to claim: 8 runners wait by long poll, one job is created at a time;
+* cycles: 8 clients at once, each create, claim, heartbeat, report; over HTTP, and the same statements without it;
+* idle: 100 runners wait, 200 nodes beat every 15 s;
+* Procrastinate's same four steps on the same PostgreSQL, 8 at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from prometheus_client import CollectorRegistry
+from sqlalchemy import insert, text
+
+from benchmarks.rival import procrastinate_cycles
+from benchmarks.wire import Wire
+from funai.base.db import Database
+from funai.contracts.states import JobStatus
+from funai.deploy import main as deploy
+from funai.deploy.jobs.store import Ending, NewJob
+from funai.deploy.jobs.transitions import Holder
+from funai.deploy.settings import DeploySettings
+from funai.deploy.tables import job, placement
+from tests.parts.databases import MariaDB, Postgres
+from tests.parts.waiting import free_port, tcp_answers, wait_until
+from tests.parts.workspace import drop_workspace, new_workspace
+
+RUNNERS = 8
+CLAIMS = 1600
+NODES = 200
+BEAT_SECONDS = 15
+SECRET = {"X-DEPLOY-SECRET": "bench-secret"}
+TOKEN = {"X-Runner-Token": "bench-runner"}
+NODE = {"X-RT-Node-Token": "bench-node"}
+
+
+def settings(url: str, port: int) -> DeploySettings:
+    return DeploySettings(
+        datasource_url=url,
+        port=port,
+        proxy_auth_secret="bench-secret",
+        runner_token="bench-runner",
+        node_registry_secret="bench-node",
+        admin_enabled=False,
+        datasource_pool=10,
+    )
+
+
+@contextlib.contextmanager
+def database(kind: str) -> Iterator[tuple[str, Postgres | None]]:
+    """A server of its own for the run, or a file."""
+    folder = new_workspace("bench")
+    part: Postgres | MariaDB | None = None
+    try:
+        if kind == "sqlite":
+            yield f"sqlite:///{folder}/bench.db", None
+        else:
+            part = Postgres(folder) if kind == "postgresql" else MariaDB(folder)
+            part.create()
+            yield part.create_database("bench"), part if isinstance(part, Postgres) else None
+    finally:
+        if part is not None:
+            part.kill()
+        drop_workspace(folder)
+
+
+@contextlib.contextmanager
+def server(url: str) -> Iterator[tuple[int, int]]:
+    """Deploy as a process; yields (port, pid)."""
+    port = free_port()
+    with tempfile.TemporaryFile() as out:
+        argv = [sys.executable, "-m", "benchmarks.queue", "--serve", url, str(port)]
+        process = subprocess.Popen(argv, stdout=out, stderr=out, cwd=Path(__file__).parents[1])
+        try:
+            wait_until(lambda: tcp_answers(port) or process.poll() is not None, seconds=60, what="Deploy serves")
+            yield port, process.pid
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+async def serve(url: str, port: int) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(15, stop.set)
+    await deploy.serve(settings(url, port), stop)
+
+
+# ---------------------------------------------------------------------- rows
+
+
+async def prepare(url: str, apps: int) -> None:
+    """One healthy node with every app placed on it."""
+    db = Database(url)
+    await deploy.upgrade(db)
+    async with db.write() as conn:
+        await conn.execute(insert(placement), [{"app_id": n, "node_id": 1, "created_ms": 1} for n in range(1, apps + 1)])
+    await db.close()
+
+
+async def finished_rows(url: str, rows: int) -> None:
+    """Old SUCCEEDED jobs, ten an app, made by the database itself."""
+    digits = "(" + " UNION ALL ".join(f"SELECT {d} AS d" for d in range(10)) + ")"
+    number = " + ".join(f"{10**i} * t{i}.d" for i in range(6))
+    columns = (
+        "type, app_id, user_id, status, payload_json, attempt, turn, claimable, created_ms, updated_ms, finished_ms, version"
+    )
+    row = f"'BUILD_AND_DEPLOY', 1000000 + ({number}) / 10, ({number}) % 997, 'SUCCEEDED', '{{}}', 1, {number}, 1, 1, 1, 1"
+    tables = ", ".join(f"{digits} t{i}" for i in range(6))
+    where = f" WHERE {number} < {rows}" if rows < 10**6 else ""
+    db = Database(url)
+    async with db.write() as conn:
+        await conn.execute(text(f"INSERT INTO fun_ai_deploy_job ({columns}) SELECT {row} FROM {tables}{where}"))
+    async with db.engine.connect() as conn:
+        autocommit = await conn.execution_options(isolation_level="AUTOCOMMIT")
+        analyze = "ANALYZE TABLE fun_ai_deploy_job" if "mysql" in url else "ANALYZE"
+        await autocommit.execute(text(analyze))
+    await db.close()
+
+
+async def pending_rows(url: str, first_app: int, rows: int) -> None:
+    db = Database(url)
+    async with db.write() as conn:
+        made = [
+            {"type": "BUILD_AND_DEPLOY", "status": "PENDING", "app_id": first_app + n, "user_id": n % 50, "turn": n // 50}
+            | {"payload_json": json.dumps(payload(first_app + n)), "created_ms": 1, "updated_ms": 1}
+            for n in range(rows)
+        ]
+        await conn.execute(insert(job), made)
+    await db.close()
+
+
+def payload(app: int) -> dict[str, Any]:
+    return {
+        "userId": app % 50 + 1,
+        "appId": app,
+        "appName": "bench",
+        "containerPort": 3000,
+        "basePath": f"/runtime/{app}",
+        "imageTag": "latest",
+        "gitRef": "main",
+        "repoSshUrl": f"ssh://git@git.local:2222/funai/u1-app{app}.git",
+    }
+
+
+# ---------------------------------------------------------------------- measurements
+
+
+async def together(work: Callable[[int], Awaitable[Any]], count: int = RUNNERS) -> list[Any]:
+    return await asyncio.gather(*(work(n) for n in range(count)))
+
+
+async def claims(port: int) -> tuple[float, float]:
+    """(p50, p99) in ms of claims by 8 runners in a closed loop."""
+    took: list[float] = []
+
+    async def runner(n: int) -> None:
+        wire = Wire(port, TOKEN)
+        for _ in range(CLAIMS // RUNNERS):
+            began = time.perf_counter()
+            got = await wire.call("POST", "/deploy/jobs/claim", {"runnerId": f"r{n}", "leaseSeconds": 600})
+            took.append((time.perf_counter() - began) * 1000)
+            assert got, "there was a job to claim"
+        wire.close()
+
+    await together(runner)
+    return statistics.median(took), statistics.quantiles(took, n=100)[98]
+
+
+async def create_to_claim(port: int, first_app: int, samples: int = 300) -> float:
+    """p99 in ms from before the POST that creates to after the waiting claim's answer."""
+    arrived: dict[int, asyncio.Future[float]] = {}
+    took: list[float] = []
+    done = asyncio.Event()
+
+    async def runner(n: int) -> None:
+        wire = Wire(port, TOKEN)
+        while not done.is_set():
+            got = await wire.call("POST", "/deploy/jobs/claim", {"runnerId": f"r{n}", "leaseSeconds": 600, "waitSeconds": 5})
+            if got:
+                arrived[got["payload"]["appId"]].set_result(time.perf_counter())
+        wire.close()
+
+    async with asyncio.TaskGroup() as tasks:
+        for n in range(RUNNERS):
+            tasks.create_task(runner(n))
+        await asyncio.sleep(0.5)
+        wire = Wire(port, SECRET)
+        for app in range(first_app, first_app + samples):
+            arrived[app] = asyncio.get_running_loop().create_future()
+            began = time.perf_counter()
+            await wire.call("POST", "/deploy/jobs", {"type": "BUILD_AND_DEPLOY", "payload": payload(app)})
+            took.append((await arrived[app] - began) * 1000)
+            await asyncio.sleep(0.01)
+        done.set()
+    return statistics.quantiles(took, n=100)[98]
+
+
+async def http_cycles(port: int, first_app: int, cycles: int) -> float:
+    async def client(n: int) -> None:
+        api, runner = Wire(port, SECRET), Wire(port, TOKEN)
+        for i in range(cycles // RUNNERS):
+            app = first_app + n * (cycles // RUNNERS) + i
+            await api.call("POST", "/deploy/jobs", {"type": "BUILD_AND_DEPLOY", "payload": payload(app)})
+            got = await runner.call("POST", "/deploy/jobs/claim", {"runnerId": f"r{n}"})
+            base, who = f"/deploy/jobs/{got['id']}", {"runnerId": f"r{n}", "leaseToken": got["leaseToken"]}
+            await runner.call("POST", f"{base}/heartbeat", {**who, "phase": "BUILD"})
+            await runner.call("POST", f"{base}/report", {**who, "status": "FAILED", "errorMessage": "bench"})
+        api.close()
+        runner.close()
+
+    began = time.perf_counter()
+    await together(client)
+    return cycles / (time.perf_counter() - began)
+
+
+async def raw_cycles(url: str, first_app: int, cycles: int) -> float:
+    """The same statements in the same order, without HTTP."""
+    core = deploy.assemble(settings(url, 0), CollectorRegistry())
+    store = core.jobs.store
+
+    async def client(n: int) -> None:
+        for i in range(cycles // RUNNERS):
+            app = first_app + n * (cycles // RUNNERS) + i
+            row = await store.create(NewJob("BUILD_AND_DEPLOY", app, app % 50 + 1, payload(app)))
+            await store.position(row)
+            turn = await store.claim(f"r{n}", 30_000)
+            assert turn.claimed is not None
+            got = turn.claimed.row
+            who = Holder(f"r{n}", got["lease_token"])
+            await store.heartbeat(got["id"], who, 30_000, None, None)
+            await store.report(got["id"], who, Ending(JobStatus.FAILED, "bench"), None)
+
+    began = time.perf_counter()
+    await together(client)
+    elapsed = time.perf_counter() - began
+    await core.db.close()
+    return cycles / elapsed
+
+
+async def idle(port: int, pid: int, seconds: float) -> tuple[float, float]:
+    """(requests per runner and second, percent of one core) with 100 runners waiting and 200 nodes beating."""
+    wires = [Wire(port, TOKEN) for _ in range(100)]
+    done = asyncio.Event()
+
+    async def runner(n: int) -> None:
+        await asyncio.sleep(n / 100 * 2)
+        while not done.is_set():
+            await wires[n].call("POST", "/deploy/jobs/claim", {"runnerId": f"idle{n}", "waitSeconds": 50})
+
+    async with beating(port):
+        runners = [asyncio.create_task(runner(n)) for n in range(100)]
+        await asyncio.sleep(4)
+        before, cpu, began = sum(w.requests for w in wires), cpu_seconds(pid), time.perf_counter()
+        await asyncio.sleep(seconds)
+        elapsed = time.perf_counter() - began
+        requests, used = sum(w.requests for w in wires) - before, cpu_seconds(pid) - cpu
+        done.set()
+        for task in runners:
+            task.cancel()
+        await asyncio.gather(*runners, return_exceptions=True)
+    for wire in wires:
+        wire.close()
+    return requests / 100 / elapsed, used / elapsed * 100
+
+
+@contextlib.asynccontextmanager
+async def beating(port: int, nodes: int = NODES) -> AsyncIterator[None]:
+    """Nodes that beat every 15 seconds, spread out."""
+
+    async def node(n: int) -> None:
+        wire = Wire(port, NODE)
+        await asyncio.sleep(n / nodes * BEAT_SECONDS)
+        while True:
+            await wire.call("POST", "/internal/runtime-nodes/heartbeat", beat(n))
+            await asyncio.sleep(BEAT_SECONDS)
+
+    tasks = [asyncio.create_task(node(n)) for n in range(nodes)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def beat(n: int) -> dict[str, Any]:
+    where = {"agentBaseUrl": f"http://10.0.{n // 250}.{n % 250}:7005", "gatewayBaseUrl": f"http://10.0.{n // 250}.{n % 250}"}
+    return {"nodeName": f"node-{n}", **where, "diskFreePct": 70, "diskFreeBytes": 10**11, "containerCount": 10}
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# ---------------------------------------------------------------------- the run
+
+
+def say(what: str, result: dict[str, Any]) -> None:
+    print(f"{what}: {result}", file=sys.stderr, flush=True)
+
+
+async def measure(kind: str, url: str, pg: Postgres | None, args: argparse.Namespace) -> dict[str, Any]:
+    result: dict[str, Any] = {"db": kind, "finished_rows": args.rows}
+    await prepare(url, 100_000)
+    with server(url) as (port, pid):
+        async with beating(port, 1):
+            await pending_rows(url, 1, CLAIMS)
+            result["claim_p50_ms_empty"], result["claim_p99_ms_empty"] = await claims(port)
+            say("claims", result)
+            result["cycles_per_s"] = await http_cycles(port, 20_001, args.cycles)
+            say("cycles", result)
+            result["create_to_claim_p99_ms"] = await create_to_claim(port, 10_001)
+            say("create to claim", result)
+        result["idle_requests_per_runner_s"], result["idle_cpu_pct"] = await idle(port, pid, args.idle)
+        say("idle", result)
+    result["raw_cycles_per_s"] = await raw_cycles(url, 40_001, args.cycles)
+    say("raw", result)
+    await finished_rows(url, args.rows)
+    say("rows", result)
+    with server(url) as (port, _):
+        async with beating(port, 1):
+            await pending_rows(url, 60_001, CLAIMS)
+            result["claim_p50_ms"], result["claim_p99_ms"] = await claims(port)
+    result["flatness"] = result["claim_p50_ms"] / result["claim_p50_ms_empty"]
+    if pg is not None:
+        pg.create_database("rival")
+        result["procrastinate_cycles_per_s"] = await procrastinate_cycles(pg.dsn("rival"), RUNNERS, args.cycles)
+    return {k: round(v, 3) if isinstance(v, float) else v for k, v in result.items()}
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--serve"]:
+        uvloop.run(serve(sys.argv[2], int(sys.argv[3])))
+        return
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--db", choices=["sqlite", "postgresql", "mariadb"], default="sqlite")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="finished rows for the second half (at most a million)")
+    parser.add_argument("--cycles", type=int, default=2_000)
+    parser.add_argument("--idle", type=float, default=60, help="seconds of idling")
+    args = parser.parse_args()
+    with database(args.db) as (url, pg):
+        result = uvloop.run(measure(args.db, url, pg, args))
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
