@@ -17,6 +17,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from funai.api.core import Core, assemble
 from funai.api.routes import accounts, admin, apps, deploy, internal, logs
+from funai.api.routes.edge import ERRORS
 from funai.api.settings import ApiSettings
 from funai.base import log, migrate
 from funai.base.clock import Clock
@@ -25,6 +26,8 @@ from funai.base.supervise import bind, periodic, serving
 from funai.contracts.accounts import User
 from funai.contracts.repohost import RepoHost
 
+DESCRIPTION = """Accounts, apps and deploys. Sign in by `POST /api/fun-ai/auth/login`, then send the token of its
+`Authorization` response header, or an `X-API-Key`. Every answer is `{code, message, data}`."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -49,9 +52,10 @@ def build(
             yield
 
     app = create_app("FunAI API", lifespan=lifespan)
+    app.description = DESCRIPTION
     app.state.core = core
     for room in (accounts, apps, deploy, logs, admin, internal):
-        app.include_router(room.router)
+        app.include_router(room.router, responses=ERRORS)
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

@@ -60,6 +60,7 @@ async def test_every_call_of_the_contract_is_there_and_described(platform: Platf
         for method, call in calls.items():
             assert call.get("summary"), f"{method} {path} has no summary"
             assert call.get("tags"), f"{method} {path} has no tag"
+            assert set(call["responses"]) == {"200", "default"}, f"{method} {path} answers errors of another form"
     ids = [call["operationId"] for calls in paths.values() for call in calls.values()]
     assert len(ids) == len(set(ids))
 

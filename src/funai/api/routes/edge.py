@@ -11,11 +11,27 @@ from funai.api.callers import Caller
 from funai.api.core import Core
 from funai.base.doors import client_address
 from funai.contracts.errors import Unauthenticated
-from funai.contracts.wire import MAX_ID, Envelope
+from funai.contracts.wire import MAX_ID, Envelope, Wire
 
 PREFIX = "/api/fun-ai"
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="The token that login answers")
 _api_key = APIKeyHeader(name="X-API-Key", auto_error=False, description="The key that PUT /user/api-key answers")
+
+
+class Refusal(Wire):
+    """What every error answers; the HTTP status equals ``code``."""
+
+    code: int
+    message: str
+    data: None = None
+    reason: str
+    """A word for machines that does not change."""
+    trace_id: str | None = None
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "default": {"model": Refusal, "description": "Refused, or failed: `reason` says why"}
+}
 
 
 def answers(model: Any) -> dict[str, Any]:
