@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from funai.base.httpapp import language
 from funai.contracts.agent import DeployFailure
 from funai.contracts.errors import FunaiError
 from funai.contracts.states import Blame, FailureCode
 
 
 class RolloutFailed(FunaiError):
-    """``code`` is the HTTP status; ``detail`` the DeployFailure as it goes over the wire, in the caller's language."""
+    """``code`` is the HTTP status; ``detail`` the DeployFailure as it goes over the wire.
+
+    Its message is in both languages: it is kept with the job and read by whoever looks at it later.
+    """
 
     def __init__(
         self, failure: FailureCode, *, exit_code: int | None = None, oom_killed: bool | None = None,
@@ -31,6 +33,6 @@ class RolloutFailed(FunaiError):
     @property
     def detail(self) -> dict[str, Any]:
         return DeployFailure(
-            code=self.reason, message=self.message(language()), exit_code=self.exit_code, oom_killed=self.oom_killed,
+            code=self.reason, message=f"{self.message('zh')}\n{self.message('en')}", exit_code=self.exit_code, oom_killed=self.oom_killed,
             log_tail=self.log_tail,
         ).to_wire()  # fmt: skip
