@@ -8,7 +8,7 @@ was deleted is remembered the same way. Every function runs in the caller's tran
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.deploy.placement import store
@@ -26,9 +26,12 @@ async def leave(conn: AsyncConnection, app_id: int, node_id: int, now_ms: int, *
         await conn.execute(update(leftover).where(here).values(ready=int(ready), told_ms=None))
 
 
+_FORGET = delete(leftover).where(leftover.c.app_id == bindparam("p_app"), leftover.c.node_id == bindparam("p_node"))
+
+
 async def forget(conn: AsyncConnection, app_id: int, node_id: int) -> None:
     """The app belongs to this node (again), or nothing of it is left there."""
-    await conn.execute(delete(leftover).where(leftover.c.app_id == app_id, leftover.c.node_id == node_id))
+    await conn.execute(_FORGET, {"p_app": app_id, "p_node": node_id})
 
 
 async def serves_on(conn: AsyncConnection, app_id: int, node_id: int) -> None:

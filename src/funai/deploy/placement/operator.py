@@ -28,6 +28,11 @@ from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.policy import Node, Rules, WaitReason
 from funai.deploy.placement.service import gained
 
+_SHOWN = (
+    "id", "name", "agent_base_url", "gateway_base_url", "weight", "engine", "disk_free_pct", "disk_free_bytes",
+    "container_count",
+)  # fmt: skip
+
 
 class Nodes:
     """The operator's view. Moving an app changes where its next deploy goes; what runs goes on until then."""
@@ -42,13 +47,12 @@ class Nodes:
             lodgers = await store.count_lodgers(conn)
         return [
             RuntimeNode(
-                **{k: row[k] for k in ("id", "name", "agent_base_url", "gateway_base_url", "weight", "engine")},
-                **{k: row[k] for k in ("disk_free_pct", "disk_free_bytes", "container_count")},
-                enabled=bool(row["enabled"]),
+                **{name: getattr(row, name) for name in _SHOWN},
+                enabled=known.enabled,
                 health=policy.health(known, now_ms, self.rules),
-                last_heartbeat_at=from_epoch_ms(row["last_heartbeat_ms"]) if row["last_heartbeat_ms"] else None,
-                placements=lodgers.get(row["id"], 0),
-                crash_looping=json.loads(row["crash_looping_json"] or "[]"),
+                last_heartbeat_at=from_epoch_ms(known.heartbeat_ms) if known.heartbeat_ms else None,
+                placements=lodgers.get(known.id, 0),
+                crash_looping=json.loads(row.crash_looping_json or "[]"),
             )
             for known, row in rows
         ]
@@ -61,7 +65,8 @@ class Nodes:
         """Make the node known, or change what is given of it; without a heartbeat it stays STALE."""
 
         async def work(conn: AsyncConnection) -> bool:
-            named = await store.lock_named(conn, given.name, self.db.now_ms())
+            now = self.db.now_ms()
+            named = await store.lock_named(conn, store.named(now), given.name, now)
             await store.amend(conn, named.node.id, given, named.now_ms)
             after = await store.node(conn, named.node.id)
             assert after is not None

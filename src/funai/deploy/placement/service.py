@@ -73,12 +73,14 @@ class Heartbeats:
 
     def __init__(self, db: Database, rules: Rules, queue: Queue) -> None:
         self.db, self.rules, self.queue = db, rules, queue
+        self._now = db.now_ms()
+        self._named = store.named(self._now)
 
     async def take(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer:
         """Register the node or refresh it. Raises Unavailable."""
 
         async def work(conn: AsyncConnection) -> tuple[NodeHeartbeatAnswer, bool]:
-            named = await store.lock_named(conn, beat.node_name, self.db.now_ms())
+            named = await store.lock_named(conn, self._named, beat.node_name, self._now)
             before, now_ms = named.node, named.now_ms
             marks = policy.marks_after(Marks(before.drained, before.unhealthy), beat.disk_free_pct, self.rules)
             after = await store.beat(conn, named, beat, marks)

@@ -8,9 +8,10 @@ after the other. And a node is taken by :func:`book`, an UPDATE that repeats eve
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, Executable, Table, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -35,30 +36,33 @@ _COLUMNS = (
 )
 
 
-def _node(row: RowMapping) -> Node:
+def _node(row: Any) -> Node:
+    """From a row of these columns, by name."""
     return Node(
-        id=row["id"],
-        name=row["name"],
-        agent_base_url=row["agent_base_url"],
-        gateway_base_url=row["gateway_base_url"],
-        enabled=bool(row["enabled"]),
-        weight=row["weight"] or 100,
-        heartbeat_ms=row["last_heartbeat_ms"],
-        disk_free_pct=row["disk_free_pct"],
-        disk_free_bytes=row["disk_free_bytes"],
-        drained=bool(row["drained"]),
-        unhealthy=bool(row["unhealthy"]),
-        placed_since_heartbeat=row["placed_since_heartbeat"],
+        id=row.id,
+        name=row.name,
+        agent_base_url=row.agent_base_url,
+        gateway_base_url=row.gateway_base_url,
+        enabled=bool(row.enabled),
+        weight=row.weight or 100,
+        heartbeat_ms=row.last_heartbeat_ms,
+        disk_free_pct=row.disk_free_pct,
+        disk_free_bytes=row.disk_free_bytes,
+        drained=bool(row.drained),
+        unhealthy=bool(row.unhealthy),
+        placed_since_heartbeat=row.placed_since_heartbeat,
     )
 
 
+_NODES = select(*_COLUMNS).order_by(runtime_node.c.id)
+
+
 async def nodes(conn: AsyncConnection) -> list[Node]:
-    rows = (await conn.execute(select(*_COLUMNS).order_by(runtime_node.c.id))).mappings()
-    return [_node(r) for r in rows]
+    return [_node(r) for r in await conn.execute(_NODES)]
 
 
 async def node(conn: AsyncConnection, node_id: int) -> Node | None:
-    row = (await conn.execute(select(*_COLUMNS).where(runtime_node.c.id == node_id))).mappings().first()
+    row = (await conn.execute(select(*_COLUMNS).where(runtime_node.c.id == node_id))).first()
     return _node(row) if row else None
 
 
@@ -71,16 +75,20 @@ class Named:
     told: bool
 
 
-async def lock_named(conn: AsyncConnection, name: str, now: ColumnElement[int]) -> Named:
-    """The node of that name, its row locked, and made when it was not there."""
+def named(now: ColumnElement[int]) -> Executable:
+    """The query of :func:`lock_named`, made once; ``now`` is the database's clock."""
     left = exists().where(leftover.c.node_id == runtime_node.c.id, leftover.c.ready == 1)
-    named = select(*_COLUMNS, now.label("now_ms"), left.label("told")).where(runtime_node.c.name == name)
-    query = named.with_for_update(of=runtime_node)
-    row = (await conn.execute(query)).mappings().first()
+    query = select(*_COLUMNS, now.label("now_ms"), left.label("told")).where(runtime_node.c.name == bindparam("p_name"))
+    return query.with_for_update(of=runtime_node)
+
+
+async def lock_named(conn: AsyncConnection, query: Executable, name: str, now: ColumnElement[int]) -> Named:
+    """The node of that name, its row locked, and made when it was not there."""
+    row = (await conn.execute(query, {"p_name": name})).first()
     if row is None:
         await insert_new(conn, runtime_node, {"name": name, "created_ms": now, "updated_ms": now})
-        row = (await conn.execute(query)).mappings().one()
-    return Named(_node(row), int(row["now_ms"]), bool(row["told"]))
+        row = (await conn.execute(query, {"p_name": name})).one()
+    return Named(_node(row), int(row.now_ms), bool(row.told))
 
 
 def _told(name: str) -> ColumnElement[Any]:
@@ -147,31 +155,44 @@ class Home:
     leftover: bool
 
 
+_HERE = placement.c.app_id == bindparam("p_app")
+_TOUCH = (
+    update(placement)
+    .where(_HERE)
+    .values(
+        last_active_at=bindparam("p_now"), user_id=func.coalesce(bindparam("p_user", type_=BigInteger), placement.c.user_id)
+    )
+)
+_LEFT = exists().where(leftover.c.app_id == placement.c.app_id, leftover.c.node_id == placement.c.node_id)
+_HOME = (
+    select(placement.c.node_id.label("home_id"), _LEFT.label("left_here"), *_COLUMNS)
+    .select_from(placement.outerjoin(runtime_node, runtime_node.c.id == placement.c.node_id))
+    .where(_HERE)
+)
+
+
 async def home(conn: AsyncConnection, app_id: int, user_id: int | None, now_ms: int) -> Home | None:
     """Where the app lives, its placement locked; None when it lives nowhere."""
-    touch: dict[str, Any] = {"last_active_at": now_ms}
-    if user_id is not None:
-        touch["user_id"] = user_id
-    touched = await conn.execute(update(placement).where(placement.c.app_id == app_id).values(touch))
+    touched = await conn.execute(_TOUCH, {"p_app": app_id, "p_now": now_ms, "p_user": user_id})
     if touched.rowcount == 0:
         return None
-    left = exists().where(leftover.c.app_id == placement.c.app_id, leftover.c.node_id == placement.c.node_id)
-    joined = placement.outerjoin(runtime_node, runtime_node.c.id == placement.c.node_id)
-    query = select(placement.c.node_id.label("home_id"), left.label("left"), *_COLUMNS).select_from(joined)
-    row = (await conn.execute(query.where(placement.c.app_id == app_id))).mappings().one()
-    return Home(row["home_id"], _node(row) if row["id"] is not None else None, bool(row["left"]))
+    row = (await conn.execute(_HOME, {"p_app": app_id})).one()
+    return Home(row.home_id, _node(row) if row.id is not None else None, bool(row.left_here))
+
+
+_SETTLE = ("app_id", "node_id", "user_id", "last_active_at", "created_ms")
+
+
+@cache
+def _settled(dialect: str) -> Any:
+    return _if_new(dialect, placement, {name: bindparam(f"p_{name}", type_=BigInteger) for name in _SETTLE})
 
 
 async def settle(conn: AsyncConnection, app_id: int, node_id: int, user_id: int | None, now_ms: int) -> bool:
     """Make the app's placement; False when it has one (waits for a transaction that is making it)."""
-    row = {
-        "app_id": app_id,
-        "node_id": node_id,
-        "user_id": user_id,
-        "last_active_at": now_ms,
-        "created_ms": now_ms,
-    }
-    return await insert_new(conn, placement, row)
+    row = dict(zip(_SETTLE, (app_id, node_id, user_id, now_ms, now_ms), strict=True))
+    made = await conn.execute(_settled(conn.dialect.name), {f"p_{k}": v for k, v in row.items()})
+    return made.rowcount == 1
 
 
 async def unsettle(conn: AsyncConnection, app_id: int) -> int:
@@ -183,20 +204,24 @@ async def move(conn: AsyncConnection, app_id: int, node_id: int, now_ms: int) ->
     await conn.execute(update(placement).where(placement.c.app_id == app_id).values(node_id=node_id, last_active_at=now_ms))
 
 
+_BOOK = (
+    update(runtime_node)
+    .where(
+        runtime_node.c.id == bindparam("p_id"),
+        runtime_node.c.enabled == 1,
+        runtime_node.c.drained == 0,
+        runtime_node.c.unhealthy == 0,
+        runtime_node.c.last_heartbeat_ms > bindparam("p_fresh", type_=BigInteger),
+        runtime_node.c.agent_base_url.is_not(None),
+        runtime_node.c.gateway_base_url.is_not(None),
+    )
+    .values(placed_since_heartbeat=runtime_node.c.placed_since_heartbeat + 1)
+)
+
+
 async def book(conn: AsyncConnection, node_id: int, now_ms: int, rules: Rules) -> bool:
     """Count one more app on the node if it still may take a new one; locks its row until the transaction ends."""
-    n = runtime_node.c
-    fit = update(runtime_node).where(
-        n.id == node_id,
-        n.enabled == 1,
-        n.drained == 0,
-        n.unhealthy == 0,
-        n.last_heartbeat_ms > now_ms - rules.stale_ms,
-        n.agent_base_url.is_not(None),
-        n.gateway_base_url.is_not(None),
-    )
-    counted = fit.values(placed_since_heartbeat=n.placed_since_heartbeat + 1)
-    return (await conn.execute(counted)).rowcount == 1
+    return (await conn.execute(_BOOK, {"p_id": node_id, "p_fresh": now_ms - rules.stale_ms})).rowcount == 1
 
 
 async def running_job(conn: AsyncConnection, app_id: int) -> int | None:
@@ -217,9 +242,9 @@ async def count_lodgers(conn: AsyncConnection) -> dict[int, int]:
     return {row[0]: row[1] for row in await conn.execute(query)}
 
 
-async def listed(conn: AsyncConnection) -> list[tuple[Node, RowMapping]]:
+async def listed(conn: AsyncConnection) -> list[tuple[Node, Any]]:
     """Every node and all of its row, by id."""
-    rows = (await conn.execute(select(runtime_node).order_by(runtime_node.c.id))).mappings()
+    rows = (await conn.execute(select(runtime_node).order_by(runtime_node.c.id))).all()
     return [(_node(r), r) for r in rows]
 
 
@@ -234,14 +259,16 @@ async def placements(
     return [dict(r) for r in (await conn.execute(query)).mappings()]
 
 
-async def insert_new(conn: AsyncConnection, table: Any, values: dict[str, Any]) -> bool:
+async def insert_new(conn: AsyncConnection, table: Table, values: dict[str, Any]) -> bool:
     """Insert unless a row with that key is there; waits for a transaction that is inserting it."""
-    statement: Any
-    match conn.dialect.name:
+    return (await conn.execute(_if_new(conn.dialect.name, table, values))).rowcount == 1
+
+
+def _if_new(dialect: str, table: Table, values: dict[str, Any]) -> Any:
+    match dialect:
         case "postgresql":
-            statement = postgresql.insert(table).values(values).on_conflict_do_nothing()
+            return postgresql.insert(table).values(values).on_conflict_do_nothing()
         case "sqlite":
-            statement = sqlite.insert(table).values(values).on_conflict_do_nothing()
+            return sqlite.insert(table).values(values).on_conflict_do_nothing()
         case _:
-            statement = insert(table).values(values).prefix_with("IGNORE")
-    return (await conn.execute(statement)).rowcount == 1
+            return insert(table).values(values).prefix_with("IGNORE")
