@@ -180,6 +180,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "JOB_LEASE_EXPIRED": ("执行者失去了租约", "the runner lost its lease"),
     "JOB_RUN_TIMEOUT": ("部署超过 {seconds} 秒，已终止", "the deploy took longer than {seconds} s and was ended"),
     "JOB_NO_NODE": ("没有可用的运行节点", "no runtime node is available"),
+    "JOB_ENGINE_FAILED": ("运行节点的容器引擎出错", "the runtime node's container engine failed"),
     "JOB_INTERNAL": ("平台内部错误：{detail}", "internal error of the platform: {detail}"),
 }
 

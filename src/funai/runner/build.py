@@ -57,6 +57,8 @@ class Builder:
 
     def __init__(self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path) -> None:
         self._settings, self._engine, self._registry, self._storage = settings, engine, registry, storage
+        self.active = 0
+        """Builds running right now."""
 
     @property
     def mounts(self) -> bool:
@@ -72,9 +74,11 @@ class Builder:
             request = self._limited(request, group)
             disk = DiskWatch(self._storage, request.tmp, group.engine_path, self._settings.build_disk_bytes)
             watch, output = BuildWatch(group, disk), Output(self._settings.build_output_bytes, write)
+            self.active += 1
             try:
                 code = await self._run(request, group, watch, output)
             finally:
+                self.active -= 1
                 watch.look()
                 await asyncio.shield(self._end(group))
             if code != 0:

@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import time
 from pathlib import Path
 
 from funai.base import log, proc
 from funai.base.supervise import periodic
-from funai.runner.build import group_name
+from funai.runner.build import Builder, group_name
 from funai.runner.cgroup import BuildGroup
 from funai.runner.commands.engine import Engine
 from funai.runner.diskwatch import tree_bytes, working_containers
+from funai.runner.evict import is_cache, parse_images, removable
 from funai.runner.settings import RunnerSettings
 from funai.runner.source import Source
 
+BATCH = 50
+"""Images removed by one command."""
+
 
 class Janitor:
-    def __init__(self, settings: RunnerSettings, engine: Engine, source: Source, storage: Path) -> None:
+    def __init__(self, settings: RunnerSettings, engine: Engine, source: Source, storage: Path, builder: Builder) -> None:
         self._settings, self._engine, self._source, self._storage = settings, engine, source, storage
+        self._builder = builder
+        self._evicting = False
 
     async def sweep_leftovers(self) -> None:
         """Before the first claim: processes, containers and folders of a life that ended by kill -9."""
@@ -45,6 +52,36 @@ class Janitor:
     async def tidy(self) -> None:
         """Bring the caches under their watermarks, least recently used first."""
         await self._mirrors()
+        if not self._engine.docker:
+            await self._images()
+
+    async def _images(self) -> None:
+        """Build layers: over their number, or while the engine's disk is too full. What is in use the engine refuses."""
+        before, tried = _free(self._storage), set[str]()
+        while victims := await self._next_victims(tried):
+            tried.update(victims)
+            await proc.run(self._engine.remove_images(*victims), timeout=300)
+        if tried:
+            log.get("runner").info(
+                "cache.evicted", kind="images", images=len(tried), bytes=max(0, _free(self._storage) - before)
+            )
+
+    async def _next_victims(self, tried: set[str]) -> list[str]:
+        s, busy = self._settings, self._builder.active > 0
+        done = await proc.run(self._engine.images(), timeout=60, max_output=64 * 1024 * 1024)
+        if done.code != 0:
+            return []
+        images = parse_images(done.text)
+        over = sum(map(is_cache, images)) - s.cache_images
+        full = _used_pct(self._storage) > (s.disk_low_pct if self._evicting else s.disk_high_pct)
+        self._evicting = full
+        # A build in hand may be about to stand on any cached layer, so only a full disk goes on beside one.
+        if not full and (over <= 0 or busy):
+            return []
+        older_than = int(time.time() - s.build_seconds) if busy else int(time.time()) + 1
+        victims = [i for i in removable(images, older_than=older_than) if i not in tried]
+        # Each takes the layers along that stood under it alone, so fewer than the surplus are named.
+        return victims[: BATCH if full else min(BATCH, max(1, over // 8))]
 
     async def _mirrors(self) -> None:
         mirrors = sorted((self._settings.workdir / "mirrors").glob("*.git"), key=lambda p: p.stat().st_mtime)
@@ -60,6 +97,15 @@ class Janitor:
             log.get("runner").info("cache.evicted", kind="mirrors", bytes=freed)
 
     def _over(self, pct: float) -> bool:
-        """True while the work dir's filesystem is fuller than ``pct`` percent."""
-        st = os.statvfs(self._settings.workdir)
-        return 100 * (1 - st.f_bavail / st.f_blocks) > pct
+        return _used_pct(self._settings.workdir) > pct
+
+
+def _used_pct(folder: Path) -> float:
+    """How full the folder's filesystem is."""
+    st = os.statvfs(folder)
+    return 100 * (1 - st.f_bavail / st.f_blocks)
+
+
+def _free(folder: Path) -> int:
+    st = os.statvfs(folder)
+    return st.f_bavail * st.f_frsize

@@ -35,11 +35,12 @@ async def serve(settings: RunnerSettings, stop: asyncio.Event) -> None:
         registry = Registry(_login(settings), frozenset(settings.insecure_registries))
         rollout = Rollout(settings)
         client = _connect(settings)
-        janitor = Janitor(settings, engine, source, storage)
+        builder = Builder(settings, engine, registry, storage)
+        janitor = Janitor(settings, engine, source, storage, builder)
         await janitor.sweep_leftovers()
         heart = Heart(lambda: _connect(settings), settings.runner_id, every=settings.heartbeat_seconds)
         tools = Tools(
-            settings, source, Builder(settings, engine, registry, storage), Pusher(settings, engine, registry), registry,
+            settings, source, builder, Pusher(settings, engine, registry), registry,
             rollout, heart,
         )  # fmt: skip
         log.get("runner").info("runner.started", runner_id=settings.runner_id, slots=settings.slots, engine=engine.binary)

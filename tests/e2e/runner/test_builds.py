@@ -22,7 +22,7 @@ const server = https.createServer({key: fs.readFileSync('/s/key.pem'), cert: fs.
 });
 server.listen(4873, () => {
   const done = require('child_process').spawn('npm', ['view', 'x', 'version'], {stdio: 'inherit', env: {...process.env,
-    npm_config_registry: process.env.NPM_REGISTRY}});
+    npm_config_fetch_retries: '0', npm_config_registry: process.env.NPM_REGISTRY}});
   done.on('exit', code => process.exit(code));
 });
 """
@@ -111,14 +111,14 @@ async def test_the_npm_registry_and_the_operators_authorities_reach_the_build_an
     world: World = await make_world(npm_registry="https://localhost:4873/", ca_file=tmp_path / "ca.pem")
     dockerfile = BASE + (
         "ARG NPM_REGISTRY\nARG NODE_EXTRA_CA_CERTS\nCOPY . /s/\nWORKDIR /s\n"
-        "RUN node registry.js\nRUN env -u NODE_EXTRA_CA_CERTS node registry.js && exit 1 || true\n"
+        "RUN node registry.js\nRUN env -u NODE_EXTRA_CA_CERTS npm_config_cache=/tmp/c node registry.js && exit 1 || true\n"
     )
     files = {"Dockerfile": dockerfile, "registry.js": HTTPS_REGISTRY}
     files |= {name: (tmp_path / name).read_text() for name in ("key.pem", "cert.pem")}
     job = world.build(world.repo("app", files))
     report = await world.ended(job, seconds=110)
-    assert report["status"] == "SUCCEEDED", report
-    assert "4.5.6" in world.deploy.log(job) and "SELF_SIGNED" in world.deploy.log(job)
+    assert report["status"] == "SUCCEEDED", world.deploy.log(job)
+    assert world.deploy.log(job).count("\n4.5.6\n") == 1, world.deploy.log(job)
     world.podman.cli("pull", "-q", report["result"]["image"])
     found = world.podman.cli(
         "run", "--rm", "--network", "none", report["result"]["image"], "find", "/", "-xdev", "-name", "funai-ca*"
@@ -166,22 +166,9 @@ def make_certificate(folder: Path) -> None:
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
 
-    openssl(
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-keyout",
-        "ca.key",
-        "-out",
-        "ca.pem",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=test ca",
-    )
+    new = ("-newkey", "rsa:2048", "-nodes")
+    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test ca")
     openssl("req", *new, "-keyout", "key.pem", "-out", "r.csr", "-subj", "/CN=localhost")
     (folder / "ext").write_text("subjectAltName=DNS:localhost\n")
-    openssl("x509", "-req", "-in", "r.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "ext",
-            "-out", "cert.pem")  # fmt: skip
+    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "ext")
+    openssl("x509", "-req", "-in", "r.csr", *signed, "-days", "2", "-out", "cert.pem")

@@ -1,0 +1,100 @@
+"""The build contract's rules over file contents."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from funai.contracts import buildspec
+from funai.contracts.buildspec import AppSpec, RepoFacts, lint, parse_app_yaml
+from funai.contracts.errors import BadInput
+
+PACKAGE = '{"scripts": {"start": "node s.js"}}'
+
+
+def codes(files: dict[str, str], **more: object) -> set[str]:
+    sizes = {name: len(text) for name, text in files.items()}
+    facts = RepoFacts(files, {**sizes, **more.pop("sizes", {})}, **more)  # type: ignore[arg-type]
+    return {f.code for f in lint(facts)}
+
+
+def test_app_yaml() -> None:
+    assert parse_app_yaml("port: 4000\nhealthPath: /ok?x=1\nlater: 1\n") == AppSpec(4000, "/ok?x=1")
+    assert parse_app_yaml("") == parse_app_yaml("# nothing\n") == AppSpec()
+
+
+@pytest.mark.parametrize(
+    "text", ["port: 0", "port: 70000", "port: yes", "port: '80'", "healthPath: ok", "- a", "a: [", "x", "healthPath: '/a b'"]
+)
+def test_app_yaml_that_is_refused(text: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse_app_yaml(text)
+    assert caught.value.reason == "APP_YAML_INVALID" and "{" not in caught.value.message("zh")
+
+
+@given(st.text(max_size=300))
+def test_app_yaml_never_breaks_in_another_way(text: str) -> None:
+    with suppress(BadInput):
+        parse_app_yaml(text)
+
+
+def test_a_port_asked_for_wins_then_the_files_then_3000() -> None:
+    assert buildspec.choose_port(8080, AppSpec(4000)) == 8080
+    assert buildspec.choose_port(3000, AppSpec(4000)) == buildspec.choose_port(None, AppSpec(4000)) == 4000
+    assert buildspec.choose_port(None, AppSpec()) == buildspec.choose_port(3000, AppSpec()) == 3000
+
+
+def test_the_standard_dockerfile_follows_the_package() -> None:
+    plain = buildspec.node_dockerfile(PACKAGE, lockfile=False)
+    assert "npm install" in plain and "npm run build" not in plain and "USER 1000:1000" in plain and "EXPOSE 3000" in plain
+    built = buildspec.node_dockerfile('{"scripts": {"start": "x", "build": "y"}}', lockfile=True)
+    assert "npm ci" in built and "RUN npm run build\n" in built
+    assert buildspec.exposed_ports(built) == [3000] and buildspec.base_images(built) == ["node:20-bookworm-slim"]
+    for bad, reason in (("{", "PACKAGE_JSON_INVALID"), ("[]", "NPM_START_MISSING"), ('{"scripts": {}}', "NPM_START_MISSING")):
+        with pytest.raises(BadInput, match=r".") as caught:
+            buildspec.node_dockerfile(bad, lockfile=True)
+        assert caught.value.reason == reason
+
+
+def test_base_images_and_ports_of_a_dockerfile() -> None:
+    text = (
+        "ARG V=20\nFROM --platform=linux/amd64 node:${V} AS build\nEXPOSE 9\nFROM build as again\nFROM scratch\n"
+        "from $NOWHERE\nFROM r.io/x@sha256:0\nEXPOSE 80/tcp 443 53/udp $P\n"
+    )
+    assert buildspec.base_images(text) == ["node:20", "r.io/x@sha256:0"]
+    assert buildspec.exposed_ports(text) == [80, 443]
+
+
+def test_lint_finds_what_a_deploy_would_refuse() -> None:
+    good = {"Dockerfile": "FROM a\nEXPOSE 3000\n"}
+    assert codes(good) == set()
+    assert codes({}) == {"DOCKERFILE_MISSING"}
+    assert codes({"Dockerfile": "FROM a\n"}) == {"NO_EXPOSE"}
+    assert codes({"Dockerfile": "EXPOSE 3000\n"}) == {"BUILD_FAILED"}
+    assert codes({"Dockerfile": "FROM a\nEXPOSE 80\n"}) == {"PORT_MISMATCH"}
+    assert codes({"Dockerfile": "FROM a\nEXPOSE 80\n", "deploy/app.yaml": "port: 80\n"}) == set()
+    assert codes(good | {"deploy/app.yaml": "port: x\n"}) == {"CONTRACT_INVALID"}
+    assert codes({"package.json": PACKAGE}) == {"STANDARD_DOCKERFILE", "NO_LOCKFILE"}
+    assert codes(good, submodules=["lib"]) == {"GIT_UNSUPPORTED"}
+    assert codes(good | {"a/.gitattributes": "*.psd filter=lfs\n"}) == {"GIT_UNSUPPORTED"}
+    assert codes(good, sizes={"node_modules/x": 1}) == {"NODE_MODULES"}
+    assert codes(good, sizes={"big": 300 * 1024**2}) == {"GIANT_CONTEXT"}
+
+
+def test_lockfile_addresses_that_resolve_inside_one_network_only() -> None:
+    def lock(host: str) -> str:
+        return f'{{"packages": {{"a": {{"resolved": "https://{host}/a.tgz"}}}}}}'
+
+    for host in ("npm.corp", "nexus:8081", "10.1.2.3", "192.168.0.9:4873", "x.internal"):
+        assert buildspec.private_hosts(lock(host)) == {host.partition(":")[0]}
+    for host in ("registry.npmjs.org", "registry.npmmirror.com", "11.1.2.3"):
+        assert buildspec.private_hosts(lock(host)) == set()
+    assert "LOCKFILE_PRIVATE_HOST" in codes({"Dockerfile": "FROM a\nEXPOSE 3000\n", "package-lock.json": lock("npm.corp")})
+
+
+def test_lfs_is_an_attribute_and_not_a_word() -> None:
+    assert buildspec.uses_lfs("*.bin filter=lfs -text\n")
+    assert not buildspec.uses_lfs("# filter=lfs\nfilter=lfs.txt text\n")
