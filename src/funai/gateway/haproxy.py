@@ -122,7 +122,7 @@ class HaproxyGateway:
 
     async def _change(self, entries: dict[str, str | None], *, whole: bool = False) -> None:
         try:
-            await self._routes.change(entries, whole=whole, alive=lambda: self._life is not None and self._life.alive)
+            await self._routes.change(entries, whole=whole)
         except GatewayError:
             self.metrics.changes.labels("failed").inc()
             raise

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from funai.base import log
 from funai.contracts.routes import GatewayError
-from funai.gateway.live_map import LiveMap, MapFile
+from funai.gateway.live_map import LiveMap, MapFile, MapRefused
 from funai.gateway.runtime_api import RuntimeApi, RuntimeApiError
 
 CHANGE_SECONDS = 5.0
 """How long a change waits for a proxy that is being restarted."""
 _MEND_PAUSE = 0.5
+_RETRY_PAUSE = 0.01
 
 
 class RouteKeeper:
@@ -67,11 +68,12 @@ class RouteKeeper:
         await self._live.replace(self._wanted)
         self._doubt.clear()
 
-    async def change(self, entries: Mapping[str, str | None], *, whole: bool = False, alive: Callable[[], bool]) -> None:
+    async def change(self, entries: Mapping[str, str | None], *, whole: bool = False) -> None:
         """Make these entries so (None: absent); ``whole``: and no others. Raises GatewayError.
 
         While the proxy is away the change waits for it. On failure the wish is taken back, and the proxy set right later.
         """
+        why: RuntimeApiError | None = None
         try:
             async with asyncio.timeout(CHANGE_SECONDS):
                 while True:
@@ -79,12 +81,14 @@ class RouteKeeper:
                         async with self.lock:
                             await self._change(entries, whole)
                         return
-                    except RuntimeApiError:
-                        if alive():
+                    except RuntimeApiError as e:
+                        # Refused once, the table was not what we thought; it is read anew. Twice is an answer.
+                        if isinstance(e, MapRefused) and isinstance(why, MapRefused):
                             raise
-                    await asyncio.sleep(0.01)
+                        why = e
+                    await asyncio.sleep(_RETRY_PAUSE)
         except (RuntimeApiError, TimeoutError) as e:
-            raise GatewayError(f"the proxy did not take the change: {str(e) or 'it does not run'}") from e
+            raise GatewayError(f"the proxy did not take the change: {why or 'it does not run'}") from e
 
     async def _change(self, entries: Mapping[str, str | None], whole: bool) -> None:
         before = self._wanted

@@ -19,6 +19,7 @@ import pytest
 from funai.base.daemon import start_time
 from funai.contracts.routes import GatewayError, Route, RouteState
 from funai.gateway.haproxy import HaproxyGateway
+from funai.gateway.runtime_api import RuntimeApi
 from tests.e2e.gateway.conftest import SettingsFor, StartGateway, StartUpstream, in_flight, route_to
 from tests.e2e.gateway.test_streams import open_websocket
 from tests.parts.waiting import eventually, wait_until
@@ -279,6 +280,20 @@ async def test_the_routes_on_disk_follow(
     map_file = settings_for().data_dir / "routes.map"
     await eventually(lambda: entry in map_file.read_text(), seconds=5, what="the change reaches the file")
     assert map_file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_table_that_somebody_else_changed_is_read_again(
+    start_gateway: StartGateway, settings_for: SettingsFor, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    app = await upstream("1")
+    gateway = await start_gateway([route_to(1, app)])
+    api = RuntimeApi(settings_for().sockets / "admin.sock")
+    assert await api.ask(f"del map {settings_for().data_dir}/routes.map 1") == ""
+    api.close()
+    assert await status(client, gateway) == 404
+    await gateway.put(route_to(1, app, generation=2))
+    assert await gateway.serving_generation(1, "/", timeout=5) == (200, 2)
+    await eventually(lambda: gateway.healthy, what="the table is certain again")
 
 
 async def test_a_full_disk_keeps_no_proxy_down(
