@@ -284,3 +284,23 @@ async def test_bad_targets_are_refused(deploy: Deploy, verb: str) -> None:
     assert (await deploy.raw.post(f"/deploy/apps/{verb}", content=b"{", headers=JSON)).json()["reason"] == "BAD_JSON"
     closed = await deploy.raw.post(f"/deploy/apps/{verb}", json={"userId": 1, "appId": 1}, headers={"X-DEPLOY-SECRET": "no"})
     assert closed.status_code == 401
+
+
+async def test_every_call_on_every_database(database_url: str, agents: Agents, images: Images) -> None:
+    async with deploying(database_url, agents, images) as made:
+        await made.node("n1", 90)
+        await run(made, agents, 7)
+        await made.api.app_call("stop", 1, 7)
+        assert not (await made.api.releases(7))[0].live
+        await made.api.app_call("start", 1, 7)
+        await made.node("n2", 50)
+        await made.api.admin("POST", "/admin/runtime-nodes/reassign", ADMIN, json={"appId": 7, "targetNodeId": 2})
+        assert (await made.api.app_status(1, 7))["nodeName"] == "n1"
+        assert await run(made, agents, 7) == "n2"
+        report = await made.api.app_call("cleanup", 1, 7)
+        assert report["complete"], report
+        assert agents.running == set()
+        await run(made, agents, 8)
+        assert await made.api.app_call("purge", 1, 8) == {"appId": 8, "jobs": 1, "releases": 1, "placements": 1}
+        for table in (tables.job, tables.release, tables.placement, tables.app_run, tables.job_log):
+            assert await count(made, table) == 0

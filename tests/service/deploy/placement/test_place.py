@@ -111,6 +111,19 @@ async def test_a_node_disabled_after_the_choice_is_not_taken(plane: Plane) -> No
     assert (await plane.placed(1)).name == "b"
 
 
+async def test_a_claim_waits_for_the_operator_who_is_just_disabling_its_choice(plane: Plane) -> None:
+    """The disabling has not been committed when the claim chooses, and has been when the claim takes the node."""
+    await plane.beat("a", 90)
+    await plane.beat("b", 50)
+    async with plane.db.write() as conn:
+        await conn.execute(update(runtime_node).where(runtime_node.c.name == "a").values(enabled=0))
+        claiming = asyncio.create_task(plane.placed(1))
+        done, _ = await asyncio.wait([claiming], timeout=0.3)
+        assert not done
+    assert (await claiming).name == "b"
+    assert [p.app_id for p in await plane.nodes.placements(None, 0, 10)] == [1]
+
+
 async def test_booking_repeats_every_condition(plane: Plane) -> None:
     a = await plane.beat("a", 90)
     now_ms = await plane.now()
