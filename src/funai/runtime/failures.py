@@ -33,6 +33,9 @@ class RolloutFailed(FunaiError):
     @property
     def detail(self) -> dict[str, Any]:
         return DeployFailure(
-            code=self.reason, message=f"{self.message('zh')}\n{self.message('en')}", exit_code=self.exit_code, oom_killed=self.oom_killed,
+            code=self.reason,
+            message=f"{self.message('zh')}\n{self.message('en')}",
+            exit_code=self.exit_code,
+            oom_killed=self.oom_killed,
             log_tail=self.log_tail,
-        ).to_wire()  # fmt: skip
+        ).to_wire()

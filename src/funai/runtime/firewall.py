@@ -25,6 +25,7 @@ from funai.base.proc import Command, ProcessMissing, ProcessTimeout, run
 COMMAND_SECONDS = 10
 LOCK_SECONDS = "5"
 SYSTEM_PATH = "/usr/sbin:/sbin:/usr/local/sbin"
+CHAINS = "FUNAI-"
 LINK_LOCAL = "169.254.0.0/16"
 
 
@@ -44,11 +45,11 @@ class Rules:
 
     @property
     def inward(self) -> str:
-        return f"FUNAI-{self.tag}-IN"
+        return f"{CHAINS}{self.tag}-IN"
 
     @property
     def forward(self) -> str:
-        return f"FUNAI-{self.tag}-FW"
+        return f"{CHAINS}{self.tag}-FW"
 
     def jump(self, hook: str) -> list[str]:
         """The one rule in ``INPUT`` or ``FORWARD``."""
@@ -84,6 +85,13 @@ def matches(entry: str) -> list[str]:
     return [f"-d {network} -p tcp --dport {port}"] if colon else [f"-d {network}"]
 
 
+def jumps_in(listed: Sequence[str], hook: str, jump: Sequence[str]) -> tuple[list[int], bool]:
+    """Where our jump is in ``iptables -S`` of a hook, and whether nothing but chains of our kind is in front of it."""
+    rules = [line.split()[2:] for line in listed if line.startswith(f"-A {hook} ")]
+    places = [i for i, rule in enumerate(rules) if rule == list(jump)]
+    return places, bool(places) and all(rule[-1].startswith(CHAINS) for rule in rules[: places[0]])
+
+
 def _restore(chains: dict[str, list[str]]) -> str:
     lines = ["*filter", *(f":{chain} - [0:0]" for chain in chains)]
     lines += [f"-A {chain} {rule}" for chain, rules in chains.items() for rule in rules]
@@ -115,9 +123,9 @@ class Firewall:
         """Engines put rules of their own in front when they start: ours go back to the top."""
         for hook in ("INPUT", "FORWARD"):
             jump = self.rules.jump(hook)
-            listed = [line.split() for line in (await self._run(family, "-S", hook)).splitlines()]
-            places = [i for i, words in enumerate(listed) if words[2:] == jump]
-            if places == [1]:
+            listed = (await self._run(family, "-S", hook)).splitlines()
+            places, in_front = jumps_in(listed, hook, jump)
+            if len(places) == 1 and in_front:
                 continue
             for _ in places:
                 await self._run(family, "-D", hook, *jump)

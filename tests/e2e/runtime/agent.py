@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ import httpx
 
 from funai.base.proc import base_environment
 from tests.e2e.runtime.images import image
-from tests.parts.waiting import eventually, free_port
+from tests.parts.waiting import free_port, tcp_answers, wait_until
 
 TOKEN = "e2e-agent-token"
 ROOT = Path(__file__).parents[3]
@@ -41,26 +41,19 @@ asyncio.run(main())
 
 
 @dataclass
-class Agent:
-    """``http`` calls the agent's door, ``public`` the gateway's."""
+class Process:
+    """The agent's process with its gateway. Everything here blocks; ``Agent`` is one test's view of it."""
 
     socket: Path
     folder: Path
     instance: str
-    env: dict[str, str]
+    env: Mapping[str, str]
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
     port: int = field(default_factory=free_port)
     gateway_port: int = field(default_factory=free_port)
-    settings: dict[str, Any] = field(default_factory=dict[str, Any])
     process: subprocess.Popen[bytes] | None = None
 
-    def __post_init__(self) -> None:
-        self.http = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{self.port}", headers={"X-Runtime-Token": TOKEN, "Accept-Language": "en"},
-            trust_env=False, timeout=60,
-        )  # fmt: skip
-        self.public = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.gateway_port}", trust_env=False, timeout=10)
-
-    async def start(self) -> None:
+    def start(self) -> None:
         given = {
             "agent": {
                 "token": TOKEN, "port": self.port, "engine_socket": str(self.socket), "instance": self.instance,
@@ -71,37 +64,31 @@ class Agent:
         }  # fmt: skip
         env = {**base_environment(), **self.env, "PYTHONPATH": str(ROOT / "src")}
         with (self.folder / "agent.log").open("ab") as out:
-            self.process = subprocess.Popen(  # noqa: ASYNC220 it only starts
+            self.process = subprocess.Popen(
                 [sys.executable, "-c", MAIN, json.dumps(given)], env=env, stdout=out, stderr=out, start_new_session=True
             )
-        await eventually(self._ready, seconds=30, what=f"the agent answers ({self.folder / 'agent.log'})", every=0.05)
+        wait_until(self._ready, seconds=40, every=0.05, what="the agent answers")
 
-    async def _ready(self) -> bool:
+    def _ready(self) -> bool:
         assert self.process is None or self.process.poll() is None, (self.folder / "agent.log").read_text()[-3000:]
-        try:
-            return (await self.http.get("/internal/health")).status_code == 200
-        except httpx.TransportError:
-            return False
+        return tcp_answers(self.port)
 
     def kill(self) -> None:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
+        """The agent in its own order, then the gateway that it left running."""
         if self.process and self.process.poll() is None:
             self.process.terminate()
-
-            async def ended() -> bool:
-                return self.process is None or self.process.poll() is not None
-
-            await eventually(ended, seconds=20, what="the agent stops")
+            self.process.wait(30)
+        for pid in self.haproxy_pids:
+            os.kill(pid, signal.SIGKILL)
 
     @property
-    def haproxy_pid(self) -> int:
-        pids = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and self._is_ours(p)]
-        assert pids, "no HAProxy of this gateway runs"
-        return min(pids)
+    def haproxy_pids(self) -> list[int]:
+        return sorted(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and self._is_ours(p))
 
     def _is_ours(self, process: Path) -> bool:
         try:
@@ -110,37 +97,41 @@ class Agent:
             return False
         return words[0].endswith(b"haproxy") and any(str(self.folder).encode() in w for w in words)
 
-    async def post(self, verb: str, app: int = 7, **body: Any) -> httpx.Response:
-        return await self.http.post(f"/agent/apps/{verb}", json={"userId": 1, "appId": app, **body})
 
-    async def deploy(self, generation: int, temper: str = "web", app: int = 7, **more: Any) -> httpx.Response:
+@dataclass
+class Agent:
+    """``http`` calls the agent's door, ``public`` the gateway's; ``app`` is the id this test has for itself."""
+
+    process: Process
+    app: int
+    http: httpx.AsyncClient
+    public: httpx.AsyncClient
+
+    async def post(self, verb: str, app: int | None = None, **body: Any) -> httpx.Response:
+        return await self.http.post(f"/agent/apps/{verb}", json={"userId": 1, "appId": app or self.app, **body})
+
+    async def deploy(self, generation: int, temper: str = "web", app: int | None = None, **more: Any) -> httpx.Response:
         wait = {"health": {"timeoutSeconds": 20}}
         return await self.post("deploy", app, generation=generation, image=image(temper), **{**wait, **more})
 
-    async def status(self, app: int = 7) -> dict[str, Any]:
-        return (await self.http.get("/agent/apps/status", params={"userId": 1, "appId": app})).json()
+    async def status(self) -> dict[str, Any]:
+        return (await self.http.get("/agent/apps/status", params={"userId": 1, "appId": self.app})).json()
 
-    async def get(self, path: str = "/runtime/7/") -> httpx.Response:
-        return await self.public.get(path)
+    async def get(self, below: str = "", app: int | None = None) -> httpx.Response:
+        return await self.public.get(f"/runtime/{app or self.app}/{below}")
 
 
 @asynccontextmanager
-async def running(socket: Path, folder: Path, instance: str, env: dict[str, str], **settings: Any) -> AsyncIterator[Agent]:
-    """A started agent; at the end every app it had is gone, and so is its gateway."""
-    agent = Agent(socket, folder, instance, env, settings=settings)
-    await agent.start()
-    try:
-        yield agent
-    finally:
-        await agent.stop()
-        for pid in _haproxies(agent):
-            os.kill(pid, signal.SIGKILL)
-        await agent.http.aclose()
-        await agent.public.aclose()
-
-
-def _haproxies(agent: Agent) -> list[int]:
-    try:
-        return [agent.haproxy_pid]
-    except AssertionError:
-        return []
+async def visiting(process: Process, app: int) -> AsyncIterator[Agent]:
+    """One test's view; at the end its app is gone."""
+    headers = {"X-Runtime-Token": TOKEN, "Accept-Language": "en"}
+    base, gateway = f"http://127.0.0.1:{process.port}", f"http://127.0.0.1:{process.gateway_port}"
+    async with (
+        httpx.AsyncClient(base_url=base, headers=headers, trust_env=False, timeout=60) as http,
+        httpx.AsyncClient(base_url=gateway, trust_env=False, timeout=10) as public,
+    ):
+        agent = Agent(process, app, http, public)
+        try:
+            yield agent
+        finally:
+            await agent.post("delete")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from funai.runtime.engine.dummy import DummyEngine, Script
 from funai.runtime.firewall import Firewall, Rules
 from funai.runtime.network import bridge_prefix, network_name, platform_tag
 from tests.e2e.runtime import images
-from tests.e2e.runtime.agent import Agent, running
+from tests.e2e.runtime.agent import Agent, Process, visiting
 from tests.parts.docker import DockerEngine as DockerPart
 from tests.parts.podman import Podman
 from tests.parts.workspace import drop_workspace, new_workspace
@@ -37,6 +38,7 @@ def docker_socket(docker_engine: DockerPart, workspace: Callable[[str], Path]) -
     return docker_engine.socket
 
 
+_apps = itertools.count(701)
 SCRIPTS = {
     images.image("web"): Script(),
     images.image("exits"): Script(listens=False, exits_after=0.05, exit_code=3, output=b"about to fail\nno such module\n"),
@@ -58,46 +60,59 @@ async def engine(engine_at: Path | None) -> AsyncIterator[Engine]:
     await driver.close()
 
 
-@pytest.fixture
-def instance() -> str:
-    """A platform of the test's own on a shared engine."""
+def new_instance() -> str:
     return "t" + secrets.token_hex(4)
 
 
-StartAgent = Callable[..., Awaitable[Agent]]
+@pytest.fixture
+def instance() -> str:
+    """A platform of the test's own on a shared engine."""
+    return new_instance()
+
+
+NewAgent = Callable[..., Process]
+
+
+@pytest.fixture(scope="session")
+def new_agent(podman: Podman, podman_socket: Path) -> Iterator[NewAgent]:
+    """``new_agent(field=value)``: a started agent process on Podman with a HAProxy of its own, ended with the session."""
+    made: list[Process] = []
+
+    def start(**settings: Any) -> Process:
+        process = Process(podman_socket, new_workspace("agent"), new_instance(), podman.choice.environment, settings)
+        made.append(process)
+        process.start()
+        return process
+
+    yield start
+    for process in made:
+        process.stop()
+        asyncio.run(_sweep_out(process))
+        drop_workspace(process.folder)
+
+
+@pytest.fixture(scope="session")
+def agent_process(new_agent: NewAgent) -> Process:
+    return new_agent()
 
 
 @pytest.fixture
-async def start_agent(podman: Podman, podman_socket: Path, instance: str) -> AsyncIterator[StartAgent]:
-    """``await start_agent(field=value)``: an agent process on Podman with a HAProxy of its own."""
-    folder = new_workspace("agent")
-    async with AsyncExitStack() as stack:
-        stack.callback(drop_workspace, folder)
-        stack.push_async_callback(_sweep_out, podman_socket, instance)
-
-        async def start(**settings: Any) -> Agent:
-            return await stack.enter_async_context(
-                running(podman_socket, folder, instance, podman.choice.environment, **settings)
-            )
-
-        yield start
+async def agent(agent_process: Process) -> AsyncIterator[Agent]:
+    """The session's agent, with an app id of the test's own. A test that kills it must start it again."""
+    async with visiting(agent_process, next(_apps)) as view:
+        yield view
 
 
-@pytest.fixture
-async def agent(start_agent: StartAgent) -> Agent:
-    return await start_agent()
-
-
-async def _sweep_out(socket: Path, instance: str) -> None:
-    """Containers, networks and firewall of this test's platform."""
-    driver = DockerEngine(str(socket))
+async def _sweep_out(process: Process) -> None:
+    """Containers, networks and firewall of this platform."""
+    driver = DockerEngine(str(process.socket))
     info = await driver.info()
-    apps = set()
-    for box in await driver.containers({state.INSTANCE: instance}):
+    apps: set[int] = set()
+    for box in await driver.containers({state.INSTANCE: process.instance}):
         apps.add(state.number(box, state.APP_ID))
         await driver.remove(box.id)
     for app_id in apps:
-        await driver.remove_network(network_name(app_id, instance))
-    tag = platform_tag(instance, info.data_root)
+        await driver.remove_network(network_name(app_id, process.instance))
+    tag = platform_tag(process.instance, info.data_root)
     await Firewall(Rules(tag, bridge_prefix(tag), "10.208.0.0/13")).remove()
     await driver.close()

@@ -31,7 +31,7 @@ TRY = """#!/bin/sh
 # Asked as /cgi-bin/try?10.0.0.1:80 : can this app open that connection?
 printf 'Content-Type: text/plain\\r\\n\\r\\n'
 host=${QUERY_STRING%:*}; port=${QUERY_STRING##*:}
-if nc -w 2 "$host" "$port" </dev/null >/dev/null 2>&1; then echo open; else echo closed; fi
+if nc -w 2 "$host" "$port" -e /bin/echo 2>/dev/null; then echo open; else echo closed; fi
 """
 RESOLVE = """#!/bin/sh
 printf 'Content-Type: text/plain\\r\\n\\r\\n'

@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 
+from funai.runtime import state
 from funai.runtime.engine.docker_api import DockerEngine
 from tests.e2e.runtime.agent import Agent
 from tests.parts.waiting import eventually
 
-STATUS = "/runtime/7/cgi-bin/status"
+STATUS = "cgi-bin/status"
 
 
 async def test_a_life_through_the_gateway(agent: Agent) -> None:
@@ -40,8 +41,8 @@ async def test_limits_and_privileges_are_taken_away_by_default(agent: Agent) -> 
     # CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, KILL 5, SETGID 6, SETUID 7, NET_BIND_SERVICE 10
     assert kept == sum(1 << bit for bit in (0, 1, 3, 5, 6, 7, 10))
     assert "NoNewPrivs:\t1" in inside
-    engine = DockerEngine(str(agent.socket))
-    box = (await engine.containers({"funai.instance": agent.instance}))[0]
+    engine = DockerEngine(str(agent.process.socket))
+    box = (await engine.containers({state.APP_ID: str(agent.app), state.INSTANCE: agent.process.instance}))[0]
     raw = await asyncio.to_thread(engine._api.inspect_container, box.id)
     await engine.close()
     limits = raw["HostConfig"]
@@ -70,7 +71,7 @@ async def test_a_prebuilt_image_on_port_80_works(agent: Agent) -> None:
 async def test_a_bad_one_is_told_why_and_the_old_one_serves_on(agent: Agent, temper: str, code: str, words: str) -> None:
     await agent.deploy(5)
     before = await agent.status()
-    answer = await agent.deploy(6, temper, health={"timeoutSeconds": 3})
+    answer = await agent.deploy(6, temper, health={"timeoutSeconds": 20 if temper == "hungry" else 2})
     assert answer.status_code == 422, answer.text
     detail = answer.json()["detail"]
     assert (detail["code"], words in detail["message"]) == (code, True), detail
@@ -88,7 +89,7 @@ async def test_an_image_that_is_nowhere(agent: Agent) -> None:
 
 async def test_a_request_in_flight_outlives_the_switch(agent: Agent) -> None:
     await agent.deploy(5)
-    slow = asyncio.create_task(agent.get("/runtime/7/cgi-bin/slow?2"))
+    slow = asyncio.create_task(agent.get("cgi-bin/slow?2"))
     await eventually(lambda: agent.get(STATUS), what="the app answers beside it")
     assert (await agent.deploy(6)).status_code == 200
     assert not slow.done()
@@ -109,7 +110,7 @@ async def test_logs_while_it_runs(agent: Agent) -> None:
     await agent.deploy(5, "crashes")
 
     async def crashed() -> bool:
-        answer = await agent.http.get("/agent/apps/logs", params={"userId": 1, "appId": 7, "tail": 5})
+        answer = await agent.http.get("/agent/apps/logs", params={"userId": 1, "appId": agent.app, "tail": 5})
         return "crashing" in answer.text
 
     await eventually(crashed, what="its output is there")

@@ -12,6 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from ipaddress import IPv4Address
 from typing import Any, TypeVar
 
 import docker
@@ -223,7 +224,8 @@ class DockerEngine:
             init=init,
             port_bindings={spec.port: ("127.0.0.1",)} if spec.publish else None,
         )
-        address = {"ipv4_address": spec.address} if spec.address else {}
+        # The address decides the MAC: the next container with this address then is where the host's ARP cache says.
+        address = {"ipv4_address": spec.address, "mac_address": mac_of(spec.address)} if spec.address else {}
         networks = self._api.create_networking_config({spec.network: self._api.create_endpoint_config(**address)})
         made = self._api.create_container(
             spec.image, name=spec.name, environment=dict(spec.env), labels=dict(spec.labels), host_config=host,
@@ -299,6 +301,11 @@ class DockerEngine:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             await asyncio.to_thread(self._client.close)
+
+
+def mac_of(address: str) -> str:
+    """A locally administered MAC made from an IPv4 address, as Docker makes its own."""
+    return ":".join(f"{part:02x}" for part in (0x02, 0x66, *IPv4Address(address).packed))
 
 
 def _mapped(work: Callable[[], T]) -> T:
