@@ -72,7 +72,7 @@ class Builder:
         """
         async with self._group(group_name(self._settings.workdir, name)) as group:
             request = self._limited(request, group)
-            disk = DiskWatch(self._storage, request.tmp, group.engine_path, self._settings.build_disk_bytes)
+            disk = DiskWatch(self._storage, request.tmp, group.engine_path, self._settings.build_disk_bytes, group.steps)
             watch, output = BuildWatch(group, disk), Output(self._settings.build_output_bytes, write)
             self.active += 1
             try:

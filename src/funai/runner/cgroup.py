@@ -45,6 +45,14 @@ class BuildGroup:
             return [self.root]
         return [p for p in sorted(self.root.iterdir()) if p.is_dir() and not p.is_symlink()] if self.root.is_dir() else []
 
+    def steps(self) -> set[str]:
+        """Names of the groups that the engine made below the leaf: with Docker, its containers' ids."""
+        out: set[str] = set()
+        for folder in self._folders():
+            with suppress(OSError):
+                out.update(p.name for p in (folder / LEAF).iterdir() if p.is_dir())
+        return out
+
     def _folders(self) -> Iterator[Path]:
         for hierarchy in self.hierarchies():
             yield hierarchy / self.parent / self.name
@@ -125,14 +133,6 @@ class BuildGroup:
                     sub.rmdir()
             with suppress(OSError):
                 folder.rmdir()
-
-    def siblings(self) -> set[str]:
-        """Names of the groups below the parent: what an earlier life left."""
-        out: set[str] = set()
-        for hierarchy in self.hierarchies():
-            with suppress(OSError):
-                out.update(p.name for p in (hierarchy / self.parent).iterdir() if p.is_dir())
-        return out
 
 
 def limits(*, memory_bytes: int, pids: int, cpus: float) -> dict[str, str]:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ MIN_PAUSE, PAUSE_PER_SCAN = 0.5, 10.0
 class DiskWatch:
     """``run`` returns when the build is over its limit; otherwise it watches until cancelled."""
 
-    def __init__(self, storage: Path, tmp: Path, cgroup: str, limit: int) -> None:
-        self._storage, self._tmp, self._cgroup, self._limit = storage, tmp, cgroup, limit
-        self._largest: dict[str, int] = {}
+    def __init__(self, storage: Path, tmp: Path, cgroup: str, limit: int, steps: Callable[[], set[str]]) -> None:
+        self._storage, self._tmp, self._cgroup, self._limit, self._steps = storage, tmp, cgroup, limit, steps
+        self._largest: dict[Path, int] = {}
 
     async def run(self) -> None:
         while True:
@@ -33,10 +34,8 @@ class DiskWatch:
 
     def used(self) -> int:
         """Bytes written so far by all steps."""
-        for container in working_containers(self._storage, self._cgroup):
-            for layer in _layers_of(self._storage, container):
-                written = tree_bytes(self._storage / "overlay" / layer / "diff", self._limit)
-                self._largest[layer] = max(written, self._largest.get(layer, 0))
+        for folder in [*_podman_layers(self._storage, self._cgroup), *_docker_layers(self._storage, self._steps())]:
+            self._largest[folder] = max(tree_bytes(folder, self._limit), self._largest.get(folder, 0))
         return sum(self._largest.values()) + tree_bytes(self._tmp, self._limit)
 
 
@@ -56,12 +55,28 @@ def working_containers(storage: Path, cgroup: str) -> list[str]:
     return out
 
 
-def _layers_of(storage: Path, container: str) -> list[str]:
+def _podman_layers(storage: Path, cgroup: str) -> list[Path]:
+    """Writable layers of the builder's containers in Podman's store."""
+    ids = set(working_containers(storage, cgroup))
+    if not ids:
+        return []
     try:
         listed: Any = json.loads((storage / "overlay-containers" / "containers.json").read_text())
     except (OSError, ValueError):
         return []
-    return [str(c["layer"]) for c in listed if c.get("id") == container and c.get("layer")]
+    return [storage / "overlay" / str(c["layer"]) / "diff" for c in listed if c.get("id") in ids and c.get("layer")]
+
+
+def _docker_layers(storage: Path, ids: set[str]) -> list[Path]:
+    """Writable layers in Docker's store of the containers whose control groups are the build's."""
+    out: list[Path] = []
+    for container in ids:
+        try:
+            mount = (storage / "image" / "overlay2" / "layerdb" / "mounts" / container / "mount-id").read_text().strip()
+        except OSError:
+            continue
+        out.append(storage / "overlay2" / mount / "diff")
+    return out
 
 
 def tree_bytes(folder: Path, stop_at: int) -> int:

@@ -1,0 +1,45 @@
+"""The same Runner with Docker's classic builder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from funai.runner.settings import MIB
+from tests.e2e.runner.test_failures import failed
+from tests.e2e.runner.test_hostile import SLEEPS, processes
+from tests.e2e.runner.world import MakeWorld, World
+from tests.parts.docker import DockerEngine
+from tests.parts.waiting import eventually
+
+BASE = "FROM node:20-bookworm-slim\n"
+WRITES = BASE + "RUN for i in $(seq 999); do dd if=/dev/zero of=/f$i bs=1M count=16 2>/dev/null; done\n"
+
+
+async def test_docker_builds_pushes_is_limited_and_cancelled(
+    make_world: MakeWorld, docker_engine: DockerEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{docker_engine.socket}")
+    (tmp_path / "ca.pem").write_text("not really a certificate\n")
+    world: World = await make_world(engine="docker", build_disk_bytes=256 * MIB, ca_file=tmp_path / "ca.pem")
+    bare = world.repo("app", {"Dockerfile": BASE + "COPY a /a\n", "a": "1"})
+    job, full = world.build(bare), world.build(world.repo("full", {"Dockerfile": WRITES}))
+    report = await world.ended(job)
+    assert report["status"] == "SUCCEEDED", report
+    assert world.agent.deploys[-1]["image"].endswith(report["result"]["digest"])
+    failed(await world.ended(full), "OUT_OF_DISK", "user", "MiB")
+    again = await world.ended(world.build(bare, appId=job))
+    assert again["result"]["built"] is False and again["result"]["digest"] == report["result"]["digest"]
+    package = {"name": "x", "scripts": {"start": "node s.js"}}
+    node = world.build(world.repo("node", {"package.json": json.dumps(package), "s.js": ""}))
+    assert (await world.ended(node))["status"] == "SUCCEEDED", world.deploy.log(node)
+    broken = world.build(world.repo("broken", {"Dockerfile": BASE + "RUN echo the-reason; exit 7\n"}))
+    failed(await world.ended(broken), "BUILD_FAILED", "user", "the-reason")
+    endless = world.build(world.repo("endless", {"Dockerfile": SLEEPS}))
+    await eventually(lambda: processes("9753"), seconds=30)
+    world.deploy.status[endless] = "CANCELLED"
+    await eventually(lambda: not processes("9753"), seconds=3)
+    await eventually(lambda: docker_engine.cli("ps", "--all", "--quiet") == "", seconds=10)
+    assert world.leftovers() == []
