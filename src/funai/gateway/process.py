@@ -7,6 +7,7 @@ process itself: the pid file and ``/proc`` say where it is, ``show info`` says w
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import subprocess
@@ -62,7 +63,7 @@ class HaproxyProcess:
         """The proxy that runs and answers, else None."""
         if not self._paths.admin_socket.exists():
             return None
-        api = RuntimeApi(self._paths.admin_socket, timeout=2)
+        api = RuntimeApi(self._paths.admin_socket, timeout=1)
         try:
             answer = await api.ask("show info")
         except RuntimeApiError:
@@ -143,7 +144,7 @@ class HaproxyProcess:
     async def end(self) -> None:
         """End every proxy of ours at once."""
         pids = self.pids()
-        for sig, seconds in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0)):
+        for sig, seconds in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0)):
             _signal(pids, sig)
             async with asyncio.TaskGroup() as group:
                 for pid in pids:
@@ -177,7 +178,10 @@ def open_pipe(path: Path) -> int:
     """The access log's named pipe, made if need be, open for reading and writing: so neither end ever sees the other close."""
     with suppress(FileExistsError):
         os.mkfifo(path, 0o600)
-    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    with suppress(OSError):  # where the system allows no more, the default must do
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    return fd
 
 
 async def exited(pid: int, timeout: float | None = None) -> bool:

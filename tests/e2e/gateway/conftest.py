@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,14 @@ StartUpstream = Callable[..., Awaitable[Upstream]]
 
 
 @pytest.fixture
-def folder() -> Any:
+def folder() -> Iterator[Path]:
+    """Where a test's gateways live; no proxy of it outlives the test, whatever became of the test."""
     path = new_workspace("gateway")
     yield path
+    for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if b"haproxy" in (argv := cmdline.read_bytes()) and str(path).encode() + b"/" in argv:
+                os.kill(int(cmdline.parent.name), signal.SIGKILL)
     drop_workspace(path)
 
 

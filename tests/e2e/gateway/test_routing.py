@@ -196,7 +196,7 @@ async def test_a_dead_or_mute_app_is_a_quick_answer(
     gateway = await start_gateway([route_to(1, app), dead], response_timeout=0.3)
     began = time.monotonic()
     assert (await client.get(f"{gateway.url}/runtime/2/")).status_code == 502
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1
     for method in ("GET", "POST"):
         status, _, body = await raw(gateway, "/runtime/1/cut", method=method)
         assert (status, "APP_UNREACHABLE" in body) == (502, True)
