@@ -63,7 +63,7 @@ class HaproxyProcess:
         """The proxy that runs and answers, else None."""
         if not self._paths.admin_socket.exists():
             return None
-        api = RuntimeApi(self._paths.admin_socket, timeout=1)
+        api = RuntimeApi(self._paths.admin_socket, timeout=2)
         try:
             answer = await api.ask("show info")
         except RuntimeApiError:
