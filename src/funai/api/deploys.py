@@ -186,9 +186,9 @@ class Deploys:
         except OutcomeUnknown:
             log.get("api.deploys").warning("deploy.outcome_unknown", app_id=app_id, op=op_key)
             raise
-        except BaseException as e:
-            # Cancelled in the middle, nobody knows whether Deploy acted: that is the tracker's to find out.
-            if isinstance(e, FunaiError):
+        except FunaiError as e:
+            # (A request that is cancelled in the middle leaves the operation: the tracker finds out what became of it.)
+            if e.reason != "APP_DEPLOYING" or not await self._adopt(app_id, op_key):
                 await self.slots.give_back(app_id, op_key)
             raise
         if not await self.slots.bind(app_id, op_key, job, answer_text(job)) and await self.apps.find(app_id) is None:
@@ -197,6 +197,13 @@ class Deploys:
                 await deploy.cancel(job.id)
             raise NotFound("APP_NOT_FOUND")
         return shown(job)
+
+    async def _adopt(self, app_id: int, op_key: str) -> bool:
+        """Deploy has an active job of the app that the API forgot: its outcome is the app's."""
+        with suppress(FunaiError), self.control.asking() as deploy:
+            job = next((j for j in await deploy.jobs_by_app(app_id, 20) if not j.status.final), None)
+            return job is not None and await self.slots.adopt(app_id, op_key, job)
+        return False
 
     async def _create_job(self, create: CreateJob) -> Job:
         try:

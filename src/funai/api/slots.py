@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Delete, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.api import outcome
@@ -87,12 +87,22 @@ class Slots:
 
         return await self.db.retrying(work)
 
-    async def give_back(self, app_id: int, op_key: str) -> bool:
-        """Nothing came of the operation: the app is as it was, its slot and Idempotency-Key are free."""
-        unanswered = delete(idempotency).where(idempotency.c.op_key == op_key, idempotency.c.answer.is_(None))
+    async def adopt(self, app_id: int, op_key: str, job: Job) -> bool:
+        """The app turned out to have a job already, which this operation now waits for; its own request was refused."""
+        held = update(apps).where(apps.c.id == app_id, apps.c.op_key == op_key, apps.c.deleting == 0)
 
         async def work(conn: AsyncConnection) -> bool:
-            await conn.execute(unanswered)
+            await conn.execute(_unanswered(op_key))
+            adopted = await conn.execute(held.values(op_job_id=job.id, job_id=job.id, update_time=now_ms(self.clock)))
+            return bool(adopted.rowcount)
+
+        return await self.db.retrying(work)
+
+    async def give_back(self, app_id: int, op_key: str) -> bool:
+        """Nothing came of the operation: the app is as it was, its slot and Idempotency-Key are free."""
+
+        async def work(conn: AsyncConnection) -> bool:
+            await conn.execute(_unanswered(op_key))
             return await _end(conn, app_id, op_key, now_ms(self.clock), lambda row: outcome.undone(before(row)))
 
         return await self.db.retrying(work)
@@ -154,6 +164,11 @@ class Slots:
 
     async def _over(self, app_id: int, op_key: str, changes: Changes) -> bool:
         return await self.db.retrying(lambda conn: _end(conn, app_id, op_key, now_ms(self.clock), changes))
+
+
+def _unanswered(op_key: str) -> Delete:
+    """Frees the operation's Idempotency-Key."""
+    return delete(idempotency).where(idempotency.c.op_key == op_key, idempotency.c.answer.is_(None))
 
 
 async def _end(conn: AsyncConnection, app_id: int, op_key: str, at: int, changes: Changes) -> bool:

@@ -320,6 +320,20 @@ async def test_a_request_that_never_arrived_is_undone(tmp_path: Any) -> None:
         assert await ada.status(app_id) == 0
 
 
+async def test_a_job_the_api_forgot_is_adopted(platform: Platform) -> None:
+    ada = await platform.person("ada")
+    app_id = await ada.app()
+    body = {"type": "BUILD_AND_DEPLOY", "payload": {"userId": ada.id, "appId": app_id, "image": "x/y:1"}}
+    await platform.inside.post("/deploy/jobs", json=body, headers={"X-DEPLOY-SECRET": "deploy-secret"})
+    key = {"Idempotency-Key": "k"}
+    at = {"params": {"appId": app_id}, "headers": key}
+    assert await ada.refused("POST", "/deploy/job/create", **at) == "409 APP_DEPLOYING"
+    assert await ada.status(app_id) == 2
+    await platform.finish()
+    assert await ada.status(app_id) == 3
+    assert (await ada.deploy(app_id, headers=key))["status"] == "PENDING"
+
+
 async def test_a_wrong_secret_is_not_the_callers_fault(tmp_path: Any) -> None:
     running = Platform(tmp_path)
     running.settings = running.settings.model_copy(update={"deploy_secret": running.settings.jwt_secret})
