@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -66,6 +66,7 @@ class Bench:
     good: str
     bad: str
     generation: int = 0
+    phases: list[dict[str, int]] = field(default_factory=list[dict[str, int]])
 
     def podman(self, *words: str) -> str:
         env = {**base_environment(), **self.choice.environment}
@@ -83,6 +84,7 @@ class Bench:
         answer = await self.deploy(self.good)
         took = (time.perf_counter() - began) * 1000
         assert answer.status_code == 200, answer.text
+        self.phases.append(answer.json()["timingsMs"])
         return took
 
     def floor_ms(self, address: str, network: str) -> float:
@@ -228,11 +230,13 @@ async def measure(rounds: int, times: int) -> dict[str, object]:
     async with prepared() as (bench, folder):
         say(f"{rounds} redeploys beside as many bare runs …")
         mine, floors = await costs(bench, rounds)
+        phases = {step: statistics.median(p[step] for p in bench.phases[1:]) for step in bench.phases[0]}
         say(f"{times} redeploys and {times} failing rollouts under load …")
         load = await under_load(bench, times, folder)
     deploy, floor = statistics.median(mine), statistics.median(floors)
     return {
         "agent_deploy_ms": round(deploy, 1), "engine_floor_ms": round(floor, 1), "agent_over_floor": round(deploy / floor, 3),
+        "agent_phases_ms": phases,
         **load,
     }  # fmt: skip
 

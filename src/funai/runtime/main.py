@@ -18,7 +18,7 @@ from funai.base.supervise import bind, periodic, serving
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError, RouteTable
-from funai.gateway.haproxy import HaproxyGateway
+from funai.gateway.main import container_labels, open_gateway
 from funai.gateway.settings import Driver, GatewaySettings
 from funai.runtime import routes
 from funai.runtime.apps import Apps
@@ -150,7 +150,7 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
     async with AsyncExitStack() as teardown:
         engine = DockerEngine(settings.socket)
         teardown.push_async_callback(engine.close)
-        table, labels = await _gateway(gateway, registry, teardown)
+        table, labels = await _gateway(gateway, registry, teardown), _proxy_labels(settings, gateway)
         try:
             parts = await compose(settings, engine, table, proxy_labels=labels, registry=registry)
         except EngineError as e:
@@ -161,16 +161,19 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
         await stop.wait()
 
 
-async def _gateway(
-    settings: GatewaySettings, registry: CollectorRegistry, teardown: AsyncExitStack
-) -> tuple[RouteTable, ProxyLabels]:
+async def _gateway(settings: GatewaySettings, registry: CollectorRegistry, teardown: AsyncExitStack) -> RouteTable:
     """The route table by setting. Raises ConfigError when it can't start."""
-    if settings.driver is not Driver.HAPROXY:
-        raise ConfigError([f"gateway.driver: {settings.driver} is not built into this agent"])
-    table = HaproxyGateway(settings, registry)
+    table = open_gateway(settings, registry)
     try:
         await table.start()
     except GatewayError as e:
         raise ConfigError([f"gateway: {e}"]) from e
     teardown.push_async_callback(table.stop if settings.stop_with_agent else table.close)
-    return table, no_proxy_labels
+    return table
+
+
+def _proxy_labels(settings: RuntimeSettings, gateway: GatewaySettings) -> ProxyLabels:
+    """What the gateway reads from containers; RUNTIME_TRAEFIK_ENABLE adds Traefik's labels beside any driver."""
+    if settings.traefik_enable:
+        gateway = gateway.model_copy(update={"driver": Driver.TRAEFIK_LABELS})
+    return container_labels(gateway, settings.docker_network)

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 
 FIRST_PAUSE = 0.02
-GROWTH = 1.3
+PAUSE_SHARE = 0.05
+"""A pause is this share of the time waited so far: what is lost by looking late stays small beside the wait itself."""
 
 
 class Verdict(StrEnum):
@@ -45,7 +46,7 @@ async def until_healthy(
     """
     began = time.monotonic()
     deadline, patience = began + timeout, began + misplaced_seconds
-    pause, listens, detail = min(FIRST_PAUSE, interval), False, ""
+    listens, detail = False, ""
     async with httpx.AsyncClient(trust_env=False, verify=False, timeout=min(5.0, timeout)) as http:  # noqa: S501 plain HTTP only
         while True:
             attempt = asyncio.ensure_future(_ask(http, f"http://{host}:{port}{path}"))
@@ -63,8 +64,8 @@ async def until_healthy(
             patience = now + misplaced_seconds if listens or not misplaced() else patience
             if now >= min(deadline, patience):
                 return Probed(Verdict.UNHEALTHY if listens else Verdict.SILENT, detail=detail, seconds=round(now - began))
-            await asyncio.wait({exited}, timeout=pause)
-            pause = min(pause * GROWTH, interval)
+            share = (time.monotonic() - began) * PAUSE_SHARE
+            await asyncio.wait({exited}, timeout=min(max(FIRST_PAUSE, share), interval))
 
 
 async def _ask(http: httpx.AsyncClient, url: str) -> tuple[int | None, str]:
