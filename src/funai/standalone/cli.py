@@ -60,9 +60,9 @@ def up(
 
 
 def _run(work: Coroutine[None, None, int]) -> int:
-    import uvloop  # noqa: PLC0415
-
-    return uvloop.run(work)
+    # Not uvloop: its children inherit copies of their own output pipes, so reading what `podman run --detach` says
+    # would wait until the container (which keeps them open through conmon) ends.
+    return asyncio.run(work)
 
 
 async def _up(options: UpOptions) -> int:

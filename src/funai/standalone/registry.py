@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 
 import bcrypt
 import httpx
 import yaml
 
+from funai.base import log
 from funai.base.daemon import Daemon, Program
+from funai.base.proc import Command, run
 from funai.standalone.layout import Layout, Secrets, write_private
 
 USER = "funai"
 HOST = "127.0.0.1"
+GARBAGE_EVERY_SECONDS = 24 * 3600
+GARBAGE_SECONDS = 120
 
 
 def config(layout: Layout, secrets: Secrets, port: int) -> str:
@@ -32,6 +37,24 @@ def config(layout: Layout, secrets: Secrets, port: int) -> str:
             "auth": {"htpasswd": {"realm": "funai", "path": str(layout.registry / "htpasswd")}},
         }
     )
+
+
+async def collect_garbage(layout: Layout) -> None:
+    """Free what retention deleted; at most once a day, and only while no registry runs (it must not write meanwhile).
+
+    Without ``--delete-untagged``: images that live by digest alone would go with it.
+    """
+    marker, data = layout.registry / "garbage-collected", layout.registry / "data"
+    fresh = marker.exists() and time.time() - marker.stat().st_mtime < GARBAGE_EVERY_SECONDS
+    if fresh or not data.exists():
+        return
+    done = await run(
+        Command(("docker-registry", "garbage-collect", str(layout.registry / "config.yml"))), timeout=GARBAGE_SECONDS
+    )
+    if done.code == 0:
+        marker.touch()
+    else:
+        log.get("registry").warning("registry.garbage_not_collected", error=done.error_text[-300:])
 
 
 def daemon(layout: Layout, secrets: Secrets, port: int) -> Daemon:

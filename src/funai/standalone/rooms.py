@@ -35,6 +35,8 @@ NAMESPACE = "funaistudio"
 OPEN_NAMESPACE = "library"
 """Images an operator pushes here may be deployed by anybody."""
 NODE = "local"
+DRAIN_PCT, MIN_PCT, HYSTERESIS_PCT = 4.0, 2.0, 1.0
+"""A single machine has no other node to send an app to, so it goes on until its disk is nearly full."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,9 @@ def deploy_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> Dep
         admin_token=secrets.operator,
         node_registry_secret=secrets.node,
         agent_token=secrets.agent,
+        disk_free_drain_pct=DRAIN_PCT,
+        disk_free_min_pct=MIN_PCT,
+        disk_hysteresis_pct=HYSTERESIS_PCT,
         cleanup_enabled=True,
         cleanup_registry=options.registry_address,
         cleanup_namespace=NAMESPACE,

@@ -87,7 +87,7 @@ async def platform(options: UpOptions, say: Say) -> AsyncIterator[tuple[Platform
         check_ports(options, _former_pids(layout))
         secrets, first_start = load_secrets(layout.secrets_file)
         say("finding the container engine")
-        engine = await engines.choose(say=say)
+        engine = await _engine(say)
         failed = Failure()
         socket, daemons = await _start_daemons(options, layout, secrets, engine, teardown)
         plan = rooms.plan(options, layout, secrets, engine, socket, ensure_key(layout.runner_key, "funai runner"))
@@ -97,6 +97,14 @@ async def platform(options: UpOptions, say: Say) -> AsyncIterator[tuple[Platform
             adopted = tuple(d.program.name for d in daemons if d.adopted)
             _write_addresses(options, layout)
             yield Platform(options, layout, secrets, engine, first_start, adopted), failed
+
+
+async def _engine(say: Say) -> engines.EngineChoice:
+    try:
+        return await engines.choose(say=say)
+    except engines.NoEngine as e:
+        told = "no container engine could run a container here; `funai doctor --local` checks what it needs"
+        raise ConfigError([told, *str(e).splitlines()]) from e
 
 
 async def _start_daemons(
@@ -115,6 +123,8 @@ async def _start_daemons(
         env = {**(command.env or {}), "CONTAINERS_REGISTRIES_CONF": str(layout.registries_conf)}
         conf = layout.registries_conf.read_text()
         daemons.append(Daemon(Program("engine", command.argv, env, conf), layout.run, layout.log, _engine_ready(socket)))
+    if not await registry.answers(options.ports.registry, secrets):
+        await registry.collect_garbage(layout)
     await asyncio.gather(*(d.ensure() for d in daemons))
     quiet = asyncio.Event()
     watches = [asyncio.create_task(d.watch(quiet)) for d in daemons]

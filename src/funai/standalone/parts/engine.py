@@ -156,7 +156,7 @@ async def _podman(binary: str, directory: Path, say: Say) -> EngineChoice:
             choice = await _probe(EngineKind.PODMAN, binary, environment, rung.why)
         except NoEngine as e:
             refusals.setdefault(str(e), rung.why)
-            say(f"podman does not work with {rung.why}")
+            say(f"podman can't run a container with {rung.why}; trying another configuration")
             continue
         if best is None or len(choice.limits) > len(best[0].limits):
             best = choice, rung.conf
