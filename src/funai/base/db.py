@@ -133,13 +133,26 @@ class Conflicted(Unavailable):
 
 _RETRYABLE_SQLSTATES = {"40001", "40P01"}
 _RETRYABLE_MYSQL = {1205, 1213, 1020}
+_GONE_SQLSTATES = ("08", "53", "57P")
+"""Connection lost, no connection to spare, the server is stopping or starting."""
+_GONE_MYSQL = {1040, 1053, 1927, 2006, 2013}
+
+
+def _sqlstate(e: DBAPIError) -> str:
+    orig = e.orig
+    state = getattr(orig, "sqlstate", None) or getattr(getattr(orig, "__cause__", None), "sqlstate", None)
+    return str(state or "")
 
 
 def _conflict(e: DBAPIError) -> bool:
-    orig = e.orig
-    state = getattr(orig, "sqlstate", None) or getattr(getattr(orig, "__cause__", None), "sqlstate", None)
-    args: tuple[Any, ...] = getattr(orig, "args", ())
-    return state in _RETRYABLE_SQLSTATES or bool(args and (args[0] in _RETRYABLE_MYSQL or "locked" in str(args[0])))
+    args: tuple[Any, ...] = getattr(e.orig, "args", ())
+    return _sqlstate(e) in _RETRYABLE_SQLSTATES or bool(args and (args[0] in _RETRYABLE_MYSQL or "locked" in str(args[0])))
+
+
+def _gone(e: DBAPIError) -> bool:
+    args: tuple[Any, ...] = getattr(e.orig, "args", ())
+    lost = e.connection_invalidated or isinstance(e, OperationalError | InterfaceError)
+    return lost or _sqlstate(e).startswith(_GONE_SQLSTATES) or bool(args and args[0] in _GONE_MYSQL)
 
 
 @asynccontextmanager
@@ -150,7 +163,7 @@ async def _mapped() -> AsyncIterator[None]:
     except DBAPIError as e:
         if _conflict(e):
             raise Conflicted() from e
-        if e.connection_invalidated or isinstance(e, OperationalError | InterfaceError):
+        if _gone(e):
             raise Unavailable() from e
         raise
     except (ConnectionError, TimeoutError, PoolTimeout) as e:

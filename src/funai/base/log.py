@@ -47,7 +47,7 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    renderer: Any = structlog.processors.JSONRenderer() if as_json else _console()
     handler: logging.Handler = logging.StreamHandler(out)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +74,11 @@ def _tracebacks() -> structlog.processors.ExceptionRenderer:
     """Without the frames' locals: those hold secrets."""
     transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
     return structlog.processors.ExceptionRenderer(transformer)
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    # Not the pretty tracebacks: they print local variables, and among those are secrets.
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from funai.base import log
-from funai.contracts.errors import ConfigError
+from funai.contracts.errors import ConfigError, FunaiError
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
@@ -43,7 +43,9 @@ async def periodic(
         try:
             await work()
         except Exception as e:
-            logger.warning("periodic.failed", task=name, error=str(e) or type(e).__name__, exc_info=True)
+            # A refusal of ours (the database is away) says all there is to say, and says it every few seconds.
+            unexpected = not isinstance(e, FunaiError)
+            logger.warning("periodic.failed", task=name, error=str(e) or type(e).__name__, exc_info=unexpected)
         with suppress(TimeoutError):
             async with asyncio.timeout(every * (1 + random.uniform(-jitter, jitter))):
                 await stop.wait()
