@@ -88,8 +88,9 @@ class BuildGroup:
 
     @staticmethod
     def _memory_full(folder: Path) -> bool:
-        if (folder / "memory.failcnt").exists():
-            return _number(folder / "memory.failcnt") > 0
+        # v1's failure counters stand still on newer kernels; its high-water mark doesn't.
+        if (folder / "memory.max_usage_in_bytes").exists():
+            return _number(folder / "memory.max_usage_in_bytes") >= _number(folder / "memory.limit_in_bytes")
         return _field(folder / "memory.events", "max") > 0
 
     def pids(self) -> set[int]:
