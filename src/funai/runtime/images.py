@@ -25,14 +25,14 @@ class Images:
             else None
         )
 
-    async def fetch(self, ref: str) -> Image:
-        """The image, pulled when it is not here. Raises RolloutFailed: IMAGE_NOT_FOUND, REGISTRY_UNREACHABLE, REGISTRY_AUTH.
+    async def fetch(self, ref: str, local: Image | None) -> Image:
+        """The image, pulled when it is not here (``local``).
 
+        Raises RolloutFailed: IMAGE_NOT_FOUND, REGISTRY_UNREACHABLE, REGISTRY_AUTH.
         A digest that is present is not pulled (a runner on the same machine shares the engine's store). A tag may have
         moved, so it is pulled; when that fails, an image that is present under it is used.
         """
         parsed = rules.parse_image(ref)
-        local = await self._local(ref)
         if local and (parsed.digest or not parsed.registry or parsed.registry == "localhost"):
             return local
         try:
@@ -43,7 +43,8 @@ class Images:
                 return local
             raise await self._why(parsed, str(e)) from e
 
-    async def _local(self, ref: str) -> Image | None:
+    async def local(self, ref: str) -> Image | None:
+        """What the engine's store has under this reference."""
         try:
             return await self._engine.image(ref)
         except NoSuchImage:

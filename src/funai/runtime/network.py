@@ -88,6 +88,8 @@ class Networks:
         self._pool = IPv4Network(pool)
         self._fixed = fixed
         self._making = asyncio.Lock()
+        self._seen: dict[int, Network] = {}
+        """Networks that were there when last used; ``doubt`` forgets one. Listing hundreds takes longer than a switch."""
 
     async def place(self, app: AppView) -> Place:
         """A place for one more container of the app. Raises EngineRefused."""
@@ -100,7 +102,17 @@ class Networks:
         used = {c.labels.get(ADDRESS, "") for c in app.all}
         return Place(network.name, free_address(network.subnet, used))
 
+    def doubt(self, app_id: int) -> None:
+        """Something failed with it: ask the engine the next time."""
+        self._seen.pop(app_id, None)
+
     async def _own(self, app_id: int) -> Network:
+        if known := self._seen.get(app_id):
+            return known
+        self._seen[app_id] = await self._find_or_make(app_id)
+        return self._seen[app_id]
+
+    async def _find_or_make(self, app_id: int) -> Network:
         async with self._making:
             name = network_name(app_id, self._instance)
             known = await self._engine.networks()
@@ -127,6 +139,7 @@ class Networks:
         """Remove the app's own network, when nothing is in it any more. A network in use is left alone."""
         if self._shared:
             return
+        self.doubt(app_id)
         try:
             await self._engine.remove_network(network_name(app_id, self._instance))
         except EngineRefused as e:

@@ -83,11 +83,13 @@ class Rollouts:
 
     async def _roll_out(self, app_id: int, wanted: AgentDeploy) -> AgentDeployed:
         patience, watch = self._node.settings.engine_patience_seconds, Stopwatch()
-        before = await self._node.look(app_id, patience=patience)
+        before, local = await asyncio.gather(
+            self._node.look(app_id, patience=patience), patiently(lambda: self._images.local(wanted.image), patience)
+        )
         generation = admit(before, wanted.generation)
         if again := same_release(before, wanted, generation):
             return self.answer(wanted, again, watch)
-        image = await patiently(lambda: self._images.fetch(wanted.image), patience)
+        image = await patiently(lambda: self._images.fetch(wanted.image, local), patience)
         watch.mark("pull")
         await self._announce(before)
         new: Container | None = None
@@ -133,8 +135,12 @@ class Rollouts:
         async def attempt() -> str:
             place = await self._networks.place(before)
             spec = self._spec(wanted, generation, digest, names.candidate(generation), place.network, place.address)
-            id = await node.engine.create(spec)
-            await node.engine.start(id)
+            try:
+                id = await node.engine.create(spec)
+                await node.engine.start(id)
+            except EngineError:
+                self._networks.doubt(before.app_id)
+                raise
             return id
 
         try:

@@ -243,17 +243,19 @@ class DockerEngine:
         await self._call(partial(_ignoring_404, lambda: self._api.remove_container(id, force=True, v=True)))
 
     async def rename(self, id: str, name: str) -> None:
-        def work() -> None:
-            if _container(self._api.inspect_container(id)).name == name:
-                return
-            try:
-                self._api.rename(id, name)
-            except errors.APIError as e:
-                if self._existing(name):
-                    raise NameTaken(name) from e
-                raise
+        await self._call(partial(self._rename, id, name))
 
-        await self._call(work)
+    def _rename(self, id: str, name: str) -> None:
+        try:
+            self._api.rename(id, name)
+        except errors.NotFound:
+            raise
+        except errors.APIError as e:
+            holder = self._existing(name)
+            if holder is None:
+                raise
+            if holder.id != _container(self._api.inspect_container(id)).id:
+                raise NameTaken(name) from e
 
     async def inspect(self, id: str) -> Container:
         return await self._call(lambda: _container(self._api.inspect_container(id)))
