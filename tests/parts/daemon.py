@@ -42,7 +42,7 @@ class Daemon:
         kill_children: bool = False,
     ) -> None:
         self.name, self.argv, self.log, self.ready = name, [str(a) for a in argv], log, ready
-        self.env, self.cwd, self.user = env, cwd, user
+        self.env, self.cwd, self.user = env, cwd or log.parent, user  # what a part drops stays with its log
         self.stop_signal, self.start_seconds, self.stop_seconds = stop_signal, start_seconds, stop_seconds
         self.kill_children = kill_children
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,8 +1,8 @@
 """Programs that outlive us: started once, found again by the next life, restarted when they die.
 
 A daemon runs in a session of its own with a record beside it (pid, start time, fingerprint). After kill -9 of its owner
-it goes on; the next owner adopts it when the fingerprint is unchanged, else replaces it. Lifecycle: :meth:`ensure` →
-:meth:`watch` as a task → :meth:`stop`.
+it goes on; the next owner adopts it when the fingerprint is unchanged, else replaces it. Its working directory is the
+record's folder: what it drops there stays with us. Lifecycle: :meth:`ensure` → :meth:`watch` as a task → :meth:`stop`.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class Daemon:
         with self.log_file.open("ab") as out:
             try:
                 self._child = subprocess.Popen(  # noqa: ASYNC220  # detached: asyncio would own and kill it
-                    self.program.argv, env={**base_environment(), **self.program.env}, stdin=subprocess.DEVNULL,
-                    stdout=out, stderr=out, start_new_session=True,
+                    self.program.argv, env={**base_environment(), **self.program.env}, cwd=self._record.parent,
+                    stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
                 )  # fmt: skip
             except (FileNotFoundError, PermissionError) as e:
                 raise ConfigError([f"{self.program.argv[0]} can't be started: {e.strerror}; run `make setup`"]) from e

@@ -124,7 +124,8 @@ def _install_errors(app: FastAPI, answers: Answers) -> None:
 
 
 def _bad_input(e: RequestValidationError) -> BadInput:
-    first = e.errors()[0] if e.errors() else {"type": "", "loc": (), "msg": ""}
+    unknown: dict[str, Any] = {"type": "", "loc": (), "msg": ""}
+    first: dict[str, Any] = next(iter(e.errors()), unknown)
     if first["type"] == "json_invalid":
         return BadInput("BAD_JSON")
     where = ".".join(str(p) for p in first["loc"][1:]) or (str(first["loc"][0]) if first["loc"] else "request")

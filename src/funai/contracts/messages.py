@@ -150,15 +150,24 @@ MESSAGES: dict[str, tuple[str, str]] = {
     # builds: what a job's errorMessage says (JOB_ + failure code); both languages are shown
     "APP_YAML_INVALID": ("deploy/app.yaml 无效：{detail}", "deploy/app.yaml is not usable: {detail}"),
     "PACKAGE_JSON_INVALID": ("package.json 不是合法的 JSON", "package.json is not valid JSON"),
-    "NPM_START_MISSING": ("package.json 没有 start 脚本；请添加，或提供 Dockerfile", "package.json has no start script; add one, or a Dockerfile"),
+    "NPM_START_MISSING": (
+        "package.json 没有 start 脚本；请添加，或提供 Dockerfile",
+        "package.json has no start script; add one, or a Dockerfile",
+    ),
     "JOB_BUILD_FAILED": ("构建失败（退出码 {exit}）", "the build failed (exit status {exit})"),
     "JOB_BUILD_TIMEOUT": ("构建超过 {seconds} 秒，已终止", "the build took longer than {seconds} s and was ended"),
     "JOB_BUILD_OUTPUT_LIMIT": ("构建输出超过 {limit}，已终止", "the build printed more than {limit} and was ended"),
     "JOB_OUT_OF_MEMORY": ("构建内存超过 {limit}，被系统终止", "the build needed more than {limit} of memory and was ended"),
     "JOB_OUT_OF_DISK": ("构建写入磁盘超过 {limit}，已终止", "the build wrote more than {limit} to disk and was ended"),
-    "JOB_DOCKERFILE_MISSING": ("仓库里没有 {path}，也没有 package.json；运行 funai init 可生成", "the repository has no {path} and no package.json; `funai init` writes one"),
+    "JOB_DOCKERFILE_MISSING": (
+        "仓库里没有 {path}，也没有 package.json；运行 funai init 可生成",
+        "the repository has no {path} and no package.json; `funai init` writes one",
+    ),
     "JOB_CONTRACT_INVALID": ("仓库不符合构建约定：{detail}", "the repository breaks the build contract: {detail}"),
-    "JOB_GIT_AUTH": ("仓库不存在，或平台的 SSH 密钥无权读取", "the repository does not exist, or the platform's SSH key may not read it"),
+    "JOB_GIT_AUTH": (
+        "仓库不存在，或平台的 SSH 密钥无权读取",
+        "the repository does not exist, or the platform's SSH key may not read it",
+    ),
     "JOB_GIT_HOST_KEY": (
         "Git 服务器 {host} 的主机密钥与固定的不符，已拒绝连接。确认更换属实后，请管理员更新 {file}（ssh-keyscan -p {port} {name}）",
         "the host key of Git server {host} is not the pinned one; refused. If the change is genuine, the operator updates {file} (ssh-keyscan -p {port} {name})",

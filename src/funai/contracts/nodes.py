@@ -24,7 +24,7 @@ class NodeHeartbeat(Wire):
     memory_free_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
     capacity: int | None = Field(default=None, ge=0, le=1_000_000)
     engine: str | None = Field(default=None, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")
-    crash_looping: list[EntityId] = Field(default_factory=list, max_length=1_000)
+    crash_looping: list[EntityId] = Field(default_factory=list[EntityId], max_length=1_000)
     """(+) Apps whose container keeps restarting."""
 
 
@@ -33,7 +33,7 @@ class NodeHeartbeatAnswer(Wire):
 
     node_id: int
     health: NodeHealth
-    stale_placements: list[int] = Field(default_factory=list)
+    stale_placements: list[int] = Field(default_factory=list[int])
     """(+) Apps placed elsewhere meanwhile: what still runs of them here can go."""
 
 

@@ -6,7 +6,6 @@ A connection may do nothing else: no shell, no forwarding, no sftp, no other com
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shlex
 from collections import Counter
@@ -18,6 +17,7 @@ import asyncssh
 
 from funai.base import log
 from funai.base.proc import Child, Command, pump, spawn
+from funai.base.sshkeys import ensure_private_key, public_line
 from funai.contracts.accounts import GitAccess
 from funai.contracts.errors import ConfigError, FunaiError
 from funai.git.access import Access
@@ -85,7 +85,7 @@ class _Session(asyncssh.SSHServer):
         return True
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        text = " ".join(key.export_public_key().decode("ascii").split()[:2])
+        text = public_line(key)
         try:
             if username != "git" or not await self._access.known(text):
                 return False
@@ -245,20 +245,13 @@ async def _feed(process: asyncssh.SSHServerProcess[bytes], stdin: asyncio.Stream
 
 
 def load_host_key(path: Path) -> asyncssh.SSHKey:
-    """The pinned host key; made once (Ed25519, mode 0600). Raises ConfigError when it can't be read."""
+    """The pinned host key, made once. Raises ConfigError when it can't be read."""
     try:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            key = asyncssh.generate_private_key("ssh-ed25519", comment="funai git server")
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(fd, "wb") as f:
-                f.write(key.export_private_key())
-        return asyncssh.read_private_key(str(path))
+        return ensure_private_key(path, "funai git server")
     except (OSError, asyncssh.KeyImportError) as e:
         raise ConfigError([f"GIT_HOST_KEY_PATH: {path} is not a usable private key ({e})"]) from e
 
 
 def known_hosts_line(path: Path, host: str, port: int) -> str:
     """The line that pins this server in a ``known_hosts`` file."""
-    public = load_host_key(path).export_public_key().decode("ascii").split()
-    return f"[{host}]:{port} {public[0]} {public[1]}\n"
+    return f"[{host}]:{port} {public_line(load_host_key(path))}\n"

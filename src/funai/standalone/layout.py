@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import asyncssh
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from funai.base.sshkeys import ensure_private_key, public_line
 from funai.contracts.errors import ConfigError
 
 FIRST_ADMIN = "admin"
@@ -150,10 +150,7 @@ def write_private(file: Path, text: str) -> None:
 
 def ensure_key(file: Path, comment: str) -> str:
     """A private Ed25519 key, made once; answers its public line ``<type> <base64>``."""
-    if not file.exists():
-        write_private(file, asyncssh.generate_private_key("ssh-ed25519", comment=comment).export_private_key().decode())
-    public = asyncssh.read_private_key(str(file)).export_public_key().decode()
-    return " ".join(public.split()[:2])
+    return public_line(ensure_private_key(file, comment))
 
 
 class DataDirLock:
