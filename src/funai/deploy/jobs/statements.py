@@ -91,9 +91,12 @@ class Statements:
         return update(job).values(updated_ms=self.now, version=func.coalesce(job.c.version, 0) + 1)
 
     def _turns(self) -> Query:
+        """The turn now served, and the user's last ones: each the end of an index, whatever its length."""
         oldest = select(job.c.turn).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(1).scalar_subquery()
-        last = select(func.max(job.c.turn)).where(ACTIVE, job.c.user_id == bindparam("p_user")).scalar_subquery()
-        return select(self.now.label("now_ms"), oldest.label("oldest"), last.label("last"))
+        active = [PENDING, RUNNING] if self.dialect is Dialect.MYSQL else [ACTIVE]  # the index leads with the status there
+        mine = job.c.user_id == bindparam("p_user")
+        last = [select(job.c.turn).where(mine, a).order_by(job.c.turn.desc()).limit(1).scalar_subquery() for a in active]
+        return select(self.now.label("now_ms"), oldest.label("oldest"), *(q.label(f"last{n}") for n, q in enumerate(last)))
 
     def _position(self) -> Query:
         turn, id_ = bindparam("p_turn", type_=BigInteger), bindparam("p_id", type_=BigInteger)

@@ -125,7 +125,7 @@ class JobStore:
             "idempotency_key": new.idempotency_key,
             "request_hash": new.request_hash,
             "trace_id": log.trace_id(),
-            "turn": transitions.next_turn(at["oldest"], at["last"]) if fair else 0,
+            "turn": transitions.next_turn(at["oldest"], [at["last0"], at.get("last1")]) if fair else 0,
             "created_ms": at["now_ms"],
             "updated_ms": at["now_ms"],
         }

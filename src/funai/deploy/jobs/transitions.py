@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from funai.contracts.errors import Conflict
@@ -45,14 +46,13 @@ def held_by(runner_id: str | None, lease_token: str | None, who: Holder) -> bool
     return runner_id == who.runner_id and (who.lease_token is None or lease_token == who.lease_token)
 
 
-def next_turn(oldest_claimable: int | None, users_last: int | None) -> int:
+def next_turn(oldest_claimable: int | None, users_last: Iterable[int | None]) -> int:
     """A new job's place in the fair order: after the user's own last one, and never before the turn now being served.
 
     Start-time fair queueing (Goyal, Vin, Cheng 1996) with every job of cost 1: jobs are claimed by (turn, id), so a user
     who comes to a long queue of another's is next after at most one job of that other.
     """
-    turn = oldest_claimable or 0
-    return turn if users_last is None else max(turn, users_last + 1)
+    return max(oldest_claimable or 0, *(last + 1 for last in users_last if last is not None), 0)
 
 
 @dataclass(frozen=True, slots=True)

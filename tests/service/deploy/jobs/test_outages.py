@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -21,9 +19,9 @@ from funai.contracts.nodes import NodeHeartbeat
 from funai.contracts.states import JobStatus
 from funai.deploy import main
 from funai.deploy.tables import job
-from tests.parts.daemon import Daemon
 from tests.parts.databases import MariaDB, Postgres
-from tests.parts.waiting import eventually, free_port, tcp_answers
+from tests.parts.waiting import eventually
+from tests.service.deploy.jobs.instance import instance
 from tests.service.deploy.jobs.kit import NODE, RUNNER, deploying
 
 JOBS = 60
@@ -122,20 +120,6 @@ async def count_is(db: Database, jobs: int) -> bool:
 
 def _rate(times: Sequence[float]) -> float:
     return len(times) / max(0.001, times[-1] - times[0])
-
-
-@contextmanager
-def instance(url: str, log: Path) -> Iterator[tuple[Daemon, int]]:
-    port = free_port()
-    argv = [sys.executable, "-m", "tests.service.deploy.jobs.instance", url, str(port)]
-    root = Path(__file__).parents[4]
-    env = {**os.environ, "PYTHONPATH": f"{root}:{root / 'src'}"}
-    part = Daemon("deploy", argv, log=log, ready=lambda: tcp_answers(port), env=env, cwd=root, start_seconds=60)
-    part.start()
-    try:
-        yield part, port
-    finally:
-        part.kill()
 
 
 async def test_two_instances_and_one_is_killed(postgres_url: str, tmp_path: Path) -> None:
