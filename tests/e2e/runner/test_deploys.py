@@ -11,7 +11,7 @@ DOCKERFILE = 'FROM node:20-bookworm-slim\nRUN echo step > /step\nCOPY a /a\nCMD 
 
 async def test_a_commit_becomes_an_image_by_digest(world: World) -> None:
     bare = world.repo("app", {"Dockerfile": DOCKERFILE, "a": "one", "deploy/app.yaml": "port: 4000\nhealthPath: /ok\n"})
-    job = world.build(bare)
+    job = world.build(bare, appId=4242)
     report = await world.ended(job)
     assert report["status"] == "SUCCEEDED", report
     sha = world.git("rev-parse", "HEAD", cwd=bare)
@@ -20,10 +20,10 @@ async def test_a_commit_becomes_an_image_by_digest(world: World) -> None:
     assert (result["containerPort"], result["healthPath"]) == (4000, "/ok")
     assert set(result["phasesMs"]) >= {"clone", "build", "push", "deploy"}
     handed = world.agent.deploys[-1]
-    assert handed["image"] == f"{world.registry.address}/t/u1-app{job}@{result['digest']}"
+    assert handed["image"] == f"{world.registry.address}/t/u1-app4242@{result['digest']}"
     assert handed["generation"] == job * 1024 + 1 and handed["containerPort"] == 4000 and handed["health"]["path"] == "/ok"
     async with httpx.AsyncClient() as http:
-        tags = (await http.get(f"http://{world.registry.address}/v2/t/u1-app{job}/tags/list")).json()["tags"]
+        tags = (await http.get(f"http://{world.registry.address}/v2/t/u1-app4242/tags/list")).json()["tags"]
     assert {t.partition("-")[0] for t in tags} == {"latest", sha} and {"latest", sha} < set(tags)
     assert "STEP" in world.deploy.log(job) and "BUILD" in world.deploy.log(job)
     phases = [b.get("phase") for _, b in world.deploy.beats[job]]

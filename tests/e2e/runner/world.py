@@ -246,6 +246,8 @@ async def world_of(
             yield world
         finally:
             await world.stop()
+            for parent in Path("/sys/fs/cgroup").glob(f"*/{world.settings.cgroup_parent}"):
+                parent.rmdir()
 
 
 MakeWorld = Callable[..., Any]
