@@ -148,10 +148,13 @@ async def under_load(bench: Bench, times: int, folder: Path) -> dict[str, object
                 stale += (await http.get(url)).text != str(bench.generation)
             answer = await bench.deploy(bench.bad)
             refused += answer.status_code == 422
+            if answer.status_code != 422:
+                say(f"a rollout that must fail answered {answer.status_code}: {answer.text}")
             bench.generation -= 1  # the failed one never was
     seconds = time.perf_counter() - began
     wrk.send_signal(signal.SIGINT)
     out = (await wrk.communicate())[0].decode()
+    tell_failures(out, folder)
     return {
         **counted(out),
         "load_seconds": round(seconds, 1),
@@ -159,6 +162,17 @@ async def under_load(bench: Bench, times: int, folder: Path) -> dict[str, object
         "failed_rollouts": refused,
         "stale_answers": stale,
     }
+
+
+def tell_failures(out: str, folder: Path) -> None:
+    """To stderr: what wrk and the gateway's access log say about answers that were not 200."""
+    for line in out.splitlines():
+        if "errors" in line or "Non-2xx" in line:
+            say(line.strip())
+    for log in (folder / "gw").rglob("access.log"):
+        for line in log.read_text().splitlines():
+            if '"status":200' not in line.replace(" ", ""):
+                say(line)
 
 
 def counted(out: str) -> dict[str, int]:

@@ -139,13 +139,13 @@ class Apps:
     async def _route(self, route: Route) -> None:
         """A gateway that is away is told by its driver's rebuild; what the owner asked for still happens."""
         try:
-            await self._node.routes.put(route)
+            await self._node.tell(route)
         except GatewayError as e:
             log.get("apps").warning("route.later", app_id=route.app_id, why=str(e))
 
     async def _forget_route(self, app_id: int) -> None:
         try:
-            await self._node.routes.remove(app_id)
+            await self._node.untell(app_id)
         except GatewayError as e:
             log.get("apps").warning("route.later", app_id=app_id, why=str(e))
 

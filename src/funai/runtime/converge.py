@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 
 from funai.base import log
-from funai.contracts.routes import GatewayError, Route
+from funai.contracts.routes import GatewayError
 from funai.runtime import state
 from funai.runtime.crashes import Crashes
 from funai.runtime.engine.contract import EngineError, Phase
@@ -22,12 +22,6 @@ from funai.runtime.state import AppView, Desired
 class Converger:
     def __init__(self, node: Node, retirer: Retirer, crashes: Crashes) -> None:
         self._node, self._retirer, self._crashes = node, retirer, crashes
-        self._routes: dict[int, Route] = {}
-        """What the gateway was last told by the sweep; a change is told at once."""
-
-    @property
-    def running_apps(self) -> int:
-        return sum(1 for route in self._routes.values() if route.host)
 
     async def rebuild(self) -> None:
         """At start: the whole route table from the containers. Raises EngineError, GatewayError."""
@@ -35,27 +29,22 @@ class Converger:
         for app in apps.values():
             await self._start_if_down(app)
         apps = await self._node.everything()
-        self._routes = {a: r for a, app in apps.items() if (r := self._node.desired_route(app))}
-        await self._node.routes.replace_all(list(self._routes.values()))
-        log.get("converge").info("converge.rebuilt", apps=len(apps), routes=len(self._routes))
-
-    async def retell(self) -> None:
-        """The proxy came back with a table it can't vouch for: tell it everything."""
-        await self._node.routes.replace_all(list(self._routes.values()))
+        routes = {a: r for a, app in apps.items() if (r := self._node.desired_route(app))}
+        await self._node.routes.replace_all(list(routes.values()))
+        self._node.told = routes
+        log.get("converge").info("converge.rebuilt", apps=len(apps), routes=len(routes))
 
     async def sweep(self) -> None:
         """Once over everything. One app that can't be repaired now stops no other."""
         apps = await self._node.everything()
         self._crashes.keep_only(set(apps))
-        for app_id in set(self._routes) - set(apps):
-            self._routes.pop(app_id)
-        for app in apps.values():
+        for app_id in set(apps) | set(self._node.told):
             try:
-                async with self._node.busy.if_free(app.app_id) as free:
+                async with self._node.busy.if_free(app_id) as free:
                     if free:
-                        await self._repair(await self._node.look(app.app_id))
+                        await self._repair(await self._node.look(app_id))
             except (EngineError, GatewayError) as e:
-                log.get("converge").warning("converge.later", app_id=app.app_id, why=str(e))
+                log.get("converge").warning("converge.later", app_id=app_id, why=str(e))
 
     async def _repair(self, app: AppView) -> None:
         node, mend = self._node, state.repair(app, self._node.settings.instance)
@@ -63,6 +52,10 @@ class Converger:
         if mend.keep and mend.rename_to:
             log.get("converge").info("converge.promoted", app_id=app.app_id, container=mend.keep.name)
             await node.engine.rename(mend.keep.id, mend.rename_to)
+        if mend.desired is Desired.SERVING:
+            await self._start_if_down(app)
+        # The route first: it may still lead to what is about to be removed.
+        await self._tell(await node.look(app.app_id))
         for leftover in mend.remove:
             if leftover.id not in in_hand:
                 log.get("converge").info("converge.leftover", app_id=app.app_id, container=leftover.name)
@@ -71,9 +64,6 @@ class Converger:
             self._retirer.retire(old)
         if mend.desired is Desired.STOPPED and mend.keep and mend.keep.phase in (Phase.RUNNING, Phase.RESTARTING):
             await node.engine.stop(mend.keep.id, node.settings.stop_grace_seconds)
-        if mend.desired is Desired.SERVING:
-            await self._start_if_down(app)
-        await self._tell(await node.look(app.app_id))
 
     async def _start_if_down(self, app: AppView) -> None:
         live = state.repair(app, self._node.settings.instance)
@@ -91,10 +81,9 @@ class Converger:
 
     async def _tell(self, app: AppView) -> None:
         """The gateway hears of a route only when it changed. A live app without an address keeps its last one (502)."""
-        route = self._node.desired_route(app)
+        node, route = self._node, self._node.desired_route(app)
         if route is None and app.live is None and app.stopped is None:
-            if self._routes.pop(app.app_id, None):
-                await self._node.routes.remove(app.app_id)
-        elif route and route != self._routes.get(app.app_id):
-            await self._node.routes.put(route)
-            self._routes[app.app_id] = route
+            if app.app_id in node.told or app.candidates:
+                await node.untell(app.app_id)
+        elif route and route != node.told.get(app.app_id):
+            await node.tell(route)

@@ -90,6 +90,8 @@ class Node:
     def __init__(self, settings: RuntimeSettings, engine: Engine, routes: RouteTable, info: EngineInfo) -> None:
         self.settings, self.engine, self.routes, self.info = settings, engine, routes, info
         self.busy = Busy()
+        self.told: dict[int, Route] = {}
+        """The gateway's routes as far as they are known to have arrived; what failed to is not in it."""
 
     @property
     def publish(self) -> bool:
@@ -123,6 +125,17 @@ class Node:
             return None
         end = self.endpoint(mend.keep)
         return state.route_to(mend.keep, end.host, end.port) if end else None
+
+    async def tell(self, route: Route) -> None:
+        """Put a route. Raises GatewayError; the sweep then tells it again."""
+        self.told.pop(route.app_id, None)
+        await self.routes.put(route)
+        self.told[route.app_id] = route
+
+    async def untell(self, app_id: int) -> None:
+        """The app has no route. Raises GatewayError."""
+        await self.routes.remove(app_id)
+        self.told.pop(app_id, None)
 
     async def tail(self, id: str, lines: int = TAIL_LINES) -> list[str]:
         """The container's last lines; empty when the engine can't give them (that must not hide the real failure)."""

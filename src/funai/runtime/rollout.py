@@ -122,7 +122,7 @@ class Rollouts:
         """A first generation, or one over a stopped app: the gateway says "starting" meanwhile. Failing to is no failure."""
         if before.live is None:
             try:
-                await self._node.routes.put(Route(before.app_id, RouteState.STARTING))
+                await self._node.tell(Route(before.app_id, RouteState.STARTING))
             except GatewayError as e:
                 log.get("rollout").info("rollout.not_announced", why=str(e))
 
@@ -247,7 +247,7 @@ class Rollouts:
         deadline = time.monotonic() + self._node.settings.verify_seconds
         while True:
             try:
-                return await self._node.routes.put(route)
+                return await self._node.tell(route)
             except GatewayError:
                 if time.monotonic() > deadline:
                     raise
@@ -284,14 +284,14 @@ class Rollouts:
         await patiently(lambda: node.engine.rename(new.id, names.live), patience)
 
     async def _undo(self, before: AppView, wanted: AgentDeploy, generation: int) -> None:
-        """The new one goes, the route is what it was. What can't be done now, the sweep does."""
+        """The route is what it was, then the new one goes. What can't be done now, the sweep does."""
         try:
-            now = await self._node.look(before.app_id, patience=self._node.settings.engine_patience_seconds)
             route = self._node.desired_route(before)
             if route:
                 await self._put(route)
             else:
-                await self._node.routes.remove(before.app_id)
+                await self._node.untell(before.app_id)
+            now = await self._node.look(before.app_id, patience=self._node.settings.engine_patience_seconds)
             for candidate in now.candidates:
                 if now.live or not now.retired:
                     await self._node.engine.remove(candidate.id)

@@ -1,14 +1,14 @@
 """Docker and Podman over the Docker Engine API on a unix socket.
 
 The SDK is synchronous: calls run in threads of our own pool (an ``inspect`` takes 2–5 ms, a CLI call 40). Podman
-answers the same API, but creates isolated networks only through its own one, and can't tell an unknown option from a
-known one; the few places that differ ask ``self._podman``.
+answers the same API, but creates isolated networks only through its own one; the few such places ask ``self._podman``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -43,6 +43,7 @@ from funai.runtime.engine.longcalls import LongCalls
 T = TypeVar("T")
 READ_SECONDS = 120
 """A start on a loaded machine takes seconds; a call that takes this long is lost."""
+READ_PAUSES = (0.02, 0.05, 0.1, 0.2)
 WAIT_SETTLES, WAIT_LOOKS = 0.03, 2.0
 _LIMIT_FLAGS = {"CpuCfsQuota": "cpu", "MemoryLimit": "memory", "PidsLimit": "pids"}
 _LIBPOD = "http+docker://localhost/v4.0.0/libpod"
@@ -93,7 +94,7 @@ class DockerEngine:
     # -- images -----------------------------------------------------------------------------------------------------
 
     async def image(self, ref: str) -> Image:
-        return await self._call(lambda: _image(self._api.inspect_image(ref)))
+        return await self._call(partial(_again, lambda: _image(self._api.inspect_image(ref))))
 
     async def pull(self, ref: str, login: Login | None) -> Image:
         return await self._call(partial(self._pull, ref, login))
@@ -168,7 +169,7 @@ class DockerEngine:
         await self._call(partial(_ignoring_404, lambda: self._api.remove_network(name)))
 
     async def networks(self) -> list[Network]:
-        return await self._call(lambda: [_network(n) for n in self._api.networks()])
+        return await self._call(partial(_again, lambda: [_network(n) for n in self._api.networks()]))
 
     # -- containers -------------------------------------------------------------------------------------------------
 
@@ -258,10 +259,10 @@ class DockerEngine:
                 raise NameTaken(name) from e
 
     async def inspect(self, id: str) -> Container:
-        return await self._call(lambda: _container(self._api.inspect_container(id)))
+        return await self._call(partial(_again, lambda: _container(self._api.inspect_container(id))))
 
     async def containers(self, labels: Mapping[str, str]) -> list[Container]:
-        return await self._call(partial(self._containers, labels))
+        return await self._call(partial(_again, partial(self._containers, labels)))
 
     def _containers(self, labels: Mapping[str, str]) -> list[Container]:
         wanted = [f"{k}={v}" for k, v in labels.items()]
@@ -322,6 +323,18 @@ def _mapped(work: Callable[[], T]) -> T:
         raise EngineRefused(str(e.explanation or e)) from e
     except (requests.exceptions.RequestException, errors.DockerException, OSError) as e:
         raise EngineUnreachable(str(e)) from e
+
+
+def _again(read: Callable[[], T]) -> T:
+    """Podman fails a whole listing, with a 500, when some container is removed in the middle of it: read again."""
+    for pause in READ_PAUSES:
+        try:
+            return read()
+        except errors.APIError as e:
+            if e.status_code is None or e.status_code < 500:
+                raise
+        time.sleep(pause)
+    return read()
 
 
 def _ignoring_404(work: Callable[[], object]) -> None:
