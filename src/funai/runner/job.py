@@ -25,7 +25,7 @@ from funai.runner.commands.engine import BuildRequest
 from funai.runner.failures import JobFailed
 from funai.runner.lease import Heart, Lease
 from funai.runner.logs import LogStream
-from funai.runner.plan import app_spec, inputs_hash, invalid, read_recipe
+from funai.runner.plan import app_spec, check_sources, inputs_hash, invalid, read_recipe
 from funai.runner.push import Pusher
 from funai.runner.registry import Manifest, Registry
 from funai.runner.retry import retrying
@@ -173,6 +173,7 @@ class Work:
         s = self.tools.settings
         ca, mounts = s.ca_file, self.tools.builder.mounts
         recipe = await asyncio.to_thread(read_recipe, self.payload, src, self.folder, ca_to_copy=None if mounts else ca)
+        check_sources(recipe.text, image)
         if recipe.generated:
             self.out.line("    没有 Dockerfile：使用平台的标准 Node 镜像 / no Dockerfile: the platform's standard Node image")
         tmp = self.folder / "tmp"

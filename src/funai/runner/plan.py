@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from funai.contracts import buildspec
+from funai.contracts.basecheck import fetched_urls, foreign_images
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Payload
 from funai.contracts.messages import Words
+from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode
 from funai.runner.failures import JobFailed
 
@@ -87,6 +89,19 @@ def _text(path: Path) -> str:
     if len(data) > MAX_TEXT_FILE:
         raise invalid(BadInput(detail=Words(f"{path.name} 过大", f"{path.name} is too large")))
     return data.decode("utf-8", "replace")
+
+
+def check_sources(dockerfile: str, image: ImageRef) -> None:
+    """Raises JobFailed CONTRACT_INVALID when the engine would fetch another tenant's image or an address.
+
+    ``image`` is the app's own. The engine has the registry's login and the host's network: it must not fetch for tenants.
+    """
+    if foreign := foreign_images(dockerfile, image.registry, image.repository):
+        name = foreign[0][:200]
+        raise invalid(BadInput(detail=Words(f"不能使用镜像 {name}", f"the image {name} may not be used here")))
+    if urls := fetched_urls(dockerfile):
+        zh = f"ADD 不能使用地址 {urls[0][:200]}；请改用 RUN curl"
+        raise invalid(BadInput(detail=Words(zh, f"ADD may not fetch {urls[0][:200]}; use RUN curl instead")))
 
 
 def invalid(error: BadInput) -> JobFailed:
