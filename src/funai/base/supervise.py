@@ -88,8 +88,9 @@ async def serving(app: FastAPI, sock: socket.socket, *, grace: float = 10) -> As
 
     On leaving: no new connections, requests in flight get ``grace`` seconds, then the app's lifespan ends.
     """
+    # X-Forwarded-For is `doors.client_address`'s business: uvicorn's own reading of it would trust all of loopback.
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=int(grace), server_header=False,
+        app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=int(grace), server_header=False,
         timeout_keep_alive=75, h11_max_incomplete_event_size=64 * 1024,
     )  # fmt: skip
     server = _Server(config)
