@@ -169,6 +169,9 @@ def tell_failures(out: str, folder: Path) -> None:
     for line in out.splitlines():
         if "errors" in line or "Non-2xx" in line:
             say(line.strip())
+    for line in (folder / "agent.log").read_text().splitlines():
+        if "rollout.done" not in line:
+            say(line)
     for log in (folder / "gw").rglob("access.log"):
         for line in log.read_text().splitlines():
             if '"status":200' not in line.replace(" ", ""):

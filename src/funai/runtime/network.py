@@ -15,7 +15,7 @@ from pathlib import Path
 
 from funai.base import log
 from funai.runtime.engine.contract import Engine, EngineRefused, Network, NetworkSpec
-from funai.runtime.state import APP_ID, INSTANCE, AppView
+from funai.runtime.state import APP_ID, INSTANCE, AppView, generation_of
 
 ADDRESS = "funai.address"
 APP_PREFIX = 27
@@ -53,11 +53,14 @@ def candidate_subnets(pool: IPv4Network, tag: str, app_id: int, taken: Collectio
             yield subnet
 
 
-def free_address(subnet: str, used: Collection[str]) -> str:
-    """The first host address after the bridge's own that is not used; empty when there is none."""
-    hosts = iter(IPv4Network(subnet).hosts())
-    next(hosts)
-    return next((str(h) for h in hosts if str(h) not in used), "")
+def free_address(subnet: str, used: Collection[str], after: str = "") -> str:
+    """The next free host address behind ``after``, around the end; empty when there is none. The first is the bridge's.
+
+    Going round keeps an address out of use for a while: a proxy may still hold idle connections to whoever had it.
+    """
+    hosts = [str(host) for host in IPv4Network(subnet).hosts()][1:]
+    begin = hosts.index(after) + 1 if after in hosts else 0
+    return next((host for host in hosts[begin:] + hosts[:begin] if host not in used), "")
 
 
 def routed(table: str) -> list[IPv4Network]:
@@ -88,6 +91,8 @@ class Networks:
         self._pool = IPv4Network(pool)
         self._fixed = fixed
         self._making = asyncio.Lock()
+        self._last: dict[int, str] = {}
+        """The address each app's latest container got."""
         self._seen: dict[int, Network] = {}
         """Networks that were there when last used; ``doubt`` forgets one. Listing hundreds takes longer than a switch."""
 
@@ -100,7 +105,10 @@ class Networks:
         if not self._fixed or not network.subnet:
             return Place(network.name)
         used = {c.labels.get(ADDRESS, "") for c in app.all}
-        return Place(network.name, free_address(network.subnet, used))
+        newest = max(app.all, key=generation_of, default=None)
+        after = self._last.get(app.app_id) or (newest.labels.get(ADDRESS, "") if newest else "")
+        self._last[app.app_id] = free_address(network.subnet, used, after)
+        return Place(network.name, self._last[app.app_id])
 
     def doubt(self, app_id: int) -> None:
         """Something failed with it: ask the engine the next time."""
@@ -140,6 +148,7 @@ class Networks:
         if self._shared:
             return
         self.doubt(app_id)
+        self._last.pop(app_id, None)
         try:
             await self._engine.remove_network(network_name(app_id, self._instance))
         except EngineRefused as e:

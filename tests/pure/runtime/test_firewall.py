@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from funai.runtime.firewall import Rules, matches
+from funai.runtime.firewall import Rules, jumps_in, matches
 
 RULES = Rules("ab12", "fuab12", "10.208.0.0/13", allow=("10.0.0.5:27017",), deny=("10.0.0.0/24",))
 
@@ -45,3 +45,12 @@ def test_chains_are_replaced_in_one_transaction() -> None:
 def test_an_entry_with_a_port_is_tcp() -> None:
     assert matches("10.0.0.5:80") == ["-d 10.0.0.5 -p tcp --dport 80"]
     assert matches("10.0.0.0/24") == ["-d 10.0.0.0/24"]
+
+
+def test_in_front_means_that_only_our_kind_is_before_it() -> None:
+    jump = RULES.jump("INPUT")
+    ours, neighbour, foreign = f"-A INPUT {' '.join(jump)}", "-A INPUT -i fu99+ -j FUNAI-99-IN", "-A INPUT -j ACCEPT"
+    assert jumps_in(["-P INPUT ACCEPT", ours, foreign], "INPUT", jump) == ([0], True)
+    assert jumps_in(["-P INPUT ACCEPT", neighbour, ours], "INPUT", jump) == ([1], True)
+    assert jumps_in(["-P INPUT ACCEPT", foreign, ours], "INPUT", jump) == ([1], False)
+    assert jumps_in(["-P INPUT ACCEPT"], "INPUT", jump) == ([], False)

@@ -48,6 +48,12 @@ def test_addresses_begin_after_the_bridge_and_end() -> None:
     assert network.free_address("10.208.0.0/30", ["10.208.0.2"]) == ""
 
 
+def test_addresses_go_round_so_that_none_is_reused_soon() -> None:
+    assert network.free_address("10.208.0.0/29", ["10.208.0.3"], after="10.208.0.2") == "10.208.0.4"
+    assert network.free_address("10.208.0.0/29", [], after="10.208.0.6") == "10.208.0.2"
+    assert network.free_address("10.208.0.0/29", [], after="10.99.0.1") == "10.208.0.2"
+
+
 def test_the_hosts_routes_are_taken() -> None:
     assert network.routed(ROUTES) == [IPv4Network("192.0.2.0/24"), IPv4Network("10.208.0.0/16")]
     assert network.routed("") == []
