@@ -95,7 +95,11 @@ def _refused(error: ConfigError) -> int:
 def _log_to(data_dir: Path) -> None:
     from funai.base import log  # noqa: PLC0415
 
-    log.configure("up", file=data_dir.expanduser() / "log" / "funai.log")
+    folder = data_dir.expanduser() / "log"
+    # First of all that is made in the data dir: the databases lie there too, and nobody else is to read them.
+    for private in (folder.parent, folder):
+        private.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log.configure("up", file=folder / "funai.log")
 
 
 def _welcome(running: Platform, seconds: float) -> Table:
