@@ -16,7 +16,7 @@ from funai.standalone.parts.engine import EngineChoice, EngineKind, fingerprint
 from tests.parts.daemon import Daemon
 from tests.parts.firewall import Firewall
 from tests.parts.podman import copy_image
-from tests.parts.slots import Slot
+from tests.parts.slots import Slot, release_mount
 from tests.parts.waiting import unix_answers
 
 MACHINES_OWN = Path("/var/run/docker.sock")
@@ -28,13 +28,13 @@ class DockerEngine(Daemon):
     """``choice`` is what production code takes, ``socket`` its API, ``cli(...)`` the program for a test's own needs."""
 
     def __init__(self, slot: Slot, workspace: Path, machine: EngineChoice) -> None:
-        self.workspace, self._machine = workspace, machine
+        self.workspace, self._machine, self._data = workspace, machine, slot.folder / "data"
         self.socket = workspace / "docker.sock"
-        self._firewall = Firewall()
+        self._firewall = Firewall(ours=BRIDGE)
         super().__init__(
             "dockerd",
             [
-                "dockerd", "--data-root", slot.folder / "data", "--exec-root", workspace / "exec",
+                "dockerd", "--data-root", self._data, "--exec-root", workspace / "exec",
                 "--pidfile", workspace / "docker.pid", "--host", f"unix://{self.socket}", "--bridge", BRIDGE,
                 "--containerd-namespace", "funai-test", "--log-level", "warn", "--config-file", self._config(),
                 "--default-address-pool", "base=10.148.0.0/16,size=24",
@@ -79,6 +79,7 @@ class DockerEngine(Daemon):
         self.stop()
         _ip("link", "delete", BRIDGE, check=False)
         self._firewall.restore()
+        release_mount(self._data)
 
     @property
     def env_for_cli(self) -> dict[str, str]:

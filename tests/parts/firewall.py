@@ -9,14 +9,21 @@ TABLES = ("nat", "filter")
 
 
 class Firewall:
-    """``remember()`` before the daemon starts, ``restore()`` after it ended. Other programs' new rules stay."""
+    """``remember()`` before the daemon starts, ``restore()`` after it ended. Other programs' new rules stay.
 
-    def __init__(self, word: str = "docker") -> None:
-        self.word = word
+    ``ours`` is a name that only this daemon's rules contain (its bridge). Where it is found before the start, a killed
+    session left it: then what names Docker isn't kept either.
+    """
+
+    def __init__(self, ours: str, word: str = "docker") -> None:
+        self.ours, self.word = ours, word
         self._before: dict[str, set[str]] = {}
 
     def remember(self) -> None:
-        self._before = {table: set(_rules(table)) for table in TABLES}
+        found = {table: set(_rules(table)) for table in TABLES}
+        if any(self.ours in rule for rules in found.values() for rule in rules):
+            found = {table: {r for r in rules if self.word not in r.lower()} for table, rules in found.items()}
+        self._before = found
 
     def restore(self) -> None:
         for table in TABLES:

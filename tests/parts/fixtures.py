@@ -113,8 +113,7 @@ def podman(workspace: Callable[[str], Path], machine_engine: EngineChoice) -> It
         part = Podman(slot, workspace("podman"), machine_engine)
         part.prepare()
         yield part
-        part.service.kill()
-        part.clear()
+        part.destroy()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from funai.base.proc import base_environment
 from funai.standalone.parts import base_image, engine_conf
 from funai.standalone.parts.engine import EngineChoice
 from tests.parts.daemon import Daemon
-from tests.parts.slots import Slot
+from tests.parts.slots import Slot, release_mount
 from tests.parts.waiting import unix_answers
 
 
@@ -81,6 +81,12 @@ class Podman:
             self.cli("rmi", "--force", *dict.fromkeys(strays))
         if not any(base_image.IMAGE in (image.get("Names") or []) for image in images):
             copy_image(self._machine, base_image.IMAGE, [self.choice.binary, "load", "--quiet"], self.env)
+
+    def destroy(self) -> None:
+        """Stop the service and remove what runs; the storage stays for the next session."""
+        self.service.kill()
+        self.clear()
+        release_mount(self.slot.folder / "root" / "overlay")
 
     def _write_conf(self) -> Path:
         named = self._machine.environment.get("CONTAINERS_CONF") or os.environ.get("CONTAINERS_CONF")

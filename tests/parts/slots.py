@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,11 @@ def take_slot(kind: str, *, slots: int = SLOTS, wait_seconds: float = 300) -> It
         yield Slot(number, folder)
     finally:
         os.close(handle)
+
+
+def release_mount(path: Path) -> None:
+    """Engines bind their storage onto itself and leave that mount behind; nobody could remove the folder then."""
+    subprocess.run(["umount", str(path)], check=False, capture_output=True)
 
 
 def _first_free(base: Path, kind: str, slots: int) -> tuple[int, int] | None:
