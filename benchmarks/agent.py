@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -173,6 +174,8 @@ def tell_failures(out: str, folder: Path) -> None:
         if "rollout.done" not in line:
             say(line)
     for log in (folder / "gw").rglob("access.log"):
+        entries = [json.loads(line) for line in log.read_text().splitlines()]
+        say(f"how requests ended: {Counter((e['status'], e['end']) for e in entries)}")
         for line in log.read_text().splitlines():
             if '"status":200' not in line.replace(" ", ""):
                 say(line)

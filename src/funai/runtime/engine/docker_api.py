@@ -43,7 +43,7 @@ from funai.runtime.engine.longcalls import LongCalls
 T = TypeVar("T")
 READ_SECONDS = 120
 """A start on a loaded machine takes seconds; a call that takes this long is lost."""
-READ_PAUSES = (0.02, 0.05, 0.1, 0.2)
+AGAIN_AFTER = (0.02, 0.05, 0.1, 0.2)
 WAIT_SETTLES, WAIT_LOOKS = 0.03, 2.0
 _LIMIT_FLAGS = {"CpuCfsQuota": "cpu", "MemoryLimit": "memory", "PidsLimit": "pids"}
 _LIBPOD = "http+docker://localhost/v4.0.0/libpod"
@@ -241,7 +241,7 @@ class DockerEngine:
         await self._call(lambda: self._api.stop(id, timeout=max(1, round(grace))))
 
     async def remove(self, id: str) -> None:
-        await self._call(partial(_ignoring_404, lambda: self._api.remove_container(id, force=True, v=True)))
+        await self._call(partial(_again, partial(_ignoring_404, lambda: self._api.remove_container(id, force=True, v=True))))
 
     async def rename(self, id: str, name: str) -> None:
         await self._call(partial(self._rename, id, name))
@@ -325,16 +325,16 @@ def _mapped(work: Callable[[], T]) -> T:
         raise EngineUnreachable(str(e)) from e
 
 
-def _again(read: Callable[[], T]) -> T:
-    """Podman fails a whole listing, with a 500, when some container is removed in the middle of it: read again."""
-    for pause in READ_PAUSES:
+def _again(call: Callable[[], T]) -> T:
+    """Podman answers 500 when a container changes under its hands (listed while removed, removed while restarting)."""
+    for pause in AGAIN_AFTER:
         try:
-            return read()
+            return call()
         except errors.APIError as e:
             if e.status_code is None or e.status_code < 500:
                 raise
         time.sleep(pause)
-    return read()
+    return call()
 
 
 def _ignoring_404(work: Callable[[], object]) -> None:
