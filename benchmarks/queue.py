@@ -3,7 +3,8 @@
 The server is a process of its own (uvicorn, uvloop), the clients are bare sockets in this one. Every app has its place
 on a node already, as on a redeploy. What is measured:
 
-* claims: 8 runners at once, each claims and claims again (a closed loop), at 0 and at 1,000,000 finished rows;
+* claims: 8 runners, each claims and then works for 50 ms, at 0 and at 1,000,000 finished rows; ``claim_saturated_…`` is
+  the same without the work: eight requests always in hand, so that it measures the line before the server's one core;
 * create to claim: 8 runners wait by long poll, one job is created at a time;
 * cycles: 8 clients at once, each create, claim, heartbeat, report; over HTTP, and the same statements without it;
 * idle: 100 runners wait, 200 nodes beat every 15 s;
@@ -45,6 +46,7 @@ from tests.parts.workspace import drop_workspace, new_workspace
 
 RUNNERS = 8
 CLAIMS = 1600
+WORK_SECONDS = 0.05
 NODES = 200
 BEAT_SECONDS = 15
 SECRET = {"X-DEPLOY-SECRET": "bench-secret"}
@@ -119,9 +121,7 @@ async def finished_rows(url: str, rows: int) -> None:
     """Old SUCCEEDED jobs, ten an app, made by the database itself."""
     digits = "(" + " UNION ALL ".join(f"SELECT {d} AS d" for d in range(10)) + ")"
     number = " + ".join(f"{10**i} * t{i}.d" for i in range(6))
-    columns = (
-        "type, app_id, user_id, status, payload_json, attempt, turn, claimable, created_ms, updated_ms, finished_ms, version"
-    )
+    columns = "type, app_id, user_id, status, payload_json, attempt, turn, claimable, created_ms, updated_ms, finished_ms"
     row = f"'BUILD_AND_DEPLOY', 1000000 + ({number}) / 10, ({number}) % 997, 'SUCCEEDED', '{{}}', 1, {number}, 1, 1, 1, 1"
     tables = ", ".join(f"{digits} t{i}" for i in range(6))
     where = f" WHERE {number} < {rows}" if rows < 10**6 else ""
@@ -167,17 +167,19 @@ async def together(work: Callable[[int], Awaitable[Any]], count: int = RUNNERS) 
     return await asyncio.gather(*(work(n) for n in range(count)))
 
 
-async def claims(port: int) -> tuple[float, float]:
-    """(p50, p99) in ms of claims by 8 runners in a closed loop."""
+async def claims(port: int, count: int, work_seconds: float) -> tuple[float, float]:
+    """(p50, p99) in ms of ``count`` claims by 8 runners that work for a while between them."""
     took: list[float] = []
 
     async def runner(n: int) -> None:
         wire = Wire(port, TOKEN)
-        for _ in range(CLAIMS // RUNNERS):
+        await asyncio.sleep(work_seconds * n / RUNNERS)
+        for _ in range(count // RUNNERS):
             began = time.perf_counter()
             got = await wire.call("POST", "/deploy/jobs/claim", {"runnerId": f"r{n}", "leaseSeconds": 600})
             took.append((time.perf_counter() - began) * 1000)
             assert got, "there was a job to claim"
+            await asyncio.sleep(work_seconds)
         wire.close()
 
     await together(runner)
@@ -324,7 +326,10 @@ async def measure(kind: str, url: str, pg: Postgres | None, args: argparse.Names
     with server(url) as (port, pid):
         async with beating(port, 1):
             await pending_rows(url, 1, CLAIMS)
-            result["claim_p50_ms_empty"], result["claim_p99_ms_empty"] = await claims(port)
+            result["claim_p50_ms_empty"], result["claim_p99_ms_empty"] = await claims(port, CLAIMS // 2, WORK_SECONDS)
+            before = cpu_seconds(pid)
+            result["claim_saturated_p50_ms"], result["claim_saturated_p99_ms"] = await claims(port, CLAIMS // 2, 0)
+            result["claim_cpu_ms"] = (cpu_seconds(pid) - before) / (CLAIMS // 2) * 1000
             say("claims", result)
             result["cycles_per_s"] = await http_cycles(port, 20_001, args.cycles)
             say("cycles", result)
@@ -338,8 +343,8 @@ async def measure(kind: str, url: str, pg: Postgres | None, args: argparse.Names
     say("rows", result)
     with server(url) as (port, _):
         async with beating(port, 1):
-            await pending_rows(url, 60_001, CLAIMS)
-            result["claim_p50_ms"], result["claim_p99_ms"] = await claims(port)
+            await pending_rows(url, 60_001, CLAIMS // 2)
+            result["claim_p50_ms"], result["claim_p99_ms"] = await claims(port, CLAIMS // 2, WORK_SECONDS)
     result["flatness"] = result["claim_p50_ms"] / result["claim_p50_ms_empty"]
     if pg is not None:
         pg.create_database("rival")
