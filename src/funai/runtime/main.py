@@ -48,6 +48,7 @@ class Parts:
     app: FastAPI
     node: Node
     apps: Apps
+    networks: Networks
     rollouts: Rollouts
     converger: Converger
     crashes: Crashes
@@ -83,7 +84,15 @@ async def compose(
     rules = Rules(tag, bridge_prefix(tag), settings.app_subnets, tuple(settings.app_allow), tuple(settings.app_deny))
     walled = settings.firewall and not info.rootless and not settings.docker_network and Firewall.possible()
     return Parts(
-        app, node, apps, rollouts, Converger(node, retirer, crashes), crashes, retirer, Firewall(rules) if walled else None
+        app,
+        node,
+        apps,
+        networks,
+        rollouts,
+        Converger(node, retirer, crashes),
+        crashes,
+        retirer,
+        Firewall(rules) if walled else None,
     )
 
 
@@ -97,6 +106,8 @@ async def working(parts: Parts) -> AsyncIterator[None]:
         tasks: list[asyncio.Task[None]] = []
         if await _walled(parts) and parts.firewall:
             tasks.append(asyncio.create_task(periodic("firewall", FIREWALL_SECONDS, parts.firewall.ensure, quiet)))
+        if settings.build_network:
+            await parts.networks.ensure_builds(settings.build_network)
         await parts.converger.rebuild()
         tasks.append(asyncio.create_task(periodic("sweep", settings.sweep_seconds, parts.converger.sweep, quiet)))
         if settings.deploy_base_url and settings.deploy_node_token:
@@ -136,6 +147,8 @@ async def _unwall(parts: Parts) -> None:
     try:
         if parts.firewall and not await parts.node.everything():
             await parts.firewall.remove()
+            if name := parts.node.settings.build_network:
+                await parts.networks.remove_builds(name)
     except (EngineError, FirewallRefused) as e:
         log.get("firewall").warning("firewall.left", error=str(e))
 

@@ -21,6 +21,8 @@ ADDRESS = "funai.address"
 APP_PREFIX = 27
 """30 hosts: the bridge, the live one, and more draining ones than a burst of deploys leaves."""
 TRIES = 16
+BUILDS = 0
+"""Stands for the builds where an app's id is asked for; apps count from 1."""
 
 
 def platform_tag(instance: str, data_root: str) -> str:
@@ -117,12 +119,22 @@ class Networks:
     async def _own(self, app_id: int) -> Network:
         if known := self._seen.get(app_id):
             return known
-        self._seen[app_id] = await self._find_or_make(app_id)
+        self._seen[app_id] = await self._find_or_make(app_id, network_name(app_id, self._instance))
         return self._seen[app_id]
 
-    async def _find_or_make(self, app_id: int) -> Network:
+    async def ensure_builds(self, name: str) -> None:
+        """The network that this node's builds run in: its bridge is ours too, so the apps' firewall rules hold for it.
+
+        A build's RUN steps are a tenant's code like any app. Raises EngineRefused.
+        """
+        await self._find_or_make(BUILDS, name)
+
+    async def remove_builds(self, name: str) -> None:
+        """Raises EngineRefused while a build is in it."""
+        await self._engine.remove_network(name)
+
+    async def _find_or_make(self, app_id: int, name: str) -> Network:
         async with self._making:
-            name = network_name(app_id, self._instance)
             known = await self._engine.networks()
             for network in known:
                 if network.name == name:
@@ -140,7 +152,7 @@ class Networks:
             raise refusal or EngineRefused(f"no free subnet is left in RUNTIME_APP_SUBNETS ({self._pool})")
 
     def _spec(self, name: str, subnet: str, app_id: int) -> NetworkSpec:
-        labels = {INSTANCE: self._instance, APP_ID: str(app_id)}
+        labels = {INSTANCE: self._instance} if app_id == BUILDS else {INSTANCE: self._instance, APP_ID: str(app_id)}
         return NetworkSpec(name, subnet, bridge_name(self._tag, app_id), isolate=True, labels=labels)
 
     async def forget(self, app_id: int) -> None:

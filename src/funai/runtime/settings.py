@@ -96,6 +96,10 @@ class RuntimeSettings(Settings):
         "RUNTIME_INSTANCE", "", doc="Keeps two platforms on one engine apart (part of container names)"
     )
     reach: Reach = key("RUNTIME_REACH", Reach.AUTO, doc="How the gateway reaches apps: `auto`, `address` or `published`")
+    build_network: str = key(
+        "RUNTIME_BUILD_NETWORK", "", doc="A network to keep for this node's Runner (its RUNNER_BUILD_NETWORK), walled like apps",
+        pattern=r"^[A-Za-z0-9_.-]{0,64}$",
+    )  # fmt: skip
     app_subnets: Annotated[str, AfterValidator(_pool)] = key(
         "RUNTIME_APP_SUBNETS", "10.208.0.0/13", doc="Pool from which each app's network takes a /27"
     )

@@ -143,6 +143,7 @@ def runner_settings(options: UpOptions, layout: Layout, secrets: Secrets, engine
         ssh_key_path=layout.runner_key,
         known_hosts_path=layout.known_hosts,
         workdir=layout.runner,
+        build_network=build_network(options),
         engine=engine.binary,
         registry=options.registry_address,
         namespace=NAMESPACE,
@@ -174,10 +175,16 @@ def runtime_settings(options: UpOptions, secrets: Secrets, engine: EngineChoice,
         docker_bin=engine.kind,
         engine_socket=str(socket),
         instance=instance(options),
+        build_network=build_network(options),
         registry_url=options.registry_address,
         registry_username=registry.USER,
         registry_password=secrets.registry_password,
     )
+
+
+def build_network(options: UpOptions) -> str:
+    """Where builds run: a network that the agent makes and walls, so that a RUN step reaches no app and no port of ours."""
+    return f"funai-builds.{instance(options)}" if instance(options) else "funai-builds"
 
 
 def instance(options: UpOptions) -> str:
