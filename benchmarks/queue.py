@@ -267,6 +267,10 @@ async def idle(port: int, pid: int, seconds: float) -> tuple[float, float]:
         while not done.is_set():
             await wires[n].call("POST", "/deploy/jobs/claim", {"runnerId": f"idle{n}", "waitSeconds": 50})
 
+    wire = Wire(port, NODE)
+    for n in range(NODES):  # they are known already: registering is not idling
+        await wire.call("POST", "/internal/runtime-nodes/heartbeat", beat(n))
+    wire.close()
     async with beating(port):
         runners = [asyncio.create_task(runner(n)) for n in range(100)]
         await asyncio.sleep(4)
