@@ -97,7 +97,7 @@ class RuntimeSettings(Settings):
     )
     reach: Reach = key("RUNTIME_REACH", Reach.AUTO, doc="How the gateway reaches apps: `auto`, `address` or `published`")
     build_network: str = key(
-        "RUNTIME_BUILD_NETWORK", "", doc="A network to keep for this node's Runner (its RUNNER_BUILD_NETWORK), walled like apps",
+        "RUNTIME_BUILD_NETWORK", "", doc="A network kept for this node's Runner (its RUNNER_BUILD_NETWORK), walled like apps",
         pattern=r"^[A-Za-z0-9_.-]{0,64}$",
     )  # fmt: skip
     app_subnets: Annotated[str, AfterValidator(_pool)] = key(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from funai.base.proc import run
 from funai.contracts.states import JobStatus
 from funai.standalone.parts import engine
 from tests.e2e.up.world import DOCKERFILE, Person, Platform, project
@@ -38,9 +38,9 @@ def listening_everywhere() -> Iterator[int]:
 
 async def _engine(*words: str) -> str:
     choice = await engine.choose()
-    command = choice.cli(*words)
-    return subprocess.run(command.argv, env={**dict(command.env or {}), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-                          capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+    done = await run(choice.cli(*words), timeout=30)
+    assert done.code == 0, done.error_text
+    return done.text
 
 
 async def test_a_build_step_reaches_no_app_and_no_port_of_the_host(up: Platform, person: Person) -> None:
