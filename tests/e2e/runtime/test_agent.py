@@ -76,7 +76,7 @@ async def test_a_bad_one_is_told_why_and_the_old_one_serves_on(agent: Agent, tem
     detail = answer.json()["detail"]
     assert (detail["code"], words in detail["message"]) == (code, True), detail
     if temper == "exits":
-        assert sorted(detail["logTail"]) == ["about to fail", "no such module"]
+        assert set(detail["logTail"]) == {"about to fail", "no such module"}  # once or more: the engine restarts it
     assert await agent.status() == before
     assert (await agent.get()).text == "web\n"
 
