@@ -22,6 +22,7 @@ from docker.types import IPAMConfig, IPAMPool, LogConfig
 
 from funai.base import log
 from funai.contracts import rules
+from funai.runtime.engine import capabilities
 from funai.runtime.engine.contract import (
     Container,
     ContainerSpec,
@@ -207,7 +208,7 @@ class DockerEngine:
             return None
 
     def _create_with(self, spec: ContainerSpec, *, init: bool) -> str:
-        limits = spec.limits
+        limits, (drop, add) = spec.limits, capabilities.changes(spec.capabilities)
         log_options = {"max-size": str(limits.log_bytes)} if limits.log_bytes else {}
         if not self._podman and limits.log_bytes:
             log_options["max-file"] = "1"
@@ -218,8 +219,8 @@ class DockerEngine:
             memswap_limit=limits.memory or None,
             pids_limit=limits.pids or None,
             security_opt=["no-new-privileges"],
-            cap_drop=["ALL"],
-            cap_add=list(spec.capabilities),
+            cap_drop=drop,
+            cap_add=add,
             restart_policy={"Name": "on-failure", "MaximumRetryCount": spec.restarts} if spec.restarts else None,
             log_config=LogConfig(type="k8s-file" if self._podman else "json-file", config=log_options),
             init=init,
