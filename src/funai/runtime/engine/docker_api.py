@@ -250,11 +250,9 @@ class DockerEngine:
     def _rename(self, id: str, name: str) -> None:
         try:
             self._api.rename(id, name)
-        except errors.NotFound:
-            raise
         except errors.APIError as e:
             holder = self._existing(name)
-            if holder is None:
+            if holder is None or e.status_code == 404:
                 raise
             if holder.id != _container(self._api.inspect_container(id)).id:
                 raise NameTaken(name) from e
