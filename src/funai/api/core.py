@@ -18,6 +18,7 @@ from funai.api.keys import Keys
 from funai.api.passwords import Passwords
 from funai.api.policy import Defaults
 from funai.api.publickeys import PublicKey, parse_public_key
+from funai.api.seats import Seats
 from funai.api.settings import ApiSettings
 from funai.api.slots import Slots
 from funai.api.streams import Streams
@@ -48,6 +49,7 @@ class Core:
     tracker: Tracker
     answers: Answers
     streams: Streams
+    seats: Seats
     gate: GitGate
 
 
@@ -91,6 +93,7 @@ def assemble(
         tracker=tracker,
         answers=answers,
         streams=Streams(control, tracker, stop),
+        seats=Seats(settings.max_log_streams),
         gate=GitGate(apps, keys, defaults, runner_key),
     )
 

@@ -86,6 +86,9 @@ class ApiSettings(Settings):
 
     max_apps: int = key("funai.app.limits.max-apps-per-user", 20, doc="Apps a user may have", ge=1, le=100_000)
     max_running: int = key("funai.app.limits.max-running-per-user", 3, doc="Apps a user may run at once", ge=1, le=100_000)
+    max_log_streams: int = key(
+        "funai.limits.log-streams-per-user", 12, doc="Followed logs a user may hold open", ge=1, le=10_000
+    )
     max_keys: int = key("funai.limits.max-ssh-keys-per-user", 20, doc="SSH keys a user may register", ge=1, le=1_000)
     env_key_file: Path | None = key(
         "funai.env.key-file", None, doc="Key that seals app variables; made at first start; Deploy needs the same file"

@@ -33,9 +33,9 @@ async def job_logs(
     # Digits by the ASCII meaning: str.isdigit also accepts ² and its kin, which int refuses.
     if last_event_id and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19:
         offset = int(last_event_id)
-    return StreamingResponse(
-        core.streams.job_events(job_id, offset), media_type="text/event-stream; charset=utf-8", headers=_STREAM_HEADERS
-    )
+    core.seats.check(caller.id)
+    events = core.seats.seated(caller.id, core.streams.job_events(job_id, offset))
+    return StreamingResponse(events, media_type="text/event-stream; charset=utf-8", headers=_STREAM_HEADERS)
 
 
 @router.get(
@@ -48,5 +48,9 @@ async def app_logs(
 ) -> Any:  # fmt: skip
     owner = caller.acting_for(user_id)
     await core.apps.own(owner, app_id)
+    if follow:
+        core.seats.check(caller.id)
     output, kind = await core.streams.app_output(owner, app_id, tail, follow=follow)
+    if follow:
+        output = core.seats.seated(caller.id, output)
     return StreamingResponse(output, media_type=kind, headers=_STREAM_HEADERS)
