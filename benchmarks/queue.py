@@ -33,6 +33,7 @@ from sqlalchemy import insert, text
 
 from benchmarks.rival import procrastinate_cycles
 from benchmarks.wire import Wire
+from funai.base import log
 from funai.base.db import Database
 from funai.contracts.states import JobStatus
 from funai.deploy import main as deploy
@@ -100,6 +101,7 @@ def server(url: str) -> Iterator[tuple[int, int]]:
 
 
 async def serve(url: str, port: int) -> None:
+    log.configure("deploy", json=True)  # as `funai serve` does
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(15, stop.set)
     await deploy.serve(settings(url, port), stop)
