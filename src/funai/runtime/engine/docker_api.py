@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from ipaddress import IPv4Address
 from typing import Any, TypeVar
 
 import docker
@@ -23,6 +22,7 @@ from docker.types import IPAMConfig, IPAMPool, LogConfig
 from funai.base import log
 from funai.contracts import rules
 from funai.runtime.engine import capabilities
+from funai.runtime.engine.addresses import mac_of
 from funai.runtime.engine.contract import (
     Container,
     ContainerSpec,
@@ -303,11 +303,6 @@ class DockerEngine:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             await asyncio.to_thread(self._client.close)
-
-
-def mac_of(address: str) -> str:
-    """A locally administered MAC made from an IPv4 address, as Docker makes its own."""
-    return ":".join(f"{part:02x}" for part in (0x02, 0x66, *IPv4Address(address).packed))
 
 
 def _mapped(work: Callable[[], T]) -> T:
