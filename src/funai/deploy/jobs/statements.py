@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Delete,
+    ScalarSelect,
     Select,
     String,
     Update,
@@ -18,7 +19,6 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
-    exists,
     func,
     literal_column,
     or_,
@@ -102,7 +102,7 @@ class Statements:
         turn, id_ = bindparam("p_turn", type_=BigInteger), bindparam("p_id", type_=BigInteger)
         ahead = (
             select(job.c.id)
-            .where(CLAIMABLE, or_(job.c.turn < turn, and_(job.c.turn == turn, job.c.id < id_)))
+            .where(CLAIMABLE, job.c.turn <= turn, or_(job.c.turn < turn, job.c.id < id_))  # the first bounds the index
             .order_by(job.c.turn, job.c.id)
             .limit(bindparam("p_limit"))
             .subquery()
@@ -206,17 +206,25 @@ class Statements:
         )
 
     def _due(self) -> Query:
-        """One cheap look: is there anything for the sweeps?"""
-        lapsed = exists().where(RUNNING, job.c.lease_expire_at < self.now)
-        long = exists().where(RUNNING, job.c.started_ms < self.now - bindparam("p_max_running"))
-        waiting = exists().where(WAITS_FOR_NODE, job.c.available_at_ms <= self.now)
-        backed_off = exists().where(BACKS_OFF, job.c.available_at_ms <= self.now)
-        return select(
-            case((lapsed, 1), else_=0).label("lapsed"),
-            case((long, 1), else_=0).label("long"),
-            case((waiting, 1), else_=0).label("waiting"),
-            case((backed_off, 1), else_=0).label("backed_off"),
-        )
+        """One cheap look: is there anything for the sweeps?
+
+        Each answer is the least of a few rows or the first of an index: ``EXISTS (… <= clock_timestamp())`` would let
+        PostgreSQL, which can't estimate its clock, read the whole table in the hope of an early hit.
+        """
+        lease = select(func.min(job.c.lease_expire_at)).where(RUNNING).scalar_subquery()
+        started = select(func.min(job.c.started_ms)).where(RUNNING).scalar_subquery()
+        looked = {
+            "lapsed": lease < self.now,
+            "long": started < self.now - bindparam("p_max_running"),
+            "waiting": self._first(WAITS_FOR_NODE) <= self.now,
+            "backed_off": self._first(BACKS_OFF) <= self.now,
+        }
+        return select(*(case((due, 1), else_=0).label(name) for name, due in looked.items()))
+
+    def _first(self, which: ColumnElement[bool]) -> ScalarSelect[int]:
+        """When the first of those that wait may go on."""
+        order = (job.c.claimable, job.c.available_at_ms, job.c.id)
+        return select(job.c.available_at_ms).where(which).order_by(*order).limit(1).scalar_subquery()
 
     def _lapsed(self) -> Query:
         columns = (job.c.id, job.c.app_id, job.c.attempt, job.c.runner_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,9 @@ class Sweeps:
     def __init__(self, store: JobStore, settings: DeploySettings, waiters: Waiters, metrics: JobMetrics) -> None:
         self.store, self.settings, self.waiters, self.metrics = store, settings, waiters, metrics
         self.on_ended: Callable[[Row], None] = lambda _: None
+        self.tired_every = min(15.0, settings.max_waiting_seconds / 4)
+        """Seconds between looks for jobs that waited too long for a node: such a look reads all that wait."""
+        self._tired_at = 0.0
         self._finished_apps: set[int] = set()
         self._last_app = 0
 
@@ -54,7 +58,9 @@ class Sweeps:
         if due["backed_off"]:
             self.waiters.wake(await self._promote(self.store.sql.backs_off, 0, PROMOTE_DUE))
         if due["waiting"]:
-            await self.end_tired()
+            if time.monotonic() - self._tired_at >= self.tired_every:
+                self._tired_at = time.monotonic()
+                await self.end_tired()
             self.waiters.wake(await self._promote(self.store.sql.waits_for_node, 0, PROBES))
 
     @property

@@ -54,6 +54,9 @@ async def test_a_claim_touches_a_handful_of_rows(crowded: Database) -> None:
     await measure(crowded, claim, given)
     await measure(crowded, store.sql.turns, {"p_user": 5})
     await measure(crowded, store.sql.due, {"p_max_running": 10**12})
+    await measure(crowded, store.sql.lapsed, {})
+    await measure(crowded, store.sql.waits_for_node, {"p_early": 0, "p_limit": 8})
+    await measure(crowded, store.sql.position, {"p_turn": 5, "p_id": 1, "p_limit": 10_000})
 
 
 async def sqlite_steps(db: Database, statement: Executable, given: dict[str, Any]) -> None:
