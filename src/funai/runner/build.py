@@ -21,7 +21,7 @@ from funai.runner.settings import RunnerSettings
 from funai.runner.watch import BuildWatch
 
 TAIL_BYTES = 64 * 1024
-KILLED = 128 + 9
+KILLED, FILE_TOO_LARGE = 128 + 9, 128 + 25
 """A step's exit status when its process got SIGKILL."""
 
 
@@ -148,6 +148,8 @@ class Builder:
         s, lines = self._settings, output.lines()
         if usage.oom_kills or (usage.memory_full and code == KILLED):
             return JobFailed(FailureCode.OUT_OF_MEMORY, lines, limit=size(s.build_memory_bytes))
+        if code == FILE_TOO_LARGE:
+            return self._broken(FailureCode.OUT_OF_DISK, output)
         for image in base_images(dockerfile):
             if failed := await self._base_missing(image):
                 failed.lines = failed.lines or lines

@@ -95,13 +95,15 @@ async def test_what_a_repository_may_not_have(world: World) -> None:
 
 async def test_builds_that_fail(world: World) -> None:
     step = world.repo("step", {"Dockerfile": DOCKERFILE + "RUN echo the-reason >&2; exit 7\n"})
-    base = world.repo("base", {"Dockerfile": f"FROM {world.registry.address}/no/such:1\n"})
+    base = world.repo("base", {"Dockerfile": f"FROM {world.registry.address}/t/u1-app4242:none\n"})
+    foreign = world.repo("foreign", {"Dockerfile": f"FROM {world.registry.address}/no/such:1\n"})
     away = world.repo("away", {"Dockerfile": "FROM 127.0.0.1:9/no/such:1\n"})
-    jobs = [world.build(step), world.build(base), world.build(away)]
+    jobs = [world.build(step), world.build(base, appId=4242), world.build(away), world.build(foreign)]
     ended = [await world.ended(job) for job in jobs]
     failed(ended[0], "BUILD_FAILED", "user", "the-reason", "7")
-    failed(ended[1], "IMAGE_NOT_FOUND", "user", "no/such:1")
+    failed(ended[1], "IMAGE_NOT_FOUND", "user", "u1-app4242:none")
     failed(ended[2], "REGISTRY_UNREACHABLE", "platform", "127.0.0.1:9")
+    failed(ended[3], "CONTRACT_INVALID", "user", "no/such:1")
     assert world.leftovers() == []
 
 

@@ -41,7 +41,7 @@ async def test_a_hostile_build_ends_and_its_neighbour_does_not(kind: str, make_w
     assert report["status"] == "SUCCEEDED", report
     report = await world.ended(hostile)
     failed(report, code or report["failure"]["code"], "user", word)
-    assert report["failure"]["code"] in ("OUT_OF_DISK", code)
+    assert report["failure"]["code"] in ("OUT_OF_DISK", code), report
     await eventually(lambda: world.leftovers() == [], seconds=5, what=f"nothing is left: {world.leftovers()}")
 
 
