@@ -59,6 +59,8 @@ class Builder:
         self._settings, self._engine, self._registry, self._storage = settings, engine, registry, storage
         self.active = 0
         """Builds running right now."""
+        self.gate = asyncio.Lock()
+        """Held while a build begins, and while the janitor looks for unused layers and removes them: never both."""
 
     @property
     def mounts(self) -> bool:
@@ -74,7 +76,8 @@ class Builder:
             request = self._limited(request, group)
             disk = DiskWatch(self._storage, request.tmp, group.engine_path, self._settings.build_disk_bytes, group.steps)
             watch, output = BuildWatch(group, disk), Output(self._settings.build_output_bytes, write)
-            self.active += 1
+            async with self.gate:
+                self.active += 1
             try:
                 code = await self._run(request, group, watch, output)
             finally:

@@ -58,13 +58,20 @@ class Janitor:
     async def _images(self) -> None:
         """Build layers: over their number, or while the engine's disk is too full. What is in use the engine refuses."""
         before, tried = _free(self._storage), set[str]()
-        while victims := await self._next_victims(tried):
-            tried.update(victims)
-            await proc.run(self._engine.remove_images(*victims), timeout=300)
+        while await self._remove_some(tried):
+            pass
         if tried:
             log.get("runner").info(
                 "cache.evicted", kind="images", images=len(tried), bytes=max(0, _free(self._storage) - before)
             )
+
+    async def _remove_some(self, tried: set[str]) -> bool:
+        """One batch. A build that begins meanwhile waits for its end: it might stand on a layer that goes."""
+        async with self._builder.gate:
+            if victims := await self._next_victims(tried):
+                tried.update(victims)
+                await proc.run(self._engine.remove_images(*victims), timeout=300)
+        return bool(victims)
 
     async def _next_victims(self, tried: set[str]) -> list[str]:
         s, busy = self._settings, self._builder.active > 0
