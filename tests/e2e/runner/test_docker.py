@@ -42,4 +42,4 @@ async def test_docker_builds_pushes_is_limited_and_cancelled(
     world.deploy.status[endless] = "CANCELLED"
     await eventually(lambda: not processes("9753"), seconds=3)
     await eventually(lambda: docker_engine.cli("ps", "--all", "--quiet") == "", seconds=10)
-    assert world.leftovers() == []
+    await eventually(lambda: world.leftovers() == [], seconds=20, what="nothing is left")

@@ -209,4 +209,4 @@ async def test_the_engine_restarts_a_few_times_and_counts(engine: Engine, networ
         now = await engine.inspect(id)
         return now.phase is Phase.EXITED and now.restarts == 2
 
-    await eventually(gave_up, seconds=20, what="two restarts, then left alone")
+    await eventually(gave_up, seconds=60, what="two restarts, then left alone")
