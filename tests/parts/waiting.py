@@ -10,6 +10,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from funai.base.ports import free_port
+
+__all__ = ["Deadline", "eventually", "free_port", "tcp_answers", "unix_answers", "wait_until"]
+
 T = TypeVar("T")
 
 
@@ -45,13 +49,6 @@ async def eventually(
         if time.monotonic() > end:
             raise Deadline(f"not within {seconds:g} s: {what or condition}")
         await asyncio.sleep(every)
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port nobody listens on right now. Ask as late as possible: it is not reserved."""
-    with socket.socket() as sock:
-        sock.bind((host, 0))
-        return sock.getsockname()[1]
 
 
 def tcp_answers(port: int, host: str = "127.0.0.1") -> bool:

@@ -15,6 +15,7 @@ from funai.base import log
 from funai.base.daemon import Daemon, Program
 from funai.base.proc import Command, run
 from funai.standalone.layout import Layout, Secrets, write_private
+from funai.standalone.parts import engine_conf
 
 USER = "funai"
 HOST = "127.0.0.1"
@@ -93,8 +94,7 @@ def _write_htpasswd(file: Path, password: str) -> None:
 
 def registries_conf(system: Path, port: int) -> str:
     """The machine's own registries.conf with our registry added as plain HTTP."""
-    own = system.read_text() if system.exists() else 'unqualified-search-registries = ["docker.io"]\n'
-    return f'{own.rstrip()}\n\n[[registry]]\nlocation = "{HOST}:{port}"\ninsecure = true\n'
+    return engine_conf.registries_conf([f"{HOST}:{port}"], system.read_text() if system.exists() else "")
 
 
 def docker_auth(port: int, secrets: Secrets) -> str:
