@@ -80,10 +80,10 @@ class BuildGroup:
         oom, refused = 0, 0
         for folder in self._folders():
             # v1 counts both where the step's process lives, in the leaf; v2 also in the groups above it.
-            for file in (*folder.rglob("memory.oom_control"), folder / "memory.events"):
-                oom = max(oom, _field(file, "oom_kill"))
-            for file in folder.rglob("pids.events"):
-                refused = max(refused, _field(file, "max"))
+            for group in _groups(folder):
+                oom = max(oom, _field(group / "memory.oom_control", "oom_kill"))
+                refused = max(refused, _field(group / "pids.events", "max"))
+            oom = max(oom, _field(folder / "memory.events", "oom_kill"))
         return Usage(oom, refused, any(self._memory_full(folder) for folder in self._folders()))
 
     @staticmethod
@@ -96,9 +96,9 @@ class BuildGroup:
     def pids(self) -> set[int]:
         out: set[int] = set()
         for folder in self._folders():
-            for file in folder.rglob("cgroup.procs"):
+            for group in _groups(folder):
                 with suppress(OSError, ValueError):
-                    out.update(int(p) for p in file.read_text().split())
+                    out.update(int(p) for p in (group / "cgroup.procs").read_text().split())
         return out
 
     def kill(self, seconds: float = 2.0) -> bool:
@@ -129,11 +129,18 @@ class BuildGroup:
     def remove(self) -> None:
         """Remove the folders; a group that still has processes stays."""
         for folder in self._folders():
-            for sub in sorted((p for p in folder.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts)):
+            for group in reversed(_groups(folder)):
                 with suppress(OSError):
-                    sub.rmdir()
-            with suppress(OSError):
-                folder.rmdir()
+                    group.rmdir()
+
+
+def _groups(folder: Path) -> list[Path]:
+    """``folder`` and every group below it, parents first.
+
+    The engine removes a step's group at any moment, so one that vanishes while we look is simply not there:
+    ``os.walk`` passes over it, where ``Path.rglob`` raises.
+    """
+    return [Path(path) for path, _, _ in os.walk(folder)]
 
 
 def limits(*, memory_bytes: int, pids: int, cpus: float) -> dict[str, str]:
