@@ -115,7 +115,9 @@ class Podman:
 
     def _write_storage(self) -> Path:
         path = self.workspace / "storage.conf"
-        places = {"driver": "overlay", "graphroot": str(self.slot.folder / "root"), "runroot": str(self.slot.folder / "run")}
+        # Podman refuses a runroot of more than 50 characters, and only when it restarts a container: not below HOME.
+        run = f"/tmp/funai-run-{sha256(str(self.slot.folder).encode()).hexdigest()[:12]}"
+        places = {"driver": "overlay", "graphroot": str(self.slot.folder / "root"), "runroot": run}
         path.write_text(engine_conf.render({"storage": places}))
         return path
 
