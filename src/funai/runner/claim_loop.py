@@ -18,6 +18,7 @@ from funai.runner.failures import JobFailed
 from funai.runner.job import Tools, Work, job_folder, read_payload
 from funai.runner.lease import Lease, LeaseGone
 from funai.runner.logs import LogStream, streaming
+from funai.runner.metrics import NOT_REPORTED
 from funai.runner.redact import Redactor
 
 HELD_OPEN = 1.0
@@ -32,6 +33,7 @@ class ClaimLoop:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then finish what is in hand within the settings' time."""
+        self._tools.metrics.slots.set(self._settings.slots)
         slots = [asyncio.create_task(self._slot(stop), name=f"slot-{n}") for n in range(self._settings.slots)]
         try:
             await stop.wait()
@@ -67,6 +69,7 @@ class ClaimLoop:
                 job = await self._client.claim(claim)
             except FunaiError as e:
                 log.get("runner").warning("claim.failed", error=str(e))
+                self._tools.metrics.claims_failed.inc()
                 await asyncio.sleep(max(AWAY_PAUSE, s.poll_seconds if e.code < 500 else AWAY_PAUSE))
                 continue
             if job is not None:
@@ -78,20 +81,24 @@ class ClaimLoop:
         """One job, from claim to report. Whatever goes wrong ends this job and not the slot."""
         lease = Lease(job, seconds=self._settings.lease_seconds, granted_at=granted_at)
         with log.bound(job_id=job.id, attempt=job.attempt):
-            logger = log.get("runner")
+            logger, metrics = log.get("runner"), self._tools.metrics
             logger.info("job.claimed")
             self._tools.heart.add(lease)
             try:
-                status = await lease.guard(self._carry_out(job, lease))
-                logger.info("job.ended", status=status)
+                with metrics.in_hand.track_inprogress():
+                    report = await lease.guard(self._carry_out(job, lease))
+                metrics.jobs.labels(report.status, report.failure.code if report.failure else "").inc()
+                logger.info("job.ended", status=report.status)
             except LeaseGone as e:
+                metrics.jobs.labels(e.why, "").inc()
                 logger.warning("job.stopped", why=e.why)
             except FunaiError as e:
+                metrics.jobs.labels(NOT_REPORTED, "").inc()
                 logger.warning("job.not_reported", error=str(e))
             finally:
                 self._tools.heart.drop(lease)
 
-    async def _carry_out(self, job: Job, lease: Lease) -> JobStatus:
+    async def _carry_out(self, job: Job, lease: Lease) -> ReportJob:
         out = LogStream(
             self._client, self._settings.runner_id, job.id, token=lease.token, resume=(job.attempt or 1) > 1,
             redact=Redactor(self._secrets(job)),
@@ -101,7 +108,7 @@ class ClaimLoop:
             if report.error_message:
                 out.line(f"==> {report.status} {report.failure.code if report.failure else ''}\n{report.error_message}")
         await self._report(job, lease, report)
-        return report.status
+        return report
 
     async def _outcome(self, job: Job, lease: Lease, out: LogStream) -> ReportJob:
         try:

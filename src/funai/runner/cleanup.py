@@ -14,7 +14,8 @@ from funai.runner.build import Builder, group_name
 from funai.runner.cgroup import BuildGroup
 from funai.runner.commands.engine import Engine
 from funai.runner.diskwatch import tree_bytes, working_containers
-from funai.runner.evict import is_cache, parse_images, removable
+from funai.runner.evict import CachedImage, is_cache, parse_images, removable
+from funai.runner.metrics import RunnerMetrics
 from funai.runner.settings import RunnerSettings
 from funai.runner.source import Source
 
@@ -23,9 +24,10 @@ BATCH = 50
 
 
 class Janitor:
-    def __init__(self, settings: RunnerSettings, engine: Engine, source: Source, storage: Path, builder: Builder) -> None:
+    def __init__(self, settings: RunnerSettings, engine: Engine, source: Source, storage: Path, builder: Builder,
+                 metrics: RunnerMetrics) -> None:  # fmt: skip
         self._settings, self._engine, self._source, self._storage = settings, engine, source, storage
-        self._builder = builder
+        self._builder, self._metrics = builder, metrics
         self._evicting = False
 
     async def sweep_leftovers(self) -> None:
@@ -57,13 +59,19 @@ class Janitor:
 
     async def _images(self) -> None:
         """Build layers: over their number, or while the engine's disk is too full. What is in use the engine refuses."""
-        before, tried = _free(self._storage), set[str]()
+        free, images, tried = _free(self._storage), await self._images_now(), set[str]()
         while await self._remove_some(tried):
             pass
-        if tried:
-            log.get("runner").info(
-                "cache.evicted", kind="images", images=len(tried), bytes=max(0, _free(self._storage) - before)
-            )
+        if not tried:
+            return
+        gone, freed = len({i.id for i in images} - {i.id for i in await self._images_now()}), _free(self._storage) - free
+        self._metrics.removed("images", gone, freed)
+        log.get("runner").info("cache.evicted", kind="images", images=gone, tried=len(tried), bytes=max(0, freed))
+
+    async def _images_now(self) -> list[CachedImage]:
+        """What the engine holds; none when it doesn't answer."""
+        done = await proc.run(self._engine.images(), timeout=60, max_output=64 * 1024 * 1024)
+        return parse_images(done.text) if done.code == 0 else []
 
     async def _remove_some(self, tried: set[str]) -> bool:
         """One batch. A build that begins meanwhile waits for its end: it might stand on a layer that goes."""
@@ -75,10 +83,7 @@ class Janitor:
 
     async def _next_victims(self, tried: set[str]) -> list[str]:
         s, busy = self._settings, self._builder.active > 0
-        done = await proc.run(self._engine.images(), timeout=60, max_output=64 * 1024 * 1024)
-        if done.code != 0:
-            return []
-        images = parse_images(done.text)
+        images = await self._images_now()
         over = sum(map(is_cache, images)) - s.cache_images
         full = _used_pct(self._storage) > (s.disk_low_pct if self._evicting else s.disk_high_pct)
         self._evicting = full
@@ -91,6 +96,7 @@ class Janitor:
         return victims[: BATCH if full else min(BATCH, max(1, over // 8))]
 
     async def _mirrors(self) -> None:
+        gone = 0
         mirrors = sorted((self._settings.workdir / "mirrors").glob("*.git"), key=lambda p: p.stat().st_mtime)
         sizes = {m: await asyncio.to_thread(tree_bytes, m, 1 << 62) for m in mirrors}
         total, freed = sum(sizes.values()), 0
@@ -99,9 +105,10 @@ class Janitor:
                 break
             async with self._source.lock_of(mirror):
                 await asyncio.to_thread(shutil.rmtree, mirror, ignore_errors=True)
-            freed += sizes[mirror]
-        if freed:
-            log.get("runner").info("cache.evicted", kind="mirrors", bytes=freed)
+            freed, gone = freed + sizes[mirror], gone + 1
+        if gone:
+            self._metrics.removed("mirrors", gone, freed)
+            log.get("runner").info("cache.evicted", kind="mirrors", mirrors=gone, bytes=freed)
 
     def _over(self, pct: float) -> bool:
         return _used_pct(self._settings.workdir) > pct

@@ -25,6 +25,7 @@ from funai.runner.commands.engine import BuildRequest
 from funai.runner.failures import JobFailed
 from funai.runner.lease import Heart, Lease
 from funai.runner.logs import LogStream
+from funai.runner.metrics import RunnerMetrics
 from funai.runner.plan import app_spec, check_sources, inputs_hash, invalid, read_recipe
 from funai.runner.push import Pusher
 from funai.runner.registry import Manifest, Registry
@@ -47,6 +48,7 @@ class Tools:
     registry: Registry
     rollout: Rollout
     heart: Heart
+    metrics: RunnerMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ class Work:
                 raise
             return None
         if manifest is not None:
+            self.tools.metrics.skipped.inc()
             self.out.line(f"==> 镜像已存在，跳过构建 / the image of this commit exists: no build ({manifest.digest})")
         return manifest
 
@@ -218,7 +221,9 @@ class Work:
         try:
             yield
         finally:
-            ms = int((time.perf_counter() - began) * 1000)
+            seconds = time.perf_counter() - began
+            ms = int(seconds * 1000)
+            self.tools.metrics.phases.labels(phase.lower()).observe(seconds)
             self.phases_ms[phase.lower()] = ms
             self.out.line(f"    {phase} {ms} ms")
 

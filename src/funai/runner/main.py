@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from funai.base import log, proc
 from funai.base.clients.deploy import RunnerDeployClient
 from funai.contracts.errors import ConfigError
@@ -18,6 +20,7 @@ from funai.runner.cleanup import Janitor
 from funai.runner.commands.engine import Engine
 from funai.runner.job import Tools
 from funai.runner.lease import Heart, beating
+from funai.runner.metrics import RunnerMetrics, listening
 from funai.runner.push import Pusher
 from funai.runner.registry import Registry, RegistryLogin, auth_config, is_insecure
 from funai.runner.rollout import Rollout
@@ -27,37 +30,43 @@ from funai.runner.source import Source
 
 async def serve(settings: RunnerSettings, stop: asyncio.Event) -> None:
     """Claim and work until ``stop``; then finish what is in hand (see :mod:`claim_loop`). Raises ConfigError."""
+    metrics = RunnerMetrics(CollectorRegistry())
     with sole_owner(settings.workdir):
-        engine = prepare_engine(settings)
-        storage = await engine_storage(engine)
-        source = Source(settings)
-        source.prepare()
-        registry = Registry(_login(settings), frozenset(settings.insecure_registries))
-        rollout = Rollout(settings)
-        client = _connect(settings)
-        builder = Builder(settings, engine, registry, storage)
-        janitor = Janitor(settings, engine, source, storage, builder)
-        await janitor.sweep_leftovers()
-        heart = Heart(lambda: _connect(settings), settings.runner_id, every=settings.heartbeat_seconds)
-        tools = Tools(
-            settings, source, builder, Pusher(settings, engine, registry), registry,
-            rollout, heart,
-        )  # fmt: skip
-        log.get("runner").info("runner.started", runner_id=settings.runner_id, slots=settings.slots, engine=engine.binary)
-        try:
-            async with beating(heart):
-                cleaning = asyncio.create_task(janitor.run(stop), name="janitor")
-                try:
-                    await ClaimLoop(tools, client).run(stop)
-                finally:
-                    cleaning.cancel()
-                    await asyncio.gather(cleaning, return_exceptions=True)
-        finally:
-            await client.close()
-            await rollout.close()
-            await registry.close()
-            await source.close()
-        log.get("runner").info("runner.stopped")
+        async with listening(settings, metrics):
+            await _work(settings, metrics, stop)
+
+
+async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.Event) -> None:
+    engine = prepare_engine(settings)
+    storage = await engine_storage(engine)
+    source = Source(settings)
+    source.prepare()
+    registry = Registry(_login(settings), frozenset(settings.insecure_registries))
+    rollout = Rollout(settings)
+    client = _connect(settings)
+    builder = Builder(settings, engine, registry, storage)
+    janitor = Janitor(settings, engine, source, storage, builder, metrics)
+    await janitor.sweep_leftovers()
+    heart = Heart(lambda: _connect(settings), settings.runner_id, every=settings.heartbeat_seconds)
+    tools = Tools(
+        settings, source, builder, Pusher(settings, engine, registry), registry,
+        rollout, heart, metrics,
+    )  # fmt: skip
+    log.get("runner").info("runner.started", runner_id=settings.runner_id, slots=settings.slots, engine=engine.binary)
+    try:
+        async with beating(heart):
+            cleaning = asyncio.create_task(janitor.run(stop), name="janitor")
+            try:
+                await ClaimLoop(tools, client).run(stop)
+            finally:
+                cleaning.cancel()
+                await asyncio.gather(cleaning, return_exceptions=True)
+    finally:
+        await client.close()
+        await rollout.close()
+        await registry.close()
+        await source.close()
+    log.get("runner").info("runner.stopped")
 
 
 def _connect(settings: RunnerSettings) -> RunnerDeployClient:

@@ -60,6 +60,9 @@ class RunnerSettings(Settings):
     stop_seconds: float = key("RUNNER_STOP_SECONDS", 120, doc="At a stop, jobs in hand get this long before they go back",
                               ge=0)  # fmt: skip
 
+    metrics_host: str = key("RUNNER_METRICS_HOST", "127.0.0.1", doc="Address of /metrics and /internal/health")
+    metrics_port: int = key("RUNNER_METRICS_PORT", 0, doc="Their port; 0: a Runner listens nowhere", ge=0, le=65535)
+
     agent_token: Secret = key("RUNTIME_AGENT_TOKEN", doc="Sent as X-Runtime-Token to runtime-agents")
     deploy_seconds: float = key("RUNNER_DEPLOY_SECONDS", 300, doc="Roll-out on the agent takes at most this long", gt=0)
     health_seconds: float = key(

@@ -48,13 +48,14 @@ def up(
     deploy_port: Annotated[int, typer.Option(help="Port of Deploy (loopback).")] = _DEFAULT.deploy,
     agent_port: Annotated[int, typer.Option(help="Port of the runtime-agent (loopback).")] = _DEFAULT.agent,
     registry_port: Annotated[int, typer.Option(help="Port of the registry (loopback).")] = _DEFAULT.registry,
+    runner_port: Annotated[int, typer.Option(help="Port of the Runner's metrics (loopback).")] = _DEFAULT.runner,
     slots: Annotated[int, typer.Option(min=1, max=64, help="Builds at the same time.")] = 1,
 ) -> None:
     """Run the whole platform on this machine: API, Deploy, a Runner, the runtime-agent, HAProxy, a registry and Git.
 
     Ctrl-C stops it in order; app containers stay and are found again by the next start.
     """
-    chosen = Ports(gateway_port, api_port, deploy_port, agent_port, git_port, registry_port)
+    chosen = Ports(gateway_port, api_port, deploy_port, agent_port, git_port, registry_port, runner_port)
     options = UpOptions(data_dir=data_dir or default_data_dir(), host=host, ports=chosen, slots=slots)
     raise typer.Exit(_run(_up(options)))
 

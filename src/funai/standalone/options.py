@@ -28,13 +28,15 @@ class Ports:
     agent: int = 7005
     git: int = 2222
     registry: int = 5000
+    runner: int = 7003
+    """Of the Runner's own numbers; the contract has no port for it."""
 
     def items(self) -> list[tuple[str, int]]:
         return [(f.name, getattr(self, f.name)) for f in fields(self)]
 
     @classmethod
     def free(cls) -> Ports:
-        """Six different free ports, for a platform beside another one."""
+        """Different free ports, for a platform beside another one."""
         chosen: list[int] = []
         while len(chosen) < len(fields(cls)):
             port = ports.free_port()

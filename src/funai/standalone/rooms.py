@@ -137,6 +137,8 @@ def runner_settings(options: UpOptions, layout: Layout, secrets: Secrets, engine
         deploy_base_url=options.deploy_url,
         runner_id="runner-local",
         runner_token=secrets.runner,
+        metrics_host=LOOPBACK,
+        metrics_port=options.ports.runner,
         slots=options.slots,
         stop_seconds=options.grace_seconds,
         agent_token=secrets.agent,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import httpx
 
-from tests.e2e.runner.world import World
+from funai.base.ports import free_port
+from tests.e2e.runner.world import MakeWorld, World
+from tests.parts.waiting import eventually
 
 DOCKERFILE = 'FROM node:20-bookworm-slim\nRUN echo step > /step\nCOPY a /a\nCMD ["sleep", "1"]\n'
 
@@ -29,3 +31,31 @@ async def test_a_commit_becomes_an_image_by_digest(world: World) -> None:
     phases = [b.get("phase") for _, b in world.deploy.beats[job]]
     assert [p for p in ("CLONE", "BUILD", "PUSH", "DEPLOY") if p in phases] == ["CLONE", "BUILD", "PUSH", "DEPLOY"]
     assert world.leftovers() == []
+
+
+async def test_a_runners_numbers_tell_what_became_of_its_jobs(make_world: MakeWorld) -> None:
+    port = free_port()
+    world: World = await make_world(metrics_port=port)
+    bare = world.repo("app", {"Dockerfile": "FROM node:20-bookworm-slim\n"})
+    await world.ended(world.build(bare, appId=1))
+    await world.ended(world.build(bare, appId=1))
+    await world.ended(world.build(bare, gitRef="nope"))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        assert (await http.get("/internal/health")).json()["data"] == {"ok": True}
+
+        async def settled() -> str:
+            text = (await http.get("/metrics")).text
+            return text if "funai_runner_jobs_in_hand 0.0" in text else ""
+
+        text = await eventually(settled, seconds=5)
+    wanted = {
+        'funai_runner_jobs_total{code="",outcome="SUCCEEDED"} 2.0',
+        'funai_runner_jobs_total{code="GIT_REF_NOT_FOUND",outcome="FAILED"} 1.0',
+        'funai_runner_jobs_total{code="",outcome="LEASE_LOST"} 0.0',
+        'funai_runner_phase_seconds_count{phase="build"} 1.0',
+        'funai_runner_phase_seconds_count{phase="deploy"} 2.0',
+        "funai_runner_builds_skipped_total 1.0",
+        'funai_runner_evicted_bytes_total{kind="images"} 0.0',
+        "funai_runner_slots 2.0",
+    }
+    assert wanted <= set(text.splitlines())

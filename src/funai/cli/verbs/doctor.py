@@ -17,7 +17,7 @@ from funai.cli.verbs.keys import DEFAULT_KEYS
 if TYPE_CHECKING:
     from pathlib import Path
 
-PORTS = {"API": 8080, "Deploy": 7002, "runtime-agent": 7005, "gateway": 8000, "Git": 2222, "registry": 5000}
+PORTS = {"API": 8080, "Deploy": 7002, "runtime-agent": 7005, "Runner": 7003, "gateway": 8000, "Git": 2222, "registry": 5000}
 
 
 def register(app: typer.Typer) -> None:
