@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from funai.standalone.parts.engine import EngineChoice
 from tests.e2e.up.world import Person, Platform
 
 _names = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def up() -> Iterator[Platform]:
-    platform = Platform(Path(tempfile.mkdtemp(prefix="funai-e2e-")) / "data")
+def up(machine_engine: EngineChoice) -> Iterator[Platform]:
+    platform = Platform(Path(tempfile.mkdtemp(prefix="funai-e2e-")) / "data", machine_engine)
     try:
         platform.start()
         yield platform
@@ -35,13 +36,15 @@ async def person(up: Platform) -> AsyncIterator[Person]:
 
 
 @pytest.fixture
-async def own_platform() -> AsyncIterator[Platform]:
+async def own_platform(machine_engine: EngineChoice) -> AsyncIterator[Platform]:
     """A platform that the test may break."""
-    platform = Platform(Path(tempfile.mkdtemp(prefix="funai-e2e-")) / "data")
-    platform.start()
-    yield platform
-    platform.destroy()
-    shutil.rmtree(platform.data_dir.parent, ignore_errors=True)
+    platform = Platform(Path(tempfile.mkdtemp(prefix="funai-e2e-")) / "data", machine_engine)
+    try:
+        platform.start()
+        yield platform
+    finally:
+        platform.destroy()
+        shutil.rmtree(platform.data_dir.parent, ignore_errors=True)
 
 
 async def _leave(someone: Person) -> None:

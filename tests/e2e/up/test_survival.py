@@ -118,7 +118,7 @@ async def test_ctrl_c_in_mid_build_ends_in_order_and_the_job_goes_on_later(own_p
 
 
 async def test_a_second_up_on_the_same_data_is_refused(up: Platform, tmp_path: Path) -> None:
-    second = Platform(up.data_dir, ports=up.ports)
+    second = Platform(up.data_dir, up.engine, ports=up.ports)
     with pytest.raises(AssertionError, match="already in use by `funai up` with pid"):
         await asyncio.to_thread(_start_elsewhere, second, tmp_path)
     async with httpx.AsyncClient(trust_env=False) as http:
@@ -126,7 +126,7 @@ async def test_a_second_up_on_the_same_data_is_refused(up: Platform, tmp_path: P
 
 
 async def test_taken_ports_are_named_with_their_holder(up: Platform, tmp_path: Path) -> None:
-    other = Platform(tmp_path / "data", ports=up.ports)
+    other = Platform(tmp_path / "data", up.engine, ports=up.ports)
     with pytest.raises(AssertionError) as refused:
         await asyncio.to_thread(other.start)
     assert f"--gateway-port {up.ports.gateway}: taken by haproxy (pid {_haproxy(up)})" in str(refused.value)

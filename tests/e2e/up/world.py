@@ -24,6 +24,7 @@ from funai.contracts.jobs import Job
 from funai.git.server import known_hosts_line
 from funai.standalone.layout import Layout, ensure_key
 from funai.standalone.options import Ports
+from funai.standalone.parts.engine import EngineChoice
 from tests.parts.waiting import eventually, wait_until
 
 READY = 60
@@ -49,6 +50,8 @@ class Platform:
     """One `funai up`. ``kill`` is kill -9 of it alone, as an operator's accident would be."""
 
     data_dir: Path
+    engine: EngineChoice
+    """The machine's, which a `funai up` finds by itself: here to remove its images."""
     ports: Ports = field(default_factory=Ports.free)
     process: subprocess.Popen[bytes] | None = None
 
@@ -106,7 +109,20 @@ class Platform:
                 pid = int(json.loads(record.read_text())["pid"])
                 if start_time(pid):
                     os.kill(pid, signal.SIGKILL)
+        self._remove_images()
         shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    def _remove_images(self) -> None:
+        """Those of this platform's registry, whose port is its own; without it a machine's storage would only ever grow."""
+        env = {**os.environ, **self.engine.environment}
+        podman, ours = self.engine.binary, f"127.0.0.1:{self.ports.registry}/"
+        listed = subprocess.run(
+            [podman, "images", "--no-trunc", "--format", "{{.ID}} {{.Repository}}"],
+            env=env, capture_output=True, text=True, check=True, timeout=60,
+        )  # fmt: skip
+        pairs = [line.partition(" ") for line in listed.stdout.splitlines()]
+        if stale := {image for image, _, name in pairs if name.startswith(ours)}:
+            subprocess.run([podman, "rmi", "--force", *sorted(stale)], env=env, capture_output=True, check=True, timeout=120)
 
     async def person(self, name: str) -> Person:
         """Register somebody with an SSH key."""
