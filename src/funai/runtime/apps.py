@@ -69,7 +69,7 @@ class Apps:
         try:
             await self._route(Route(int(wanted.app_id), RouteState.STARTING))
             await self._node.engine.start(kept.id)
-            await self._rollouts.bring_up(await self._node.engine.inspect(kept.id), wanted, watch)
+            await self._rollouts.bring_up(await self._node.again(kept), wanted, watch)
             await to_the_end(self._rename(kept, names.live))
         except EngineError as e:
             await to_the_end(self._put_back(kept))

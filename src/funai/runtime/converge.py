@@ -13,7 +13,7 @@ from funai.base import log
 from funai.contracts.routes import GatewayError
 from funai.runtime import state
 from funai.runtime.crashes import Crashes
-from funai.runtime.engine.contract import EngineError, Phase
+from funai.runtime.engine.contract import Container, EngineError, Phase
 from funai.runtime.node import Node
 from funai.runtime.retire import Retirer
 from funai.runtime.state import AppView, Desired
@@ -41,10 +41,27 @@ class Converger:
         for app_id in set(apps) | set(self._node.told):
             try:
                 async with self._node.busy.if_free(app_id) as free:
-                    if free:
+                    if free and not self._settled(apps.get(app_id)):
                         await self._repair(await self._node.look(app_id))
             except (EngineError, GatewayError) as e:
                 log.get("converge").warning("converge.later", app_id=app_id, why=str(e))
+
+    def _settled(self, app: AppView | None) -> bool:
+        """Whether the one look already says that nothing is to be done, as it does for nearly all apps at any time."""
+        if app is None or len(app.all) != 1 or app.kept is None:
+            return False
+        if self._node.desired_route(app) != self._node.told.get(app.app_id):
+            return False
+        if app.live is None:
+            return app.kept.phase not in (Phase.RUNNING, Phase.RESTARTING)
+        if app.live.running:
+            self._saw(app.app_id, app.live)
+        return app.live.running
+
+    def _saw(self, app_id: int, live: Container) -> bool:
+        """Count its ends. True when it is down and should be started now."""
+        up = live.phase in (Phase.RUNNING, Phase.RESTARTING)
+        return self._crashes.saw(app_id, live.id, running=up, engine_restarts=live.restarts, now=time.monotonic())
 
     async def _repair(self, app: AppView) -> None:
         node, mend = self._node, state.repair(app, self._node.settings.instance)
@@ -69,9 +86,7 @@ class Converger:
         live = state.repair(app, self._node.settings.instance)
         if live.desired is not Desired.SERVING or live.keep is None:
             return
-        up = live.keep.phase in (Phase.RUNNING, Phase.RESTARTING)
-        due = self._crashes.saw(app.app_id, live.keep.id, running=up, engine_restarts=live.keep.restarts, now=time.monotonic())
-        if due:
+        if self._saw(app.app_id, live.keep):
             log.get("converge").warning("converge.restart", app_id=app.app_id, exit_code=live.keep.exit_code)
             try:
                 await self._node.engine.start(live.keep.id)

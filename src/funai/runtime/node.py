@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from funai.contracts.errors import Conflict
 from funai.contracts.routes import Route, RouteTable
-from funai.runtime import state
+from funai.runtime import inherited, state
 from funai.runtime.engine.contract import Container, Engine, EngineError, EngineInfo
 from funai.runtime.patience import patiently
 from funai.runtime.settings import Reach, RuntimeSettings
@@ -104,10 +104,21 @@ class Node:
     async def look(self, app_id: int, *, patience: float = 0) -> AppView:
         """The app's containers now. ``patience`` seconds waits for an engine that is restarting."""
         labels = {state.INSTANCE: self.settings.instance, state.APP_ID: str(app_id)}
-        return state.view(app_id, await patiently(lambda: self.engine.containers(labels), patience))
+        return state.view(app_id, await patiently(lambda: self._found(labels, inherited.pattern(app_id)), patience))
 
     async def everything(self) -> dict[int, AppView]:
-        return state.views(await self.engine.containers({state.INSTANCE: self.settings.instance}))
+        return state.views(await self._found({state.INSTANCE: self.settings.instance}, inherited.pattern()))
+
+    async def _found(self, labels: dict[str, str], names: str) -> list[Container]:
+        """Ours by label and, for the platform with the contract's plain names, an older agent's by name."""
+        if self.settings.instance:
+            return await self.engine.containers(labels)
+        ours, others = await asyncio.gather(self.engine.containers(labels), self.engine.unlabelled(names, state.INSTANCE))
+        return ours + [taken for other in others if (taken := inherited.adopted(other))]
+
+    async def again(self, container: Container) -> Container:
+        """The container as it is now, with the labels it was found with: an older agent's has them only here."""
+        return replace(await self.engine.inspect(container.id), labels=container.labels)
 
     def endpoint(self, container: Container) -> Endpoint | None:
         """Where the gateway finds it; None while it has no address (not running)."""

@@ -203,7 +203,7 @@ class Rollouts:
             if time.monotonic() > deadline:
                 raise RolloutFailed(FailureCode.ENGINE_FAILED, detail="the container got no address")
             await asyncio.wait({exited}, timeout=0.05)
-            new = await self._node.engine.inspect(new.id)
+            new = await self._node.again(new)
         return end
 
     async def _diagnosis(self, new: Container, wanted: AgentDeploy, probed: Probed) -> RolloutFailed:

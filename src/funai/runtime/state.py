@@ -123,7 +123,7 @@ def views(containers: Iterable[Container]) -> dict[int, AppView]:
 
 
 def view(app_id: int, containers: Iterable[Container]) -> AppView:
-    found = sorted(containers, key=generation_of, reverse=True)
+    found = sorted(containers, key=lambda c: (generation_of(c), c.running), reverse=True)
     roles: Mapping[Role, list[Container]] = {r: [c for c in found if role(c.name) is r] for r in Role}
     live, stopped = roles[Role.LIVE], roles[Role.STOPPED]
     return AppView(
@@ -132,7 +132,8 @@ def view(app_id: int, containers: Iterable[Container]) -> AppView:
         live=live[0] if live else None,
         stopped=stopped[0] if stopped else None,
         candidates=tuple(roles[Role.CANDIDATE]),
-        retired=tuple(roles[Role.RETIRED]),
+        # Two can be live only by two forms of an older agent's name: one is the app.
+        retired=(*live[1:], *roles[Role.RETIRED]),
     )
 
 

@@ -78,8 +78,9 @@ def new_agent(podman: Podman, podman_socket: Path) -> Iterator[NewAgent]:
     """``new_agent(field=value)``: a started agent process on Podman with a HAProxy of its own, ended with the session."""
     made: list[Process] = []
 
-    def start(**settings: Any) -> Process:
-        process = Process(podman_socket, new_workspace("agent"), new_instance(), podman.choice.environment, settings)
+    def start(*, instance: str | None = None, **settings: Any) -> Process:
+        name = new_instance() if instance is None else instance
+        process = Process(podman_socket, new_workspace("agent"), name, podman.choice.environment, settings)
         made.append(process)
         process.start()
         return process

@@ -154,6 +154,8 @@ class Container:
     address: str = ""
     published: int = 0
     pid: int = 0
+    exposed: tuple[int, ...] = ()
+    """TCP ports that the image says it listens on."""
 
     @property
     def running(self) -> bool:
@@ -207,6 +209,10 @@ class Engine(Protocol):
 
     async def containers(self, labels: Mapping[str, str]) -> list[Container]:
         """All with these labels, in any phase; details as in ``inspect``."""
+        ...
+
+    async def unlabelled(self, pattern: str, label: str) -> list[Container]:
+        """All whose name matches the regular expression and that have no label of this name, in any phase."""
         ...
 
     async def next_exit(self, id: str) -> int:

@@ -21,7 +21,7 @@ from docker.types import IPAMConfig, IPAMPool, LogConfig
 
 from funai.base import log
 from funai.contracts import rules
-from funai.runtime.engine import capabilities
+from funai.runtime.engine import capabilities, readings
 from funai.runtime.engine.addresses import mac_of
 from funai.runtime.engine.contract import (
     Container,
@@ -95,7 +95,7 @@ class DockerEngine:
     # -- images -----------------------------------------------------------------------------------------------------
 
     async def image(self, ref: str) -> Image:
-        return await self._call(partial(_again, lambda: _image(self._api.inspect_image(ref))))
+        return await self._call(partial(_again, lambda: readings.image(self._api.inspect_image(ref))))
 
     async def pull(self, ref: str, login: Login | None) -> Image:
         return await self._call(partial(self._pull, ref, login))
@@ -111,7 +111,7 @@ class DockerEngine:
         except errors.APIError as e:
             raise PullFailed(str(e.explanation or e)) from e
         exact = f"{parsed.repository}@{parsed.digest}" if parsed.digest else f"{parsed.repository}:{tag}"
-        return _image(self._api.inspect_image(exact))
+        return readings.image(self._api.inspect_image(exact))
 
     async def remove_image(self, ref: str) -> bool:
         def work() -> bool:
@@ -132,7 +132,7 @@ class DockerEngine:
 
     def _ensure_network(self, spec: NetworkSpec) -> Network:
         try:
-            return _network(self._api.inspect_network(spec.name))
+            return readings.network(self._api.inspect_network(spec.name))
         except errors.NotFound:
             pass
         try:
@@ -143,7 +143,7 @@ class DockerEngine:
         except errors.APIError as e:
             if e.status_code != 409:
                 raise
-        return _network(self._api.inspect_network(spec.name))
+        return readings.network(self._api.inspect_network(spec.name))
 
     def _podman_network(self, spec: NetworkSpec) -> None:
         body: dict[str, Any] = {
@@ -170,7 +170,7 @@ class DockerEngine:
         await self._call(partial(_ignoring_404, lambda: self._api.remove_network(name)))
 
     async def networks(self) -> list[Network]:
-        return await self._call(partial(_again, lambda: [_network(n) for n in self._api.networks()]))
+        return await self._call(partial(_again, lambda: [readings.network(n) for n in self._api.networks()]))
 
     # -- containers -------------------------------------------------------------------------------------------------
 
@@ -203,7 +203,7 @@ class DockerEngine:
 
     def _existing(self, name: str) -> Container | None:
         try:
-            return _container(self._api.inspect_container(name))
+            return readings.container(self._api.inspect_container(name))
         except errors.NotFound:
             return None
 
@@ -254,21 +254,26 @@ class DockerEngine:
             holder = self._existing(name)
             if holder is None or e.status_code == 404:
                 raise
-            if holder.id != _container(self._api.inspect_container(id)).id:
+            if holder.id != readings.container(self._api.inspect_container(id)).id:
                 raise NameTaken(name) from e
 
     async def inspect(self, id: str) -> Container:
-        return await self._call(partial(_again, lambda: _container(self._api.inspect_container(id))))
+        return await self._call(partial(_again, lambda: readings.container(self._api.inspect_container(id))))
 
     async def containers(self, labels: Mapping[str, str]) -> list[Container]:
-        return await self._call(partial(_again, partial(self._containers, labels)))
+        wanted = {"label": [f"{k}={v}" for k, v in labels.items()]}
+        return await self._call(partial(_again, partial(self._containers, wanted)))
 
-    def _containers(self, labels: Mapping[str, str]) -> list[Container]:
-        wanted = [f"{k}={v}" for k, v in labels.items()]
+    async def unlabelled(self, pattern: str, label: str) -> list[Container]:
+        return await self._call(partial(_again, partial(self._containers, {"name": [pattern]}, label)))
+
+    def _containers(self, filters: dict[str, list[str]], without: str = "") -> list[Container]:
         found: list[Container] = []
-        for row in self._api.containers(all=True, filters={"label": wanted}):
+        for row in self._api.containers(all=True, filters=filters):
+            if without and without in (row.get("Labels") or {}):
+                continue
             try:
-                found.append(_container(self._api.inspect_container(row["Id"])))
+                found.append(readings.container(self._api.inspect_container(row["Id"])))
             except errors.NotFound:
                 continue
         return found
@@ -336,59 +341,3 @@ def _ignoring_404(work: Callable[[], object]) -> None:
         work()
     except errors.NotFound:
         return
-
-
-def _inner(attrs: dict[str, Any], *names: str) -> dict[str, Any]:
-    """The object below these names; empty when the engine left it out or said null."""
-    for name in names:
-        attrs = attrs.get(name) or {}
-    return attrs
-
-
-def _image(attrs: dict[str, Any]) -> Image:
-    known: list[str] = attrs.get("RepoDigests") or []
-    return Image(id=str(attrs["Id"]), digests=tuple(dict.fromkeys(d.partition("@")[2] for d in known)))
-
-
-def _network(attrs: dict[str, Any]) -> Network:
-    pools: list[dict[str, Any]] = _inner(attrs, "IPAM").get("Config") or []
-    v4 = next((str(p["Subnet"]) for p in pools if "." in str(p.get("Subnet", ""))), "")
-    return Network(name=str(attrs["Name"]), subnet=v4)
-
-
-_PHASES = {
-    "created": Phase.CREATED, "configured": Phase.CREATED, "initialized": Phase.CREATED, "running": Phase.RUNNING,
-    "paused": Phase.RUNNING, "restarting": Phase.RESTARTING, "stopping": Phase.RUNNING,
-}  # fmt: skip
-
-
-def _container(attrs: dict[str, Any]) -> Container:
-    state: dict[str, Any] = attrs["State"]
-    phase = _PHASES.get(str(state.get("Status", "")).lower(), Phase.EXITED)
-    networks: dict[str, Any] = _inner(attrs, "NetworkSettings", "Networks")
-    address = next((str(n["IPAddress"]) for n in networks.values() if n and n.get("IPAddress")), "")
-    running = phase is Phase.RUNNING
-    config: dict[str, Any] = _inner(attrs, "Config")
-    return Container(
-        id=str(attrs["Id"]),
-        name=str(attrs["Name"]).removeprefix("/"),
-        labels=dict(config.get("Labels") or {}),
-        image=str(config.get("Image") or attrs.get("Image") or ""),
-        phase=phase,
-        exit_code=int(state.get("ExitCode") or 0) if phase in (Phase.EXITED, Phase.RESTARTING) else None,
-        oom_killed=bool(state.get("OOMKilled")),
-        restarts=int(attrs.get("RestartCount") or 0),
-        started_at=str(state.get("StartedAt") or ""),
-        address=address if running else "",
-        published=_published(attrs) if running else 0,
-        pid=int(state.get("Pid") or 0) if running else 0,
-    )
-
-
-def _published(attrs: dict[str, Any]) -> int:
-    ports: dict[str, list[dict[str, Any]] | None] = _inner(attrs, "NetworkSettings", "Ports")
-    for bindings in ports.values():
-        for binding in bindings or []:
-            if binding.get("HostPort"):
-                return int(binding["HostPort"])
-    return 0

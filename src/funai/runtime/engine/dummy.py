@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -211,6 +212,11 @@ class DummyEngine:
     async def containers(self, labels: Mapping[str, str]) -> list[Container]:
         await self._enter("containers")
         return [b.now for b in self._boxes.values() if labels.items() <= dict(b.now.labels).items()]
+
+    async def unlabelled(self, pattern: str, label: str) -> list[Container]:
+        await self._enter("unlabelled")
+        boxes = [b.now for b in self._boxes.values()]
+        return [now for now in boxes if label not in now.labels and re.search(pattern, now.name)]
 
     async def next_exit(self, id: str) -> int:
         await self._enter("next_exit")
