@@ -45,6 +45,7 @@ class Converger:
                         await self._repair(await self._node.look(app_id))
             except (EngineError, GatewayError) as e:
                 log.get("converge").warning("converge.later", app_id=app_id, why=str(e))
+        self._node.metrics.saw(apps.values(), self._crashes)
 
     def _settled(self, app: AppView | None) -> bool:
         """Whether the one look already says that nothing is to be done, as it does for nearly all apps at any time."""

@@ -44,6 +44,8 @@ class Crashes:
 
     def __init__(self) -> None:
         self._records: dict[int, _Record] = {}
+        self.ends = self.loops = 0
+        """Of all apps so far: ends, and how often one became a crash loop."""
 
     def saw(self, app_id: int, container: str, *, running: bool, engine_restarts: int, now: float) -> bool:
         """One look at a live container. True when the agent should start it now."""
@@ -54,7 +56,10 @@ class Crashes:
         ended = engine_restarts - before + (not running and record.running)
         record.engine_restarts, record.running = engine_restarts, running
         if ended:
+            was_looping = record.in_a_row >= LOOP_AFTER
             record.ends(ended, now)
+            self.ends += ended
+            self.loops += not was_looping and record.in_a_row >= LOOP_AFTER
         if running:
             if now - record.since >= STEADY_SECONDS:
                 record.steady()

@@ -14,7 +14,7 @@ from funai.base import log
 from funai.base.clients.deploy import NodeDeployClient
 from funai.base.doors import SecretDoor
 from funai.base.httpapp import Answers, create_app
-from funai.base.supervise import bind, periodic, serving
+from funai.base.supervise import bind, periodic, serving, settle_memory
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError, RouteTable
@@ -29,6 +29,7 @@ from funai.runtime.engine.docker_api import DockerEngine
 from funai.runtime.firewall import Firewall, FirewallRefused, Rules
 from funai.runtime.heartbeat import Heartbeat
 from funai.runtime.images import Images
+from funai.runtime.metrics import AgentMetrics
 from funai.runtime.network import Networks, bridge_prefix, platform_tag
 from funai.runtime.node import Node
 from funai.runtime.patience import patiently
@@ -67,7 +68,8 @@ async def compose(
 ) -> Parts:  # fmt: skip
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
-    node = Node(settings, engine, table, info)
+    registry = registry or CollectorRegistry()
+    node = Node(settings, engine, table, info, AgentMetrics(registry))
     if info.missing_limits:
         log.get("agent").warning("engine.limits_missing", engine=info.title, not_enforced=list(info.missing_limits))
     tag = platform_tag(settings.instance, info.data_root)
@@ -171,6 +173,7 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
         await teardown.enter_async_context(working(parts))
         await teardown.enter_async_context(serving(parts.app, sock))
         log.get("agent").info("agent.ready", engine=parts.node.info.title, node=settings.node_name)
+        settle_memory()
         await stop.wait()
 
 

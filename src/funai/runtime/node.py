@@ -12,6 +12,7 @@ from funai.contracts.errors import Conflict
 from funai.contracts.routes import Route, RouteTable
 from funai.runtime import inherited, state
 from funai.runtime.engine.contract import Container, Engine, EngineError, EngineInfo
+from funai.runtime.metrics import AgentMetrics
 from funai.runtime.patience import patiently
 from funai.runtime.settings import Reach, RuntimeSettings
 from funai.runtime.state import AppView, Desired, Names
@@ -87,8 +88,11 @@ class Endpoint:
 class Node:
     """Shared by everything that works on this node's apps. ``info`` is what the engine said when the agent started."""
 
-    def __init__(self, settings: RuntimeSettings, engine: Engine, routes: RouteTable, info: EngineInfo) -> None:
+    def __init__(
+        self, settings: RuntimeSettings, engine: Engine, routes: RouteTable, info: EngineInfo, metrics: AgentMetrics
+    ) -> None:
         self.settings, self.engine, self.routes, self.info = settings, engine, routes, info
+        self.metrics = metrics
         self.busy = Busy()
         self.told: dict[int, Route] = {}
         """The gateway's routes as far as they are known to have arrived; what failed to is not in it."""
@@ -140,12 +144,14 @@ class Node:
     async def tell(self, route: Route) -> None:
         """Put a route. Raises GatewayError; the sweep then tells it again."""
         self.told.pop(route.app_id, None)
-        await self.routes.put(route)
+        with self.metrics.switch():
+            await self.routes.put(route)
         self.told[route.app_id] = route
 
     async def untell(self, app_id: int) -> None:
         """The app has no route. Raises GatewayError."""
-        await self.routes.remove(app_id)
+        with self.metrics.switch():
+            await self.routes.remove(app_id)
         self.told.pop(app_id, None)
 
     async def tail(self, id: str, lines: int = TAIL_LINES) -> list[str]:

@@ -74,12 +74,13 @@ class Retirer:
         """Until nothing is in flight to it any more, at most ``RUNTIME_DRAIN_SECONDS``."""
         if not container.running:
             return
-        deadline = time.monotonic() + self._node.settings.drain_seconds
-        await asyncio.sleep(min(SETTLE_SECONDS, self._node.settings.drain_seconds))
-        while time.monotonic() < deadline:
-            if await self._in_flight(container) == 0:
-                return
-            await asyncio.sleep(LOOK_EVERY)
+        began, longest, drained = time.monotonic(), self._node.settings.drain_seconds, False
+        await asyncio.sleep(min(SETTLE_SECONDS, longest))
+        while not drained and time.monotonic() < began + longest:
+            drained = await self._in_flight(container) == 0
+            if not drained:
+                await asyncio.sleep(LOOK_EVERY)
+        self._node.metrics.drained(time.monotonic() - began, in_time=drained)
 
     async def _in_flight(self, container: Container) -> int | None:
         """What the gateway knows; a gateway that can't tell is replaced by the container's own open connections."""

@@ -70,19 +70,21 @@ class Rollouts:
 
     async def deploy(self, wanted: AgentDeploy) -> AgentDeployed:
         """Roll out. Raises RolloutFailed, Conflict (``DEPLOY_IN_PROGRESS``, ``STALE_GENERATION``), BadInput."""
-        app_id = int(wanted.app_id)
-        self._check_base_path(wanted)
-        async with self._node.busy.rollout(app_id):
-            with log.bound(app_id=app_id, job_id=wanted.job_id):
-                try:
-                    return await self._roll_out(app_id, wanted)
-                except EngineUnreachable as e:
-                    raise RolloutFailed(FailureCode.ENGINE_FAILED, detail=f"no answer ({e})") from e
-                except EngineError as e:
-                    raise RolloutFailed(FailureCode.ENGINE_FAILED, detail=f"{str(e)[:400]} ({self._limits_in_words()})") from e
+        app_id, watch = int(wanted.app_id), Stopwatch()
+        with self._node.metrics.rollout(watch.marks):
+            self._check_base_path(wanted)
+            async with self._node.busy.rollout(app_id):
+                with log.bound(app_id=app_id, job_id=wanted.job_id):
+                    try:
+                        return await self._roll_out(app_id, wanted, watch)
+                    except EngineUnreachable as e:
+                        raise RolloutFailed(FailureCode.ENGINE_FAILED, detail=f"no answer ({e})") from e
+                    except EngineError as e:
+                        said = f"{str(e)[:400]} ({self._limits_in_words()})"
+                        raise RolloutFailed(FailureCode.ENGINE_FAILED, detail=said) from e
 
-    async def _roll_out(self, app_id: int, wanted: AgentDeploy) -> AgentDeployed:
-        patience, watch = self._node.settings.engine_patience_seconds, Stopwatch()
+    async def _roll_out(self, app_id: int, wanted: AgentDeploy, watch: Stopwatch) -> AgentDeployed:
+        patience = self._node.settings.engine_patience_seconds
         before, local = await asyncio.gather(
             self._node.look(app_id, patience=patience), patiently(lambda: self._images.local(wanted.image), patience)
         )
