@@ -22,7 +22,7 @@ from funai.api.settings import ApiSettings
 from funai.base import log, migrate
 from funai.base.clock import Clock
 from funai.base.httpapp import TRACE_HEADER, create_app, ok
-from funai.base.supervise import bind, periodic, serving
+from funai.base.supervise import bind, periodic, serving, settle_memory
 from funai.contracts.accounts import User
 from funai.contracts.repohost import RepoHost
 
@@ -112,4 +112,5 @@ async def serve(settings: ApiSettings, stop: asyncio.Event) -> None:
     app = build(settings, stop=stop)
     async with serving(app, bind(settings.host, settings.port)) as port:
         log.get("api").info("api.listening", host=settings.host, port=port)
+        settle_memory()
         await stop.wait()

@@ -25,7 +25,7 @@ from funai.base.db import Database, Dialect
 from funai.base.doors import SecretDoor, networks
 from funai.base.httpapp import create_app, ok
 from funai.base.sealing import Sealer
-from funai.base.supervise import bind, periodic, serving
+from funai.base.supervise import bind, periodic, serving, settle_memory
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
@@ -229,5 +229,6 @@ async def serve(settings: DeploySettings, stop: asyncio.Event) -> None:
     app = build(settings)
     async with serving(app, bind(settings.host, settings.port)) as port:
         log.get("deploy").info("deploy.listening", host=settings.host, port=port)
+        settle_memory()
         await stop.wait()
         app.state.core.release_waiting()

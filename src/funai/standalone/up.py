@@ -20,7 +20,7 @@ import httpx
 
 from funai.base import log
 from funai.base.daemon import Daemon, Program
-from funai.base.supervise import wait_any
+from funai.base.supervise import settle_memory, wait_any
 from funai.contracts.errors import ConfigError
 from funai.standalone import registry, rooms
 from funai.standalone.layout import FIRST_ADMIN, DataDirLock, Layout, Secrets, ensure_key, load_secrets, write_private
@@ -94,6 +94,7 @@ async def platform(options: UpOptions, say: Say) -> AsyncIterator[tuple[Platform
         say("starting the services")
         async with _services(plan, options.grace_seconds, failed):
             await _ready(options, failed)
+            settle_memory()
             adopted = tuple(d.program.name for d in daemons if d.adopted)
             _write_addresses(options, layout)
             yield Platform(options, layout, secrets, engine, first_start, adopted), failed
