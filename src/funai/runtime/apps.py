@@ -18,6 +18,7 @@ from funai.contracts.routes import GatewayError, Route, RouteState
 from funai.contracts.states import FailureCode
 from funai.runtime import state
 from funai.runtime.crashes import Crashes
+from funai.runtime.discard import Discards
 from funai.runtime.engine.contract import Container, EngineError, EngineUnreachable
 from funai.runtime.failures import RolloutFailed
 from funai.runtime.network import Networks
@@ -29,9 +30,11 @@ from funai.runtime.rollout import Rollouts, Stopwatch
 class Apps:
     """Every call is idempotent, and waits for (stop, delete: ends) a rollout of the same app."""
 
-    def __init__(self, node: Node, rollouts: Rollouts, networks: Networks, retirer: Retirer, crashes: Crashes) -> None:
+    def __init__(
+        self, node: Node, rollouts: Rollouts, networks: Networks, retirer: Retirer, crashes: Crashes, discards: Discards
+    ) -> None:
         self._node, self._rollouts, self._networks = node, rollouts, networks
-        self._retirer, self._crashes = retirer, crashes
+        self._retirer, self._crashes, self._discards = retirer, crashes, discards
 
     async def stop(self, app: AgentApp) -> AgentStopped:
         """Off line: the gateway says "stopped", the container is kept for ``start``."""
@@ -94,6 +97,8 @@ class Apps:
             view = await self._look(app_id)
             await self._forget_route(app_id)
             images = await self._retirer.remove(*view.all)
+            refs = {c.labels.get(state.IMAGE, c.image) for c in view.all}
+            images += await self._discards.of_app(int(app.user_id), app_id, refs)
             await self._networks.forget(app_id)
             self._crashes.forget(app_id)
         return AgentDeleted(app_id=app.app_id, images=images)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import httpx
 
 from funai.base import log
@@ -18,12 +22,29 @@ _DETAIL = 400
 class Images:
     def __init__(self, settings: RuntimeSettings, engine: Engine) -> None:
         self._engine = engine
-        self._registry = settings.registry_url.removeprefix("https://").removeprefix("http://").rstrip("/")
+        self.registry = settings.registry_url.removeprefix("https://").removeprefix("http://").rstrip("/")
         self._login = (
             Login(settings.registry_username, settings.registry_password.get_secret_value())
             if settings.registry_username and settings.registry_password
             else None
         )
+
+        self._held: Counter[str] = Counter()
+
+    @property
+    def held(self) -> frozenset[str]:
+        """References that rollouts have in hand: their containers may not be there yet."""
+        return frozenset(self._held)
+
+    @contextmanager
+    def holding(self, ref: str) -> Iterator[None]:
+        self._held[ref] += 1
+        try:
+            yield
+        finally:
+            self._held[ref] -= 1
+            if not self._held[ref]:
+                del self._held[ref]
 
     async def fetch(self, ref: str, local: Image | None) -> Image:
         """The image, pulled when it is not here (``local``).
@@ -36,7 +57,7 @@ class Images:
         if local and (parsed.digest or not parsed.registry or parsed.registry == "localhost"):
             return local
         try:
-            return await self._engine.pull(ref, self._login if parsed.registry == self._registry else None)
+            return await self._engine.pull(ref, self._login if parsed.registry == self.registry else None)
         except PullFailed as e:
             if local:
                 log.get("images").warning("image.not_refreshed", image=ref, why=str(e))
@@ -52,7 +73,7 @@ class Images:
 
     async def _why(self, ref: rules.ImageRef, words: str) -> RolloutFailed:
         """Our own registry is asked itself, so that its being away is not blamed on the image."""
-        if ref.registry and ref.registry == self._registry:
+        if ref.registry and ref.registry == self.registry:
             status = await self._status(ref)
             if status is None or status >= 500:
                 return RolloutFailed(FailureCode.REGISTRY_UNREACHABLE, registry=ref.registry)

@@ -24,6 +24,7 @@ from funai.runtime import routes
 from funai.runtime.apps import Apps
 from funai.runtime.converge import Converger
 from funai.runtime.crashes import Crashes
+from funai.runtime.discard import Discards
 from funai.runtime.engine.contract import Engine, EngineError
 from funai.runtime.engine.docker_api import DockerEngine
 from funai.runtime.firewall import Firewall, FirewallRefused, Rules
@@ -80,7 +81,7 @@ async def compose(
     )  # fmt: skip
     retirer = Retirer(node)
     rollouts = Rollouts(node, networks, images, retirer, proxy_labels, any_base_path=any_base_path)
-    apps = Apps(node, rollouts, networks, retirer, crashes)
+    apps = Apps(node, rollouts, networks, retirer, crashes, Discards(engine, images, settings.images_on_delete))
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
     routes.install(app, routes.Agent(node, rollouts, apps), SecretDoor("X-Runtime-Token", settings.token))
     rules = Rules(tag, bridge_prefix(tag), settings.app_subnets, tuple(settings.app_allow), tuple(settings.app_deny))

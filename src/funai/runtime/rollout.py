@@ -74,7 +74,7 @@ class Rollouts:
         with self._node.metrics.rollout(watch.marks):
             self._check_base_path(wanted)
             async with self._node.busy.rollout(app_id):
-                with log.bound(app_id=app_id, job_id=wanted.job_id):
+                with log.bound(app_id=app_id, job_id=wanted.job_id), self._images.holding(wanted.image):
                     try:
                         return await self._roll_out(app_id, wanted, watch)
                     except EngineUnreachable as e:

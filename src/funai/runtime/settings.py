@@ -60,6 +60,14 @@ class Reach(StrEnum):
     """A port of 127.0.0.1, chosen by the engine."""
 
 
+class OnDelete(StrEnum):
+    """What becomes of the images of a deleted app on this node."""
+
+    REMOVE = "remove"
+    """Those go that only this app uses."""
+    KEEP = "keep"
+
+
 class RuntimeSettings(Settings):
     title: ClassVar[str] = "Runtime-agent"
 
@@ -86,6 +94,9 @@ class RuntimeSettings(Settings):
     app_pids_limit: int = key("RUNTIME_APP_PIDS_LIMIT", 256, doc="Processes and threads of an app; 0 = no limit", ge=0)
     cleanup_images_on_stop: bool = key(
         "RUNTIME_CLEANUP_IMAGES_ON_STOP", False, doc="Also remove images that a removed container leaves unused"
+    )
+    images_on_delete: OnDelete = key(
+        "RUNTIME_IMAGES_ON_DELETE", OnDelete.REMOVE, doc="A deleted app's images here: `remove` those only it uses, or `keep`"
     )
     registry_url: str = key("REGISTRY_URL", "", doc="The registry that the login below is for, `host[:port]`")
     registry_username: str = key("REGISTRY_USERNAME", "", doc="Pull login")

@@ -9,6 +9,8 @@ import pytest
 from funai.runtime import state
 from funai.runtime.engine.docker_api import DockerEngine
 from tests.e2e.runtime.agent import Agent
+from tests.e2e.runtime.images import image
+from tests.parts.podman import Podman
 from tests.parts.waiting import eventually
 
 STATUS = "cgi-bin/status"
@@ -114,3 +116,20 @@ async def test_logs_while_it_runs(agent: Agent) -> None:
         return "crashing" in answer.text
 
     await eventually(crashed, what="its output is there")
+
+
+async def test_deleting_an_app_takes_its_own_images_along_and_no_other(agent: Agent, podman: Podman) -> None:
+    own, older, others = (f"127.0.0.1:1/ns/u1-app{agent.app}{rest}" for rest in (":b", ":a", "0:a"))
+    shared = "127.0.0.1:1/library/web:1"
+    for temper, name in (("port80", own), ("web", older), ("exits", others), ("idle", shared)):
+        made = podman.cli("create", image(temper))  # an image of its own: the tests' others have two names
+        podman.cli("commit", "--quiet", made, name)
+        podman.cli("rm", made)
+    for generation, name, port in ((5, older, 3000), (6, own, 80)):
+        answer = await agent.post("deploy", generation=generation, image=name, containerPort=port)
+        assert answer.status_code == 200, answer.text
+    assert set((await agent.post("delete")).json()["images"]) == {own, older}
+    left = podman.cli("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+    assert {others, shared} <= set(left)
+    assert not {own, older} & set(left)
+    podman.cli("rmi", others, shared)

@@ -210,3 +210,26 @@ async def test_the_engine_restarts_a_few_times_and_counts(engine: Engine, networ
         return now.phase is Phase.EXITED and now.restarts == 2
 
     await eventually(gave_up, seconds=60, what="two restarts, then left alone")
+
+
+async def test_images_by_name_and_by_use(engine: Engine, network: NetworkSpec, instance: str) -> None:
+    stored = {name: i for i in await engine.images() for name in i.names}
+    web, idle = stored[image("web")], stored[image("idle")]
+    id = await engine.create(spec_for(network, instance))
+    used = await engine.images_in_use()
+    assert web.id in used
+    assert not web.id.startswith("sha256:")
+    assert not await engine.remove_image(image("web"))
+    await engine.remove(id)
+    assert idle.id in {i.id for i in await engine.images()}
+
+
+async def test_containers_without_a_label_by_their_names(engine: Engine, network: NetworkSpec, instance: str) -> None:
+    other = await engine.create(spec_for(network, instance, "other", labels={"name": "other"}))
+    await engine.create(spec_for(network, instance, "ours"))
+    try:
+        pattern = f"^/?{instance}-(other|ours)$"
+        assert [c.id for c in await engine.unlabelled(pattern, LABEL)] == [other]
+        assert await engine.unlabelled(f"^/?{instance}-othe$", LABEL) == []
+    finally:
+        await engine.remove(other)

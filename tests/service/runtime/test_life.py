@@ -263,3 +263,27 @@ async def test_an_app_in_a_rollout_is_not_taken_away(here: World) -> None:
         await beat._heed([7])
     assert (await slow).status_code == 422
     await client.close()
+
+
+async def test_a_deleted_apps_own_images_go_and_shared_ones_stay() -> None:
+    own, shared = "reg.test/ns/u1-app7:1", "reg.test/library/web:1"
+    engine = DummyEngine(local={own: Script(), shared: Script(), "reg.test/ns/u1-app8:1": Script()})
+    async with world(engine) as here:
+        await here.deploy(5, shared)
+        await here.deploy(6, own)
+        await here.post("deploy", appId=8, image=shared)
+        await here.post("stop")
+        assert own in engine.local
+        assert (await here.post("delete")).json()["images"] == [own]
+        assert set(engine.local) == {shared, "reg.test/ns/u1-app8:1"}
+        assert (await here.post("delete", appId=8)).json()["images"] == [shared, "reg.test/ns/u1-app8:1"]
+    await engine.close()
+
+
+async def test_images_are_kept_by_policy() -> None:
+    engine = DummyEngine(local={"reg.test/ns/u1-app7:1": Script()})
+    async with world(engine, images_on_delete="keep") as here:
+        await here.deploy(5, "reg.test/ns/u1-app7:1")
+        assert (await here.post("delete")).json()["images"] == []
+        assert set(engine.local) == {"reg.test/ns/u1-app7:1"}
+    await engine.close()

@@ -85,6 +85,18 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image in the engine's store that has a name."""
+
+    id: str
+    """Without ``sha256:``."""
+    names: tuple[str, ...] = ()
+    """``repository:tag``."""
+    digests: tuple[str, ...] = ()
+    """``repository@sha256:…``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
     username: str
     password: str = field(repr=False)
@@ -174,7 +186,13 @@ class Engine(Protocol):
         ...
 
     async def remove_image(self, ref: str) -> bool:
-        """False when it was not there or is still in use."""
+        """Take a name away, and the image with its last name; never by force. False when it was not there or is in use."""
+        ...
+
+    async def images(self) -> list[StoredImage]: ...
+
+    async def images_in_use(self) -> frozenset[str]:
+        """Ids (as in StoredImage) of the images that containers, anybody's and in any phase, were made from."""
         ...
 
     async def ensure_network(self, spec: NetworkSpec) -> Network:

@@ -38,6 +38,7 @@ from funai.runtime.engine.contract import (
     NoSuchImage,
     Phase,
     PullFailed,
+    StoredImage,
 )
 from funai.runtime.engine.longcalls import LongCalls
 
@@ -124,6 +125,14 @@ class DockerEngine:
             return True
 
         return await self._call(work)
+
+    async def images(self) -> list[StoredImage]:
+        return await self._call(partial(_again, lambda: [i for row in self._api.images() if (i := readings.stored(row))]))
+
+    async def images_in_use(self) -> frozenset[str]:
+        return await self._call(
+            partial(_again, lambda: frozenset(readings.bare(str(row["ImageID"])) for row in self._api.containers(all=True)))
+        )
 
     # -- networks ---------------------------------------------------------------------------------------------------
 

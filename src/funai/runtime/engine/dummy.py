@@ -28,6 +28,7 @@ from funai.runtime.engine.contract import (
     NoSuchImage,
     Phase,
     PullFailed,
+    StoredImage,
 )
 
 NOT_LISTENING = 1
@@ -112,9 +113,19 @@ class DummyEngine:
 
     async def remove_image(self, ref: str) -> bool:
         await self._enter("remove_image")
+        ref = ref.removeprefix("id-of-")
         if any(b.spec.image == ref for b in self._boxes.values()):
             return False
         return self.local.pop(ref, None) is not None
+
+    async def images(self) -> list[StoredImage]:
+        await self._enter("images")
+        digests = [(ref, rules.parse_image(ref).digest) for ref in self.local]
+        return [StoredImage(f"id-of-{ref}", () if d else (ref,), (ref,) if d else ()) for ref, d in digests]
+
+    async def images_in_use(self) -> frozenset[str]:
+        await self._enter("images_in_use")
+        return frozenset(f"id-of-{b.spec.image}" for b in self._boxes.values())
 
     async def ensure_network(self, spec: NetworkSpec) -> Network:
         await self._enter("ensure_network")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from funai.runtime.engine.contract import Container, Image, Network, Phase
+from funai.runtime.engine.contract import Container, Image, Network, Phase, StoredImage
 
 
 def _inner(attrs: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -17,6 +17,17 @@ def _inner(attrs: dict[str, Any], *names: str) -> dict[str, Any]:
 def image(attrs: dict[str, Any]) -> Image:
     known: list[str] = attrs.get("RepoDigests") or []
     return Image(id=str(attrs["Id"]), digests=tuple(dict.fromkeys(d.partition("@")[2] for d in known)))
+
+
+def bare(id: str) -> str:
+    return id.removeprefix("sha256:")
+
+
+def stored(row: dict[str, Any]) -> StoredImage | None:
+    """A row of the list of images; None for one without any name."""
+    names = tuple(str(n) for n in row.get("RepoTags") or () if "<none>" not in n)
+    digests = tuple(str(n) for n in row.get("RepoDigests") or () if "<none>" not in n)
+    return StoredImage(bare(str(row["Id"])), names, digests) if names or digests else None
 
 
 def network(attrs: dict[str, Any]) -> Network:
