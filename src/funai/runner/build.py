@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from funai.base import proc
+from funai.base.proc import Command
+from funai.contracts.basecheck import declared_args
 from funai.contracts.buildspec import base_images
 from funai.contracts.rules import parse_image
 from funai.contracts.states import FailureCode
+from funai.runner.bases import BaseImage, Bases, image_ids
 from funai.runner.cgroup import BuildGroup, Usage
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.diskwatch import DiskWatch, working_containers
 from funai.runner.failures import JobFailed, last_lines
+from funai.runner.plan import Allowed
 from funai.runner.registry import Registry
 from funai.runner.settings import RunnerSettings
 from funai.runner.watch import BuildWatch
@@ -23,6 +28,9 @@ from funai.runner.watch import BuildWatch
 TAIL_BYTES = 64 * 1024
 KILLED, FILE_TOO_LARGE = 128 + 9, 128 + 25
 """A step's exit status when its process got SIGKILL."""
+ENGINE_FAILED = 125
+"""Podman's exit status when it failed itself, and not a step."""
+REPEATS = 2
 
 
 class Output:
@@ -57,6 +65,7 @@ class Builder:
 
     def __init__(self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path) -> None:
         self._settings, self._engine, self._registry, self._storage = settings, engine, registry, storage
+        self._bases = Bases(settings, engine, storage)
         self.active = 0
         """Builds running right now."""
         self.gate = asyncio.Lock()
@@ -67,7 +76,9 @@ class Builder:
         """Whether a build can mount files: Docker's classic builder can't."""
         return not self._engine.docker
 
-    async def build(self, request: BuildRequest, dockerfile: str, name: str, write: Callable[[bytes], None]) -> None:
+    async def build(
+        self, request: BuildRequest, dockerfile: str, may: Allowed, name: str, write: Callable[[bytes], None]
+    ) -> None:
         """Build, or raise JobFailed with the limit that ended it or the build's last lines.
 
         Cancelling it kills every process of the build and removes its containers before the cancellation goes on.
@@ -79,7 +90,12 @@ class Builder:
             async with self.gate:
                 self.active += 1
             try:
-                code = await self._run(request, group, watch, output)
+
+                async def run(command: Command) -> int:
+                    return await self._run(command, group, watch, output)
+
+                async with self._bases.ready(dockerfile, may, request.tmp, run) as bases:
+                    code = await self.repeated(_with_declared(request, dockerfile, bases), run, output)
             finally:
                 self.active -= 1
                 watch.look()
@@ -87,10 +103,20 @@ class Builder:
             if code != 0:
                 raise await self._why(code, watch.usage, output, dockerfile)
 
+    async def repeated(self, request: BuildRequest, run: Callable[[Command], Awaitable[int]], output: Output) -> int:
+        """Build; again when the engine itself gave up while images went that it had begun to look at (an app's removal)."""
+        for _ in range(REPEATS):
+            before = await asyncio.to_thread(image_ids, self._storage)
+            code = await run(self._engine.build(request))
+            if code != ENGINE_FAILED or before <= await asyncio.to_thread(image_ids, self._storage):
+                return code
+            await output.take("==> 构建期间有镜像被移除，重试 / images were removed meanwhile: once more\n".encode())
+        return await run(self._engine.build(request))
+
     def _limited(self, r: BuildRequest, group: BuildGroup) -> BuildRequest:
         s = self._settings
         return BuildRequest(
-            r.context, r.dockerfile, r.image, r.iidfile, r.tmp, r.labels, r.args, s.pull, s.build_network, s.ca_file,
+            r.context, r.dockerfile, r.image, r.iidfile, r.tmp, r.labels, r.args, s.build_network, s.ca_file,
             s.build_memory_bytes, s.build_cpus, s.build_disk_bytes, s.build_pids, group.engine_path,
         )  # fmt: skip
 
@@ -104,9 +130,9 @@ class Builder:
         finally:
             group.remove()
 
-    async def _run(self, request: BuildRequest, group: BuildGroup, watch: BuildWatch, output: Output) -> int:
+    async def _run(self, command: Command, group: BuildGroup, watch: BuildWatch, output: Output) -> int:
         """The engine's exit status. Raises JobFailed when a limit was broken; nothing of the build runs on then."""
-        command, limit = self._engine.build(request), self._settings.build_seconds
+        limit = self._settings.build_seconds
         try:
             async with asyncio.timeout(limit), proc.spawn(command, stderr=asyncio.subprocess.STDOUT) as child:
                 assert child.process.stdout is not None
@@ -176,6 +202,12 @@ class Builder:
             e.lines = [image, *e.lines]
             return e
         return None if found else JobFailed(FailureCode.IMAGE_NOT_FOUND, image=image)
+
+
+def _with_declared(request: BuildRequest, dockerfile: str, bases: Sequence[BaseImage]) -> BuildRequest:
+    """Only arguments that somebody declares: the engine warns in the user's log about all others."""
+    declared = declared_args("\n".join([dockerfile, *(t for b in bases for t in b.triggers)]))
+    return replace(request, args={name: value for name, value in request.args.items() if name in declared})
 
 
 def size(limit: int) -> str:

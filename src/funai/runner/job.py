@@ -26,7 +26,7 @@ from funai.runner.failures import JobFailed
 from funai.runner.lease import Heart, Lease
 from funai.runner.logs import LogStream
 from funai.runner.metrics import RunnerMetrics
-from funai.runner.plan import app_spec, check_sources, inputs_hash, invalid, read_recipe
+from funai.runner.plan import allowed, app_spec, check_sources, inputs_hash, invalid, read_recipe
 from funai.runner.push import Pusher
 from funai.runner.registry import Manifest, Registry
 from funai.runner.retry import retrying
@@ -176,7 +176,6 @@ class Work:
         s = self.tools.settings
         ca, mounts = s.ca_file, self.tools.builder.mounts
         recipe = await asyncio.to_thread(read_recipe, self.payload, src, self.folder, ca_to_copy=None if mounts else ca)
-        check_sources(recipe.text, image)
         if recipe.generated:
             self.out.line("    没有 Dockerfile：使用平台的标准 Node 镜像 / no Dockerfile: the platform's standard Node image")
         tmp = self.folder / "tmp"
@@ -186,10 +185,12 @@ class Work:
             args["NODE_EXTRA_CA_CERTS"] = CA_IN_BUILD if mounts else CA_IN_STAGE
         elif ca:
             self.out.line("    此引擎的构建无法挂载平台的 CA 证书 / this engine's builds can't mount the platform's CA file")
+        may = allowed(image, s.registry, args)
+        await asyncio.to_thread(check_sources, recipe.text, may)
         # One label and no more: the builder commits one more image for each.
         labels = {LABEL_COMMIT: commit.sha}
         request = BuildRequest(recipe.context, recipe.dockerfile, str(image), self.folder / "iid", tmp, labels, args)
-        await self.tools.builder.build(request, recipe.text, self.folder.name, self.out.write)
+        await self.tools.builder.build(request, recipe.text, may, self.folder.name, self.out.write)
 
     async def _deploy(self, image: Image) -> str | None:
         """Hand it to the agent; answers the digest, which for an unresolved prebuilt image the agent may know."""

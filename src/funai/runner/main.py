@@ -100,11 +100,11 @@ def sole_owner(workdir: Path) -> Iterator[None]:
 def prepare_engine(settings: RunnerSettings) -> Engine:
     """The engine's dialect, with the registry login in a file of its own (0600)."""
     auth_dir = settings.workdir / "auth"
-    auth_dir.mkdir(mode=0o700, exist_ok=True)
-    file = auth_dir / "config.json"
-    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "w") as f:
-        f.write(auth_config(_login(settings)))
+    for folder, login in ((auth_dir, _login(settings)), (auth_dir / "none", None)):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        fd = os.open(folder / "config.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(fd, "w") as f:
+            f.write(auth_config(login))
     insecure = frozenset(settings.insecure_registries)
     if settings.registry and is_insecure(settings.registry, insecure):
         insecure |= {settings.registry}

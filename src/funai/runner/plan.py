@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from funai.contracts import buildspec
-from funai.contracts.basecheck import fetched_urls, foreign_images
+from funai.contracts.basecheck import Given, fetched_urls, foreign_images, is_foreign, refused_flags
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Payload
 from funai.contracts.messages import Words
@@ -18,6 +19,7 @@ from funai.runner.failures import JobFailed
 
 MAX_TEXT_FILE = 1024 * 1024
 _IGNORE_FILES = (".dockerignore", ".containerignore")
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,21 @@ def read_recipe(payload: Payload, src: Path, job_dir: Path, *, ca_to_copy: Path 
         inside(context, name, name)
     inside(dockerfile.parent, f"{dockerfile.name}.dockerignore", ".dockerignore")
     if dockerfile.is_file():
-        return Recipe(dockerfile, context, False, _text(dockerfile))
+        return _own(dockerfile, context, job_dir)
     package = inside(context, "package.json", "package.json")
     if payload.dockerfile_path not in (None, "", "Dockerfile") or not package.is_file():
         raise JobFailed(FailureCode.DOCKERFILE_MISSING, path=dockerfile_path)
     return _generated(context, package, job_dir, ca_to_copy)
+
+
+def _own(dockerfile: Path, context: Path, job_dir: Path) -> Recipe:
+    """The repository's. Podman runs a ``*.in`` through the host's C preprocessor, which would read the host's files."""
+    text = _text(dockerfile)
+    if dockerfile.suffix == ".in":
+        plain = job_dir / "Dockerfile"
+        plain.write_text(text)
+        return Recipe(plain, context, False, text)
+    return Recipe(dockerfile, context, False, text)
 
 
 def _generated(context: Path, package: Path, job_dir: Path, ca_to_copy: Path | None) -> Recipe:
@@ -91,17 +103,66 @@ def _text(path: Path) -> str:
     return data.decode("utf-8", "replace")
 
 
-def check_sources(dockerfile: str, image: ImageRef) -> None:
-    """Raises JobFailed CONTRACT_INVALID when the engine would fetch another tenant's image or an address.
+@dataclass(frozen=True)
+class Allowed:
+    """What a build may stand on: anything but the platform's images of other apps.
 
-    ``image`` is the app's own. The engine has the registry's login and the host's network: it must not fetch for tenants.
+    ``registries`` are the platform's, ``own`` is the app's repository, ``given`` are variables' values from elsewhere.
     """
-    if foreign := foreign_images(dockerfile, image.registry, image.repository):
-        name = foreign[0][:200]
-        raise invalid(BadInput(detail=Words(f"不能使用镜像 {name}", f"the image {name} may not be used here")))
-    if urls := fetched_urls(dockerfile):
-        zh = f"ADD 不能使用地址 {urls[0][:200]}；请改用 RUN curl"
-        raise invalid(BadInput(detail=Words(zh, f"ADD may not fetch {urls[0][:200]}; use RUN curl instead")))
+
+    registries: tuple[str, ...]
+    own: str
+    given: Given
+
+    def foreign(self, image: str) -> bool:
+        return any(is_foreign(image, registry, self.own) for registry in self.registries)
+
+    def owns(self, image: str) -> bool:
+        """Whether it is the app's own, for which the platform's login may be used."""
+        return image == self.own or image.startswith((f"{self.own}:", f"{self.own}@"))
+
+    def also(self, values: Iterable[tuple[str, str]]) -> Allowed:
+        """With more values for variables."""
+        given = {name: [*known] for name, known in self.given.items()}
+        for name, value in values:
+            given.setdefault(name, []).append(value)
+        return replace(self, given=given)
+
+    @staticmethod
+    def refused(name: str, zh_in: str = "", en_in: str = "") -> JobFailed:
+        name = name[:200]
+        return invalid(BadInput(detail=Words(f"不能使用镜像 {name}{zh_in}", f"the image {name} may not be used here{en_in}")))
+
+
+def allowed(image: ImageRef, registry: str, args: Mapping[str, str]) -> Allowed:
+    """For the app's own ``image``, the Runner's ``registry`` and the build arguments. A proxy of the host's is one too."""
+    given = {name: ["http://proxy"] for proxy in _PROXIES for name in (proxy, proxy.upper())}
+    registries = tuple(dict.fromkeys(r for r in (image.registry, registry) if r))
+    return Allowed(registries, image.repository, given | {name: [value] for name, value in args.items()})
+
+
+def check_sources(dockerfile: str, may: Allowed, *, base: str = "") -> None:
+    """Raises JobFailed CONTRACT_INVALID when the engine would fetch another tenant's image or an address, or leave the
+    sandbox. ``base``: the text is the ONBUILD triggers of this image.
+
+    The engine has every app's images and the host's network: it must not fetch for tenants.
+    """
+    zh_in, en_in = (f"（{base[:200]} 的 ONBUILD）", f" (ONBUILD of {base[:200]})") if base else ("", "")
+    try:
+        for registry in may.registries:
+            if foreign := foreign_images(dockerfile, registry, may.own, may.given):
+                raise Allowed.refused(foreign[0], zh_in, en_in)
+        if urls := fetched_urls(dockerfile, may.given):
+            zh, en = (
+                f"ADD 不能使用地址 {urls[0][:200]}；请改用 RUN curl",
+                f"ADD may not fetch {urls[0][:200]}; use RUN curl instead",
+            )
+            raise invalid(BadInput(detail=Words(zh + zh_in, en + en_in)))
+        if flags := refused_flags(dockerfile):
+            zh, en = f"RUN 不能使用 {flags[0][:200]}", f"RUN may not use {flags[0][:200]}"
+            raise invalid(BadInput(detail=Words(zh + zh_in, en + en_in)))
+    except BadInput as e:
+        raise invalid(e) from e
 
 
 def invalid(error: BadInput) -> JobFailed:

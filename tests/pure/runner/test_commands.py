@@ -11,7 +11,7 @@ from funai.runner.commands.git import Git, candidates, environment, ssh_config
 GIT = Git(Path("/w/m.git"), {"A": "1"}, 1000)
 REQUEST = BuildRequest(
     Path("/j/src"), Path("/j/src/Dockerfile"), "r/n/u1-app1:latest", Path("/j/iid"), Path("/j/tmp"), {"l": "v"},
-    {"NPM_REGISTRY": "https://n"}, "missing", "", Path("/ca.pem"), 1000, 1.5, 2000, 64, "/p/job/run",
+    {"NPM_REGISTRY": "https://n"}, "", Path("/ca.pem"), 1000, 1.5, 2000, 64, "/p/job/run",
 )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_podman_builds_in_the_jobs_group_with_the_authorities_mounted() -> None:
     assert not {"--privileged", "--network", "--memory", "--secret"} & set(argv)
     assert (
         command.env is not None
-        and command.env["REGISTRY_AUTH_FILE"] == "/auth/config.json"
+        and command.env["REGISTRY_AUTH_FILE"] == "/auth/none/config.json"
         and command.env["TMPDIR"] == "/j/tmp"
     )
 
@@ -75,11 +75,23 @@ def test_without_a_group_the_engine_limits_and_the_build_is_niced() -> None:
     assert ("--cpu-quota", "150000") in set(pairwise(argv))
 
 
+def test_only_the_apps_own_image_is_pulled_with_the_login() -> None:
+    engine = Engine("podman", Path("/auth"), frozenset({"r:5000"}))
+    own, other = engine.pull("r:5000/n/u1-app1", login=True), engine.pull("node:20", login=False)
+    assert own.argv == ("podman", "pull", "--tls-verify=false", "r:5000/n/u1-app1") and other.argv == (
+        "podman",
+        "pull",
+        "node:20",
+    )
+    assert own.env is not None and own.env["REGISTRY_AUTH_FILE"] == "/auth/config.json"
+    assert other.env is not None and other.env["REGISTRY_AUTH_FILE"] == "/auth/none/config.json"
+
+
 def test_docker_gets_only_what_its_classic_builder_knows() -> None:
     engine = Engine("/usr/bin/docker", Path("/auth"))
-    command = engine.build(BuildRequest(**{**_fields(REQUEST), "pull": "always"}))
-    assert "--volume" not in command.argv and "--isolation" not in command.argv and "--pull" in command.argv
-    assert command.env is not None and command.env["DOCKER_CONFIG"] == "/auth" and command.env["DOCKER_BUILDKIT"] == "0"
+    command = engine.build(REQUEST)
+    assert "--volume" not in command.argv and "--isolation" not in command.argv and "--pull" not in command.argv
+    assert command.env is not None and command.env["DOCKER_CONFIG"] == "/auth/none" and command.env["DOCKER_BUILDKIT"] == "0"
     assert engine.push("a", "r/b:1", Path("/d"), Path("/t")).argv == ("/usr/bin/docker", "push", "--quiet", "r/b:1")
 
 

@@ -22,7 +22,6 @@ class BuildRequest:
     tmp: Path
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     args: Mapping[str, str] = field(default_factory=dict[str, str])
-    pull: str = "missing"
     network: str = ""
     ca_file: Path | None = None
     memory_bytes: int = 0
@@ -39,7 +38,10 @@ CPU_PERIOD = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """``binary`` is the program, ``docker`` tells its dialect, ``auth_dir`` holds ``config.json`` (0600) with the login."""
+    """``binary`` is the program, ``docker`` tells its dialect, ``auth_dir`` holds ``config.json`` (0600) with the login.
+
+    A build has no login: what it needs is there, and nothing that its Dockerfile names is fetched with one.
+    """
 
     binary: str
     auth_dir: Path
@@ -53,8 +55,14 @@ class Engine:
     def authfile(self) -> Path:
         return self.auth_dir / "config.json"
 
-    def _env(self, tmp: Path | None = None) -> dict[str, str]:
-        env = {"DOCKER_CONFIG": str(self.auth_dir), "REGISTRY_AUTH_FILE": str(self.authfile), "DOCKER_BUILDKIT": "0"}
+    @property
+    def no_auth_dir(self) -> Path:
+        """``config.json`` without a login."""
+        return self.auth_dir / "none"
+
+    def _env(self, tmp: Path | None = None, *, login: bool = True) -> dict[str, str]:
+        folder = self.auth_dir if login else self.no_auth_dir
+        env = {"DOCKER_CONFIG": str(folder), "REGISTRY_AUTH_FILE": str(folder / "config.json"), "DOCKER_BUILDKIT": "0"}
         if tmp:
             env["TMPDIR"] = str(tmp)
         return env
@@ -71,8 +79,9 @@ class Engine:
         argv += self._limits(r)
         if r.network:
             argv += ["--network", r.network]
-        argv += self._docker_only(r) if self.docker else self._podman_only(r)
-        return Command((*argv, str(r.context)), cwd=r.context, env=self._env(r.tmp))
+        if not self.docker:
+            argv += self._podman_only(r)
+        return Command((*argv, str(r.context)), cwd=r.context, env=self._env(r.tmp, login=False))
 
     @staticmethod
     def _limits(r: BuildRequest) -> list[str]:
@@ -90,16 +99,29 @@ class Engine:
 
     @staticmethod
     def _podman_only(r: BuildRequest) -> list[str]:
-        argv = ["--format", "docker", "--layers", "--isolation", "oci", f"--pull={r.pull}"]
+        argv = ["--format", "docker", "--layers", "--isolation", "oci", "--pull=never"]
         if r.pids:
             argv += ["--ulimit", f"nproc={4 * r.pids}:{4 * r.pids}"]
         if r.ca_file:
             argv += ["--volume", f"{r.ca_file}:{CA_IN_BUILD}:ro"]
         return argv
 
-    @staticmethod
-    def _docker_only(r: BuildRequest) -> list[str]:
-        return ["--pull"] if r.pull == "always" else []
+    def pull(self, image: str, *, login: bool, tmp: Path | None = None) -> Command:
+        """Fetch an image for a build, with the registry's login or without any."""
+        insecure = ["--tls-verify=false"] if not self.docker and image.partition("/")[0] in self.insecure else []
+        return Command((self.binary, "pull", *insecure, image), env=self._env(tmp, login=login))
+
+    def look(self, image: str) -> Command:
+        """Prints a JSON list: id, tags, digests, and with Docker the configuration. Another exit status: see ``exists``."""
+        config = ",{{json .Config}}" if self.docker else ""
+        template = '["{{.Id}}",{{json .RepoTags}},{{json .RepoDigests}}' + config + "]"
+        return Command((self.binary, "image", "inspect", "--format", template, image), env=self._env())
+
+    def exists(self, image: str) -> Command:
+        """Exit status 0: the image is here; 1: it isn't; with Podman another one: it can't tell."""
+        if self.docker:
+            return self.has_image(image)
+        return Command((self.binary, "image", "exists", image), env=self._env())
 
     def push(self, image: str, target: str, digestfile: Path, tmp: Path) -> Command:
         """Push the local ``image`` as ``target``. Docker pushes only what bears the target's name: see :meth:`tag`."""
