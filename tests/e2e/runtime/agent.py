@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from funai.base.proc import base_environment
 from tests.e2e.runtime.images import image
 from tests.parts.waiting import free_port, tcp_answers, wait_until
 
 TOKEN = "e2e-agent-token"
+on_both_engines = pytest.mark.parametrize("agent_process", ["podman", "docker"], indirect=True)
 ROOT = Path(__file__).parents[3]
 MAIN = """
 import asyncio, json, sys

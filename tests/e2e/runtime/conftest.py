@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +78,24 @@ NewAgent = Callable[..., Process]
 @pytest.fixture(scope="session")
 def new_agent(podman: Podman, podman_socket: Path) -> Iterator[NewAgent]:
     """``new_agent(field=value)``: a started agent process on Podman with a HAProxy of its own, ended with the session."""
+    with _agents_on(podman_socket, podman.choice.environment) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def new_docker_agent(docker_engine: DockerPart, docker_socket: Path) -> Iterator[NewAgent]:
+    """The same on Docker."""
+    with _agents_on(docker_socket, docker_engine.choice.environment) as start:
+        yield start
+
+
+@contextmanager
+def _agents_on(socket: Path, env: Mapping[str, str]) -> Iterator[NewAgent]:
     made: list[Process] = []
 
     def start(*, instance: str | None = None, **settings: Any) -> Process:
         name = new_instance() if instance is None else instance
-        process = Process(podman_socket, new_workspace("agent"), name, podman.choice.environment, settings)
+        process = Process(socket, new_workspace("agent"), name, env, settings)
         made.append(process)
         process.start()
         return process
@@ -93,8 +108,16 @@ def new_agent(podman: Podman, podman_socket: Path) -> Iterator[NewAgent]:
 
 
 @pytest.fixture(scope="session")
-def agent_process(new_agent: NewAgent) -> Process:
-    return new_agent()
+def agents(request: pytest.FixtureRequest) -> Callable[[str], Process]:
+    """The session's agent on this engine, started at its first use."""
+    starters = {"podman": "new_agent", "docker": "new_docker_agent"}
+    return functools.cache(lambda engine: request.getfixturevalue(starters[engine])())
+
+
+@pytest.fixture
+def agent_process(request: pytest.FixtureRequest, agents: Callable[[str], Process]) -> Process:
+    """On Podman; tests marked ``on_both_engines`` run on Docker too."""
+    return agents(getattr(request, "param", "podman"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from funai.runtime import state
 from funai.runtime.engine.docker_api import DockerEngine
-from tests.e2e.runtime.agent import Agent
+from tests.e2e.runtime.agent import Agent, on_both_engines
 from tests.e2e.runtime.images import image
 from tests.parts.podman import Podman
 from tests.parts.waiting import eventually
@@ -16,6 +16,7 @@ from tests.parts.waiting import eventually
 STATUS = "cgi-bin/status"
 
 
+@on_both_engines
 async def test_a_life_through_the_gateway(agent: Agent) -> None:
     answer = await agent.deploy(5, env={"COLOUR": "red and blue"})
     assert answer.status_code == 200, answer.text
@@ -36,6 +37,7 @@ async def test_a_life_through_the_gateway(agent: Agent) -> None:
     assert (await agent.get()).status_code == 404
 
 
+@on_both_engines
 async def test_limits_and_privileges_are_taken_away_by_default(agent: Agent) -> None:
     await agent.deploy(5)
     inside = (await agent.get(STATUS)).text
@@ -61,14 +63,17 @@ async def test_a_prebuilt_image_on_port_80_works(agent: Agent) -> None:
 
 
 @pytest.mark.parametrize(
-    ("temper", "code", "words"),
+    ("agent_process", "temper", "code", "words"),
     [
-        ("exits", "APP_EXITED", "exit status 3"),
-        ("hungry", "APP_OUT_OF_MEMORY", "96 MiB"),
-        ("loopback", "APP_NOT_LISTENING", "listens on 127.0.0.1:3000 only"),
-        ("port80", "APP_NOT_LISTENING", "listens on 80 instead"),
-        ("broken", "APP_UNHEALTHY", "HTTP 503"),
+        ("podman", "exits", "APP_EXITED", "exit status 3"),
+        ("podman", "hungry", "APP_OUT_OF_MEMORY", "96 MiB"),
+        ("podman", "loopback", "APP_NOT_LISTENING", "listens on 127.0.0.1:3000 only"),
+        ("podman", "port80", "APP_NOT_LISTENING", "listens on 80 instead"),
+        ("podman", "broken", "APP_UNHEALTHY", "HTTP 503"),
+        ("docker", "exits", "APP_EXITED", "exit status 3"),
+        ("docker", "hungry", "APP_OUT_OF_MEMORY", "96 MiB"),
     ],
+    indirect=["agent_process"],
 )
 async def test_a_bad_one_is_told_why_and_the_old_one_serves_on(agent: Agent, temper: str, code: str, words: str) -> None:
     await agent.deploy(5)
@@ -89,6 +94,7 @@ async def test_an_image_that_is_nowhere(agent: Agent) -> None:
     assert (await agent.get()).status_code == 404
 
 
+@on_both_engines
 async def test_a_request_in_flight_outlives_the_switch(agent: Agent) -> None:
     await agent.deploy(5)
     slow = asyncio.create_task(agent.get("cgi-bin/slow?2"))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from funai.runtime.engine.docker_api import DockerEngine
-from tests.e2e.runtime.agent import Agent, Process, visiting
+from tests.e2e.runtime.agent import Agent, Process, on_both_engines, visiting
 from tests.e2e.runtime.conftest import NewAgent
 from tests.parts.podman import Podman
 from tests.parts.waiting import eventually, free_port
@@ -41,6 +41,7 @@ def bridge_of(address: str) -> str:
     return f"{head}.{int(last) // 32 * 32 + 1}"
 
 
+@on_both_engines
 async def test_apps_reach_neither_each_other_nor_the_host(agent: Agent) -> None:
     neighbour = agent.app + 100_000
     for app in (agent.app, neighbour):

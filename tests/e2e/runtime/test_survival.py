@@ -9,7 +9,8 @@ import signal
 import httpx
 import pytest
 
-from tests.e2e.runtime.agent import Agent
+from tests.e2e.runtime.agent import Agent, on_both_engines
+from tests.parts.docker import DockerEngine as DockerPart
 from tests.parts.podman import Podman
 from tests.parts.waiting import eventually
 
@@ -50,7 +51,11 @@ async def settled(agent: Agent) -> bool:
     return status["running"] is True and (await agent.get()).status_code == 200
 
 
-@pytest.mark.parametrize("after_ms", [20, 150, 250, 400])
+@pytest.mark.parametrize(
+    ("agent_process", "after_ms"),
+    [("podman", 20), ("podman", 150), ("podman", 250), ("podman", 400), ("docker", 200), ("docker", 500)],
+    indirect=["agent_process"],
+)
 async def test_the_agent_killed_in_a_rollout(agent: Agent, after_ms: int) -> None:
     await agent.deploy(5)
     async with Visitors(agent) as visitors:
@@ -66,6 +71,7 @@ async def test_the_agent_killed_in_a_rollout(agent: Agent, after_ms: int) -> Non
     assert visitors.answers > 5
 
 
+@on_both_engines
 async def test_haproxy_killed_in_a_rollout(agent: Agent) -> None:
     await agent.deploy(5)
     deploying = asyncio.create_task(agent.deploy(6))
@@ -99,6 +105,7 @@ async def test_the_engines_service_restarted_in_a_rollout(agent: Agent, podman: 
     assert visitors.failures == []
 
 
+@on_both_engines
 async def test_good_and_bad_redeploys_drop_no_request(agent: Agent) -> None:
     await agent.deploy(1)
     async with Visitors(agent) as visitors:
@@ -112,3 +119,12 @@ async def test_an_app_container_that_is_killed_comes_back(agent: Agent, podman: 
     await agent.deploy(5)
     podman.cli("kill", f"rt-u-1-{agent.app}.{agent.process.instance}")
     await eventually(lambda: settled(agent), seconds=30, what="it serves again")
+
+
+@pytest.mark.parametrize("agent_process", ["docker"], indirect=True)
+async def test_docker_restarted_with_all_its_containers_ended(agent: Agent, docker_engine: DockerPart) -> None:
+    """Without live-restore Docker ends its containers with itself: the agent brings the app back, and rolls out again."""
+    await agent.deploy(5)
+    await asyncio.to_thread(docker_engine.restart)
+    await eventually(lambda: settled(agent), seconds=60, what="it serves again")
+    assert (await agent.deploy(6)).status_code == 200
