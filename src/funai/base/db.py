@@ -9,6 +9,7 @@ run READ COMMITTED (REPEATABLE READ's gap locks deadlock a queue).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from enum import StrEnum
@@ -16,13 +17,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Executable, dialects, event, literal_column, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
+from funai.base import prepared
 from funai.contracts.errors import ConfigError, Unavailable
 
 T = TypeVar("T")
+FRESH_SECONDS = 1.0
 
 
 class Dialect(StrEnum):
@@ -74,11 +78,13 @@ class Database:
             event.listen(engine.sync_engine, "connect", _sqlite_connect)
             event.listen(engine.sync_engine, "begin", _sqlite_begin)
             return engine
-        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size, "pool_pre_ping": True, "pool_timeout": 10}
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": 10}
         if self.dialect is Dialect.MYSQL:
             options["isolation_level"] = "READ COMMITTED"
             options["pool_recycle"] = 1800
-        return create_async_engine(self.url, **options)
+        engine = create_async_engine(self.url, **options)
+        _ping_idle(engine)
+        return engine
 
     def now_ms(self) -> ColumnElement[int]:
         """The database's own clock as an SQL expression: epoch milliseconds. Leases are decided by it alone."""
@@ -180,4 +186,25 @@ def _sqlite_connect(dbapi_connection: Any, _record: Any) -> None:
 
 
 def _sqlite_begin(conn: Connection) -> None:
-    conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get("funai_write") else "BEGIN")
+    prepared.begin(conn, write=bool(conn.get_execution_options().get("funai_write")))
+
+
+def _ping_idle(engine: AsyncEngine) -> None:
+    """Ask a connection whether it still is one only after it lay idle: asking every time costs up to three round trips."""
+    dialect = engine.sync_engine.dialect
+
+    def used(_: Any, record: ConnectionPoolEntry) -> None:
+        record.info["funai_used"] = time.monotonic()
+
+    def taken(dbapi_connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+        if time.monotonic() - record.info.get("funai_used", 0) < FRESH_SECONDS:
+            return
+        try:
+            alive = dialect.do_ping(dbapi_connection)
+        except dialect.loaded_dbapi.Error as e:
+            raise DisconnectionError from e
+        if not alive:
+            raise DisconnectionError
+
+    event.listen(engine.sync_engine, "checkin", used)
+    event.listen(engine.sync_engine, "checkout", taken)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base import log
+from funai.base.prepared import Prepared
 from funai.contracts.jobs import JobEvent
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.tables import job_event
@@ -36,7 +37,9 @@ class EventStore:
 
     def __init__(self, now: ColumnElement[int]) -> None:
         given = ("job_id", "app_id", "actor", "source", "target", "attempt", "reason", "detail", "trace_id")
-        self._insert = insert(job_event).values(at_ms=now, **{name: bindparam(f"p_{name}") for name in given})
+        self._insert = Prepared(
+            insert(job_event).inline().values(at_ms=now, **{name: bindparam(f"p_{name}") for name in given})
+        )
         self._of_job = (
             select(job_event)
             .where(job_event.c.job_id == bindparam("p_job"))
@@ -48,9 +51,8 @@ class EventStore:
 
     async def write(self, conn: AsyncConnection, *events: Happened) -> None:
         """Write in the caller's transaction."""
-        if events:
-            trace = log.trace_id()
-            await conn.execute(self._insert, [_values(e, trace) for e in events])
+        for event in events:
+            await self._insert(conn, _values(event, log.trace_id()))
 
     async def of_job(self, conn: AsyncConnection, job_id: int, limit: int) -> list[JobEvent]:
         """Oldest first."""

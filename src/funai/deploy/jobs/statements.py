@@ -27,8 +27,9 @@ from sqlalchemy import (
 )
 
 from funai.base.db import Dialect
+from funai.base.prepared import Prepared
 from funai.contracts.states import JobStatus
-from funai.deploy.tables import job, job_event, job_log, runtime_node
+from funai.deploy.tables import job, job_event, job_log, placement, runtime_node
 
 if TYPE_CHECKING:
     Query = Select[*tuple[Any, ...]]
@@ -55,29 +56,33 @@ WAITS_FOR_NODE = and_(NOT_CLAIMABLE, job.c.claimable == literal_column("0"))
 BACKS_OFF = and_(NOT_CLAIMABLE, job.c.claimable == literal_column("2"))
 
 
+HOME = select(placement.c.node_id).where(placement.c.app_id == job.c.app_id).scalar_subquery()
+"""Where the job's app lives."""
+
+
 class Statements:
-    """Bound parameters are named ``p_…``. ``now`` is the database's clock in epoch milliseconds."""
+    """Bound parameters are named ``p_…``. ``now`` is the database's clock in epoch milliseconds. Hot ones are prepared."""
 
     def __init__(self, dialect: Dialect, now: ColumnElement[int]) -> None:
         self.dialect, self.now = dialect, now
-        self.view = _view(job.c.id == bindparam("p_id"))
+        self.view = Prepared(_view(job.c.id == bindparam("p_id")))
         self.raw = select(*VIEW_COLUMNS, now.label("now_ms")).where(job.c.id == bindparam("p_id"))
         self.by_key = select(*VIEW_COLUMNS).where(job.c.idempotency_key == bindparam("p_key"))
         self.latest = _view(None).order_by(job.c.id.desc()).limit(bindparam("p_limit"))
         self.by_app = _view(job.c.app_id == bindparam("p_app")).order_by(job.c.id.desc()).limit(bindparam("p_limit"))
         self.active = select(*VIEW_COLUMNS).where(job.c.app_id == bindparam("p_app"), ACTIVE).limit(1)
         self.ended_of_app = select(job.c.id).where(job.c.app_id == bindparam("p_app"), ENDED)
-        self.turns = self._turns()
-        self.position = self._position()
-        self.head = select(job.c.id).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(bindparam("p_limit"))
-        self.claim = self._claim()
-        self.claim_pick = self._claim_pick()
+        self.turns = Prepared(self._turns())
+        self.position = Prepared(self._position())
+        self.head = Prepared(select(job.c.id).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(bindparam("p_limit")))
+        self.claim = Prepared(self._claim())
+        self.claim_pick = tuple(Prepared(s) for s in self._claim_pick())
         self.block = self._block()
-        self.place = self._set().values(node_id=bindparam("p_node")).where(job.c.id == bindparam("p_id"))
-        self.heartbeat = {token: self._heartbeat(token) for token in (True, False)}
-        self.report = {token: self._report(token) for token in (True, False)}
+        self.place = Prepared(self._set().values(node_id=bindparam("p_node")).where(job.c.id == bindparam("p_id")))
+        self.heartbeat = {token: Prepared(self._heartbeat(token)) for token in (True, False)}
+        self.report = {token: Prepared(self._report(token)) for token in (True, False)}
         self.finish = self._finish()
-        self.due = self._due()
+        self.due = Prepared(self._due())
         self.lapsed = self._lapsed()
         self.rescue = self._rescue()
         self.overdue = self._overdue()
@@ -107,7 +112,7 @@ class Statements:
             .limit(bindparam("p_limit"))
             .subquery()
         )
-        return select(func.count()).select_from(ahead)
+        return select(func.count().label("ahead")).select_from(ahead)
 
     def _taken(self) -> dict[str, Any]:
         """What a claim writes."""
@@ -118,6 +123,7 @@ class Statements:
             "lease_token": bindparam("p_token"),
             "lease_expire_at": self.now + bindparam("p_lease"),
             "started_ms": self.now,
+            "node_id": func.coalesce(HOME, job.c.node_id),
             "log_next": 0,
             "phase": None,
             "phase_message": None,
@@ -134,13 +140,14 @@ class Statements:
     def _claim_pick(self) -> tuple[Query, Update]:
         """MySQL and MariaDB: lock the head, then take it; no UPDATE … RETURNING there."""
         pick = (
-            select(*VIEW_COLUMNS, self.now.label("now_ms"))
+            select(*VIEW_COLUMNS, self.now.label("now_ms"), HOME.label("home_id"))
             .where(CLAIMABLE)
             .order_by(job.c.turn, job.c.id)
             .limit(1)
-            .with_for_update(skip_locked=True)
+            .with_for_update(of=job, skip_locked=True)
         )
-        values: dict[str, Any] = {**self._taken(), "lease_expire_at": bindparam("p_lease_at"), "started_ms": bindparam("p_now")}
+        given = {"lease_expire_at": "p_lease_at", "started_ms": "p_now", "node_id": "p_node"}
+        values: dict[str, Any] = self._taken() | {column: bindparam(name) for column, name in given.items()}
         take = self._set().values(**values, updated_ms=bindparam("p_now")).where(job.c.id == bindparam("p_id"))
         return pick, take
 

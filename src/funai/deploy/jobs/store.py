@@ -113,7 +113,7 @@ class JobStore:
     async def _create(self, conn: AsyncConnection, new: NewJob) -> Row:
         if new.idempotency_key and (found := await self._by_key(conn, new)):
             return found
-        at = (await conn.execute(self.sql.turns, {"p_user": new.user_id})).mappings().one()
+        at = (await self.sql.turns(conn, {"p_user": new.user_id})).one()
         fair = self.order is QueueOrder.FAIR
         values: dict[str, Any] = {
             "type": new.type,
@@ -153,13 +153,13 @@ class JobStore:
             return None
         async with self.db.read() as conn:
             at = {"p_turn": row["turn"], "p_id": row["id"], "p_limit": POSITION_LIMIT}
-            ahead = int((await conn.execute(self.sql.position, at)).scalar_one())
+            ahead = int((await self.sql.position(conn, at)).one()["ahead"])
         return ahead + 1 if ahead < POSITION_LIMIT else None
 
     async def head(self, limit: int) -> list[int]:
         """Ids of the jobs the next claims would take, in order."""
         async with self.db.read() as conn:
-            return [int(i) for i in (await conn.execute(self.sql.head, {"p_limit": limit})).scalars()]
+            return [int(row["id"]) for row in (await self.sql.head(conn, {"p_limit": limit})).rows]
 
     async def latest(self, limit: int) -> Sequence[Row]:
         return await self.db.fetch_all(self.sql.latest, {"p_limit": limit})
@@ -180,10 +180,10 @@ class JobStore:
         return len(ids)
 
     async def _view(self, conn: AsyncConnection, job_id: int) -> Row:
-        row = (await conn.execute(self.sql.view, {"p_id": job_id})).mappings().first()
+        row = (await self.sql.view(conn, {"p_id": job_id})).first()
         if row is None:
             raise NotFound("JOB_NOT_FOUND")
-        return dict(row)
+        return row
 
     # ------------------------------------------------------------------ claim
 
@@ -203,7 +203,7 @@ class JobStore:
                 await self._block(conn, row, node.reason)
                 continue
             if node is not None and node.id != row["node_id"]:
-                await conn.execute(self.sql.place, {"p_id": row["id"], "p_node": node.id})
+                await self.sql.place(conn, {"p_id": row["id"], "p_node": node.id})
                 row["node_id"] = node.id
             taken = Happened(
                 row["id"], row["app_id"], f"runner:{runner_id}", JobStatus.PENDING, JobStatus.RUNNING, row["attempt"]
@@ -215,15 +215,16 @@ class JobStore:
     async def _take_head(self, conn: AsyncConnection, runner_id: str, lease_ms: int) -> dict[str, Any] | None:
         given = {"p_runner": runner_id, "p_token": secrets.token_urlsafe(18)}
         if self.db.dialect is not Dialect.MYSQL:
-            row = (await conn.execute(self.sql.claim, {**given, "p_lease": lease_ms})).mappings().first()
-            return dict(row) if row is not None else None
+            return (await self.sql.claim(conn, {**given, "p_lease": lease_ms})).first()
         pick, take = self.sql.claim_pick
-        row = (await conn.execute(pick)).mappings().first()
+        row = (await pick(conn)).first()
         if row is None:
             return None
-        now = int(row["now_ms"])
-        await conn.execute(take, {**given, "p_id": row["id"], "p_lease_at": now + lease_ms, "p_now": now})
-        return dict(row) | {
+        now, node_id = int(row["now_ms"]), row["home_id"] or row["node_id"]
+        placed = {"p_id": row["id"], "p_lease_at": now + lease_ms, "p_now": now, "p_node": node_id}
+        await take(conn, {**given, **placed})
+        return row | {
+            "node_id": node_id,
             "status": JobStatus.RUNNING.value,
             "runner_id": runner_id,
             "lease_token": given["p_token"],
@@ -253,7 +254,7 @@ class JobStore:
         given = _fence(job_id, who) | {"p_extend": extend_ms, "p_phase": phase, "p_message": message and storable(message)}
 
         async def work(conn: AsyncConnection) -> Row:
-            done = await conn.execute(self.sql.heartbeat[who.lease_token is not None], given)
+            done = await self.sql.heartbeat[who.lease_token is not None](conn, given)
             row = await self._view(conn, job_id)
             if not done.rowcount and not (
                 JobStatus(row["status"]).final and transitions.held_by(row["runner_id"], row["lease_token"], who)
@@ -269,7 +270,7 @@ class JobStore:
         given = _fence(job_id, who) | ending.values() | {"p_result": text}
 
         async def work(conn: AsyncConnection) -> tuple[Row, bool]:
-            done = await conn.execute(self.sql.report[who.lease_token is not None], given)
+            done = await self.sql.report[who.lease_token is not None](conn, given)
             row = await self._view(conn, job_id)
             if not done.rowcount:
                 same = row["status"] == ending.status and transitions.held_by(row["runner_id"], row["lease_token"], who)

@@ -48,9 +48,8 @@ class Sweeps:
     async def tend(self) -> None:
         """One pass over leases and waits; costs one small read when there is nothing to do."""
         given = {"p_max_running": self._max_running_ms}
-        due = await self.store.db.fetch_one(self.store.sql.due, given)
-        if due is None:
-            return
+        async with self.store.db.read() as conn:
+            due = (await self.store.sql.due(conn, given)).one()
         if due["lapsed"]:
             await self.rescue()
         if due["long"]:

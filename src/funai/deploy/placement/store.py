@@ -7,6 +7,7 @@ after the other. And a node is taken by :func:`book`, an UPDATE that repeats eve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy import BigInteger, ColumnElement, Executable, Table, bindparam, 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.base.prepared import Prepared
 from funai.contracts.nodes import NodeHeartbeat, UpsertNode
 from funai.contracts.states import JobStatus
 from funai.deploy.placement.policy import Marks, Node, Rules
@@ -37,20 +39,24 @@ _COLUMNS = (
 
 
 def _node(row: Any) -> Node:
+    return _node_in(row._mapping)
+
+
+def _node_in(row: Mapping[str, Any]) -> Node:
     """From a row of these columns, by name."""
     return Node(
-        id=row.id,
-        name=row.name,
-        agent_base_url=row.agent_base_url,
-        gateway_base_url=row.gateway_base_url,
-        enabled=bool(row.enabled),
-        weight=row.weight or 100,
-        heartbeat_ms=row.last_heartbeat_ms,
-        disk_free_pct=row.disk_free_pct,
-        disk_free_bytes=row.disk_free_bytes,
-        drained=bool(row.drained),
-        unhealthy=bool(row.unhealthy),
-        placed_since_heartbeat=row.placed_since_heartbeat,
+        id=row["id"],
+        name=row["name"],
+        agent_base_url=row["agent_base_url"],
+        gateway_base_url=row["gateway_base_url"],
+        enabled=bool(row["enabled"]),
+        weight=row["weight"] or 100,
+        heartbeat_ms=row["last_heartbeat_ms"],
+        disk_free_pct=row["disk_free_pct"],
+        disk_free_bytes=row["disk_free_bytes"],
+        drained=bool(row["drained"]),
+        unhealthy=bool(row["unhealthy"]),
+        placed_since_heartbeat=row["placed_since_heartbeat"],
     )
 
 
@@ -156,7 +162,7 @@ class Home:
 
 
 _HERE = placement.c.app_id == bindparam("p_app")
-_TOUCH = (
+_TOUCH = Prepared(
     update(placement)
     .where(_HERE)
     .values(
@@ -164,7 +170,7 @@ _TOUCH = (
     )
 )
 _LEFT = exists().where(leftover.c.app_id == placement.c.app_id, leftover.c.node_id == placement.c.node_id)
-_HOME = (
+_HOME = Prepared(
     select(placement.c.node_id.label("home_id"), _LEFT.label("left_here"), *_COLUMNS)
     .select_from(placement.outerjoin(runtime_node, runtime_node.c.id == placement.c.node_id))
     .where(_HERE)
@@ -173,11 +179,11 @@ _HOME = (
 
 async def home(conn: AsyncConnection, app_id: int, user_id: int | None, now_ms: int) -> Home | None:
     """Where the app lives, its placement locked; None when it lives nowhere."""
-    touched = await conn.execute(_TOUCH, {"p_app": app_id, "p_now": now_ms, "p_user": user_id})
+    touched = await _TOUCH(conn, {"p_app": app_id, "p_now": now_ms, "p_user": user_id})
     if touched.rowcount == 0:
         return None
-    row = (await conn.execute(_HOME, {"p_app": app_id})).one()
-    return Home(row.home_id, _node(row) if row.id is not None else None, bool(row.left_here))
+    row = (await _HOME(conn, {"p_app": app_id})).one()
+    return Home(row["home_id"], _node_in(row) if row["id"] is not None else None, bool(row["left_here"]))
 
 
 _SETTLE = ("app_id", "node_id", "user_id", "last_active_at", "created_ms")

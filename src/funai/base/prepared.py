@@ -1,0 +1,132 @@
+"""Statements that are compiled once and run straight on the driver, inside SQLAlchemy's connection and transaction.
+
+For the handful of statements that every job, claim and heartbeat runs: of a statement's time on SQLite four fifths, and
+on PostgreSQL a third, were SQLAlchemy's way to the driver and back (docs/decisions/queue-measured.md). They are written
+in SQLAlchemy Core like all others, so one text serves every dialect. Values go to the driver as they are: only for
+columns of integers and text. What every other statement needs (types, expanding lists, defaults) stays with
+``conn.execute``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from funai.base.sqlite_inline import InlineConnection
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a statement came to: its rows by column name, and how many it changed."""
+
+    rows: list[Row]
+    rowcount: int
+
+    def first(self) -> Row | None:
+        return self.rows[0] if self.rows else None
+
+    def one(self) -> Row:
+        """The only row; raises LookupError when there is none."""
+        if not self.rows:
+            raise LookupError("the statement found no row")
+        return self.rows[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A statement as one dialect's driver takes it. ``order``: the names of positional parameters, None for named ones."""
+
+    sql: str
+    order: list[str] | None
+    given: dict[str, Any]
+    """Values that stand in the statement itself."""
+
+
+@dataclass
+class Prepared:
+    """A Core statement with ``bindparam``s, made once and called often."""
+
+    statement: ClauseElement
+    _texts: dict[str, _Text] = field(default_factory=dict[str, _Text])
+
+    async def __call__(self, conn: AsyncConnection, parameters: Mapping[str, Any] | None = None) -> Ran:
+        """Run it in the connection's transaction. Raises what ``conn.execute`` raises; KeyError for a missing parameter."""
+        text = self._texts.get(conn.dialect.name) or self._compile(conn.dialect)
+        values = text.given if parameters is None else {**text.given, **parameters}
+        args = values if text.order is None else tuple([values[name] for name in text.order])
+        sync = conn.sync_connection
+        assert sync is not None, "the connection is open"
+        dbapi = sync.connection.dbapi_connection
+        if isinstance(dbapi, InlineConnection):
+            return _on_sqlite(sync, dbapi, text.sql, args)
+        return await conn.run_sync(_on_driver, text.sql, args)
+
+    def _compile(self, dialect: Dialect) -> _Text:
+        compiled = self.statement.compile(dialect=dialect)
+        assert isinstance(compiled, SQLCompiler)
+        given = {name: b.effective_value for b, name in compiled.bind_names.items() if not b.required}
+        order = list(compiled.positiontup or ()) if compiled.positional else None
+        return self._texts.setdefault(dialect.name, _Text(compiled.string, order, given))
+
+
+def _on_sqlite(conn: Connection, dbapi: InlineConnection, sql: str, args: Any) -> Ran:
+    """Where the caller stands: it holds the write lock or reads a snapshot, so there is nothing to wait for."""
+    cursor = sqlite3.Cursor(dbapi)
+    try:
+        cursor.execute(sql, args)
+        rows = cursor.fetchall()
+    except sqlite3.Error as e:
+        raise _wrapped(conn, sql, args, e) from e
+    names = [c[0] for c in cursor.description or ()]
+    return Ran([dict(zip(names, row, strict=True)) for row in rows], cursor.rowcount)
+
+
+def begin(conn: Connection, *, write: bool) -> None:
+    """SQLite's BEGIN; for a writer IMMEDIATE, waiting for its turn among processes."""
+    sql, dbapi = "BEGIN IMMEDIATE" if write else "BEGIN", conn.connection.dbapi_connection
+    assert isinstance(dbapi, InlineConnection)
+    try:
+        dbapi.cursor().execute(sql)
+    except sqlite3.Error as e:
+        raise _wrapped(conn, sql, (), e) from e
+
+
+def _on_driver(conn: Connection, sql: str, args: Any) -> Ran:
+    """In the greenlet of an async driver, through SQLAlchemy's own adapter of its connection."""
+    dbapi = conn.connection.dbapi_connection
+    assert dbapi is not None
+    cursor: DBAPICursor = dbapi.cursor()
+    try:
+        cursor.execute(sql, args)
+        names = [c[0] for c in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
+        return Ran(rows, cursor.rowcount)
+    except _dbapi(conn).Error as e:
+        if conn.dialect.is_disconnect(e, dbapi, cursor):
+            conn.invalidate(e)
+            raise _wrapped(conn, sql, args, e, lost=True) from e
+        raise _wrapped(conn, sql, args, e) from e
+    finally:
+        cursor.close()
+
+
+def _dbapi(conn: Connection) -> Any:
+    return conn.dialect.loaded_dbapi
+
+
+def _wrapped(conn: Connection, sql: str, args: Any, error: Exception, *, lost: bool = False) -> BaseException:
+    """The driver's error as SQLAlchemy names it, so that callers know one kind."""
+    named: Any = DBAPIError.instance(sql, args, error, _dbapi(conn).Error, connection_invalidated=lost, dialect=conn.dialect)
+    return named
