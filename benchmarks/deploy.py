@@ -197,11 +197,12 @@ def phase_medians(phases: dict[str, list[dict[str, int]]]) -> dict[str, dict[str
 
 async def on_platform(rounds: int, use: Callable[[Bench, int], Awaitable[dict[str, float]]]) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="funai-bench-"))
-    up = Platform(folder / "data")
+    engine = await engines.choose()
+    up = Platform(folder / "data", engine)
     try:
         await asyncio.to_thread(up.start)
         person = await up.person("bench")
-        bench = Bench(up, person, await engines.choose(), folder)
+        bench = Bench(up, person, engine, folder)
         figures: dict[str, Any] = dict(await use(bench, rounds))
         figures["phases_ms"] = phase_medians(bench.phases)
         await person.api.close()
