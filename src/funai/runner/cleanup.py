@@ -14,13 +14,14 @@ from funai.runner.build import Builder, group_name
 from funai.runner.cgroup import BuildGroup
 from funai.runner.commands.engine import Engine
 from funai.runner.diskwatch import tree_bytes, working_containers
-from funai.runner.evict import CachedImage, is_cache, parse_images, removable
+from funai.runner.evict import CachedImage, is_cache, parse_described, parse_images, removable
 from funai.runner.metrics import RunnerMetrics
 from funai.runner.settings import RunnerSettings
 from funai.runner.source import Source
 
 BATCH = 50
-"""Images removed by one command."""
+"""Images named to one command."""
+LIST_BYTES = 64 * 1024 * 1024
 
 
 class Janitor:
@@ -54,8 +55,7 @@ class Janitor:
     async def tidy(self) -> None:
         """Bring the caches under their watermarks, least recently used first."""
         await self._mirrors()
-        if not self._engine.docker:
-            await self._images()
+        await self._images()
 
     async def _images(self) -> None:
         """Build layers: over their number, or while the engine's disk is too full. What is in use the engine refuses."""
@@ -70,18 +70,26 @@ class Janitor:
 
     async def _images_now(self) -> list[CachedImage]:
         """What the engine holds; none when it doesn't answer."""
-        done = await proc.run(self._engine.images(), timeout=60, max_output=64 * 1024 * 1024)
-        return parse_images(done.text) if done.code == 0 else []
+        done = await proc.run(self._engine.images(), timeout=60, max_output=LIST_BYTES)
+        if done.code != 0 or not self._engine.docker:
+            return parse_images(done.text) if done.code == 0 else []
+        ids, out = list(dict.fromkeys(done.text.split())), list[CachedImage]()
+        for batch in (ids[n : n + BATCH] for n in range(0, len(ids), BATCH)):
+            # One that went meanwhile makes the status an error; what is printed is good.
+            out += parse_described((await proc.run(self._engine.describe(*batch), timeout=60, max_output=LIST_BYTES)).text)
+        return out
 
     async def _remove_some(self, tried: set[str]) -> bool:
         """One batch. A build that begins meanwhile waits for its end: it might stand on a layer that goes."""
         async with self._builder.gate:
             if victims := await self._next_victims(tried):
-                tried.update(victims)
-                await proc.run(self._engine.remove_images(*victims), timeout=300)
+                tried.update(i.id for i in victims)
+                # Docker refuses the id of an image with several names, Podman takes all names with it.
+                words = [w for i in victims for w in (i.names if self._engine.docker and i.names else (i.id,))]
+                await proc.run(self._engine.remove_images(*words), timeout=300)
         return bool(victims)
 
-    async def _next_victims(self, tried: set[str]) -> list[str]:
+    async def _next_victims(self, tried: set[str]) -> list[CachedImage]:
         s, busy = self._settings, self._builder.active > 0
         images = await self._images_now()
         over = sum(map(is_cache, images)) - s.cache_images
@@ -91,7 +99,7 @@ class Janitor:
         if not full and (over <= 0 or busy):
             return []
         older_than = int(time.time() - s.build_seconds) if busy else int(time.time()) + 1
-        victims = [i for i in removable(images, older_than=older_than) if i not in tried]
+        victims = [i for i in removable(images, older_than=older_than) if i.id not in tried]
         # Each takes the layers along that stood under it alone, so fewer than the surplus are named.
         return victims[: BATCH if full else min(BATCH, max(1, over // 8))]
 

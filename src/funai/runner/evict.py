@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 _OURS = re.compile(r"[^@]+/u[1-9][0-9]*-app[1-9][0-9]*:[A-Za-z0-9_.-]+")
@@ -39,12 +40,28 @@ def parse_images(listing: str) -> list[CachedImage]:
     ]  # fmt: skip
 
 
+def parse_described(lines: str) -> list[CachedImage]:
+    """What :meth:`Engine.describe` prints of Docker's images to values.
+
+    Pushed and pulled images bear a digest there, so it tells nothing of who made a named one; a nameless one with a
+    digest was pulled by it.
+    """
+    out: list[CachedImage] = []
+    for line in lines.splitlines():
+        found, parent, tags, digests, created = json.loads(line)
+        names = tuple(tags or ()) or tuple(digests or ())
+        out.append(
+            CachedImage(str(found), str(parent or ""), names, int(datetime.fromisoformat(created[:19] + "Z").timestamp()))
+        )
+    return out
+
+
 def is_cache(image: CachedImage) -> bool:
     """True for what a build of ours left and nobody else uses."""
     return image.containers == 0 and all(_OURS.fullmatch(name) for name in image.names)
 
 
-def removable(images: Sequence[CachedImage], *, older_than: int) -> list[str]:
+def removable(images: Sequence[CachedImage], *, older_than: int) -> list[CachedImage]:
     """Cache images that no other image stands on, built before ``older_than`` (epoch seconds), oldest first.
 
     As long as superseded ones are left, none that still bears an app's name: the app's next build starts from these.
@@ -52,4 +69,4 @@ def removable(images: Sequence[CachedImage], *, older_than: int) -> list[str]:
     parents = {i.parent for i in images}
     leaves = [i for i in images if is_cache(i) and i.id not in parents and i.created < older_than]
     superseded = [i for i in leaves if not i.names]
-    return [i.id for i in sorted(superseded or leaves, key=lambda i: i.created)]
+    return sorted(superseded or leaves, key=lambda i: i.created)

@@ -43,3 +43,28 @@ async def test_docker_builds_pushes_is_limited_and_cancelled(
     await eventually(lambda: not processes("9753"), seconds=3)
     await eventually(lambda: docker_engine.cli("ps", "--all", "--quiet") == "", seconds=10)
     await eventually(lambda: world.leftovers() == [], seconds=20, what="nothing is left")
+
+
+async def test_dockers_images_are_its_build_cache_and_the_oldest_go(
+    make_world: MakeWorld, docker_engine: DockerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{docker_engine.socket}")
+    world: World = await make_world(engine="docker", cache_images=4, clean_seconds=600.0)
+    bare = world.repo("app", {"Dockerfile": BASE + "COPY a /a\nCOPY b /b\n", "a": "0", "b": "0"})
+    for n in range(2):
+        world.push(bare, {"a": str(n)})
+        assert (await world.ended(world.build(bare, appId=61)))["status"] == "SUCCEEDED"
+    used = docker_engine.cli("create", f"{world.registry.address}/t/u1-app61:latest", "/none")
+    world.push(bare, {"a": "2"})
+    assert (await world.ended(world.build(bare, appId=61)))["status"] == "SUCCEEDED"
+    await world.stop()
+    before = set(docker_engine.cli("images", "--all", "--quiet").split())
+    world.settings = world.settings.model_copy(update={"clean_seconds": 0.3, "cache_images": 1})
+    world.start()
+    names = ("images", "--all", "--format", "{{.Repository}}:{{.Tag}}")
+    await eventually(lambda: f"{world.registry.address}/t/u1-app61:latest" not in docker_engine.cli(*names), seconds=20)
+    left = set(docker_engine.cli("images", "--all", "--quiet").split())
+    assert left < before and "node:20-bookworm-slim" in docker_engine.cli(*names)
+    assert docker_engine.cli("inspect", "--format", "{{.Image}}", used).removeprefix("sha256:")[:12] in left
+    docker_engine.cli("rm", used)
+    await world.stop()

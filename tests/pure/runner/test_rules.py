@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from funai.contracts.jobs import AppendLog, Job
 from funai.contracts.states import Blame, FailureCode, JobStatus
 from funai.runner.build import Output, size
 from funai.runner.cgroup import limits
-from funai.runner.evict import CachedImage, is_cache, parse_images, removable
+from funai.runner.evict import CachedImage, is_cache, parse_described, parse_images, removable
 from funai.runner.failures import JobFailed, from_agent, last_lines
 from funai.runner.lease import KILL_MARGIN, Lease, LeaseGone, Lost, verdict
 from funai.runner.logs import LogStream
@@ -188,16 +189,27 @@ class TestEviction:
             CachedImage("base", "", ("node:20",), 1), CachedImage("layer", "base", (), 2), CachedImage("old", "layer", (), 5),
             CachedImage("older", "base", (), 3), CachedImage("app", "layer", ("r/n/u1-app1:latest",), 4),
         ]  # fmt: skip
-        assert removable(images, older_than=9) == ["older", "old"]
-        assert removable(images, older_than=4) == ["older"]
+
+        def ids(among: list[CachedImage], older_than: int) -> list[str]:
+            return [i.id for i in removable(among, older_than=older_than)]
+
+        assert ids(images, 9) == ["older", "old"] and ids(images, 4) == ["older"]
         rest = [i for i in images if i.id not in ("old", "older")]
-        assert removable(rest, older_than=9) == ["app"]
+        assert ids(rest, 9) == ["app"]
 
     def test_the_engines_list(self) -> None:
         assert parse_images('[{"Id": "a", "ParentId": "", "Names": null, "Created": 5, "Containers": 0}]') == [
             CachedImage("a", "", (), 5)
         ]
         assert parse_images("") == []
+
+    def test_dockers_descriptions(self) -> None:
+        when = "1970-01-01T00:00:05.123456789Z"
+        ours, digest = "r:5/n/u1-app1:latest", "r:5/n/u1-app1@sha256:0"
+        lines = [["a", "p", [ours], [digest], when], ["b", "", [], [digest], when], ["c", "", None, None, when]]
+        found = parse_described("\n".join(map(json.dumps, lines)))
+        assert found[0] == CachedImage("a", "p", (ours,), 5)
+        assert [is_cache(i) for i in found] == [True, False, True]
 
 
 async def test_output_past_its_limit_is_an_end_with_the_last_lines() -> None:

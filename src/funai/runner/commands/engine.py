@@ -151,11 +151,15 @@ class Engine:
         return Command((self.binary, "info", "--format", template), env=self._env())
 
     def images(self) -> Command:
-        """JSON of all images, layers of the build cache included."""
-        return Command(
-            (self.binary, "images", "--all", "--no-trunc", "--format", "json" if not self.docker else "{{json .}}"),
-            env=self._env(),
-        )
+        """All images, layers of the build cache included: with Podman as JSON, with Docker the ids, for :meth:`describe`."""
+        shown = ("--quiet",) if self.docker else ("--format", "json")
+        return Command((self.binary, "images", "--all", "--no-trunc", *shown), env=self._env())
+
+    def describe(self, *ids: str) -> Command:
+        """A line of JSON for each image that is still there, of what Docker's list leaves out."""
+        fields = ("Id", "Parent", "RepoTags", "RepoDigests", "Created")
+        template = "[" + ",".join(f"{{{{json .{field}}}}}" for field in fields) + "]"
+        return Command((self.binary, "image", "inspect", "--format", template, *ids), env=self._env())
 
     def remove_images(self, *ids: str) -> Command:
         """An image that a container or another image uses is refused by the engine and stays."""
