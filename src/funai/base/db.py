@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,17 +68,18 @@ class Database:
         self.url = parsed.set(drivername=_DRIVERS[self.dialect])
         if self.dialect is Dialect.MYSQL and "charset" not in self.url.query:
             self.url = self.url.update_query_dict({"charset": "utf8mb4"})
-        self._writer = asyncio.Lock() if self.dialect is Dialect.SQLITE else None
+        self._turn = asyncio.Lock()
+        self._writer: AsyncConnection | None = None
         self.engine = self._make_engine(pool_size)
 
     def _make_engine(self, pool_size: int) -> AsyncEngine:
         if self.dialect is Dialect.SQLITE:
             dialects.registry.register("sqlite.inline", "funai.base.sqlite_inline", "InlineSQLite")
-            engine = create_async_engine(self.url, pool_size=pool_size, max_overflow=0)
+            engine = create_async_engine(self.url, pool_size=pool_size, max_overflow=1, pool_use_lifo=True)
             event.listen(engine.sync_engine, "connect", _sqlite_connect)
             event.listen(engine.sync_engine, "begin", _sqlite_begin)
             return engine
-        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": 10}
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": 10, "pool_use_lifo": True}
         if self.dialect is Dialect.MYSQL:
             options["isolation_level"] = "READ COMMITTED"
             options["pool_recycle"] = 1800
@@ -93,12 +94,21 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write: committed on leaving, rolled back on any error. Raises Unavailable."""
-        lock: AbstractAsyncContextManager[Any] = self._writer or nullcontext()
-        async with lock, _mapped(), self.engine.connect() as conn:
-            if self._writer:
-                conn = await conn.execution_options(funai_write=True)
-            async with conn.begin():
-                yield conn
+        async with self._sqlite_writer() if self.dialect is Dialect.SQLITE else self._one_of_many() as conn, conn.begin():
+            yield conn
+
+    @asynccontextmanager
+    async def _one_of_many(self) -> AsyncIterator[AsyncConnection]:
+        async with _mapped(), self.engine.connect() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def _sqlite_writer(self) -> AsyncIterator[AsyncConnection]:
+        """Always the same connection, one user at a time: nobody else's writes make its page cache stale."""
+        async with self._turn, _mapped():
+            if self._writer is None or self._writer.closed or self._writer.invalidated:
+                self._writer = await (await self.engine.connect()).execution_options(funai_write=True)
+            yield self._writer
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -130,6 +140,9 @@ class Database:
             return dict(row) if row is not None else None
 
     async def close(self) -> None:
+        if self._writer is not None:
+            await self._writer.close()
+            self._writer = None
         await self.engine.dispose()
 
 

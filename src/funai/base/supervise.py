@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from funai.base import log
+from funai.base.onewrite import OneWriteProtocol
 from funai.contracts.errors import ConfigError, FunaiError
 
 
@@ -101,7 +102,7 @@ async def serving(app: FastAPI, sock: socket.socket, *, grace: float = 10) -> As
     # X-Forwarded-For is `doors.client_address`'s business: uvicorn's own reading of it would trust all of loopback.
     config = uvicorn.Config(
         app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=int(grace), server_header=False,
-        timeout_keep_alive=75, h11_max_incomplete_event_size=64 * 1024,
+        timeout_keep_alive=75, http=OneWriteProtocol,
     )  # fmt: skip
     server = _Server(config)
     task = asyncio.create_task(_run(server, sock, app.title), name=f"http:{app.title}")
