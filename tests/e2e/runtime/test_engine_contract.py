@@ -233,3 +233,32 @@ async def test_containers_without_a_label_by_their_names(engine: Engine, network
         assert await engine.unlabelled(f"^/?{instance}-othe$", LABEL) == []
     finally:
         await engine.remove(other)
+
+
+@pytest.mark.parametrize("engine_at", ["podman", "docker"], indirect=True)
+async def test_isolated_networks_stay_so_after_they_were_asked_about(
+    engine: Engine, network: NetworkSpec, instance: str
+) -> None:
+    """Without any firewall of ours. Podman's Docker-like answers about a network cost it its isolation."""
+    taken = [IPv4Network(n.subnet) for n in await engine.networks() if n.subnet]
+    subnet = next(candidate_subnets(IPv4Network("10.212.0.0/15"), instance, 2, taken))
+    second = NetworkSpec(f"net2-{instance}", str(subnet), bridge_name(instance[1:5], 2), labels={LABEL: instance})
+    for _ in range(2):
+        await engine.ensure_network(second)
+    ids = [await started(engine, spec_for(net, instance, name)) for net, name in ((network, "a"), (second, "b"))]
+    here, there = [(await engine.inspect(id)).address for id in ids]
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+
+        async def tried(target: str) -> str:
+            try:
+                return (await http.get(f"http://{here}:3000/cgi-bin/try?{target}:3000")).text.strip()
+            except httpx.TransportError:
+                return ""
+
+        async def up() -> bool:
+            return await tried(here) == "open"
+
+        await eventually(up, what="it answers")
+        assert await tried(there) == "closed"
+    await engine.remove(ids[1])
+    await engine.remove_network(second.name)

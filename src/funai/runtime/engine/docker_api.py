@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import docker
 import requests.exceptions
@@ -141,7 +142,7 @@ class DockerEngine:
 
     def _ensure_network(self, spec: NetworkSpec) -> Network:
         try:
-            return readings.network(self._api.inspect_network(spec.name))
+            return self._inspect_network(spec.name)
         except errors.NotFound:
             pass
         try:
@@ -152,7 +153,21 @@ class DockerEngine:
         except errors.APIError as e:
             if e.status_code != 409:
                 raise
-        return readings.network(self._api.inspect_network(spec.name))
+        return self._inspect_network(spec.name)
+
+    def _inspect_network(self, name: str) -> Network:
+        api = self._api  # first: it finds out which engine this is
+        if self._podman:
+            return readings.podman_network(self._podman_get(f"networks/{quote(name, safe='')}/json"))
+        return readings.network(api.inspect_network(name))
+
+    def _podman_get(self, path: str) -> Any:
+        """Podman's own API. Its Docker-like one answers about networks too, but while it does so it takes the option
+        ``isolate`` out of the network that the service has in memory: containers started later would not be isolated.
+        """
+        answer = self._api.get(f"{_LIBPOD}/{path}", timeout=READ_SECONDS)
+        self._api._raise_for_status(answer)  # pyright: ignore[reportPrivateUsage]
+        return answer.json()
 
     def _podman_network(self, spec: NetworkSpec) -> None:
         body: dict[str, Any] = {
@@ -179,7 +194,13 @@ class DockerEngine:
         await self._call(partial(_ignoring_404, lambda: self._api.remove_network(name)))
 
     async def networks(self) -> list[Network]:
-        return await self._call(partial(_again, lambda: [readings.network(n) for n in self._api.networks()]))
+        return await self._call(partial(_again, self._networks))
+
+    def _networks(self) -> list[Network]:
+        api = self._api
+        if self._podman:
+            return [readings.podman_network(n) for n in self._podman_get("networks/json")]
+        return [readings.network(n) for n in api.networks()]
 
     # -- containers -------------------------------------------------------------------------------------------------
 

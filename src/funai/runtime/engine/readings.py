@@ -36,6 +36,12 @@ def network(attrs: dict[str, Any]) -> Network:
     return Network(name=str(attrs["Name"]), subnet=v4)
 
 
+def podman_network(attrs: dict[str, Any]) -> Network:
+    pools: list[dict[str, Any]] = attrs.get("subnets") or []
+    v4 = next((str(p["subnet"]) for p in pools if "." in str(p.get("subnet", ""))), "")
+    return Network(name=str(attrs["name"]), subnet=v4)
+
+
 _PHASES = {
     "created": Phase.CREATED, "configured": Phase.CREATED, "initialized": Phase.CREATED, "running": Phase.RUNNING,
     "paused": Phase.RUNNING, "restarting": Phase.RESTARTING, "stopping": Phase.RUNNING,
