@@ -84,12 +84,15 @@ class DockerEngine:
         def ask() -> EngineInfo:
             info: dict[str, Any] = self._api.info()
             security = " ".join(info.get("SecurityOptions") or [])
+            rootless = bool(info.get("Rootless")) or "rootless" in security
+            # Cgroup v1 can't be delegated to an ordinary user: the engine then takes limits and ignores them.
+            powerless = rootless and str(info.get("CgroupVersion", "")).lstrip("v") == "1"
             return EngineInfo(
                 kind="podman" if self._podman else "docker",
                 version=str(info.get("ServerVersion") or self._api.version().get("Version")),
-                rootless=bool(info.get("Rootless")) or "rootless" in security,
+                rootless=rootless,
                 data_root=str(info.get("DockerRootDir") or ""),
-                missing_limits=tuple(word for flag, word in _LIMIT_FLAGS.items() if info.get(flag) is False),
+                missing_limits=tuple(word for flag, word in _LIMIT_FLAGS.items() if powerless or info.get(flag) is False),
             )
 
         return await self._call(ask)
