@@ -159,11 +159,24 @@ class Apps:
 def clean_name(name: str) -> str:
     """Trimmed and in Unicode's composed form. Raises BadInput APP_NAME_INVALID."""
     cleaned = unicodedata.normalize("NFC", name).strip()
-    if not 1 <= len(cleaned) <= MAX_NAME or any(
-        unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn", "Zl", "Zp") for c in cleaned
-    ):
+    if not 1 <= len(cleaned) <= MAX_NAME or any(map(_unfit, cleaned)) or not any(map(_visible, cleaned)):
         raise BadInput("APP_NAME_INVALID")
     return cleaned
+
+
+def _unfit(c: str) -> bool:
+    """What turns the reading direction around or shows nothing would let one name pass for another."""
+    category = unicodedata.category(c)
+    return category in ("Cc", "Cs", "Co", "Cn", "Zl", "Zp") or (category == "Cf" and not _joins(c))
+
+
+def _joins(c: str) -> bool:
+    """Joiners and tags are parts of emoji and of some scripts."""
+    return c in "\u200c\u200d" or "\U000e0020" <= c <= "\U000e007f"
+
+
+def _visible(c: str) -> bool:
+    return unicodedata.category(c) not in ("Cf", "Mn", "Me", "Zs") and c not in "\u115f\u1160\u3164\uffa0"
 
 
 def clean_text(text: str | None) -> str | None:

@@ -83,7 +83,10 @@ class Deploys:
         return self.apps.wire(await self.apps.own(user_id, app_id))
 
     async def start(self, user_id: int, app_id: int) -> App:
-        """Start a stopped app's kept release again. Raises Conflict APP_NEVER_DEPLOYED, QUOTA_RUNNING_APPS."""
+        """Start a stopped app's kept release again. Raises Conflict APP_NEVER_DEPLOYED, QUOTA_RUNNING_APPS.
+
+        When its node doesn't have it any more, the newest release is deployed again by digest: the app is DEPLOYING then.
+        """
         app = await self.tracker.fresh(await self.apps.own(user_id, app_id))
         if app["status"] == AppStatus.READY:
             return self.apps.wire(app)
@@ -99,12 +102,35 @@ class Deploys:
                 with suppress(FunaiError):
                     await self.tracker.start_ended(await self.apps.own(user_id, app_id), op_key)
             raise
-        except FunaiError:
+        except FunaiError as e:
             await self.slots.give_back(app_id, op_key)
-            raise
+            if e.reason != "RELEASE_NOT_KEPT":
+                raise
+            return await self._start_anew(user_id, app_id, e)
         url = answer.get("deployUrl")
         await self.slots.started(app_id, op_key, url if isinstance(url, str) else None)
         return self.apps.wire(await self.apps.own(user_id, app_id))
+
+    async def _start_anew(self, user_id: int, app_id: int, not_kept: FunaiError) -> App:
+        """A stop that a silent node heard of later took the container away; the release is at the registry."""
+        newest = next(iter(await self.releases(user_id, app_id)), None)
+        if newest is None:
+            raise not_kept
+        await self.rollback(user_id, app_id, newest.number)
+        return self.apps.wire(await self.apps.own(user_id, app_id))
+
+    async def stop_all(self, user_id: int) -> int:
+        """Take all apps of an account off line, deploys in hand included; answers how many. For an operator."""
+        stopped = 0
+        for app in await self.apps.rows(user_id):
+            if not app["slot"]:
+                continue
+            if app["status"] == AppStatus.DEPLOYING and app["job_id"] is not None:
+                with suppress(NotFound, Conflict), self.control.asking() as deploy:
+                    await self.tracker.learn(await deploy.cancel(int(app["job_id"])))
+            await self.stop(user_id, int(app["id"]))
+            stopped += 1
+        return stopped
 
     async def set_disabled(self, app_id: int, disabled: bool) -> App:
         """An operator's word: what runs is stopped first. Raises NotFound, Conflict APP_DEPLOYING."""

@@ -109,6 +109,8 @@ def _install_errors(app: FastAPI, answers: Answers) -> None:
 
     async def on_http(request: Request, e: Exception) -> Response:
         assert isinstance(e, HTTPException)
+        if isinstance(e.__cause__, TooLarge):  # met while the body was read, and taken for a body that can't be parsed
+            return await on_funai(request, e.__cause__)
         known = {401: Unauthenticated, 403: Forbidden, 404: NotFound}.get(e.status_code)
         if known:
             return await on_funai(request, known())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from funai.contracts import rules
 from funai.contracts.states import AppStatus
 from funai.contracts.wire import EntityId, Instant, Wire
 
@@ -66,7 +67,7 @@ class CreateDeploy(Wire):
     """The optional body of ``POST /deploy/job/create``. What is given wins over the platform's defaults."""
 
     image: str | None = None
-    container_port: int | None = None
+    container_port: Annotated[int | None, BeforeValidator(rules.no_bool)] = None
     git_ref: str | None = None
     base_path: str | None = None
     image_tag: str | None = None

@@ -40,7 +40,7 @@ class AgentDeploy(Wire):
     user_id: AgentId
     app_id: AgentId
     image: Annotated[str, AfterValidator(lambda v: str(rules.parse_image(v)))]
-    container_port: Annotated[int, AfterValidator(rules.check_port)] = 3000
+    container_port: Annotated[int, BeforeValidator(rules.no_bool), AfterValidator(rules.check_port)] = 3000
     base_path: Annotated[str, AfterValidator(lambda v: v and rules.check_base_path(v))] = ""
     job_id: int | None = None
     generation: int | None = Field(default=None, ge=0, le=2**63 - 1)

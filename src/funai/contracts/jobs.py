@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from funai.contracts import rules
 from funai.contracts.states import Blame, FailureCode, JobStatus, JobType, Phase
@@ -18,6 +18,9 @@ LOG_CHUNK_BYTES = 256 * 1024
 RunnerId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]*$")]
 
 
+MaybePort = Annotated[int | None, BeforeValidator(rules.no_bool)]
+
+
 class Payload(Wire):
     """What a job works on. Unknown fields are kept: older and newer peers may know more."""
 
@@ -27,7 +30,7 @@ class Payload(Wire):
     app_id: EntityId | None = None
     app_name: str | None = Field(default=None, max_length=200)
     image: str | None = None
-    container_port: int | None = None
+    container_port: MaybePort = None
     base_path: str | None = None
     repo_ssh_url: str | None = None
     git_ref: str | None = None

@@ -50,8 +50,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     # apps and quotas
     "APP_NOT_FOUND": ("应用不存在", "no such app"),
     "APP_NAME_INVALID": (
-        "应用名须为 1–64 个字符且不含控制字符",
-        "an app name has 1–64 characters, none of them control characters",
+        "应用名须为 1–64 个可见字符，不含控制字符、不可见字符和改变文字方向的字符",
+        "an app name has 1–64 visible characters, and none that control, hide or turn text around",
     ),
     "APP_NAME_TAKEN": ("你已有同名应用", "you already have an app of that name"),
     "APP_DISABLED": ("应用已被停用，请联系管理员", "the app is disabled; ask the operator"),

@@ -43,6 +43,13 @@ def check_port(value: int, field: str = "containerPort") -> int:
     return value
 
 
+def no_bool(value: object) -> object:
+    """JSON's ``true`` is no number, though Python's is: used in front of integers. Raises ValueError."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
 def check_git_ref(value: str, field: str = "gitRef") -> str:
     """A branch, tag or (abbreviated) commit by git's own ref rules, and never something git reads as an option."""
     bad = (

@@ -69,6 +69,18 @@ async def test_bad_bodies_are_clear(http: httpx.AsyncClient) -> None:
     assert option.status_code == 400 and "gitRef" in option.json()["message"]
     big = await http.post("/job", content=b"x" * 2000, headers=english)
     assert (big.status_code, big.json()["reason"]) == (413, "TOO_LARGE")
+    yes = await http.post("/job", json={"type": "BUILD_AND_DEPLOY", "payload": {"containerPort": True}}, headers=english)
+    assert yes.status_code == 400
+    assert "containerPort" in yes.json()["message"]
+
+
+async def test_a_chunked_body_that_is_too_large_is_413_too(http: httpx.AsyncClient) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 100
+
+    big = await http.post("/job", content=pieces(), headers={"Content-Type": "application/json"})
+    assert (big.status_code, big.json()["reason"]) == (413, "TOO_LARGE")
 
 
 async def test_unknown_paths_and_methods(http: httpx.AsyncClient) -> None:

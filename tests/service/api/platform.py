@@ -56,6 +56,8 @@ class Node:
         self.running: set[str] = set()
         self.calls: list[tuple[str, str]] = []
         self.broken: set[str] = set()
+        self.lost: set[str] = set()
+        """Apps whose stopped container is gone."""
         self.app = FastAPI()
         self.app.add_api_route("/agent/apps/status", self._status)
         self.app.add_api_route("/agent/apps/logs", self._logs)
@@ -67,6 +69,8 @@ class Node:
         self.calls.append((verb, app_id))
         if verb in self.broken:
             return JSONResponse({"detail": "broken"}, status_code=500)
+        if verb == "start" and app_id in self.lost:
+            return JSONResponse({"detail": "nothing kept", "reason": "RELEASE_NOT_KEPT"}, status_code=404)
         if verb == "start":
             self.running.add(app_id)
             return {"appId": app_id, "containerName": "c", "status": "DEPLOYED", "previewUrl": "http://node"}

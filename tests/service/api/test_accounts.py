@@ -173,6 +173,21 @@ async def test_an_operator_shuts_accounts_and_apps(platform: Platform) -> None:
     assert await root.refused("POST", "/admin/users/set-disabled", params=last) == "409 LAST_ADMIN"
 
 
+async def test_an_account_shut_out_keeps_its_apps_unless_they_are_stopped_too(platform: Platform) -> None:
+    ada, root = await platform.person("ada"), await platform.admin()
+    serving, deploying = await platform.ready(ada), await ada.app()
+    await ada.deploy(deploying)
+    shut = {"userId": ada.id, "disabled": True}
+    await root.call("POST", "/admin/users/set-disabled", params=shut)
+    assert str(serving) in platform.node.running
+    await root.call("POST", "/admin/users/set-disabled", params={**shut, "stopApps": True})
+    assert platform.node.running == set()
+    rows = [await platform.core.apps.find(app_id) for app_id in (serving, deploying)]
+    assert [row["slot"] for row in rows] == [0, 0]
+    jobs = await root.call("GET", "/deploy/job/history", params={"userId": ada.id, "appId": deploying})
+    assert jobs[0]["status"] == "CANCELLED"
+
+
 async def test_nodes_are_handed_on_to_deploy_for_admins_alone(platform: Platform) -> None:
     ada, root = await platform.person("ada"), await platform.admin()
     assert [n["name"] for n in await root.call("GET", "/admin/deploy-nodes/list")] == ["n1"]

@@ -33,9 +33,12 @@ async def test_an_id_is_never_given_twice(platform_on: Platform) -> None:
 async def test_names_that_will_not_do(platform: Platform) -> None:
     ada = await platform.person("ada")
     app_id = await ada.app()
-    for name in ("", " ", "x" * 65, "a\u0000b", "a\nb", "\u202d\u0007"):
+    for name in ("", " ", "x" * 65, "a\u0000b", "a\nb", "\u202d\u0007", "gpj\u202e.exe", "a\u2066b", "a\u200bb", "\u200d"):
         body = {"appId": app_id, "appName": name}
         assert await ada.refused("POST", "/app/update-basic", json=body) == "400 APP_NAME_INVALID", name
+    for name in ("我的商城 2", "👩\u200d💻 shop", "🏴\U000e0067\U000e0062\U000e007f", "نمایش\u200cگر", "❤️"):
+        body = {"appId": app_id, "appName": name}
+        assert (await ada.call("POST", "/app/update-basic", json=body))["appName"] == name
 
 
 async def test_update_basic(platform: Platform) -> None:

@@ -159,6 +159,19 @@ async def test_a_start_that_fails_gives_the_slot_back(platform: Platform) -> Non
     assert await ada.refused("POST", "/deploy/app/start", params={"appId": never}) == "409 APP_NEVER_DEPLOYED"
 
 
+async def test_a_start_without_the_container_deploys_the_release_again(platform: Platform) -> None:
+    """A node that was silent when its app was stopped removes it later: nothing is left there to be started."""
+    ada = await platform.person("ada")
+    app_id = await platform.ready(ada)
+    await ada.call("POST", "/deploy/app/stop", params={"appId": app_id})
+    platform.node.lost.add(str(app_id))
+    started = await ada.call("POST", "/deploy/app/start", params={"appId": app_id})
+    assert (started["appStatus"], started["deployAccessUrl"]) == (2, None)
+    job = await platform.claim()
+    assert (job["payload"]["appId"], job["payload"]["rollbackOf"]) == (app_id, 1)
+    assert "@sha256:" in job["payload"]["image"]
+
+
 async def test_stopping_what_never_ran_is_fine_and_what_deploys_is_refused(platform: Platform) -> None:
     ada = await platform.person("ada")
     app_id = await ada.app()

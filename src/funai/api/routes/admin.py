@@ -83,9 +83,18 @@ async def list_users(core: Parts, _: Admin, after: After = 0, limit: PageLimit =
     return ok(await core.accounts.page(after, limit))
 
 
-@router.post("/users/set-disabled", tags=["admin"], summary="Shut an account out, or let it in", **answers(User))
-async def set_user_disabled(core: Parts, _: Admin, user_id: Annotated[EntityId, Query(alias="userId")], disabled: bool) -> Any:
-    return ok(await core.accounts.set_disabled(user_id, disabled))
+@router.post(
+    "/users/set-disabled", tags=["admin"], **answers(User),
+    summary="Shut an account out, or let it in. Its apps serve on, unless stopApps takes them off line",
+)  # fmt: skip
+async def set_user_disabled(
+    core: Parts, _: Admin, user_id: Annotated[EntityId, Query(alias="userId")], disabled: bool,
+    stop_apps: Annotated[bool, Query(alias="stopApps")] = False,
+) -> Any:  # fmt: skip
+    user = await core.accounts.set_disabled(user_id, disabled)
+    if disabled and stop_apps:
+        await core.deploys.stop_all(user_id)
+    return ok(user)
 
 
 @router.post("/users/set-password", tags=["admin"], summary="Give a user a new password; their logins end", **answers(User))

@@ -12,6 +12,7 @@ from funai.cli.target import resolve
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target, address
 from funai.cli.verbs.deploy import see_through
+from funai.contracts.states import AppStatus
 
 PANEL = "Apps"
 
@@ -33,9 +34,12 @@ async def stop(session: Session, app: Target = None) -> None:
 
 
 async def start(session: Session, app: Target = None) -> None:
-    """Start a stopped app's release again, without a build."""
+    """Start a stopped app's release again, without a build. A node that lost it gets it from the registry, as a job."""
     target = await resolve(session, app)
     started = await session.api.app_call("start", target.user_id, target.id)
+    if started.app_status is AppStatus.DEPLOYING and started.last_job_id:
+        await see_through(session, target, await session.api.job(started.last_job_id), follow=False, detach=False)
+        return
     session.out.document(started.to_wire())
     session.out.line(session.say("started", app=target.app_name), "green")
     session.out.line(address(started) or "", "bold")
