@@ -39,10 +39,11 @@ from funai.deploy.jobs.sweeps import Sweeps
 from funai.deploy.jobs.waiters import Waiters
 from funai.deploy.logs.service import LogService
 from funai.deploy.logs.store import LogStore
+from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.routes import admin_routes, heartbeat_routes
-from funai.deploy.placement.service import Heartbeats, Placer, rules_from
+from funai.deploy.placement.service import Placer, rules_from
 from funai.deploy.registry.drivers import open_registry
 from funai.deploy.releases.retention import Registry, Retention
 from funai.deploy.releases.store import ReleaseBook
@@ -75,6 +76,7 @@ class Core:
         self.waiters.close()
         self.logs.close()
         self.apps.agents.closing.set()
+        self.heartbeats.hurry()
 
 
 def build(

@@ -12,9 +12,10 @@ from funai.contracts.jobs import RuntimeNodeRef
 from funai.contracts.nodes import NodeHeartbeat
 from funai.deploy import tables
 from funai.deploy.jobs.ports import Waiting
+from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.policy import Rules
-from funai.deploy.placement.service import Heartbeats, Placer
+from funai.deploy.placement.service import Placer
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Plane:
 
     @property
     def heartbeats(self) -> Heartbeats:
-        return Heartbeats(self.db, self.rules, self.queue)
+        return Heartbeats(self.db, self.rules, self.queue, gather_seconds=0)
 
     @property
     def nodes(self) -> Nodes:

@@ -24,9 +24,9 @@ from funai.contracts.nodes import (
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.jobs.ports import Queue
 from funai.deploy.placement import leftovers, policy, store
+from funai.deploy.placement.heartbeats import gained
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.policy import Node, Rules, WaitReason
-from funai.deploy.placement.service import gained
 
 _SHOWN = (
     "id", "name", "agent_base_url", "gateway_base_url", "weight", "engine", "disk_free_pct", "disk_free_bytes",
@@ -66,7 +66,7 @@ class Nodes:
 
         async def work(conn: AsyncConnection) -> bool:
             now = self.db.now_ms()
-            named = await store.lock_named(conn, store.named(now), given.name, now)
+            named = (await store.lock_named(conn, store.named(now), [given.name], now))[given.name]
             await store.amend(conn, named.node.id, given, named.now_ms)
             after = await store.node(conn, named.node.id)
             assert after is not None

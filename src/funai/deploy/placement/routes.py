@@ -23,9 +23,9 @@ from funai.contracts.nodes import (
     UpsertNode,
 )
 from funai.contracts.wire import MAX_ID, Envelope
+from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.runners import runners
-from funai.deploy.placement.service import Heartbeats
 
 Door = SecretDoor | Callable[..., Awaitable[None]]
 

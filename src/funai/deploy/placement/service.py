@@ -1,16 +1,13 @@
-"""Choosing nodes for claims, and taking heartbeats."""
+"""Choosing nodes for claims."""
 
 from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base import log
-from funai.base.db import Database
 from funai.contracts.jobs import RuntimeNodeRef
-from funai.contracts.nodes import NodeHeartbeat, NodeHeartbeatAnswer
-from funai.deploy.jobs.ports import Queue, Waiting
+from funai.deploy.jobs.ports import Waiting
 from funai.deploy.placement import leftovers, policy, store
-from funai.deploy.placement.policy import Marks, Node, Rules, WaitReason
+from funai.deploy.placement.policy import Node, Rules, WaitReason
 from funai.deploy.settings import DeploySettings
 
 _TRIES = 5
@@ -66,43 +63,6 @@ class Placer:
         if lives.leftover:  # a stop left an order to remove it here, which would hit what is being deployed now
             await leftovers.forget(conn, app_id, lives.node_id)
         return _ref(lives.node)
-
-
-class Heartbeats:
-    """Takes the nodes' heartbeats, and wakes jobs that wait when a node can take more than before."""
-
-    def __init__(self, db: Database, rules: Rules, queue: Queue) -> None:
-        self.db, self.rules, self.queue = db, rules, queue
-        self._now = db.now_ms()
-        self._named = store.named(self._now)
-
-    async def take(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer:
-        """Register the node or refresh it. Raises Unavailable."""
-
-        async def work(conn: AsyncConnection) -> tuple[NodeHeartbeatAnswer, bool]:
-            named = await store.lock_named(conn, self._named, beat.node_name, self._now)
-            before, now_ms = named.node, named.now_ms
-            marks = policy.marks_after(Marks(before.drained, before.unhealthy), beat.disk_free_pct, self.rules)
-            after = await store.beat(conn, named, beat, marks)
-            answer = NodeHeartbeatAnswer(
-                node_id=after.id,
-                health=policy.health(after, now_ms, self.rules),
-                stale_placements=await leftovers.tell(conn, after.id, now_ms) if named.told else [],
-            )
-            return answer, gained(before, after, now_ms, self.rules)
-
-        answer, more = await self.db.retrying(work)
-        if more:
-            log.get("placement").info("node.available", node=beat.node_name, health=answer.health.value)
-            await self.queue.nodes_changed()
-        return answer
-
-
-def gained(before: Node, after: Node, now_ms: int, rules: Rules) -> bool:
-    """Can the node take deploys that it could not take before?"""
-    new = policy.takes_new(after, now_ms, rules) and not policy.takes_new(before, now_ms, rules)
-    again = policy.stays(after, now_ms, rules) is None and policy.stays(before, now_ms, rules) is not None
-    return new or again
 
 
 def _ref(node: Node) -> RuntimeNodeRef:

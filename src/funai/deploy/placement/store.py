@@ -7,7 +7,7 @@ after the other. And a node is taken by :func:`book`, an UPDATE that repeats eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -84,17 +84,23 @@ class Named:
 def named(now: ColumnElement[int]) -> Executable:
     """The query of :func:`lock_named`, made once; ``now`` is the database's clock."""
     left = exists().where(leftover.c.node_id == runtime_node.c.id, leftover.c.ready == 1)
-    query = select(*_COLUMNS, now.label("now_ms"), left.label("told")).where(runtime_node.c.name == bindparam("p_name"))
-    return query.with_for_update(of=runtime_node)
+    query = select(*_COLUMNS, now.label("now_ms"), left.label("told"))
+    mine = runtime_node.c.name.in_(bindparam("p_names", expanding=True))
+    return query.where(mine).order_by(runtime_node.c.id).with_for_update(of=runtime_node)
 
 
-async def lock_named(conn: AsyncConnection, query: Executable, name: str, now: ColumnElement[int]) -> Named:
-    """The node of that name, its row locked, and made when it was not there."""
-    row = (await conn.execute(query, {"p_name": name})).first()
-    if row is None:
-        await insert_new(conn, runtime_node, {"name": name, "created_ms": now, "updated_ms": now})
-        row = (await conn.execute(query, {"p_name": name})).one()
-    return Named(_node(row), int(row.now_ms), bool(row.told))
+async def lock_named(
+    conn: AsyncConnection, query: Executable, names: Iterable[str], now: ColumnElement[int]
+) -> dict[str, Named]:
+    """The nodes of these names, their rows locked in the order of their ids, and made when they were not there."""
+    wanted = {"p_names": sorted(names)}
+    rows = (await conn.execute(query, wanted)).all()
+    new = set(wanted["p_names"]) - {row.name for row in rows}
+    if new:
+        for name in sorted(new):
+            await insert_new(conn, runtime_node, {"name": name, "created_ms": now, "updated_ms": now})
+        rows = (await conn.execute(query, wanted)).all()
+    return {row.name: Named(_node(row), int(row.now_ms), bool(row.told)) for row in rows}
 
 
 def _told(name: str) -> ColumnElement[Any]:
@@ -125,23 +131,37 @@ _BEAT = (
 )
 
 
-async def beat(conn: AsyncConnection, before: Named, given: NodeHeartbeat, marks: Marks) -> Node:
-    """Write what a heartbeat told, and answer the node after it. What was left out stays; a burst's count starts anew."""
-    told = {name: getattr(given, name) for name in _TOLD}
-    looping = ",".join(str(a) for a in given.crash_looping)
-    mine = {"p_id": before.node.id, "p_now": before.now_ms, "p_looping": f"[{looping}]"}
-    flags = {"p_drained": int(marks.drained), "p_unhealthy": int(marks.unhealthy)}
-    await conn.execute(_BEAT, {f"p_{k}": v for k, v in told.items()} | mine | flags)
-    return replace(
-        before.node,
-        agent_base_url=given.agent_base_url or before.node.agent_base_url,
-        gateway_base_url=given.gateway_base_url or before.node.gateway_base_url,
-        disk_free_pct=before.node.disk_free_pct if given.disk_free_pct is None else given.disk_free_pct,
-        heartbeat_ms=before.now_ms,
-        drained=marks.drained,
-        unhealthy=marks.unhealthy,
-        placed_since_heartbeat=0,
-    )
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A heartbeat to write: the node as it was and as it told, and whether new apps stay away from it from now on."""
+
+    before: Named
+    given: NodeHeartbeat
+    marks: Marks
+
+    def values(self) -> dict[str, Any]:
+        told = {f"p_{name}": getattr(self.given, name) for name in _TOLD}
+        looping = ",".join(str(a) for a in self.given.crash_looping)
+        mine = {"p_id": self.before.node.id, "p_now": self.before.now_ms, "p_looping": f"[{looping}]"}
+        return told | mine | {"p_drained": int(self.marks.drained), "p_unhealthy": int(self.marks.unhealthy)}
+
+    def after(self) -> Node:
+        node, given = self.before.node, self.given
+        return replace(
+            node,
+            agent_base_url=given.agent_base_url or node.agent_base_url,
+            gateway_base_url=given.gateway_base_url or node.gateway_base_url,
+            disk_free_pct=node.disk_free_pct if given.disk_free_pct is None else given.disk_free_pct,
+            heartbeat_ms=self.before.now_ms,
+            drained=self.marks.drained,
+            unhealthy=self.marks.unhealthy,
+            placed_since_heartbeat=0,
+        )
+
+
+async def write_beats(conn: AsyncConnection, beats: Sequence[Beat]) -> None:
+    """Write what heartbeats told. What was left out stays; a burst's count starts anew."""
+    await conn.execute(_BEAT, [beat.values() for beat in beats])
 
 
 async def amend(conn: AsyncConnection, node_id: int, given: UpsertNode, now_ms: int) -> None:

@@ -1,0 +1,127 @@
+"""Taking the nodes' heartbeats: those of one second are written in one transaction, however many nodes there are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from funai.base import log
+from funai.base.db import Database
+from funai.base.supervise import wait_any
+from funai.contracts.errors import FunaiError, Unavailable
+from funai.contracts.nodes import NodeHeartbeat, NodeHeartbeatAnswer
+from funai.deploy.jobs.ports import Queue
+from funai.deploy.placement import leftovers, policy, store
+from funai.deploy.placement.policy import Marks, Node, Rules
+
+GATHER_SECONDS = 1.0
+"""At most one transaction in this time. The first heartbeat after a pause is written at once."""
+MAX_TOGETHER = 200
+
+
+@dataclass(slots=True)
+class _Said:
+    beat: NodeHeartbeat
+    answer: asyncio.Future[NodeHeartbeatAnswer]
+
+
+class Heartbeats:
+    """Registers and refreshes nodes, and wakes jobs that wait when a node can take more than before."""
+
+    def __init__(self, db: Database, rules: Rules, queue: Queue, *, gather_seconds: float = GATHER_SECONDS) -> None:
+        self.db, self.rules, self.queue = db, rules, queue
+        self._gather = gather_seconds
+        self._now = db.now_ms()
+        self._named = store.named(self._now)
+        self._said: dict[str, _Said] = {}
+        self._writing: asyncio.Task[None] | None = None
+        self._again_at = 0.0
+        self._hurry = asyncio.Event()
+
+    async def take(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer:
+        """Register the node or refresh it; of two words of a node in this time the later counts. Raises Unavailable."""
+        said = self._said.get(beat.node_name)
+        if said is None:
+            said = self._said[beat.node_name] = _Said(beat, asyncio.get_running_loop().create_future())
+            said.answer.add_done_callback(lambda done: done.exception())  # its caller may have gone
+        said.beat = beat
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_all(), name="deploy.heartbeats")
+        return await asyncio.shield(said.answer)
+
+    def hurry(self) -> None:
+        """Nothing waits for company any more: the service stops."""
+        self._hurry.set()
+
+    async def _write_all(self) -> None:
+        """Until nobody waits. Whatever happens here, everybody who waits gets an answer."""
+        loop = asyncio.get_running_loop()
+        batch: list[_Said] = []
+        try:
+            while self._said:
+                if (pause := self._again_at - loop.time()) > 0:
+                    await wait_any(self._hurry, timeout=pause)
+                batch = [self._said.pop(name) for name in list(self._said)[:MAX_TOGETHER]]
+                self._again_at = loop.time() + self._gather
+                await self._write(batch)
+        finally:
+            self._writing = None
+            for said in (*batch, *self._said.values()):
+                if not said.answer.done():
+                    said.answer.set_exception(Unavailable())
+            self._said.clear()
+
+    async def _write(self, batch: Sequence[_Said]) -> None:
+        try:
+            answers, more = await self.db.retrying(lambda conn: self._take(conn, [s.beat for s in batch]))
+        except FunaiError as e:
+            for said in batch:
+                said.answer.set_exception(e)
+            return
+        except DBAPIError as e:
+            if len(batch) == 1:
+                batch[0].answer.set_exception(e)
+                return
+            for said in batch:  # one of them can't be written: the others must not suffer
+                await self._write([said])
+            return
+        for said, answer in zip(batch, answers, strict=True):
+            said.answer.set_result(answer)
+        if more:
+            log.get("placement").info("node.available", nodes=more)
+            await self.queue.nodes_changed()
+
+    async def _take(self, conn: AsyncConnection, beats: Sequence[NodeHeartbeat]) -> tuple[list[NodeHeartbeatAnswer], list[str]]:
+        """Answers in the order of ``beats``, and the nodes that can take more than before."""
+        named = await store.lock_named(conn, self._named, [b.node_name for b in beats], self._now)
+        told = [self._beat(named[b.node_name], b) for b in beats]
+        await store.write_beats(conn, told)
+        answers: list[NodeHeartbeatAnswer] = []
+        more: list[str] = []
+        for beat in told:
+            after, now_ms = beat.after(), beat.before.now_ms
+            answers.append(
+                NodeHeartbeatAnswer(
+                    node_id=after.id,
+                    health=policy.health(after, now_ms, self.rules),
+                    stale_placements=await leftovers.tell(conn, after.id, now_ms) if beat.before.told else [],
+                )
+            )
+            if gained(beat.before.node, after, now_ms, self.rules):
+                more.append(after.name)
+        return answers, more
+
+    def _beat(self, before: store.Named, given: NodeHeartbeat) -> store.Beat:
+        marks = Marks(before.node.drained, before.node.unhealthy)
+        return store.Beat(before, given, policy.marks_after(marks, given.disk_free_pct, self.rules))
+
+
+def gained(before: Node, after: Node, now_ms: int, rules: Rules) -> bool:
+    """Can the node take deploys that it could not take before?"""
+    new = policy.takes_new(after, now_ms, rules) and not policy.takes_new(before, now_ms, rules)
+    again = policy.stays(after, now_ms, rules) is None and policy.stays(before, now_ms, rules) is not None
+    return new or again
