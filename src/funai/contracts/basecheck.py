@@ -22,7 +22,7 @@ Given = Mapping[str, Iterable[str]]
 """Values of variables that come from elsewhere: build arguments, and the ENV of a base image."""
 
 _ASKED = {"FROM", "ADD", "COPY", "RUN", "ONBUILD", "ARG", "ENV"}
-_ESCAPE = re.compile(r"^\s*#\s*escape\s*=\s*([\\`])\s*$", re.IGNORECASE | re.MULTILINE)
+_ESCAPE = re.compile(r"^[ \t]*#[ \t]*escape[ \t]*=[ \t]*([\\`])[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
 _CONTINUED = re.compile(r"[\\`][ \t]*$")
 _ONBUILD = re.compile(r"^(?:\s*ONBUILD\s)+\s*", re.IGNORECASE)
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
@@ -30,9 +30,10 @@ _COPY_FROM = re.compile(r"--from[=\s]+(\S+)|[=,]from=([^,\s]+)", re.IGNORECASE)
 _ADD = re.compile(r"^\s*ADD\s+(.+)$", re.IGNORECASE | re.DOTALL)
 _RUN_FLAG = re.compile(r"^\s*RUN((?:\s+--\S+)+)", re.IGNORECASE)
 _HARMLESS_FLAG = re.compile(r"--mount=.*|--network=(none|default)|--security=sandbox", re.IGNORECASE)
+_NO_FILES = re.compile(r"[=,]type=(cache|tmpfs|secret|ssh)(,|$)(?!.*[=,]from=)", re.IGNORECASE)
 _SETTING = re.compile(r"^\s*(?:ARG|ENV)\s+(.+)$", re.IGNORECASE | re.DOTALL)
 _ARG = re.compile(r"^\s*ARG\s+(.+)$", re.IGNORECASE | re.DOTALL)
-_PAIR = re.compile(r"([A-Za-z_]\w*)[=\s]\s*(\"[^\"]*\"|'[^']*'|\S*)")
+_PAIR = re.compile(r"(?<!\w)([A-Za-z_]\w*)[=\s]\s*(\"[^\"]*\"|'[^']*'|\S*)")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::?([-+])([^{}]*))?\}|(\w+))")
 _TRANSPORT = re.compile(
     r"(containers-storage|docker-daemon|docker-archive|oci|oci-archive|dir|sif|ostree|tarball|atomic):|\w[\w+-]*:/",
@@ -110,6 +111,13 @@ def refused_flags(dockerfile: str) -> list[str]:
         if m := _RUN_FLAG.match(text):
             found += [f for f in m[1].split() if not _HARMLESS_FLAG.fullmatch(f) and f not in found]
     return found
+
+
+def mounts_files(dockerfile: str) -> bool:
+    """Whether a step mounts files of the context or of another stage: Podman's cache takes no notice of what is in them."""
+    flags = [m[1] for text in _readings(dockerfile) if (m := _RUN_FLAG.match(text))]
+    mounts = [f for words in flags for f in words.split() if f.lower().startswith("--mount")]
+    return any(not _NO_FILES.search(mount) for mount in mounts)
 
 
 def declared_args(dockerfile: str) -> set[str]:

@@ -35,9 +35,9 @@ MAX_APP_YAML = 64 * 1024
 GIANT_CONTEXT = 200 * 1024 * 1024
 
 _HEALTH = re.compile(r"/[!-~]{0,499}")
-_EXPOSE = re.compile(r"^\s*EXPOSE\s+(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
-_FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE | re.MULTILINE)
-_ARG = re.compile(r"^\s*ARG\s+([A-Za-z_][A-Za-z0-9_]*)(?:=(\S*))?\s*$", re.IGNORECASE | re.MULTILINE)
+_EXPOSE = re.compile(r"^[ \t]*EXPOSE[ \t]+(\S.*)$", re.IGNORECASE | re.MULTILINE)
+_FROM = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S+)(?:[ \t]+AS[ \t]+(\S+))?[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
+_ARG = re.compile(r"^[ \t]*ARG[ \t]+([A-Za-z_][A-Za-z0-9_]*)(?:=(\S*))?[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 _PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".corp", ".intranet", ".localdomain")
 
@@ -95,7 +95,7 @@ def parse_app_yaml(text: str) -> AppSpec:
         raise _invalid("文件过大", "the file is too large")
     try:
         loaded: Any = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as e:
+    except (yaml.YAMLError, RecursionError, ValueError) as e:  # ValueError: a date or a number that is none
         where = getattr(e, "problem_mark", None)
         line = f"line {where.line + 1}" if where else "it"
         raise _invalid(f"不是合法的 YAML（{line}）", f"not valid YAML ({line})") from e
@@ -129,7 +129,7 @@ def node_dockerfile(package_json: str, *, lockfile: bool, ca_in_context: bool = 
     """
     try:
         package: Any = json.loads(package_json)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise BadInput("PACKAGE_JSON_INVALID") from e
     scripts: Any = package.get("scripts") if isinstance(package, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if not isinstance(scripts, dict) or not scripts.get("start"):  # pyright: ignore[reportUnknownMemberType]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from funai.base import proc
 from funai.base.proc import Command
-from funai.contracts.basecheck import declared_args
+from funai.contracts.basecheck import declared_args, mounts_files
 from funai.contracts.buildspec import base_images
 from funai.contracts.rules import parse_image
 from funai.contracts.states import FailureCode
@@ -85,7 +85,7 @@ class Builder:
         """
         async with self._group(group_name(self._settings.workdir, name)) as group:
             request = self._limited(request, group)
-            disk = DiskWatch(self._storage, request.tmp, group.engine_path, self._settings.build_disk_bytes, group.steps)
+            disk = DiskWatch(self._storage, request.tmp.parent, group.engine_path, self._settings.build_disk_bytes, group.steps)
             watch, output = BuildWatch(group, disk), Output(self._settings.build_output_bytes, write)
             async with self.gate:
                 self.active += 1
@@ -95,7 +95,7 @@ class Builder:
                     return await self._run(command, group, watch, output)
 
                 async with self._bases.ready(dockerfile, may, request.tmp, run) as bases:
-                    code = await self.repeated(_with_declared(request, dockerfile, bases), run, output)
+                    code = await self.repeated(_fitted(request, dockerfile, bases), run, output)
             finally:
                 self.active -= 1
                 watch.look()
@@ -117,7 +117,7 @@ class Builder:
         s = self._settings
         return BuildRequest(
             r.context, r.dockerfile, r.image, r.iidfile, r.tmp, r.labels, r.args, s.build_network, s.ca_file,
-            s.build_memory_bytes, s.build_cpus, s.build_disk_bytes, s.build_pids, group.engine_path,
+            s.build_memory_bytes, s.build_cpus, s.build_disk_bytes, s.build_pids, group.engine_path, r.use_cache,
         )  # fmt: skip
 
     @asynccontextmanager
@@ -204,10 +204,15 @@ class Builder:
         return None if found else JobFailed(FailureCode.IMAGE_NOT_FOUND, image=image)
 
 
-def _with_declared(request: BuildRequest, dockerfile: str, bases: Sequence[BaseImage]) -> BuildRequest:
-    """Only arguments that somebody declares: the engine warns in the user's log about all others."""
-    declared = declared_args("\n".join([dockerfile, *(t for b in bases for t in b.triggers)]))
-    return replace(request, args={name: value for name, value in request.args.items() if name in declared})
+def _fitted(request: BuildRequest, dockerfile: str, bases: Sequence[BaseImage]) -> BuildRequest:
+    """Only arguments that somebody declares: the engine warns in the user's log about all others.
+
+    No cache for steps that mount files: Podman would take another commit's result, or another tenant's, for them.
+    """
+    text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
+    declared = declared_args(text)
+    args = {name: value for name, value in request.args.items() if name in declared}
+    return replace(request, args=args, use_cache=not mounts_files(text))
 
 
 def size(limit: int) -> str:

@@ -126,7 +126,7 @@ class ClaimLoop:
         if job.type != JobType.BUILD_AND_DEPLOY:
             raise JobFailed(FailureCode.INTERNAL, detail=f"type {job.type}")
         payload = read_payload(job)
-        with job_folder(self._settings.workdir, job) as folder:
+        async with job_folder(self._settings.workdir, job) as folder:
             return await Work(self._tools, job, payload, lease, out, folder).carry_out()
 
     def _failed(self, lease: Lease, e: JobFailed) -> ReportJob:

@@ -18,6 +18,7 @@ from funai.runner.evict import CachedImage, is_cache, parse_described, parse_ima
 from funai.runner.metrics import RunnerMetrics
 from funai.runner.settings import RunnerSettings
 from funai.runner.source import Source
+from funai.runner.trees import remove_tree
 
 BATCH = 50
 """Images named to one command."""
@@ -43,7 +44,7 @@ class Janitor:
             if containers:
                 await proc.run(self._engine.remove_container(*containers), timeout=60)
             group.remove()
-            await asyncio.to_thread(shutil.rmtree, jobs / name, ignore_errors=True)
+            await remove_tree(jobs / name)
         if left:
             log.get("runner").info("leftovers.removed", jobs=left)
         for lock in (s.workdir / "mirrors").glob("*.git/**/*.lock"):

@@ -7,6 +7,7 @@ measured, and what an earlier step wrote stays counted after it became a layer o
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import time
@@ -14,15 +15,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-MIN_PAUSE, PAUSE_PER_SCAN = 0.5, 10.0
-"""Seconds between scans: at least half a second, and ten times what the last scan took."""
+MIN_PAUSE, PAUSE_PER_SCAN, MAX_PAUSE = 0.5, 10.0, 5.0
+"""Seconds between scans: ten times what the last scan took, but no more than a disk fills in."""
+ENTRY_BYTES = 4096
+"""What a file or folder counts at least: empty ones take inodes, which run out too."""
 
 
 class DiskWatch:
     """``run`` returns when the build is over its limit; otherwise it watches until cancelled."""
 
-    def __init__(self, storage: Path, tmp: Path, cgroup: str, limit: int, steps: Callable[[], set[str]]) -> None:
-        self._storage, self._tmp, self._cgroup, self._limit, self._steps = storage, tmp, cgroup, limit, steps
+    def __init__(self, storage: Path, job: Path, cgroup: str, limit: int, steps: Callable[[], set[str]]) -> None:
+        self._storage, self._job, self._cgroup, self._limit, self._steps = storage, job, cgroup, limit, steps
         self._largest: dict[Path, int] = {}
 
     async def run(self) -> None:
@@ -30,13 +33,13 @@ class DiskWatch:
             began = time.monotonic()
             if await asyncio.to_thread(self.used) > self._limit:
                 return
-            await asyncio.sleep(max(MIN_PAUSE, PAUSE_PER_SCAN * (time.monotonic() - began)))
+            await asyncio.sleep(min(MAX_PAUSE, max(MIN_PAUSE, PAUSE_PER_SCAN * (time.monotonic() - began))))
 
     def used(self) -> int:
         """Bytes written so far by all steps."""
         for folder in [*_podman_layers(self._storage, self._cgroup), *_docker_layers(self._storage, self._steps())]:
             self._largest[folder] = max(tree_bytes(folder, self._limit), self._largest.get(folder, 0))
-        return sum(self._largest.values()) + tree_bytes(self._tmp, self._limit)
+        return sum(self._largest.values()) + tree_bytes(self._job, self._limit)
 
 
 def working_containers(storage: Path, cgroup: str) -> list[str]:
@@ -80,7 +83,10 @@ def _docker_layers(storage: Path, ids: set[str]) -> list[Path]:
 
 
 def tree_bytes(folder: Path, stop_at: int) -> int:
-    """Bytes on disk below ``folder``; counting ends soon after ``stop_at``. Sparse files count what they hold."""
+    """Bytes on disk below ``folder``; counting ends soon after ``stop_at``. Sparse files count what they hold.
+
+    Folders nested deeper than a path can name hold no honest build's files: they count as too much.
+    """
     total, todo = 0, [str(folder)]
     while todo and total <= stop_at:
         try:
@@ -88,8 +94,12 @@ def tree_bytes(folder: Path, stop_at: int) -> int:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         todo.append(entry.path)
+                        total += ENTRY_BYTES
                     else:
-                        total += entry.stat(follow_symlinks=False).st_blocks * 512
-        except OSError:
-            continue
+                        total += max(ENTRY_BYTES, entry.stat(follow_symlinks=False).st_blocks * 512)
+                    if total > stop_at:
+                        break
+        except OSError as e:
+            if e.errno == errno.ENAMETOOLONG:
+                return stop_at + 1
     return total

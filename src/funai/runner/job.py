@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -33,7 +33,9 @@ from funai.runner.retry import retrying
 from funai.runner.rollout import Rollout
 from funai.runner.settings import RunnerSettings
 from funai.runner.source import Commit, Source
+from funai.runner.trees import remove_tree
 
+T = TypeVar("T")
 LABEL_COMMIT = "org.opencontainers.image.revision"
 
 
@@ -102,13 +104,14 @@ class Work:
         """Clone, and unless the registry has this very image already, build and push."""
         commit = await self._clone()
         target = self._target()
-        spec = await self._app_spec(commit)
-        manifest = await self._existing(target, commit.sha)
+        async with _beside(self._existing(target, commit.sha)) as looking:
+            spec = await self._app_spec(commit)
+            manifest = await looking
         built = manifest is None
         if manifest is None:
             manifest = await self._make(commit, target)
         self.lease.check()
-        await self._tag(target, manifest, commit.sha)
+        await self._tag(target, manifest, commit.sha, built)
         return Image(
             f"{target.repository}@{manifest.digest}", manifest.digest, choose_port(self.payload.container_port, spec),
             self.payload.health_path or spec.health_path, built, commit.sha,
@@ -153,15 +156,16 @@ class Work:
         """The tag that says: this commit, built from exactly these inputs."""
         return f"{sha}-{inputs_hash(self.payload, self.tools.settings.npm_registry)}"
 
-    async def _tag(self, target: ImageRef, manifest: Manifest, sha: str) -> None:
-        """All tags of the image; the inputs' tag comes last, so that where it is the others are."""
+    async def _tag(self, target: ImageRef, manifest: Manifest, sha: str, built: bool) -> None:
+        """All tags of the image; the inputs' tag, by which an image that was there was found, comes last."""
 
         async def tag(name: str) -> None:
             await retrying(lambda: self.tools.registry.tag(target, manifest, name), seconds=seconds, when=_registry_away)
 
         seconds = self.tools.settings.retry_seconds
         await asyncio.gather(*(tag(name) for name in {sha, target.tag or "latest"}))
-        await tag(self._inputs_tag(sha))
+        if built:
+            await tag(self._inputs_tag(sha))
 
     async def _make(self, commit: Commit, target: ImageRef) -> Manifest:
         with self._phase(Phase.BUILD, str(target)):
@@ -249,13 +253,24 @@ def _host_and_path(url: str) -> str:
     return re.sub(r"^ssh://[^@/]*@", "", url)
 
 
-@contextmanager
-def job_folder(workdir: Path, job: Job) -> Iterator[Path]:
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """``work`` runs while the context is open, and no longer."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def job_folder(workdir: Path, job: Job) -> AsyncIterator[Path]:
     """``jobs/{id}-{attempt}`` under the work dir; nothing of it stays."""
     folder = workdir / "jobs" / f"job-{job.id}-{job.attempt or 0}"
-    shutil.rmtree(folder, ignore_errors=True)
+    await remove_tree(folder)
     folder.mkdir(parents=True, mode=0o700)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        await asyncio.shield(remove_tree(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -50,7 +51,8 @@ def read_recipe(payload: Payload, src: Path, job_dir: Path, *, ca_to_copy: Path 
     dockerfile = inside(src, dockerfile_path, "dockerfilePath")
     for name in _IGNORE_FILES:
         inside(context, name, name)
-    inside(dockerfile.parent, f"{dockerfile.name}.dockerignore", ".dockerignore")
+    for name in _IGNORE_FILES:
+        inside(dockerfile.parent, f"{dockerfile.name}{name}", name)
     if dockerfile.is_file():
         return _own(dockerfile, context, job_dir)
     package = inside(context, "package.json", "package.json")
@@ -80,6 +82,9 @@ def _generated(context: Path, package: Path, job_dir: Path, ca_to_copy: Path | N
     if not any((context / name).exists() for name in _IGNORE_FILES):
         (context / ".dockerignore").write_text(buildspec.DOCKERIGNORE)
     if ca_to_copy:
+        if os.path.lexists(context / buildspec.CA_IN_CONTEXT):
+            raise invalid(BadInput(detail=Words(f"{buildspec.CA_IN_CONTEXT} 是平台保留的文件名",
+                                                f"{buildspec.CA_IN_CONTEXT} is a name that the platform uses")))  # fmt: skip
         shutil.copyfile(ca_to_copy, context / buildspec.CA_IN_CONTEXT)
     return Recipe(dockerfile, context, True, text)
 

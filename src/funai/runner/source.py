@@ -21,9 +21,13 @@ from funai.runner.failures import JobFailed, last_lines
 from funai.runner.probe import diagnose
 from funai.runner.retry import retrying
 from funai.runner.settings import RunnerSettings
+from funai.runner.trees import remove_tree
 
 QUICK = 60.0
 """Seconds for a git command that only reads the mirror."""
+MAX_FILES, MAX_LISTING, MAX_DEPTH = 300_000, 64 * 1024 * 1024, 200
+"""Files of a commit, bytes of their names, and folders inside each other."""
+MAX_ATTRIBUTES = 1024 * 1024
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _SUBMODULE, _LINK = "160000", "120000"
 
@@ -143,14 +147,28 @@ class Source:
         return done.out.decode("utf-8", "replace") if done.code == 0 else None
 
     async def entries(self, commit: Commit) -> list[Entry]:
-        done = await proc.run(commit.git.tree(commit.sha), timeout=QUICK, max_output=256 * 1024 * 1024)
-        return parse_tree(done.out)
+        """All files of the commit. Raises JobFailed for more than anybody builds from: a few objects can name billions."""
+        listing = bytearray()
+
+        async def take(piece: bytes) -> None:
+            nonlocal files
+            files += piece.count(b"\0")
+            listing.extend(piece)
+            if files > MAX_FILES or len(listing) > MAX_LISTING:
+                what = f"超过 {MAX_FILES} 个文件的源码 / source of more than {MAX_FILES} files"
+                raise JobFailed(FailureCode.GIT_UNSUPPORTED, what=what, path=commit.sha[:12])
+
+        files = 0
+        async with asyncio.timeout(QUICK), proc.spawn(commit.git.tree(commit.sha), stderr=asyncio.subprocess.DEVNULL) as child:
+            assert child.process.stdout is not None
+            await proc.pump(child.process.stdout, take)
+        return await asyncio.to_thread(parse_tree, bytes(listing))
 
     @asynccontextmanager
     async def checked_out(self, commit: Commit, job_dir: Path) -> AsyncIterator[Path]:
         """The commit's files in a folder of their own, removed on leaving. Raises JobFailed for what is not supported."""
         entries = await self.entries(commit)
-        refuse_unsupported(entries, self._settings.max_source_bytes)
+        await asyncio.to_thread(refuse_unsupported, entries, self._settings.max_source_bytes)
         folder = job_dir / "src"
         folder.mkdir()
         try:
@@ -163,7 +181,7 @@ class Source:
                 await asyncio.to_thread(refuse_lfs, folder, entries)
             yield folder
         finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await remove_tree(folder)
 
 
 def _control_folder(workdir: Path) -> Path:
@@ -189,6 +207,10 @@ def parse_tree(listing: bytes) -> list[Entry]:
 def refuse_unsupported(entries: list[Entry], max_bytes: int) -> None:
     """Submodules and trees past the limit. Raises JobFailed."""
     for entry in entries:
+        if entry.path.count("/") >= MAX_DEPTH:
+            raise JobFailed(
+                FailureCode.GIT_UNSUPPORTED, what=" 嵌套过深的目录 / folders nested too deep", path=_shown(entry.path)
+            )
         if entry.mode == _SUBMODULE:
             raise JobFailed(FailureCode.GIT_UNSUPPORTED, what="子模块 / a submodule", path=_shown(entry.path))
     total = sum(e.size for e in entries)
@@ -201,11 +223,17 @@ def refuse_unsupported(entries: list[Entry], max_bytes: int) -> None:
 def refuse_lfs(folder: Path, entries: list[Entry]) -> None:
     """LFS pointers would silently be built as if they were the files. Raises JobFailed."""
     attributes = [e for e in entries if e.path.rpartition("/")[2] == ".gitattributes" and e.mode != _LINK]
-    if not any(uses_lfs((folder / e.path).read_text("utf-8", "replace")) for e in attributes):
+    if not any(uses_lfs(_head(folder / e.path)) for e in attributes):
         return
     for entry in entries:
         if entry.size < 1024 and entry.mode != _LINK and (folder / entry.path).read_bytes().startswith(_LFS_POINTER):
             raise JobFailed(FailureCode.GIT_UNSUPPORTED, what=" Git LFS 文件 / a Git LFS file", path=_shown(entry.path))
+
+
+def _head(file: Path) -> str:
+    """As much of a ``.gitattributes`` as git itself would care to read."""
+    with file.open("rb") as f:
+        return f.read(MAX_ATTRIBUTES).decode("utf-8", "replace")
 
 
 def _shown(path: str) -> str:

@@ -11,6 +11,7 @@ from funai.contracts.basecheck import (
     declared_args,
     fetched_urls,
     foreign_images,
+    mounts_files,
     possible_images,
     refused_flags,
     wanted_images,
@@ -124,6 +125,12 @@ def test_a_step_may_not_ask_for_more_than_a_sandbox() -> None:
     text = "RUN --network=host --mount=type=cache,target=/x a\nRUN --security=insecure b\nRUN --device=/dev/x c"
     assert refused_flags(text) == ["--network=host", "--security=insecure", "--device=/dev/x"]
     assert refused_flags("RUN --mount=type=bind,source=a,target=/b --network=none npm ci --network=host") == []
+
+
+def test_steps_that_mount_files() -> None:
+    assert mounts_files("RUN --mount=type=bind,source=a,target=/a npm ci") and mounts_files("RUN --mount=target=/a true")
+    assert mounts_files("RUN --mount=type=cache,target=/a,from=build true")
+    assert not mounts_files("RUN --mount=type=cache,target=/a --mount=type=tmpfs,target=/b npm ci --mount=type=bind")
 
 
 def test_declared_arguments() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 import pytest
@@ -98,3 +99,16 @@ def test_lockfile_addresses_that_resolve_inside_one_network_only() -> None:
 def test_lfs_is_an_attribute_and_not_a_word() -> None:
     assert buildspec.uses_lfs("*.bin filter=lfs -text\n")
     assert not buildspec.uses_lfs("# filter=lfs\nfilter=lfs.txt text\n")
+
+
+def test_files_made_to_break_or_to_be_read_forever() -> None:
+    for text in ("a: 2024-99-99", "a: " + "9" * 5000, "[" * 5000):
+        with suppress(BadInput):
+            parse_app_yaml(text)
+    with pytest.raises(BadInput):
+        buildspec.node_dockerfile("[" * 200_000, lockfile=False)
+    began = time.monotonic()
+    for text in ("\n" * 1_000_000, "FROM " + " " * 1_000_000 + "\nx", "EXPOSE" + " " * 1_000_000):
+        buildspec.base_images(text)
+        buildspec.exposed_ports(text)
+    assert time.monotonic() - began < 3

@@ -31,6 +31,7 @@ class BuildRequest:
     pids: int = 0
     cgroup: str = ""
     """Control group (``/parent/job/leaf``) that RUN steps live in."""
+    use_cache: bool = True
 
 
 CPU_PERIOD = 100_000
@@ -99,7 +100,15 @@ class Engine:
 
     @staticmethod
     def _podman_only(r: BuildRequest) -> list[str]:
-        argv = ["--format", "docker", "--layers", "--isolation", "oci", "--pull=never"]
+        argv = [
+            "--format",
+            "docker",
+            "--layers",
+            *([] if r.use_cache else ["--no-cache"]),
+            "--isolation",
+            "oci",
+            "--pull=never",
+        ]
         if r.pids:
             argv += ["--ulimit", f"nproc={4 * r.pids}:{4 * r.pids}"]
         if r.ca_file:

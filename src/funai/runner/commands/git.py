@@ -34,9 +34,11 @@ class Git:
 
     def fetch(self, url: str) -> Command:
         """Everything that is new, in one connection; branches and tags that are gone there go here."""
+        # Version 2 asks for the references in a second round trip; we take nearly all of them anyway.
         fetch = self._git(
-            "fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head",
-            "--no-auto-maintenance", "--", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
+            "-c", "protocol.version=0", "fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-recurse-submodules",
+            "--no-write-fetch-head", "--no-auto-maintenance", "--", url,
+            "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
         )  # fmt: skip
         return Command(("prlimit", f"--fsize={self.max_bytes}", "--core=0", *fetch.argv), env=fetch.env)
 

@@ -1,0 +1,91 @@
+"""Repositories made to hurt: each ends with a reason of its own, and the next job goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+from funai.runner.diskwatch import ENTRY_BYTES, tree_bytes
+from funai.runner.settings import MIB
+from funai.runner.trees import remove_tree
+from tests.e2e.runner.test_failures import failed
+from tests.e2e.runner.world import MakeWorld, World
+
+NODE = "FROM node:20-bookworm-slim\n"
+
+
+def plumbing(bare: Path, *words: str, text: str = "") -> str:
+    """git's own building blocks: trees that no working copy could hold."""
+    argv = ["git", "-c", "user.name=t", "-c", "user.email=t@t", f"--git-dir={bare}", *words]
+    return subprocess.run(argv, input=text, text=True, check=True, capture_output=True).stdout.strip()
+
+
+def commit_tree(bare: Path, tree: str, branch: str) -> None:
+    plumbing(bare, "update-ref", f"refs/heads/{branch}", plumbing(bare, "commit-tree", "-m", "x", tree))
+
+
+async def test_trees_that_no_disk_could_hold(world: World) -> None:
+    bare = world.repo("trees", {"Dockerfile": NODE})
+    blob = plumbing(bare, "rev-parse", "main:Dockerfile")
+    bomb = deep = plumbing(bare, "mktree", text=f"100644 blob {blob}\tDockerfile\n")
+    for _ in range(8):
+        bomb = plumbing(bare, "mktree", text="".join(f"040000 tree {bomb}\td{n}\n" for n in range(10)))
+    for _ in range(1500):
+        deep = plumbing(bare, "mktree", text=f"040000 tree {deep}\ta\n")
+    commit_tree(bare, bomb, "bomb")
+    commit_tree(bare, deep, "deep")
+    failed(await world.ended(world.build(bare, gitRef="bomb")), "GIT_UNSUPPORTED", "user", "300000")
+    failed(await world.ended(world.build(bare, gitRef="deep")), "GIT_UNSUPPORTED", "user", "a/a/a")
+    assert world.leftovers() == []
+
+
+async def test_links_that_lead_out_and_names_that_are_odd(world: World) -> None:
+    bare = world.repo("links", {"Dockerfile": NODE + "COPY . /x/\nRUN cat /x/out /x/in || true\n", "in": "inside"})
+    work = world.root / "links-work"
+    (work / "out").symlink_to("/etc/hostname")
+    (work / "deploy").mkdir()
+    world.push(bare, {"-rf": "x", "näme\nwith $(odd) `things`": "x", "--help/a": "x"})
+    odd = "we;ird'$(ref)&x"
+    world.git("push", "-q", "origin", f"main:refs/heads/{odd}", cwd=work)
+    ended = [await world.ended(world.build(bare, gitRef=ref)) for ref in ("main", odd)]
+    assert ended[0]["status"] == "SUCCEEDED" and Path("/etc/hostname").read_text().strip() not in world.deploy.log(1)
+    assert ended[1]["status"] == "SUCCEEDED" or ended[1]["failure"] == {"code": "CONTRACT_INVALID", "blame": "user"}
+    (work / "deploy" / "app.yaml").symlink_to("/etc/passwd")
+    world.push(bare, {})
+    failed(await world.ended(world.build(bare)), "CONTRACT_INVALID", "user", "app.yaml")
+
+
+async def test_a_mounted_file_is_not_mistaken_for_another_tenants(world: World) -> None:
+    text = NODE + "RUN --mount=type=bind,source=p,target=/p cat /p && cp /p /got\n"
+    one, two = (
+        world.repo("one", {"Dockerfile": text, "p": "belongs-to-one"}),
+        world.repo("two", {"Dockerfile": text, "p": "two's"}),
+    )
+    jobs = [world.build(one), world.build(two)]
+    for job in jobs:
+        assert (await world.ended(job))["status"] == "SUCCEEDED", world.deploy.log(job)
+    assert "two's" in world.deploy.log(jobs[1]) and "belongs-to-one" not in world.deploy.log(jobs[1])
+
+
+async def test_what_a_step_writes_into_its_context_counts(make_world: MakeWorld) -> None:
+    world: World = await make_world(build_disk_bytes=256 * MIB)
+    write = "for i in $(seq 99); do dd if=/dev/zero of=/c/f$i bs=1M count=16 2>/dev/null; done; sleep 20"
+    text = NODE + f"RUN --mount=type=bind,rw,target=/c {write}\n"
+    failed(await world.ended(world.build(world.repo("app", {"Dockerfile": text}))), "OUT_OF_DISK", "user", "MiB")
+    assert world.leftovers() == []
+
+
+async def test_folders_too_deep_to_name_are_counted_and_removed(tmp_path: Path) -> None:
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    script = "import os\nfor _ in range(1500):\n    os.mkdir('a' * 20)\n    os.chdir('a' * 20)"
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", script], cwd=deep, check=True)
+    assert tree_bytes(deep, 10**9) > 10**9
+    await remove_tree(deep)
+    assert not deep.exists()
+    (tmp_path / "many").mkdir()
+    for n in range(10):
+        (tmp_path / "many" / str(n)).touch()
+    assert tree_bytes(tmp_path / "many", 10**9) == 10 * ENTRY_BYTES
