@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from funai.cli.phrases import phrase
+
 
 class Level(StrEnum):
     OK = "ok"
@@ -52,18 +54,18 @@ def fingerprint(public_key: str) -> str | None:
     return "SHA256:" + base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
 
 
-def engine_verdict(podman: str | None, docker: str | None) -> Check:
+def engine_verdict(podman: str | None, docker: str | None, language: str = "en") -> Check:
     """The versions that answered, None for an engine that didn't."""
     if podman:
         return Check("engine", Level.OK, f"podman {podman}")
     if docker:
         return Check("engine", Level.OK, f"docker {docker}")
-    return Check("engine", Level.FAIL, "neither podman nor docker answers", "make setup, or apt-get install podman")
+    return Check("engine", Level.FAIL, phrase("doc_no_engine", language), phrase("doc_no_engine_mend", language))
 
 
-def port_verdict(name: str, port: int, taken: bool) -> Check:
+def port_verdict(name: str, port: int, taken: bool, language: str = "en") -> Check:
     """A taken port is fine while the platform runs, and in its way while it doesn't."""
     if taken:
-        return Check(f"port {port}", Level.WARN, f"something answers there ({name}'s port)",
-                     "fine when that is the platform itself; else choose another with an option of funai up")  # fmt: skip
-    return Check(f"port {port}", Level.OK, f"free for {name}")
+        found, mend = phrase("doc_port_taken", language, name=name), phrase("doc_port_taken_mend", language)
+        return Check(f"port {port}", Level.WARN, found, mend)
+    return Check(f"port {port}", Level.OK, phrase("doc_port_free", language, name=name))

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from funai.cli.labels import cells as cells_of
+from funai.cli.labels import label
 from funai.cli.phrases import phrase
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Output:
         """Rows under headings; aligned plain text when nobody looks, so that it can be cut and grepped."""
         if self.as_json:
             return
+        columns = [label(name, self.language) for name in columns]
         cells = [["-" if c is None or c == "" else str(c) for c in row] for row in rows]
         if not sys.stdout.isatty():
             print(plain_table(columns, cells), flush=True)
@@ -78,10 +81,10 @@ class Output:
 
     def facts(self, pairs: Sequence[tuple[str, object]]) -> None:
         """``name  value`` lines; empty values are left out."""
-        shown = [(name, str(value)) for name, value in pairs if value not in (None, "")]
-        width = max((len(name) for name, _ in shown), default=0)
+        shown = [(label(name, self.language), str(value)) for name, value in pairs if value not in (None, "")]
+        width = max((cells_of(name) for name, _ in shown), default=0)
         for name, value in shown:
-            self.line(f"{name:<{width}}  {value}")
+            self.line(f"{name}{' ' * (width - cells_of(name))}  {value}")
 
     def console(self, *, stderr: bool = False) -> Console:
         from rich.console import Console

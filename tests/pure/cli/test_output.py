@@ -5,6 +5,7 @@ import json
 import pytest
 
 from funai.cli.diagnosis import Check, Level, engine_verdict, fingerprint, port_verdict, worst
+from funai.cli.labels import cells, label
 from funai.cli.output import Output, duration, plain_table
 from funai.cli.progress import Change
 from funai.cli.verbs.status import ago
@@ -86,3 +87,17 @@ def test_doctor_s_verdicts() -> None:
     assert worst([Check("a", Level.OK, ""), Check("b", Level.WARN, "")]) is Level.WARN
     assert worst([Check("a", Level.FAIL, ""), Check("b", Level.WARN, "")]) is Level.FAIL
     assert worst([]) is Level.OK
+
+
+def test_labels_are_chinese_for_chinese_and_take_two_cells_a_character() -> None:
+    assert [label(w, "zh") for w in ("status", "port 8080", "port", "sha")] == ["状态", "端口 8080", "端口", "sha"]
+    assert label("status", "en") == "status"
+    assert cells("最近任务 1") == 10
+
+
+def test_facts_and_checks_in_chinese(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=False, language="zh").facts([("app", "shop"), ("last job", "7")])
+    assert capsys.readouterr().out == "应用      shop\n最近任务  7\n"
+    assert engine_verdict(None, None, "zh").detail == "podman 和 docker 都没有应答"
+    assert port_verdict("API", 8080, taken=False, language="zh").detail == "空闲，可给 API 用"
+    assert ago(300, "zh") == "5 分钟前"

@@ -10,6 +10,7 @@ import typer
 
 from funai.cli.diagnosis import Check, Level, engine_verdict, fingerprint, port_verdict, worst
 from funai.cli.exits import Exit
+from funai.cli.labels import label
 from funai.cli.session import Ended, Session
 from funai.cli.verb import verb
 from funai.cli.verbs.keys import DEFAULT_KEYS
@@ -34,17 +35,17 @@ async def doctor(
     checks.append(reached)
     if reached.level is not Level.FAIL:
         checks += await _account(session)
-    checks.append(await _program("git", "git", "--version"))
+    checks.append(await _program(session, "git", "--version"))
     if local:
         checks += [
-            await _engine(),
-            *[await _program(n, n, flag) for n, flag in (("haproxy", "-v"), ("docker-registry", "--version"))],
+            await _engine(session),
+            *[await _program(session, name, flag) for name, flag in (("haproxy", "-v"), ("docker-registry", "--version"))],
         ]
-        checks += [await _port(name, port) for name, port in PORTS.items()]
+        checks += [await _port(session, name, port) for name, port in PORTS.items()]
     session.out.document({"ok": worst(checks) is not Level.FAIL, "checks": [c.to_json() for c in checks]})
     for c in checks:
         mark, style = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}[c.level]
-        session.out.line(f"{mark} {c.name}: {c.detail}", style)
+        session.out.line(f"{mark} {label(c.name, session.language)}: {c.detail}", style)
         if c.mend:
             session.out.line(f"    {session.say('next')}: {c.mend}")
     if worst(checks) is Level.FAIL:
@@ -54,10 +55,10 @@ async def doctor(
 def _config(session: Session) -> Check:
     file = session.config_file
     if not file.exists():
-        return Check("config", Level.WARN, f"{file}: none yet", "funai login")
+        return Check("config", Level.WARN, session.say("doc_no_config", file=file), "funai login")
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & 0o077:
-        return Check("config", Level.FAIL, f"{file}: mode {mode:o}, others can read your token", f"chmod 600 {file}")
+        return Check("config", Level.FAIL, session.say("doc_open_config", file=file, mode=f"{mode:o}"), f"chmod 600 {file}")
     return Check("config", Level.OK, str(file))
 
 
@@ -69,7 +70,7 @@ async def _server(session: Session) -> Check:
     try:
         await session.api.healthy()
     except FunaiError as e:
-        return Check("server", Level.FAIL, f"{where}: {e.message(session.language)}", "funai up, or funai login --server URL")
+        return Check("server", Level.FAIL, f"{where}: {e.message(session.language)}", session.say("doc_server_mend"))
     return Check("server", Level.OK, f"{where}, {1000 * (time.monotonic() - began):.0f} ms")
 
 
@@ -85,7 +86,7 @@ async def _account(session: Session) -> list[Check]:
     checks = [Check("login", Level.OK, me.user_name), _ssh_key(session, {k.fingerprint for k in keys})]
     address = next((a.repo_ssh_url for a in apps if a.repo_ssh_url), None)
     if address:
-        checks.append(await _git_server(address))
+        checks.append(await _git_server(session, address))
     return checks
 
 
@@ -95,11 +96,11 @@ def _ssh_key(session: Session, registered: set[str]) -> Check:
     folder = Path(session.environ.get("HOME") or Path.home()) / ".ssh"
     found = [f for name in DEFAULT_KEYS if (f := folder / name).is_file()]
     if not found:
-        return Check("ssh key", Level.WARN, f"none in {folder}", "ssh-keygen -t ed25519, then funai keys add")
+        return Check("ssh key", Level.WARN, session.say("doc_no_key", folder=folder), session.say("doc_no_key_mend"))
     known = [f for f in found if _print_of(f) in registered]
     if not known:
-        return Check("ssh key", Level.WARN, f"{found[0]} is not registered: pushes are refused", "funai keys add")
-    return Check("ssh key", Level.OK, f"{known[0]} is registered")
+        return Check("ssh key", Level.WARN, session.say("doc_key_unknown", file=found[0]), "funai keys add")
+    return Check("ssh key", Level.OK, session.say("doc_key_known", file=known[0]))
 
 
 def _print_of(file: Path) -> str | None:
@@ -109,14 +110,16 @@ def _print_of(file: Path) -> str | None:
         return None
 
 
-async def _git_server(address: str) -> Check:
+async def _git_server(session: Session, address: str) -> Check:
     from urllib.parse import urlsplit
 
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or 22
     if await _answers(host, port):
         return Check("git server", Level.OK, f"{host}:{port}")
-    return Check("git server", Level.FAIL, f"{host}:{port} can't be reached", "is a firewall in between? ask the operator")
+    return Check(
+        "git server", Level.FAIL, session.say("doc_git_away", where=f"{host}:{port}"), session.say("doc_git_away_mend")
+    )
 
 
 async def _answers(host: str, port: int) -> bool:
@@ -142,19 +145,20 @@ async def _output(*argv: str) -> str | None:
     return done.text or done.error_text if done.code == 0 else None
 
 
-async def _program(name: str, program: str, flag: str) -> Check:
+async def _program(session: Session, program: str, flag: str) -> Check:
     words = await _output(program, flag)
     if words is None:
-        return Check(name, Level.FAIL, f"{program} is not installed", f"apt-get install {program}")
-    return Check(name, Level.OK, words.splitlines()[0] if words else program)
+        return Check(program, Level.FAIL, session.say("doc_missing", program=program), f"apt-get install {program}")
+    return Check(program, Level.OK, words.splitlines()[0] if words else program)
 
 
-async def _engine() -> Check:
+async def _engine(session: Session) -> Check:
     return engine_verdict(
         await _output("podman", "version", "--format", "{{.Version}}"),
         await _output("docker", "version", "--format", "{{.Server.Version}}"),
+        session.language,
     )
 
 
-async def _port(name: str, port: int) -> Check:
-    return port_verdict(name, port, await _answers("127.0.0.1", port))
+async def _port(session: Session, name: str, port: int) -> Check:
+    return port_verdict(name, port, await _answers("127.0.0.1", port), session.language)

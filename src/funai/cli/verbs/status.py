@@ -8,6 +8,7 @@ import typer
 
 from funai.cli.exits import Exit
 from funai.cli.output import duration
+from funai.cli.phrases import phrase
 from funai.cli.session import Refused, Session
 from funai.cli.target import resolve
 from funai.cli.verb import verb
@@ -58,7 +59,7 @@ def _show(session: Session, app: App, job: Job | None) -> None:
     session.out.facts(
         [
             ("app", f"{app.app_name} (id {app.id})"), ("status", app.app_status.name), ("url", address(app)),
-            ("last job", f"{job.id} {job.status}, {when(job)}" if job else None),
+            ("last job", f"{job.id} {job.status}, {when(session, job)}" if job else None),
             ("phase", _phase(session, job) if job else None),
             ("node", job.runtime_node.name if job and job.runtime_node else None),
         ]
@@ -87,7 +88,8 @@ async def jobs(
         session.out.line(session.say("no_jobs"))
         return
     rows = [
-        (j.id, j.payload.get("appName") or j.payload.get("appId"), j.status, source(j), when(j), took(j), why(j)) for j in found
+        (j.id, j.payload.get("appName") or j.payload.get("appId"), j.status, source(j), when(session, j), took(j), why(j))
+        for j in found
     ]
     session.out.table(["id", "app", "status", "from", "when", "took", "why"], rows)
 
@@ -129,10 +131,10 @@ def source(job: Job) -> str:
     return str(payload.get("image") or payload.get("gitRef") or "")
 
 
-def when(job: Job) -> str:
+def when(session: Session, job: Job) -> str:
     from datetime import UTC, datetime
 
-    return ago((datetime.now(UTC) - job.created_at).total_seconds())
+    return ago((datetime.now(UTC) - job.created_at).total_seconds(), session.language)
 
 
 def took(job: Job) -> str:
@@ -147,11 +149,11 @@ def why(job: Job) -> str:
     return job.reason or ""
 
 
-def ago(seconds: float) -> str:
+def ago(seconds: float, language: str = "en") -> str:
     """``just now``, ``5 min ago``, ``3 h ago``, ``12 d ago``."""
     if seconds < 60:
-        return "just now"
+        return phrase("just_now", language)
     for limit, unit, size in ((3600, "min", 60), (86400, "h", 3600), (float("inf"), "d", 86400)):
         if seconds < limit:
-            return f"{int(seconds // size)} {unit} ago"
+            return phrase(f"{unit}_ago", language, n=int(seconds // size))
     return ""
