@@ -46,7 +46,7 @@ from funai.runtime.engine.longcalls import LongCalls
 T = TypeVar("T")
 READ_SECONDS = 120
 """A start on a loaded machine takes seconds; a call that takes this long is lost."""
-AGAIN_AFTER = (0.02, 0.05, 0.1, 0.2)
+AGAIN_AFTER = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 WAIT_SETTLES, WAIT_LOOKS = 0.03, 2.0
 _LIMIT_FLAGS = {"CpuCfsQuota": "cpu", "MemoryLimit": "memory", "PidsLimit": "pids"}
 _LIBPOD = "http+docker://localhost/v4.0.0/libpod"
@@ -302,7 +302,11 @@ class DockerEngine:
 
     def _containers(self, filters: dict[str, list[str]], without: str = "") -> list[Container]:
         found: list[Container] = []
-        for row in self._api.containers(all=True, filters=filters):
+        try:
+            rows = self._api.containers(all=True, filters=filters)
+        except errors.NotFound as e:
+            raise ListMoved(str(e.explanation or e)) from e
+        for row in rows:
             if without and without in (row.get("Labels") or {}):
                 continue
             try:
@@ -341,6 +345,17 @@ class DockerEngine:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             await asyncio.to_thread(self._client.close)
+
+
+class ListMoved(errors.APIError):
+    """A list has no container that it could miss: one went while Podman listed it, so it is asked again."""
+
+    @property
+    def status_code(self) -> int:
+        return 500
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def _mapped(work: Callable[[], T]) -> T:
