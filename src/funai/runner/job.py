@@ -104,14 +104,15 @@ class Work:
         """Clone, and unless the registry has this very image already, build and push."""
         commit = await self._clone()
         target = self._target()
-        async with _beside(self._existing(target, commit.sha)) as looking:
+        looking, asking = self._existing(target, commit.sha), self._digests(target, commit.sha)
+        async with _beside(looking) as found, _beside(asking) as tagged:
             spec = await self._app_spec(commit)
-            manifest = await looking
+            manifest, tags = await found, await tagged
         built = manifest is None
         if manifest is None:
             manifest = await self._make(commit, target)
         self.lease.check()
-        await self._tag(target, manifest, commit.sha, built)
+        await self._tag(target, manifest, commit.sha, {} if built else tags)
         return Image(
             f"{target.repository}@{manifest.digest}", manifest.digest, choose_port(self.payload.container_port, spec),
             self.payload.health_path or spec.health_path, built, commit.sha,
@@ -156,15 +157,25 @@ class Work:
         """The tag that says: this commit, built from exactly these inputs."""
         return f"{sha}-{inputs_hash(self.payload, self.tools.settings.npm_registry)}"
 
-    async def _tag(self, target: ImageRef, manifest: Manifest, sha: str, built: bool) -> None:
-        """All tags of the image; the inputs' tag, by which an image that was there was found, comes last."""
+    async def _digests(self, target: ImageRef, sha: str) -> dict[str, str | None]:
+        """What the image's tags point at now; none when the registry doesn't tell."""
+        names = [sha, target.tag or "latest"]
+        asked = (self.tools.registry.digest(ImageRef(target.registry, target.path, name, None)) for name in names)
+        try:
+            return dict(zip(names, await asyncio.gather(*asked), strict=True))
+        except JobFailed:
+            return {}
+
+    async def _tag(self, target: ImageRef, manifest: Manifest, sha: str, known: dict[str, str | None]) -> None:
+        """All tags of the image that ``known`` doesn't have yet; the inputs' tag comes last, when this job built it."""
 
         async def tag(name: str) -> None:
             await retrying(lambda: self.tools.registry.tag(target, manifest, name), seconds=seconds, when=_registry_away)
 
         seconds = self.tools.settings.retry_seconds
-        await asyncio.gather(*(tag(name) for name in {sha, target.tag or "latest"}))
-        if built:
+        names = {sha, target.tag or "latest"}
+        await asyncio.gather(*(tag(name) for name in names if known.get(name) != manifest.digest))
+        if not known:
             await tag(self._inputs_tag(sha))
 
     async def _make(self, commit: Commit, target: ImageRef) -> Manifest:
