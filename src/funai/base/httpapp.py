@@ -45,6 +45,11 @@ def ok(data: Any = None, message: str | None = None) -> dict[str, Any]:
     return {"code": 200, "message": message or render("OK", language(), {}), "data": data}
 
 
+def ok_json(data: Any) -> Response:
+    """The success envelope as a finished answer, for hot calls: FastAPI would validate and copy a model again."""
+    return Response(json_bytes(ok(data)), media_type="application/json")
+
+
 def pick_language(accept: str | None) -> str:
     """``en`` when Accept-Language prefers English over Chinese, else ``zh``."""
     best, best_q = "zh", 0.0

@@ -3,12 +3,12 @@
 # pyright: reportUnusedFunction=false
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from funai.base.doors import SecretDoor
-from funai.base.httpapp import json_bytes, ok
+from funai.base.httpapp import ok_json
 from funai.contracts.jobs import (
     AppendLog,
     ClaimJob,
@@ -41,31 +41,31 @@ def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRoute
 
     @router.post("", response_model=Envelope[Job])
     async def create(ask: CreateJob) -> Response:
-        return _answer((await jobs.create(ask)).to_wire())
+        return ok_json((await jobs.create(ask)).to_wire())
 
     @router.get("", response_model=Envelope[list[Job]])
     async def latest(limit: Limit = 50) -> Response:
-        return _answer([j.to_wire() for j in await jobs.latest(limit)])
+        return ok_json([j.to_wire() for j in await jobs.latest(limit)])
 
     @router.get("/by-app", response_model=Envelope[list[Job]])
     async def by_app(app_id: AppId, limit: Limit = 50) -> Response:
-        return _answer([j.to_wire() for j in await jobs.by_app(app_id, limit)])
+        return ok_json([j.to_wire() for j in await jobs.by_app(app_id, limit)])
 
     @router.get("/{job_id}", response_model=Envelope[Job])
     async def info(job_id: JobId) -> Response:
-        return _answer((await jobs.get(job_id)).to_wire())
+        return ok_json((await jobs.get(job_id)).to_wire())
 
     @router.post("/{job_id}/cancel", response_model=Envelope[Job])
     async def cancel(job_id: JobId) -> Response:
-        return _answer((await jobs.cancel(job_id)).to_wire())
+        return ok_json((await jobs.cancel(job_id)).to_wire())
 
     @router.post("/{job_id}/transition", response_model=Envelope[Job])
     async def transition(job_id: JobId, ask: TransitionJob) -> Response:
-        return _answer((await jobs.transition(job_id, ask)).to_wire())
+        return ok_json((await jobs.transition(job_id, ask)).to_wire())
 
     @router.get("/{job_id}/events", response_model=Envelope[list[JobEvent]])
     async def events(job_id: JobId, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> Response:
-        return _answer([e.to_wire() for e in await jobs.events(job_id, limit)])
+        return ok_json([e.to_wire() for e in await jobs.events(job_id, limit)])
 
     @router.get("/{job_id}/logs", response_model=Envelope[LogSlice])
     async def read_log(
@@ -74,7 +74,7 @@ def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRoute
         limit: Annotated[int, Query(ge=16, le=1024 * 1024)] = 256 * 1024,
         wait_seconds: Annotated[float, Query(alias="waitSeconds", ge=0, le=25)] = 0,
     ) -> Response:
-        return _answer((await logs.read(job_id, offset, limit, wait_seconds)).to_wire())
+        return ok_json((await logs.read(job_id, offset, limit, wait_seconds)).to_wire())
 
     return router
 
@@ -86,22 +86,18 @@ def runner_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRo
     @router.post("/claim", response_model=Envelope[Job])
     async def claim(ask: ClaimJob, request: Request) -> Response:
         job = await jobs.claim(ask, request.is_disconnected)
-        return _answer(job.to_wire() if job else None)
+        return ok_json(job.to_wire() if job else None)
 
     @router.post("/{job_id}/heartbeat", response_model=Envelope[Job])
     async def heartbeat(job_id: JobId, beat: HeartbeatJob) -> Response:
-        return _answer((await jobs.heartbeat(job_id, beat)).to_wire())
+        return ok_json((await jobs.heartbeat(job_id, beat)).to_wire())
 
     @router.post("/{job_id}/report", response_model=Envelope[Job])
     async def report(job_id: JobId, said: ReportJob) -> Response:
-        return _answer((await jobs.report(job_id, said)).to_wire())
+        return ok_json((await jobs.report(job_id, said)).to_wire())
 
     @router.post("/{job_id}/logs", response_model=Envelope[NextOffset])
     async def append_log(job_id: JobId, given: AppendLog) -> Response:
-        return _answer({"nextOffset": await logs.append(job_id, given)})
+        return ok_json({"nextOffset": await logs.append(job_id, given)})
 
     return router
-
-
-def _answer(data: Any) -> Response:
-    return Response(json_bytes(ok(data)), media_type="application/json")

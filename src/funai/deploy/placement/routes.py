@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from funai.base.db import Database
 from funai.base.doors import SecretDoor
-from funai.base.httpapp import ok
+from funai.base.httpapp import ok, ok_json
 from funai.contracts.nodes import (
     DrainNode,
     DrainReport,
@@ -34,9 +34,9 @@ def heartbeat_routes(heartbeats: Heartbeats, door: Door) -> APIRouter:
     """``/internal/runtime-nodes/**``, behind X-RT-Node-Token."""
     router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(door)])
 
-    @router.post("/heartbeat")
-    async def heartbeat(beat: NodeHeartbeat) -> Envelope[NodeHeartbeatAnswer]:
-        return _ok(await heartbeats.take(beat))
+    @router.post("/heartbeat", response_model=Envelope[NodeHeartbeatAnswer])
+    async def heartbeat(beat: NodeHeartbeat) -> Response:
+        return ok_json((await heartbeats.take(beat)).to_wire())
 
     return router
 
