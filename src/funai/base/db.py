@@ -26,7 +26,7 @@ from funai.base import prepared
 from funai.contracts.errors import ConfigError, Unavailable
 
 T = TypeVar("T")
-FRESH_SECONDS = 1.0
+FRESH_SECONDS = 0.1
 
 
 class Dialect(StrEnum):
@@ -86,7 +86,7 @@ class Database:
             options["isolation_level"] = "READ COMMITTED"
             options["pool_recycle"] = 1800
         engine = create_async_engine(self.url, **options)
-        _ping_idle(engine)
+        _check_on_checkout(engine)
         return engine
 
     def now_ms(self) -> ColumnElement[int]:
@@ -205,22 +205,23 @@ def _sqlite_begin(conn: Connection) -> None:
     prepared.begin(conn, write=bool(conn.get_execution_options().get("funai_write")))
 
 
-def _ping_idle(engine: AsyncEngine) -> None:
-    """Ask a connection whether it still is one only after it lay idle: asking every time costs up to three round trips."""
+def _check_on_checkout(engine: AsyncEngine) -> None:
+    """A connection that the server closed meanwhile is replaced. Asking every one every time, as SQLAlchemy can, costs up
+    to three round trips: asyncpg knows by itself, and MySQL's is asked only when it lay idle."""
     dialect = engine.sync_engine.dialect
 
     def used(_: Any, record: ConnectionPoolEntry) -> None:
         record.info["funai_used"] = time.monotonic()
 
     def taken(dbapi_connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
-        if time.monotonic() - record.info.get("funai_used", 0) < FRESH_SECONDS:
-            return
-        try:
-            alive = dialect.do_ping(dbapi_connection)
-        except dialect.loaded_dbapi.Error as e:
-            raise DisconnectionError from e
-        if not alive:
-            raise DisconnectionError
+        if dialect.name == "postgresql":
+            if dbapi_connection.driver_connection.is_closed():
+                raise DisconnectionError
+        elif time.monotonic() - record.info.get("funai_used", 0) > FRESH_SECONDS:
+            try:
+                dialect.do_ping(dbapi_connection)
+            except dialect.loaded_dbapi.Error as e:
+                raise DisconnectionError from e
 
     event.listen(engine.sync_engine, "checkin", used)
     event.listen(engine.sync_engine, "checkout", taken)

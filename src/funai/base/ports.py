@@ -8,6 +8,8 @@ import socket
 from pathlib import Path
 
 _LISTEN = "0A"
+_LOOKS = 3
+"""/proc is no snapshot: the listener may change, and a descriptor may go while a process's are read."""
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -32,12 +34,13 @@ def is_free(host: str, port: int) -> bool:
 
 def holder(port: int) -> str | None:
     """``haproxy (pid 1234)`` for whoever listens there, ``another user's process`` when /proc won't tell, None if nobody."""
-    inodes = _listening_inodes(port)
-    if not inodes:
-        return None
-    for pid in sorted(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()):
-        if _holds(pid, inodes):
-            return f"{_program(pid)} (pid {pid})"
+    for _ in range(_LOOKS):
+        inodes = _listening_inodes(port)
+        if not inodes:
+            return None
+        for pid in sorted(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()):
+            if _holds(pid, inodes):
+                return f"{_program(pid)} (pid {pid})"
     return "another user's process"
 
 
