@@ -168,6 +168,7 @@ async def test_labels_select(engine: Engine, network: NetworkSpec, instance: str
     await engine.create(spec_for(network, instance, "b"))
     assert {c.labels["name"] for c in await engine.containers({LABEL: instance})} == {"a", "b"}
     assert [c.labels["name"] for c in await engine.containers({LABEL: instance, "name": "b"})] == ["b"]
+    assert await engine.containers({LABEL: instance, "name": ""}) == []  # not "any value", as Podman reads it
     assert await engine.containers({LABEL: "nobody"}) == []
 
 

@@ -29,7 +29,7 @@ class Visitors:
             try:
                 answer = await self.agent.get()
                 if answer.status_code != 200:
-                    self.failures.append(f"HTTP {answer.status_code}")
+                    self.failures.append(f"HTTP {answer.status_code}: {answer.text[:200]}")
                 self.answers += 1
             except httpx.TransportError as e:
                 self.failures.append(repr(e))
@@ -110,7 +110,8 @@ async def test_good_and_bad_redeploys_drop_no_request(agent: Agent) -> None:
     await agent.deploy(1)
     async with Visitors(agent) as visitors:
         for generation in range(2, 8):
-            assert (await agent.deploy(generation)).status_code == 200
+            answer = await agent.deploy(generation)
+            assert answer.status_code == 200, answer.text
             assert (await agent.deploy(generation, "exits")).status_code in (409, 422)
     assert visitors.failures == []
 

@@ -295,7 +295,9 @@ class DockerEngine:
 
     async def containers(self, labels: Mapping[str, str]) -> list[Container]:
         wanted = {"label": [f"{k}={v}" for k, v in labels.items()]}
-        return await self._call(partial(_again, partial(self._containers, wanted)))
+        found = await self._call(partial(_again, partial(self._containers, wanted)))
+        # To Podman an empty value means any value: a platform without an instance would take every other's containers.
+        return [c for c in found if labels.items() <= dict(c.labels).items()]
 
     async def unlabelled(self, pattern: str, label: str) -> list[Container]:
         return await self._call(partial(_again, partial(self._containers, {"name": [pattern]}, label)))
