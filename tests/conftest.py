@@ -12,10 +12,12 @@ pytest_plugins = ["tests.parts.fixtures"]
 
 class EndToEndOnOneWorker(LoadScopeScheduling):
     """End-to-end tests share one engine, one machine's ports and its processors: one worker runs them all, the largest
-    piece of work and so the first; the others take the rest test by test.
+    piece of work and so the first; the others take the rest test by test, those that need no engine first.
     """
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(("tests/e2e/gateway/", "tests/e2e/git/")):
+            return "e2e without an engine"
         return "e2e" if nodeid.startswith("tests/e2e/") else nodeid
 
 

@@ -38,6 +38,9 @@ NODE = "local"
 DRAIN_PCT, MIN_PCT, HYSTERESIS_PCT = 4.0, 2.0, 1.0
 """A single machine has no other node to send an app to, so it goes on until its disk is nearly full."""
 
+LEASE_SECONDS = 15
+"""The runner beats every second and dies with the rest: after a kill -9 a job goes on this long after it stopped."""
+
 
 @dataclass(frozen=True)
 class Room:
@@ -140,6 +143,7 @@ def runner_settings(options: UpOptions, layout: Layout, secrets: Secrets, engine
         metrics_host=LOOPBACK,
         metrics_port=options.ports.runner,
         slots=options.slots,
+        lease_seconds=LEASE_SECONDS,
         stop_seconds=options.grace_seconds,
         agent_token=secrets.agent,
         ssh_key_path=layout.runner_key,
