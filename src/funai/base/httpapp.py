@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from funai import __version__
 from funai.base import log
 from funai.base.metrics import HttpMetrics
+from funai.base.shortcut import Shortcuts
 from funai.contracts.errors import BadInput, Forbidden, FunaiError, NotFound, TooLarge, Unauthenticated
 from funai.contracts.messages import Words, render
 
@@ -75,7 +76,8 @@ def create_app(
 ) -> FastAPI:
     """A FastAPI app with the shared edge. ``max_body`` bytes is the largest request body accepted.
 
-    ``app.state.registry`` is its Prometheus registry, served at ``/metrics``.
+    ``app.state.registry`` is its Prometheus registry, served at ``/metrics``; hot calls are added to
+    ``app.state.shortcuts``.
     """
     app = FastAPI(title=title, version=__version__, lifespan=lifespan)
     app.state.registry = registry or CollectorRegistry()
@@ -87,7 +89,8 @@ def create_app(
         body, content_type = metrics.render()
         return Response(body, media_type=content_type)
 
-    app.add_middleware(_Edge, answers=answers, metrics=metrics, max_body=max_body)
+    shortcuts = app.state.shortcuts = Shortcuts(ok_json, lambda e: _refusal(answers, e))
+    app.add_middleware(_Edge, answers=answers, metrics=metrics, max_body=max_body, shortcuts=shortcuts)
     return app
 
 
@@ -101,12 +104,16 @@ def error_response(answers: Answers, code: int, reason: str, message: str, detai
     return JSONResponse(body, status_code=code)
 
 
+def _refusal(answers: Answers, e: FunaiError) -> Response:
+    if e.code >= 500:
+        log.get("http").warning("request.failed", reason=e.reason, error=str(e), cause=repr(e.__cause__))
+    return error_response(answers, e.code, e.reason, e.message(language()), getattr(e, "detail", None))
+
+
 def _install_errors(app: FastAPI, answers: Answers) -> None:
     async def on_funai(_: Request, e: Exception) -> Response:
         assert isinstance(e, FunaiError)
-        if e.code >= 500:
-            log.get("http").warning("request.failed", reason=e.reason, error=str(e), cause=repr(e.__cause__))
-        return error_response(answers, e.code, e.reason, e.message(language()), getattr(e, "detail", None))
+        return _refusal(answers, e)
 
     async def on_validation(request: Request, e: Exception) -> Response:
         assert isinstance(e, RequestValidationError)
@@ -142,8 +149,8 @@ def _bad_input(e: RequestValidationError) -> BadInput:
 class _Edge:
     """Pure ASGI: language and trace id for the request, body limit, metrics, and a 500 that tells nothing inside out."""
 
-    def __init__(self, app: ASGIApp, *, answers: Answers, metrics: HttpMetrics, max_body: int) -> None:
-        self.app, self.answers, self.metrics, self.max_body = app, answers, metrics, max_body
+    def __init__(self, app: ASGIApp, *, answers: Answers, metrics: HttpMetrics, max_body: int, shortcuts: Shortcuts) -> None:
+        self.app, self.answers, self.metrics, self.max_body, self.shortcuts = app, answers, metrics, max_body, shortcuts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -175,7 +182,9 @@ class _Edge:
             declared = Headers(scope=scope).get("content-length", "0")
             if declared.isdigit() and int(declared) > self.max_body:
                 raise TooLarge(limit=f"{self.max_body} bytes")
-            await self.app(scope, receive, send)
+            left = await self.shortcuts.take(scope, receive, send)
+            if left is not None:
+                await self.app(scope, left, send)
         except TooLarge as e:
             await error_response(self.answers, e.code, e.reason, e.message(language()))(scope, receive, send)
         except Exception:

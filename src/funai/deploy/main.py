@@ -31,7 +31,7 @@ from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
 from funai.deploy.jobs.hints import Hints, NoHints, PostgresHints
 from funai.deploy.jobs.metrics import JobMetrics
-from funai.deploy.jobs.routes import api_routes, runner_routes
+from funai.deploy.jobs.routes import api_routes, runner_routes, shortcuts
 from funai.deploy.jobs.runners import RunnerRegistry
 from funai.deploy.jobs.service import JobService
 from funai.deploy.jobs.store import JobStore
@@ -42,7 +42,7 @@ from funai.deploy.logs.store import LogStore
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
-from funai.deploy.placement.routes import admin_routes, heartbeat_routes
+from funai.deploy.placement.routes import admin_routes, heartbeat_routes, heartbeat_shortcut
 from funai.deploy.placement.service import Placer, rules_from
 from funai.deploy.registry.drivers import open_registry
 from funai.deploy.releases.retention import Registry, Retention
@@ -99,10 +99,12 @@ def build(
     runner = door("X-Runner-Token", settings.runner_token, "runner-auth")
     app.include_router(runner_routes(core.jobs, core.logs, runner))
     app.include_router(api_routes(core.jobs, core.logs, api))
+    app.state.shortcuts.add(shortcuts(core.jobs, api, runner))
     app.include_router(app_routes(core.apps, core.releases, core.db, api))
     if settings.node_registry_enabled:
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry")
         app.include_router(heartbeat_routes(core.heartbeats, node))
+        app.state.shortcuts.add([heartbeat_shortcut(core.heartbeats, node)])
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
         app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))

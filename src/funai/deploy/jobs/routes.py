@@ -3,12 +3,13 @@
 # pyright: reportUnusedFunction=false
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from funai.base.doors import SecretDoor
 from funai.base.httpapp import ok_json
+from funai.base.shortcut import Shortcut
 from funai.contracts.jobs import (
     AppendLog,
     ClaimJob,
@@ -101,3 +102,27 @@ def runner_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRo
         return ok_json({"nextOffset": await logs.append(job_id, given)})
 
     return router
+
+
+def shortcuts(jobs: JobService, api: SecretDoor, runner: SecretDoor) -> list[Shortcut[Any]]:
+    """The four calls of every job's life, as their routes answer them."""
+
+    async def create(_: Request, ask: CreateJob, __: int) -> Any:
+        return (await jobs.create(ask)).to_wire()
+
+    async def claim(request: Request, ask: ClaimJob, _: int) -> Any:
+        job = await jobs.claim(ask, request.is_disconnected)
+        return job.to_wire() if job else None
+
+    async def heartbeat(_: Request, beat: HeartbeatJob, job_id: int) -> Any:
+        return (await jobs.heartbeat(job_id, beat)).to_wire()
+
+    async def report(_: Request, said: ReportJob, job_id: int) -> Any:
+        return (await jobs.report(job_id, said)).to_wire()
+
+    return [
+        Shortcut("/deploy/jobs", api, CreateJob, create),
+        Shortcut("/deploy/jobs/claim", runner, ClaimJob, claim),
+        Shortcut("/deploy/jobs/{job_id}/heartbeat", runner, HeartbeatJob, heartbeat),
+        Shortcut("/deploy/jobs/{job_id}/report", runner, ReportJob, report),
+    ]
