@@ -31,6 +31,8 @@ KILLED, FILE_TOO_LARGE = 128 + 9, 128 + 25
 ENGINE_FAILED = 125
 """Podman's exit status when it failed itself, and not a step."""
 REPEATS = 2
+FORK_REFUSED = "Cannot fork"
+"""How Debian's shell says that it may start no process more."""
 
 
 class Output:
@@ -183,7 +185,8 @@ class Builder:
             if failed := await self._base_missing(image):
                 failed.lines = failed.lines or lines
                 return failed
-        if usage.pids_refused:
+        # A bomb that ends between two looks took its counters with it; what its shells said is left.
+        if usage.pids_refused or any(FORK_REFUSED in line for line in lines):
             lines = [self._too_many_processes(), *lines]
         if usage.memory_full:
             lines = [f"[内存曾达到上限 / the memory limit was reached: {size(s.build_memory_bytes)}]", *lines]

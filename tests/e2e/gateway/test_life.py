@@ -345,6 +345,14 @@ async def test_a_route_no_proxy_could_follow_is_refused(start_gateway: StartGate
     assert gateway.healthy
 
 
+def bound(sock: socket.socket, port: int) -> bool:
+    try:
+        sock.bind(("127.0.0.1", port))
+    except OSError:  # a connection of the dead proxy's is still being taken down
+        return False
+    return True
+
+
 async def test_when_the_proxy_stays_away_a_change_is_an_error_and_taken_back(
     start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,7 +365,7 @@ async def test_when_the_proxy_stays_away_a_change_is_an_error_and_taken_back(
     with socket.socket() as thief:
         # Nothing was awaited since the kill: somebody else takes the port before the gateway can start a proxy.
         thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        thief.bind(("127.0.0.1", gateway.settings.port))
+        wait_until(lambda: bound(thief, gateway.settings.port), what="the port is the thief's")
         thief.listen()
         with pytest.raises(GatewayError, match="did not take the change"):
             await gateway.put(route_to(2, app))
