@@ -153,12 +153,16 @@ class Daemon:
 
 
 def start_time(pid: int) -> str:
-    """The kernel's start time of a process (ticks since boot), "" when it's gone or a zombie: tells a reused pid apart."""
+    """The kernel's start time of a process (ticks since boot), "" when it's gone or a zombie: tells a reused pid apart.
+
+    A zombie whose other threads still end isn't gone: until they have, its sockets go on listening.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
-    return "" if fields[0] in ("Z", "X") else fields[19]
+    state, threads, started = fields[0], int(fields[17]), fields[19]
+    return "" if state in ("Z", "X") and threads <= 1 else started
 
 
 async def _end(pid: int, grace: float) -> None:
