@@ -273,10 +273,10 @@ async def idle(port: int, pid: int, seconds: float) -> tuple[float, float]:
         while not done.is_set():
             await wires[n].call("POST", "/deploy/jobs/claim", {"runnerId": f"idle{n}", "waitSeconds": 50})
 
-    wire = Wire(port, NODE)
-    for n in range(NODES):  # they are known already: registering is not idling
-        await wire.call("POST", "/internal/runtime-nodes/heartbeat", beat(n))
-    wire.close()
+    known = [Wire(port, NODE) for _ in range(NODES)]  # registering is not idling
+    await asyncio.gather(*(w.call("POST", "/internal/runtime-nodes/heartbeat", beat(n)) for n, w in enumerate(known)))
+    for wire in known:
+        wire.close()
     async with beating(port):
         runners = [asyncio.create_task(runner(n)) for n in range(100)]
         await asyncio.sleep(4)
