@@ -273,11 +273,7 @@ async def idle(port: int, pid: int, seconds: float) -> tuple[float, float]:
         while not done.is_set():
             await wires[n].call("POST", "/deploy/jobs/claim", {"runnerId": f"idle{n}", "waitSeconds": 50})
 
-    known = [Wire(port, NODE) for _ in range(NODES)]  # registering is not idling
-    await asyncio.gather(*(w.call("POST", "/internal/runtime-nodes/heartbeat", beat(n)) for n, w in enumerate(known)))
-    for wire in known:
-        wire.close()
-    async with beating(port):
+    async with beating(port, NODES):
         runners = [asyncio.create_task(runner(n)) for n in range(100)]
         await asyncio.sleep(4)
         before, cpu, began = sum(w.requests for w in wires), cpu_seconds(pid), time.perf_counter()
@@ -294,16 +290,17 @@ async def idle(port: int, pid: int, seconds: float) -> tuple[float, float]:
 
 
 @contextlib.asynccontextmanager
-async def beating(port: int, nodes: int = NODES) -> AsyncIterator[None]:
-    """Nodes that beat every 15 seconds, spread out."""
+async def beating(port: int, nodes: int) -> AsyncIterator[None]:
+    """Nodes that beat every 15 seconds, spread out, over connections that they keep, as agents do. All are known at once."""
+    wires = [Wire(port, NODE) for _ in range(nodes)]
 
     async def node(n: int) -> None:
-        wire = Wire(port, NODE)
         await asyncio.sleep(n / nodes * BEAT_SECONDS)
         while True:
-            await wire.call("POST", "/internal/runtime-nodes/heartbeat", beat(n))
+            await wires[n].call("POST", "/internal/runtime-nodes/heartbeat", beat(n))
             await asyncio.sleep(BEAT_SECONDS)
 
+    await asyncio.gather(*(w.call("POST", "/internal/runtime-nodes/heartbeat", beat(n)) for n, w in enumerate(wires)))
     tasks = [asyncio.create_task(node(n)) for n in range(nodes)]
     try:
         yield
@@ -311,6 +308,8 @@ async def beating(port: int, nodes: int = NODES) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for wire in wires:
+            wire.close()
 
 
 def beat(n: int) -> dict[str, Any]:

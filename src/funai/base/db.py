@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from funai.base import prepared
+from funai.base.checkpoints import Checkpoints
 from funai.contracts.errors import ConfigError, Unavailable
 
 T = TypeVar("T")
@@ -70,6 +71,8 @@ class Database:
             self.url = self.url.update_query_dict({"charset": "utf8mb4"})
         self._turn = asyncio.Lock()
         self._writer: AsyncConnection | None = None
+        file = self.url.database if self.dialect is Dialect.SQLITE else None
+        self._checkpoints = Checkpoints(file, self._turn) if file and file != ":memory:" else None
         self.engine = self._make_engine(pool_size)
         alone = self.dialect is Dialect.POSTGRESQL
         self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT") if alone else self.engine
@@ -111,6 +114,8 @@ class Database:
             if self._writer is None or self._writer.closed or self._writer.invalidated:
                 self._writer = await (await self.engine.connect()).execution_options(funai_write=True)
             yield self._writer
+        if self._checkpoints:
+            self._checkpoints.written()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -143,6 +148,8 @@ class Database:
             return dict(row) if row is not None else None
 
     async def close(self) -> None:
+        if self._checkpoints is not None:
+            await self._checkpoints.close()
         if self._writer is not None:
             await self._writer.close()
             self._writer = None
@@ -196,7 +203,8 @@ def _sqlite_connect(dbapi_connection: Any, _record: Any) -> None:
     # The driver's own implicit BEGIN would start transactions as readers that fail when they upgrade.
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16000"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16000",
+                   "wal_autocheckpoint=0"):  # fmt: skip
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

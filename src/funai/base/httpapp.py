@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import secrets
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from enum import StrEnum
@@ -15,18 +14,19 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
-from starlette.datastructures import Headers, MutableHeaders
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from funai import __version__
 from funai.base import log
-from funai.base.metrics import HttpMetrics
+from funai.base.metrics import HttpMetrics, Refreshers
 from funai.base.shortcut import Shortcuts
 from funai.contracts.errors import BadInput, Forbidden, FunaiError, NotFound, TooLarge, Unauthenticated
 from funai.contracts.messages import Words, render
 
 TRACE_HEADER = "X-Trace-Id"
+_TRACE, _ACCEPT, _LENGTH = TRACE_HEADER.lower().encode(), b"accept-language", b"content-length"
 _language: ContextVar[str] = ContextVar("language", default="zh")
 
 
@@ -76,22 +76,35 @@ def create_app(
 ) -> FastAPI:
     """A FastAPI app with the shared edge. ``max_body`` bytes is the largest request body accepted.
 
-    ``app.state.registry`` is its Prometheus registry, served at ``/metrics``; hot calls are added to
-    ``app.state.shortcuts``.
+    ``app.state.registry`` is its Prometheus registry, served at ``/metrics``; what ``app.state.refreshers`` have is done
+    before that page is made; hot calls are added to ``app.state.shortcuts``.
     """
-    app = FastAPI(title=title, version=__version__, lifespan=lifespan)
+    app = _Service(title=title, version=__version__, lifespan=lifespan)
     app.state.registry = registry or CollectorRegistry()
     metrics = HttpMetrics(app.state.registry)
     _install_errors(app, answers)
+    figures = Refreshers()
+    app.state.refreshers = figures
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics_page() -> Response:  # pyright: ignore[reportUnusedFunction]
+        await figures.refresh()
         body, content_type = metrics.render()
         return Response(body, media_type=content_type)
 
-    shortcuts = app.state.shortcuts = Shortcuts(ok_json, lambda e: _refusal(answers, e))
-    app.add_middleware(_Edge, answers=answers, metrics=metrics, max_body=max_body, shortcuts=shortcuts)
+    edge = Edge(answers, metrics, max_body)
+    app.state.shortcuts = Shortcuts(ok_json, lambda e: _refusal(answers, e), edge.around, max_body)
+    app.add_middleware(_EdgeMiddleware, edge=edge)
     return app
+
+
+class _Service(FastAPI):
+    """FastAPI, and before it the short way of hot calls."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        left = await self.state.shortcuts.take(scope, receive, send) if scope["type"] == "http" else receive
+        if left is not None:
+            await super().__call__(scope, left, send)
 
 
 def error_response(answers: Answers, code: int, reason: str, message: str, detail: Any = None) -> JSONResponse:
@@ -146,60 +159,81 @@ def _bad_input(e: RequestValidationError) -> BadInput:
     return BadInput("BAD_INPUT", detail=Words(f"{where}（{first['msg']}）", f"{where}: {first['msg']}"))
 
 
-class _Edge:
-    """Pure ASGI: language and trace id for the request, body limit, metrics, and a 500 that tells nothing inside out."""
+class Edge:
+    """What surrounds every request: language, trace id, figures, and a 500 that tells nothing inside out."""
 
-    def __init__(self, app: ASGIApp, *, answers: Answers, metrics: HttpMetrics, max_body: int, shortcuts: Shortcuts) -> None:
-        self.app, self.answers, self.metrics, self.max_body, self.shortcuts = app, answers, metrics, max_body, shortcuts
+    def __init__(self, answers: Answers, metrics: HttpMetrics, max_body: int) -> None:
+        self.answers, self.metrics, self.max_body = answers, metrics, max_body
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        trace = _clean_trace(headers.get(TRACE_HEADER))
-        token = _language.set(pick_language(headers.get("accept-language")))
+    async def around(self, scope: Scope, receive: Receive, send: Send, work: Callable[[Send], Awaitable[None]]) -> None:
+        """Let ``work`` answer through the ``Send`` that it is given."""
+        given, accept = b"", b""
+        for name, value in scope["headers"]:
+            if name == _TRACE:
+                given = value
+            elif name == _ACCEPT:
+                accept = value
+        trace = _clean_trace(given.decode("latin-1"))
+        language_before = _language.set(pick_language(accept.decode("latin-1")) if accept else "zh")
         began, status = time.perf_counter(), 500
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[TRACE_HEADER] = trace
+                message["headers"] = [*message.get("headers", ()), (_TRACE, trace.encode())]
             await send(message)
 
-        with log.bound(trace_id=trace):
-            try:
-                await self._answer(scope, _limited(receive, self.max_body), sending, lambda: status != 500)
-            finally:
-                _language.reset(token)
-                route = getattr(scope.get("route"), "path", "unmatched")
-                self.metrics.requests.labels(scope["method"], route, str(status)).inc()
-                self.metrics.seconds.labels(scope["method"], route).observe(time.perf_counter() - began)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, started: Callable[[], bool]) -> None:
+        trace_before = log.bind_trace(trace)
         try:
-            declared = Headers(scope=scope).get("content-length", "0")
-            if declared.isdigit() and int(declared) > self.max_body:
-                raise TooLarge(limit=f"{self.max_body} bytes")
-            left = await self.shortcuts.take(scope, receive, send)
-            if left is not None:
-                await self.app(scope, left, send)
-        except TooLarge as e:
-            await error_response(self.answers, e.code, e.reason, e.message(language()))(scope, receive, send)
+            await work(sending)
         except Exception:
             log.get("http").exception("request.crashed", method=scope["method"], path=scope["path"])
-            if started():
+            if status != 500:
                 raise
             message = render("INTERNAL", language(), {})
-            await error_response(self.answers, 500, "INTERNAL", message)(scope, receive, send)
+            await error_response(self.answers, 500, "INTERNAL", message)(scope, receive, sending)
+        finally:
+            log.unbind_trace(trace_before)
+            _language.reset(language_before)
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self.metrics.count(scope["method"], route, status, time.perf_counter() - began)
 
 
-def _clean_trace(given: str | None) -> str:
+class _EdgeMiddleware:
+    """The edge around FastAPI's own routes, with the limit on bodies."""
+
+    def __init__(self, app: ASGIApp, *, edge: Edge) -> None:
+        self.app, self.edge = app, edge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limit = self.edge.max_body
+
+        async def work(sending: Send) -> None:
+            try:
+                if declared_length(scope) > limit:
+                    raise TooLarge(limit=f"{limit} bytes")
+                await self.app(scope, _limited(receive, limit), sending)
+            except TooLarge as e:
+                await error_response(self.edge.answers, e.code, e.reason, e.message(language()))(scope, receive, sending)
+
+        await self.edge.around(scope, receive, send, work)
+
+
+def declared_length(scope: Scope) -> int:
+    """The request's ``Content-Length``; 0 when it has none that can be read."""
+    given = next((value for name, value in scope["headers"] if name == _LENGTH), b"")
+    return int(given) if given.isdigit() else 0
+
+
+def _clean_trace(given: str) -> str:
     """The caller's trace id when it is short and plain, else a new one."""
     if given and len(given) <= 64 and given.replace("-", "").isalnum() and given.isascii():
         return given
-    return secrets.token_hex(8)
+    return f"{random.getrandbits(64):016x}"  # it names a request and guards nothing, so it need not ask the kernel
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
@@ -218,4 +252,4 @@ def _limited(receive: Receive, limit: int) -> Receive:
 
 def json_bytes(value: Any) -> bytes:
     """Compact UTF-8 JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return to_json(value)

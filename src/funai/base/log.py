@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import sys
-from collections.abc import Generator, MutableMapping
+from collections.abc import Generator, Mapping, MutableMapping
 from contextlib import contextmanager, nullcontext, suppress
+from contextvars import Token
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -110,6 +111,15 @@ def bound(**fields: Any) -> Generator[None, None, None]:
     """Add fields to every line logged by this task and its children."""
     with structlog.contextvars.bound_contextvars(**fields):
         yield
+
+
+def bind_trace(trace_id: str) -> Mapping[str, Token[Any]]:
+    """Add the trace id from here on; for :func:`unbind_trace`. What every request does, so it is spared a context manager."""
+    return structlog.contextvars.bind_contextvars(trace_id=trace_id)
+
+
+def unbind_trace(before: Mapping[str, Token[Any]]) -> None:
+    structlog.contextvars.reset_contextvars(**before)
 
 
 def trace_id() -> str | None:

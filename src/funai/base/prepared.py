@@ -29,10 +29,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a statement came to: its rows by column name, and how many it changed."""
+    """What a statement came to: its rows by column name, how many it changed, and the id it made (only MySQL's tells)."""
 
     rows: list[Row]
     rowcount: int
+    made_id: int | None = None
 
     def first(self) -> Row | None:
         return self.rows[0] if self.rows else None
@@ -112,7 +113,7 @@ def _on_driver(conn: Connection, sql: str, args: Any) -> Ran:
         cursor.execute(sql, args)
         names = [c[0] for c in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
-        return Ran(rows, cursor.rowcount)
+        return Ran(rows, cursor.rowcount, getattr(cursor, "lastrowid", None))
     except _dbapi(conn).Error as e:
         if conn.dialect.is_disconnect(e, dbapi, cursor):
             conn.invalidate(e)

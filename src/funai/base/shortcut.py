@@ -48,64 +48,98 @@ class Shortcut(Generic[M]):
             return None
 
 
-class Shortcuts:
-    """All of an app's, found by path. ``answer`` and ``refuse`` make the app's envelopes."""
+Work = Callable[[Send], Awaitable[None]]
 
-    def __init__(self, answer: Callable[[Any], Any], refuse: Callable[[FunaiError], Any]) -> None:
-        self._answer, self._refuse = answer, refuse
-        self._known: list[tuple[re.Pattern[str], Shortcut[Any]]] = []
+
+class Shortcuts:
+    """All of an app's, found by path.
+
+    ``answer`` and ``refuse`` make the app's envelopes; ``around`` is its edge; bodies over ``max_body`` bytes are the route's.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Any], Any],
+        refuse: Callable[[FunaiError], Any],
+        around: Callable[[Scope, Receive, Send, Work], Awaitable[None]],
+        max_body: int,
+    ) -> None:
+        self._answer, self._refuse, self._around, self._max_body = answer, refuse, around, max_body
+        self._plain: dict[str, _Known] = {}
+        self._numbered: list[_Known] = []
 
     def add(self, shortcuts: Iterable[Shortcut[Any]]) -> None:
-        self._known += [(s.match(), s) for s in shortcuts]
+        for shortcut in shortcuts:
+            known = _Known(shortcut, shortcut.match(), SimpleNamespace(path=shortcut.path))
+            if known.pattern.groups:
+                self._numbered.append(known)
+            else:
+                self._plain[shortcut.path] = known
+
+    def _find(self, path: str) -> tuple[_Known, int] | None:
+        if known := self._plain.get(path):
+            return known, 0
+        for known in self._numbered:
+            found = known.pattern.fullmatch(path)
+            if found and (number := int(found[1])) <= MAX_ID:
+                return known, number
+        return None
 
     async def take(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
         """None when it was answered; else what the route is to receive."""
-        if scope["method"] != "POST":
+        found = self._find(scope["path"]) if scope["method"] == "POST" else None
+        if found is None:
             return receive
-        for pattern, shortcut in self._known:
-            found = pattern.fullmatch(scope["path"])
-            if found and (number := int(found[1]) if found.groups() else 0) <= MAX_ID:
-                return await self._run(shortcut, number, scope, receive, send)
-        return receive
-
-    async def _run(self, shortcut: Shortcut[Any], number: int, scope: Scope, receive: Receive, send: Send) -> Receive | None:
-        body = await _whole(receive)
-        if body is None:
-            return _again(b"", receive, gone=True)
+        read = await _whole(receive, self._max_body)
+        if not isinstance(read, bytes):
+            return _again(read, receive)
+        known, number = found
         request = Request(scope, receive)
-        ask = await shortcut.read(request, body)
+        ask = await known.shortcut.read(request, read)
         if ask is None:
-            return _again(body, receive)
-        scope["route"] = SimpleNamespace(path=shortcut.path)
-        try:
-            response = self._answer(await shortcut.work(request, ask, number))
-        except FunaiError as e:
-            response = self._refuse(e)
-        await response(scope, receive, send)
+            return _again([{"type": "http.request", "body": read, "more_body": False}], receive)
+        scope["route"] = known.route
+
+        async def work(sending: Send) -> None:
+            try:
+                response = self._answer(await known.shortcut.work(request, ask, number))
+            except FunaiError as e:
+                response = self._refuse(e)
+            await response(scope, receive, sending)
+
+        await self._around(scope, receive, send, work)
         return None
 
 
-async def _whole(receive: Receive) -> bytes | None:
-    """The request's body; None when its sender has gone."""
-    parts: list[bytes] = []
-    while True:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    shortcut: Shortcut[Any]
+    pattern: re.Pattern[str]
+    route: SimpleNamespace
+    """As the figures of requests want it."""
+
+
+async def _whole(receive: Receive, limit: int) -> bytes | list[Message]:
+    """The request's body; the messages so far when its sender has gone or it is over the limit."""
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False) and len(message.get("body", b"")) <= limit:
+        return message.get("body", b"")
+    seen, size = [message], len(message.get("body", b""))
+    while message.get("more_body", False) and size <= limit:
         message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts)
+        seen.append(message)
+        size += len(message.get("body", b""))
+    if message["type"] == "http.disconnect" or size > limit:
+        return seen
+    return b"".join(m.get("body", b"") for m in seen)
 
 
-def _again(body: bytes, receive: Receive, *, gone: bool = False) -> Receive:
+def _again(told: list[Message], receive: Receive) -> Receive:
     """The same request for the next reader."""
-    told = False
+    left = iter(told)
 
     async def replay() -> Message:
-        nonlocal told
-        if told:
-            return await receive()
-        told = True
-        return {"type": "http.disconnect"} if gone else {"type": "http.request", "body": body, "more_body": False}
+        message = next(left, None)
+        return await receive() if message is None else message
 
     return replay

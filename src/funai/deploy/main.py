@@ -94,6 +94,7 @@ def build(
     app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY)
     core = app.state.core = assemble(settings, app.state.registry, now=now, agent_http=agent_http, images=images)
 
+    app.state.refreshers.add(core.sweeps.measure, partial(core.nodes.measure, core.node_metrics))
     door = _doors(settings)
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     runner = door("X-Runner-Token", settings.runner_token, "runner-auth")
@@ -205,8 +206,6 @@ async def running(core: Core) -> AsyncIterator[None]:
                 ("deploy.prune", 5.0, sweeps.prune),
                 ("deploy.old", 60.0, sweeps.find_old),
                 ("deploy.events", 600.0, sweeps.forget_events),
-                ("deploy.figures", 10.0, sweeps.measure),
-                ("deploy.nodes", 10.0, partial(core.nodes.measure, core.node_metrics)),
             ):
                 tasks.create_task(periodic(name, every, work, ending), name=name)
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")

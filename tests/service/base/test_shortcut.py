@@ -27,7 +27,8 @@ class Ask(Wire):
 
 def build(*, short: bool) -> tuple[FastAPI, list[str]]:
     """An app with one call, and which way its good answers went."""
-    app, ways = create_app("t", max_body=1000), []
+    app = create_app("t", max_body=1000)
+    ways: list[str] = []
     door = SecretDoor("X-Door", SecretStr("s3cret"))
     router = APIRouter(dependencies=[Depends(door)])
 

@@ -7,20 +7,21 @@ from contextlib import suppress
 from typing import Any, Protocol, cast
 
 import asyncpg
-from sqlalchemy import text
 
 from funai.base import log
 from funai.base.db import Database
 from funai.base.supervise import wait_any
-from funai.contracts.errors import Unavailable
 from funai.deploy.jobs.waiters import Waiters
 
 CHANNEL = "funai_deploy_jobs"
+GATHER_SECONDS = 0.02
+"""At most one hint in this time: every one is a commit that PostgreSQL lets happen one after the other."""
+MAX_JOBS = 1_000
 
 
 class Hints(Protocol):
-    async def send(self) -> None:
-        """Tell other instances that a job can be claimed. Never fails."""
+    def send(self) -> None:
+        """Tell other instances soon that one more job can be claimed. Never fails, and waits for nothing."""
         ...
 
     async def listen(self, stop: asyncio.Event) -> None:
@@ -31,7 +32,7 @@ class Hints(Protocol):
 class NoHints:
     """Where the database can't tell: SQLite (one instance) and MySQL/MariaDB (the poll does it)."""
 
-    async def send(self) -> None:
+    def send(self) -> None:
         return
 
     async def listen(self, stop: asyncio.Event) -> None:
@@ -39,15 +40,16 @@ class NoHints:
 
 
 class PostgresHints:
-    """LISTEN/NOTIFY on one connection outside the pool, made again when it breaks."""
+    """LISTEN and NOTIFY on one connection outside the pool, made again when it breaks. A hint says how many jobs came."""
 
     def __init__(self, db: Database, waiters: Waiters) -> None:
         self.db, self.waiters = db, waiters
+        self._jobs = 0
+        self._some = asyncio.Event()
 
-    async def send(self) -> None:
-        with suppress(Unavailable):
-            async with self.db.write() as conn:
-                await conn.execute(text(f"NOTIFY {CHANNEL}"))
+    def send(self) -> None:
+        self._jobs = min(self._jobs + 1, MAX_JOBS)
+        self._some.set()
 
     async def listen(self, stop: asyncio.Event) -> None:
         dsn = self.db.url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -67,14 +69,24 @@ class PostgresHints:
         def ended(_: Any) -> None:
             broken.set()
 
-        def hinted(*_: Any) -> None:
-            self.waiters.wake()
+        def hinted(_: Any, pid: int, __: str, jobs: str) -> None:
+            if pid != connection.get_server_pid():
+                self.waiters.wake(int(jobs) if jobs.isdigit() else 1)
 
         connection.add_termination_listener(ended)
         try:
             await connection.add_listener(CHANNEL, hinted)
             self.waiters.wake(self.waiters.waiting)  # hints may have gone by while nobody listened
-            await wait_any(stop, broken)
+            while not stop.is_set() and not broken.is_set():
+                await wait_any(stop, broken, self._some)
+                if self._some.is_set():
+                    await self._notify(connection)
+                    await wait_any(stop, broken, timeout=GATHER_SECONDS)
         finally:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 await connection.close(timeout=2)
+
+    async def _notify(self, connection: Any) -> None:
+        jobs, self._jobs = self._jobs, 0
+        self._some.clear()
+        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, str(jobs), timeout=5)

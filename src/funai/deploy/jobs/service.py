@@ -74,7 +74,7 @@ class JobService:
         self.metrics.created.inc()
         log.get("jobs").info("job.created", job_id=row["id"], app_id=new.app_id, user_id=new.user_id)
         if not self.waiters.wake():
-            await self.hints.send()
+            self.hints.send()
         return views.job_of(row, position=await self.store.position(row))
 
     async def _filled(self, ask: CreateJob, given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Delete,
+    Insert,
     ScalarSelect,
     Select,
     String,
@@ -20,11 +21,13 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    insert,
     literal_column,
     or_,
     select,
     update,
 )
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from funai.base.db import Dialect
 from funai.base.prepared import Prepared
@@ -54,7 +57,11 @@ CLAIMABLE = and_(PENDING, job.c.claimable == literal_column("1"))
 NOT_CLAIMABLE = and_(PENDING, job.c.claimable != literal_column("1"))  # as the partial index says it
 WAITS_FOR_NODE = and_(NOT_CLAIMABLE, job.c.claimable == literal_column("0"))
 BACKS_OFF = and_(NOT_CLAIMABLE, job.c.claimable == literal_column("2"))
-
+NEW_COLUMNS = (
+    "type", "app_id", "user_id", "status", "payload_json", "env_sealed", "idempotency_key", "request_hash", "trace_id",
+    "turn", "created_ms", "updated_ms",
+)  # fmt: skip
+"""What a job is created with; the rest of its row is what the table says."""
 
 HOME = select(placement.c.node_id).where(placement.c.app_id == job.c.app_id).scalar_subquery()
 """Where the job's app lives."""
@@ -72,6 +79,7 @@ class Statements:
         self.by_app = _view(job.c.app_id == bindparam("p_app")).order_by(job.c.id.desc()).limit(bindparam("p_limit"))
         self.active = select(*VIEW_COLUMNS).where(job.c.app_id == bindparam("p_app"), ACTIVE).limit(1)
         self.ended_of_app = select(job.c.id).where(job.c.app_id == bindparam("p_app"), ENDED)
+        self.create = Prepared(self._create())
         self.turns = Prepared(self._turns())
         self.position = Prepared(self._position())
         self.head = Prepared(select(job.c.id).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(bindparam("p_limit")))
@@ -94,6 +102,13 @@ class Statements:
     def _set(self) -> Update:
         """An update that leaves its mark; ``version`` also makes MySQL count a row that otherwise stays the same."""
         return update(job).values(updated_ms=self.now, version=func.coalesce(job.c.version, 0) + 1)
+
+    def _create(self) -> Insert:
+        """A new job; answers its id, where the database can answer an INSERT."""
+        given: dict[str, Any] = {name: bindparam(f"p_{name}") for name in NEW_COLUMNS}
+        plain: dict[str, Any] = {c.name: c.default.arg for c in job.c if isinstance(c.default, ScalarElementColumnDefault)}
+        new = insert(job).inline().values(plain | given)
+        return new if self.dialect is Dialect.MYSQL else new.returning(job.c.id)
 
     def _turns(self) -> Query:
         """The turn now served, and the user's last ones: each the end of an index, whatever its length."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert
+from sqlalchemy import ColumnElement
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -129,9 +129,8 @@ class JobStore:
             "created_ms": at["now_ms"],
             "updated_ms": at["now_ms"],
         }
-        done = await conn.execute(insert(job), values)
-        assert done.inserted_primary_key is not None
-        job_id = int(done.inserted_primary_key[0])
+        made = await self.sql.create(conn, {f"p_{name}": value for name, value in values.items()})
+        job_id = int(made.one()["id"] if made.rows else made.made_id or 0)
         row: dict[str, Any] = {c.name: None for c in job.c} | {"attempt": 0, "cancel_requested": 0, "claimable": 1}
         row |= values | {"id": job_id}
         await self.events.write(conn, Happened(job_id, new.app_id, "api", None, JobStatus.PENDING, 0))

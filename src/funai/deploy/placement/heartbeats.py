@@ -25,8 +25,19 @@ MAX_TOGETHER = 200
 
 @dataclass(slots=True)
 class _Said:
+    """What a node said last, and everybody who waits for the answer: a node may call twice in this time."""
+
     beat: NodeHeartbeat
-    answer: asyncio.Future[NodeHeartbeatAnswer]
+    waiting: list[asyncio.Future[NodeHeartbeatAnswer]]
+
+    def answer(self, given: NodeHeartbeatAnswer | BaseException) -> None:
+        for future in self.waiting:
+            if future.done():  # its caller has gone
+                continue
+            if isinstance(given, BaseException):
+                future.set_exception(given)
+            else:
+                future.set_result(given)
 
 
 class Heartbeats:
@@ -44,14 +55,13 @@ class Heartbeats:
 
     async def take(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer:
         """Register the node or refresh it; of two words of a node in this time the later counts. Raises Unavailable."""
-        said = self._said.get(beat.node_name)
-        if said is None:
-            said = self._said[beat.node_name] = _Said(beat, asyncio.get_running_loop().create_future())
-            said.answer.add_done_callback(lambda done: done.exception())  # its caller may have gone
+        answer: asyncio.Future[NodeHeartbeatAnswer] = asyncio.get_running_loop().create_future()
+        said = self._said.setdefault(beat.node_name, _Said(beat, []))
         said.beat = beat
+        said.waiting.append(answer)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all(), name="deploy.heartbeats")
-        return await asyncio.shield(said.answer)
+        return await answer
 
     def hurry(self) -> None:
         """Nothing waits for company any more: the service stops."""
@@ -71,8 +81,7 @@ class Heartbeats:
         finally:
             self._writing = None
             for said in (*batch, *self._said.values()):
-                if not said.answer.done():
-                    said.answer.set_exception(Unavailable())
+                said.answer(Unavailable())
             self._said.clear()
 
     async def _write(self, batch: Sequence[_Said]) -> None:
@@ -80,17 +89,17 @@ class Heartbeats:
             answers, more = await self.db.retrying(lambda conn: self._take(conn, [s.beat for s in batch]))
         except FunaiError as e:
             for said in batch:
-                said.answer.set_exception(e)
+                said.answer(e)
             return
         except DBAPIError as e:
             if len(batch) == 1:
-                batch[0].answer.set_exception(e)
+                batch[0].answer(e)
                 return
             for said in batch:  # one of them can't be written: the others must not suffer
                 await self._write([said])
             return
         for said, answer in zip(batch, answers, strict=True):
-            said.answer.set_result(answer)
+            said.answer(answer)
         if more:
             log.get("placement").info("node.available", nodes=more)
             await self.queue.nodes_changed()
