@@ -100,19 +100,25 @@ class Bench:
             self.phases.setdefault(what, []).append(ended.result.phases_ms)
         return took
 
-    def git_floor(self, app: App) -> float:
+    def git_floor(self, what: str, app: App) -> float:
         """The bare commands in sequence, on the same repository."""
         source = self.folder / f"floor-{secrets.token_hex(4)}"
         name = f"127.0.0.1:{self.up.ports.registry}/library/floor-{app.id}:latest"
-        began = time.perf_counter()
-        self.shell("git", "clone", "--quiet", "--depth", "1", str(app.repo_ssh_url), str(source))
-        self.shell(self.engine.binary, "build", "--quiet", "--tag", name, str(source))
-        self.push(name)
-        self._run_until_answer(name)
-        took = (time.perf_counter() - began) * 1000
+        steps: dict[str, Callable[[], object]] = {
+            "clone": lambda: self.shell("git", "clone", "--quiet", "--depth", "1", str(app.repo_ssh_url), str(source)),
+            "build": lambda: self.shell(self.engine.binary, "build", "--quiet", "--tag", name, str(source)),
+            "push": lambda: self.push(name),
+            "run": lambda: self._run_until_answer(name),
+        }
+        took: dict[str, int] = {}
+        for step, work in steps.items():
+            began = time.perf_counter()
+            work()
+            took[step] = round((time.perf_counter() - began) * 1000)
+        self.phases.setdefault(f"{what}_floor", []).append(took)
         self._remove_floor()
         shutil.rmtree(source)
-        return took
+        return float(sum(took.values()))
 
     def run_floor(self, image: str) -> float:
         began = time.perf_counter()
@@ -163,7 +169,7 @@ async def measure(bench: Bench, rounds: int) -> dict[str, float]:
     app = await person.app("bench")
     for turn in range(max(2, rounds // 2)):
         await person.push(app, files("cold", secrets.token_hex(16)))
-        await note("git_cold_floor_ms", bench.git_floor(app))
+        await note("git_cold_floor_ms", bench.git_floor("git_cold", app))
         cold = await person.app(f"cold{turn}", files("cold", secrets.token_hex(16)))
         await note("git_cold_ms", bench.deploy("git_cold", cold))
         await person.api.delete_app(person.user_id, cold.id)
@@ -171,10 +177,10 @@ async def measure(bench: Bench, rounds: int) -> dict[str, float]:
     image = f"127.0.0.1:{bench.up.ports.registry}/library/floor-{app.id}:latest"
     await person.push(app, files("warm-up", salt))
     await bench.deploy("warm_up", app)
-    bench.git_floor(app)
+    bench.git_floor("warm_up", app)
     for turn in range(rounds):
         await person.push(app, files(f"floor {turn}", salt))
-        await note("git_warm_floor_ms", bench.git_floor(app))
+        await note("git_warm_floor_ms", bench.git_floor("git_warm", app))
         await person.push(app, files(f"warm {turn}", salt))
         await note("git_warm_ms", bench.deploy("git_warm", app))
         # What is measured against this floor has it just before, as every other figure has its own.
@@ -193,8 +199,7 @@ def phase_medians(phases: dict[str, list[dict[str, int]]]) -> dict[str, dict[str
     for what, rows in phases.items():
         names = {name for row in rows for name in row}
         out[what] = {n: statistics.median([row[n] for row in rows if n in row]) for n in sorted(names)}
-    out.pop("warm_up", None)
-    return out
+    return {what: steps for what, steps in out.items() if not what.startswith("warm_up")}
 
 
 async def on_platform(rounds: int, use: Callable[[Bench, int], Awaitable[dict[str, float]]]) -> dict[str, Any]:
