@@ -52,6 +52,8 @@ class Tracker:
                     await self.look(row)
                 except FunaiError as e:
                     log.get("api.tracker").warning("tracker.failed", app_id=row["id"], reason=e.reason)
+                except Exception:  # noqa: BLE001  # one app's trouble keeps no other DEPLOYING
+                    log.get("api.tracker").exception("tracker.crashed", app_id=row["id"])
 
         async with asyncio.TaskGroup() as group:
             for row in rows:
