@@ -113,8 +113,12 @@ class JobStore:
     async def _create(self, conn: AsyncConnection, new: NewJob) -> Row:
         if new.idempotency_key and (found := await self._by_key(conn, new)):
             return found
-        at = (await self.sql.turns(conn, {"p_user": new.user_id})).one()
-        fair = self.order is QueueOrder.FAIR
+        if self.order is QueueOrder.FAIR:
+            at = (await self.sql.turns(conn, {"p_user": new.user_id})).one()
+            turn = transitions.next_turn([at["oldest"], at["runs"]], [at["last0"], at.get("last1")])
+        else:
+            at = (await self.sql.last_turn(conn)).one()
+            turn = at["last"] or 0
         values: dict[str, Any] = {
             "type": new.type,
             "app_id": new.app_id,
@@ -125,7 +129,7 @@ class JobStore:
             "idempotency_key": new.idempotency_key,
             "request_hash": new.request_hash,
             "trace_id": log.trace_id(),
-            "turn": transitions.next_turn(at["oldest"], [at["last0"], at.get("last1")]) if fair else 0,
+            "turn": turn,
             "created_ms": at["now_ms"],
             "updated_ms": at["now_ms"],
         }
