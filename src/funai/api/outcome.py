@@ -16,6 +16,7 @@ from funai.contracts.jobs import Job
 from funai.contracts.states import AppStatus, Blame, JobStatus
 
 MAX_ERROR = 8_000
+MAX_URL = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,9 @@ def of_job(job: Job, before: Before) -> dict[str, Any]:
     if job.status is JobStatus.SUCCEEDED:
         changes: dict[str, Any] = {"status": int(AppStatus.READY), "slot": 1, "serving": 1, "last_error": None}
         if job.deploy_url:
-            changes["deploy_url"] = job.deploy_url
+            changes["deploy_url"] = job.deploy_url if len(job.deploy_url) <= MAX_URL else None
         port = (job.result.container_port if job.result else None) or job.payload.get("containerPort")
-        if isinstance(port, int):
+        if isinstance(port, int) and 1 <= port <= 65_535:
             changes["container_port"] = port
         return changes
     if job.status is JobStatus.FAILED:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import Any
+from weakref import WeakValueDictionary
 
 from sqlalchemy import select
 
@@ -36,6 +37,7 @@ class Tracker:
         # Both tries of a request must have ended before its absence at Deploy means anything.
         self.grace_ms = int(control.read_seconds * 1000) * 2 + 10_000
         self._after = 0
+        self._settling: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def sweep(self) -> None:
         """Look at a batch of DEPLOYING apps; the next call goes on behind it."""
@@ -52,6 +54,8 @@ class Tracker:
                     await self.look(row)
                 except FunaiError as e:
                     log.get("api.tracker").warning("tracker.failed", app_id=row["id"], reason=e.reason)
+                except Exception:  # noqa: BLE001  # one app's trouble keeps no other DEPLOYING
+                    log.get("api.tracker").exception("tracker.crashed", app_id=row["id"])
 
         async with asyncio.TaskGroup() as group:
             for row in rows:
@@ -97,6 +101,14 @@ class Tracker:
                 await self._settle(row, job)
 
     async def _settle(self, row: Row, job: Job) -> None:
+        """By whoever comes first; the others wait and find it done. A second stop would hit the app's next deploy."""
+        turn = self._settling.setdefault(int(row["id"]), asyncio.Lock())
+        async with turn:
+            mine = select(apps.c.id).where(apps.c.id == row["id"], apps.c.op_key == row["op_key"])
+            if await self.db.fetch_one(mine) is not None:
+                await self._settle_alone(row, job)
+
+    async def _settle_alone(self, row: Row, job: Job) -> None:
         if not before(row).serving and outcome.may_have_left_something(job):
             await self._sweep_up(row)
         if await self.slots.settle(int(row["id"]), str(row["op_key"]), job):

@@ -57,6 +57,11 @@ def sqlite_url(file: Path) -> str:
     return f"sqlite:///{file}"
 
 
+def storable(text: str) -> str:
+    """Text every one of the databases can hold: PostgreSQL takes no NUL, and none a lone surrogate."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
 class Database:
     """An engine and its dialect's habits. Make with a URL (``sqlite:///file``, ``postgresql://…``, ``mysql://…``)."""
 

@@ -82,7 +82,7 @@ def check_tag(value: str, field: str = "imageTag") -> str:
 
 
 def check_base_path(value: str, field: str = "basePath") -> str:
-    if not _BASE_PATH.fullmatch(value) or any(p in (".", "..") for p in value.split("/")):
+    if len(value) > 200 or not _BASE_PATH.fullmatch(value) or any(p in (".", "..") for p in value.split("/")):
         raise _refuse(field, "须形如 /runtime/1", "must look like /runtime/1")
     return value
 

@@ -30,6 +30,13 @@ def test_success(before: Before) -> None:
     }  # fmt: skip
 
 
+def test_a_success_that_tells_nonsense_is_one_all_the_same() -> None:
+    """A value its column can't hold would keep the app DEPLOYING for ever."""
+    done = of_job(job(JobStatus.SUCCEEDED, deploy_url="h" * 501, result=JobResult(container_port=2**40)), SERVES)
+    assert (done["status"], done["deploy_url"]) == (3, None)
+    assert "container_port" not in done
+
+
 @pytest.mark.parametrize(("before", "slot"), [(NEVER_RAN, 0), (SERVES, 1), (FAILED_BUT_SERVES, 1)])
 def test_failure_keeps_the_slot_of_what_serves(before: Before, slot: int) -> None:
     assert of_job(job(JobStatus.FAILED, error_message="boom"), before) == {"status": 4, "slot": slot, "last_error": "boom"}

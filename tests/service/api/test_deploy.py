@@ -100,32 +100,6 @@ async def test_what_ran_without_a_slot_is_stopped(platform: Platform) -> None:
     assert str(app_id) not in platform.node.running
 
 
-async def test_the_sweep_learns_outcomes_by_itself(platform: Platform) -> None:
-    ada = await platform.person("ada")
-    app_id = await ada.app()
-    await ada.deploy(app_id)
-    await platform.finish()
-
-    async def status() -> Any:
-        return (await platform.core.apps.find(app_id))["status"] == 3
-
-    await eventually(status, seconds=5)
-
-
-async def test_outcomes_are_learned_after_a_restart(platform: Platform) -> None:
-    ada = await platform.person("ada")
-    app_id = await ada.app()
-    await ada.deploy(app_id)
-    again = platform.make_api(platform.wire)
-    await platform.finish()
-    async with again.router.lifespan_context(again):
-
-        async def ready() -> bool:
-            return (await again.state.core.apps.find(app_id))["status"] == 3
-
-        await eventually(ready, seconds=5)
-
-
 async def test_only_one_deploy_of_an_app_at_a_time(platform: Platform) -> None:
     ada = await platform.person("ada")
     app_id = await ada.app()
@@ -266,6 +240,7 @@ BAD_WISHES: list[tuple[dict[str, Any], str]] = [
     ({"image": "Not An Image"}, "400 BAD_INPUT"),
     ({"image": "evil.test/x:1"}, "403 IMAGE_FORBIDDEN"),
     ({"basePath": "/runtime/999"}, "403 BASE_PATH_FORBIDDEN"),
+    ({"basePath": "/runtime/1/" + "x" * 200}, "400 BAD_INPUT"),
     ({"repoSshUrl": "ssh://git@git.test:2222/funai/u9-app9.git"}, "403 REPO_FORBIDDEN"),
     ({"acrRegistry": "evil.test"}, "403 REGISTRY_FORBIDDEN"),
     ({"healthPath": "no slash"}, "400 BAD_INPUT"),

@@ -214,7 +214,7 @@ class JobService:
             raise Conflict("TRANSITION_REFUSED", source=JobStatus.RUNNING, target=said.status)
         await self.runners.seen(said.runner_id)
         failure = said.failure if said.status is not JobStatus.SUCCEEDED else None
-        ending = Ending(said.status, said.error_message, failure, reason=str(failure.code)[:64] if failure else None)
+        ending = Ending(said.status, said.error_message, failure, reason=str(failure.code) if failure else None)
         try:
             who = Holder(said.runner_id, said.lease_token or None)
             row, news = await self.store.report(job_id, who, ending, said.result)

@@ -81,6 +81,7 @@ class Statements:
         self.ended_of_app = select(job.c.id).where(job.c.app_id == bindparam("p_app"), ENDED)
         self.create = Prepared(self._create())
         self.turns = Prepared(self._turns())
+        self.last_turn = Prepared(self._last_turn())
         self.position = Prepared(self._position())
         self.head = Prepared(select(job.c.id).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(bindparam("p_limit")))
         self.claim = Prepared(self._claim())
@@ -111,12 +112,20 @@ class Statements:
         return new if self.dialect is Dialect.MYSQL else new.returning(job.c.id)
 
     def _turns(self) -> Query:
-        """The turn now served, and the user's last ones: each the end of an index, whatever its length."""
+        """What is served now: the line's head, and the furthest that runs; and the user's last turns. Each is the end of an
+        index, whatever its length, or the few rows that run."""
         oldest = select(job.c.turn).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(1).scalar_subquery()
+        runs = select(func.max(job.c.turn)).where(RUNNING).scalar_subquery()
         active = [PENDING, RUNNING] if self.dialect is Dialect.MYSQL else [ACTIVE]  # the index leads with the status there
         mine = job.c.user_id == bindparam("p_user")
         last = [select(job.c.turn).where(mine, a).order_by(job.c.turn.desc()).limit(1).scalar_subquery() for a in active]
-        return select(self.now.label("now_ms"), oldest.label("oldest"), *(q.label(f"last{n}") for n, q in enumerate(last)))
+        served = (oldest.label("oldest"), runs.label("runs"))
+        return select(self.now.label("now_ms"), *served, *(q.label(f"last{n}") for n, q in enumerate(last)))
+
+    def _last_turn(self) -> Query:
+        """The end of the line: where a new job goes in plain order. Not 0 while jobs from a fair order are left."""
+        last = select(job.c.turn).where(CLAIMABLE).order_by(job.c.turn.desc(), job.c.id.desc()).limit(1).scalar_subquery()
+        return select(self.now.label("now_ms"), last.label("last"))
 
     def _position(self) -> Query:
         turn, id_ = bindparam("p_turn", type_=BigInteger), bindparam("p_id", type_=BigInteger)

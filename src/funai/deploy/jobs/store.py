@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base import log
-from funai.base.db import Database, Dialect
+from funai.base.db import Database, Dialect, storable
 from funai.contracts.errors import Conflict, NotFound
 from funai.contracts.jobs import MAX_TEXT, Failure, JobResult, RuntimeNodeRef
 from funai.contracts.states import FailureCode, JobStatus, Phase
@@ -79,9 +79,9 @@ class Ending:
         return {
             "p_status": self.status.value,
             "p_error": storable(self.error[:MAX_TEXT]) if self.error else None,
-            "p_code": str(code)[:64] if code else None,
+            "p_code": storable(str(code)[:64]) if code else None,
             "p_blame": str(blame) if blame else None,
-            "p_reason": self.reason,
+            "p_reason": self.reason and storable(self.reason[:64]),
         }
 
 
@@ -113,8 +113,12 @@ class JobStore:
     async def _create(self, conn: AsyncConnection, new: NewJob) -> Row:
         if new.idempotency_key and (found := await self._by_key(conn, new)):
             return found
-        at = (await self.sql.turns(conn, {"p_user": new.user_id})).one()
-        fair = self.order is QueueOrder.FAIR
+        if self.order is QueueOrder.FAIR:
+            at = (await self.sql.turns(conn, {"p_user": new.user_id})).one()
+            turn = transitions.next_turn([at["oldest"], at["runs"]], [at["last0"], at.get("last1")])
+        else:
+            at = (await self.sql.last_turn(conn)).one()
+            turn = at["last"] or 0
         values: dict[str, Any] = {
             "type": new.type,
             "app_id": new.app_id,
@@ -125,7 +129,7 @@ class JobStore:
             "idempotency_key": new.idempotency_key,
             "request_hash": new.request_hash,
             "trace_id": log.trace_id(),
-            "turn": transitions.next_turn(at["oldest"], [at["last0"], at.get("last1")]) if fair else 0,
+            "turn": turn,
             "created_ms": at["now_ms"],
             "updated_ms": at["now_ms"],
         }
@@ -265,7 +269,7 @@ class JobStore:
 
     async def report(self, job_id: int, who: Holder, ending: Ending, result: JobResult | None) -> tuple[Row, bool]:
         """The holder's final word; (row, True) when it was news, (row, False) for the same word again. Else LEASE_LOST."""
-        text = json.dumps(result.to_wire()) if result else None
+        text = storable(json.dumps(result.to_wire(), ensure_ascii=False)) if result else None
         given = _fence(job_id, who) | ending.values() | {"p_result": text}
 
         async def work(conn: AsyncConnection) -> tuple[Row, bool]:
@@ -328,11 +332,6 @@ class JobStore:
             await self.releases.record(conn, ended, result or JobResult(), now)
         else:
             await self.releases.failed(conn, ended, row["status"], row["error_message"], now)
-
-
-def storable(text: str) -> str:
-    """Text every one of the databases can hold: PostgreSQL takes no NUL, and none a lone surrogate."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _fence(job_id: int, who: Holder) -> dict[str, Any]:

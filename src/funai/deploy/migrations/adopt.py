@@ -55,17 +55,22 @@ def _copy(column: Column[Any]) -> Column[Any]:
 
 
 def _all_of_unicode(conn: Connection, table: Table) -> None:
-    """Names and errors are in any language; a table in latin1 or utf8mb3 would refuse some of them."""
-    collation = conn.execute(
-        text("SELECT table_collation FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = :t"),
-        {"t": table.name},
-    ).scalar_one()
-    if not str(collation).startswith("utf8mb4"):
+    """Names and errors are in any language; a table in latin1 or utf8mb3 would refuse some of them.
+
+    And compared byte by byte: where N1 equals n1, a node's heartbeat found a row of another name than its own.
+    """
+    found = text(
+        "SELECT table_collation FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = :t UNION "
+        "SELECT collation_name FROM information_schema.columns"
+        " WHERE table_schema = DATABASE() AND table_name = :t AND collation_name IS NOT NULL"
+    )
+    if set(conn.execute(found, {"t": table.name}).scalars()) != {"utf8mb4_bin"}:
         op.execute(text(f"ALTER TABLE {table.name} CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"))
 
 
 def _fit(table: str, ours: Column[Any], theirs: dict[str, Any]) -> None:
-    """Widen text that is shorter than ours, and allow NULL where we write it. Other types stay what they are."""
+    """Widen text that is shorter than ours, make a BIT a number (its driver answers bytes, and all bytes are true), and allow
+    NULL where we write it. Other types, and the column's default and comment, stay what they are."""
     if ours.primary_key:
         return
     wide = _wider(ours, theirs["type"])
@@ -73,10 +78,16 @@ def _fit(table: str, ours: Column[Any], theirs: dict[str, Any]) -> None:
     if wide is None and not loosen:
         return
     kind = theirs["type"] if wide is None else wide
-    op.alter_column(table, ours.name, existing_type=kind, type_=kind, nullable=loosen or theirs["nullable"])
+    default = theirs["default"]
+    op.alter_column(
+        table, ours.name, existing_type=kind, type_=kind, nullable=loosen or theirs["nullable"],
+        existing_server_default=text(default) if default else False, existing_comment=theirs.get("comment"),
+    )  # fmt: skip
 
 
 def _wider(ours: Column[Any], theirs: Any) -> Any:
+    if isinstance(theirs, mysql.BIT):
+        return ours.type
     if isinstance(theirs, mysql.MEDIUMTEXT | mysql.LONGTEXT | mysql.JSON | mysql.ENUM) or not isinstance(theirs, String):
         return None
     if isinstance(ours.type, Text):

@@ -86,8 +86,11 @@ def marks_after(before: Marks, disk_free_pct: float | None, rules: Rules) -> Mar
 
 
 def health(node: Node, now_ms: int, rules: Rules) -> NodeHealth:
-    """The node's word, the gravest first: silent, out of disk, taking nothing new, healthy."""
-    if node.heartbeat_ms is None or now_ms - node.heartbeat_ms >= rules.stale_ms:
+    """The node's word, the gravest first: silent, out of disk, taking nothing new, healthy.
+
+    A heartbeat from far ahead (the clock was set back, or an existing installation's times are local ones) tells nothing.
+    """
+    if node.heartbeat_ms is None or abs(now_ms - node.heartbeat_ms) >= rules.stale_ms:
         return NodeHealth.STALE
     if node.unhealthy:
         return NodeHealth.UNHEALTHY

@@ -238,6 +238,7 @@ _BOOK = (
         runtime_node.c.drained == 0,
         runtime_node.c.unhealthy == 0,
         runtime_node.c.last_heartbeat_ms > bindparam("p_fresh", type_=BigInteger),
+        runtime_node.c.last_heartbeat_ms < bindparam("p_ahead", type_=BigInteger),
         runtime_node.c.agent_base_url.is_not(None),
         runtime_node.c.gateway_base_url.is_not(None),
     )
@@ -247,7 +248,8 @@ _BOOK = (
 
 async def book(conn: AsyncConnection, node_id: int, now_ms: int, rules: Rules) -> bool:
     """Count one more app on the node if it still may take a new one; locks its row until the transaction ends."""
-    return (await conn.execute(_BOOK, {"p_id": node_id, "p_fresh": now_ms - rules.stale_ms})).rowcount == 1
+    given = {"p_id": node_id, "p_fresh": now_ms - rules.stale_ms, "p_ahead": now_ms + rules.stale_ms}
+    return (await conn.execute(_BOOK, given)).rowcount == 1
 
 
 async def running_job(conn: AsyncConnection, app_id: int) -> int | None:

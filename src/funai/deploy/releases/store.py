@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.base.db import storable
 from funai.contracts import naming, rules
 from funai.contracts.errors import BadInput, NotFound
 from funai.contracts.jobs import JobResult, Release
@@ -91,7 +92,7 @@ class ReleaseBook:
                 digest=digest,
                 git_sha=_short(result.git_sha or payload.get("gitSha"), 64),
                 git_ref=_short(payload.get("gitRef"), 200),
-                container_port=result.container_port or payload.get("containerPort") or DEFAULT_PORT,
+                container_port=_port(result.container_port) or _port(payload.get("containerPort")) or DEFAULT_PORT,
                 health_path=_short(result.health_path or payload.get("healthPath"), 500),
                 base_path=_short(payload.get("basePath"), 500),
                 env_sealed=job.env_sealed,
@@ -126,4 +127,9 @@ def _implied(job: FinishedJob) -> str | None:
 
 
 def _short(value: Any, limit: int) -> str | None:
-    return str(value)[:limit] if value else None
+    return storable(str(value)[:limit]) if value else None
+
+
+def _port(value: Any) -> int | None:
+    """A port a container can listen on; a runner's word for anything else is as good as none."""
+    return value if isinstance(value, int) and 1 <= value <= 65_535 else None

@@ -55,6 +55,7 @@ def test_a_heartbeat_is_fresh_for_less_than_the_stale_time() -> None:
     assert health(node(heartbeat_ms=NOW - 59_999), NOW, RULES) is NodeHealth.HEALTHY
     assert health(node(heartbeat_ms=NOW - 60_000), NOW, RULES) is NodeHealth.STALE
     assert health(node(heartbeat_ms=None), NOW, RULES) is NodeHealth.STALE
+    assert health(node(heartbeat_ms=NOW + 60_000), NOW, RULES) is NodeHealth.STALE, "from a clock that was set back since"
 
 
 def test_the_gravest_word_wins() -> None:

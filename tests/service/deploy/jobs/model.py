@@ -56,9 +56,12 @@ class Model:
         return sorted((j for j in self.jobs.values() if j.status is P and j.claimable == 1), key=lambda j: (j.turn, j.id))
 
     def turn_for(self, user: int) -> int:
-        served = self.line()[0].turn if self.line() else 0
+        line = [j.turn for j in self.line()]
+        if not self.fair:
+            return line[-1] if line else 0
+        served = [*line[:1], *(j.turn for j in self.jobs.values() if j.status is R)]
         own = [j.turn for j in self.jobs.values() if j.user == user and j.status in ACTIVE]
-        return 0 if not self.fair else max([served, *(t + 1 for t in own)])
+        return max([0, *served, *(t + 1 for t in own)])
 
     def refuses_app(self, app: int) -> bool:
         return any(j.app == app and j.status in ACTIVE for j in self.jobs.values())

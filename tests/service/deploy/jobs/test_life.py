@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,10 @@ from funai.contracts.errors import Conflict
 from funai.contracts.jobs import AppendLog, ClaimJob, HeartbeatJob, JobResult, ReportJob
 from funai.contracts.states import JobStatus, Phase
 from tests.parts.waiting import eventually
-from tests.service.deploy.jobs.kit import deploying
+from tests.service.deploy.jobs.kit import RUNNER, deploying
+
+HALF = "a\x00b\ud800c"
+"""No database keeps it as it is."""
 
 
 async def test_create_claim_heartbeat_report(database_url: str) -> None:
@@ -77,3 +82,24 @@ async def test_cancel_reaches_the_runner_and_frees_the_app(database_url: str) ->
         with pytest.raises(Conflict):
             await d.runner.heartbeat(got.id, HeartbeatJob(runner_id="r2"))
         await d.create(3)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"status": "FAILED", "failure": {"code": HALF}, "errorMessage": HALF},
+        {"status": "SUCCEEDED", "result": {"gitSha": HALF, "healthPath": f"/{HALF}", "containerPort": 10**30, "more": [HALF]}},
+    ],
+)
+async def test_a_last_word_is_taken_whatever_is_in_it(database_url: str, said: dict[str, Any]) -> None:
+    async with deploying(database_url) as d:
+        await d.node()
+        job_id = await d.create(3, container_port=80)
+        got = await d.runner.claim(ClaimJob(runner_id="r1"))
+        assert got is not None
+        body = json.dumps({"runnerId": "r1", "leaseToken": got.lease_token, **said})
+        headers = {"X-Runner-Token": RUNNER, "Content-Type": "application/json"}
+        answer = await d.raw.post(f"/deploy/jobs/{job_id}/report", content=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert [j.status for j in await d.api.jobs(10)] == [said["status"]], "nor does it spoil the list for everybody"
+        assert [r.container_port for r in await d.api.releases(3)] == ([80] if "result" in said else [])

@@ -37,6 +37,30 @@ async def test_one_users_many_jobs_delay_anothers_by_one(database_url: str) -> N
         assert [(await claim(d)).payload["userId"] for _ in range(3)] == [1, 2, 1]
 
 
+async def test_who_had_much_to_do_is_not_behind_for_it_after_a_lull(database_url: str) -> None:
+    async with deploying(database_url) as d:
+        await d.node()
+        for app in range(1, 7):
+            await d.create(app, user_id=1)
+        for _ in range(5):
+            await report(d, await claim(d))
+        await claim(d)
+        for app in range(21, 25):
+            await d.create(app, user_id=2)
+        await d.create(11, user_id=1)
+        assert [(await claim(d)).payload["userId"] for _ in range(5)] == [2, 2, 1, 2, 2]
+
+
+async def test_plain_order_begins_behind_what_the_fair_one_left(database_url: str) -> None:
+    async with deploying(database_url) as d:
+        await d.node()
+        for app in (1, 2, 3):
+            await d.create(app, user_id=1)
+    async with deploying(database_url, queue_order="fifo") as d:
+        await d.create(50, user_id=2)
+        assert [(await claim(d)).payload["appId"] for _ in range(4)] == [1, 2, 3, 50]
+
+
 async def test_plain_fifo_is_a_setting(sqlite_url: str) -> None:
     async with deploying(sqlite_url, queue_order="fifo") as d:
         await d.node()

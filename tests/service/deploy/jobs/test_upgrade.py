@@ -22,15 +22,16 @@ from tests.service.deploy.jobs.kit import deploying
 EXISTING = """
 CREATE TABLE fun_ai_deploy_job (
   id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, type VARCHAR(32) NOT NULL, app_id BIGINT NULL, status VARCHAR(20) NOT NULL,
-  payload_json TEXT NOT NULL, error_message VARCHAR(1000) NULL, runner_id VARCHAR(64) NULL, lease_expire_at BIGINT NULL,
+  payload_json TEXT NOT NULL, error_message VARCHAR(1000) NULL,
+  runner_id VARCHAR(64) NULL DEFAULT 'none' COMMENT '执行者', lease_expire_at BIGINT NULL,
   create_time DATETIME NOT NULL, update_time DATETIME NOT NULL, version INT NOT NULL DEFAULT 0, KEY idx_status (status)
 ) ENGINE=InnoDB DEFAULT CHARSET=latin1;
 CREATE TABLE fun_ai_deploy_runtime_node (
   id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, name VARCHAR(64) NOT NULL, agent_base_url VARCHAR(255) NOT NULL,
-  gateway_base_url VARCHAR(255) NOT NULL, enabled TINYINT NOT NULL, weight INT NOT NULL, last_heartbeat_at DATETIME NULL,
-  disk_free_pct DOUBLE NULL, disk_free_bytes BIGINT NULL, container_count INT NULL,
+  gateway_base_url VARCHAR(255) NOT NULL, enabled BIT(1) NOT NULL DEFAULT b'1', weight INT NOT NULL,
+  last_heartbeat_at DATETIME NULL, disk_free_pct DOUBLE NULL, disk_free_bytes BIGINT NULL, container_count INT NULL,
   create_time DATETIME NOT NULL, update_time DATETIME NOT NULL, UNIQUE KEY uk_name (name)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
 CREATE TABLE fun_ai_deploy_runtime_placement (
   app_id BIGINT NOT NULL PRIMARY KEY, node_id BIGINT NOT NULL, last_active_at BIGINT NULL,
   create_time DATETIME NOT NULL, update_time DATETIME NOT NULL
@@ -48,7 +49,8 @@ INSERT INTO fun_ai_deploy_job VALUES
  (4, 'BUILD_AND_DEPLOY', 12, 'PENDING', '{"userId":5,"appId":12,"image":"r.local/a/b:2"}', NULL, NULL, NULL, NOW(), NOW(), 0),
  (5, 'BUILD_AND_DEPLOY', 13, 'RUNNING', 'not json', NULL, 'gone', NULL, NOW(), NOW(), 0);
 INSERT INTO fun_ai_deploy_runtime_node VALUES
- (7, 'n1', 'http://n1:7005', 'http://n1', 1, 100, UTC_TIMESTAMP(), 70, 700000, 3, NOW(), NOW());
+ (7, 'n1', 'http://n1:7005', 'http://n1', 1, 100, UTC_TIMESTAMP(), 70, 700000, 3, NOW(), NOW()),
+ (8, 'n2', 'http://n2:7005', 'http://n2', 0, 100, UTC_TIMESTAMP(), 90, 900000, 3, NOW(), NOW());
 INSERT INTO fun_ai_deploy_runtime_placement VALUES (10, 7, 1767225600000, NOW(), NOW()), (12, 7, NULL, NOW(), NOW());
 INSERT INTO fun_ai_deploy_app_run VALUES (10, 7, 1, 'SUCCEEDED', NULL, 1767225600000, NULL, NOW(), NOW())
 """
@@ -116,6 +118,9 @@ async def test_an_existing_installation_upgrades_in_place(mariadb_url: str) -> N
     await main.upgrade(db)
     after = await db.fetch_all(text("SELECT id, type, app_id, runner_id, create_time, payload_json FROM fun_ai_deploy_job"))
     assert after == before
+    kept = "SELECT column_default, column_comment FROM information_schema.columns WHERE table_schema = DATABASE()"
+    (runner_id,) = await db.fetch_all(text(f"{kept} AND table_name = 'fun_ai_deploy_job' AND column_name = 'runner_id'"))
+    assert list(runner_id.values()) == ["'none'", "执行者"]
     await db.close()
     async with deploying(mariadb_url, max_attempts=1) as d:
         old = await d.api.job(1)
@@ -132,3 +137,6 @@ async def test_an_existing_installation_upgrades_in_place(mariadb_url: str) -> N
         with pytest.raises(Conflict):
             await d.create(11, user_id=4)
         await d.create(12, user_id=5)
+        assert [(n.name, n.enabled) for n in await d.core.nodes.list()] == [("n1", True), ("n2", False)]
+        await d.node("N1")
+        assert [n.name for n in await d.core.nodes.list()] == ["n1", "n2", "N1"], "another name is another node"

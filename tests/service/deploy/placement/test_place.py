@@ -143,6 +143,7 @@ async def test_booking_repeats_every_condition(plane: Plane) -> None:
     assert not await books(agent_base_url=None)
     assert not await books(gateway_base_url=None)
     assert not await books(now=now_ms + 61_000)
+    assert not await books(now=now_ms - 61_000)
 
 
 async def test_a_reassign_waits_for_the_claim_that_is_placing(plane: Plane) -> None:
