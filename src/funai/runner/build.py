@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +15,12 @@ from funai.contracts.basecheck import declared_args, mounts_files
 from funai.contracts.buildspec import base_images
 from funai.contracts.rules import parse_image
 from funai.contracts.states import FailureCode
-from funai.runner.bases import BaseImage, Bases, image_ids
+from funai.runner.bases import Bases, image_ids
 from funai.runner.cgroup import BuildGroup, Usage
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.diskwatch import DiskWatch, working_containers
 from funai.runner.failures import JobFailed, last_lines
-from funai.runner.plan import Allowed
+from funai.runner.plan import Allowed, check_mounts
 from funai.runner.registry import Registry
 from funai.runner.settings import RunnerSettings
 from funai.runner.watch import BuildWatch
@@ -97,7 +97,10 @@ class Builder:
                     return await self._run(command, group, watch, output)
 
                 async with self._bases.ready(dockerfile, may, request.tmp, run) as bases:
-                    code = await self.repeated(_fitted(request, dockerfile, bases), run, output)
+                    text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
+                    with_env = may.also(pair for b in bases for pair in b.env)
+                    await asyncio.to_thread(check_mounts, text, with_env, request.context)
+                    code = await self.repeated(_fitted(request, text), run, output)
             finally:
                 self.active -= 1
                 watch.look()
@@ -207,12 +210,11 @@ class Builder:
         return None if found else JobFailed(FailureCode.IMAGE_NOT_FOUND, image=image)
 
 
-def _fitted(request: BuildRequest, dockerfile: str, bases: Sequence[BaseImage]) -> BuildRequest:
-    """Only arguments that somebody declares: the engine warns in the user's log about all others.
+def _fitted(request: BuildRequest, text: str) -> BuildRequest:
+    """Only arguments that somebody declares: the engine warns in the user's log about all others. ``text``: all that runs.
 
     No cache for steps that mount files: Podman would take another commit's result, or another tenant's, for them.
     """
-    text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
     declared = declared_args(text)
     args = {name: value for name, value in request.args.items() if name in declared}
     return replace(request, args=args, use_cache=not mounts_files(text))

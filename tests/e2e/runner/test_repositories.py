@@ -69,6 +69,33 @@ async def test_a_mounted_file_is_not_mistaken_for_another_tenants(world: World) 
     assert "two's" in world.deploy.log(jobs[1]) and "belongs-to-one" not in world.deploy.log(jobs[1])
 
 
+async def test_no_mount_shows_a_step_the_hosts_files(world: World, tmp_path: Path) -> None:
+    """The engine itself would follow each of these: links of a stage and of the repository, caches with ``..``."""
+    secret = tmp_path / "host"
+    secret.mkdir()
+    (secret / "seen").touch()
+    up = "../" * 20
+    texts = {
+        "stage": f"{NODE[:-1]} AS a\nRUN ln -s {secret} /out\n{NODE}RUN --mount=from=a,source=/out,target=/x ls /x\n",
+        "cache": NODE + f"RUN --mount=type=cache,id={up}{secret},target=/x ls /x\n",
+        "later": NODE + f"RUN --mount=type=cache,target=/c ln -s {secret} /c/o\nRUN --mount=type=cache,target=/c/o ls /c/o\n",
+        "repository": NODE + "RUN --mount=type=bind,source=out,target=/x ls /x\n",
+    }
+    jobs = list[int]()
+    for name, text in texts.items():
+        bare = world.repo(name, {"Dockerfile": text})
+        (world.root / f"{name}-work" / "out").symlink_to(secret)
+        world.push(bare, {})
+        jobs.append(world.build(bare))
+    honest = "RUN --mount=type=bind,source=p,target=/p --mount=type=cache,target=/root/.npm cat /p > /root/.npm/kept\n"
+    honest += "RUN --mount=type=cache,target=/root/.npm echo got-$(cat /root/.npm/kept)\n"
+    good = world.build(world.repo("honest", {"Dockerfile": NODE + honest, "p": "mine"}))
+    for job in jobs:
+        failed(await world.ended(job), "CONTRACT_INVALID", "user", "RUN")
+        assert "seen" not in world.deploy.log(job)
+    assert (await world.ended(good))["status"] == "SUCCEEDED" and "got-mine" in world.deploy.log(good)
+
+
 async def test_what_a_step_writes_into_its_context_counts(make_world: MakeWorld) -> None:
     world: World = await make_world(build_disk_bytes=256 * MIB)
     write = "for i in $(seq 99); do dd if=/dev/zero of=/c/f$i bs=1M count=16 2>/dev/null; done; sleep 20"
