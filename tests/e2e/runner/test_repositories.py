@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from funai.runner.diskwatch import ENTRY_BYTES, tree_bytes
 from funai.runner.settings import MIB
+from funai.runner.source import Source
 from funai.runner.trees import remove_tree
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.world import MakeWorld, World
@@ -39,6 +42,47 @@ async def test_trees_that_no_disk_could_hold(world: World) -> None:
     failed(await world.ended(world.build(bare, gitRef="bomb")), "GIT_UNSUPPORTED", "user", "300000")
     failed(await world.ended(world.build(bare, gitRef="deep")), "GIT_UNSUPPORTED", "user", "a/a/a")
     assert world.leftovers() == []
+
+
+async def test_a_mirror_that_a_kill_or_a_disk_left_broken_mends_itself(world: World, tmp_path: Path) -> None:
+    bare = world.repo("app", {"a": "0"})
+    url, own = world.sshd.url(bare), tmp_path / "own"
+    own.mkdir()
+    source = Source(world.settings.model_copy(update={"workdir": own}))
+    source.prepare()
+    mirror = source.mirror_of(url)
+
+    def lock() -> None:
+        (mirror / "refs" / "heads").mkdir(exist_ok=True, parents=True)
+        (mirror / "refs" / "heads" / "main.lock").touch()
+
+    def half() -> None:
+        (mirror / "HEAD").unlink()
+
+    def lose() -> None:
+        for file in [*mirror.glob("objects/??/*"), *mirror.glob("objects/pack/*")]:
+            file.unlink()
+
+    def kill() -> None:
+        mirror.with_suffix(".new").mkdir()
+        shutil.rmtree(mirror)
+
+    await source.fetch(url, "main")
+    for harm in (lock, half, lose, kill):
+        harm()
+        sha = world.push(bare, {"a": harm.__name__})
+        commit = await source.fetch(url, "main")
+        assert commit.sha == sha and await source.text(commit, "a", limit=99) == harm.__name__
+    assert not [*own.rglob("*.lock"), *own.rglob("tmp_*"), *own.rglob("*.new")] and source.in_use(mirror)
+    await source.pack(mirror)
+    await source.close()
+
+
+async def test_a_pack_over_the_limit_is_named_and_leaves_nothing(make_world: MakeWorld) -> None:
+    world: World = await make_world(max_source_bytes=MIB)
+    bare = world.repo("big", {"Dockerfile": NODE, "big": secrets.token_hex(2 * MIB)})
+    failed(await world.ended(world.build(bare)), "GIT_UNSUPPORTED", "user", str(MIB))
+    assert not [*(world.settings.workdir / "mirrors").rglob("tmp_*")]
 
 
 async def test_links_that_lead_out_and_names_that_are_odd(world: World) -> None:
