@@ -100,8 +100,11 @@ class Builder:
                 async def run(command: Command) -> int:
                     return await self._run(command, group, watch, output)
 
+                async def pull(command: Command) -> int:
+                    return await self._run(command, group, watch, output, pulls=disk)
+
                 # One limit for all of it: fifty base images from slow registries are one build.
-                async with asyncio.timeout(s.build_seconds), self._bases.ready(dockerfile, may, request.tmp, run) as bases:
+                async with asyncio.timeout(s.build_seconds), self._bases.ready(dockerfile, may, request.tmp, pull) as bases:
                     text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
                     with_env = may.also(pair for b in bases for pair in b.env)
                     await asyncio.to_thread(check_mounts, text, with_env, request.context)
@@ -144,10 +147,14 @@ class Builder:
         finally:
             group.remove()
 
-    async def _run(self, command: Command, group: BuildGroup, watch: BuildWatch, output: Output) -> int:
+    async def _run(
+        self, command: Command, group: BuildGroup, watch: BuildWatch, output: Output, *, pulls: DiskWatch | None = None
+    ) -> int:
         """The engine's exit status. Raises JobFailed when a limit was broken; nothing of the build runs on then."""
         async with proc.spawn(command, stderr=asyncio.subprocess.STDOUT) as child:
             assert child.process.stdout is not None
+            if pulls:
+                pulls.pull = child.pid
             watching = asyncio.create_task(watch.run())
             reading = asyncio.create_task(proc.pump(child.process.stdout, output.take))
             try:
@@ -157,6 +164,8 @@ class Builder:
                 reading.result()
                 return await child.process.wait()
             finally:
+                if pulls:
+                    pulls.pull = None
                 # The steps first: they are no children of the group that is killed on leaving.
                 if not reading.done() or reading.exception():
                     await asyncio.shield(asyncio.to_thread(group.kill))

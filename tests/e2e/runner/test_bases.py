@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import hashlib
 import json
 import secrets
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -21,7 +25,7 @@ from funai.runner.failures import JobFailed
 from funai.runner.main import engine_storage, prepare_engine
 from funai.runner.plan import allowed
 from funai.runner.registry import Registry as RegistryClient
-from funai.runner.settings import RunnerSettings
+from funai.runner.settings import MIB, RunnerSettings
 from funai.standalone.parts import engine_conf
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.world import MakeWorld, World
@@ -135,6 +139,45 @@ async def test_all_images_of_a_build_share_its_time(tmp_path: Path) -> None:
     with pytest.raises(JobFailed) as caught:
         await builder.build(request, dockerfile, allowed(parse_image("r/n/u1-app1"), "", {}), "job", bytearray().extend)
     assert caught.value.code is FailureCode.BUILD_TIMEOUT
+
+
+async def test_a_base_image_that_unpacks_to_more_than_the_disk_limit(make_world: MakeWorld) -> None:
+    """400 MiB of zeros are 400 KiB on the wire: what counts is what the pull writes."""
+    world: World = await make_world(build_disk_bytes=64 * MIB)
+    alias = world.registry.address.replace("127.0.0.1", "localhost")
+    world.podman.allow_insecure([world.registry.address, alias])
+    await asyncio.to_thread(push_zeros, world.registry.address, "evil/zeros", 400 * MIB)
+    job = world.build(world.repo("app", {"Dockerfile": f"FROM {alias}/evil/zeros:1\n"}))
+    failed(await world.ended(job), "OUT_OF_DISK", "user", "64 MiB")
+    assert "evil/zeros" not in world.podman.cli("images")
+
+
+def push_zeros(registry: str, repository: str, size: int) -> None:
+    """An image of one file of zeros, made without holding it."""
+    info = tarfile.TarInfo("zeros")
+    info.size = size
+    head, block, count = info.tobuf(), bytes(MIB), size // MIB
+    layer = gzip.compress(head) + gzip.compress(block) * count + gzip.compress(bytes(1024))
+    whole = hashlib.sha256(head)
+    for _ in range(count):
+        whole.update(block)
+    whole.update(bytes(1024))
+    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [f"sha256:{whole.hexdigest()}"]}}
+    with httpx.Client(base_url=f"http://{registry}/v2/{repository}", trust_env=False) as http:
+
+        def blob(kind: str, data: bytes) -> dict[str, object]:
+            digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+            there = http.post("/blobs/uploads/").raise_for_status().headers["Location"]
+            http.put(there, params={**httpx.URL(there).params, "digest": digest}, content=data).raise_for_status()
+            return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest, "size": len(data)}
+
+        manifest = {
+            "schemaVersion": 2,
+            "config": blob("config.v1+json", json.dumps(config).encode()),
+            "layers": [blob("layer.v1.tar+gzip", layer)],
+        }
+        kind = "application/vnd.oci.image.manifest.v1+json"
+        http.put("/manifests/1", content=json.dumps(manifest), headers={"Content-Type": kind}).raise_for_status()
 
 
 async def never(_: Command) -> int:
