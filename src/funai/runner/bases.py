@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,7 @@ class Bases:
         self._seen: dict[str, tuple[object, BaseImage]] = {}
         self._standing: Counter[str] = Counter()
         self._locks: dict[str, asyncio.Lock] = {}
+        self._records = settings.workdir / "bases"
 
     @asynccontextmanager
     async def ready(self, dockerfile: str, allowed: Allowed, tmp: Path, run: Run) -> AsyncIterator[list[BaseImage]]:
@@ -100,14 +103,48 @@ class Bases:
         policy, stands = self._settings.pull, any(self._standing[key] for key in keys)
         image = await self._here(name, surely=wanted)
         right = image is not None and self._means(name, image, allowed)
+        for key in keys:
+            with suppress(FileNotFoundError):
+                os.utime(self._record_of(key))
         if not wanted or (right and (policy != "always" or stands)):
             return image
         pulled = policy != "never" and await run(self._engine.pull(name, login=allowed.owns(name), tmp=tmp)) == 0
         image = await self._here(name, surely=True)
+        if image and pulled:
+            await asyncio.to_thread(self._record, image, keys)
         # After a pull the engine finds what it pulled; it falls back on names that merely end alike when there is none.
         if image and not pulled and not self._means(name, image, allowed):
             raise BaseAbsent(name)
         return image
+
+    def _record_of(self, name: str) -> Path:
+        return self._records / hashlib.sha256(name.encode()).hexdigest()[:32]
+
+    def _record(self, image: BaseImage, keys: Sequence[str]) -> None:
+        """That this Runner pulled it, so that a full disk may take it away; the file's time is its last use."""
+        tags = [n for n in image.names if "@" not in n]
+        self._records.mkdir(exist_ok=True)
+        for name in [n for n in tags if n in keys] or tags[:1]:
+            self._record_of(name).write_text(name)
+
+    def pulled(self) -> list[str]:
+        """Full names of the images that this Runner pulled, least recently used first."""
+        files = sorted(self._records.glob("*"), key=lambda f: f.stat().st_mtime)
+        return [f.read_text() for f in files]
+
+    async def evict(self, name: str) -> bool:
+        """Remove one that no build stands on; False when it stays."""
+        lock = self._locks.setdefault(name, asyncio.Lock())
+        if lock.locked():
+            return False
+        async with lock:
+            if self._standing[name]:
+                return False
+            await proc.run(self._engine.remove_images(name), timeout=300)
+            if (await proc.run(self._engine.has_image(name), timeout=LOOK_SECONDS)).code == 0:
+                return False
+            self._record_of(name).unlink(missing_ok=True)
+            return True
 
     def _means(self, name: str, image: BaseImage, allowed: Allowed) -> bool:
         """Whether the reference means this image. Podman also finds ``evil.example/node:20`` under ``node:20``."""

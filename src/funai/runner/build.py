@@ -70,7 +70,7 @@ class Builder:
         self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path, search: Sequence[str] = ()
     ) -> None:
         self._settings, self._engine, self._registry, self._storage = settings, engine, registry, storage
-        self._bases = Bases(settings, engine, storage, search)
+        self.bases = Bases(settings, engine, storage, search)
         self.active = 0
         """Builds running right now."""
         self.gate = asyncio.Lock()
@@ -104,7 +104,7 @@ class Builder:
                     return await self._run(command, group, watch, output, pulls=disk)
 
                 # One limit for all of it: fifty base images from slow registries are one build.
-                async with asyncio.timeout(s.build_seconds), self._bases.ready(dockerfile, may, request.tmp, pull) as bases:
+                async with asyncio.timeout(s.build_seconds), self.bases.ready(dockerfile, may, request.tmp, pull) as bases:
                     text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
                     with_env = may.also(pair for b in bases for pair in b.env)
                     await asyncio.to_thread(check_mounts, text, with_env, request.context)

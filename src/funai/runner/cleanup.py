@@ -63,11 +63,23 @@ class Janitor:
         free, images, tried = _free(self._storage), await self._images_now(), set[str]()
         while await self._remove_some(tried):
             pass
+        if self._evicting:
+            tried |= await self._old_bases()
         if not tried:
             return
         gone, freed = len({i.id for i in images} - {i.id for i in await self._images_now()}), _free(self._storage) - free
         self._metrics.removed("images", gone, freed)
         log.get("runner").info("cache.evicted", kind="images", images=gone, tried=len(tried), bytes=max(0, freed))
+
+    async def _old_bases(self) -> set[str]:
+        """Base images that this Runner pulled, when the cache is gone and the disk still full: anybody's FROM brings more."""
+        gone: set[str] = set()
+        for name in await asyncio.to_thread(self._builder.bases.pulled):
+            if _used_pct(self._storage) <= self._settings.disk_low_pct:
+                break
+            if await self._builder.bases.evict(name):
+                gone.add(name)
+        return gone
 
     async def _images_now(self) -> list[CachedImage]:
         """What the engine holds; none when it doesn't answer."""
