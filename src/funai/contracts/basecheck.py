@@ -28,9 +28,12 @@ _ONBUILD = re.compile(r"^(?:\s*ONBUILD\s)+\s*", re.IGNORECASE)
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
 _COPY_FROM = re.compile(r"--from[=\s]+(\S+)|[=,]from=([^,\s]+)", re.IGNORECASE)
 _ADD = re.compile(r"^\s*ADD\s+(.+)$", re.IGNORECASE | re.DOTALL)
-_RUN_FLAG = re.compile(r"^\s*RUN((?:\s+--\S+)+)", re.IGNORECASE)
+_RUN = re.compile(r"^\s*RUN(?=\s)", re.IGNORECASE)
+_GO_SPACES = " \t\n\v\f\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_FLAG = re.compile(f"[{_GO_SPACES}]*(--[^{_GO_SPACES}]+)")
+"""Flags end where the engines' language sees a blank, which is not everywhere that Python does."""
 _HARMLESS_FLAG = re.compile(r"--mount=.*|--network=(none|default)|--security=sandbox", re.IGNORECASE)
-_NO_FILES = re.compile(r"[=,]type=(cache|tmpfs|secret|ssh)(,|$)(?!.*[=,]from=)", re.IGNORECASE)
+_NO_FILES = re.compile(r"(?!.*[=,]from=).*[=,]type=(cache|tmpfs|secret|ssh)(,|$)", re.IGNORECASE)
 _SETTING = re.compile(r"^\s*(?:ARG|ENV)\s+(.+)$", re.IGNORECASE | re.DOTALL)
 _ARG = re.compile(r"^\s*ARG\s+(.+)$", re.IGNORECASE | re.DOTALL)
 _PAIR = re.compile(r"(?<!\w)([A-Za-z_]\w*)[=\s]\s*(\"[^\"]*\"|'[^']*'|\S*)")
@@ -50,10 +53,10 @@ def foreign_images(dockerfile: str, registry: str, own: str, given: Given | None
     """References that reach past a tenant's own images: ``registry`` is the platform's ``host[:port]``, ``own`` the
     app's ``registry/namespace/repository``. Also image ids, engine transports and what can't be resolved.
     """
-    values = _values(dockerfile, given)
+    values = values_of(dockerfile, given)
     found: list[str] = []
     for reference, known in _references(dockerfile):
-        candidates = _candidates(reference, values)
+        candidates = expansions(reference, values)
         if candidates is None or any(is_foreign(c, registry, own) for c in candidates if c.lower() not in known):
             found.append(reference)
     return found
@@ -71,10 +74,10 @@ def is_foreign(image: str, registry: str, own: str) -> bool:
 
 def possible_images(dockerfile: str, given: Given | None = None) -> list[str]:
     """Every image that some engine could start from or copy from, its own stages and ``scratch`` left out."""
-    values = _values(dockerfile, given)
+    values = values_of(dockerfile, given)
     out: dict[str, None] = {}
     for reference, known in _references(dockerfile):
-        for name in _candidates(reference, values) or ():
+        for name in expansions(reference, values) or ():
             if name and name.lower() not in known and name.lower() != "scratch":
                 out[name] = None
     return list(out)
@@ -82,23 +85,23 @@ def possible_images(dockerfile: str, given: Given | None = None) -> list[str]:
 
 def wanted_images(dockerfile: str, given: Given | None = None) -> list[str]:
     """Those of :func:`possible_images` that the Dockerfile names as engines commonly read it: what a build will need."""
-    values = _values(dockerfile, given)
+    values = values_of(dockerfile, given)
     named: set[str] = set()
     for line in _logical(dockerfile, _escapes(dockerfile)[0], True):
         for reference in _named_by(line.translate(_NOISE)):
-            named |= _candidates(reference, values) or set()
+            named |= expansions(reference, values) or set()
     return [name for name in possible_images(dockerfile, given) if name in named]
 
 
 def fetched_urls(dockerfile: str, given: Given | None = None) -> list[str]:
     """Sources of ``ADD`` that are addresses: the engine would fetch them from the host's own network, loopback included."""
-    values = _values(dockerfile, given)
+    values = values_of(dockerfile, given)
     found: list[str] = []
     for text in _readings(dockerfile):
         if not (m := _ADD.match(text)):
             continue
         for word in re.split(r"[\s\[\],]+", m[1]):
-            candidates = _candidates(word, values)
+            candidates = expansions(word, values)
             if word not in found and (candidates is None or any("://" in c or c.startswith("git@") for c in candidates)):
                 found.append(word)
     return found
@@ -106,18 +109,25 @@ def fetched_urls(dockerfile: str, given: Given | None = None) -> list[str]:
 
 def refused_flags(dockerfile: str) -> list[str]:
     """Flags of ``RUN`` that newer engines know and that ask for more than a sandbox: the host's network, privileges."""
-    found: list[str] = []
-    for text in _readings(dockerfile):
-        if m := _RUN_FLAG.match(text):
-            found += [f for f in m[1].split() if not _HARMLESS_FLAG.fullmatch(f) and f not in found]
-    return found
+    flags = dict.fromkeys(f.translate(_NOISE) for _, found in run_flags(dockerfile) for f in found)
+    return [f for f in flags if not _HARMLESS_FLAG.fullmatch(f)]
+
+
+def run_flags(dockerfile: str) -> Iterator[tuple[int, list[str]]]:
+    """The flags of every ``RUN``, as they stand, with the line it begins in; a line once for each reading of it."""
+    for line, text in _texts(dockerfile):
+        if run := _RUN.match(text):
+            flags, at = list[str](), run.end()
+            while m := _FLAG.match(text, at):
+                flags.append(m[1])
+                at = m.end()
+            yield line, flags
 
 
 def mounts_files(dockerfile: str) -> bool:
     """Whether a step mounts files of the context or of another stage: Podman's cache takes no notice of what is in them."""
-    flags = [m[1] for text in _readings(dockerfile) if (m := _RUN_FLAG.match(text))]
-    mounts = [f for words in flags for f in words.split() if f.lower().startswith("--mount")]
-    return any(not _NO_FILES.search(mount) for mount in mounts)
+    mounts = [f for _, flags in run_flags(dockerfile) for f in flags if f.lower().startswith("--mount")]
+    return any(not _NO_FILES.match(mount) for mount in mounts)
 
 
 def declared_args(dockerfile: str) -> set[str]:
@@ -127,7 +137,15 @@ def declared_args(dockerfile: str) -> set[str]:
 
 
 def _readings(dockerfile: str) -> Iterator[str]:
-    """Every text that some engine could take for one instruction, without ONBUILD, quotes and escapes.
+    """The texts of :func:`_texts` without quotes and escapes."""
+    for _, text in _texts(dockerfile):
+        yield text.translate(_NOISE)
+        if "\\u" in text:
+            yield _UNICODE.sub(lambda m: chr(int(m[1], 16)), text).translate(_NOISE)
+
+
+def _texts(dockerfile: str) -> Iterator[tuple[int, str]]:
+    """Every text that some engine could take for one instruction, without ONBUILD, with the line it begins in.
 
     Raises BadInput for a Dockerfile with more of them than anybody writes.
     """
@@ -142,10 +160,7 @@ def _readings(dockerfile: str) -> Iterator[str]:
             left -= len(text)
             if left < 0:
                 raise BadInput(detail=Words("Dockerfile 过于复杂", "the Dockerfile is too complex"))
-            text = _ONBUILD.sub("", text)
-            yield text.translate(_NOISE)
-            if "\\u" in text:
-                yield _UNICODE.sub(lambda m: chr(int(m[1], 16)), text).translate(_NOISE)
+            yield start, _ONBUILD.sub("", text)
 
 
 def _continued(lines: list[str], start: int, most: int) -> list[str]:
@@ -220,7 +235,8 @@ def _stages(dockerfile: str) -> tuple[set[str], set[str]]:
     return everywhere, {str(i) for i in range(min(counts))}
 
 
-def _values(dockerfile: str, given: Given | None) -> dict[str, set[str]]:
+def values_of(dockerfile: str, given: Given | None) -> dict[str, set[str]]:
+    """What each variable could stand for, anywhere in the file."""
     values: dict[str, set[str]] = {name: {v.translate(_NOISE) for v in known} for name, known in (given or {}).items()}
     for text in _readings(dockerfile):
         if m := _SETTING.match(text):
@@ -229,7 +245,7 @@ def _values(dockerfile: str, given: Given | None) -> dict[str, set[str]]:
     return values
 
 
-def _candidates(reference: str, values: dict[str, set[str]]) -> set[str] | None:
+def expansions(reference: str, values: dict[str, set[str]]) -> set[str] | None:
     """Everything the reference could stand for; None when that is too much or not understood."""
     done: set[str] = set()
     todo = {reference}

@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 import yaml
 
 from funai.contracts import rules
+from funai.contracts.basecheck import fetched_urls, refused_flags
 from funai.contracts.errors import BadInput
 from funai.contracts.messages import Words
+from funai.contracts.mountcheck import read_mounts
 
 APP_YAML = "deploy/app.yaml"
 DEFAULT_PORT = 3000
@@ -203,6 +205,7 @@ def _lint_image(facts: RepoFacts, port: int | None) -> list[Finding]:
         return [*out, *_lint_node(facts, wanted)]
     if not _FROM.search(dockerfile):
         out.append(Finding(True, "BUILD_FAILED", f"{facts.dockerfile_path} 没有 FROM", f"{facts.dockerfile_path} has no FROM"))
+    out += _lint_steps(dockerfile)
     ports = exposed_ports(dockerfile)
     if not ports:
         out.append(Finding(False, "NO_EXPOSE", f"没有 EXPOSE；应用须监听 {wanted} 端口",
@@ -213,6 +216,20 @@ def _lint_image(facts: RepoFacts, port: int | None) -> list[Finding]:
         en = f"EXPOSE {listed}, but the platform will ask port {wanted}; write `port: {ports[0]}` in {APP_YAML}"
         out.append(Finding(True, "PORT_MISMATCH", zh, en))
     return out
+
+
+def _lint_steps(dockerfile: str) -> list[Finding]:
+    """What the Runner refuses of the engine itself, as far as the text alone tells."""
+    try:
+        urls, flags, mounts = fetched_urls(dockerfile), refused_flags(dockerfile), read_mounts(dockerfile).refused
+    except BadInput as e:
+        return [Finding(True, "CONTRACT_INVALID", e.message("zh"), e.message("en"))]
+    words = [
+        *(Words(f"ADD 不能使用地址 {url}；请改用 RUN curl", f"ADD may not fetch {url}; use RUN curl instead") for url in urls),
+        *(Words(f"RUN 不能使用 {flag}", f"RUN may not use {flag}") for flag in flags),
+        *(Words(f"RUN 不能使用 {flag}：{i.zh}", f"RUN may not use {flag}: {i.en}") for flag, i in mounts),
+    ]
+    return [Finding(True, "CONTRACT_INVALID", w.zh[:300], w.en[:300]) for w in words]
 
 
 def _lint_node(facts: RepoFacts, wanted: int) -> list[Finding]:

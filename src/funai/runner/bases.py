@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
+import os
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from typing import Any
 from funai.base import proc
 from funai.base.proc import Command
 from funai.contracts.basecheck import possible_images, wanted_images
+from funai.contracts.errors import BadInput
+from funai.contracts.rules import parse_image
 from funai.contracts.states import FailureCode
 from funai.runner.commands.engine import Engine
 from funai.runner.failures import JobFailed, last_lines
@@ -43,21 +47,31 @@ class BaseImage:
     triggers: tuple[str, ...]
 
 
-class Bases:
-    """Looks and pulls for all builds of a Runner."""
+class BaseAbsent(Exception):
+    """The image that a short name means isn't here and can't be had; the engine would take another one that ends alike."""
 
-    def __init__(self, settings: RunnerSettings, engine: Engine, storage: Path) -> None:
-        self._settings, self._engine, self._storage = settings, engine, storage
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+
+class Bases:
+    """Looks and pulls for all builds of a Runner. ``search``: the engine's registries for names without one."""
+
+    def __init__(self, settings: RunnerSettings, engine: Engine, storage: Path, search: Sequence[str] = ()) -> None:
+        self._settings, self._engine, self._storage, self._search = settings, engine, storage, search
         self._seen: dict[str, tuple[object, BaseImage]] = {}
         self._standing: Counter[str] = Counter()
         self._locks: dict[str, asyncio.Lock] = {}
+        self._records = settings.workdir / "bases"
 
     @asynccontextmanager
     async def ready(self, dockerfile: str, allowed: Allowed, tmp: Path, run: Run) -> AsyncIterator[list[BaseImage]]:
         """The images are there, and stay as they were looked at while the context is open.
 
-        Raises JobFailed when one is not for this tenant or makes the build do what a Dockerfile may not. ``run`` runs a
-        pull under the build's limits; one that fails is left to the build, which then tells what it misses.
+        Raises JobFailed when one is not for this tenant or makes the build do what a Dockerfile may not, BaseAbsent.
+        ``run`` runs a pull under the build's limits and answers its exit status; one that fails is left to the build,
+        which then tells what it misses.
         """
         possible = await asyncio.to_thread(possible_images, dockerfile, allowed.given)
         if len(possible) > MAX_BASES:
@@ -67,11 +81,14 @@ class Bases:
         found: list[BaseImage] = []
         try:
             for name in possible:
-                key = _last(name)
-                async with self._locks.setdefault(key, asyncio.Lock()):
-                    image = await self._have(name, key, name in wanted, allowed, tmp, run)
-                    self._standing[key] += 1
-                    held.append(key)
+                keys = sorted(meanings(name, self._search))
+                async with AsyncExitStack() as locks:
+                    # By the full name: a pull from a registry that never answers must delay nobody else's image.
+                    for key in keys:
+                        await locks.enter_async_context(self._locks.setdefault(key, asyncio.Lock()))
+                    image = await self._have(name, keys, name in wanted, allowed, tmp, run)
+                    self._standing.update(keys)
+                    held += keys
                 if image:
                     await asyncio.to_thread(judge, name, image, dockerfile, allowed)
                     found.append(image)
@@ -79,14 +96,62 @@ class Bases:
         finally:
             self._standing.subtract(held)
 
-    async def _have(self, name: str, key: str, wanted: bool, allowed: Allowed, tmp: Path, run: Run) -> BaseImage | None:
+    async def _have(
+        self, name: str, keys: Sequence[str], wanted: bool, allowed: Allowed, tmp: Path, run: Run
+    ) -> BaseImage | None:
         """The image, pulled by the policy. One that a build stands on stays: what was looked at is what is used."""
-        policy = self._settings.pull
+        policy, stands = self._settings.pull, any(self._standing[key] for key in keys)
         image = await self._here(name, surely=wanted)
-        if not wanted or policy == "never" or (image and (policy != "always" or self._standing[key])):
+        right = image is not None and self._means(name, image, allowed)
+        for key in keys:
+            with suppress(FileNotFoundError):
+                os.utime(self._record_of(key))
+        if not wanted or (right and (policy != "always" or stands)):
             return image
-        await run(self._engine.pull(name, login=allowed.owns(name), tmp=tmp))
-        return await self._here(name, surely=True)
+        pulled = policy != "never" and await run(self._engine.pull(name, login=allowed.owns(name), tmp=tmp)) == 0
+        image = await self._here(name, surely=True)
+        if image and pulled:
+            await asyncio.to_thread(self._record, image, keys)
+        # After a pull the engine finds what it pulled; it falls back on names that merely end alike when there is none.
+        if image and not pulled and not self._means(name, image, allowed):
+            raise BaseAbsent(name)
+        return image
+
+    def _record_of(self, name: str) -> Path:
+        return self._records / hashlib.sha256(name.encode()).hexdigest()[:32]
+
+    def _record(self, image: BaseImage, keys: Sequence[str]) -> None:
+        """That this Runner pulled it, so that a full disk may take it away; the file's time is its last use."""
+        tags = [n for n in image.names if "@" not in n]
+        self._records.mkdir(exist_ok=True)
+        for name in [n for n in tags if n in keys] or tags[:1]:
+            self._record_of(name).write_text(name)
+
+    def pulled(self) -> list[str]:
+        """Full names of the images that this Runner pulled, least recently used first."""
+        files = sorted(self._records.glob("*"), key=lambda f: f.stat().st_mtime)
+        return [f.read_text() for f in files]
+
+    async def evict(self, name: str) -> bool:
+        """Remove one that no build stands on; False when it stays."""
+        lock = self._locks.setdefault(name, asyncio.Lock())
+        if lock.locked():
+            return False
+        async with lock:
+            if self._standing[name]:
+                return False
+            await proc.run(self._engine.remove_images(name), timeout=300)
+            if (await proc.run(self._engine.has_image(name), timeout=LOOK_SECONDS)).code == 0:
+                return False
+            self._record_of(name).unlink(missing_ok=True)
+            return True
+
+    def _means(self, name: str, image: BaseImage, allowed: Allowed) -> bool:
+        """Whether the reference means this image. Podman also finds ``evil.example/node:20`` under ``node:20``."""
+        if self._engine.docker or "@" in name:
+            return True
+        meant = meanings(name, self._search)
+        return len(meant) == 1 or any(n in meant or allowed.owns(n) for n in image.names)
 
     async def _here(self, name: str, *, surely: bool) -> BaseImage | None:
         """The image as the engine resolves the name. Without ``surely``, one that nothing here resembles is not asked for.
@@ -110,14 +175,28 @@ class Bases:
     async def _ask(self, name: str) -> BaseImage | None:
         done = await proc.run(self._engine.look(name), timeout=LOOK_SECONDS)
         if done.code != 0:
-            # An image that is here and can't be looked at must not be built on.
-            if (await proc.run(self._engine.exists(name), timeout=LOOK_SECONDS)).code != 1:
+            # An image that is here and can't be looked at must not be built on; what is no name at all can't be here.
+            there = (await proc.run(self._engine.exists(name), timeout=LOOK_SECONDS)).code
+            if there == 0 or (there != 1 and _is_name(name)):
                 raise JobFailed(FailureCode.INTERNAL, last_lines(done.error_text), detail=name)
             return None
         found, tags, digests, *more = json.loads(done.text)
         image_id, names = str(found).removeprefix("sha256:"), [*(tags or ()), *(digests or ())]
         config = more[0] if more else await asyncio.to_thread(_podmans_config, self._storage, image_id)
         return BaseImage(image_id, tuple(names), *parse_config(config))
+
+
+def meanings(name: str, search: Sequence[str] = ()) -> set[str]:
+    """The full names that a reference can stand for: one where it names its registry, else one in each that is searched."""
+    bare, at, digest = name.partition("@")
+    head, slash, path = bare.partition("/")
+    if slash and ("." in head or ":" in head or head == "localhost"):
+        places = ["docker.io" if head == "index.docker.io" else head]
+    else:
+        places, path = [*search, "docker.io", "localhost"], bare
+    repository, colon, tag = path.rpartition(":") if ":" in path.rpartition("/")[2] else (path, "", "")
+    end = f"@{digest}" if at else f":{tag if colon else 'latest'}"
+    return {f"{p}/{'library/' if p == 'docker.io' and '/' not in repository else ''}{repository}{end}" for p in places}
 
 
 def judge(name: str, image: BaseImage, dockerfile: str, allowed: Allowed) -> None:
@@ -128,6 +207,13 @@ def judge(name: str, image: BaseImage, dockerfile: str, allowed: Allowed) -> Non
     with_env = allowed.also(image.env)
     check_sources(dockerfile, with_env)
     check_sources("\n".join(image.triggers), with_env, base=name)
+
+
+def _is_name(name: str) -> bool:
+    try:
+        return bool(parse_image(name))
+    except BadInput:
+        return False
 
 
 def _alike(storage: Path, name: str, image_id: str) -> frozenset[tuple[str, tuple[str, ...]]] | None:

@@ -13,14 +13,15 @@ from funai.base import proc
 from funai.base.proc import Command
 from funai.contracts.basecheck import declared_args, mounts_files
 from funai.contracts.buildspec import base_images
+from funai.contracts.errors import BadInput
 from funai.contracts.rules import parse_image
 from funai.contracts.states import FailureCode
-from funai.runner.bases import BaseImage, Bases, image_ids
+from funai.runner.bases import BaseAbsent, Bases, image_ids
 from funai.runner.cgroup import BuildGroup, Usage
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.diskwatch import DiskWatch, working_containers
 from funai.runner.failures import JobFailed, last_lines
-from funai.runner.plan import Allowed
+from funai.runner.plan import Allowed, check_mounts
 from funai.runner.registry import Registry
 from funai.runner.settings import RunnerSettings
 from funai.runner.watch import BuildWatch
@@ -65,9 +66,11 @@ def group_name(workdir: Path, job: str) -> str:
 class Builder:
     """Runs builds with the engine's command line under the settings' limits."""
 
-    def __init__(self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path) -> None:
+    def __init__(
+        self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path, search: Sequence[str] = ()
+    ) -> None:
         self._settings, self._engine, self._registry, self._storage = settings, engine, registry, storage
-        self._bases = Bases(settings, engine, storage)
+        self.bases = Bases(settings, engine, storage, search)
         self.active = 0
         """Builds running right now."""
         self.gate = asyncio.Lock()
@@ -85,10 +88,11 @@ class Builder:
 
         Cancelling it kills every process of the build and removes its containers before the cancellation goes on.
         """
-        async with self._group(group_name(self._settings.workdir, name)) as group:
+        s = self._settings
+        async with self._group(group_name(s.workdir, name)) as group:
             request = self._limited(request, group)
-            disk = DiskWatch(self._storage, request.tmp.parent, group.engine_path, self._settings.build_disk_bytes, group.steps)
-            watch, output = BuildWatch(group, disk), Output(self._settings.build_output_bytes, write)
+            disk = DiskWatch(self._storage, request.tmp.parent, group.engine_path, s.build_disk_bytes, group.steps)
+            watch, output = BuildWatch(group, disk), Output(s.build_output_bytes, write)
             async with self.gate:
                 self.active += 1
             try:
@@ -96,8 +100,19 @@ class Builder:
                 async def run(command: Command) -> int:
                     return await self._run(command, group, watch, output)
 
-                async with self._bases.ready(dockerfile, may, request.tmp, run) as bases:
-                    code = await self.repeated(_fitted(request, dockerfile, bases), run, output)
+                async def pull(command: Command) -> int:
+                    return await self._run(command, group, watch, output, pulls=disk)
+
+                # One limit for all of it: fifty base images from slow registries are one build.
+                async with asyncio.timeout(s.build_seconds), self.bases.ready(dockerfile, may, request.tmp, pull) as bases:
+                    text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
+                    with_env = may.also(pair for b in bases for pair in b.env)
+                    await asyncio.to_thread(check_mounts, text, with_env, request.context)
+                    code = await self.repeated(_fitted(request, text), run, output)
+            except BaseAbsent as e:
+                raise await self._absent(e.name, output.lines()) from e
+            except TimeoutError as e:
+                raise JobFailed(FailureCode.BUILD_TIMEOUT, output.lines(), seconds=int(s.build_seconds)) from e
             finally:
                 self.active -= 1
                 watch.look()
@@ -132,29 +147,31 @@ class Builder:
         finally:
             group.remove()
 
-    async def _run(self, command: Command, group: BuildGroup, watch: BuildWatch, output: Output) -> int:
+    async def _run(
+        self, command: Command, group: BuildGroup, watch: BuildWatch, output: Output, *, pulls: DiskWatch | None = None
+    ) -> int:
         """The engine's exit status. Raises JobFailed when a limit was broken; nothing of the build runs on then."""
-        limit = self._settings.build_seconds
-        try:
-            async with asyncio.timeout(limit), proc.spawn(command, stderr=asyncio.subprocess.STDOUT) as child:
-                assert child.process.stdout is not None
-                watching = asyncio.create_task(watch.run())
-                reading = asyncio.create_task(proc.pump(child.process.stdout, output.take))
-                try:
-                    await asyncio.wait({watching, reading}, return_when=asyncio.FIRST_COMPLETED)
-                    if watching.done():
-                        raise self._broken(watching.result(), output)
-                    reading.result()
-                    return await child.process.wait()
-                finally:
-                    # The steps first: they are no children of the group that is killed on leaving.
-                    if not reading.done() or reading.exception():
-                        await asyncio.shield(asyncio.to_thread(group.kill))
-                    for task in (watching, reading):
-                        task.cancel()
-                    await asyncio.gather(watching, reading, return_exceptions=True)
-        except TimeoutError as e:
-            raise JobFailed(FailureCode.BUILD_TIMEOUT, output.lines(), seconds=int(limit)) from e
+        async with proc.spawn(command, stderr=asyncio.subprocess.STDOUT) as child:
+            assert child.process.stdout is not None
+            if pulls:
+                pulls.pull = child.pid
+            watching = asyncio.create_task(watch.run())
+            reading = asyncio.create_task(proc.pump(child.process.stdout, output.take))
+            try:
+                await asyncio.wait({watching, reading}, return_when=asyncio.FIRST_COMPLETED)
+                if watching.done():
+                    raise self._broken(watching.result(), output)
+                reading.result()
+                return await child.process.wait()
+            finally:
+                if pulls:
+                    pulls.pull = None
+                # The steps first: they are no children of the group that is killed on leaving.
+                if not reading.done() or reading.exception():
+                    await asyncio.shield(asyncio.to_thread(group.kill))
+                for task in (watching, reading):
+                    task.cancel()
+                await asyncio.gather(watching, reading, return_exceptions=True)
 
     def _broken(self, code: FailureCode, output: Output) -> JobFailed:
         if code is FailureCode.OUT_OF_DISK:
@@ -196,23 +213,31 @@ class Builder:
         """The reason a base image is not there, or None when it is."""
         if (await proc.run(self._engine.has_image(image), timeout=30)).code == 0:
             return None
-        ref = parse_image(image)
-        if not ref.registry and "/" not in ref.path:
-            ref.path = f"library/{ref.path}"
+        failed = await self._absent(image)
+        return None if failed.code is FailureCode.BUILD_FAILED else failed
+
+    async def _absent(self, image: str, lines: Sequence[str] = ()) -> JobFailed:
+        """Why an image could not be had, asked of its registry; BUILD_FAILED when that has it (now)."""
         try:
+            ref = parse_image(image)
+            if not ref.registry and "/" not in ref.path:
+                ref.path = f"library/{ref.path}"
             found = await self._registry.digest(ref)
+        except BadInput:
+            return JobFailed(FailureCode.IMAGE_NOT_FOUND, lines, image=image)
         except JobFailed as e:
-            e.lines = [image, *e.lines]
+            e.lines = [image, *e.lines, *lines]
             return e
-        return None if found else JobFailed(FailureCode.IMAGE_NOT_FOUND, image=image)
+        if found:
+            return JobFailed(FailureCode.BUILD_FAILED, lines, exit=ENGINE_FAILED)
+        return JobFailed(FailureCode.IMAGE_NOT_FOUND, lines, image=image)
 
 
-def _fitted(request: BuildRequest, dockerfile: str, bases: Sequence[BaseImage]) -> BuildRequest:
-    """Only arguments that somebody declares: the engine warns in the user's log about all others.
+def _fitted(request: BuildRequest, text: str) -> BuildRequest:
+    """Only arguments that somebody declares: the engine warns in the user's log about all others. ``text``: all that runs.
 
     No cache for steps that mount files: Podman would take another commit's result, or another tenant's, for them.
     """
-    text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
     declared = declared_args(text)
     args = {name: value for name, value in request.args.items() if name in declared}
     return replace(request, args=args, use_cache=not mounts_files(text))

@@ -17,7 +17,7 @@ from funai.runner.diskwatch import tree_bytes, working_containers
 from funai.runner.evict import CachedImage, is_cache, parse_described, parse_images, removable
 from funai.runner.metrics import RunnerMetrics
 from funai.runner.settings import RunnerSettings
-from funai.runner.source import Source
+from funai.runner.source import Source, remove_unfinished
 from funai.runner.trees import remove_tree
 
 BATCH = 50
@@ -47,8 +47,8 @@ class Janitor:
             await remove_tree(jobs / name)
         if left:
             log.get("runner").info("leftovers.removed", jobs=left)
-        for lock in (s.workdir / "mirrors").glob("*.git/**/*.lock"):
-            lock.unlink(missing_ok=True)
+        for mirror in (s.workdir / "mirrors").glob("*.git"):
+            await asyncio.to_thread(remove_unfinished, mirror)
 
     async def run(self, stop: asyncio.Event) -> None:
         await periodic("runner", self._settings.clean_seconds, self.tidy, stop)
@@ -63,11 +63,23 @@ class Janitor:
         free, images, tried = _free(self._storage), await self._images_now(), set[str]()
         while await self._remove_some(tried):
             pass
+        if self._evicting:
+            tried |= await self._old_bases()
         if not tried:
             return
         gone, freed = len({i.id for i in images} - {i.id for i in await self._images_now()}), _free(self._storage) - free
         self._metrics.removed("images", gone, freed)
         log.get("runner").info("cache.evicted", kind="images", images=gone, tried=len(tried), bytes=max(0, freed))
+
+    async def _old_bases(self) -> set[str]:
+        """Base images that this Runner pulled, when the cache is gone and the disk still full: anybody's FROM brings more."""
+        gone: set[str] = set()
+        for name in await asyncio.to_thread(self._builder.bases.pulled):
+            if _used_pct(self._storage) <= self._settings.disk_low_pct:
+                break
+            if await self._builder.bases.evict(name):
+                gone.add(name)
+        return gone
 
     async def _images_now(self) -> list[CachedImage]:
         """What the engine holds; none when it doesn't answer."""
@@ -107,11 +119,15 @@ class Janitor:
     async def _mirrors(self) -> None:
         gone = 0
         mirrors = sorted((self._settings.workdir / "mirrors").glob("*.git"), key=lambda p: p.stat().st_mtime)
+        for mirror in mirrors:
+            await self._source.pack(mirror)
         sizes = {m: await asyncio.to_thread(tree_bytes, m, 1 << 62) for m in mirrors}
         total, freed = sum(sizes.values()), 0
         for mirror in mirrors:
             if total - freed <= self._settings.cache_bytes and not self._over(self._settings.disk_high_pct):
                 break
+            if self._source.in_use(mirror):
+                continue
             async with self._source.lock_of(mirror):
                 await asyncio.to_thread(shutil.rmtree, mirror, ignore_errors=True)
             freed, gone = freed + sizes[mirror], gone + 1

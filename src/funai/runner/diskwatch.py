@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ class DiskWatch:
     def __init__(self, storage: Path, job: Path, cgroup: str, limit: int, steps: Callable[[], set[str]]) -> None:
         self._storage, self._job, self._cgroup, self._limit, self._steps = storage, job, cgroup, limit, steps
         self._largest: dict[Path, int] = {}
+        self._pulled: dict[int, int] = {}
+        self.pull: int | None = None
+        """The session (process group) that pulls a base image now."""
 
     async def run(self) -> None:
         while True:
@@ -36,10 +40,26 @@ class DiskWatch:
             await asyncio.sleep(min(MAX_PAUSE, max(MIN_PAUSE, PAUSE_PER_SCAN * (time.monotonic() - began))))
 
     def used(self) -> int:
-        """Bytes written so far by all steps."""
+        """Bytes written so far by all steps, or by all pulls of base images when that is more."""
+        if self.pull is not None:
+            self._pulled[self.pull] = max(written_by(self.pull), self._pulled.get(self.pull, 0))
         for folder in [*_podman_layers(self._storage, self._cgroup), *_docker_layers(self._storage, self._steps())]:
             self._largest[folder] = max(tree_bytes(folder, self._limit), self._largest.get(folder, 0))
-        return sum(self._largest.values()) + tree_bytes(self._job, self._limit)
+        return max(sum(self._largest.values()) + tree_bytes(self._job, self._limit), sum(self._pulled.values()))
+
+
+def written_by(session: int) -> int:
+    """Bytes that a session's processes, and those of their children that have ended, sent to disks so far.
+
+    Layers of a pulled image belong to nobody until they are whole, so what is written is counted where it is done.
+    """
+    total = 0
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError, IndexError):
+            if int((entry / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                fields = dict(line.split(": ") for line in (entry / "io").read_text().splitlines())
+                total += int(fields["write_bytes"])
+    return total
 
 
 def working_containers(storage: Path, cgroup: str) -> list[str]:

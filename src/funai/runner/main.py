@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -44,7 +46,7 @@ async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.
     registry = Registry(_login(settings), frozenset(settings.insecure_registries))
     rollout = Rollout(settings)
     client = _connect(settings)
-    builder = Builder(settings, engine, registry, storage)
+    builder = Builder(settings, engine, registry, storage, await searched_registries(engine))
     janitor = Janitor(settings, engine, source, storage, builder, metrics)
     await janitor.sweep_leftovers()
     heart = Heart(lambda: _connect(settings), settings.runner_id, every=settings.heartbeat_seconds)
@@ -120,3 +122,16 @@ async def engine_storage(engine: Engine) -> Path:
     if done.code != 0:
         raise ConfigError([f"RUNNER_DOCKER_BIN: {engine.binary} info failed: {done.error_text[-500:]}"])
     return Path(done.text)
+
+
+async def searched_registries(engine: Engine) -> list[str]:
+    """Where Podman looks for images whose names have no registry."""
+    if engine.docker:
+        return []
+    done = await proc.run(engine.search(), timeout=60)
+    try:
+        found: Any = json.loads(done.text or "{}")
+    except ValueError:
+        return []
+    search: Any = found.get("search") if isinstance(found, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return [str(s) for s in search] if isinstance(search, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

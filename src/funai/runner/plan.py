@@ -14,6 +14,7 @@ from funai.contracts.basecheck import Given, fetched_urls, foreign_images, is_fo
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Payload
 from funai.contracts.messages import Words
+from funai.contracts.mountcheck import read_mounts
 from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode
 from funai.runner.failures import JobFailed
@@ -168,6 +169,34 @@ def check_sources(dockerfile: str, may: Allowed, *, base: str = "") -> None:
             raise invalid(BadInput(detail=Words(zh + zh_in, en + en_in)))
     except BadInput as e:
         raise invalid(e) from e
+
+
+def check_mounts(dockerfile: str, may: Allowed, context: Path) -> None:
+    """Raises JobFailed CONTRACT_INVALID for a ``RUN --mount`` that could show a step more than the app's own files.
+
+    ``dockerfile`` is all that the build runs, its base images' triggers included. The engine follows links in a mount's
+    source on the host, so none may lead out of the context, and no step may be able to make one.
+    """
+    try:
+        mounts = read_mounts(dockerfile, may.given)
+    except BadInput as e:
+        raise invalid(e) from e
+    for flag, instead in mounts.refused[:1]:
+        zh, en = f"RUN 不能使用 {flag[:200]}：{instead.zh}", f"RUN may not use {flag[:200]}: {instead.en}"
+        raise invalid(BadInput(detail=Words(zh, en)))
+    written = [m.source for m in mounts.context if m.writable]
+    for mount in mounts.context:
+        real = inside(context, mount.source, f"RUN {mount.flag[:200]}")
+        bent = real != context.resolve() / mount.source
+        if written and (bent or any(_below(mount.source, source) for source in written)):
+            zh, en = "其源位于某一步可写的目录中", "its source lies where a step may write"
+            raise invalid(
+                BadInput(detail=Words(f"RUN 不能使用 {mount.flag[:200]}：{zh}", f"RUN may not use {mount.flag[:200]}: {en}"))
+            )
+
+
+def _below(source: str, folder: str) -> bool:
+    return source != folder and (folder == "." or source.startswith(f"{folder}/"))
 
 
 def invalid(error: BadInput) -> JobFailed:

@@ -6,6 +6,7 @@ operator's own registry alone, whatever a payload names.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -26,7 +27,12 @@ MANIFESTS = (
     "application/vnd.oci.image.index.v1+json",
 )
 MAX_MANIFEST = 4 * 1024 * 1024
+MAX_TOKEN = 64 * 1024
+MAX_REDIRECTS = 3
+CALL_SECONDS = 20.0
+"""All of one call, its token included. A Dockerfile names registries of anybody's, which may answer a byte every second."""
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
+_TOKEN = re.compile(r"[!-~]+")
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -54,7 +60,7 @@ class Registry:
 
     def __init__(self, login: RegistryLogin | None, insecure: frozenset[str], *, timeout: float = 5) -> None:
         self._login, self._insecure = login, insecure
-        self._http = httpx.AsyncClient(timeout=httpx.Timeout(timeout, connect=3), trust_env=True, follow_redirects=True)
+        self._http = httpx.AsyncClient(timeout=httpx.Timeout(timeout, connect=3), trust_env=True)
         self._tokens: dict[tuple[str, str], str] = {}
 
     async def close(self) -> None:
@@ -67,7 +73,7 @@ class Registry:
 
     async def manifest(self, image: ImageRef) -> Manifest | None:
         response = await self._call("GET", image, f"manifests/{image.digest or image.tag or 'latest'}")
-        if response is None or len(response.content) > MAX_MANIFEST:
+        if response is None:
             return None
         digest = response.headers.get("Docker-Content-Digest") or f"sha256:{hashlib.sha256(response.content).hexdigest()}"
         return Manifest(digest, response.headers.get("Content-Type", MANIFESTS[0]), response.content)
@@ -91,15 +97,38 @@ class Registry:
         url = f"{scheme}://{host}/v2/{image.path}/{what}"
         sent = {"Accept": ", ".join(MANIFESTS), **(headers or {})}
         try:
-            if auth := self._authorization(image):
-                sent["Authorization"] = auth
-            response = await self._http.request(method, url, content=content, headers=sent)
-            if response.status_code == 401 and (auth := await self._answer_challenge(response, image, method)):
-                sent["Authorization"] = auth
-                response = await self._http.request(method, url, content=content, headers=sent)
-        except httpx.HTTPError as e:
+            async with asyncio.timeout(CALL_SECONDS):
+                if auth := self._authorization(image):
+                    sent["Authorization"] = auth
+                response = await self._send(method, url, sent, content, MAX_MANIFEST)
+                if response.status_code == 401 and (auth := await self._answer_challenge(response, image, method)):
+                    sent["Authorization"] = auth
+                    response = await self._send(method, url, sent, content, MAX_MANIFEST)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as e:
             raise JobFailed(FailureCode.REGISTRY_UNREACHABLE, [str(e) or type(e).__name__], registry=host) from e
         return self._judged(response, host)
+
+    async def _send(self, method: str, url: str, headers: dict[str, str], content: bytes | None, limit: int) -> httpx.Response:
+        """The whole answer, uncompressed; raises httpx.HTTPError when it is longer than ``limit`` bytes.
+
+        Redirects are followed here: httpx would read all of each one's body.
+        """
+        headers = {**headers, "Accept-Encoding": "identity"}
+        for _ in range(MAX_REDIRECTS + 1):
+            async with self._http.stream(method, url, content=content, headers=headers) as response:
+                if response.has_redirect_location and method in ("GET", "HEAD"):
+                    there = response.url.join(response.headers["Location"])
+                    if (there.scheme, there.netloc) != (response.url.scheme, response.url.netloc):
+                        headers.pop("Authorization", None)
+                    url = str(there)
+                    continue
+                body = bytearray()
+                async for piece in response.aiter_raw():
+                    body += piece
+                    if len(body) > limit:
+                        raise httpx.DecodingError(f"more than {limit} bytes", request=response.request)
+            return httpx.Response(response.status_code, headers=_plain(response.headers), content=bytes(body))
+        raise httpx.TooManyRedirects(f"more than {MAX_REDIRECTS} redirects", request=httpx.Request(method, url))
 
     @staticmethod
     def _judged(response: httpx.Response, host: str) -> httpx.Response | None:
@@ -135,14 +164,24 @@ class Registry:
         scope = f"repository:{image.path}:pull" + (",push" if write else "")
         basic = self._basic(image)
         headers = {"Authorization": basic} if basic else {}
-        params = {"service": parts.get("service", ""), "scope": scope}
-        answer = await self._http.get(realm, params=params, headers=headers)
-        if answer.status_code != 200:
+        url = httpx.URL(realm).copy_merge_params({"service": parts.get("service", ""), "scope": scope})
+        answer = await self._send("GET", str(url), headers, None, MAX_TOKEN)
+        try:
+            body: Any = answer.json() if answer.status_code == 200 else None
+        except ValueError:
+            body = None
+        token = str(body.get("token") or body.get("access_token") or "") if isinstance(body, dict) else ""  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+        if not _TOKEN.fullmatch(token):
             return None
-        body: Any = answer.json()
-        token = str(body.get("token") or body.get("access_token") or "")
         self._tokens[image.registry, image.path] = token
         return f"Bearer {token}"
+
+
+def _plain(headers: httpx.Headers) -> list[tuple[str, str]]:
+    """Those of a body that is read already."""
+    return [
+        (k, v) for k, v in headers.multi_items() if k.lower() not in ("content-encoding", "transfer-encoding", "content-length")
+    ]
 
 
 def auth_config(login: RegistryLogin | None) -> str:

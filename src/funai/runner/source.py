@@ -7,8 +7,9 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ QUICK = 60.0
 MAX_FILES, MAX_LISTING, MAX_DEPTH = 300_000, 64 * 1024 * 1024, 200
 """Files of a commit, bytes of their names, and folders inside each other."""
 MAX_ATTRIBUTES = 1024 * 1024
+PACK_SECONDS, IN_USE_SECONDS = 300, 300.0
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _SUBMODULE, _LINK = "160000", "120000"
 
@@ -58,6 +60,7 @@ class Source:
         self._ssh_config = settings.workdir / "ssh_config"
         self._control = _control_folder(settings.workdir)
         self._locks: dict[Path, asyncio.Lock] = {}
+        self._handed_out: dict[Path, float] = {}
 
     def prepare(self) -> None:
         """Make the folders and the ssh_config."""
@@ -77,6 +80,10 @@ class Source:
     def mirror_of(self, url: str) -> Path:
         return self._mirrors / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.git"
 
+    def in_use(self, mirror: Path) -> bool:
+        """Whether a job may still be reading what it fetched."""
+        return time.monotonic() - self._handed_out.get(mirror, -IN_USE_SECONDS) < IN_USE_SECONDS
+
     def lock_of(self, mirror: Path) -> asyncio.Lock:
         return self._locks.setdefault(mirror, asyncio.Lock())
 
@@ -91,9 +98,11 @@ class Source:
         """
         git = self._git(url)
         async with self.lock_of(git.mirror):
+            self._handed_out[git.mirror] = time.monotonic()
             if not git.mirror.exists():
                 await self._init(git)
             elif len(ref) == 40 and (sha := await self._resolve(git, ref)):
+                os.utime(git.mirror)
                 return Commit(git, sha)
             await retrying(lambda: self._fetch(git, url), seconds=self._settings.retry_seconds,
                            when=lambda e: e.code is FailureCode.GIT_UNREACHABLE)  # fmt: skip
@@ -105,10 +114,13 @@ class Source:
         raise JobFailed(FailureCode.GIT_EMPTY) if empty else JobFailed(FailureCode.GIT_REF_NOT_FOUND, ref=ref)
 
     async def _init(self, git: Git) -> None:
-        done = await proc.run(git.init(), timeout=QUICK)
+        """Made aside and renamed: a Runner killed in between leaves no half of one."""
+        aside = git.mirror.with_suffix(".new")
+        await remove_tree(aside)
+        done = await proc.run(git.init(aside), timeout=QUICK)
         if done.code != 0:
-            shutil.rmtree(git.mirror, ignore_errors=True)
             raise JobFailed(FailureCode.INTERNAL, last_lines(done.error_text), detail="git init")
+        aside.rename(git.mirror)
 
     async def _fetch(self, git: Git, url: str) -> None:
         said = await self._try_fetch(git, url)
@@ -116,21 +128,45 @@ class Source:
             return
         failed = await diagnose(url, self._settings)
         if failed is None:
-            # The server lets us in: either it came back just now, or it is about the repository itself.
+            # The server lets us in: it came back just now, or it is about the repository itself, or about our mirror of it.
             said = await self._try_fetch(git, url)
+            if said is not None and (await proc.run(git.ask(url), timeout=self._settings.clone_seconds)).code == 0:
+                await self.drop(git.mirror)
+                await self._init(git)
+                said = await self._try_fetch(git, url)
+                failed = JobFailed(FailureCode.INTERNAL, detail="git fetch")
             if said is None:
                 return
-            failed = JobFailed(FailureCode.GIT_AUTH)
+        failed = failed or JobFailed(FailureCode.GIT_AUTH)
         failed.lines = failed.lines or said
         raise failed
 
     async def _try_fetch(self, git: Git, url: str) -> list[str] | None:
-        """None when it worked, else git's last words."""
+        """None when it worked, else git's last words. What a fetch that was cut short left in the mirror is removed."""
+        whole = False
         try:
             done = await proc.run(git.fetch(url), timeout=self._settings.clone_seconds)
+            whole = done.code == 0
         except proc.ProcessTimeout as e:
             raise JobFailed(FailureCode.GIT_UNREACHABLE, [str(e)], host=urlsplit(url).netloc) from e
-        return last_lines(done.error_text) if done.code != 0 else None
+        finally:
+            largest = 0 if whole else await asyncio.shield(asyncio.to_thread(remove_unfinished, git.mirror))
+        if largest >= git.max_bytes:
+            raise _too_large(git.max_bytes, f"> {git.max_bytes}")
+        return None if whole else last_lines(done.error_text)
+
+    async def drop(self, mirror: Path) -> None:
+        """Forget a mirror; the next fetch makes it anew. The caller holds its lock."""
+        await remove_tree(mirror)
+
+    async def pack(self, mirror: Path) -> None:
+        """Housekeeping of one mirror, while nobody fetches into it."""
+        env = environment(self._settings.workdir, self._ssh_config)
+        async with self.lock_of(mirror):
+            try:
+                await proc.run(Git(mirror, env, self._settings.max_source_bytes).gc(), timeout=PACK_SECONDS)
+            except proc.ProcessTimeout:
+                await asyncio.to_thread(remove_unfinished, mirror)
 
     async def _resolve(self, git: Git, ref: str) -> str | None:
         names = candidates(ref)
@@ -176,6 +212,9 @@ class Source:
                 commit.git.checkout(commit.sha, folder, job_dir / "index"), timeout=self._settings.clone_seconds
             )
             if done.code != 0:
+                # Its objects can't be read: the next fetch gets them anew.
+                async with self.lock_of(commit.git.mirror):
+                    await self.drop(commit.git.mirror)
                 raise JobFailed(FailureCode.INTERNAL, last_lines(done.error_text), detail="git checkout")
             if any(e.path.rpartition("/")[2] == ".gitattributes" for e in entries):
                 await asyncio.to_thread(refuse_lfs, folder, entries)
@@ -215,9 +254,26 @@ def refuse_unsupported(entries: list[Entry], max_bytes: int) -> None:
             raise JobFailed(FailureCode.GIT_UNSUPPORTED, what="子模块 / a submodule", path=_shown(entry.path))
     total = sum(e.size for e in entries)
     if total > max_bytes:
-        raise JobFailed(
-            FailureCode.GIT_UNSUPPORTED, what=f"超过 {max_bytes} 字节的源码 / source over {max_bytes} bytes", path=str(total)
-        )
+        raise _too_large(max_bytes, str(total))
+
+
+def _too_large(limit: int, size: str) -> JobFailed:
+    return JobFailed(FailureCode.GIT_UNSUPPORTED, what=f"超过 {limit} 字节的源码 / source over {limit} bytes", path=size)
+
+
+def remove_unfinished(mirror: Path) -> int:
+    """Remove locks and half-written objects that a killed git left: a lock would fail every later fetch. Answers the
+    largest half-written file's size in bytes.
+    """
+    largest = 0
+    for folder, _, names in os.walk(mirror):
+        for name in names:
+            if name.endswith(".lock") or name.startswith("tmp_"):
+                path = Path(folder, name)
+                with suppress(FileNotFoundError):
+                    largest = max(largest, path.stat().st_size)
+                    path.unlink()
+    return largest
 
 
 def refuse_lfs(folder: Path, entries: list[Entry]) -> None:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
+import hashlib
 import json
 import secrets
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
 from funai.base.proc import Command
+from funai.contracts.rules import parse_image
+from funai.contracts.states import FailureCode
+from funai.runner.bases import BaseAbsent, Bases
 from funai.runner.build import ENGINE_FAILED, Builder, Output
 from funai.runner.commands.engine import BuildRequest, Engine
+from funai.runner.failures import JobFailed
+from funai.runner.main import engine_storage, prepare_engine
+from funai.runner.plan import allowed
 from funai.runner.registry import Registry as RegistryClient
-from funai.runner.settings import RunnerSettings
+from funai.runner.settings import MIB, RunnerSettings
 from funai.standalone.parts import engine_conf
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.world import MakeWorld, World
@@ -76,6 +87,101 @@ async def test_another_apps_image_is_out_of_reach_by_whatever_name(world: World)
     for n, line in enumerate(lines):
         thief = world.build(world.repo(f"thief{n}", {"Dockerfile": line + "\n"}))
         failed(await world.ended(thief), "CONTRACT_INVALID", "user")
+
+
+async def test_a_short_name_is_not_taken_for_an_image_that_ends_alike(make_world: MakeWorld, images: Images) -> None:
+    world: World = await make_world(pull="never")
+    images.make("evil.example/nobodys:1", "ENV A=1\n")
+    images.make("docker.io/library/honest:1", "ENV A=1\n")
+    world.settings.workdir.mkdir(exist_ok=True)
+    engine = prepare_engine(world.settings)
+    bases = Bases(world.settings, engine, await engine_storage(engine))
+    may = allowed(parse_image("r.example/t/u1-app1"), "", {})
+    with pytest.raises(BaseAbsent):
+        async with bases.ready("FROM nobodys:1\n", may, world.root, never):
+            pass
+    for name in ("honest:1", "library/honest:1", "evil.example/nobodys:1"):
+        async with bases.ready(f"FROM {name}\n", may, world.root, never) as found:
+            assert len(found) == 1
+
+
+async def test_a_registry_that_never_answers_delays_nobody_elses_images(world: World) -> None:
+    world.settings.workdir.mkdir(exist_ok=True)
+    engine = prepare_engine(world.settings)
+    bases = Bases(world.settings, engine, await engine_storage(engine))
+    may = allowed(parse_image("r.example/t/u1-app1"), "", {})
+    pulling = asyncio.Event()
+
+    async def hang(_: Command) -> int:
+        pulling.set()
+        return await asyncio.Event().wait()
+
+    async def slow() -> None:
+        async with bases.ready("FROM evil.example/node:20-bookworm-slim\n", may, world.root, hang):
+            pass
+
+    hanging = asyncio.create_task(slow())
+    await pulling.wait()
+    async with asyncio.timeout(10), bases.ready(NODE, may, world.root, never) as found:
+        assert len(found) == 1
+    hanging.cancel()
+    await asyncio.gather(hanging, return_exceptions=True)
+
+
+async def test_all_images_of_a_build_share_its_time(tmp_path: Path) -> None:
+    program = tmp_path / "podman-slow"
+    program.write_text('#!/bin/sh\n[ "$1" = image ] && exit 1\n[ "$1" = pull ] && sleep 0.4\nexit 0\n')
+    program.chmod(0o755)
+    settings = RunnerSettings(agent_token=SecretStr("agent-token-1"), workdir=tmp_path, build_seconds=1, cgroup_parent="")
+    builder = Builder(settings, Engine(str(program), tmp_path), RegistryClient(None, frozenset()), tmp_path)
+    request = BuildRequest(tmp_path, tmp_path / "Dockerfile", "r/n/u1-app1:latest", tmp_path / "iid", tmp_path / "tmp")
+    dockerfile = "".join(f"FROM r.example/a{n}\n" for n in range(5))
+    with pytest.raises(JobFailed) as caught:
+        await builder.build(request, dockerfile, allowed(parse_image("r/n/u1-app1"), "", {}), "job", bytearray().extend)
+    assert caught.value.code is FailureCode.BUILD_TIMEOUT
+
+
+async def test_a_base_image_that_unpacks_to_more_than_the_disk_limit(make_world: MakeWorld) -> None:
+    """400 MiB of zeros are 400 KiB on the wire: what counts is what the pull writes."""
+    world: World = await make_world(build_disk_bytes=64 * MIB)
+    alias = world.registry.address.replace("127.0.0.1", "localhost")
+    world.podman.allow_insecure([world.registry.address, alias])
+    await asyncio.to_thread(push_zeros, world.registry.address, "evil/zeros", 400 * MIB)
+    job = world.build(world.repo("app", {"Dockerfile": f"FROM {alias}/evil/zeros:1\n"}))
+    failed(await world.ended(job), "OUT_OF_DISK", "user", "64 MiB")
+    assert "evil/zeros" not in world.podman.cli("images")
+
+
+def push_zeros(registry: str, repository: str, size: int) -> None:
+    """An image of one file of zeros, made without holding it."""
+    info = tarfile.TarInfo("zeros")
+    info.size = size
+    head, block, count = info.tobuf(), bytes(MIB), size // MIB
+    layer = gzip.compress(head) + gzip.compress(block) * count + gzip.compress(bytes(1024))
+    whole = hashlib.sha256(head)
+    for _ in range(count):
+        whole.update(block)
+    whole.update(bytes(1024))
+    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [f"sha256:{whole.hexdigest()}"]}}
+    with httpx.Client(base_url=f"http://{registry}/v2/{repository}", trust_env=False) as http:
+
+        def blob(kind: str, data: bytes) -> dict[str, object]:
+            digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+            there = http.post("/blobs/uploads/").raise_for_status().headers["Location"]
+            http.put(there, params={**httpx.URL(there).params, "digest": digest}, content=data).raise_for_status()
+            return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest, "size": len(data)}
+
+        manifest = {
+            "schemaVersion": 2,
+            "config": blob("config.v1+json", json.dumps(config).encode()),
+            "layers": [blob("layer.v1.tar+gzip", layer)],
+        }
+        kind = "application/vnd.oci.image.manifest.v1+json"
+        http.put("/manifests/1", content=json.dumps(manifest), headers={"Content-Type": kind}).raise_for_status()
+
+
+async def never(_: Command) -> int:
+    raise AssertionError("nothing is to be pulled")
 
 
 async def test_the_login_serves_the_apps_own_images_and_no_alias(

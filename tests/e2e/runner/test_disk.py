@@ -87,6 +87,29 @@ async def test_superseded_layers_and_old_mirrors_go_what_is_used_stays(make_worl
     assert "Using cache" in world.deploy.log(again), "the newest build's layers are the ones that stay"
 
 
+async def test_a_full_disk_takes_the_base_images_that_builds_pulled_and_no_other(make_world: MakeWorld) -> None:
+    world: World = await make_world(clean_seconds=600.0)
+    alias = world.registry.address.replace("127.0.0.1", "localhost")
+    world.podman.allow_insecure([world.registry.address, alias])
+    for name in ("pulled", "standing"):
+        pushed = f"{world.registry.address}/lib/{name}:1"
+        (world.root / name).mkdir()
+        (world.root / name / "Dockerfile").write_text(f"FROM {TINY}\nCOPY Dockerfile /{name}\n")
+        world.podman.cli("build", "--quiet", "--format", "docker", "--tag", pushed, world.root / name)
+        world.podman.cli("push", "--quiet", "--tls-verify=false", pushed)
+        world.podman.cli("rmi", pushed)
+        job = world.build(world.repo(name, {"Dockerfile": f"FROM {alias}/lib/{name}:1\nCOPY a /a\n", "a": name}))
+        assert (await world.ended(job))["status"] == "SUCCEEDED", world.deploy.log(job)
+    world.podman.cli("create", "--network", "none", f"{alias}/lib/standing:1", "/none")
+    await restart(world, clean_seconds=0.3, disk_high_pct=1.0, disk_low_pct=1.0)
+
+    def named() -> set[str]:
+        return {n for i in images(world) for n in i.get("Names") or []}
+
+    await eventually(lambda: f"{alias}/lib/pulled:1" not in named(), seconds=15, what=str(named()))
+    assert {TINY, f"{alias}/lib/standing:1"} <= named()
+
+
 async def restart(world: World, **settings: object) -> None:
     await world.stop()
     world.settings = world.settings.model_copy(update=settings)

@@ -98,12 +98,14 @@ async def test_builds_that_fail(world: World) -> None:
     base = world.repo("base", {"Dockerfile": f"FROM {world.registry.address}/t/u1-app4242:none\n"})
     foreign = world.repo("foreign", {"Dockerfile": f"FROM {world.registry.address}/no/such:1\n"})
     away = world.repo("away", {"Dockerfile": "FROM 127.0.0.1:9/no/such:1\n"})
-    jobs = [world.build(step), world.build(base, appId=4242), world.build(away), world.build(foreign)]
+    typo = world.repo("typo", {"Dockerfile": "FROM 127.0.0.1:9/Node:20\n"})
+    jobs = [world.build(step), world.build(base, appId=4242), world.build(away), world.build(foreign), world.build(typo)]
     ended = [await world.ended(job) for job in jobs]
     failed(ended[0], "BUILD_FAILED", "user", "the-reason", "7")
     failed(ended[1], "IMAGE_NOT_FOUND", "user", "u1-app4242:none")
     failed(ended[2], "REGISTRY_UNREACHABLE", "platform", "127.0.0.1:9")
     failed(ended[3], "CONTRACT_INVALID", "user", "no/such:1")
+    failed(ended[4], "IMAGE_NOT_FOUND", "user", "Node:20", "lowercase")
     assert world.leftovers() == []
 
 

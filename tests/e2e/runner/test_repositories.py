@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from funai.runner.diskwatch import ENTRY_BYTES, tree_bytes
 from funai.runner.settings import MIB
+from funai.runner.source import Source
 from funai.runner.trees import remove_tree
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.world import MakeWorld, World
@@ -41,6 +44,47 @@ async def test_trees_that_no_disk_could_hold(world: World) -> None:
     assert world.leftovers() == []
 
 
+async def test_a_mirror_that_a_kill_or_a_disk_left_broken_mends_itself(world: World, tmp_path: Path) -> None:
+    bare = world.repo("app", {"a": "0"})
+    url, own = world.sshd.url(bare), tmp_path / "own"
+    own.mkdir()
+    source = Source(world.settings.model_copy(update={"workdir": own}))
+    source.prepare()
+    mirror = source.mirror_of(url)
+
+    def lock() -> None:
+        (mirror / "refs" / "heads").mkdir(exist_ok=True, parents=True)
+        (mirror / "refs" / "heads" / "main.lock").touch()
+
+    def half() -> None:
+        (mirror / "HEAD").unlink()
+
+    def lose() -> None:
+        for file in [*mirror.glob("objects/??/*"), *mirror.glob("objects/pack/*")]:
+            file.unlink()
+
+    def kill() -> None:
+        mirror.with_suffix(".new").mkdir()
+        shutil.rmtree(mirror)
+
+    await source.fetch(url, "main")
+    for harm in (lock, half, lose, kill):
+        harm()
+        sha = world.push(bare, {"a": harm.__name__})
+        commit = await source.fetch(url, "main")
+        assert commit.sha == sha and await source.text(commit, "a", limit=99) == harm.__name__
+    assert not [*own.rglob("*.lock"), *own.rglob("tmp_*"), *own.rglob("*.new")] and source.in_use(mirror)
+    await source.pack(mirror)
+    await source.close()
+
+
+async def test_a_pack_over_the_limit_is_named_and_leaves_nothing(make_world: MakeWorld) -> None:
+    world: World = await make_world(max_source_bytes=MIB)
+    bare = world.repo("big", {"Dockerfile": NODE, "big": secrets.token_hex(2 * MIB)})
+    failed(await world.ended(world.build(bare)), "GIT_UNSUPPORTED", "user", str(MIB))
+    assert not [*(world.settings.workdir / "mirrors").rglob("tmp_*")]
+
+
 async def test_links_that_lead_out_and_names_that_are_odd(world: World) -> None:
     bare = world.repo("links", {"Dockerfile": NODE + "COPY . /x/\nRUN cat /x/out /x/in || true\n", "in": "inside"})
     work = world.root / "links-work"
@@ -67,6 +111,33 @@ async def test_a_mounted_file_is_not_mistaken_for_another_tenants(world: World) 
     for job in jobs:
         assert (await world.ended(job))["status"] == "SUCCEEDED", world.deploy.log(job)
     assert "two's" in world.deploy.log(jobs[1]) and "belongs-to-one" not in world.deploy.log(jobs[1])
+
+
+async def test_no_mount_shows_a_step_the_hosts_files(world: World, tmp_path: Path) -> None:
+    """The engine itself would follow each of these: links of a stage and of the repository, caches with ``..``."""
+    secret = tmp_path / "host"
+    secret.mkdir()
+    (secret / "seen").touch()
+    up = "../" * 20
+    texts = {
+        "stage": f"{NODE[:-1]} AS a\nRUN ln -s {secret} /out\n{NODE}RUN --mount=from=a,source=/out,target=/x ls /x\n",
+        "cache": NODE + f"RUN --mount=type=cache,id={up}{secret},target=/x ls /x\n",
+        "later": NODE + f"RUN --mount=type=cache,target=/c ln -s {secret} /c/o\nRUN --mount=type=cache,target=/c/o ls /c/o\n",
+        "repository": NODE + "RUN --mount=type=bind,source=out,target=/x ls /x\n",
+    }
+    jobs = list[int]()
+    for name, text in texts.items():
+        bare = world.repo(name, {"Dockerfile": text})
+        (world.root / f"{name}-work" / "out").symlink_to(secret)
+        world.push(bare, {})
+        jobs.append(world.build(bare))
+    honest = "RUN --mount=type=bind,source=p,target=/p --mount=type=cache,target=/root/.npm cat /p > /root/.npm/kept\n"
+    honest += "RUN --mount=type=cache,target=/root/.npm echo got-$(cat /root/.npm/kept)\n"
+    good = world.build(world.repo("honest", {"Dockerfile": NODE + honest, "p": "mine"}))
+    for job in jobs:
+        failed(await world.ended(job), "CONTRACT_INVALID", "user", "RUN")
+        assert "seen" not in world.deploy.log(job)
+    assert (await world.ended(good))["status"] == "SUCCEEDED" and "got-mine" in world.deploy.log(good)
 
 
 async def test_what_a_step_writes_into_its_context_counts(make_world: MakeWorld) -> None:

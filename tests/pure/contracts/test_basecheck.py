@@ -129,7 +129,9 @@ def test_a_step_may_not_ask_for_more_than_a_sandbox() -> None:
 
 def test_steps_that_mount_files() -> None:
     assert mounts_files("RUN --mount=type=bind,source=a,target=/a npm ci") and mounts_files("RUN --mount=target=/a true")
-    assert mounts_files("RUN --mount=type=cache,target=/a,from=build true")
+    assert mounts_files("RUN --mount=type=cache,target=/a,from=build true") and mounts_files(
+        "RUN --mount=type=cache,from=b true"
+    )
     assert not mounts_files("RUN --mount=type=cache,target=/a --mount=type=tmpfs,target=/b npm ci --mount=type=bind")
 
 

@@ -79,6 +79,8 @@ def test_lint_finds_what_a_deploy_would_refuse() -> None:
     assert codes({"Dockerfile": "FROM a\nEXPOSE 80\n", "deploy/app.yaml": "port: 80\n"}) == set()
     assert codes(good | {"deploy/app.yaml": "port: x\n"}) == {"CONTRACT_INVALID"}
     assert codes({"package.json": PACKAGE}) == {"STANDARD_DOCKERFILE", "NO_LOCKFILE"}
+    for step in ("ADD https://x.example/a /a", "RUN --network=host true", "RUN --mount=type=cache,id=../x,target=/x true"):
+        assert codes({"Dockerfile": f"FROM a\n{step}\nEXPOSE 3000\n"}) == {"CONTRACT_INVALID"}
     assert codes(good, submodules=["lib"]) == {"GIT_UNSUPPORTED"}
     assert codes(good | {"a/.gitattributes": "*.psd filter=lfs\n"}) == {"GIT_UNSUPPORTED"}
     assert codes(good, sizes={"node_modules/x": 1}) == {"NODE_MODULES"}

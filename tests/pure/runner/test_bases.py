@@ -8,7 +8,7 @@ import pytest
 
 from funai.contracts.rules import parse_image
 from funai.contracts.states import FailureCode
-from funai.runner.bases import BaseImage, judge, parse_config
+from funai.runner.bases import BaseImage, judge, meanings, parse_config
 from funai.runner.failures import JobFailed
 from funai.runner.plan import allowed
 
@@ -62,3 +62,12 @@ def test_a_configuration_is_read_in_whatever_case_and_place() -> None:
     env, triggers = parse_config(json.loads(json.dumps(config)))
     assert dict(env) == {"A": "1", "B": "x=y"} and set(triggers) == {"RUN a", "RUN b"}
     assert parse_config({"Env": None, "history": [{"created_by": "ONBUILD x"}]}) == ((), ())
+
+
+def test_the_full_names_that_a_reference_can_mean() -> None:
+    assert meanings("node") == {"docker.io/library/node:latest", "localhost/node:latest"}
+    assert meanings("a/node:20", ["r.corp:5000"]) == {f"{r}/a/node:20" for r in ("r.corp:5000", "docker.io", "localhost")}
+    for same in ("docker.io/node:20", "index.docker.io/node:20", "docker.io/library/node:20"):
+        assert meanings(same, ["r.corp"]) == {"docker.io/library/node:20"}
+    assert meanings("r.corp:5000/node") == {"r.corp:5000/node:latest"} and meanings("localhost/a") == {"localhost/a:latest"}
+    assert meanings("r.corp/a:1@sha256:0") == {"r.corp/a@sha256:0"}

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from funai.contracts.jobs import Payload
+from funai.contracts.rules import parse_image
 from funai.contracts.states import FailureCode
 from funai.runner.failures import JobFailed
-from funai.runner.plan import app_spec, inputs_hash, read_recipe
+from funai.runner.plan import allowed, app_spec, check_mounts, inputs_hash, read_recipe
 
 PACKAGE = '{"scripts": {"start": "node s.js", "build": "x"}}'
+MAY = allowed(parse_image("r.example/n/u1-app1:latest"), "r.example", {})
 
 
 @pytest.fixture
@@ -90,3 +92,27 @@ def test_app_yaml_and_the_inputs(src: Path) -> None:
     one = inputs_hash(Payload(), "")
     assert one == inputs_hash(Payload(dockerfile_path="Dockerfile", build_context="."), "")
     assert len({one, inputs_hash(Payload(), "https://n"), inputs_hash(Payload(build_context="web"), "")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("mounts", "word"),
+    [
+        (["source=out,target=/x"], "leads out"),
+        (["source=lib/up,target=/x"], "leads out"),
+        (["source=lib,target=/x,rw", "source=lib/new,target=/y"], "may write"),
+        (["target=/x,rw", "source=lib,target=/y"], "may write"),
+        (["source=lib,target=/x,rw", "source=in,target=/y"], "may write"),
+        (["type=cache,id=../../..,target=/x"], "cache"),
+    ],
+)
+def test_a_mount_that_leads_out_of_the_context_is_refused(mounts: list[str], word: str, src: Path) -> None:
+    (src / "lib").mkdir()
+    (src / "lib" / "f").touch()
+    for name, target in {"out": "/", "lib/up": "../..", "in": "lib/f"}.items():
+        (src / name).symlink_to(target)
+    text = "FROM a\n" + "".join(f"RUN --mount={mount} true\n" for mount in mounts)
+    with pytest.raises(JobFailed) as caught:
+        check_mounts(text, MAY, src)
+    assert caught.value.code is FailureCode.CONTRACT_INVALID and word in caught.value.error_message()
+    for fine in ("source=in,target=/x", "source=lib,target=/x,rw", "target=/x,rw", "source=none/yet,target=/x"):
+        check_mounts(f"FROM a\nRUN --mount={fine} true\nRUN --mount={fine} true\n", MAY, src)

@@ -159,6 +159,10 @@ class Engine:
         template = "{{.DockerRootDir}}" if self.docker else "{{.Store.GraphRoot}}"
         return Command((self.binary, "info", "--format", template), env=self._env())
 
+    def search(self) -> Command:
+        """Prints Podman's registries as JSON; ``search`` are those of short names. Docker knows no others than its Hub."""
+        return Command((self.binary, "info", "--format", "{{json .Registries}}"), env=self._env())
+
     def images(self) -> Command:
         """All images, layers of the build cache included: with Podman as JSON, with Docker the ids, for :meth:`describe`."""
         shown = ("--quiet",) if self.docker else ("--format", "json")

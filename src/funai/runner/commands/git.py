@@ -27,10 +27,13 @@ class Git:
     def _git(self, *words: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Command:
         return Command((*_BASE, f"--git-dir={self.mirror}", *words), cwd=cwd, env={**self.env, **(env or {})})
 
-    def init(self) -> Command:
-        return Command(
-            (*_BASE, "init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(self.mirror)), env=self.env
-        )
+    def init(self, folder: Path) -> Command:
+        """An empty mirror in ``folder``, which is renamed to its place when it is whole."""
+        return Command((*_BASE, "init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(folder)), env=self.env)
+
+    def ask(self, url: str) -> Command:
+        """Exit status 0 when the repository is there and may be read; the mirror is not looked at."""
+        return Command((*_BASE, "ls-remote", "--quiet", "--heads", "--", url), cwd=Path("/"), env=self.env)
 
     def fetch(self, url: str) -> Command:
         """Everything that is new, in one connection; branches and tags that are gone there go here."""
@@ -63,7 +66,12 @@ class Git:
         )
 
     def gc(self) -> Command:
-        return self._git("-c", "gc.auto=2000", "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet")
+        """Packs what many small fetches left, when it is much; readers beside it go on."""
+        gc = self._git(
+            "-c", "gc.auto=2000", "-c", "gc.autoDetach=false", "-c", "pack.threads=1", "-c", "pack.windowMemory=64m",
+            "gc", "--auto", "--quiet",
+        )  # fmt: skip
+        return Command(("nice", "-n", "10", *gc.argv), env=gc.env)
 
 
 def candidates(ref: str) -> list[str]:
