@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 from funai.contracts import naming, rules
 from funai.contracts.accounts import CreateDeploy
-from funai.contracts.agent import HealthSpec
 from funai.contracts.errors import BadInput, Forbidden
 from funai.contracts.jobs import Payload
-from funai.contracts.messages import Words
 
 DEFAULT_PORT = 3000
 DEFAULT_TAG = "latest"
@@ -66,18 +64,9 @@ def fill(asked: CreateDeploy, user_id: int, app_id: int, app_name: str, defaults
         "acr_namespace": asked.acr_namespace or (defaults.namespace if defaults.registry else None),
         "dockerfile_path": asked.dockerfile_path or None,
         "build_context": asked.build_context or None,
-        "health_path": check_health_path(asked.health_path) if asked.health_path else None,
+        "health_path": rules.check_health_path(asked.health_path) if asked.health_path else None,
     }
     return Payload.model_validate({k: v for k, v in values.items() if v is not None})
-
-
-def check_health_path(value: str) -> str:
-    try:
-        return HealthSpec(path=value).path
-    except ValueError as e:
-        raise BadInput(
-            detail=Words("healthPath 须以 / 开头且为可见字符", "healthPath: starts with / and has visible characters")
-        ) from e
 
 
 def image_allowed(image: str, user_id: int, app_id: int, defaults: Defaults) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -18,6 +20,22 @@ class SealBroken(FunaiError):
         super().__init__("INTERNAL")
 
 
+def _make(file: Path) -> None:
+    """The file is there whole or not at all: half a key would lock every later start out. Of two makers one wins."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fd, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    scratch = Path(name)
+    try:
+        with os.fdopen(fd, "wb") as f:
+            f.write(Fernet.generate_key())
+            f.flush()
+            os.fsync(f.fileno())
+        with suppress(FileExistsError):
+            file.hardlink_to(scratch)
+    finally:
+        scratch.unlink()
+
+
 class Sealer:
     """Seals and opens ``{name: value}`` dictionaries. The API seals, Deploy opens only to answer a claim."""
 
@@ -29,10 +47,7 @@ class Sealer:
         """Read the key; with ``create`` make it at first start (mode 0600). Raises ConfigError."""
         try:
             if create and not file.exists():
-                file.parent.mkdir(parents=True, exist_ok=True)
-                fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(fd, "wb") as f:
-                    f.write(Fernet.generate_key())
+                _make(file)
             return cls(file.read_bytes().strip())
         except (OSError, ValueError) as e:
             raise ConfigError([f"{file}: not a usable key file ({e}); keep a backup of it with the database"]) from e

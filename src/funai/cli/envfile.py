@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+_QUOTED = re.compile(r"""\s*(?:'(?P<plain>[^']*)'|"(?P<escaped>(?:[^"\\]|\\.)*)")[ \t]*(?:\#[^\n]*)?\r?(?=\n|\Z)""", re.DOTALL)
+_COMMENT = re.compile(r"\s#")
+_ESCAPE = re.compile(r'\\([n"\\])')
+
 
 def parse_pair(text: str) -> tuple[str, str] | None:
     """``A=b=c`` → ("A", "b=c"); None without a name or a ``=``. The API judges the name."""
@@ -12,26 +18,38 @@ def parse_pair(text: str) -> tuple[str, str] | None:
 def parse_env_file(text: str) -> tuple[dict[str, str], list[int]]:
     """The file's variables, and the numbers of lines that are none.
 
-    Blank lines and ``#`` lines are skipped, a leading ``export`` is dropped; quotes around a whole value go, and inside
-    double quotes ``\\n`` is a line break. No variable is expanded.
+    Much as dotenv reads it: blank lines and ``#`` lines are skipped, a leading ``export`` and a byte order mark are dropped;
+    quotes around a whole value go, and it may have several lines; inside double quotes ``\\n`` is a line break; behind a value
+    a `` #`` begins a comment. No variable is expanded.
     """
     values: dict[str, str] = {}
     bad: list[int] = []
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.strip()
+    lines = text.removeprefix("\ufeff").split("\n")
+    at = 0
+    while at < len(lines):
+        line, at = lines[at].lstrip(), at + 1
         if not line or line.startswith("#"):
             continue
         pair = parse_pair(line.removeprefix("export "))
         if pair is None:
-            bad.append(number)
+            bad.append(at)
             continue
-        values[pair[0]] = _unquoted(pair[1].strip())
+        name, value = pair
+        if found := _QUOTED.match("\n".join([value, *lines[at:]])) if value.lstrip()[:1] in ("'", '"') else None:
+            values[name] = _meant(found)
+            at += found[0].count("\n")
+        else:
+            values[name] = _bare(value)
     return values, bad
 
 
-def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] == "'":
-        return value[1:-1]
-    if len(value) >= 2 and value[0] == value[-1] == '"':
-        return value[1:-1].replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
-    return value
+def _meant(quoted: re.Match[str]) -> str:
+    if (plain := quoted["plain"]) is not None:
+        return plain
+    return _ESCAPE.sub(lambda escape: "\n" if escape[1] == "n" else escape[1], quoted["escaped"])
+
+
+def _bare(value: str) -> str:
+    """Without its comment; and without quotes that are its first and last character all the same (``"C:\\dir\\"``)."""
+    value = _COMMENT.split(value, maxsplit=1)[0].strip()
+    return value[1:-1] if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"" else value

@@ -32,7 +32,7 @@ def _usable_env(env: dict[str, str] | None) -> dict[str, str] | None:
 
 
 class HealthSpec(Wire):
-    path: str = Field(default="/", max_length=500, pattern=r"^/[!-~]*$")
+    path: Annotated[str, AfterValidator(rules.check_health_path)] = "/"
     timeout_seconds: float = Field(default=60, ge=1, le=600)
 
 

@@ -148,6 +148,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "ADMIN_TOKEN_MISSING": ("未配置 deploy-proxy.admin-token", "deploy-proxy.admin-token is not set here"),
     "DEPLOY_UNREACHABLE": ("部署控制面暂不可用，请稍后再试", "the deploy service can't be reached; try again soon"),
     "AGENT_UNREACHABLE": ("运行节点暂不可用：{detail}", "the runtime node can't be reached: {detail}"),
+    "AGENT_TOO_OLD": (
+        "运行节点 {detail} 的 agent 版本过旧，不支持该操作",
+        "the agent of runtime node {detail} is too old for this",
+    ),
     # builds: what a job's errorMessage says (JOB_ + failure code); both languages are shown
     "APP_YAML_INVALID": ("deploy/app.yaml 无效：{detail}", "deploy/app.yaml is not usable: {detail}"),
     "PACKAGE_JSON_INVALID": ("package.json 不是合法的 JSON", "package.json is not valid JSON"),

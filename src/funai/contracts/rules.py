@@ -20,6 +20,8 @@ _HOST = re.compile(
 )
 _PATH_PART = re.compile(r"[A-Za-z0-9_@+.][A-Za-z0-9_@+. -]*")
 _BASE_PATH = re.compile(r"(?:/[A-Za-z0-9_.~-]+){1,8}")
+_HEALTH_PATH = re.compile(r"/[!-~]{0,499}")
+_UPWARDS = re.compile(r"(?:^|[/\\]|%2f|%5c)(?:\.|%2e){2}(?:[/\\]|%2f|%5c|$)", re.IGNORECASE)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _SSH_URL = re.compile(
     r"ssh://[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9\[][A-Za-z0-9.:\[\]-]*(?::[0-9]{1,5})?/[A-Za-z0-9_][A-Za-z0-9_./-]*"
@@ -84,6 +86,13 @@ def check_tag(value: str, field: str = "imageTag") -> str:
 def check_base_path(value: str, field: str = "basePath") -> str:
     if len(value) > 200 or not _BASE_PATH.fullmatch(value) or any(p in (".", "..") for p in value.split("/")):
         raise _refuse(field, "须形如 /runtime/1", "must look like /runtime/1")
+    return value
+
+
+def check_health_path(value: str, field: str = "healthPath") -> str:
+    """What the agent asks of the container, and then of the gateway: which refuses ``..`` in a path."""
+    if not _HEALTH_PATH.fullmatch(value) or _UPWARDS.search(value.partition("?")[0]):
+        raise _refuse(field, "须以 / 开头、只含可见字符、不含 ..", "must start with / and have visible characters and no ..")
     return value
 
 

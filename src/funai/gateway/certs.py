@@ -12,15 +12,17 @@ what was in use before stays in use.
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from funai.gateway.live_map import write_atomically
@@ -32,29 +34,34 @@ _FILE_LIMIT = 256 * 1024
 _DEPTH = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Found:
-    """``bundles``: name → leaf, chain and key as one PEM text without blank lines. ``problems``: file → why not."""
+    """``bundles``: name → leaf, chain and key as one PEM text without blank lines. ``problems``: file → why not.
 
-    bundles: dict[str, str]
-    problems: dict[str, str]
+    ``broken``: names that are there and can't be used now. ``partial``: a folder can't be read; what it holds is not known.
+    """
+
+    bundles: dict[str, str] = field(default_factory=dict[str, str])
+    problems: dict[str, str] = field(default_factory=dict[str, str])
+    broken: set[str] = field(default_factory=set[str])
+    partial: bool = False
 
 
 def scan(folder: Path) -> Found:
     """Read the folder. Never raises for what is in it."""
-    bundles: dict[str, str] = {}
-    problems: dict[str, str] = {}
-    for name, files in _candidates(folder):
+    found = Found()
+    for name, files in _candidates(folder, found):
         try:
-            bundles[name] = bundle("\n".join(_read(f) for f in files))
+            found.bundles[name] = bundle("\n".join(_read(f) for f in files))
         except (OSError, ValueError) as e:
-            problems[str(files[0])] = str(e)
-    return Found(bundles, problems)
+            found.problems[str(files[0])] = str(e)
+            found.broken.add(name)
+    return found
 
 
-def _candidates(folder: Path) -> Iterable[tuple[str, tuple[Path, ...]]]:
+def _candidates(folder: Path, found: Found) -> Iterable[tuple[str, tuple[Path, ...]]]:
     seen: set[str] = set()
-    for path in sorted(_walk(folder, _DEPTH)):
+    for path in sorted(_walk(folder, _DEPTH, found)):
         files: tuple[Path, ...]
         if path.name == "fullchain.pem":
             files, stem = (path, path.with_name("privkey.pem")), path.parent.name
@@ -64,18 +71,23 @@ def _candidates(folder: Path) -> Iterable[tuple[str, tuple[Path, ...]]]:
             files, stem = (path,), path.stem
         else:
             continue
-        if path.name.endswith(".issuer.crt") or (len(files) == 2 and not files[1].exists()):
-            continue
         name = _SAFE.sub("_", stem) or "certificate"
-        if name not in seen:
-            seen.add(name)
-            yield name, files
+        if path.name.endswith(".issuer.crt") or name in seen:
+            continue
+        if len(files) == 2 and not files[1].exists():
+            found.broken.add(name)  # A chain for clients has no key; one that was in use lost its own for a moment.
+            continue
+        seen.add(name)
+        yield name, files
 
 
-def _walk(folder: Path, depth: int) -> Iterable[Path]:
+def _walk(folder: Path, depth: int, found: Found) -> Iterable[Path]:
     try:
         entries = sorted(folder.iterdir())
-    except OSError:
+    except OSError as e:
+        found.partial = True
+        if not isinstance(e, FileNotFoundError):
+            found.problems[str(folder)] = e.strerror or str(e)
         return
     for entry in entries:
         if entry.name.startswith("."):
@@ -83,7 +95,7 @@ def _walk(folder: Path, depth: int) -> Iterable[Path]:
         if entry.is_dir():
             # certbot keeps every old certificate in archive/.
             if depth and entry.name not in ("archive", "accounts", "keys", "csr", "renewal", "renewal-hooks"):
-                yield from _walk(entry, depth - 1)
+                yield from _walk(entry, depth - 1, found)
         else:
             yield entry
 
@@ -113,6 +125,20 @@ def bundle(text: str) -> str:
     return "\n".join("\n".join(line.strip() for line in block.splitlines() if line.strip()) for block in ordered) + "\n"
 
 
+def unfit(bundle_text: str) -> str:
+    """Why OpenSSL would not serve with it (a key too short, a weak signature); empty when it would. One such file in
+    HAProxy's list keeps all of it from starting."""
+    fd = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, bundle_text.encode())
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(f"/proc/self/fd/{fd}")
+    except ssl.SSLError as e:
+        return f"OpenSSL refuses it: {(e.reason or str(e)).replace('_', ' ').lower()}"
+    finally:
+        os.close(fd)
+    return ""
+
+
 def _public(key: object) -> bytes:
     der, info = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     return key.public_bytes(der, info)  # type: ignore[attr-defined, no-any-return]
@@ -120,7 +146,11 @@ def _public(key: object) -> bytes:
 
 def self_signed(now: datetime, name: str = "funai-gateway.invalid") -> str:
     """A bundle that lets HTTPS answer before the operator has a certificate; no browser will trust it."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    return signed_by(ec.generate_private_key(ec.SECP256R1()), now, name)
+
+
+def signed_by(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, now: datetime, name: str) -> str:
+    """A bundle of this key and a certificate of its own."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
         x509.CertificateBuilder()
@@ -155,6 +185,8 @@ class CertificateStore:
 
     def __init__(self, source: Path | None, folder: Path) -> None:
         self._source, self._folder = source, folder
+        self._unfit: dict[str, str] = {}
+        """Bundles of the latest look → why they can't be served with, or nothing."""
         self.list_file = folder / "crt-list.txt"
 
     def path(self, name: str) -> Path:
@@ -170,7 +202,7 @@ class CertificateStore:
     def refresh(self) -> CertificateChange:
         """Bring the copy up to date. Raises OSError when it can't be written."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = scan(self._source) if self._source else Found({}, {})
+        found = self._without_unfit(scan(self._source)) if self._source else Found()
         # A broken file must not take a working certificate away.
         broken = {n for n in self.names() if n != DEFAULT_NAME and self._is_broken(n, found)}
         wanted = sorted({*found.bundles, *broken}) or [DEFAULT_NAME]
@@ -191,7 +223,17 @@ class CertificateStore:
         return CertificateChange(kept, tuple(wanted) != before, found.problems)
 
     def _is_broken(self, name: str, found: Found) -> bool:
-        return name not in found.bundles and self.path(name).exists() and any(
-            _SAFE.sub("_", Path(f).parent.name if Path(f).name == "fullchain.pem" else Path(f).stem) == name
-            for f in found.problems
-        )  # fmt: skip
+        """Whether what we have of it must do for now."""
+        path = self.path(name)
+        doubtful = name not in found.bundles and (found.partial or name in found.broken)
+        return doubtful and path.exists() and not unfit(path.read_text())
+
+    def _without_unfit(self, found: Found) -> Found:
+        texts = found.bundles.values()
+        self._unfit = {text: self._unfit[text] if text in self._unfit else unfit(text) for text in texts}
+        for name, text in list(found.bundles.items()):
+            if why := self._unfit[text]:
+                del found.bundles[name]
+                found.problems[name] = why
+                found.broken.add(name)
+        return found

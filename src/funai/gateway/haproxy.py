@@ -44,6 +44,7 @@ class HaproxyGateway:
         self._access = AccessLog(files.paths.log_pipe, file if settings.access_log else None, self.metrics.count)
         self._tasks: set[asyncio.Task[None]] = set()
         self._life: ProxyLife | None = None
+        self._told: dict[str, str] = {}
         self.adopted = False
         """True when ``start`` found a proxy running and went on with it."""
 
@@ -78,7 +79,7 @@ class HaproxyGateway:
     async def _open(self, routes: Sequence[Route] | None) -> None:
         process = self._files.process()
         change = await asyncio.to_thread(self._files.prepare, await process.version())
-        _complain(change)
+        self._complain(change)
         self._access.start()
         running = await process.find()
         self._routes.begin(await self._first_entries(routes, running is not None))
@@ -159,12 +160,20 @@ class HaproxyGateway:
             await asyncio.sleep(self.settings.tls_poll_seconds)
             try:
                 change = await asyncio.to_thread(self._files.refresh_certificates)
-                _complain(change)
+                self._complain(change)
                 if change:
                     async with self._routes.lock:
                         await self._take_certificates(life, change)
             except (OSError, GatewayError) as e:
                 log.get("gateway").error("gateway.certificates_failed", error=str(e))
+
+    def _complain(self, change: CertificateChange | None) -> None:
+        """Once for each problem, not at every look."""
+        problems = change.problems if change is not None else {}
+        for file, why in problems.items():
+            if self._told.get(file) != why:
+                log.get("gateway").warning("gateway.certificate_unusable", file=file, why=why)
+        self._told = problems
 
     async def _take_certificates(self, life: ProxyLife, change: CertificateChange) -> None:
         """New content of a known name goes in over the runtime API; another set of names needs a new process."""
@@ -224,11 +233,6 @@ class HaproxyGateway:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _complain(change: CertificateChange | None) -> None:
-    for file, why in (change.problems if change else {}).items():
-        log.get("gateway").warning("gateway.certificate_unusable", file=file, why=why)
 
 
 def _entries(routes: Iterable[Route]) -> dict[str, str]:

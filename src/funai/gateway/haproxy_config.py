@@ -152,11 +152,12 @@ def _log_line() -> str:
     """Space-separated numbers for the counters, then the rest of the JSON object that the log file gets.
 
     Path and host are cut so that the line fits in 4,000 bytes even when each byte is escaped: a pipe takes up to 4,096 at
-    once or not at all, so lines of several threads and processes never mix.
+    once or not at all, so lines of several threads and processes never mix. HAProxy's own words for method and version are
+    cut out of the first 1,024 bytes of the request line: a long query would make them nonsense.
     """
     fields = (
         '"path":"%[var(txn.path),bytes(0,400),json(utf8s)]","host":"%[var(txn.host),bytes(0,100),json(utf8s)]",'
-        '"client":"%[var(txn.client)]","method":"%HM","protocol":"%HV","tls":"%sslv","upstream":"%[var(txn.to)]",'
+        '"client":"%[var(txn.client)]","method":"%[var(txn.method),bytes(0,32),json(utf8s)]","protocol":"HTTP/%[var(txn.version)]","tls":"%sslv","upstream":"%[var(txn.to)]",'
         '"generation":"%[var(txn.generation)]","connectMs":%Tc,"firstByteMs":%Tr,"end":"%ts","traceId":"%[unique-id]"}'
     )
     return f"log-format '%Ts.%ms %[var(txn.app)] %ST %U %B %Ta|{fields}'"
@@ -190,6 +191,8 @@ def _identify(s: GatewaySettings, f: Facts) -> list[str]:
         "acl english req.fhdr(accept-language) -i -m beg en",
         "http-request set-var(txn.path) path",
         "http-request set-var(txn.host) req.hdr(host),host_only",
+        "http-request set-var(txn.method) method",
+        "http-request set-var(txn.version) req.ver",
         "http-request set-var(txn.client) src",
         f"http-request set-var(txn.probe) int(1) if {{ req.hdr({PROBE_HEADER}),sha2(256),hex -m str {f.probe_sha256} }}",
         "http-request set-log-level silent if { var(txn.probe) -m found }",

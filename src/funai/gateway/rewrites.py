@@ -1,7 +1,8 @@
 """Header rewriting rules of the HAProxy gateway, as configuration lines. Pure.
 
 All apps share one origin, so what an app sets for "/" would be every app's: cookies are confined to the app's base path,
-and redirects to an absolute path get the prefix that was stripped from the request.
+headers that speak for the whole origin are dropped, and redirects to an absolute path get the prefix that was stripped from
+the request.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ _CLAIMS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Hos
            "X-Real-IP")  # fmt: skip
 
 
+_FOR_THE_ORIGIN = ("Service-Worker-Allowed", "Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc", "NEL", "Report-To")
+"""What a browser applies to the whole origin: one app would stand in front of the others' pages with its script, empty their
+storage and log their users out, shut plain HTTP for every port of this host, move them elsewhere, be told of their traffic."""
+
+
 def response_headers(too_large: str) -> list[str]:
     """Confine cookies, prefix redirects. A rule that does not fit the buffer fails the response, never half-applies."""
     return [
@@ -65,6 +71,7 @@ def response_headers(too_large: str) -> list[str]:
         f"http-response return status 502 {too_large} if in_base has_cookie too_large",
         f"http-response return status 502 {too_large} if in_base has_location too_large",
         "http-response strict-mode on",
+        *(f"http-response del-header {name} if in_base" for name in _FOR_THE_ORIGIN),
         *(_cookie_rule(match, to) + " in_base" for match, to in _IN_BASE),
         *(_cookie_rule(match, to) + " !in_base" for match, to in _BY_HOST),
         *_location(),

@@ -96,7 +96,7 @@ class Converger:
                 log.get("converge").warning("converge.restart_refused", app_id=app.app_id, why=str(e))
 
     async def _tell(self, app: AppView) -> None:
-        """The gateway hears of a route only when it changed. A live app without an address keeps its last one (502)."""
+        """The gateway hears of a route only when it changed."""
         node, route = self._node, self._node.desired_route(app)
         if route is None and app.live is None and app.stopped is None:
             if app.app_id in node.told or app.candidates:

@@ -31,7 +31,7 @@ from funai.runtime.firewall import Firewall, FirewallRefused, Rules
 from funai.runtime.heartbeat import Heartbeat
 from funai.runtime.images import Images
 from funai.runtime.metrics import AgentMetrics
-from funai.runtime.network import Networks, bridge_prefix, platform_tag
+from funai.runtime.network import Networks, bridge_prefix, platform_tag, unwalled
 from funai.runtime.node import Node
 from funai.runtime.patience import patiently
 from funai.runtime.retire import Retirer
@@ -75,17 +75,18 @@ async def compose(
         log.get("agent").warning("engine.limits_missing", engine=info.title, not_enforced=list(info.missing_limits))
     tag = platform_tag(settings.instance, info.data_root)
     images, crashes = Images(settings, engine), Crashes()
+    rules = Rules(tag, bridge_prefix(tag), settings.app_subnets, tuple(settings.app_allow), tuple(settings.app_deny))
+    walled = settings.firewall and not info.rootless and not settings.docker_network and Firewall.possible()
+    firewall = Firewall(rules) if walled else None
     networks = Networks(
         engine, pool=settings.app_subnets, instance=settings.instance, shared=settings.docker_network,
-        tag=tag, fixed=not info.rootless,
+        tag=tag, fixed=not info.rootless, covers=firewall.cover if firewall else unwalled,
     )  # fmt: skip
     retirer = Retirer(node)
     rollouts = Rollouts(node, networks, images, retirer, proxy_labels, any_base_path=any_base_path)
     apps = Apps(node, rollouts, networks, retirer, crashes, Discards(engine, images, settings.images_on_delete))
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
     routes.install(app, routes.Agent(node, rollouts, apps), SecretDoor("X-Runtime-Token", settings.token))
-    rules = Rules(tag, bridge_prefix(tag), settings.app_subnets, tuple(settings.app_allow), tuple(settings.app_deny))
-    walled = settings.firewall and not info.rootless and not settings.docker_network and Firewall.possible()
     return Parts(
         app,
         node,
@@ -95,7 +96,7 @@ async def compose(
         Converger(node, retirer, crashes),
         crashes,
         retirer,
-        Firewall(rules) if walled else None,
+        firewall,
     )
 
 
@@ -135,6 +136,7 @@ async def _walled(parts: Parts) -> bool:
     why = "it needs root, iptables, an engine that is not rootless, and no RUNTIME_DOCKER_NETWORK"
     if parts.firewall:
         try:
+            await parts.networks.take_stock()
             await parts.firewall.ensure()
         except FirewallRefused as e:
             why = str(e)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -85,14 +86,27 @@ class Place:
     address: str = ""
 
 
+Covers = Callable[[Collection[str]], Awaitable[None]]
+"""Hears the subnets of all apps' networks, before a container is in a new one."""
+
+
+async def unwalled(_: Collection[str]) -> None:
+    """Nobody listens."""
+
+
 class Networks:
     """Makes and removes the apps' networks. Calls for one app are serialised by the caller."""
 
-    def __init__(self, engine: Engine, *, pool: str, instance: str, tag: str, shared: str = "", fixed: bool = True) -> None:
+    def __init__(
+        self, engine: Engine, *, pool: str, instance: str, tag: str, shared: str = "", fixed: bool = True,
+        covers: Covers = unwalled,
+    ) -> None:  # fmt: skip
         self._engine, self._instance, self._tag, self._shared = engine, instance, tag, shared
         self._pool = IPv4Network(pool)
-        self._fixed = fixed
+        self._fixed, self._covers = fixed, covers
         self._making = asyncio.Lock()
+        self._subnets: dict[str, str] = {}
+        """Network of an app → its subnet, as told to ``covers``."""
         self._last: dict[int, str] = {}
         """The address each app's latest container got."""
         self._seen: dict[int, Network] = {}
@@ -112,6 +126,14 @@ class Networks:
         self._last[app.app_id] = free_address(network.subnet, used, after)
         return Place(network.name, self._last[app.app_id])
 
+    async def take_stock(self) -> None:
+        """At start: the networks that a former life made."""
+        named = re.compile(re.escape(network_name(0, self._instance)).replace("0", "[1-9][0-9]*", 1))
+        for network in () if self._shared else await self._engine.networks():
+            if named.fullmatch(network.name) and network.subnet:
+                self._subnets[network.name] = network.subnet
+        await self._covers(self._subnets.values())
+
     def doubt(self, app_id: int) -> None:
         """Something failed with it: ask the engine the next time."""
         self._seen.pop(app_id, None)
@@ -119,8 +141,12 @@ class Networks:
     async def _own(self, app_id: int) -> Network:
         if known := self._seen.get(app_id):
             return known
-        self._seen[app_id] = await self._find_or_make(app_id, network_name(app_id, self._instance))
-        return self._seen[app_id]
+        network = await self._find_or_make(app_id, network_name(app_id, self._instance))
+        if network.subnet:
+            self._subnets[network.name] = network.subnet
+            await self._covers(self._subnets.values())
+        self._seen[app_id] = network
+        return network
 
     async def ensure_builds(self, name: str) -> None:
         """The network that this node's builds run in: its bridge is ours too, so the apps' firewall rules hold for it.
@@ -161,10 +187,14 @@ class Networks:
             return
         self.doubt(app_id)
         self._last.pop(app_id, None)
+        name = network_name(app_id, self._instance)
         try:
-            await self._engine.remove_network(network_name(app_id, self._instance))
+            await self._engine.remove_network(name)
         except EngineRefused as e:
             log.get("network").info("network.kept", app_id=app_id, why=str(e))
+            return
+        if self._subnets.pop(name, ""):
+            await self._covers(self._subnets.values())
 
 
 def _route_table() -> str:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from funai.contracts.errors import Conflict
-from funai.contracts.routes import Route, RouteTable
+from funai.contracts.routes import Route, RouteState, RouteTable
 from funai.runtime import inherited, state
 from funai.runtime.engine.contract import Container, Engine, EngineError, EngineInfo
 from funai.runtime.metrics import AgentMetrics
+from funai.runtime.network import ADDRESS
 from funai.runtime.patience import patiently
 from funai.runtime.settings import Reach, RuntimeSettings
 from funai.runtime.state import AppView, Desired, Names
@@ -132,14 +133,23 @@ class Node:
         return Endpoint(container.address, port) if container.address and port else None
 
     def desired_route(self, app: AppView) -> Route | None:
-        """The route the app should have, given only its containers."""
+        """The route the app should have, given only its containers.
+
+        One that is down keeps its fixed address (the gateway says that it does not answer); without one it is starting:
+        a published port is dealt anew, and may be another's meanwhile.
+        """
         mend = state.repair(app, self.settings.instance)
         if mend.desired is Desired.STOPPED:
             return state.stopped_route(app.app_id)
         if mend.desired is Desired.GONE or mend.keep is None:
             return None
-        end = self.endpoint(mend.keep)
-        return state.route_to(mend.keep, end.host, end.port) if end else None
+        if end := self.endpoint(mend.keep) or self._fixed(mend.keep):
+            return state.route_to(mend.keep, end.host, end.port)
+        return Route(app.app_id, RouteState.STARTING)
+
+    def _fixed(self, container: Container) -> Endpoint | None:
+        address, port = container.labels.get(ADDRESS, ""), state.number(container, state.PORT)
+        return Endpoint(address, port) if address and port and not self.publish else None
 
     async def tell(self, route: Route) -> None:
         """Put a route. Raises GatewayError; the sweep then tells it again."""

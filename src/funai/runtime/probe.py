@@ -14,6 +14,8 @@ import httpx
 FIRST_PAUSE = 0.02
 PAUSE_SHARE = 0.05
 """A pause is this share of the time waited so far: what is lost by looking late stays small beside the wait itself."""
+ASK_SECONDS = 5.0
+"""How long one answer's head may take, however it drips."""
 
 
 class Verdict(StrEnum):
@@ -47,9 +49,10 @@ async def until_healthy(
     began = time.monotonic()
     deadline, patience = began + timeout, began + misplaced_seconds
     listens, detail = False, ""
-    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=min(5.0, timeout)) as http:  # noqa: S501 plain HTTP only
+    longest = min(ASK_SECONDS, timeout)
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=longest) as http:  # noqa: S501 plain HTTP only
         while True:
-            attempt = asyncio.ensure_future(_ask(http, f"http://{host}:{port}{path}"))
+            attempt = asyncio.ensure_future(_ask(http, f"http://{host}:{port}{path}", longest))
             await asyncio.wait({attempt, exited}, return_when=asyncio.FIRST_COMPLETED)
             if exited.done():
                 attempt.cancel()
@@ -68,15 +71,22 @@ async def until_healthy(
             await asyncio.wait({exited}, timeout=min(max(FIRST_PAUSE, share), interval))
 
 
-async def _ask(http: httpx.AsyncClient, url: str) -> tuple[int | None, str]:
-    """(status, what is wrong). Both empty while nothing accepts a connection."""
+async def _ask(http: httpx.AsyncClient, url: str, longest: float) -> tuple[int | None, str]:
+    """(status, what is wrong). Both empty while nothing accepts a connection.
+
+    The client's own limit is for each read: a head that comes byte by byte, or behind interim answers without end, would
+    keep it for good. It is the shorter one, so that a connection nobody accepts is still told as one.
+    """
     try:
-        async with http.stream("GET", url, headers={"User-Agent": "funai-probe"}) as answer:
+        async with (
+            asyncio.timeout(longest + 0.1),
+            http.stream("GET", url, headers={"User-Agent": "funai-probe"}) as answer,
+        ):
             return answer.status_code, "" if answer.status_code < 500 else f"HTTP {answer.status_code}"
     except (httpx.ConnectError, httpx.ConnectTimeout):
         return None, ""
-    except httpx.TimeoutException:
-        return None, "no answer within 5 s"
+    except (httpx.TimeoutException, TimeoutError):
+        return None, f"no answer within {longest:g} s"
     except httpx.HTTPError as e:
         return None, f"not HTTP ({type(e).__name__})"
 

@@ -261,8 +261,9 @@ class Rollouts:
         generation, seen = state.generation_of(new), "no answer"
         while True:
             try:
+                # As long as the probe of its health waited: a slow page is no gateway that did not switch.
                 status, answered = await self._node.routes.serving_generation(
-                    int(wanted.app_id), health_path(wanted), timeout=2
+                    int(wanted.app_id), health_path(wanted), timeout=probe.ASK_SECONDS
                 )
                 if answered == generation and status < 500:
                     return

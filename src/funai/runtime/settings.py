@@ -127,7 +127,9 @@ class RuntimeSettings(Settings):
         "RUNTIME_APP_DENY", [], doc="Addresses beyond this host that apps must not reach (other nodes, Deploy, the registry)"
     )
     firewall: bool = key("RUNTIME_FIREWALL", True, doc="Keep apps from this host's own ports (needs root and iptables)")
-    health_timeout_seconds: float = key("RUNTIME_HEALTH_TIMEOUT_SECONDS", 60.0, doc="How long a new generation may take", gt=0)
+    health_timeout_seconds: float = key(
+        "RUNTIME_HEALTH_TIMEOUT_SECONDS", 60.0, doc="How long a new generation may take", ge=1, le=600
+    )
     misplaced_seconds: float = key(
         "RUNTIME_MISPLACED_SECONDS", 15.0, doc="An app that listens only elsewhere this long is not waited for longer", gt=0
     )

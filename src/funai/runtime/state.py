@@ -164,6 +164,9 @@ def repair(app: AppView, instance: str = "") -> Repair:
     if app.live:
         gone = app.candidates + ((app.stopped,) if app.stopped else ())
         return Repair(Desired.SERVING, app.live, "", app.retired, gone)
+    if app.stopped and app.retired and generation_of(app.stopped) >= generation_of(app.retired[0]):
+        # It had followed them all when its owner stopped it: a stop that was cut before they were gone.
+        return Repair(Desired.STOPPED, app.stopped, "", (), app.candidates + app.retired)
     if app.retired:
         stopped = (app.stopped,) if app.stopped else ()
         if app.candidates:

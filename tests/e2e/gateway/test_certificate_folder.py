@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from funai.gateway.certs import DEFAULT_NAME, CertificateStore, bundle, scan, self_signed
+from funai.gateway.certs import DEFAULT_NAME, CertificateStore, bundle, scan, self_signed, signed_by
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -107,3 +107,46 @@ def test_the_store_tells_renewed_from_regrouped(store: CertificateStore, tmp_pat
     source.unlink()
     assert store.refresh().regrouped
     assert store.names() == (DEFAULT_NAME,)
+
+
+def _stored(store: CertificateStore, tmp_path: Path) -> str:
+    for ending, text in zip(("crt", "key"), pair("a"), strict=True):
+        (tmp_path / "in" / f"a.{ending}").write_text(text)
+    store.refresh()
+    return store.path("a").read_text()
+
+
+def test_a_key_that_is_away_for_a_moment_takes_no_certificate_away(store: CertificateStore, tmp_path: Path) -> None:
+    before = _stored(store, tmp_path)
+    (tmp_path / "in" / "a.key").unlink()
+    (tmp_path / "in" / "a.pem").write_text("".join(pair("whole")))  # another form of the name is as good
+    assert store.refresh().changed
+    (tmp_path / "in" / "a.pem").unlink()
+    assert not store.refresh()
+    assert store.names() == ("a",)
+    assert store.path("a").read_text() != before
+
+
+def test_a_folder_that_is_away_takes_none_away(store: CertificateStore, tmp_path: Path) -> None:
+    before = _stored(store, tmp_path)
+    (tmp_path / "in").rename(tmp_path / "unmounted")
+    assert not store.refresh()
+    assert store.path("a").read_text() == before
+
+
+def test_a_certificate_that_openssl_would_not_serve_with_keeps_no_other_from_starting(
+    store: CertificateStore, tmp_path: Path
+) -> None:
+    _stored(store, tmp_path)
+    key = rsa.generate_private_key(65537, 1024)
+    weak = tmp_path / "in" / "weak.pem"
+    weak.write_text(signed_by(key, NOW, "weak"))
+    found = store.refresh()
+    assert not found
+    assert "key too small" in found.problems["weak"]
+    assert store.names() == ("a",)
+    # An earlier release took it in: it goes.
+    store.path("weak").write_text(weak.read_text())
+    store.list_file.write_text(f"{store.path('a')}\n{store.path('weak')}\n")
+    assert store.refresh().regrouped
+    assert store.names() == ("a",)

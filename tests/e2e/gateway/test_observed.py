@@ -43,7 +43,7 @@ async def test_each_request_is_a_line_and_is_counted(
         assert (served["status"], served["method"], served["generation"]) == (200, "POST", "6")
         assert served["bytesIn"] > 1000
         assert served["bytesOut"] > 100
-        assert served["client"] == "127.0.0.1"
+        assert (served["client"], served["protocol"]) == ("127.0.0.1", "HTTP/1.1")
         assert served["upstream"] == f"127.0.0.1/{app.port}"
         assert abs((datetime.now(UTC) - datetime.fromisoformat(served["time"])).total_seconds()) < 10
         assert served["traceId"] == dict(app.requests[0].headers)["x-trace-id"]
@@ -81,6 +81,7 @@ async def test_a_hostile_path_stays_inside_its_string(
     for path, status, line in zip(paths, statuses, lines_of(file), strict=True):
         assert line["status"] == status
         assert line["path"] == path[:400]
+        assert (line["method"], line["protocol"]) == ("GET", "HTTP/1.1")
 
 
 async def test_the_log_is_rotated_and_bounded(

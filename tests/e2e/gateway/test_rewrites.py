@@ -112,3 +112,18 @@ async def test_redirects_get_the_prefix_back(
         app.answers["/go"] = ("302 Found", [f"Location: {given}"], b"")
         answer = await client.get(f"{gateway.url}/runtime/1/go")
         assert (given, answer.headers["location"]) == (given, expected)
+
+
+async def test_an_app_speaks_for_the_whole_origin_only_where_it_is_alone(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    app = await upstream("1")
+    whole = {"service-worker-allowed": "/", "clear-site-data": '"*"', "strict-transport-security": "max-age=9",
+             "alt-svc": 'h3=":9"', "nel": "{}", "report-to": "{}"}  # fmt: skip
+    own = {"content-security-policy": "default-src 'self'"}
+    app.answers["/all"] = ("200 OK", [f"{name}: {value}" for name, value in (whole | own).items()], b"")
+    gateway = await start_gateway([route_to(1, app)], wildcard_domain="apps.example.com")
+    shared = await client.get(f"{gateway.url}/runtime/1/all")
+    assert {name for name in whole | own if name in shared.headers} == set(own)
+    alone = await client.get(f"{gateway.url}/all", headers={"Host": "1.apps.example.com"})
+    assert {name for name in whole | own if name in alone.headers} == set(whole | own)

@@ -74,6 +74,15 @@ def walled(new_agent: NewAgent) -> tuple[Process, int]:
     return new_agent(app_allow=[f"{_own_address()}:{port}"]), port
 
 
+async def test_requests_for_an_app_that_is_down_do_not_leave_this_host(agent: Agent) -> None:
+    """Its bridge is gone with its last container: the default route would take them to whoever is there."""
+    await agent.deploy(5)
+    address = await address_of(agent, agent.app)
+    await agent.post("stop")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address, 3000), timeout=0.5).close()
+
+
 async def test_names_still_resolve(agent: Agent, podman: Podman) -> None:
     await agent.deploy(5)
     name = f"rt-u-1-{agent.app}.{agent.process.instance}"

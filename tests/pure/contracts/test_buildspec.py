@@ -28,7 +28,20 @@ def test_app_yaml() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["port: 0", "port: 70000", "port: yes", "port: '80'", "healthPath: ok", "- a", "a: [", "x", "healthPath: '/a b'"]
+    "text",
+    [
+        "port: 0",
+        "port: 70000",
+        "port: yes",
+        "port: '80'",
+        "healthPath: ok",
+        "- a",
+        "a: [",
+        "x",
+        "healthPath: '/a b'",
+        "healthPath: /a/../b",
+        "healthPath: 7",
+    ],
 )
 def test_app_yaml_that_is_refused(text: str) -> None:
     with pytest.raises(BadInput) as caught:

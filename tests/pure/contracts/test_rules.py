@@ -105,3 +105,16 @@ def test_repository_urls(url: str) -> None:
 def test_only_plain_ssh_urls_reach_git(url: str) -> None:
     with pytest.raises(BadInput, match="repoSshUrl"):
         rules.check_ssh_url(url)
+
+
+@pytest.mark.parametrize("path", ["/", "/a/b?c=../d", "/a..b/...", "/" + "x" * 499])
+def test_health_paths(path: str) -> None:
+    assert rules.check_health_path(path) == path
+
+
+@pytest.mark.parametrize(
+    "path", ["", "x", "/a b", "/é", "/..", "/a/../b", "/a/%2E%2e/b", "/a/..%2fb", "/a\\..", "/" + "x" * 500]
+)
+def test_health_paths_that_the_gateway_would_refuse_are_refused_before_a_rollout(path: str) -> None:
+    with pytest.raises(BadInput):
+        rules.check_health_path(path)

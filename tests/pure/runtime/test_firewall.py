@@ -38,8 +38,15 @@ def test_other_apps_metadata_published_ports_and_denied_addresses_are_refused() 
 
 def test_chains_are_replaced_in_one_transaction() -> None:
     text = RULES.restore_text()
-    assert text.startswith("*filter\n:FUNAI-ab12-IN - [0:0]\n:FUNAI-ab12-FW - [0:0]\n")
+    assert text.startswith("*filter\n:FUNAI-ab12-IN - [0:0]\n:FUNAI-ab12-FW - [0:0]\n:FUNAI-ab12-OUT - [0:0]\n")
     assert text.endswith("COMMIT\n")
+
+
+def test_what_is_meant_for_an_app_leaves_by_no_other_way_than_its_bridge() -> None:
+    text = RULES.restore_text(["10.208.0.32/27", "10.208.0.0/27"])
+    outward = [line for line in text.splitlines() if line.startswith("-A FUNAI-ab12-OUT ")]
+    assert [line.split()[3] for line in outward] == ["lo", "10.208.0.0/27", "10.208.0.32/27"]
+    assert RULES.jump("OUTPUT") == ["-d", "10.208.0.0/13", "!", "-o", "fu+", "-j", "FUNAI-ab12-OUT"]
 
 
 def test_an_entry_with_a_port_is_tcp() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from ipaddress import IPv4Network
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from funai.runtime import network
+from funai.runtime.engine.contract import NetworkSpec
+from funai.runtime.engine.dummy import DummyEngine
+from funai.runtime.state import AppView
 
 POOL = IPv4Network("10.208.0.0/13")
 ROUTES = """Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -57,3 +61,19 @@ def test_addresses_go_round_so_that_none_is_reused_soon() -> None:
 def test_the_hosts_routes_are_taken() -> None:
     assert network.routed(ROUTES) == [IPv4Network("192.0.2.0/24"), IPv4Network("10.208.0.0/16")]
     assert network.routed("") == []
+
+
+async def test_the_wall_hears_of_each_network_from_its_first_moment_to_its_last() -> None:
+    engine, heard = DummyEngine(), list[list[str]]()
+
+    async def covers(subnets: Collection[str]) -> None:
+        heard.append(sorted(subnets))
+
+    for name, subnet in (("rt-net-3.me", "10.208.0.0/27"), ("rt-net-3.you", "10.208.0.32/27"), ("bridge", "10.88.0.0/16")):
+        await engine.ensure_network(NetworkSpec(name, subnet))
+    networks = network.Networks(engine, pool=str(POOL), instance="me", tag="t", covers=covers)
+    await networks.take_stock()
+    await networks.place(AppView(4))
+    (made,) = set(heard[1]) - set(heard[0])
+    await networks.forget(3)
+    assert heard == [["10.208.0.0/27"], sorted(["10.208.0.0/27", made]), [made]]

@@ -29,6 +29,7 @@ def test_sizes(text: str, size: int) -> None:
         ("RUNTIME_APP_SUBNETS", "10.0.0.0/28"),
         ("RUNTIME_INSTANCE", "a-g5"),
         ("RUNTIME_NODE_NAME", "a b"),
+        ("RUNTIME_HEALTH_TIMEOUT_SECONDS", "900"),
     ],
 )
 def test_what_can_not_be_used_names_its_key(name: str, value: str) -> None:

@@ -68,6 +68,18 @@ def test_a_stopped_app_stays_stopped_whatever_was_tried_over_it() -> None:
     assert (mend.desired, mend.keep, mend.remove) == (Desired.STOPPED, OFF, (NEW,))
 
 
+def test_a_stop_that_was_cut_while_an_older_one_drained_is_a_stop() -> None:
+    off = box(NAMES.stopped, 6)
+    mend = state.repair(state.view(7, [OLD, off]))
+    assert (mend.desired, mend.keep, mend.remove) == (Desired.STOPPED, off, (OLD,))
+
+
+def test_a_commit_that_was_cut_over_what_had_been_stopped_before_is_a_commit() -> None:
+    off = box(NAMES.stopped, 4, Phase.EXITED)
+    mend = state.repair(state.view(7, [OLD, NEW, off]))
+    assert (mend.desired, mend.keep, mend.remove) == (Desired.SERVING, NEW, (off,))
+
+
 def test_a_deploy_over_a_stopped_app_leaves_only_the_new_one() -> None:
     live = box(NAMES.live, 6)
     mend = state.repair(state.view(7, [OFF, live]))

@@ -244,6 +244,7 @@ BAD_WISHES: list[tuple[dict[str, Any], str]] = [
     ({"repoSshUrl": "ssh://git@git.test:2222/funai/u9-app9.git"}, "403 REPO_FORBIDDEN"),
     ({"acrRegistry": "evil.test"}, "403 REGISTRY_FORBIDDEN"),
     ({"healthPath": "no slash"}, "400 BAD_INPUT"),
+    ({"healthPath": "/a/%2E%2e/b"}, "400 BAD_INPUT"),
 ]
 
 

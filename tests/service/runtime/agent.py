@@ -28,12 +28,15 @@ SCRIPTS = {
 
 @dataclass
 class Table:
-    """A route table in memory. ``away``: the proxy can't be reached. ``stuck``: it takes routes and serves the old ones."""
+    """A route table in memory. ``away``: the proxy can't be reached. ``stuck``: it takes routes and serves the old ones.
+    ``slow``: seconds that an app takes to answer.
+    """
 
     routes: dict[int, Route] = field(default_factory=dict[int, Route])
     told: list[Route] = field(default_factory=list[Route])
     away: bool = False
     stuck: bool = False
+    slow: float = 0
     in_flight: int | None = 0
 
     def _reach(self) -> None:
@@ -55,6 +58,8 @@ class Table:
 
     async def serving_generation(self, app_id: int, path: str, *, timeout: float) -> tuple[int, int]:
         self._reach()
+        if timeout < self.slow:
+            raise GatewayError(f"no answer within {timeout} s")
         route = self.routes.get(app_id)
         if route is None or route.state is not RouteState.SERVING or self.stuck:
             return 503, 0

@@ -11,13 +11,14 @@ from fastapi import FastAPI, Request
 
 from funai.base.clients.deploy import NodeDeployClient
 from funai.base.supervise import bind, serving
-from funai.contracts.routes import RouteState
-from funai.runtime.engine.contract import ContainerSpec, NetworkSpec
+from funai.contracts.routes import Route, RouteState
+from funai.runtime import state
+from funai.runtime.engine.contract import Container, ContainerSpec, NetworkSpec, Phase
 from funai.runtime.engine.dummy import DummyEngine, Script
 from funai.runtime.heartbeat import STALE_BEATS, Heartbeat
 from funai.runtime.state import Names
 from tests.parts.waiting import eventually
-from tests.service.runtime.agent import EXITS, SCRIPTS, SILENT, WEB2, Table, World, world
+from tests.service.runtime.agent import EXITS, SCRIPTS, SILENT, WEB, WEB2, Table, World, world
 
 NAMES = Names(1, 7)
 
@@ -202,6 +203,45 @@ async def test_a_restart_finds_apps_stopped_apps_and_their_routes() -> None:
     async with world(engine, Table()) as w:
         await w.parts.converger.rebuild()
         assert (w.table.state(7), w.table.state(8)) == (RouteState.SERVING, RouteState.STOPPED)
+    await engine.close()
+
+
+async def test_an_app_that_is_down_is_known_to_the_next_life_and_after_a_failed_deploy() -> None:
+    engine = DummyEngine(local=SCRIPTS)
+    async with world(engine) as w:
+        await w.deploy(5)
+        (live,) = await engine.containers({})
+    engine.faults.refuse["start"] = "no such device"
+    await engine.crash(live.id)
+    async with world(engine, Table()) as w:
+        await w.parts.converger.rebuild()
+        assert w.table.state(7) is RouteState.STARTING
+        assert (await w.deploy(6)).status_code == 502
+        assert w.table.state(7) is RouteState.STARTING
+    await engine.close()
+
+
+async def test_one_that_is_down_keeps_the_address_it_was_given() -> None:
+    async with world(reach="address") as w:
+        labels = {"funai.appId": "7", "funai.generation": "5", "funai.port": "3000", "funai.address": "10.208.0.2"}
+        down = state.view(7, [Container("id", "rt-u-1-7", labels, WEB, Phase.EXITED)])
+        assert w.parts.node.desired_route(down) == Route(7, RouteState.SERVING, "10.208.0.2", 3000, 5)
+
+
+async def test_a_stop_cut_in_the_middle_of_a_drain_is_finished_by_the_next_life() -> None:
+    engine, table = DummyEngine(local=SCRIPTS), Table(in_flight=1)
+    async with world(engine, table, drain_seconds=30) as w:
+        await w.deploy(5)
+        await w.deploy(6)
+        engine.faults.refuse["stop"] = "the agent is killed here"
+        assert (await w.post("stop")).status_code == 503
+    engine.faults.refuse.clear()
+    async with world(engine, Table()) as w:
+        await w.parts.converger.rebuild()
+        await w.parts.converger.sweep()
+        assert await w.names() == ["rt-u-1-7-off"]
+        assert w.table.state(7) is RouteState.STOPPED
+        assert (await w.status())["generation"] == 6
     await engine.close()
 
 

@@ -104,6 +104,11 @@ async def test_a_gateway_that_does_not_switch_is_the_platforms_fault(here: World
     assert await here.names() == ["rt-u-1-7"]
 
 
+async def test_a_page_that_is_slow_but_healthy_is_no_gateway_that_did_not_switch(here: World) -> None:
+    here.table.slow = 4.5
+    assert (await here.deploy(5)).status_code == 200
+
+
 async def test_an_engine_that_refuses_says_why_and_what_was_asked(here: World) -> None:
     here.engine.faults.refuse["start"] = "cgroup: no such controller"
     answer = await here.deploy(5)

@@ -11,6 +11,9 @@ import httpx
 from funai.base import log
 from funai.contracts.errors import CalleeFailed, FunaiError, error_for
 
+UNREASONED = "REMOTE"
+"""Stands for the reason of an answer that gives none."""
+
 
 class Unreachable(CalleeFailed):
     """No answer at all: connection refused or reset, or a time-out. ``sent`` tells whether the callee may have acted."""
@@ -106,6 +109,11 @@ class AgentRefused(FunaiError):
         self.detail = detail
         super().__init__(reason, text=text)
 
+    @property
+    def lacks_the_call(self) -> bool:
+        """An older agent, which has no such route: ours give a reason with every refusal."""
+        return self.code in (404, 405) and self.reason == UNREASONED
+
 
 def _json(service: str, response: httpx.Response) -> Any:
     try:
@@ -121,9 +129,9 @@ def error_of(service: str, response: httpx.Response) -> FunaiError:
     except ValueError:
         body = None
     if isinstance(body, dict) and "code" in body and "message" in body:
-        return error_for(response.status_code, str(body.get("reason") or "REMOTE"), str(body["message"]))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+        return error_for(response.status_code, str(body.get("reason") or UNREASONED), str(body["message"]))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
     if isinstance(body, dict) and "detail" in body:
         detail: Any = body["detail"]  # pyright: ignore[reportUnknownVariableType]
         text = str(detail.get("message", detail)) if isinstance(detail, dict) else str(detail)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-        return AgentRefused(response.status_code, str(body.get("reason") or "REMOTE"), text, detail)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+        return AgentRefused(response.status_code, str(body.get("reason") or UNREASONED), text, detail)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
     return CalleeFailed(service=service, detail=f"HTTP {response.status_code}")

@@ -68,7 +68,8 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
 ) -> None:
     """Write the platform's Dockerfile and .dockerignore into a Node app's repository."""
-    from funai.contracts.buildspec import APP_YAML, DOCKERIGNORE, LOCKFILES, check_health_path, node_dockerfile
+    from funai.contracts.buildspec import APP_YAML, DOCKERIGNORE, LOCKFILES, node_dockerfile
+    from funai.contracts.rules import check_health_path
 
     package = folder / "package.json"
     if not package.is_file():

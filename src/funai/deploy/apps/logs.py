@@ -11,8 +11,8 @@ import httpx
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from funai.base.clients.transport import error_of
-from funai.contracts.errors import Conflict
+from funai.base.clients.transport import AgentRefused, error_of
+from funai.contracts.errors import CalleeFailed, Conflict
 from funai.deploy.apps.agents import AgentGone, Agents
 from funai.deploy.placement.policy import Node
 
@@ -61,7 +61,10 @@ async def _open(held: AsyncExitStack, agents: Agents, node: Node, params: dict[s
         held.push_async_callback(response.aclose)
         if response.status_code >= 400:
             await response.aread()
-            raise error_of("runtime-agent", response)
+            refused = error_of("runtime-agent", response)
+            if isinstance(refused, AgentRefused) and refused.lacks_the_call:
+                raise CalleeFailed("AGENT_TOO_OLD", detail=node.name) from refused
+            raise refused
     except httpx.HTTPError as e:
         raise AgentGone(node, str(e) or type(e).__name__) from e
     return response

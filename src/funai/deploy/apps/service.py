@@ -13,11 +13,12 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base import log
+from funai.base.clients.transport import AgentRefused
 from funai.base.db import Database
 from funai.contracts import naming
 from funai.contracts.accounts import AppDeleted, CleanupStep
 from funai.contracts.agent import AgentDeleted, AgentStatus
-from funai.contracts.errors import CalleeFailed, Conflict, FunaiError
+from funai.contracts.errors import CalleeFailed, Conflict, FunaiError, NotFound
 from funai.deploy.apps.agents import AgentGone, Agents, Whereabouts
 from funai.deploy.jobs.ports import Queue
 from funai.deploy.placement import leftovers, store
@@ -83,7 +84,12 @@ class Apps:
         home = at.home
         async with self.db.write() as conn:
             await leftovers.forget(conn, app_id, home.id)
-        started = await self.agents.call(home, lambda agent: agent.start(user_id, app_id), busy_seconds=0)
+        try:
+            started = await self.agents.call(home, lambda agent: agent.start(user_id, app_id), busy_seconds=0)
+        except AgentRefused as e:
+            if e.lacks_the_call:  # Its stop took the container away: the release is at the registry.
+                raise NotFound("RELEASE_NOT_KEPT") from e
+            raise
         async with self.db.write() as conn:
             await runs.set_stopped(conn, app_id, None)
         return started.to_wire()

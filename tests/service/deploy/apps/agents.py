@@ -24,6 +24,8 @@ class Agents(httpx.AsyncBaseTransport):
     dead: set[str] = field(default_factory=set)
     hanging: set[str] = field(default_factory=set)
     busy: dict[str, int] = field(default_factory=dict)
+    older: set[str] = field(default_factory=set)
+    """They speak the contract without its additions."""
     mongo: str | None = None
     calls: list[tuple[str, str, str, str]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
@@ -40,6 +42,8 @@ class Agents(httpx.AsyncBaseTransport):
         if self.busy.get(host, 0) > 0:
             self.busy[host] -= 1
             return httpx.Response(409, json={"detail": "that app is being deployed", "reason": "DEPLOY_IN_PROGRESS"})
+        if host in self.older and verb in ("start", "logs"):
+            return httpx.Response(404, json={"detail": "Not Found"})
         return self._answer(verb, host, int(given["appId"]), str(given["userId"]))
 
     def _answer(self, verb: str, host: str, app_id: int, user_id: str) -> httpx.Response:

@@ -199,6 +199,16 @@ async def test_start_says_what_the_agent_says(deploy: Deploy, agents: Agents) ->
     assert not isinstance(error_of("deploy", answer), AgentRefused)
 
 
+async def test_an_older_agent_keeps_no_release_and_shows_no_logs(deploy: Deploy, agents: Agents) -> None:
+    await deploy.node("n1")
+    await run(deploy, agents, 7)
+    agents.older.add("n1")
+    answer = await deploy.raw.post("/deploy/apps/start", json={"userId": 1, "appId": 7})
+    assert (answer.status_code, answer.json()["reason"]) == (404, "RELEASE_NOT_KEPT")
+    answer = await deploy.raw.get("/deploy/apps/logs", params={"userId": 1, "appId": 7})
+    assert (answer.status_code, answer.json()["reason"]) == (502, "AGENT_TOO_OLD")
+
+
 async def test_purge_forgets_the_app_and_nothing_else(deploy: Deploy, agents: Agents) -> None:
     await deploy.node("n1")
     await run(deploy, agents, 7)
