@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from funai.gateway.settings import PLAIN_PATH, UNIX_PATH_LIMIT
 LOOPBACK = "127.0.0.1"
 
 
-def default_data_dir() -> Path:
+def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """``$XDG_DATA_HOME/funai/platform`` or its default."""
-    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    home = environ.get("XDG_DATA_HOME") or Path(environ.get("HOME") or Path.home()) / ".local" / "share"
     return Path(home) / "funai" / "platform"
 
 
@@ -97,7 +98,8 @@ class UpOptions:
         return f"{LOOPBACK}:{self.ports.registry}"
 
     def with_absolute_dir(self) -> UpOptions:
-        return replace(self, data_dir=self.data_dir.expanduser().absolute())
+        """The folder has one spelling: containers are told apart by it."""
+        return replace(self, data_dir=Path(os.path.abspath(self.data_dir.expanduser())))  # absolute() keeps ".."
 
 
 SOCKETS = "/gateway/run/admin.sock"

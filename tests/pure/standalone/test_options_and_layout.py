@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from funai.cli.main import add_standalone, build
 from funai.contracts.errors import ConfigError
 from funai.standalone import registry
 from funai.standalone.layout import DataDirLock, Layout, ensure_key, load_secrets
-from funai.standalone.options import Ports, UpOptions, check_options, check_ports
+from funai.standalone.options import Ports, UpOptions, check_options, check_ports, default_data_dir
+from funai.standalone.rooms import instance
 
 
 def test_a_taken_port_names_its_holder_and_the_option(tmp_path: Path) -> None:
@@ -70,6 +72,16 @@ def test_up_refuses_without_a_traceback(words: list[str], told: str) -> None:
     done = CliRunner().invoke(app, ["up", *words])
     assert (done.exit_code, isinstance(done.exception, SystemExit)) == (2, True)
     assert told in done.stderr
+
+
+def test_only_the_accounts_own_default_folder_has_the_plain_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = default_data_dir({"HOME": pwd.getpwuid(os.getuid()).pw_dir})
+    assert instance(UpOptions(data_dir=own)) == ""
+    for variable in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+        assert instance(UpOptions()) not in ("", instance(UpOptions(data_dir=own / "other")))
+    again = UpOptions(data_dir=own / ".." / own.name).with_absolute_dir()
+    assert instance(again) == ""
 
 
 def test_secrets_are_made_once_private_and_completed(tmp_path: Path) -> None:
