@@ -14,8 +14,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,6 +150,26 @@ class Daemon:
             if lines:
                 return " | ".join(lines[-3:])[-600:]
         return f"nothing in {self.log_file}"
+
+
+async def keep_up(daemons: Sequence[Daemon], teardown: AsyncExitStack) -> None:
+    """Have them all run, and watched until ``teardown`` ends them. Raises ConfigError when one can't start.
+
+    What did start ends with ``teardown`` then too: nothing outlives a start that failed or was interrupted.
+    """
+    quiet = asyncio.Event()
+    watches: list[asyncio.Task[None]] = []
+
+    async def end() -> None:
+        quiet.set()
+        await asyncio.gather(*watches, return_exceptions=True)
+        await asyncio.gather(*(d.stop() for d in daemons))
+
+    teardown.push_async_callback(end)
+    for failed in await asyncio.gather(*(d.ensure() for d in daemons), return_exceptions=True):
+        if failed is not None:
+            raise failed
+    watches += [asyncio.create_task(d.watch(quiet)) for d in daemons]
 
 
 def start_time(pid: int) -> str:

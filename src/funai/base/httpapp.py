@@ -19,11 +19,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from funai import __version__
-from funai.base import log
+from funai.base import invalid, log
 from funai.base.metrics import HttpMetrics, Refreshers
 from funai.base.shortcut import Shortcuts
 from funai.contracts.errors import BadInput, Forbidden, FunaiError, NotFound, TooLarge, Unauthenticated
-from funai.contracts.messages import Words, render
+from funai.contracts.messages import render
 
 TRACE_HEADER = "X-Trace-Id"
 _TRACE, _ACCEPT, _LENGTH = TRACE_HEADER.lower().encode(), b"accept-language", b"content-length"
@@ -130,12 +130,14 @@ def _install_errors(app: FastAPI, answers: Answers) -> None:
 
     async def on_validation(request: Request, e: Exception) -> Response:
         assert isinstance(e, RequestValidationError)
-        return await on_funai(request, _bad_input(e))
+        return await on_funai(request, _bad_input(request, e))
 
     async def on_http(request: Request, e: Exception) -> Response:
         assert isinstance(e, HTTPException)
         if isinstance(e.__cause__, TooLarge):  # met while the body was read, and taken for a body that can't be parsed
             return await on_funai(request, e.__cause__)
+        if e.status_code == 400 and e.__cause__ is not None:  # FastAPI's, for a body that breaks the parser: too deep, no UTF-8
+            return await on_funai(request, BadInput("BAD_JSON"))
         known = {401: Unauthenticated, 403: Forbidden, 404: NotFound}.get(e.status_code)
         if known:
             return await on_funai(request, known())
@@ -150,13 +152,12 @@ def _install_errors(app: FastAPI, answers: Answers) -> None:
     app.add_exception_handler(HTTPException, on_http)
 
 
-def _bad_input(e: RequestValidationError) -> BadInput:
+def _bad_input(request: Request, e: RequestValidationError) -> BadInput:
     unknown: dict[str, Any] = {"type": "", "loc": (), "msg": ""}
     first: dict[str, Any] = next(iter(e.errors()), unknown)
     if first["type"] == "json_invalid":
         return BadInput("BAD_JSON")
-    where = ".".join(str(p) for p in first["loc"][1:]) or (str(first["loc"][0]) if first["loc"] else "request")
-    return BadInput("BAD_INPUT", detail=Words(f"{where}（{first['msg']}）", f"{where}: {first['msg']}"))
+    return BadInput("BAD_INPUT", detail=invalid.words_for(first, request.headers.get("content-type", "")))
 
 
 class Edge:

@@ -19,6 +19,17 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(sock.getsockname()[1])
 
 
+def unusable(host: str) -> str | None:
+    """Why nothing can listen at this address, whatever the port; None when it can."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        try:
+            sock.bind((host, 0))
+        except OSError as e:
+            return e.strerror or str(e)
+    return None
+
+
 def is_free(host: str, port: int) -> bool:
     """Whether a listener could be bound now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

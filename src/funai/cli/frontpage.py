@@ -17,7 +17,7 @@ EXAMPLES = (
     ("No platform yet", "funai up", "all of it on this machine"),
 )
 FOOTER = (
-    "funai VERB --help explains a verb. --json works with all of them, for scripts.",
+    "funai VERB --help explains a verb. --json works with all but up and demo, for scripts.",
     "Exit status: 0 done, 1 the deploy or app failed, 2 wrong use or settings, 3 log in first,",
     "  4 refused, 5 not found, 6 platform unreachable or failed, 7 cancelled.",
     "Environment: FUNAI_SERVER, FUNAI_API_KEY (win over the login), FUNAI_LANG=zh|en.",

@@ -13,10 +13,10 @@ CHINESE = {
     "live": "在线", "at (UTC)": "时间 (UTC)", "ref": "分支", "commit": "提交", "digest": "摘要", "job": "任务",
     "repository": "仓库", "description": "描述", "server": "服务器", "user": "用户", "admin": "管理员", "port": "端口",
     "title": "标题", "fingerprint": "指纹", "added": "添加于", "created": "创建于", "last active": "最近活跃",
-    "health": "健康", "disk": "磁盘",
-    "disk free": "空闲磁盘", "containers": "容器", "heartbeat": "心跳", "enabled": "启用", "last seen": "最近出现",
+    "health": "健康", "free disk": "空闲磁盘", "gateway": "网关", "healthy": "健康", "jobs": "任务",
+    "containers": "容器", "last seen": "最近出现",
     "config": "配置", "login": "登录", "ssh key": "SSH 公钥", "git server": "Git 服务器", "engine": "容器引擎",
-    "last error": "最近错误", "error": "错误", "folder": "目录", "runner": "Runner", "labels": "标签",
+    "last error": "最近错误", "runner": "Runner",
 }  # fmt: skip
 
 
@@ -26,6 +26,13 @@ def label(word: str, language: str) -> str:
         return word
     head, space, number = word.partition(" ")
     return f"{CHINESE[head]} {number}" if space and number.isdecimal() and head in CHINESE else CHINESE.get(word, word)
+
+
+def one_line(text: str | None, language: str) -> str:
+    """A failure's message where there is room for a line: it says its first one in Chinese, then again in English."""
+    first, _, rest = (text or "").partition("\n")
+    second = rest.partition("\n")[0]
+    return second if language != "zh" and second and not first.isascii() and second.isascii() else first
 
 
 def cells(text: str) -> int:

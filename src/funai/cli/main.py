@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ def add_standalone(app: typer.Typer) -> None:
 
 def main() -> None:
     """The entry point. With ``--json`` also a wrong use is told in JSON."""
+    _settle_streams()
     app, words = build(), sys.argv[1:]
     if words in ([], ["--help"], ["-h"]) and not os.environ.get("_FUNAI_COMPLETE"):
         print(frontpage.render(entries(app), colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
@@ -58,6 +60,13 @@ def main() -> None:
         output = Output(as_json=True, language=pick(os.environ))
         output.error(e.format_message(), "funai --help", reason="USAGE", exitCode=int(Exit.USAGE))
         sys.exit(int(Exit.USAGE))
+
+
+def _settle_streams() -> None:
+    """A terminal that lacks a character gets ``?``, not a traceback; input that isn't in its encoding is refused."""
+    for stream, errors in ((sys.stdout, "replace"), (sys.stderr, "replace"), (sys.stdin, "strict")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def entries(app: typer.Typer) -> list[frontpage.Entry]:

@@ -31,6 +31,10 @@ PHRASES: dict[str, tuple[str, str]] = {
         "no public key at {path}. Make one: ssh-keygen -t ed25519, then run funai keys add again",
     ),
     "key_offer": ("没有找到公钥 {path}。现在生成？", "there is no public key at {path}. Make one now?"),
+    "key_private_read": (
+        "标准输入里是私钥，绝不要交出去；请给出 .pub 文件的内容",
+        "standard input has a private key, never hand it out; give what is in the .pub file",
+    ),
     "key_private": (
         "{path} 是私钥，绝不要交出去；请给出 {path}.pub",
         "{path} is a private key, never hand it out; give {path}.pub",
@@ -51,6 +55,9 @@ PHRASES: dict[str, tuple[str, str]] = {
         "which app? Name it (id or name), or run this in a folder with a funai remote or a .funai file",
     ),
     "name_ambiguous": ("有多个应用叫 {name}，请用 id：{ids}", "several apps are called {name}; use an id: {ids}"),
+    "no_folder": ("当前目录已不存在：请先 cd 到别处", "the current folder is gone: cd to another one first"),
+    "not_utf8": ("参数或输入不是 UTF-8 文本", "an argument or the input isn't UTF-8 text"),
+    "unreachable": ("连不上 {server}：{detail}", "{server} can't be reached: {detail}"),
     "no_jobs": ("还没有任务：funai deploy", "no jobs yet: funai deploy"),
     "no_deploys": ("没有部署中的应用：funai deploy APP", "nothing is deployed yet: funai deploy APP"),
     "no_active_job": ("没有进行中的任务", "there is no job under way"),

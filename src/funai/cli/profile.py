@@ -71,9 +71,19 @@ def normal_server(text: str) -> str:
         text = f"{'http' if plain else 'https'}://{text}"
     scheme, _, rest = text.partition("://")
     text = text.rstrip("/")
-    if scheme not in ("http", "https") or not rest.strip("/") or rest.startswith("/") or any(c.isspace() for c in text):
+    if scheme not in ("http", "https") or not rest.strip("/") or any(c.isspace() for c in text) or not _parses(text):
         raise ConfigError([f"server {text!r}: must look like https://deploy.example.com"])
     return text
+
+
+def _parses(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def access(profile: Profile, environ: Mapping[str, str], server: str | None = None) -> Access:
@@ -86,7 +96,15 @@ def access(profile: Profile, environ: Mapping[str, str], server: str | None = No
         address, source = profile.server, "config file"
     else:
         address, source = DEFAULT_SERVER, "default"
-    return Access(address, source, profile.logins.get(address), environ.get("FUNAI_API_KEY") or None)
+    return Access(address, source, profile.logins.get(address), _api_key(environ))
+
+
+def _api_key(environ: Mapping[str, str]) -> str | None:
+    """Without the line ends that files and editors add. Raises ConfigError, which never repeats it."""
+    key = environ.get("FUNAI_API_KEY", "").strip()
+    if not key.isascii() or not key.isprintable():
+        raise ConfigError(["FUNAI_API_KEY: has characters that no API key has; make a new one with: funai api-key"])
+    return key or None
 
 
 def config_file(environ: Mapping[str, str]) -> Path:

@@ -45,7 +45,7 @@ class Session:
         cwd: Path | None = None, http: httpx.AsyncBaseTransport | None = None,
     ) -> None:  # fmt: skip
         self.environ = os.environ if environ is None else environ
-        self.cwd = cwd or Path.cwd()
+        self._cwd = cwd
         self.language = pick(self.environ)
         self.out = Output(as_json=as_json, language=self.language)
         self.known: dict[str, object] = {}
@@ -61,6 +61,14 @@ class Session:
     @property
     def say(self) -> Callable[..., str]:
         return self.out.say
+
+    @property
+    def cwd(self) -> Path:
+        """Raises Refused when the folder one is in was removed."""
+        try:
+            return self._cwd or Path.cwd()
+        except FileNotFoundError as e:
+            raise Refused(self.say("no_folder")) from e
 
     @property
     def config_file(self) -> Path:

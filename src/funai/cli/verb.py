@@ -42,7 +42,7 @@ def verb(app: typer.Typer, name: str, *, panel: str | None = None, server: bool 
         @functools.wraps(func)
         def command(**values: Any) -> None:
             session = Session(as_json=values.pop("as_json"), server=values.pop("server_url", None))
-            code = run(session, lambda: func(session, **values))
+            code = run(session, lambda: func(session, **_readable(values)))
             if code is not Exit.OK:
                 raise typer.Exit(int(code))
 
@@ -54,6 +54,15 @@ def verb(app: typer.Typer, name: str, *, panel: str | None = None, server: bool 
         return func
 
     return register
+
+
+def _readable(values: dict[str, Any]) -> dict[str, Any]:
+    """Raises UnicodeError for bytes that no text has; in a path they are fine."""
+    for value in values.values():
+        for text in value if isinstance(value, list) else [value]:  # pyright: ignore[reportUnknownVariableType]
+            if isinstance(text, str):
+                text.encode()
+    return values
 
 
 def run(session: Session, work: Callable[[], Awaitable[None] | None]) -> Exit:
@@ -76,6 +85,14 @@ def run(session: Session, work: Callable[[], Awaitable[None] | None]) -> Exit:
         return Exit.USAGE
     except FunaiError as e:
         return refuse(session, e)
+    except UnicodeError:
+        session.out.error(session.say("not_utf8"), reason="BAD_INPUT", exitCode=int(Exit.USAGE))
+        return Exit.USAGE
+    except OSError as e:
+        if e.filename is None:  # a reader that left, a disk that broke: not of any file that was named
+            raise
+        session.out.error(f"{e.filename}: {e.strerror}", reason="FILE", exitCode=int(Exit.USAGE))
+        return Exit.USAGE
     except (KeyboardInterrupt, typer.Abort):
         if session.on_interrupt:
             session.on_interrupt()
@@ -89,8 +106,11 @@ def refuse(session: Session, error: FunaiError) -> Exit:
 
     code = exit_for_error(error)
     reason = "UNREACHABLE" if isinstance(error, Unreachable) else error.reason
+    said = in_language(error, session.language)
+    if isinstance(error, Unreachable):
+        said = session.say("unreachable", server=session.access.server, detail=error.params["detail"])
     session.out.error(
-        in_language(error, session.language), hint(reason, session.language, session.known, code=error.code),
+        said, hint(reason, session.language, session.known, code=error.code),
         code=error.code, reason=reason, exitCode=int(code), traceId=session.trace_id,
     )  # fmt: skip
     if error.code >= 500 and not isinstance(error, Unreachable):

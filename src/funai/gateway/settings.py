@@ -14,7 +14,7 @@ from pydantic import AfterValidator, model_validator
 from funai.base.settings import CsvList, Secret, Settings, key
 
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9._/@+~-]+")
+PLAIN_PATH = re.compile(r"[A-Za-z0-9._/@+~-]+")
 _COOKIE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HOST_PORT = re.compile(r"(?:[0-9.]+|\[[0-9a-fA-F:]+\]):([0-9]{1,5})")
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -34,7 +34,7 @@ class Driver(StrEnum):
 def _plain_path(value: Path) -> Path:
     if not value.is_absolute():
         value = Path.cwd() / value
-    if not _PLAIN_PATH.fullmatch(str(value)):
+    if not PLAIN_PATH.fullmatch(str(value)):
         raise ValueError("may only hold letters, digits and ._/@+~- (it is written into the proxy's configuration)")
     return value
 

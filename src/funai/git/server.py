@@ -254,4 +254,4 @@ def load_host_key(path: Path) -> asyncssh.SSHKey:
 
 def known_hosts_line(path: Path, host: str, port: int) -> str:
     """The line that pins this server in a ``known_hosts`` file."""
-    return f"[{host}]:{port} {public_line(load_host_key(path))}\n"
+    return f"[{host.strip('[]')}]:{port} {public_line(load_host_key(path))}\n"

@@ -11,14 +11,14 @@ import tempfile
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from funai.contracts.errors import ConfigError, FunaiError
-from funai.standalone.options import LOOPBACK, Ports, UpOptions, default_data_dir
+from funai.standalone.options import LOOPBACK, Ports, UpOptions, check_options, default_data_dir
 
 if TYPE_CHECKING:
     from funai.standalone.demo import Story
@@ -30,7 +30,15 @@ _DEFAULT = Ports()
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Where all state lives.", show_default="~/.local/share/funai/platform")
 ]
-Host = Annotated[str, typer.Option(help="Address where people reach gateway, API and Git.")]
+Host = Annotated[str, typer.Option(help="Address at which gateway, API and Git listen; 0.0.0.0 is all of this machine's.")]
+PublicHost = Annotated[
+    str | None,
+    typer.Option(help="Name or address in the links and Git addresses people get.", show_default="--host, or 127.0.0.1"),
+]
+
+
+def _port(about: str) -> Any:
+    return typer.Option(min=1, max=65535, metavar="PORT", help=about)
 
 
 def register(app: typer.Typer) -> None:
@@ -42,13 +50,14 @@ def register(app: typer.Typer) -> None:
 def up(
     data_dir: DataDir = None,
     host: Host = LOOPBACK,
-    gateway_port: Annotated[int, typer.Option(help="Public HTTP port of the apps.")] = _DEFAULT.gateway,
-    api_port: Annotated[int, typer.Option(help="Port of the API.")] = _DEFAULT.api,
-    git_port: Annotated[int, typer.Option(help="Port of the Git server (SSH).")] = _DEFAULT.git,
-    deploy_port: Annotated[int, typer.Option(help="Port of Deploy (loopback).")] = _DEFAULT.deploy,
-    agent_port: Annotated[int, typer.Option(help="Port of the runtime-agent (loopback).")] = _DEFAULT.agent,
-    registry_port: Annotated[int, typer.Option(help="Port of the registry (loopback).")] = _DEFAULT.registry,
-    runner_port: Annotated[int, typer.Option(help="Port of the Runner's metrics (loopback).")] = _DEFAULT.runner,
+    public_host: PublicHost = None,
+    gateway_port: Annotated[int, _port("Public HTTP port of the apps.")] = _DEFAULT.gateway,
+    api_port: Annotated[int, _port("Port of the API.")] = _DEFAULT.api,
+    git_port: Annotated[int, _port("Port of the Git server (SSH).")] = _DEFAULT.git,
+    deploy_port: Annotated[int, _port("Port of Deploy (loopback).")] = _DEFAULT.deploy,
+    agent_port: Annotated[int, _port("Port of the runtime-agent (loopback).")] = _DEFAULT.agent,
+    registry_port: Annotated[int, _port("Port of the registry (loopback).")] = _DEFAULT.registry,
+    runner_port: Annotated[int, _port("Port of the Runner's metrics (loopback).")] = _DEFAULT.runner,
     slots: Annotated[int, typer.Option(min=1, max=64, help="Builds at the same time.")] = 1,
 ) -> None:
     """Run the whole platform on this machine: API, Deploy, a Runner, the runtime-agent, HAProxy, a registry and Git.
@@ -56,7 +65,7 @@ def up(
     Ctrl-C stops it in order; app containers stay and are found again by the next start.
     """
     chosen = Ports(gateway_port, api_port, deploy_port, agent_port, git_port, registry_port, runner_port)
-    options = UpOptions(data_dir=data_dir or default_data_dir(), host=host, ports=chosen, slots=slots)
+    options = UpOptions(data_dir=data_dir or default_data_dir(), host=host, name=public_host, ports=chosen, slots=slots)
     raise typer.Exit(_run(_up(options)))
 
 
@@ -71,7 +80,11 @@ async def _up(options: UpOptions) -> int:
     from funai.standalone import up as platform  # noqa: PLC0415
 
     console = Console(stderr=False, highlight=False)
-    _log_to(options.data_dir)
+    try:
+        check_options(options := options.with_absolute_dir())
+        _log_to(options.data_dir)
+    except ConfigError as e:
+        return _refused(e)
     stop = asyncio.Event()
     stop_on_signals(stop)
     began = time.monotonic()
@@ -98,9 +111,12 @@ def _log_to(data_dir: Path) -> None:
 
     folder = data_dir.expanduser() / "log"
     # First of all that is made in the data dir: the databases lie there too, and nobody else is to read them.
-    for private in (folder.parent, folder):
-        private.mkdir(parents=True, exist_ok=True, mode=0o700)
-    log.configure("up", file=folder / "funai.log")
+    try:
+        for private in (folder.parent, folder):
+            private.mkdir(parents=True, exist_ok=True, mode=0o700)
+        log.configure("up", file=folder / "funai.log")
+    except OSError as e:
+        raise ConfigError([f"--data-dir {data_dir}: {e.filename or folder}: {e.strerror}; give a folder you may write"]) from e
 
 
 def _welcome(running: Platform, seconds: float) -> Table:
@@ -108,7 +124,7 @@ def _welcome(running: Platform, seconds: float) -> Table:
     table = Table(
         title=f"FunAI is up ({seconds:.1f} s)", show_header=False, box=None, title_justify="left", title_style="bold green"
     )
-    table.add_row("API", o.api_url)
+    table.add_row("API", o.public_api_url)
     table.add_row("Apps", f"{o.gateway_url}/runtime/{{appId}}/")
     table.add_row("Git", f"ssh://git@{o.public_host}:{o.ports.git}/funai/u{{userId}}-app{{appId}}.git")
     table.add_row("Engine", f"{running.engine.kind} {running.engine.version} ({running.engine.why})")
@@ -120,7 +136,7 @@ def _welcome(running: Platform, seconds: float) -> Table:
         table.add_row("Admin", f"{running.admin_user} (first password: admin_password in {running.layout.secrets_file})")
     if running.adopted:
         table.add_row("Adopted", ", ".join(running.adopted) + " from the last run")
-    server = "" if o.ports.api == _DEFAULT.api and o.public_host == LOOPBACK else f" --server {o.api_url}"
+    server = "" if o.ports.api == _DEFAULT.api and o.public_host == LOOPBACK else f" --server {o.public_api_url}"
     table.add_row("Next", f"funai login{server}, then funai keys add, funai apps create, git push, funai deploy")
     return table
 
@@ -148,7 +164,7 @@ async def _demo(keep: bool, example: Path) -> int:
 
     console = Console(highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="funai-demo-"))
-    _log_to(folder)
+    options = UpOptions(data_dir=folder, ports=Ports.free(), slots=1)
     stop = asyncio.Event()
     stop_on_signals(stop)
     began = time.monotonic()
@@ -158,7 +174,9 @@ async def _demo(keep: bool, example: Path) -> int:
         console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {line}")
 
     try:
-        async with platform(UpOptions(data_dir=folder, ports=Ports.free(), slots=1), say) as (running, _):
+        check_options(options)
+        _log_to(folder)
+        async with platform(options, say) as (running, _):
             say("the platform is up")
             try:
                 story = await _until(script.tell(running, example, say), stop)

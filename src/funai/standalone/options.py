@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from funai.base import ports
-from funai.contracts.errors import ConfigError
+from funai.contracts import rules
+from funai.contracts.errors import BadInput, ConfigError
+from funai.gateway.settings import PLAIN_PATH, UNIX_PATH_LIMIT
 
 LOOPBACK = "127.0.0.1"
 
 
-def default_data_dir() -> Path:
+def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """``$XDG_DATA_HOME/funai/platform`` or its default."""
-    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    home = environ.get("XDG_DATA_HOME") or Path(environ.get("HOME") or Path.home()) / ".local" / "share"
     return Path(home) / "funai" / "platform"
 
 
@@ -50,14 +54,24 @@ class UpOptions:
     data_dir: Path = field(default_factory=default_data_dir)
     host: str = LOOPBACK
     """Where people reach it: gateway, API and Git listen here; everything else stays on loopback."""
+    name: str | None = None
+    """How people reach it, when that isn't ``host``: a name, or the address of this machine that others see."""
     ports: Ports = field(default_factory=Ports)
     slots: int = 1
     grace_seconds: float = 30
     """How long a stop waits for jobs in hand."""
 
     @property
+    def local_host(self) -> str:
+        """Where this machine itself reaches what listens at ``host``, as it stands in a URL."""
+        if self.host in ("0.0.0.0", "::"):
+            return LOOPBACK
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
     def public_host(self) -> str:
-        return LOOPBACK if self.host in ("0.0.0.0", "::", LOOPBACK) else self.host
+        """What stands in the addresses that people are given."""
+        return self.name or self.local_host
 
     @property
     def gateway_url(self) -> str:
@@ -65,6 +79,10 @@ class UpOptions:
 
     @property
     def api_url(self) -> str:
+        return f"http://{self.local_host}:{self.ports.api}"
+
+    @property
+    def public_api_url(self) -> str:
         return f"http://{self.public_host}:{self.ports.api}"
 
     @property
@@ -80,7 +98,45 @@ class UpOptions:
         return f"{LOOPBACK}:{self.ports.registry}"
 
     def with_absolute_dir(self) -> UpOptions:
-        return replace(self, data_dir=self.data_dir.expanduser().absolute())
+        """The folder has one spelling: containers are told apart by it."""
+        return replace(self, data_dir=Path(os.path.abspath(self.data_dir.expanduser())))  # absolute() keeps ".."
+
+
+SOCKETS = "/gateway/run/admin.sock"
+"""The deepest unix socket below a data dir."""
+
+
+def check_options(options: UpOptions) -> None:
+    """What can be told before anything is made. Raises ConfigError with a line for each option that can't be used."""
+    problems: list[str] = []
+    folder, most = str(options.data_dir), UNIX_PATH_LIMIT - len(SOCKETS)
+    if not PLAIN_PATH.fullmatch(folder):
+        problems.append(f"--data-dir {folder}: give a path of letters, digits and ._/@+~- (programs read it in their settings)")
+    elif len(folder) > most:
+        problems.append(
+            f"--data-dir {folder}: longer than {most} characters, too long for the sockets in it; give a shorter one"
+        )
+    if why := _host_trouble(options.host):
+        problems.append(f"--host {options.host}: {why}; give an IP address of this machine, or 0.0.0.0 for all of them")
+    if options.name is not None and not _is_name(options.name):
+        problems.append(f"--public-host {options.name}: give a host name or an address, without a port")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _host_trouble(host: str) -> str | None:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return "not an IP address"
+    return ports.unusable(host)
+
+
+def _is_name(host: str) -> bool:
+    try:
+        return ":" not in rules.check_registry(host)
+    except BadInput:
+        return False
 
 
 def check_ports(options: UpOptions, ours: set[int]) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import pwd
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,7 +196,17 @@ def build_network(options: UpOptions) -> str:
 
 
 def instance(options: UpOptions) -> str:
-    """Keeps the containers of two data dirs on one engine apart; the default data dir has the plain names."""
-    if options.data_dir == default_data_dir():
+    """Keeps the containers of two data dirs on one engine apart; the account's own default data dir has the plain names.
+
+    Not whatever is the default here: two people who became root with a HOME of their own share root's engine.
+    """
+    if options.data_dir == default_data_dir({"HOME": _account_home()}):
         return ""
     return hashlib.sha256(str(options.data_dir).encode()).hexdigest()[:8]
+
+
+def _account_home() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a uid without an account, as containers have
+        return str(Path.home())

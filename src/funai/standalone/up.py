@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 from funai.base import log
-from funai.base.daemon import Daemon, Program
+from funai.base.daemon import Daemon, Program, keep_up
 from funai.base.supervise import settle_memory, wait_any
 from funai.contracts.errors import ConfigError
 from funai.standalone import registry, rooms
@@ -126,16 +126,7 @@ async def _start_daemons(
         daemons.append(Daemon(Program("engine", command.argv, env, conf), layout.run, layout.log, _engine_ready(socket)))
     if not await registry.answers(options.ports.registry, secrets):
         await registry.collect_garbage(layout)
-    await asyncio.gather(*(d.ensure() for d in daemons))
-    quiet = asyncio.Event()
-    watches = [asyncio.create_task(d.watch(quiet)) for d in daemons]
-
-    async def end() -> None:
-        quiet.set()
-        await asyncio.gather(*watches, return_exceptions=True)
-        await asyncio.gather(*(d.stop() for d in daemons))
-
-    teardown.push_async_callback(end)
+    await keep_up(daemons, teardown)
     return socket, daemons
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Annotated, Literal, get_args
 
 import httpx
 import pytest
 from fastapi import Depends, FastAPI
-from pydantic import SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
+from pydantic_core.core_schema import ErrorType
 
 from funai.base.doors import SecretDoor, networks
 from funai.base.httpapp import Answers, create_app, ok, pick_language
+from funai.base.invalid import WORDS, words_for
 from funai.contracts.errors import Conflict
 from funai.contracts.jobs import CreateJob
 
@@ -72,6 +75,60 @@ async def test_bad_bodies_are_clear(http: httpx.AsyncClient) -> None:
     yes = await http.post("/job", json={"type": "BUILD_AND_DEPLOY", "payload": {"containerPort": True}}, headers=english)
     assert yes.status_code == 400
     assert "containerPort" in yes.json()["message"]
+
+
+async def test_what_is_wrong_with_a_request_is_said_in_the_callers_language(http: httpx.AsyncClient) -> None:
+    async def told(body: object, language: str = "zh") -> str:
+        answer = await http.post("/job", json=body, headers={"Accept-Language": language})
+        assert answer.json()["reason"] == "BAD_INPUT"
+        return str(answer.json()["message"])
+
+    assert await told({"payload": {}}) == "请求参数有误：type 必填"
+    assert await told({"payload": {}}, "en") == "bad request: type: is missing"
+    assert await told({"type": "BUILD_AND_DEPLOY", "payload": {"appId": "x"}}) == "请求参数有误：payload.appId 须为整数"
+    assert await told([]) == "请求参数有误：body 须为 JSON 对象"
+    form = await http.post("/job", content=b'{"type":"x"}', headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert form.json()["message"] == "请求参数有误：请求体须以 Content-Type: application/json 发送"
+
+
+@pytest.mark.parametrize("body", [b"[" * 900, b'{"type":"\xff"}', b'{"type":' + b"9" * 900 + b"}", b"\xff\xfe"])
+async def test_a_body_that_breaks_the_parser_is_no_json(http: httpx.AsyncClient, body: bytes) -> None:
+    answer = await http.post("/job", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["reason"] in ("BAD_JSON", "BAD_INPUT")
+    assert "error parsing" not in answer.json()["message"]
+
+
+def test_pydantic_knows_the_kinds_of_error_by_these_names_and_facts() -> None:
+    assert set(WORDS) <= set(get_args(ErrorType))
+
+    class Bounded(BaseModel):
+        low: Annotated[int, Field(ge=2)] = 2
+        high: Annotated[int, Field(le=2)] = 2
+        over: Annotated[float, Field(gt=2)] = 3
+        under: Annotated[float, Field(lt=2)] = 1
+        long: Annotated[str, Field(max_length=2)] = ""
+        short: Annotated[str, Field(min_length=2)] = "ab"
+        form: Annotated[str, Field(pattern="^b$")] = "b"
+        many: Annotated[list[int], Field(max_length=2)] = []
+        few: Annotated[list[int], Field(min_length=2)] = [1, 2]
+        word: Literal["b"] = "b"
+        kind: Answers = Answers.PLAIN
+        own: Annotated[str, AfterValidator(_never)] = ""
+
+    bad = {"low": 1, "high": 3, "over": 2, "under": 2, "long": "abc", "short": "a", "form": "a", "many": [1, 2, 3], "few": [1],
+           "word": "a", "kind": "a", "own": "a"}  # fmt: skip
+    with pytest.raises(ValidationError) as e:
+        Bounded.model_validate(bad)
+    told = {str(x["loc"][0]): words_for({**x, "loc": ("body", *x["loc"])}, "application/json") for x in e.value.errors()}
+    assert set(told) == set(bad)
+    assert (told["low"].zh, told["low"].en) == ("low 不得小于 2", "low: must be at least 2")
+    assert (told["own"].zh, told["own"].en) == ("own（not this one）", "own: not this one")
+    assert told["kind"].en == "kind: must be one of 'envelope' or 'plain'"
+
+
+def _never(_: str) -> str:
+    raise ValueError("not this one")
 
 
 async def test_a_chunked_body_that_is_too_large_is_413_too(http: httpx.AsyncClient) -> None:

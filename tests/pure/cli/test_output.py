@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import ast
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from funai.cli import verbs
 from funai.cli.diagnosis import Check, Level, engine_verdict, fingerprint, port_verdict, worst
-from funai.cli.labels import cells, label
+from funai.cli.labels import CHINESE, cells, label, one_line
 from funai.cli.output import Output, duration, plain_table
 from funai.cli.progress import Change
 from funai.cli.verbs.status import ago
@@ -101,3 +105,32 @@ def test_facts_and_checks_in_chinese(capsys: pytest.CaptureFixture[str]) -> None
     assert engine_verdict(None, None, "zh").detail == "podman 和 docker 都没有应答"
     assert port_verdict("API", 8080, taken=False, language="zh").detail == "空闲，可给 API 用"
     assert ago(300, "zh") == "5 分钟前"
+
+
+def test_every_heading_of_a_verb_has_its_chinese_and_no_other_is_kept() -> None:
+    said = {text for file in Path(verbs.__path__[0]).glob("*.py") for text in headings(ast.parse(file.read_text()))}
+    assert said - set(CHINESE) - {"", "id"} == set()
+    assert set(CHINESE) - said == {"engine"}, "(diagnosis.py says that one)"
+
+
+def headings(tree: ast.AST) -> Iterator[str]:
+    """Columns of tables, names of facts and of the doctor's checks, as constants."""
+    for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
+        name = getattr(call.func, "attr", "") or getattr(call.func, "id", "")
+        found: list[ast.AST] = []
+        if name == "table" and isinstance(call.args[0], ast.List):
+            found = [*call.args[0].elts]
+        elif name == "facts":
+            found = [n.elts[0] for n in ast.walk(call.args[0]) if isinstance(n, ast.Tuple)]
+        elif name == "Check":
+            found = [call.args[0]]
+        yield from (str(n.value) for n in found if isinstance(n, ast.Constant))
+
+
+def test_a_failure_in_one_line_is_in_the_persons_language() -> None:
+    told = "仓库里没有分支 x\nthe repository has no branch x\nlast words"
+    assert one_line(told, "zh") == "仓库里没有分支 x"
+    assert one_line(told, "en") == "the repository has no branch x"
+    assert one_line("the registry is away\nmore", "en") == "the registry is away"
+    assert one_line("应用没有响应\n更多", "en") == "应用没有响应"
+    assert one_line(None, "en") == ""

@@ -25,7 +25,9 @@ def test_a_server_may_be_written_as_people_write_it(text: str, expected: str) ->
     assert normal_server(text) == expected
 
 
-@pytest.mark.parametrize("text", ["ftp://x", "http://", "https://a b"])
+@pytest.mark.parametrize(
+    "text", ["ftp://x", "http://", "https://a b", "http://[::1", "http://a:99999", "http://a:x", "http://:8080"]
+)
 def test_what_is_no_server_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         normal_server(text)
@@ -47,6 +49,14 @@ def test_a_token_goes_only_to_the_server_it_came_from() -> None:
 
 def test_an_api_key_is_used_instead_of_the_login() -> None:
     assert access(Profile(HERE, {HERE: ANN}), {"FUNAI_API_KEY": "k"}).headers() == {"X-API-Key": "k"}
+
+
+def test_an_api_key_loses_the_line_end_of_the_file_it_was_in_and_is_never_repeated() -> None:
+    assert access(Profile(), {"FUNAI_API_KEY": "key\r\n"}).api_key == "key"
+    assert access(Profile(), {"FUNAI_API_KEY": "\n"}).api_key is None
+    with pytest.raises(ConfigError) as refused:
+        access(Profile(), {"FUNAI_API_KEY": "se\nsame"})
+    assert "sesame" not in str(refused.value).replace("\n", "")
 
 
 def test_secrets_don_t_show() -> None:

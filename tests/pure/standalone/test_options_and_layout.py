@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from funai.base import ports
+from funai.cli.main import add_standalone, build
 from funai.contracts.errors import ConfigError
 from funai.standalone import registry
 from funai.standalone.layout import DataDirLock, Layout, ensure_key, load_secrets
-from funai.standalone.options import Ports, UpOptions, check_ports
+from funai.standalone.options import Ports, UpOptions, check_options, check_ports, default_data_dir
+from funai.standalone.rooms import instance
 
 
 def test_a_taken_port_names_its_holder_and_the_option(tmp_path: Path) -> None:
@@ -35,6 +40,48 @@ def test_two_services_cannot_share_a_port(tmp_path: Path) -> None:
     options = UpOptions(data_dir=tmp_path, ports=Ports(**{**dict(Ports.free().items()), "api": port, "git": port}))
     with pytest.raises(ConfigError, match="the same port"):
         check_ports(options, set())
+
+
+def test_what_can_t_be_used_is_told_by_its_option_before_anything_is_made() -> None:
+    good = UpOptions(data_dir=Path("/var/lib/funai"))
+    check_options(good)
+    check_options(replace(good, host="::1", name="deploy.example.com"))
+    bad = replace(good, data_dir=Path("/home/张三/my data"), host="localhost", name="http://x:1")
+    with pytest.raises(ConfigError) as e:
+        check_options(bad)
+    assert [p.partition(" ")[0] for p in e.value.problems] == ["--data-dir", "--host", "--public-host"]
+    with pytest.raises(ConfigError, match="longer than"):
+        check_options(replace(good, data_dir=Path("/" + "x" * 80)))
+    with pytest.raises(ConfigError, match=r"--host 192\.0\.2\.1: .*assign"):
+        check_options(replace(good, host="192.0.2.1"))
+
+
+def test_people_are_given_the_public_name_and_this_machine_asks_itself() -> None:
+    everywhere = UpOptions(host="0.0.0.0", name="deploy.example.com")
+    assert everywhere.gateway_url == "http://deploy.example.com:8000"
+    assert everywhere.public_api_url == "http://deploy.example.com:8080"
+    assert everywhere.api_url == "http://127.0.0.1:8080"
+    assert UpOptions(host="::1").gateway_url == "http://[::1]:8000"
+    assert UpOptions(host="0.0.0.0").public_host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("words", "told"), [(["--api-port", "70000"], "65535"), (["--data-dir", "/dev/null"], "/dev/null: ")])
+def test_up_refuses_without_a_traceback(words: list[str], told: str) -> None:
+    app = build()
+    add_standalone(app)
+    done = CliRunner().invoke(app, ["up", *words])
+    assert (done.exit_code, isinstance(done.exception, SystemExit)) == (2, True)
+    assert told in done.stderr
+
+
+def test_only_the_accounts_own_default_folder_has_the_plain_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = default_data_dir({"HOME": pwd.getpwuid(os.getuid()).pw_dir})
+    assert instance(UpOptions(data_dir=own)) == ""
+    for variable in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+        assert instance(UpOptions()) not in ("", instance(UpOptions(data_dir=own / "other")))
+    again = UpOptions(data_dir=own / ".." / own.name).with_absolute_dir()
+    assert instance(again) == ""
 
 
 def test_secrets_are_made_once_private_and_completed(tmp_path: Path) -> None:

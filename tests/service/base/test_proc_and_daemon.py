@@ -6,12 +6,13 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from funai.base import ports
-from funai.base.daemon import Daemon, Program, start_time
+from funai.base.daemon import Daemon, Program, keep_up, start_time
 from funai.base.proc import Command, ProcessMissing, ProcessTimeout, run, spawn
 from funai.contracts.errors import ConfigError
 from tests.parts.waiting import eventually
@@ -113,3 +114,20 @@ async def test_one_that_dies_at_once_is_told_with_its_last_words(tmp_path: Path)
     program = Program("broken", (sys.executable, "-c", "import sys; sys.exit('no such option')"), {})
     with pytest.raises(ConfigError, match="no such option"):
         await Daemon(program, tmp_path, tmp_path, never, ready_seconds=30).ensure()
+
+
+async def test_what_came_up_does_not_outlive_a_start_that_fails(tmp_path: Path) -> None:
+    async def never() -> bool:
+        return False
+
+    port = ports.free_port()
+    good = _daemon(tmp_path, port)
+    bad = Daemon(Program("broken", (sys.executable, "-c", "0"), {}), tmp_path / "run", tmp_path / "log", never)
+    with pytest.raises(ConfigError, match="broken did not come up"):
+        async with AsyncExitStack() as teardown:
+            await keep_up([good, bad], teardown)
+    assert ports.is_free("127.0.0.1", port)
+    async with AsyncExitStack() as teardown:
+        await keep_up([good], teardown)
+        assert not ports.is_free("127.0.0.1", port)
+    assert ports.is_free("127.0.0.1", port)

@@ -10,6 +10,7 @@ import httpx
 
 from funai.base.clients.transport import Transport, Unreachable, error_of
 from funai.contracts.accounts import AddSshKey, ApiKey, App, AppDeleted, CreateApp, CreateDeploy, EnvVar, SshKey, User
+from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Job, LogSlice, Release
 
 BASE = "/api/fun-ai"
@@ -74,6 +75,8 @@ class ApiClient:
         return AppDeleted.model_validate(await self.transport.data("POST", f"{BASE}/app/delete", params=params, timeout=120))
 
     async def deploy(self, user_id: int, app_id: int, wishes: CreateDeploy, *, idempotency_key: str | None = None) -> Job:
+        if idempotency_key is not None and not (idempotency_key.isascii() and idempotency_key.isprintable()):
+            raise BadInput("IDEMPOTENCY_KEY_INVALID")  # as the API says; a header couldn't even carry it there
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
         return Job.model_validate(
             await self.transport.data(

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from funai.base import log
-from funai.contracts.errors import CalleeFailed, FunaiError, error_for
+from funai.contracts.errors import CalleeFailed, ConfigError, FunaiError, error_for
 
 UNREASONED = "REMOTE"
 """Stands for the reason of an answer that gives none."""
@@ -36,7 +36,7 @@ class Transport:
     ) -> None:  # fmt: skip
         self.service = service
         self._client = httpx.AsyncClient(
-            base_url=base_url.rstrip("/"), headers=dict(headers or {}), transport=http, trust_env=False,
+            base_url=_address(service, base_url), headers=dict(headers or {}), transport=http, trust_env=False,
             verify=_trust(base_url), timeout=httpx.Timeout(timeout, connect=min(3.0, timeout)),
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30),
         )  # fmt: skip
@@ -99,6 +99,17 @@ def _trust(base_url: str) -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     context.load_default_certs()
     return context
+
+
+def _address(service: str, base_url: str) -> httpx.URL:
+    """Raises ConfigError for what no connection could be made to."""
+    try:
+        url = httpx.URL(base_url.rstrip("/"))
+    except httpx.InvalidURL as e:
+        raise ConfigError([f"{service} at {base_url!r}: {e}; give an address like http://127.0.0.1:8080"]) from e
+    if url.port is not None and not 0 < url.port < 65536:
+        raise ConfigError([f"{service} at {base_url!r}: a port is 1–65535"])
+    return url
 
 
 class AgentRefused(FunaiError):

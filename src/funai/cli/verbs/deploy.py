@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from funai.contracts.jobs import Job
 
 Text = str | None
+PUSH_SECONDS = 600
 
 
 def register(app: typer.Typer) -> None:
@@ -119,7 +120,7 @@ def _blame(job: Job) -> str | None:
 
 
 async def _push(session: Session, app: App) -> None:
-    from funai.base.proc import Command, run
+    from funai.base.proc import Command, ProcessMissing, ProcessTimeout, run
     from funai.cli.session import Refused
 
     where = await git(session.cwd, "config", "--get", f"remote.{REMOTE}.url") or app.repo_ssh_url
@@ -127,7 +128,10 @@ async def _push(session: Session, app: App) -> None:
         raise Refused(session.say("no_target"))
     # The push is the person's own: it needs their SSH agent and their Git settings.
     command = Command(("git", "-C", str(session.cwd), "push", where, "HEAD:main"), env=dict(session.environ))
-    done = await run(command, timeout=600)
-    session.out.aside(done.error_text)
+    try:
+        done = await run(command, timeout=PUSH_SECONDS)
+    except (ProcessMissing, ProcessTimeout) as e:
+        raise Refused(f"git push: {e}", Exit.FAILED) from e
     if done.code != 0:
-        raise Refused("git push", Exit.FAILED, hint="funai keys add")
+        raise Refused(f"git push:\n{done.error_text}", Exit.FAILED, hint="funai doctor")
+    session.out.aside(done.error_text)

@@ -14,6 +14,7 @@ from funai.cli.session import Refused, Session
 from funai.cli.verb import verb
 
 DEFAULT_KEYS = ("id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub")
+PRIVATE = "PRIVATE KEY"
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +34,7 @@ async def add(
     title: Annotated[str, typer.Option(help="A name to know it by; this machine's when left out.")] = "",
 ) -> None:
     """Register a public key, so that you can git push with it."""
-    text = sys.stdin.read() if str(file) == "-" else _read(session, file or await _default_key(session))
+    text = _read_stdin(session) if str(file) == "-" else _read(session, file or await _default_key(session))
     comment = " ".join(text.split()[2:])[:100]
     key = await session.api.add_key(title or comment or os.uname().nodename[:100], text.strip())
     session.out.document(key.to_wire())
@@ -67,8 +68,15 @@ def _read(session: Session, file: Path) -> str:
         raise Refused(session.say("key_missing", path=file), Exit.USAGE) from e
     except (OSError, UnicodeDecodeError) as e:
         raise Refused(f"{file}: {e}", Exit.USAGE, reason="KEY_INVALID") from e
-    if "PRIVATE KEY" in text:
+    if PRIVATE in text:
         raise Refused(session.say("key_private", path=file), Exit.USAGE)
+    return text
+
+
+def _read_stdin(session: Session) -> str:
+    text = sys.stdin.read()
+    if PRIVATE in text:
+        raise Refused(session.say("key_private_read"), Exit.USAGE)
     return text
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from funai.cli.exits import Exit
+from funai.cli.labels import one_line
 from funai.cli.output import duration
 from funai.cli.phrases import phrase
 from funai.cli.session import Refused, Session
@@ -46,7 +47,10 @@ async def status(session: Session, app: Target = None) -> None:
         elif not shown:
             session.out.line(session.say("no_deploys"))
         else:
-            rows = [(a.id, a.app_name, a.app_status.name, address(a) or a.last_deploy_error) for a in shown]
+            rows = [
+                (a.id, a.app_name, a.app_status.name, address(a) or one_line(a.last_deploy_error, session.language))
+                for a in shown
+            ]
             session.out.table(["id", "name", "status", "url"], rows)
         return
     history = await session.api.history(found.user_id, found.id, 1)
