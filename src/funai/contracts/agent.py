@@ -46,6 +46,9 @@ class AgentDeploy(Wire):
     generation: int | None = Field(default=None, ge=0, le=2**63 - 1)
     health: HealthSpec | None = None
     env: Annotated[dict[str, str] | None, AfterValidator(_usable_env)] = None
+    image_id: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    """(+) The digest of the image's configuration as its registry has it: an engine that holds an image with this id
+    holds this very image, under whatever name, and need not pull it."""
 
 
 class AgentDeployed(Wire):

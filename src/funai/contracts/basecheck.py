@@ -35,6 +35,7 @@ _FLAG = re.compile(f"[{_GO_SPACES}]*(--[^{_GO_SPACES}]+)")
 _HARMLESS_FLAG = re.compile(r"--mount=.*|--network=(none|default)|--security=sandbox", re.IGNORECASE)
 _NO_FILES = re.compile(r"(?!.*[=,]from=).*[=,]type=(cache|tmpfs|secret|ssh)(,|$)", re.IGNORECASE)
 _SETTING = re.compile(r"^\s*(?:ARG|ENV)\s+(.+)$", re.IGNORECASE | re.DOTALL)
+_DOCKERS_ONLY = re.compile(r"^[ \t]*(SHELL|HEALTHCHECK|ONBUILD)\b", re.IGNORECASE | re.MULTILINE)
 _ARG = re.compile(r"^\s*ARG\s+(.+)$", re.IGNORECASE | re.DOTALL)
 _PAIR = re.compile(r"(?<!\w)([A-Za-z_]\w*)[=\s]\s*(\"[^\"]*\"|'[^']*'|\S*)")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::?([-+])([^{}]*))?\}|(\w+))")
@@ -128,6 +129,11 @@ def mounts_files(dockerfile: str) -> bool:
     """Whether a step mounts files of the context or of another stage: Podman's cache takes no notice of what is in them."""
     mounts = [f for _, flags in run_flags(dockerfile) for f in flags if f.lower().startswith("--mount")]
     return any(not _NO_FILES.match(mount) for mount in mounts)
+
+
+def needs_docker(dockerfile: str) -> bool:
+    """Whether a line may ask for what only an image in Docker's own format can hold: a shell, a health check, triggers."""
+    return _DOCKERS_ONLY.search(dockerfile) is not None
 
 
 def declared_args(dockerfile: str) -> set[str]:

@@ -30,6 +30,7 @@ from funai.runner.failures import JobFailed, last_lines
 from funai.runner.plan import Allowed, check_sources
 from funai.runner.settings import RunnerSettings
 
+_DOCKERS = ("onbuild", "shell", "healthcheck")
 MAX_BASES = 50
 MAX_CONFIG = 8 * 1024 * 1024
 LOOK_SECONDS = 60
@@ -45,6 +46,8 @@ class BaseImage:
     names: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
     triggers: tuple[str, ...]
+    docker: bool = False
+    """Its configuration has what only Docker's own format can pass on: a shell, a health check, triggers."""
 
 
 class BaseAbsent(Exception):
@@ -257,17 +260,19 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object with every key it has: engines read keys in any case, and the last of two equal ones."""
 
 
-def parse_config(config: Any) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """Environment and ONBUILD triggers, wherever in the configuration they stand."""
+def parse_config(config: Any) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...], bool]:
+    """Environment and ONBUILD triggers, wherever in the configuration they stand, and whether it is Docker's alone."""
+    docker = False
     env: list[tuple[str, str]] = []
     triggers: list[str] = []
     for key, value in _walk(config):
+        docker = docker or (key.lower() in _DOCKERS and bool(value))
         if key.lower() == "onbuild" and isinstance(value, list):
             triggers += [str(v) for v in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         elif key.lower() == "env" and isinstance(value, list):
             pairs = [str(v).partition("=") for v in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
             env += [(variable, text) for variable, _, text in pairs]
-    return tuple(env), tuple(triggers)
+    return tuple(env), tuple(triggers), docker
 
 
 def _walk(value: Any) -> Iterable[tuple[str, Any]]:

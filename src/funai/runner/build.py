@@ -11,7 +11,7 @@ from pathlib import Path
 
 from funai.base import proc
 from funai.base.proc import Command
-from funai.contracts.basecheck import declared_args, mounts_files
+from funai.contracts.basecheck import declared_args, mounts_files, needs_docker
 from funai.contracts.buildspec import base_images
 from funai.contracts.errors import BadInput
 from funai.contracts.rules import parse_image
@@ -108,7 +108,8 @@ class Builder:
                     text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
                     with_env = may.also(pair for b in bases for pair in b.env)
                     await asyncio.to_thread(check_mounts, text, with_env, request.context)
-                    code = await self.repeated(_fitted(request, text), run, output)
+                    fitted = replace(_fitted(request, text), docker_format=needs_docker(text) or any(b.docker for b in bases))
+                    code = await self.repeated(fitted, run, output)
             except BaseAbsent as e:
                 raise await self._absent(e.name, output.lines()) from e
             except TimeoutError as e:
@@ -135,6 +136,7 @@ class Builder:
         return BuildRequest(
             r.context, r.dockerfile, r.image, r.iidfile, r.tmp, r.labels, r.args, s.build_network, s.ca_file,
             s.build_memory_bytes, s.build_cpus, s.build_disk_bytes, s.build_pids, group.engine_path, r.use_cache,
+            r.docker_format,
         )  # fmt: skip
 
     @asynccontextmanager

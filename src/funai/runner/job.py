@@ -63,6 +63,8 @@ class Image:
     health_path: str | None
     built: bool
     git_sha: str | None = None
+    id: str | None = None
+    """What an engine that has it already calls it. Only for what this platform pushed: another registry could name any."""
 
 
 @dataclass(slots=True)
@@ -115,7 +117,7 @@ class Work:
         await self._tag(target, manifest, commit.sha, {} if built else tags)
         return Image(
             f"{target.repository}@{manifest.digest}", manifest.digest, choose_port(self.payload.container_port, spec),
-            self.payload.health_path or spec.health_path, built, commit.sha,
+            self.payload.health_path or spec.health_path, built, commit.sha, manifest.image_id,
         )  # fmt: skip
 
     async def _clone(self) -> Commit:
@@ -217,7 +219,7 @@ class Work:
         wish = AgentDeploy(
             user_id=str(p.user_id), app_id=str(p.app_id), image=image.name, container_port=image.port,
             base_path=p.base_path or naming.base_path(p.app_id), job_id=self.job.id, generation=self._generation(),
-            health=health, env=p.env,
+            health=health, env=p.env, image_id=image.id,
         )  # fmt: skip
         with self._phase(Phase.DEPLOY, f"{image.name} → {node.name}"):
             deployed = await self.tools.rollout.deploy(node, wish, self.out.line)

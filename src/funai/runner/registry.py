@@ -33,6 +33,7 @@ CALL_SECONDS = 20.0
 """All of one call, its token included. A Dockerfile names registries of anybody's, which may answer a byte every second."""
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 _TOKEN = re.compile(r"[!-~]+")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -41,6 +42,15 @@ class Manifest:
     digest: str
     media_type: str
     body: bytes
+
+    @property
+    def image_id(self) -> str | None:
+        """What engines call the image: its configuration's digest. None for a list of several platforms' images."""
+        try:
+            found: Any = json.loads(self.body)["config"]["digest"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return found if isinstance(found, str) and _DIGEST.fullmatch(found) else None
 
 
 @dataclass(frozen=True, slots=True)

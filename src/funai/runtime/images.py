@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 import httpx
 
 from funai.base import log
 from funai.contracts import rules
 from funai.contracts.states import FailureCode
-from funai.runtime.engine.contract import Engine, Image, Login, NoSuchImage, PullFailed
+from funai.runtime.engine.contract import Engine, EngineError, Image, Login, NoSuchImage, PullFailed
 from funai.runtime.failures import RolloutFailed
 from funai.runtime.settings import RuntimeSettings
 
 ASK_SECONDS = 5
 _DETAIL = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An image in the engine's store, and the name or id under which the engine finds it."""
+
+    image: Image
+    name: str
 
 
 class Images:
@@ -30,6 +40,7 @@ class Images:
         )
 
         self._held: Counter[str] = Counter()
+        self._naming: dict[str, asyncio.Task[None]] = {}
 
     @property
     def held(self) -> frozenset[str]:
@@ -46,7 +57,7 @@ class Images:
             if not self._held[ref]:
                 del self._held[ref]
 
-    async def fetch(self, ref: str, local: Image | None) -> Image:
+    async def fetch(self, ref: str, local: Found | None) -> Found:
         """The image, pulled when it is not here (``local``).
 
         Raises RolloutFailed: IMAGE_NOT_FOUND, REGISTRY_UNREACHABLE, REGISTRY_AUTH.
@@ -57,19 +68,47 @@ class Images:
         if local and (parsed.digest or not parsed.registry or parsed.registry == "localhost"):
             return local
         try:
-            return await self._engine.pull(ref, self._login if parsed.registry == self.registry else None)
+            return await self._pull(ref)
         except PullFailed as e:
             if local:
                 log.get("images").warning("image.not_refreshed", image=ref, why=str(e))
                 return local
             raise await self._why(parsed, str(e)) from e
 
-    async def local(self, ref: str) -> Image | None:
-        """What the engine's store has under this reference."""
+    async def local(self, ref: str, id: str | None = None) -> Found | None:
+        """What the engine's store has under this reference, else by this id (of a configuration; for a digest only)."""
+        by_id = [id] if id and rules.parse_image(ref).digest else []
+        for name in (ref, *by_id):
+            with suppress(NoSuchImage):
+                return Found(await self._engine.image(name), name)
+        return None
+
+    def name_later(self, ref: str, found: Found) -> None:
+        """Have the engine know an image that was found by its id under its reference too, as a pull would have.
+
+        A release that is kept then stays here, and runs again without its registry. Nothing waits for it.
+        """
+        if found.name != ref and ref not in self._naming:
+            task = self._naming[ref] = asyncio.create_task(self._name(ref), name=f"name:{ref}")
+            task.add_done_callback(lambda _: self._naming.pop(ref, None))
+
+    async def _name(self, ref: str) -> None:
         try:
-            return await self._engine.image(ref)
-        except NoSuchImage:
-            return None
+            with self.holding(ref):
+                await self._pull(ref)
+        except EngineError as e:
+            log.get("images").info("image.not_named", image=ref, why=str(e))
+
+    async def _pull(self, ref: str) -> Found:
+        registry = rules.parse_image(ref).registry
+        return Found(await self._engine.pull(ref, self._login if registry == self.registry else None), ref)
+
+    async def close(self) -> None:
+        """What isn't named by now stays as it is."""
+        tasks = list(self._naming.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _why(self, ref: rules.ImageRef, words: str) -> RolloutFailed:
         """Our own registry is asked itself, so that its being away is not blamed on the image."""

@@ -55,6 +55,7 @@ class Parts:
     converger: Converger
     crashes: Crashes
     retirer: Retirer
+    images: Images
     firewall: Firewall | None
     """None where it can't be had; apps reach this host's ports then."""
 
@@ -96,6 +97,7 @@ async def compose(
         Converger(node, retirer, crashes),
         crashes,
         retirer,
+        images,
         firewall,
     )
 
@@ -106,6 +108,7 @@ async def working(parts: Parts) -> AsyncIterator[None]:
     settings = parts.node.settings
     async with AsyncExitStack() as teardown:
         teardown.push_async_callback(parts.retirer.close)
+        teardown.push_async_callback(parts.images.close)
         quiet = asyncio.Event()
         tasks: list[asyncio.Task[None]] = []
         if await _walled(parts) and parts.firewall:

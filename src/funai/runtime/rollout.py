@@ -32,7 +32,7 @@ from funai.runtime.engine.contract import (
     Phase,
 )
 from funai.runtime.failures import RolloutFailed
-from funai.runtime.images import Images, digest_of
+from funai.runtime.images import Found, Images, digest_of
 from funai.runtime.network import ADDRESS, Networks
 from funai.runtime.node import Endpoint, Node, to_the_end
 from funai.runtime.patience import patiently
@@ -85,9 +85,8 @@ class Rollouts:
 
     async def _roll_out(self, app_id: int, wanted: AgentDeploy, watch: Stopwatch) -> AgentDeployed:
         patience = self._node.settings.engine_patience_seconds
-        before, local = await asyncio.gather(
-            self._node.look(app_id, patience=patience), patiently(lambda: self._images.local(wanted.image), patience)
-        )
+        looking = patiently(lambda: self._images.local(wanted.image, wanted.image_id), patience)
+        before, local = await asyncio.gather(self._node.look(app_id, patience=patience), looking)
         generation = admit(before, wanted.generation)
         if again := same_release(before, wanted, generation):
             return self.answer(wanted, again, watch)
@@ -96,7 +95,7 @@ class Rollouts:
         await self._announce(before)
         new: Container | None = None
         try:
-            new = await self._start(before, wanted, generation, digest_of(wanted.image, image))
+            new = await self._start(before, wanted, generation, image)
             watch.mark("start")
             await self.bring_up(new, wanted, watch)
             await to_the_end(self._commit(before, new))
@@ -104,6 +103,7 @@ class Rollouts:
             await to_the_end(self._undo(before, wanted, generation))
             raise
         watch.mark("commit")
+        self._images.name_later(wanted.image, image)
         for old in (before.live, before.stopped):
             if old:
                 self._retirer.retire(old)
@@ -128,7 +128,7 @@ class Rollouts:
             except GatewayError as e:
                 log.get("rollout").info("rollout.not_announced", why=str(e))
 
-    async def _start(self, before: AppView, wanted: AgentDeploy, generation: int, digest: str) -> Container:
+    async def _start(self, before: AppView, wanted: AgentDeploy, generation: int, image: Found) -> Container:
         node = self._node
         names = node.names(int(wanted.user_id), int(wanted.app_id))
         for leftover in before.candidates:
@@ -136,7 +136,7 @@ class Rollouts:
 
         async def attempt() -> str:
             place = await self._networks.place(before)
-            spec = self._spec(wanted, generation, digest, names.candidate(generation), place.network, place.address)
+            spec = self._spec(wanted, generation, image, names.candidate(generation), place.network, place.address)
             try:
                 id = await node.engine.create(spec)
                 await node.engine.start(id)
@@ -154,17 +154,18 @@ class Rollouts:
             id = await patiently(attempt, node.settings.engine_patience_seconds)
         return await patiently(lambda: node.engine.inspect(id), node.settings.engine_patience_seconds)
 
-    def _spec(self, wanted: AgentDeploy, generation: int, digest: str, name: str, network: str, address: str) -> ContainerSpec:
+    def _spec(self, wanted: AgentDeploy, generation: int, image: Found, name: str, network: str, address: str) -> ContainerSpec:
         settings = self._node.settings
         labels = {
             state.INSTANCE: settings.instance, state.USER_ID: wanted.user_id, state.APP_ID: wanted.app_id,
-            state.GENERATION: str(generation), state.JOB_ID: str(wanted.job_id or ""), state.DIGEST: digest,
+            state.GENERATION: str(generation), state.JOB_ID: str(wanted.job_id or ""),
+            state.DIGEST: digest_of(wanted.image, image.image),
             state.IMAGE: wanted.image, state.PORT: str(wanted.container_port), state.HEALTH_PATH: health_path(wanted),
             state.BASE_PATH: wanted.base_path or naming.base_path(int(wanted.app_id)), ADDRESS: address,
             **self._proxy_labels(wanted),
         }  # fmt: skip
         return ContainerSpec(
-            name=name, image=wanted.image, port=wanted.container_port, labels=labels, network=network, address=address,
+            name=name, image=image.name, port=wanted.container_port, labels=labels, network=network, address=address,
             publish=self._node.publish, env=wanted.env or {}, capabilities=tuple(settings.app_capabilities),
             restarts=settings.app_restarts,
             limits=Limits(settings.app_cpus, settings.app_memory, settings.app_pids_limit, settings.app_log_max),

@@ -13,6 +13,7 @@ from tests.e2e.runner.world import MakeWorld, World
 
 BASE = "FROM node:20-bookworm-slim\n"
 SECRET = "registry-secret-value"
+ACCEPT = {"Accept": "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"}
 
 HTTPS_REGISTRY = """
 const https = require('https'), fs = require('fs');
@@ -31,18 +32,21 @@ server.listen(4873, () => {
 async def tags(world: World, repository: str) -> dict[str, str]:
     """Tag to digest, as the registry says."""
     base = f"http://{world.registry.address}/v2/{repository}"
-    accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
     async with httpx.AsyncClient() as http:
         names = (await http.get(f"{base}/tags/list")).json()["tags"]
-        return {n: (await http.head(f"{base}/manifests/{n}", headers=accept)).headers["Docker-Content-Digest"] for n in names}
+        return {n: (await http.head(f"{base}/manifests/{n}", headers=ACCEPT)).headers["Docker-Content-Digest"] for n in names}
 
 
 async def config(world: World, repository: str, tag: str) -> dict[str, Any]:
     base = f"http://{world.registry.address}/v2/{repository}"
-    accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
     async with httpx.AsyncClient() as http:
-        manifest = (await http.get(f"{base}/manifests/{tag}", headers=accept)).json()
-        return dict((await http.get(f"{base}/blobs/{manifest['config']['digest']}")).json())
+        manifest = (await http.get(f"{base}/manifests/{tag}", headers=ACCEPT)).json()
+        return manifest | dict((await http.get(f"{base}/blobs/{manifest['config']['digest']}")).json())
+
+
+def marked(image: dict[str, Any]) -> str:
+    """The commit that an image says it was made from, in its annotations or its labels."""
+    return ({**(image["config"].get("Labels") or {}), **image.get("annotations", {})})["org.opencontainers.image.revision"]
 
 
 async def test_the_same_commit_is_not_built_twice_but_other_inputs_are(world: World) -> None:
@@ -56,7 +60,16 @@ async def test_the_same_commit_is_not_built_twice_but_other_inputs_are(world: Wo
     sha = first["result"]["gitSha"]
     now = await tags(world, "t/u1-app1")
     assert now["v2"] == first["result"]["digest"] and now["latest"] == now[sha] == other["result"]["digest"]
-    assert (await config(world, "t/u1-app1", sha))["config"]["Labels"]["org.opencontainers.image.revision"] == sha
+    assert marked(await config(world, "t/u1-app1", sha)) == sha
+
+
+async def test_a_shell_of_ones_own_and_a_health_check_survive_the_build(world: World) -> None:
+    """Only Docker's own format has them: such an image is built in it."""
+    odd = BASE + 'SHELL ["/bin/bash", "-c"]\nRUN [[ $0 == *bash ]]\nHEALTHCHECK CMD ["true"]\n'
+    done = await world.ended(world.build(world.repo("odd", {"Dockerfile": odd}), appId=2))
+    image = await config(world, "t/u1-app2", done["result"]["gitSha"])
+    assert image["config"]["Healthcheck"]["Test"] == ["CMD", "true"] and image["config"]["Shell"] == ["/bin/bash", "-c"]
+    assert marked(image) == done["result"]["gitSha"]
 
 
 async def test_branch_tag_full_and_abbreviated_commit(world: World) -> None:

@@ -92,6 +92,16 @@ async def test_a_life_create_start_answer_stop_start_remove(engine: Engine, netw
         await engine.inspect(id)
 
 
+async def test_an_image_is_found_and_started_by_its_id(engine: Engine, network: NetworkSpec, instance: str) -> None:
+    known = await engine.image(image("web"))
+    id = known.id if known.id.startswith(("sha256:", "id-of-")) else f"sha256:{known.id}"
+    assert (await engine.image(id)).id == known.id
+    made = await started(engine, spec_for(network, instance, image=id))
+    assert (await engine.inspect(made)).running
+    with pytest.raises(NoSuchImage):
+        await engine.image(f"sha256:{'0' * 64}")
+
+
 async def test_everything_that_may_be_repeated_may_be_repeated(engine: Engine, network: NetworkSpec, instance: str) -> None:
     spec = spec_for(network, instance)
     id = await engine.create(spec)

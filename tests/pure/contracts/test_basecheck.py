@@ -12,6 +12,7 @@ from funai.contracts.basecheck import (
     fetched_urls,
     foreign_images,
     mounts_files,
+    needs_docker,
     possible_images,
     refused_flags,
     wanted_images,
@@ -146,3 +147,16 @@ def test_a_dockerfile_made_to_be_read_forever_is_refused_or_read_at_once(text: s
     with contextlib.suppress(BadInput):
         foreign_images(text, REGISTRY, OWN)
     assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(
+    ("text", "docker"),
+    [
+        ("FROM a\nRUN shell\nCMD x\n", False),
+        ('FROM a\n\tshell ["bash"]\n', True),
+        ("FROM a AS b\nHEALTHCHECK NONE\nFROM c\n", True),
+        ("FROM a\r\nONBUILD RUN x\r\n", True),
+    ],
+)
+def test_what_only_dockers_own_format_holds(text: str, docker: bool) -> None:
+    assert needs_docker(text) is docker

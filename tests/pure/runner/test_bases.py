@@ -59,9 +59,11 @@ def test_honest_triggers_pass() -> None:
 
 def test_a_configuration_is_read_in_whatever_case_and_place() -> None:
     config = {"config": {"Env": ["A=1", "B=x=y"], "onBuild": ["RUN a"]}, "Config": {"ONBUILD": ["RUN b"]}, "OnBuild": None}
-    env, triggers = parse_config(json.loads(json.dumps(config)))
+    env, triggers, docker = parse_config(json.loads(json.dumps(config)))
+    assert docker
     assert dict(env) == {"A": "1", "B": "x=y"} and set(triggers) == {"RUN a", "RUN b"}
-    assert parse_config({"Env": None, "history": [{"created_by": "ONBUILD x"}]}) == ((), ())
+    assert parse_config({"Env": None, "history": [{"created_by": "ONBUILD x"}], "Shell": None}) == ((), (), False)
+    assert parse_config({"config": {"Healthcheck": {"Test": ["CMD", "true"]}}})[2]
 
 
 def test_the_full_names_that_a_reference_can_mean() -> None:

@@ -69,6 +69,13 @@ def test_podman_builds_in_the_jobs_group_with_the_authorities_mounted() -> None:
     )
 
 
+def test_an_image_that_needs_nothing_of_dockers_bears_its_labels_as_annotations() -> None:
+    request = BuildRequest(**{**_fields(REQUEST), "docker_format": False})
+    pairs = set(pairwise(Engine("podman", Path("/auth")).build(request).argv))
+    assert {("--format", "oci"), ("--annotation", "l=v")} <= pairs and ("--label", "l=v") not in pairs
+    assert ("--label", "l=v") in set(pairwise(Engine("docker", Path("/auth")).build(request).argv))
+
+
 def test_without_a_group_the_engine_limits_and_the_build_is_niced() -> None:
     argv = Engine("podman", Path("/auth")).build(BuildRequest(**{**_fields(REQUEST), "cgroup": ""})).argv
     assert argv[:3] == ("nice", "-n", "10") and ("--memory", "1000") in set(pairwise(argv))

@@ -45,6 +45,23 @@ async def test_a_second_replaces_it_and_the_first_is_gone(here: World) -> None:
     assert (await here.status())["generation"] == 6
 
 
+async def test_an_image_that_the_engine_has_under_its_id_is_not_pulled_first(here: World) -> None:
+    ref, id = f"registry.local/u1-app7@sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+    here.engine.local[id] = here.engine.registry[ref] = Script()
+    answer = await here.deploy(5, ref, imageId=id)
+    assert answer.json()["digest"] == f"sha256:{'a' * 64}"
+    assert (await here.engine.containers({}))[0].image == id
+    await eventually(lambda: ref in here.engine.local, what="the kept release has its name here, as after a pull")
+    assert here.engine.calls.index("pull") > here.engine.calls.index("rename"), "nobody waited for it"
+
+
+async def test_an_id_counts_for_a_digest_only(here: World) -> None:
+    id = f"sha256:{'b' * 64}"
+    here.engine.local[id] = Script()
+    assert (await here.deploy(5, "registry.local/u1-app7:latest", imageId=id)).json()["detail"]["code"] == "IMAGE_NOT_FOUND"
+    assert (await here.deploy(5, WEB, imageId="b")).status_code == 400
+
+
 async def test_without_a_generation_it_is_the_next(here: World) -> None:
     await here.deploy(5)
     assert (await here.deploy(None)).json()["generation"] == 6

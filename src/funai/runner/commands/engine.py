@@ -32,6 +32,9 @@ class BuildRequest:
     cgroup: str = ""
     """Control group (``/parent/job/leaf``) that RUN steps live in."""
     use_cache: bool = True
+    docker_format: bool = True
+    """Podman: the image as Docker's manifest with ``labels``, each of which it commits as one image more; else as OCI's,
+    with the same as annotations."""
 
 
 CPU_PERIOD = 100_000
@@ -73,8 +76,9 @@ class Engine:
         polite = [] if r.cgroup else ["nice", "-n", "10"]
         argv = [*polite, self.binary, "build", "--file", str(r.dockerfile), "--tag", r.image, "--iidfile", str(r.iidfile),
                 "--force-rm", "--shm-size", "64m"]  # fmt: skip
+        mark = "--label" if self.docker or r.docker_format else "--annotation"
         for name, value in sorted(r.labels.items()):
-            argv += ["--label", f"{name}={value}"]
+            argv += [mark, f"{name}={value}"]
         for name, value in sorted(r.args.items()):
             argv += ["--build-arg", f"{name}={value}"]
         argv += self._limits(r)
@@ -102,7 +106,7 @@ class Engine:
     def _podman_only(r: BuildRequest) -> list[str]:
         argv = [
             "--format",
-            "docker",
+            "docker" if r.docker_format else "oci",
             "--layers",
             *([] if r.use_cache else ["--no-cache"]),
             "--isolation",

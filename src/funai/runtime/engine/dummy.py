@@ -99,9 +99,10 @@ class DummyEngine:
 
     async def image(self, ref: str) -> Image:
         await self._enter("image")
+        ref = ref.removeprefix("id-of-")
         if ref not in self.local:
             raise NoSuchImage(ref)
-        digest = rules.parse_image(ref).digest
+        digest = None if ref.startswith("sha256:") else rules.parse_image(ref).digest
         return Image(id=f"id-of-{ref}", digests=(digest,) if digest else ())
 
     async def pull(self, ref: str, login: Login | None) -> Image:  # noqa: ARG002
@@ -143,6 +144,7 @@ class DummyEngine:
 
     async def create(self, spec: ContainerSpec) -> str:
         await self._enter("create")
+        spec = replace(spec, image=spec.image.removeprefix("id-of-"))
         if spec.image not in self.local:
             raise NoSuchImage(spec.image)
         if spec.network not in self._networks:
