@@ -50,7 +50,7 @@ class Payload(Wire):
     """(+) The release number this job runs again."""
     env: dict[str, str] | None = None
     """(+) Plain variables; present only in a claim's answer."""
-    env_sealed: str | None = None
+    env_sealed: str | None = Field(default=None, pattern=r"^[!-~]*$")
     """(+) The variables sealed with the platform's key; never shown to people."""
     phase: Phase | None = None
     phase_message: str | None = None
@@ -164,7 +164,7 @@ class Job(Wire):
 class CreateJob(Wire):
     type: JobType
     payload: Payload
-    idempotency_key: str | None = Field(default=None, max_length=200)
+    idempotency_key: str | None = Field(default=None, max_length=200, pattern=r"^[ -~]*$")
 
 
 class ClaimJob(Wire):

@@ -205,6 +205,7 @@ async def running(core: Core) -> AsyncIterator[None]:
                 ("deploy.prune", 5.0, sweeps.prune),
                 ("deploy.old", 60.0, sweeps.find_old),
                 ("deploy.events", 600.0, sweeps.forget_events),
+                ("deploy.runners", 3600.0, core.jobs.runners.forget),
                 ("deploy.figures", 10.0, sweeps.measure),
                 ("deploy.nodes", 10.0, partial(core.nodes.measure, core.node_metrics)),
             ):
