@@ -137,13 +137,31 @@ def _install_errors(app: FastAPI, answers: Answers) -> None:
     app.add_exception_handler(HTTPException, on_http)
 
 
+_IN_CHINESE = {
+    "missing": "缺少此项", "int_type": "须为整数", "int_parsing": "须为整数", "int_parsing_size": "数值过大",
+    "int_from_float": "须为整数", "float_type": "须为数字", "float_parsing": "须为数字",
+    "bool_type": "须为 true 或 false", "bool_parsing": "须为 true 或 false", "string_type": "须为文本",
+    "string_unicode": "含有无效字符", "list_type": "须为数组", "dict_type": "须为对象",
+    "model_attributes_type": "须为 JSON 对象", "model_type": "须为 JSON 对象",
+    "enum": "须为 {expected}", "literal_error": "须为 {expected}",
+    "greater_than_equal": "须不小于 {ge}", "greater_than": "须大于 {gt}",
+    "less_than_equal": "须不大于 {le}", "less_than": "须小于 {lt}",
+    "string_too_short": "至少 {min_length} 个字符", "string_too_long": "至多 {max_length} 个字符",
+    "string_pattern_mismatch": "格式不符：{pattern}",
+    "too_long": "至多 {max_length} 项", "too_short": "至少 {min_length} 项",
+}  # fmt: skip
+"""What pydantic says, by its error types; it speaks English alone."""
+
+
 def _bad_input(e: RequestValidationError) -> BadInput:
     unknown: dict[str, Any] = {"type": "", "loc": (), "msg": ""}
     first: dict[str, Any] = next(iter(e.errors()), unknown)
     if first["type"] == "json_invalid":
         return BadInput("BAD_JSON")
     where = ".".join(str(p) for p in first["loc"][1:]) or (str(first["loc"][0]) if first["loc"] else "request")
-    return BadInput("BAD_INPUT", detail=Words(f"{where}（{first['msg']}）", f"{where}: {first['msg']}"))
+    known = _IN_CHINESE.get(first["type"])
+    zh = known.format_map(first.get("ctx", {})).replace(" or ", " 或 ") if known else first["msg"]
+    return BadInput("BAD_INPUT", detail=Words(f"{where}（{zh}）", f"{where}: {first['msg']}"))
 
 
 class _Edge:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncIterator
+from typing import Any, Literal
 
 import httpx
 import pytest
 from fastapi import Depends, FastAPI
-from pydantic import SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from funai.base.doors import SecretDoor, networks
 from funai.base.httpapp import Answers, create_app, ok, pick_language
 from funai.contracts.errors import Conflict
 from funai.contracts.jobs import CreateJob
+from funai.contracts.states import JobStatus
 
 
 def app_with(answers: Answers = Answers.ENVELOPE) -> FastAPI:
@@ -131,3 +135,43 @@ async def test_plain_services_answer_detail() -> None:
 )
 def test_language(header: str | None, expected: str) -> None:
     assert pick_language(header) == expected
+
+
+class Everything(BaseModel):
+    """A field for each kind of mistake, at least once."""
+
+    need: int
+    whole: int = 0
+    part: float = 0
+    flag: bool = False
+    word: str = ""
+    many: list[int] = Field(default=[1], min_length=1, max_length=2)
+    table: dict[str, int] = Field(default_factory=dict)
+    state: JobStatus = JobStatus.PENDING
+    kind: Literal["a", "b"] = "a"
+    low: int = Field(default=5, ge=1, lt=9)
+    high: int = Field(default=5, gt=1, le=9)
+    text: str = Field(default="aa", min_length=2, max_length=3, pattern="^a")
+
+
+MISTAKES: list[Any] = [
+    {}, [], {"whole": []}, {"whole": "x"}, {"whole": 1.5}, {"whole": "9" * 5000}, {"part": []}, {"part": "x"}, {"flag": []},
+    {"flag": "x"}, {"word": 1}, {"many": 1}, {"many": []}, {"many": [1, 2, 3]}, {"table": 1}, {"state": "x"}, {"kind": "c"},
+    {"low": 0}, {"low": 9}, {"high": 1}, {"high": 10}, {"text": "a"}, {"text": "aaaa"}, {"text": "bb"}, {"text": "\ud800"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+async def test_a_mistake_is_told_in_chinese_alone(mistake: Any) -> None:
+    app = create_app("t")
+
+    @app.post("/it")
+    async def it(given: Everything) -> None: ...  # pyright: ignore[reportUnusedFunction]
+
+    body = json.dumps({"need": 1, **mistake} if mistake else mistake)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as http:
+        answer = await http.post("/it", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    told = answer.json()["message"].partition("（")[2]
+    assert re.search("[一-龥]", told), told
+    assert not re.search(r"(?i)input|should|valid|field| or ", told), told
