@@ -17,7 +17,7 @@ from funai.api.control import Control
 from funai.api.jobview import shown
 from funai.api.tracker import Tracker
 from funai.base.clients.transport import error_of
-from funai.base.httpapp import json_bytes
+from funai.base.httpapp import json_bytes, language
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import Job, LogSlice
 
@@ -72,7 +72,7 @@ class Streams:
             except FunaiError as e:
                 failures += 1
                 if e.code not in (502, 503) or failures >= _MAX_FAILURES:
-                    yield event("error", {"reason": e.reason, "message": e.message("en")})
+                    yield event("error", {"reason": e.reason, "message": e.message(language())})
                     return
                 yield b": the deploy service is away, waiting\n\n"
                 await asyncio.sleep(1)

@@ -95,7 +95,8 @@ class Tracker:
                     job = await deploy.job(int(row["op_job_id"]))
             except NotFound as e:
                 if e.reason == "JOB_NOT_FOUND":
-                    await self.slots.fail(int(row["id"]), str(row["op_key"]), render("JOB_VANISHED", "zh", {}))
+                    why = " / ".join(render("JOB_VANISHED", word, {}) for word in ("zh", "en"))  # kept for whoever reads it
+                    await self.slots.fail(int(row["id"]), str(row["op_key"]), why)
                 return
             if job.status.final:
                 await self._settle(row, job)

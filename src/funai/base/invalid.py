@@ -51,7 +51,8 @@ def words_for(error: Mapping[str, Any], content_type: str) -> Words:
         said = str(error["msg"]).removeprefix("Value error, ")
         return Words(f"{where}（{said}）", f"{where}: {said}")
     facts: Mapping[str, Any] = error.get("ctx", {})
-    return Words(f"{where} {zh.format_map(facts)}", f"{where}: {en.format_map(facts)}")
+    in_chinese = {name: str(fact).replace(" or ", " 或 ") for name, fact in facts.items()}
+    return Words(f"{where} {zh.format_map(in_chinese)}", f"{where}: {en.format_map(facts)}")
 
 
 def is_json(content_type: str) -> bool:

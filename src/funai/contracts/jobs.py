@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator
 
 from funai.contracts import rules
 from funai.contracts.states import Blame, FailureCode, JobStatus, JobType, Phase
-from funai.contracts.wire import EntityId, Instant, Wire
+from funai.contracts.wire import EntityId, Instant, Name, Wire
 
 MAX_TEXT = 8_000
 """Characters kept of an error message."""
 LOG_CHUNK_BYTES = 256 * 1024
 """Largest log chunk one call may carry, in UTF-8 bytes."""
 
-RunnerId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]*$")]
+MAX_PHASE_MESSAGE = 500
+
+# Runners in the field were configured, and report, by no bounds of ours: what needn't be refused is made to fit.
+LeaseSeconds = Annotated[int, Field(ge=1), AfterValidator(lambda asked: min(max(asked, 5), 86_400))]
+PhaseWord = Annotated[Phase | None, BeforeValidator(lambda word: word if str(word) in Phase.__members__ else None)]
+PhaseMessage = Annotated[str | None, AfterValidator(lambda text: text[:MAX_PHASE_MESSAGE] if text else text)]
+Label = Annotated[str, Field(max_length=128)]
 
 
 MaybePort = Annotated[int | None, BeforeValidator(rules.no_bool)]
@@ -44,7 +50,7 @@ class Payload(Wire):
     """(+) The release number this job runs again."""
     env: dict[str, str] | None = None
     """(+) Plain variables; present only in a claim's answer."""
-    env_sealed: str | None = None
+    env_sealed: str | None = Field(default=None, pattern=r"^[!-~]*$")
     """(+) The variables sealed with the platform's key; never shown to people."""
     phase: Phase | None = None
     phase_message: str | None = None
@@ -158,26 +164,26 @@ class Job(Wire):
 class CreateJob(Wire):
     type: JobType
     payload: Payload
-    idempotency_key: str | None = Field(default=None, max_length=200)
+    idempotency_key: str | None = Field(default=None, max_length=200, pattern=r"^[ -~]*$")
 
 
 class ClaimJob(Wire):
-    runner_id: RunnerId
-    lease_seconds: int = Field(default=30, ge=5, le=600)
+    runner_id: Name
+    lease_seconds: LeaseSeconds = 30
     wait_seconds: float = Field(default=0, ge=0, le=50)
-    labels: list[str] = Field(default_factory=list, max_length=32)
+    labels: list[Label] = Field(default_factory=list[Label], max_length=32)
 
 
 class HeartbeatJob(Wire):
-    runner_id: RunnerId
-    extend_seconds: int = Field(default=30, ge=5, le=600)
-    phase: Phase | None = None
-    phase_message: str | None = Field(default=None, max_length=500)
+    runner_id: Name
+    extend_seconds: LeaseSeconds = 30
+    phase: PhaseWord = None
+    phase_message: PhaseMessage = None
     lease_token: str | None = Field(default=None, max_length=128)
 
 
 class ReportJob(Wire):
-    runner_id: RunnerId
+    runner_id: Name
     status: JobStatus
     error_message: str | None = None
     lease_token: str | None = Field(default=None, max_length=128)
@@ -191,7 +197,7 @@ class TransitionJob(Wire):
 
 
 class AppendLog(Wire):
-    runner_id: RunnerId
+    runner_id: Name
     offset: int = Field(ge=0)
     """UTF-8 byte offset of the chunk's first byte in the job's log."""
     chunk: str

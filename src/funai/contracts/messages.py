@@ -83,7 +83,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "ENV_DISABLED": ("未启用环境变量（缺少 funai.env.key-file）", "variables are switched off (funai.env.key-file is not set)"),
     "JOB_VANISHED": ("部署任务记录已丢失", "the deploy job's record is gone"),
-    "OPERATION_LOST": ("部署请求未被受理，请重试", "the deploy request was never taken up; try again"),
     "REPO_HOST_FAILED": ("代码仓库操作失败，请稍后再试", "the repository could not be changed; try again soon"),
     # git
     "GIT_KEY_UNKNOWN": (

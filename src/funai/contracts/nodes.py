@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from funai.contracts.states import NodeHealth
-from funai.contracts.wire import EntityId, Instant, Wire
+from funai.contracts.wire import EntityId, Instant, Name, Wire
 
-NodeName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 BaseUrl = Annotated[str, Field(max_length=500, pattern=r"^https?://[A-Za-z0-9\[\]._:-]+(/[A-Za-z0-9._~/%:@!$&'()*+,;=-]*)?$")]
+
+MaybeUrl = Annotated[BaseUrl | None, BeforeValidator(lambda url: None if url == "" else url)]
+"""An agent in the field sends what it wasn't told as an empty text."""
 
 
 class NodeHeartbeat(Wire):
-    node_name: NodeName
-    agent_base_url: BaseUrl | None = None
-    gateway_base_url: BaseUrl | None = None
+    node_name: Name
+    agent_base_url: MaybeUrl = None
+    gateway_base_url: MaybeUrl = None
     disk_free_pct: float | None = Field(default=None, ge=0, le=100)
     disk_free_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
     container_count: int | None = Field(default=None, ge=0, le=1_000_000)
@@ -56,9 +58,9 @@ class RuntimeNode(Wire):
 
 
 class UpsertNode(Wire):
-    name: NodeName
-    agent_base_url: BaseUrl | None = None
-    gateway_base_url: BaseUrl | None = None
+    name: Name
+    agent_base_url: MaybeUrl = None
+    gateway_base_url: MaybeUrl = None
     enabled: bool | None = None
     weight: int | None = Field(default=None, ge=1, le=10_000)
 

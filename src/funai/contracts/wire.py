@@ -12,8 +12,14 @@ T = TypeVar("T")
 
 MAX_ID = 2**63 - 1
 
+_UNFIT = r"\s\x00-\x1f\x7f-\x9f\u2028\u2029/\\"
+_NAME = rf"^[^{_UNFIT}]([^{_UNFIT}]| [^{_UNFIT}])*$"
+
 EntityId = Annotated[int, Field(ge=1, le=MAX_ID)]
 """An id as databases hold it: a positive signed 64-bit integer."""
+
+Name = Annotated[str, Field(min_length=1, max_length=128, pattern=_NAME)]
+"""A runner's or node's: whatever somebody once configured, in any language, but nothing that doesn't show, and no path."""
 
 
 def iso_z(moment: datetime) -> str:

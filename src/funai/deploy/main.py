@@ -206,6 +206,7 @@ async def running(core: Core) -> AsyncIterator[None]:
                 ("deploy.prune", 5.0, sweeps.prune),
                 ("deploy.old", 60.0, sweeps.find_old),
                 ("deploy.events", 600.0, sweeps.forget_events),
+                ("deploy.runners", 3600.0, core.jobs.runners.forget),
             ):
                 tasks.create_task(periodic(name, every, work, ending), name=name)
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")

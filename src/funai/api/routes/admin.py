@@ -11,8 +11,8 @@ from funai.api.routes.edge import PREFIX, Admin, AppId, Parts, answers
 from funai.base.httpapp import ok
 from funai.contracts.accounts import App, User
 from funai.contracts.errors import Unavailable
-from funai.contracts.nodes import DrainNode, NodeName, ReassignApp, UpsertNode
-from funai.contracts.wire import MAX_ID, EntityId, Wire
+from funai.contracts.nodes import DrainNode, ReassignApp, UpsertNode
+from funai.contracts.wire import MAX_ID, EntityId, Name, Wire
 
 router = APIRouter(prefix=f"{PREFIX}/admin")
 nodes = APIRouter(prefix="/deploy-nodes", tags=["nodes"])
@@ -42,7 +42,7 @@ async def upsert_node(core: Parts, _: Admin, body: UpsertNode) -> Any:
 
 
 @nodes.post("/set-enabled", summary="Let a node take new apps, or not", **answers(Any))
-async def set_node_enabled(core: Parts, _: Admin, name: Annotated[NodeName, Query()], enabled: bool) -> Any:
+async def set_node_enabled(core: Parts, _: Admin, name: Annotated[Name, Query()], enabled: bool) -> Any:
     params = {"name": name, "enabled": str(enabled).lower()}
     return await _deploy(core, "POST", "/admin/runtime-nodes/set-enabled", params=params)
 

@@ -20,7 +20,7 @@ MAX_DETAIL = 1000
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """What became of a job. ``actor`` is ``runner:<id>``, ``api``, ``operator`` or ``sweep``."""
+    """What became of a job. ``actor`` is ``runner:<id>``, ``api``, ``placement``, ``sweep`` or ``upgrade``."""
 
     job_id: int
     app_id: int | None

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import time
 
-from sqlalchemy import ColumnElement, bindparam, insert, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from funai.base.db import Database
 from funai.deploy.tables import runner
 
 MAX_REMEMBERED = 10_000
+KEPT_MS = 30 * 86_400_000
+"""How long a silent runner is remembered: one in a container has a new name with each."""
 
 
 class RunnerRegistry:
@@ -36,6 +38,11 @@ class RunnerRegistry:
             await self._write(runner_id, json.dumps(told))
         except IntegrityError:  # another instance met it first
             await self._write(runner_id, json.dumps(told))
+
+    async def forget(self) -> None:
+        """Drop runners that haven't called for a month."""
+        async with self.db.write() as conn:
+            await conn.execute(delete(runner).where(runner.c.last_seen_ms < self.now - KEPT_MS))
 
     async def _write(self, runner_id: str, labels: str) -> None:
         touch = (

@@ -58,7 +58,10 @@ class JobService:
 
     async def create(self, ask: CreateJob) -> Job:
         """Raises Conflict APP_DEPLOYING, IDEMPOTENCY_MISMATCH; NotFound RELEASE_NOT_FOUND for a rollback to nothing."""
-        given = ask.payload.model_dump(mode="json", by_alias=True, exclude_none=True)
+        try:
+            given = ask.payload.model_dump(mode="json", by_alias=True, exclude_none=True)
+        except ValueError as e:
+            raise BadInput("BAD_INPUT", detail=Words("payload 嵌套过深", "payload: nested too deeply")) from e
         wanted = json.dumps([ask.type, given], sort_keys=True, ensure_ascii=False)
         payload, sealed = await self._filled(ask, given)
         new = NewJob(

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from funai.contracts.errors import Conflict
 
-_CAPPED = "\n[日志已达上限 {n} 字节，其余省略 / log limit of {n} bytes reached: the rest is dropped]\n"
-
 
 @dataclass(frozen=True, slots=True)
 class State:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    insert,
     inspect,
     literal_column,
     select,
@@ -157,17 +158,21 @@ def _user_of(payload: str | None) -> int | None:
         return None
 
 
-def keep_one_active(conn: Connection, job: Table, now_ms: Any) -> None:
+def keep_one_active(conn: Connection, job: Table, event: Table, now_ms: Any) -> None:
     """Before the constraint comes: of several active jobs of an app keep the one that runs, else the oldest."""
     active = job.c.status.in_(["PENDING", "RUNNING"])
     crowded = select(job.c.app_id).where(active, job.c.app_id.is_not(None)).group_by(job.c.app_id).having(func.count() > 1)
+    columns = (job.c.id, job.c.status, job.c.attempt)
     for app_id in list(conn.execute(crowded).scalars()):
-        rows = conn.execute(select(job.c.id, job.c.status).where(active, job.c.app_id == app_id).order_by(job.c.id)).all()
+        rows = conn.execute(select(*columns).where(active, job.c.app_id == app_id).order_by(job.c.id)).all()
         running = [r.id for r in rows if r.status == "RUNNING"]
         kept = running[-1] if running else rows[0].id
-        others = [r.id for r in rows if r.id != kept]
+        others = [r for r in rows if r.id != kept]
         ended = {"status": "CANCELLED", "error_message": SUPERSEDED, "reason": "CANCELLED", "finished_ms": now_ms}
-        conn.execute(update(job).where(job.c.id.in_(others)).values(**ended))
+        conn.execute(update(job).where(job.c.id.in_([r.id for r in others])).values(**ended))
+        why = {"actor": "upgrade", "target": "CANCELLED", "reason": "CANCELLED", "detail": SUPERSEDED}
+        told = [{"job_id": r.id, "app_id": app_id, "source": r.status, "attempt": r.attempt, **why} for r in others]
+        conn.execute(insert(event).values(at_ms=now_ms), told)
 
 
 def ensure_indexes(conn: Connection, table: Table) -> None:

@@ -14,7 +14,7 @@ from funai.deploy.tables import job, runner
 
 
 async def runners(db: Database, stale_seconds: int) -> list[RunnerInfo]:
-    """Every runner ever seen, by id; healthy when it was seen within ``stale_seconds``."""
+    """Every runner seen in a month, by id; healthy when it was seen within ``stale_seconds``."""
     held = (
         select(job.c.runner_id, func.count().label("jobs"))
         .where(job.c.status == JobStatus.RUNNING.value)

@@ -12,7 +12,7 @@ from funai.contracts.errors import Conflict
 from funai.contracts.jobs import AppendLog, ClaimJob, HeartbeatJob, JobResult, ReportJob
 from funai.contracts.states import JobStatus, Phase
 from tests.parts.waiting import eventually
-from tests.service.deploy.jobs.kit import RUNNER, deploying
+from tests.service.deploy.jobs.kit import NODE, RUNNER, deploying
 
 HALF = "a\x00b\ud800c"
 """No database keeps it as it is."""
@@ -103,3 +103,34 @@ async def test_a_last_word_is_taken_whatever_is_in_it(database_url: str, said: d
         assert answer.status_code == 200, answer.text
         assert [j.status for j in await d.api.jobs(10)] == [said["status"]], "nor does it spoil the list for everybody"
         assert [r.container_port for r in await d.api.releases(3)] == ([80] if "result" in said else [])
+
+
+async def test_peers_in_the_field_keep_no_bounds_of_ours(database_url: str) -> None:
+    async with deploying(database_url) as d:
+
+        async def say(path: str, **body: Any) -> Any:
+            headers = {"X-Runner-Token": RUNNER, "X-RT-Node-Token": NODE, "Content-Type": "application/json"}
+            answer = await d.raw.post(path, content=json.dumps(body), headers=headers)
+            assert answer.status_code == 200, answer.text
+            return answer.json()["data"]
+
+        await say("/internal/runtime-nodes/heartbeat", nodeName="节点 1", agentBaseUrl="", gatewayBaseUrl="")
+        assert [(n.name, n.agent_base_url) for n in await d.core.nodes.list()] == [("节点 1", None)]
+        await d.node()
+        job_id = await d.create(3)
+        got = await say("/deploy/jobs/claim", runnerId="构建机 1", leaseSeconds=7_200)
+        assert await say("/deploy/jobs/claim", runnerId="构建机 1", leaseSeconds=1) is None
+        said = {"runnerId": "构建机 1", "extendSeconds": 1, "phase": "CHECKOUT", "phaseMessage": f"{HALF}{'长' * 900}"}
+        seen = await say(f"/deploy/jobs/{job_id}/heartbeat", **said)
+        assert "phase" not in seen["payload"], "a word nobody knows is no phase"
+        seen = await say(f"/deploy/jobs/{job_id}/heartbeat", **said | {"phase": "BUILD"})
+        assert (seen["payload"]["phase"], len(seen["payload"]["phaseMessage"])) == ("BUILD", 499)
+        assert got["runnerId"] == seen["runnerId"] == "构建机 1"
+        await say(f"/deploy/jobs/{job_id}/report", runnerId="构建机 1", status="FAILED")
+
+
+@pytest.mark.parametrize("name", ["", " r", "r ", "a  b", "a\tb", "a\u2028b", "a\x85b", "x" * 129])
+async def test_a_name_shows_what_it_is(sqlite_url: str, name: str) -> None:
+    async with deploying(sqlite_url) as d:
+        answer = await d.raw.post("/deploy/jobs/claim", json={"runnerId": name}, headers={"X-Runner-Token": RUNNER})
+        assert answer.status_code == 400, answer.text

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select
 
 from funai.base.sealing import Sealer
 from funai.contracts.errors import Conflict, NotFound
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, Job, JobResult, Payload, ReportJob
 from funai.contracts.states import JobStatus, JobType
+from funai.deploy.tables import job_event, runner
 from tests.parts.waiting import eventually
 from tests.service.deploy.jobs.kit import Deploy, deploying
 
@@ -179,6 +182,19 @@ async def test_finished_jobs_are_pruned_with_their_logs(database_url: str) -> No
             await d.api.job(made[0])
 
 
+async def test_what_is_old_is_forgotten_however_much_it_is(sqlite_url: str) -> None:
+    async with deploying(sqlite_url) as d:
+        async with d.core.db.write() as conn:
+            line = {"job_id": 1, "at_ms": 1, "actor": "api", "target": "PENDING", "attempt": 0}
+            await conn.execute(insert(job_event), [line] * 1_200)
+            await conn.execute(insert(runner), [{"runner_id": "gone", "last_seen_ms": 1, "labels_json": "[]"}])
+        await d.runner.claim(ClaimJob(runner_id="here"))
+        await d.core.sweeps.forget_events()
+        await d.core.jobs.runners.forget()
+        assert await d.core.db.fetch_all(select(job_event.c.id)) == []
+        assert await d.core.db.fetch_all(select(runner.c.runner_id)) == [{"runner_id": "here"}]
+
+
 async def test_stopping_answers_everybody_who_waits(sqlite_url: str) -> None:
     async with deploying(sqlite_url) as d:
         job_id = await d.create(1)
@@ -199,6 +215,10 @@ async def test_what_may_not_be_asked_for(sqlite_url: str) -> None:
             assert (await d.raw.get(path)).status_code == 400
         without = await d.raw.post("/deploy/jobs/claim", json={"runnerId": "r1"})
         assert without.status_code == 401
+        deep = json.loads("[" * 400 + "]" * 400)
+        for odd in ({"idempotencyKey": "a\0"}, {"payload": {"envSealed": "\0"}}, {"payload": {"appId": 9, "more": deep}}):
+            answer = await d.raw.post("/deploy/jobs", json={"type": "BUILD_AND_DEPLOY", "payload": {"appId": 9}, **odd})
+            assert (answer.status_code, answer.json()["reason"]) == (400, "BAD_INPUT"), odd
         lenient = {"type": "BUILD_AND_DEPLOY", "payload": {"appId": 77, "newer": {"field": 1}}, "unknown": True}
         made = await d.raw.post("/deploy/jobs", json=lenient)
         assert made.json()["data"]["payload"]["newer"] == {"field": 1}

@@ -126,6 +126,8 @@ async def test_an_existing_installation_upgrades_in_place(mariadb_url: str) -> N
         old = await d.api.job(1)
         assert (old.status, old.created_at.isoformat()) == (JobStatus.SUCCEEDED, "2026-01-01T10:00:00+00:00")
         assert (await d.api.job(4)).status is JobStatus.CANCELLED, "of two active jobs of an app one is kept"
+        (told,) = await d.core.jobs.events(4, 10)
+        assert (told.actor, told.source, told.target, told.attempt) == ("upgrade", "PENDING", "CANCELLED", 0)
         seen = await d.runner.heartbeat(2, HeartbeatJob(runner_id="old"))
         assert seen.status is JobStatus.RUNNING, "a runner in the field goes on with what it holds"
         got = await d.runner.claim(ClaimJob(runner_id="new", wait_seconds=5))

@@ -113,7 +113,7 @@ async def test_the_operators_calls(deploy: Deploy) -> None:
         ("POST", "runtime-nodes/reassign", {"json": {"appId": 1, "targetNodeId": 9}}, 404, "NODE_NOT_FOUND"),
         ("POST", "runtime-nodes/drain", {"json": {"sourceNodeId": 9}}, 404, "NODE_NOT_FOUND"),
         ("POST", "runtime-nodes/drain", {"json": {"sourceNodeId": 9, "limit": 0}}, 400, "BAD_INPUT"),
-        ("POST", "runtime-nodes/upsert", {"json": {"name": "a b"}}, 400, "BAD_INPUT"),
+        ("POST", "runtime-nodes/upsert", {"json": {"name": "a/b"}}, 400, "BAD_INPUT"),
         ("GET", "runtime-nodes/nonsense", {}, 404, "NOT_FOUND"),
     ],
 )

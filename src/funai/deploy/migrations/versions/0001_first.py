@@ -35,7 +35,7 @@ def _carry(conn: Connection, there: set[str]) -> None:
     if schema.job.name in there:
         now = literal_column(now_ms_sql(conn.dialect.name), BigInteger)
         adopt.carry_jobs(conn, schema.job, now)
-        adopt.keep_one_active(conn, schema.job, now)
+        adopt.keep_one_active(conn, schema.job, schema.job_event, now)
     if schema.runtime_node.name in there:
         times = {"last_heartbeat_ms": "last_heartbeat_at", "created_ms": "create_time", "updated_ms": "update_time"}
         adopt.carry_times(conn, schema.runtime_node.name, times)
