@@ -24,7 +24,7 @@ from funai.base import log
 from funai.base.metrics import HttpMetrics
 from funai.base.shortcut import Shortcuts
 from funai.contracts.errors import BadInput, Forbidden, FunaiError, NotFound, TooLarge, Unauthenticated
-from funai.contracts.messages import Words, render
+from funai.contracts.messages import Words, input_fault, render
 
 TRACE_HEADER = "X-Trace-Id"
 _language: ContextVar[str] = ContextVar("language", default="zh")
@@ -143,7 +143,8 @@ def _bad_input(e: RequestValidationError) -> BadInput:
     if first["type"] == "json_invalid":
         return BadInput("BAD_JSON")
     where = ".".join(str(p) for p in first["loc"][1:]) or (str(first["loc"][0]) if first["loc"] else "request")
-    return BadInput("BAD_INPUT", detail=Words(f"{where}（{first['msg']}）", f"{where}: {first['msg']}"))
+    fault = input_fault(first["type"], first["msg"], first.get("ctx") or {})
+    return BadInput("BAD_INPUT", detail=Words(f"{where}（{fault.zh}）", f"{where}: {fault.en}"))
 
 
 class _Edge:

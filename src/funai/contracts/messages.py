@@ -199,6 +199,23 @@ MESSAGES: dict[str, tuple[str, str]] = {
 }
 
 
+INPUT_ZH = {
+    "missing": "缺少", "string_type": "须为字符串", "int_type": "须为整数", "int_parsing": "须为整数", "int_from_float": "须为整数",
+    "float_type": "须为数字", "float_parsing": "须为数字", "bool_type": "须为 true 或 false", "bool_parsing": "须为 true 或 false",
+    "dict_type": "须为对象", "model_type": "须为对象", "model_attributes_type": "须为对象", "list_type": "须为列表",
+    "greater_than": "须大于 {gt}", "greater_than_equal": "须不小于 {ge}", "less_than": "须小于 {lt}",
+    "less_than_equal": "须不大于 {le}", "string_too_long": "最长 {max_length} 个字符", "string_too_short": "至少 {min_length} 个字符",
+    "too_long": "最多 {max_length} 项", "too_short": "至少 {min_length} 项", "string_pattern_mismatch": "格式不对",
+    "enum": "须为 {expected}", "literal_error": "须为 {expected}",
+}  # fmt: skip
+"""What pydantic says in English alone, by its own stable word for each kind of fault."""
+
+
+def input_fault(kind: str, english: str, facts: Mapping[str, object]) -> Words:
+    """What is wrong with a field; a kind without Chinese words keeps pydantic's."""
+    return Words(INPUT_ZH.get(kind, english.replace("{", "{{").replace("}", "}}")).format_map(_Lenient(facts)), english)
+
+
 def render(reason: str, language: str, params: Mapping[str, object]) -> str:
     """The catalogue's message; an unknown reason is its own message, a missing parameter shows as its name."""
     entry = MESSAGES.get(reason)

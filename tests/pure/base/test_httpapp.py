@@ -13,6 +13,7 @@ from funai.base.doors import SecretDoor, networks
 from funai.base.httpapp import Answers, create_app, ok, pick_language
 from funai.contracts.errors import Conflict
 from funai.contracts.jobs import CreateJob
+from funai.contracts.messages import input_fault
 
 
 def app_with(answers: Answers = Answers.ENVELOPE) -> FastAPI:
@@ -43,6 +44,24 @@ def app_with(answers: Answers = Answers.ENVELOPE) -> FastAPI:
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app_with()), base_url="http://t") as client:
         yield client
+
+
+@pytest.mark.parametrize(
+    ("body", "zh", "en"),
+    [
+        ({"type": "BUILD_AND_DEPLOY", "payload": 7}, "payload（须为对象）", "payload: Input should be"),
+        ({"type": "BUILD_AND_DEPLOY", "payload": {"userId": 1, "appId": "x"}}, "payload.appId（须为整数）", "payload.appId: "),
+        ({}, "type（缺少）", "type: Field required"),
+    ],
+)
+async def test_a_fault_of_a_field_is_told_in_one_language(http: httpx.AsyncClient, body: object, zh: str, en: str) -> None:
+    said = [(await http.post("/job", json=body, headers={"Accept-Language": lang})).json()["message"] for lang in ("zh", "en")]
+    assert (said[0], en in said[1]) == (f"请求参数有误：{zh}", True)
+
+
+def test_words_that_have_no_chinese_stay_as_they_are() -> None:
+    assert input_fault("value_error", "Value error, {x}", {"error": "x"}).zh == "Value error, {x}"
+    assert input_fault("less_than_equal", "…", {"le": 10}).zh == "须不大于 10"
 
 
 async def test_errors_come_in_the_callers_language_with_a_trace_id(http: httpx.AsyncClient) -> None:
