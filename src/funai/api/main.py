@@ -112,6 +112,7 @@ async def ensure_admin(app: FastAPI, user_name: str, password: str) -> User:
 async def serve(settings: ApiSettings, stop: asyncio.Event) -> None:
     """Serve until ``stop``. Without a Git server in this process, repositories are somebody else's to make."""
     app = build(settings, stop=stop)
+    await migrate.reachable(app.state.core.db)
     async with serving(app, bind(settings.host, settings.port)) as port:
         log.get("api").info("api.listening", host=settings.host, port=port)
         settle_memory()
