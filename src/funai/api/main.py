@@ -28,6 +28,7 @@ from funai.contracts.repohost import RepoHost
 
 DESCRIPTION = """Accounts, apps and deploys. Sign in by `POST /api/fun-ai/auth/login`, then send the token of its
 `Authorization` response header, or an `X-API-Key`. Every answer is `{code, message, data}`."""
+ADDRESS_SECONDS = 60.0
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -81,6 +82,7 @@ async def running(core: Core) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as sweeps:
             for name, every, work in (
                 ("api.tracker", seconds, core.tracker.sweep),
+                ("api.addresses", ADDRESS_SECONDS, core.tracker.addresses),
                 ("api.deletion", max(1.0, seconds), core.deletions.sweep),
                 ("api.idempotency", 600.0, core.answers.prune),
             ):
@@ -110,6 +112,7 @@ async def ensure_admin(app: FastAPI, user_name: str, password: str) -> User:
 async def serve(settings: ApiSettings, stop: asyncio.Event) -> None:
     """Serve until ``stop``. Without a Git server in this process, repositories are somebody else's to make."""
     app = build(settings, stop=stop)
+    await migrate.reachable(app.state.core.db)
     async with serving(app, bind(settings.host, settings.port)) as port:
         log.get("api").info("api.listening", host=settings.host, port=port)
         settle_memory()

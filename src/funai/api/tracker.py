@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakValueDictionary
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from funai.api import outcome
 from funai.api.control import Control
@@ -24,11 +24,12 @@ from funai.base.db import Database
 from funai.contracts.errors import FunaiError, NotFound
 from funai.contracts.jobs import Job
 from funai.contracts.messages import render
-from funai.contracts.states import AppStatus
+from funai.contracts.states import AppStatus, JobStatus
 
 START_GRACE_MS = 150_000
 BATCH = 200
 AT_ONCE = 8
+FEW = 50
 
 
 class Tracker:
@@ -38,6 +39,7 @@ class Tracker:
         self.grace_ms = int(control.read_seconds * 1000) * 2 + 10_000
         self._after = 0
         self._settling: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._reached = 0
 
     async def sweep(self) -> None:
         """Look at a batch of DEPLOYING apps; the next call goes on behind it."""
@@ -60,6 +62,38 @@ class Tracker:
         async with asyncio.TaskGroup() as group:
             for row in rows:
                 group.create_task(look(row))
+
+    async def addresses(self) -> None:
+        """Learn where READY apps are reached now: a node may have got another public address since their deploy.
+
+        Looks at a few apps and goes on behind them the next time, or at once for as long as it finds a change. Raises
+        what Deploy's client raises.
+        """
+        while self.control.enabled:
+            ready = select(apps).where(
+                apps.c.status == int(AppStatus.READY),
+                apps.c.id > self._reached,
+                apps.c.deleting == 0,
+                apps.c.job_id.is_not(None),
+            )
+            rows = await self.db.fetch_all(ready.order_by(apps.c.id).limit(FEW))
+            changed = [await self._readdress(row) for row in rows]
+            self._reached = int(rows[-1]["id"]) if len(rows) == FEW else 0
+            if not any(changed) or not self._reached:
+                return
+
+    async def _readdress(self, row: Row) -> bool:
+        try:
+            with self.control.asking() as deploy:
+                job = await deploy.job(int(row["job_id"]))
+        except NotFound:
+            return False
+        if job.status is not JobStatus.SUCCEEDED or not job.deploy_url or job.deploy_url == row["deploy_url"]:
+            return False
+        same = (apps.c.id == row["id"], apps.c.job_id == row["job_id"], apps.c.status == int(AppStatus.READY))
+        async with self.db.write() as conn:
+            await conn.execute(update(apps).where(*same).values(deploy_url=job.deploy_url))
+        return True
 
     async def fresh(self, row: Row) -> Row:
         """The app after a quick look, if it is DEPLOYING; as it was when Deploy doesn't answer in time."""

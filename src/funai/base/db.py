@@ -71,6 +71,8 @@ class Database:
             self.dialect = _ALIASES[parsed.drivername.partition("+")[0]]
         except Exception as e:
             raise ConfigError([f"datasource.url: not a usable database URL ({type(e).__name__})"]) from e
+        if self.dialect is Dialect.SQLITE and parsed.database in (None, "", ":memory:"):
+            raise ConfigError(["datasource.url: SQLite needs a file, like sqlite:////var/lib/funai/api.db"])
         self.url = parsed.set(drivername=_DRIVERS[self.dialect])
         if self.dialect is Dialect.MYSQL and "charset" not in self.url.query:
             self.url = self.url.update_query_dict({"charset": "utf8mb4"})

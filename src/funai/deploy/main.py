@@ -231,6 +231,7 @@ async def upgrade(db: Database) -> None:
 async def serve(settings: DeploySettings, stop: asyncio.Event) -> None:
     """Serve until ``stop``; then waiting runners are answered, requests in hand finish, and it ends."""
     app = build(settings)
+    await migrate.reachable(app.state.core.db)
     async with serving(app, bind(settings.host, settings.port)) as port:
         log.get("deploy").info("deploy.listening", host=settings.host, port=port)
         settle_memory()

@@ -192,8 +192,8 @@ class Platform:
     def core(self) -> Any:
         return self.api.state.core
 
-    async def heartbeat(self) -> None:
-        beat = {"nodeName": "n1", "agentBaseUrl": "http://agent", "gatewayBaseUrl": "http://gw", "diskFreePct": 90}
+    async def heartbeat(self, gateway: str = "http://gw") -> None:
+        beat = {"nodeName": "n1", "agentBaseUrl": "http://agent", "gatewayBaseUrl": gateway, "diskFreePct": 90}
         done = await self.inside.post("/internal/runtime-nodes/heartbeat", json=beat, headers={"X-RT-Node-Token": NODE})
         assert done.status_code == 200, done.text
 
