@@ -16,6 +16,7 @@ from typing import Any
 import asyncssh
 
 from funai.base import log
+from funai.base.gitlimits import bounded
 from funai.base.proc import Child, Command, pump, spawn
 from funai.base.sshkeys import ensure_private_key, public_line
 from funai.contracts.accounts import GitAccess
@@ -65,7 +66,8 @@ def service_command(service: str, path: Path, *, protocol: str | None, max_push:
     env = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
     if protocol and _PROTOCOL.fullmatch(protocol):
         env["GIT_PROTOCOL"] = protocol
-    return Command(("git", *config, service.removeprefix("git-"), str(path)), env=env)
+    argv = ("git", *config, service.removeprefix("git-"), str(path))
+    return Command(bounded(argv) if SERVICES[service] else argv, env=env)
 
 
 class _Session(asyncssh.SSHServer):
