@@ -193,7 +193,10 @@ class GitServer:
         try:
             async with asyncio.timeout(self._settings.operation_seconds):
                 async with spawn(command, stdin=asyncio.subprocess.PIPE) as child:
-                    return await _relay(process, child)
+                    try:
+                        return await _relay(process, child)
+                    finally:
+                        await asyncio.shield(_let_end(child))
         except TimeoutError as e:
             raise Refusal(f"FunAI: this took longer than {self._settings.operation_seconds:g} s and was ended.") from e
 
@@ -236,6 +239,15 @@ async def _relay(process: asyncssh.SSHServerProcess[bytes], child: Child) -> int
     finally:
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
+
+
+async def _let_end(child: Child, grace: float = 2) -> None:
+    """At the end of its input git removes the half pack that a client's Ctrl-C left; at a signal it doesn't."""
+    if child.process.stdin:
+        child.process.stdin.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(grace):
+            await child.process.wait()
 
 
 async def _feed(process: asyncssh.SSHServerProcess[bytes], stdin: asyncio.StreamWriter) -> None:
