@@ -32,6 +32,8 @@ class BuildRequest:
     cgroup: str = ""
     """Control group (``/parent/job/leaf``) that RUN steps live in."""
     use_cache: bool = True
+    keep_layers: bool = True
+    """Whether later builds may find this one's steps."""
 
 
 CPU_PERIOD = 100_000
@@ -103,7 +105,7 @@ class Engine:
         argv = [
             "--format",
             "docker",
-            "--layers",
+            "--layers" if r.keep_layers else "--layers=false",
             *([] if r.use_cache else ["--no-cache"]),
             "--isolation",
             "oci",
