@@ -50,6 +50,8 @@ class Mounts:
 
     refused: list[tuple[str, Words]] = field(default_factory=list[tuple[str, Words]])
     context: list[ContextMount] = field(default_factory=list[ContextMount])
+    shared: bool = False
+    """Whether two steps use one cache: then what the second does depends on more than its own text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def read_mounts(dockerfile: str, given: Given | None = None) -> Mounts:
             for text in sorted(known or ()):
                 _take(flag, line, text, out, caches)
     out.refused += _nested(caches)
+    out.shared = len({(c.key, c.line) for c in caches}) > len({c.key for c in caches})
     out.refused, out.context = list(dict.fromkeys(out.refused)), list(dict.fromkeys(out.context))
     return out
 

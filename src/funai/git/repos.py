@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from funai.base.proc import Command, run
@@ -14,6 +16,7 @@ from funai.contracts.errors import BadInput, CalleeFailed
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 DEFAULT_BRANCH = "main"
+ABANDONED_SECONDS = 24 * 3600
 
 
 def check_repo(repo: str) -> str:
@@ -85,6 +88,11 @@ class BareRepositories:
         self.root.mkdir(parents=True, exist_ok=True)
         for left in [*self.root.glob(".new-*"), *self.root.glob(".old-*")]:
             shutil.rmtree(left, ignore_errors=True)
+        for left in self.root.glob("*/*.git/objects/tmp_objdir-*"):
+            # A push that is still going on is younger.
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
 
 
 def _tree_size(root: Path) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 import asyncssh
 
 from funai.base import log
+from funai.base.gitlimits import bounded
 from funai.base.proc import Child, Command, pump, spawn
 from funai.base.sshkeys import ensure_private_key, public_line
 from funai.contracts.accounts import GitAccess
@@ -65,7 +66,8 @@ def service_command(service: str, path: Path, *, protocol: str | None, max_push:
     env = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
     if protocol and _PROTOCOL.fullmatch(protocol):
         env["GIT_PROTOCOL"] = protocol
-    return Command(("git", *config, service.removeprefix("git-"), str(path)), env=env)
+    argv = ("git", *config, service.removeprefix("git-"), str(path))
+    return Command(bounded(argv) if SERVICES[service] else argv, env=env)
 
 
 class _Session(asyncssh.SSHServer):
@@ -191,7 +193,10 @@ class GitServer:
         try:
             async with asyncio.timeout(self._settings.operation_seconds):
                 async with spawn(command, stdin=asyncio.subprocess.PIPE) as child:
-                    return await _relay(process, child)
+                    try:
+                        return await _relay(process, child)
+                    finally:
+                        await asyncio.shield(_let_end(child))
         except TimeoutError as e:
             raise Refusal(f"FunAI: this took longer than {self._settings.operation_seconds:g} s and was ended.") from e
 
@@ -234,6 +239,15 @@ async def _relay(process: asyncssh.SSHServerProcess[bytes], child: Child) -> int
     finally:
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
+
+
+async def _let_end(child: Child, grace: float = 2) -> None:
+    """At the end of its input git removes the half pack that a client's Ctrl-C left; at a signal it doesn't."""
+    if child.process.stdin:
+        child.process.stdin.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(grace):
+            await child.process.wait()
 
 
 async def _feed(process: asyncssh.SSHServerProcess[bytes], stdin: asyncio.StreamWriter) -> None:

@@ -32,6 +32,10 @@ KILLED, FILE_TOO_LARGE = 128 + 9, 128 + 25
 ENGINE_FAILED = 125
 """Podman's exit status when it failed itself, and not a step."""
 REPEATS = 2
+SHARED_CACHE = (
+    "==> 多个步骤共用一个 --mount=type=cache，因此不使用层缓存；给每个步骤不同的 id 即可恢复 / "
+    "steps share one --mount=type=cache, so no layers are cached; an id of its own for each step brings that back\n"
+)
 FORK_REFUSED = "Cannot fork"
 """How Debian's shell says that it may start no process more."""
 
@@ -107,8 +111,11 @@ class Builder:
                 async with asyncio.timeout(s.build_seconds), self.bases.ready(dockerfile, may, request.tmp, pull) as bases:
                     text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
                     with_env = may.also(pair for b in bases for pair in b.env)
-                    await asyncio.to_thread(check_mounts, text, with_env, request.context)
-                    fitted = replace(_fitted(request, text), docker_format=needs_docker(text) or any(b.docker for b in bases))
+                    shared = await asyncio.to_thread(check_mounts, text, with_env, request.context)
+                    if shared and self.mounts:
+                        await output.take(SHARED_CACHE.encode())
+                    dockers = needs_docker(text) or any(b.docker for b in bases)
+                    fitted = replace(_fitted(request, text), keep_layers=not shared, docker_format=dockers)
                     code = await self.repeated(fitted, run, output)
             except BaseAbsent as e:
                 raise await self._absent(e.name, output.lines()) from e

@@ -31,6 +31,8 @@ class Janitor:
         self._settings, self._engine, self._source, self._storage = settings, engine, source, storage
         self._builder, self._metrics = builder, metrics
         self._evicting = False
+        self._packed = 0.0
+        """When the mirrors were last looked at: only what was fetched since can need packing."""
 
     async def sweep_leftovers(self) -> None:
         """Before the first claim: processes, containers and folders of a life that ended by kill -9."""
@@ -118,9 +120,12 @@ class Janitor:
 
     async def _mirrors(self) -> None:
         gone = 0
-        mirrors = sorted((self._settings.workdir / "mirrors").glob("*.git"), key=lambda p: p.stat().st_mtime)
+        fetched = {m: _mtime(m) for m in (self._settings.workdir / "mirrors").glob("*.git")}
+        mirrors, looked = sorted(fetched, key=lambda m: fetched[m]), time.time()
         for mirror in mirrors:
-            await self._source.pack(mirror)
+            if fetched[mirror] >= self._packed:
+                await self._source.pack(mirror)
+        self._packed = looked
         sizes = {m: await asyncio.to_thread(tree_bytes, m, 1 << 62) for m in mirrors}
         total, freed = sum(sizes.values()), 0
         for mirror in mirrors:
@@ -137,6 +142,14 @@ class Janitor:
 
     def _over(self, pct: float) -> bool:
         return _used_pct(self._settings.workdir) > pct
+
+
+def _mtime(mirror: Path) -> float:
+    """0 for one that a job just dropped."""
+    try:
+        return mirror.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _used_pct(folder: Path) -> float:

@@ -171,8 +171,9 @@ def check_sources(dockerfile: str, may: Allowed, *, base: str = "") -> None:
         raise invalid(e) from e
 
 
-def check_mounts(dockerfile: str, may: Allowed, context: Path) -> None:
-    """Raises JobFailed CONTRACT_INVALID for a ``RUN --mount`` that could show a step more than the app's own files.
+def check_mounts(dockerfile: str, may: Allowed, context: Path) -> bool:
+    """Whether steps share a cache; such a build must leave no layers to others. Raises JobFailed CONTRACT_INVALID for a
+    ``RUN --mount`` that could show a step more than the app's own files.
 
     ``dockerfile`` is all that the build runs, its base images' triggers included. The engine follows links in a mount's
     source on the host, so none may lead out of the context, and no step may be able to make one.
@@ -193,6 +194,7 @@ def check_mounts(dockerfile: str, may: Allowed, context: Path) -> None:
             raise invalid(
                 BadInput(detail=Words(f"RUN 不能使用 {mount.flag[:200]}：{zh}", f"RUN may not use {mount.flag[:200]}: {en}"))
             )
+    return mounts.shared
 
 
 def _below(source: str, folder: str) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import subprocess
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,20 +189,32 @@ async def test_an_api_that_is_away_is_said_so(world: World) -> None:
     assert code != 0 and "try again soon" in out
 
 
-async def test_a_client_killed_in_mid_push_leaves_no_child(world: World) -> None:
+async def test_a_client_killed_in_mid_push_leaves_no_child_and_no_bytes(world: World) -> None:
     world.rules.writers[world.key("alice")] = {"funai/u1-app1"}
     ssh = await asyncio.create_subprocess_exec(
         "ssh", "-i", str(world.home / "alice"), "-p", str(world.port), "-F", "none", "-o",
         f"UserKnownHostsFile={world.home / 'known_hosts'}", "git@127.0.0.1", "git-receive-pack 'funai/u1-app1.git'",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    assert ssh.stdout is not None
+    assert ssh.stdout is not None and ssh.stdin is not None
     await ssh.stdout.readexactly(4)
-    path = str(world.settings.repos_dir / "funai" / "u1-app1.git")
+    repo = world.settings.repos_dir / "funai" / "u1-app1.git"
+    path = str(repo)
     assert await asyncio.to_thread(_running, path)
+    line = f"{'0' * 40} {'1' * 40} refs/heads/main\0".encode()
+    ssh.stdin.write(b"%04x" % (len(line) + 4) + line + b"0000" + b"PACK\0\0\0\2\0\0\3\xe8" + b"\xbf\xff\xff\x7f")
+    ssh.stdin.write(zlib.compress(secrets.token_bytes(3_000_000))[:2_000_000])
+    await eventually(lambda: [*repo.glob("objects/tmp_objdir-*/pack/tmp_pack_*")], seconds=10, what="the pack arrives")
     ssh.kill()
     await ssh.wait()
     await eventually(lambda: not _running(path), seconds=10)
+    await eventually(lambda: not [*repo.rglob("tmp_*")], seconds=3, what=str([*repo.rglob("tmp_*")]))
+    old, new = repo / "objects" / "tmp_objdir-incoming-old", repo / "objects" / "tmp_objdir-incoming-new"
+    for folder in (old, new):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    BareRepositories(world.settings.repos_dir).sweep()
+    assert not old.exists() and new.exists()
 
 
 def _running(path: str) -> bool:

@@ -140,6 +140,18 @@ async def test_no_mount_shows_a_step_the_hosts_files(world: World, tmp_path: Pat
     assert (await world.ended(good))["status"] == "SUCCEEDED" and "got-mine" in world.deploy.log(good)
 
 
+async def test_a_cache_that_one_tenant_filled_does_not_reach_anothers_layers(world: World) -> None:
+    step = "RUN --mount=type=cache,target=/root/.npm cat /root/.npm/planted > /got 2>/dev/null; echo got-$(cat /got)\n"
+    plant = f"{NODE[:-1]} AS p\nRUN --mount=type=cache,target=/root/.npm echo evil > /root/.npm/planted\n"
+    evil = world.build(world.repo("evil", {"Dockerfile": plant + NODE + step + "COPY --from=p /etc/hostname /h\n"}))
+    assert (await world.ended(evil))["status"] == "SUCCEEDED" and "got-evil" in world.deploy.log(evil)
+    for number, cached in ((1, False), (2, True)):
+        good = world.build(world.repo(f"good{number}", {"Dockerfile": NODE + step, "a": str(number)}))
+        assert (await world.ended(good))["status"] == "SUCCEEDED"
+        text = world.deploy.log(good)
+        assert "evil" not in text and ("Using cache" in text) == cached, text
+
+
 async def test_what_a_step_writes_into_its_context_counts(make_world: MakeWorld) -> None:
     world: World = await make_world(build_disk_bytes=256 * MIB)
     write = "for i in $(seq 99); do dd if=/dev/zero of=/c/f$i bs=1M count=16 2>/dev/null; done; sleep 20"

@@ -65,3 +65,9 @@ def test_files_of_the_context_are_named_for_who_can_look_at_them() -> None:
     text = "ARG F=lock\nRUN --mount=type=bind,source=package-$F.json,target=l --mount=target=.,readwrite npm ci"
     assert {(m.source, m.writable) for m in read_mounts(text).context} == {("package-lock.json", False), (".", True)}
     assert [m.source for m in read_mounts("RUN --mount=source=../../etc/,target=/x true").context] == ["etc"]
+
+
+def test_steps_that_share_a_cache() -> None:
+    one, two = "RUN --mount=type=cache,target=/a true\n", "RUN --mount=type=cache,id=b,target=/a true\n"
+    assert not read_mounts(one + two).shared and not read_mounts("RUN \\\n  --mount=type=cache,target=/a true\n").shared
+    assert read_mounts(one + BASE + one).shared and read_mounts(two + "RUN --mount=type=cache,id=b,target=/x true\n").shared

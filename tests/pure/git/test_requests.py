@@ -45,7 +45,7 @@ def test_repository_names_cannot_leave_their_folder(repo: str) -> None:
 
 def test_the_child_is_argv_with_hooks_off_and_a_bounded_pack() -> None:
     command = service_command("git-receive-pack", Path("/r/funai/x.git"), protocol="version=2", max_push=7)
-    assert command.argv[0] == "git" and command.argv[-2:] == ("receive-pack", "/r/funai/x.git")
+    assert command.argv[0] == "prlimit" and command.argv[-2:] == ("receive-pack", "/r/funai/x.git")
     assert "core.hooksPath=/dev/null" in command.argv and "receive.maxInputSize=7" in command.argv
     assert command.env and command.env["GIT_PROTOCOL"] == "version=2"
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+from pydantic import BaseModel, ValidationError
 
 from funai.base.clients.transport import Transport
+from funai.contracts.errors import CalleeFailed
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, HeartbeatJob, Job, LogSlice, Release, ReportJob
 from funai.contracts.nodes import NodeHeartbeat, NodeHeartbeatAnswer
+
+T = TypeVar("T", bound=BaseModel)
 
 
 class DeployClient:
@@ -19,10 +23,10 @@ class DeployClient:
         self.transport = Transport("deploy", base_url, {"X-DEPLOY-SECRET": secret}, timeout=timeout, http=http)
 
     async def create(self, job: CreateJob) -> Job:
-        return Job.model_validate(await self.transport.data("POST", "/deploy/jobs", json=job.to_wire()))
+        return _read(Job, await self.transport.data("POST", "/deploy/jobs", json=job.to_wire()))
 
     async def job(self, job_id: int) -> Job:
-        return Job.model_validate(await self.transport.data("GET", f"/deploy/jobs/{job_id}"))
+        return _read(Job, await self.transport.data("GET", f"/deploy/jobs/{job_id}"))
 
     async def jobs(self, limit: int, *, timeout: float = 1.5) -> list[Job]:
         return _jobs(await self.transport.data("GET", "/deploy/jobs", params={"limit": limit}, timeout=timeout))
@@ -31,18 +35,18 @@ class DeployClient:
         return _jobs(await self.transport.data("GET", "/deploy/jobs/by-app", params={"appId": app_id, "limit": limit}))
 
     async def cancel(self, job_id: int) -> Job:
-        return Job.model_validate(await self.transport.data("POST", f"/deploy/jobs/{job_id}/cancel"))
+        return _read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/cancel"))
 
     async def log(self, job_id: int, offset: int, *, wait: float = 0, limit: int = 262_144) -> LogSlice:
         """The log from byte ``offset``; ``wait`` seconds (≤ 25) holds the call until there is more or the job ends."""
         params = {"offset": offset, "waitSeconds": wait, "limit": limit}
-        return LogSlice.model_validate(
-            await self.transport.data("GET", f"/deploy/jobs/{job_id}/logs", params=params, timeout=wait + 10)
+        return _read(
+            LogSlice, await self.transport.data("GET", f"/deploy/jobs/{job_id}/logs", params=params, timeout=wait + 10)
         )
 
     async def releases(self, app_id: int, limit: int = 50) -> list[Release]:
         rows = await self.transport.data("GET", f"/deploy/apps/{app_id}/releases", params={"limit": limit})
-        return [Release.model_validate(r) for r in rows]
+        return [_read(Release, r) for r in rows]
 
     async def app_call(self, verb: str, user_id: int, app_id: int, *, timeout: float = 60) -> dict[str, Any]:
         """``POST /deploy/apps/{verb}`` with verb stop, start, purge or cleanup; answers its report."""
@@ -75,18 +79,21 @@ class RunnerDeployClient:
 
     async def claim(self, claim: ClaimJob) -> Job | None:
         data = await self.transport.data("POST", "/deploy/jobs/claim", json=claim.to_wire(), timeout=claim.wait_seconds + 10)
-        return Job.model_validate(data) if data else None
+        return _read(Job, data) if data else None
 
     async def heartbeat(self, job_id: int, beat: HeartbeatJob) -> Job:
-        return Job.model_validate(await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire()))
+        return _read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire()))
 
     async def report(self, job_id: int, report: ReportJob) -> Job:
-        return Job.model_validate(await self.transport.data("POST", f"/deploy/jobs/{job_id}/report", json=report.to_wire()))
+        return _read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/report", json=report.to_wire()))
 
     async def append_log(self, job_id: int, log: AppendLog) -> int:
         """Append; answers the next expected offset."""
         data = await self.transport.data("POST", f"/deploy/jobs/{job_id}/logs", json=log.to_wire())
-        return int(data["nextOffset"])
+        try:
+            return int(data["nextOffset"])
+        except (KeyError, TypeError, ValueError) as e:
+            raise CalleeFailed(service="deploy", detail="nextOffset") from e
 
     async def close(self) -> None:
         await self.transport.close()
@@ -100,11 +107,19 @@ class NodeDeployClient:
 
     async def heartbeat(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer | None:
         data = await self.transport.data("POST", "/internal/runtime-nodes/heartbeat", json=beat.to_wire())
-        return NodeHeartbeatAnswer.model_validate(data) if data and "nodeId" in data else None
+        return _read(NodeHeartbeatAnswer, data) if data and "nodeId" in data else None
 
     async def close(self) -> None:
         await self.transport.close()
 
 
+def _read(model: type[T], data: Any) -> T:
+    """An answer as a value; one of another shape is the callee's failure, which callers outlive. Raises CalleeFailed."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as e:
+        raise CalleeFailed(service="deploy", detail=f"{model.__name__}: {e.errors()[0]['loc']}") from e
+
+
 def _jobs(data: Any) -> list[Job]:
-    return [Job.model_validate(j) for j in data]
+    return [_read(Job, j) for j in data]

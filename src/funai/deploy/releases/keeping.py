@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from funai.deploy.registry.contract import Artifact
 
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})(?:-[0-9a-f]{12})?")
+"""A commit, or ``{commit}-{inputs}``: the Runner writes both."""
 
 
 def to_retire(numbers: Iterable[int], keep: int, live: int | None) -> list[int]:
@@ -22,7 +23,7 @@ def to_retire(numbers: Iterable[int], keep: int, live: int | None) -> list[int]:
 
 
 def made_here(artifact: Artifact) -> bool:
-    """True when every tag of it is a commit: the Runner's own, which no person relies on by name."""
+    """True when every tag of it is one the Runner gives by itself, which no person relies on by name."""
     return bool(artifact.tags) and all(_COMMIT.fullmatch(t) for t in artifact.tags)
 
 

@@ -35,6 +35,8 @@ class BuildRequest:
     docker_format: bool = True
     """Podman: the image as Docker's manifest with ``labels``, each of which it commits as one image more; else as OCI's,
     with the same as annotations."""
+    keep_layers: bool = True
+    """Whether later builds may find this one's steps."""
 
 
 CPU_PERIOD = 100_000
@@ -107,7 +109,7 @@ class Engine:
         argv = [
             "--format",
             "docker" if r.docker_format else "oci",
-            "--layers",
+            "--layers" if r.keep_layers else "--layers=false",
             *([] if r.use_cache else ["--no-cache"]),
             "--isolation",
             "oci",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from funai.base.gitlimits import bounded
 from funai.base.proc import Command
 
 _BASE = (
@@ -43,7 +44,7 @@ class Git:
             "--no-write-fetch-head", "--no-auto-maintenance", "--", url,
             "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
         )  # fmt: skip
-        return Command(("prlimit", f"--fsize={self.max_bytes}", "--core=0", *fetch.argv), env=fetch.env)
+        return Command(bounded(fetch.argv, file_bytes=self.max_bytes), env=fetch.env)
 
     def resolve(self) -> Command:
         """Reads one candidate a line on stdin, answers ``<sha> <type> <size>`` or ``<candidate> missing|ambiguous``."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from funai.contracts.jobs import Payload
 from funai.deploy.registry.contract import Artifact
 from funai.deploy.releases.keeping import Needed, made_here, plan, spare_children, to_retire
+from funai.runner.plan import inputs_hash
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 A, B, C, D = (f"sha256:{c * 64}" for c in "abcd")
@@ -30,8 +32,9 @@ def test_retiring_is_exact_and_done_once(numbers: set[int], keep: int, live: int
 
 
 def test_only_tags_that_are_commits_are_the_runners_own() -> None:
-    assert made_here(Artifact(A, frozenset({COMMIT})))
-    for tags in ((), ("latest",), (COMMIT, "latest"), (COMMIT[:12],), (COMMIT.upper(),)):
+    built = f"{COMMIT}-{inputs_hash(Payload(), '')}"
+    assert made_here(Artifact(A, frozenset({COMMIT}))) and made_here(Artifact(A, frozenset({COMMIT, built})))
+    for tags in ((), ("latest",), (COMMIT, "latest"), (COMMIT[:12],), (COMMIT.upper(),), (f"{COMMIT}-x",)):
         assert not made_here(Artifact(A, frozenset(tags)))
 
 
