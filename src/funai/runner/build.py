@@ -140,10 +140,9 @@ class Builder:
 
     def _limited(self, r: BuildRequest, group: BuildGroup) -> BuildRequest:
         s = self._settings
-        return BuildRequest(
-            r.context, r.dockerfile, r.image, r.iidfile, r.tmp, r.labels, r.args, s.build_network, s.ca_file,
-            s.build_memory_bytes, s.build_cpus, s.build_disk_bytes, s.build_pids, group.engine_path, r.use_cache,
-            r.docker_format,
+        return replace(
+            r, network=s.build_network, ca_file=s.ca_file, memory_bytes=s.build_memory_bytes, cpus=s.build_cpus,
+            file_bytes=s.build_disk_bytes, pids=s.build_pids, cgroup=group.engine_path,
         )  # fmt: skip
 
     @asynccontextmanager
