@@ -49,7 +49,7 @@ def podman(podman: SharedPodman) -> Iterator[SharedPodman]:
 
 async def test_superseded_layers_and_old_mirrors_go_what_is_used_stays(make_world: MakeWorld) -> None:
     port = free_port()
-    world: World = await make_world(cache_images=6, cache_bytes=1024 * 1024, clean_seconds=600.0, metrics_port=port)
+    world: World = await make_world(cache_images=4, cache_bytes=1024 * 1024, clean_seconds=600.0, metrics_port=port)
     bare = world.repo("app", {"Dockerfile": DOCKERFILE, "a": "0", "b": "0"})
     used = "docker.io/library/used:1"
     for n in range(3):
@@ -62,7 +62,7 @@ async def test_superseded_layers_and_old_mirrors_go_what_is_used_stays(make_worl
             world.podman.cli("create", "--network", "none", used, "/none")
     before, mirror = len(images(world)), tree(world)
     await restart(world, clean_seconds=0.3)
-    await eventually(lambda: cache(world) <= 6 and not mirror.exists(), seconds=10, what=str(images(world)))
+    await eventually(lambda: cache(world) <= 4 and not mirror.exists(), seconds=10, what=str(images(world)))
     names = [n for i in images(world) for n in i.get("Names") or []]
     assert len(images(world)) < before and {TINY, used, f"{world.registry.address}/t/u1-app1:latest"} <= set(names)
     async with httpx.AsyncClient() as http:

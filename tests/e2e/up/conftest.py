@@ -28,6 +28,14 @@ def up(machine_engine: EngineChoice) -> Iterator[Platform]:
 
 
 @pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path leaves room for a platform's sockets; pytest's own are too long below a worker of several."""
+    folder = Path(tempfile.mkdtemp(prefix="funai-e2e-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
 async def person(up: Platform) -> AsyncIterator[Person]:
     """A new user of the shared platform; their apps go at the end."""
     someone = await up.person(f"user-{next(_names)}")

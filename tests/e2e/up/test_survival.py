@@ -117,16 +117,16 @@ async def test_ctrl_c_in_mid_build_ends_in_order_and_the_job_goes_on_later(own_p
     await person.api.close()
 
 
-async def test_a_second_up_on_the_same_data_is_refused(up: Platform, tmp_path: Path) -> None:
+async def test_a_second_up_on_the_same_data_is_refused(up: Platform, short_path: Path) -> None:
     second = Platform(up.data_dir, up.engine, ports=up.ports)
     with pytest.raises(AssertionError, match="already in use by `funai up` with pid"):
-        await asyncio.to_thread(_start_elsewhere, second, tmp_path)
+        await asyncio.to_thread(_start_elsewhere, second, short_path)
     async with httpx.AsyncClient(trust_env=False) as http:
         assert (await http.get(f"{up.api_url}/internal/health")).status_code == 200
 
 
-async def test_taken_ports_are_named_with_their_holder(up: Platform, tmp_path: Path) -> None:
-    other = Platform(tmp_path / "data", up.engine, ports=up.ports)
+async def test_taken_ports_are_named_with_their_holder(up: Platform, short_path: Path) -> None:
+    other = Platform(short_path / "data", up.engine, ports=up.ports)
     with pytest.raises(AssertionError) as refused:
         await asyncio.to_thread(other.start)
     assert f"--gateway-port {up.ports.gateway}: taken by haproxy (pid {_haproxy(up)})" in str(refused.value)
