@@ -6,8 +6,8 @@ on a node already, as on a redeploy. What is measured:
 * claims: 8 runners, each claims and then works for 50 ms, at 0 and at 1,000,000 finished rows; ``claim_saturated_…`` is
   the same without the work: eight requests always in hand, so that it measures the line before the server's one core;
 * create to claim: 8 runners wait by long poll, one job is created at a time;
-* cycles: 8 clients at once, each create, claim, heartbeat, report; over HTTP, and the same statements without it;
-* idle: 100 runners wait, 200 nodes beat every 15 s;
+* cycles: 8 clients at once, each create, claim, heartbeat, report; over HTTP, and the same statements without it, in turns;
+* idle: 100 runners wait, 200 nodes beat every 15 s, and nothing else happens;
 * Procrastinate's same four steps on the same PostgreSQL, 8 at once.
 """
 
@@ -263,8 +263,18 @@ async def raw_cycles(url: str, first_app: int, cycles: int) -> float:
     return cycles / elapsed
 
 
+async def both_cycles(port: int, url: str, cycles: int) -> tuple[float, float]:
+    """(over HTTP, raw): medians of three rounds each, in turns, so that both meet the same machine and database."""
+    http: list[float] = []
+    raw: list[float] = []
+    for n in range(3):
+        http.append(await http_cycles(port, 20_001 + n * cycles, cycles))
+        raw.append(await raw_cycles(url, 40_001 + n * cycles, cycles))
+    return statistics.median(http), statistics.median(raw)
+
+
 async def idle(port: int, pid: int, seconds: float) -> tuple[float, float]:
-    """(requests per runner and second, percent of one core) with 100 runners waiting and 200 nodes beating."""
+    """(requests per runner and second, percent of one core) with 100 runners waiting and 200 nodes beating, no job in hand."""
     wires = [Wire(port, TOKEN) for _ in range(100)]
     done = asyncio.Event()
 
@@ -333,6 +343,8 @@ async def measure(kind: str, url: str, pg: Postgres | None, args: argparse.Names
     result: dict[str, Any] = {"db": kind, "finished_rows": args.rows}
     await prepare(url, 100_000)
     with server(url) as (port, pid):
+        result["idle_requests_per_runner_s"], result["idle_cpu_pct"] = await idle(port, pid, args.idle)
+        say("idle", result)
         async with beating(port, 1):
             await pending_rows(url, 1, CLAIMS + WARM_UP)
             await claims(port, WARM_UP, 0)
@@ -341,14 +353,10 @@ async def measure(kind: str, url: str, pg: Postgres | None, args: argparse.Names
             result["claim_saturated_p50_ms"], result["claim_saturated_p99_ms"] = await claims(port, CLAIMS // 2, 0)
             result["claim_cpu_ms"] = (cpu_seconds(pid) - before) / (CLAIMS // 2) * 1000
             say("claims", result)
-            result["cycles_per_s"] = await http_cycles(port, 20_001, args.cycles)
-            say("cycles", result)
             result["create_to_claim_p99_ms"] = await create_to_claim(port, 10_001)
             say("create to claim", result)
-        result["idle_requests_per_runner_s"], result["idle_cpu_pct"] = await idle(port, pid, args.idle)
-        say("idle", result)
-    result["raw_cycles_per_s"] = await raw_cycles(url, 40_001, args.cycles)
-    say("raw", result)
+            result["cycles_per_s"], result["raw_cycles_per_s"] = await both_cycles(port, url, args.cycles)
+            say("cycles", result)
     await finished_rows(url, args.rows)
     say("rows", result)
     with server(url) as (port, _):

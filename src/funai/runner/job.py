@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from funai.base import proc
 from funai.contracts import naming, rules
 from funai.contracts.agent import AgentDeploy, HealthSpec
 from funai.contracts.buildspec import APP_YAML, CA_IN_BUILD, CA_IN_STAGE, MAX_APP_YAML, AppSpec, choose_port
@@ -36,6 +37,8 @@ from funai.runner.source import Commit, Source
 from funai.runner.trees import remove_tree
 
 T = TypeVar("T")
+FORESIGHT_SECONDS = 0.05
+"""How long a look ahead may still take when the fetch is done; asking anew takes as long."""
 LABEL_COMMIT = "org.opencontainers.image.revision"
 
 
@@ -65,6 +68,18 @@ class Image:
     git_sha: str | None = None
     id: str | None = None
     """What an engine that has it already calls it. Only for what this platform pushed: another registry could name any."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What there is of a commit before anything is built."""
+
+    commit: Commit
+    spec: AppSpec
+    manifest: Manifest | None
+    """Its image, made from these inputs, if the registry has it."""
+    tags: dict[str, str | None]
+    """What the image's other tags point at."""
 
 
 @dataclass(slots=True)
@@ -104,21 +119,42 @@ class Work:
 
     async def _from_git(self) -> Image:
         """Clone, and unless the registry has this very image already, build and push."""
-        commit = await self._clone()
+        async with _beside(self._foresee()) as guess:
+            commit = await self._clone()
+            await asyncio.wait({guess}, timeout=FORESIGHT_SECONDS)
+            seen = guess.result() if guess.done() and not guess.exception() else None
         target = self._target()
-        looking, asking = self._existing(target, commit.sha), self._digests(target, commit.sha)
-        async with _beside(looking) as found, _beside(asking) as tagged:
-            spec = await self._app_spec(commit)
-            manifest, tags = await found, await tagged
-        built = manifest is None
+        known = seen if seen and seen.commit == commit else await self._look(commit, target)
+        spec, manifest = known.spec, known.manifest
         if manifest is None:
             manifest = await self._make(commit, target)
+        else:
+            self.tools.metrics.skipped.inc()
+            self.out.line(f"==> 镜像已存在，跳过构建 / the image of this commit exists: no build ({manifest.digest})")
         self.lease.check()
-        await self._tag(target, manifest, commit.sha, {} if built else tags)
+        await self._tag(target, manifest, commit.sha, known.tags if known.manifest else {})
         return Image(
             f"{target.repository}@{manifest.digest}", manifest.digest, choose_port(self.payload.container_port, spec),
-            self.payload.health_path or spec.health_path, built, commit.sha, manifest.image_id,
+            self.payload.health_path or spec.health_path, known.manifest is None, commit.sha, manifest.image_id,
         )  # fmt: skip
+
+    async def _foresee(self) -> _Known | None:
+        """What is known of the commit that the mirror has now, looked up while the fetch still asks whether it is the newest.
+
+        Nothing may hang on it: what goes wrong here goes wrong again, and is told, when it is asked for in earnest.
+        """
+        try:
+            url, ref = self.payload.repo_ssh_url, self.payload.git_ref or "main"
+            commit = await self.tools.source.known(url, ref) if url else None
+            return await self._look(commit, self._target()) if commit else None
+        except (JobFailed, OSError, proc.ProcessTimeout):
+            return None
+
+    async def _look(self, commit: Commit, target: ImageRef) -> _Known:
+        """The commit's own settings, beside what the registry has of it."""
+        looking, asking = self._existing(target, commit.sha), self._digests(target, commit.sha)
+        async with _beside(looking) as found, _beside(asking) as tagged:
+            return _Known(commit, await self._app_spec(commit), await found, await tagged)
 
     async def _clone(self) -> Commit:
         url, ref = self.payload.repo_ssh_url, self.payload.git_ref or "main"
@@ -144,16 +180,12 @@ class Work:
     async def _existing(self, target: ImageRef, sha: str) -> Manifest | None:
         """The image of this commit, made from these inputs, if the registry has it."""
         try:
-            manifest = await self.tools.registry.manifest(ImageRef(target.registry, target.path, self._inputs_tag(sha), None))
+            return await self.tools.registry.manifest(ImageRef(target.registry, target.path, self._inputs_tag(sha), None))
         except JobFailed as e:
             # A registry that is away may be back when the image is built; a login it refuses won't be better then.
             if e.code is not FailureCode.REGISTRY_UNREACHABLE:
                 raise
             return None
-        if manifest is not None:
-            self.tools.metrics.skipped.inc()
-            self.out.line(f"==> 镜像已存在，跳过构建 / the image of this commit exists: no build ({manifest.digest})")
-        return manifest
 
     def _inputs_tag(self, sha: str) -> str:
         """The tag that says: this commit, built from exactly these inputs."""

@@ -45,10 +45,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit that is in the mirror. ``sha`` is full."""
+    """A commit that is in the mirror. ``sha`` is full; ``making`` tells a mirror from one that was made anew in its place."""
 
     git: Git
     sha: str
+    making: int
+
+    @classmethod
+    def of(cls, git: Git, sha: str) -> Commit:
+        return cls(git, sha, git.mirror.stat().st_ino)
 
 
 class Source:
@@ -103,15 +108,21 @@ class Source:
                 await self._init(git)
             elif len(ref) == 40 and (sha := await self._resolve(git, ref)):
                 os.utime(git.mirror)
-                return Commit(git, sha)
+                return Commit.of(git, sha)
             await retrying(lambda: self._fetch(git, url), seconds=self._settings.retry_seconds,
                            when=lambda e: e.code is FailureCode.GIT_UNREACHABLE)  # fmt: skip
             os.utime(git.mirror)
             sha = await self._resolve(git, ref)
             if sha:
-                return Commit(git, sha)
+                return Commit.of(git, sha)
             empty = not (await proc.run(git.any_ref(), timeout=QUICK)).text
         raise JobFailed(FailureCode.GIT_EMPTY) if empty else JobFailed(FailureCode.GIT_REF_NOT_FOUND, ref=ref)
+
+    async def known(self, url: str, ref: str) -> Commit | None:
+        """What the mirror has under the ref right now, without a word with the server; None when it has nothing."""
+        git = self._git(url)
+        sha = await self._resolve(git, ref) if git.mirror.exists() else None
+        return Commit.of(git, sha) if sha else None
 
     async def _init(self, git: Git) -> None:
         """Made aside and renamed: a Runner killed in between leaves no half of one."""
