@@ -78,8 +78,7 @@ class Platform:
             argv += [f"--{name}-port", str(port)]
         out = (self.data_dir.parent / "up.out").open("wb")
         with out:
-            # An app that listens elsewhere is given up after this; nobody's test waits for the 15 s of a real one.
-            env = {**os.environ, "COLUMNS": "200", "RUNTIME_MISPLACED_SECONDS": "3"}
+            env = {**os.environ, "COLUMNS": "200"}
             self.process = subprocess.Popen([*argv, *extra], stdout=out, stderr=out, start_new_session=True, env=env)
         wait_until(self._up_or_dead, seconds=READY, what="funai up", every=0.05)
         assert self.process.poll() is None, self.output
