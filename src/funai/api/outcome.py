@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from funai.contracts import rules
 from funai.contracts.jobs import Job
 from funai.contracts.states import AppStatus, Blame, JobStatus
 
@@ -35,7 +36,7 @@ def of_job(job: Job, before: Before) -> dict[str, Any]:
         if job.deploy_url:
             changes["deploy_url"] = job.deploy_url if len(job.deploy_url) <= MAX_URL else None
         port = (job.result.container_port if job.result else None) or job.payload.get("containerPort")
-        if isinstance(port, int) and 1 <= port <= 65_535:
+        if rules.port_or_none(port) is not None:
             changes["container_port"] = port
         return changes
     if job.status is JobStatus.FAILED:

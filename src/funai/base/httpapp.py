@@ -215,7 +215,7 @@ class _EdgeMiddleware:
 
         async def work(sending: Send) -> None:
             try:
-                if declared_length(scope) > limit:
+                if _declared_length(scope) > limit:
                     raise TooLarge(limit=f"{limit} bytes")
                 await self.app(scope, _limited(receive, limit), sending)
             except TooLarge as e:
@@ -224,7 +224,7 @@ class _EdgeMiddleware:
         await self.edge.around(scope, receive, send, work)
 
 
-def declared_length(scope: Scope) -> int:
+def _declared_length(scope: Scope) -> int:
     """The request's ``Content-Length``; 0 when it has none that can be read."""
     given = next((value for name, value in scope["headers"] if name == _LENGTH), b"")
     return int(given) if given.isdigit() else 0

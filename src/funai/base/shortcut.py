@@ -122,8 +122,6 @@ class _Known:
 async def _whole(receive: Receive, limit: int) -> bytes | list[Message]:
     """The request's body; the messages so far when its sender has gone or it is over the limit."""
     message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False) and len(message.get("body", b"")) <= limit:
-        return message.get("body", b"")
     seen, size = [message], len(message.get("body", b""))
     while message.get("more_body", False) and size <= limit:
         message = await receive()

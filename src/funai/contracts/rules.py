@@ -45,6 +45,11 @@ def check_port(value: int, field: str = "containerPort") -> int:
     return value
 
 
+def port_or_none(value: object) -> int | None:
+    """A port a container can listen on; anybody's word for anything else is as good as none."""
+    return value if isinstance(value, int) and 1 <= value <= 65535 else None
+
+
 def no_bool(value: object) -> object:
     """JSON's ``true`` is no number, though Python's is: used in front of integers. Raises ValueError."""
     if isinstance(value, bool):

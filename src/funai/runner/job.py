@@ -138,13 +138,18 @@ class Work:
             self.payload.health_path or spec.health_path, known.manifest is None, commit.sha, manifest.image_id,
         )  # fmt: skip
 
+    @property
+    def _wanted(self) -> tuple[str | None, str]:
+        """Repository and ref."""
+        return self.payload.repo_ssh_url, self.payload.git_ref or "main"
+
     async def _foresee(self) -> _Known | None:
         """What is known of the commit that the mirror has now, looked up while the fetch still asks whether it is the newest.
 
         Nothing may hang on it: what goes wrong here goes wrong again, and is told, when it is asked for in earnest.
         """
         try:
-            url, ref = self.payload.repo_ssh_url, self.payload.git_ref or "main"
+            url, ref = self._wanted
             commit = await self.tools.source.known(url, ref) if url else None
             return await self._look(commit, self._target()) if commit else None
         except (JobFailed, OSError, proc.ProcessTimeout):
@@ -157,7 +162,7 @@ class Work:
             return _Known(commit, await self._app_spec(commit), await found, await tagged)
 
     async def _clone(self) -> Commit:
-        url, ref = self.payload.repo_ssh_url, self.payload.git_ref or "main"
+        url, ref = self._wanted
         if not url:
             raise JobFailed(FailureCode.CONTRACT_INVALID, detail="repoSshUrl")
         with self._phase(Phase.CLONE, f"{_host_and_path(url)} {ref}"):

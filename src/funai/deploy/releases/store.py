@@ -92,7 +92,9 @@ class ReleaseBook:
                 digest=digest,
                 git_sha=_short(result.git_sha or payload.get("gitSha"), 64),
                 git_ref=_short(payload.get("gitRef"), 200),
-                container_port=_port(result.container_port) or _port(payload.get("containerPort")) or DEFAULT_PORT,
+                container_port=rules.port_or_none(result.container_port)
+                or rules.port_or_none(payload.get("containerPort"))
+                or DEFAULT_PORT,
                 health_path=_short(result.health_path or payload.get("healthPath"), 500),
                 base_path=_short(payload.get("basePath"), 500),
                 env_sealed=job.env_sealed,
@@ -128,8 +130,3 @@ def _implied(job: FinishedJob) -> str | None:
 
 def _short(value: Any, limit: int) -> str | None:
     return storable(str(value)[:limit]) if value else None
-
-
-def _port(value: Any) -> int | None:
-    """A port a container can listen on; a runner's word for anything else is as good as none."""
-    return value if isinstance(value, int) and 1 <= value <= 65_535 else None
