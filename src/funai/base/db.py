@@ -22,12 +22,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from funai.base import prepared
+from funai.base import mysql_quiet, prepared
 from funai.base.checkpoints import Checkpoints
 from funai.contracts.errors import ConfigError, Unavailable
 
 T = TypeVar("T")
-FRESH_SECONDS = 0.1
+STATEMENTS = 100
+"""Prepared on MySQL's side, a connection."""
+FRESH_SECONDS = 10.0
+"""A MySQL connection that lay idle for longer is asked whether it lives before it is used."""
 
 
 class Dialect(StrEnum):
@@ -37,7 +40,7 @@ class Dialect(StrEnum):
     """MySQL 8 and MariaDB ≥ 10.6."""
 
 
-_DRIVERS = {Dialect.SQLITE: "sqlite+inline", Dialect.POSTGRESQL: "postgresql+asyncpg", Dialect.MYSQL: "mysql+asyncmy"}
+_DRIVERS = {Dialect.SQLITE: "sqlite+inline", Dialect.POSTGRESQL: "postgresql+asyncpg", Dialect.MYSQL: "mysql+quiet"}
 _ALIASES = {"sqlite": Dialect.SQLITE, "postgresql": Dialect.POSTGRESQL, "postgres": Dialect.POSTGRESQL,
             "mysql": Dialect.MYSQL, "mariadb": Dialect.MYSQL}  # fmt: skip
 
@@ -80,22 +83,33 @@ class Database:
         self._writer: AsyncConnection | None = None
         file = self.url.database if self.dialect is Dialect.SQLITE else None
         self._checkpoints = Checkpoints(file, self._turn) if file and file != ":memory:" else None
-        self.engine = self._make_engine(pool_size)
-        alone = self.dialect is Dialect.POSTGRESQL
-        self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT") if alone else self.engine
+        self.engine, self._reader = self._make_engines(pool_size)
 
-    def _make_engine(self, pool_size: int) -> AsyncEngine:
+    def _make_engines(self, pool_size: int) -> tuple[AsyncEngine, AsyncEngine]:
+        """(for all, for reads alone)."""
         if self.dialect is Dialect.SQLITE:
             dialects.registry.register("sqlite.inline", "funai.base.sqlite_inline", "InlineSQLite")
             engine = create_async_engine(self.url, pool_size=pool_size, max_overflow=1, pool_use_lifo=True)
             event.listen(engine.sync_engine, "connect", _sqlite_connect)
             event.listen(engine.sync_engine, "begin", _sqlite_begin)
-            return engine
-        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": 10, "pool_use_lifo": True}
+            return engine, engine
+        if self.dialect is Dialect.POSTGRESQL:
+            engine = self._pooled(pool_size, pool_size)
+            return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
+        dialects.registry.register("mysql.quiet", "funai.base.mysql_quiet", "QuietMySQL")
+        readers = max(1, pool_size // 2)
+        engine = self._pooled(pool_size, readers, isolation_level="READ COMMITTED")
+        reader = self._pooled(readers, pool_size - readers, isolation_level="AUTOCOMMIT")
+        for each in (engine, reader):
+            event.listen(each.sync_engine, "reset", mysql_quiet.reset)
+        return engine, reader
+
+    def _pooled(self, size: int, overflow: int, **options: Any) -> AsyncEngine:
         if self.dialect is Dialect.MYSQL:
-            options["isolation_level"] = "READ COMMITTED"
-            options["pool_recycle"] = 1800
-        engine = create_async_engine(self.url, **options)
+            options |= {"pool_recycle": 1800, "pool_reset_on_return": None, "connect_args": {"stmt_cache_size": STATEMENTS}}
+        engine = create_async_engine(
+            self.url, pool_size=size, max_overflow=overflow, pool_timeout=10, pool_use_lifo=True, **options
+        )
         _check_on_checkout(engine)
         return engine
 
@@ -126,8 +140,8 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that only reads. On PostgreSQL each statement is its own, which saves BEGIN and COMMIT on the wire:
-        READ COMMITTED shows every statement the newest rows either way."""
+        """A transaction that only reads. Outside SQLite each statement is its own, which saves what begins and ends one on the
+        wire: READ COMMITTED shows every statement the newest rows either way."""
         async with _mapped(), self._reader.connect() as conn, conn.begin():
             yield conn
 
@@ -160,7 +174,8 @@ class Database:
         if self._writer is not None:
             await self._writer.close()
             self._writer = None
-        await self.engine.dispose()
+        for engine in {self.engine, self._reader}:
+            await engine.dispose()
 
 
 class Conflicted(Unavailable):
@@ -222,7 +237,7 @@ def _sqlite_begin(conn: Connection) -> None:
 
 def _check_on_checkout(engine: AsyncEngine) -> None:
     """A connection that the server closed meanwhile is replaced. Asking every one every time, as SQLAlchemy can, costs up
-    to three round trips: asyncpg knows by itself, and MySQL's is asked only when it lay idle."""
+    to three round trips: both drivers know when their peer hung up, and MySQL's is asked only when it lay idle for long."""
     dialect = engine.sync_engine.dialect
 
     def used(_: Any, record: ConnectionPoolEntry) -> None:
@@ -232,6 +247,8 @@ def _check_on_checkout(engine: AsyncEngine) -> None:
         if dialect.name == "postgresql":
             if dbapi_connection.driver_connection.is_closed():
                 raise DisconnectionError
+        elif mysql_quiet.broken(dbapi_connection):
+            raise DisconnectionError
         elif time.monotonic() - record.info.get("funai_used", 0) > FRESH_SECONDS:
             try:
                 dialect.do_ping(dbapi_connection)

@@ -72,6 +72,8 @@ class Prepared:
         dbapi = sync.connection.dbapi_connection
         if isinstance(dbapi, InlineConnection):
             return _on_sqlite(sync, dbapi, text.sql, args)
+        if conn.dialect.driver == "quiet":
+            return await _on_mysql(conn, sync, text.sql, args)
         return await conn.run_sync(_on_driver, text.sql, args)
 
     def _compile(self, dialect: Dialect) -> _Text:
@@ -102,6 +104,26 @@ def begin(conn: Connection, *, write: bool) -> None:
         dbapi.cursor().execute(sql)
     except sqlite3.Error as e:
         raise _wrapped(conn, sql, (), e) from e
+
+
+async def _on_mysql(conn: AsyncConnection, sync: Connection, sql: str, args: Any) -> Ran:
+    """asyncmy itself: nothing on this way needs a greenlet, and its connection has no transaction of SQLAlchemy's to begin."""
+    raw: Any = sync.connection.driver_connection
+    cursor = raw.cursor()
+    try:
+        await cursor.execute(sql, args)
+        names = [c[0] for c in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()] if names else []
+        return Ran(rows, cursor.rowcount, cursor.lastrowid)
+    except AttributeError as e:  # its socket went away in mid-statement
+        await conn.invalidate(e)
+        gone = _dbapi(sync).OperationalError("the connection was lost")
+        raise _wrapped(sync, sql, args, gone, lost=True) from e
+    except _dbapi(sync).Error as e:
+        if sync.dialect.is_disconnect(e, sync.connection.dbapi_connection, None):
+            await conn.invalidate(e)
+            raise _wrapped(sync, sql, args, e, lost=True) from e
+        raise _wrapped(sync, sql, args, e) from e
 
 
 def _on_driver(conn: Connection, sql: str, args: Any) -> Ran:
