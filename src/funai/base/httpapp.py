@@ -77,7 +77,8 @@ def create_app(
     """A FastAPI app with the shared edge. ``max_body`` bytes is the largest request body accepted.
 
     ``app.state.registry`` is its Prometheus registry, served at ``/metrics``; what ``app.state.refreshers`` have is done
-    before that page is made; hot calls are added to ``app.state.shortcuts``.
+    before that page is made; hot calls are added to ``app.state.shortcuts``; ``app.state.gather`` is a
+    :class:`funai.base.gather.Gather` when some requests may wait for each other.
     """
     app = _Service(title=title, version=__version__, lifespan=lifespan)
     app.state.registry = registry or CollectorRegistry()
@@ -85,6 +86,7 @@ def create_app(
     _install_errors(app, answers)
     figures = Refreshers()
     app.state.refreshers = figures
+    app.state.gather = None
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics_page() -> Response:  # pyright: ignore[reportUnusedFunction]

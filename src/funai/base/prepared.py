@@ -10,7 +10,8 @@ columns of integers and text. What every other statement needs (types, expanding
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,6 +77,14 @@ class Prepared:
             return await _on_mysql(conn, sync, text.sql, args)
         return await conn.run_sync(_on_driver, text.sql, args)
 
+    async def many(self, conn: AsyncConnection, parameters: Sequence[Mapping[str, Any]]) -> None:
+        """Run it once for each of ``parameters``, in as few round trips as the driver can; rows aren't answered."""
+        text = self._texts.get(conn.dialect.name) or self._compile(conn.dialect)
+        every = [{**text.given, **given} for given in parameters]
+        order = text.order
+        rows: list[Any] = every if order is None else [tuple([given[name] for name in order]) for given in every]
+        await conn.run_sync(_many_on_driver, text.sql, rows)
+
     def _compile(self, dialect: Dialect) -> _Text:
         compiled = self.statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
@@ -128,14 +137,25 @@ async def _on_mysql(conn: AsyncConnection, sync: Connection, sql: str, args: Any
 
 def _on_driver(conn: Connection, sql: str, args: Any) -> Ran:
     """In the greenlet of an async driver, through SQLAlchemy's own adapter of its connection."""
-    dbapi = conn.connection.dbapi_connection
-    assert dbapi is not None
-    cursor: DBAPICursor = dbapi.cursor()
-    try:
+    with _cursor(conn, sql, args) as cursor:
         cursor.execute(sql, args)
         names = [c[0] for c in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
         return Ran(rows, cursor.rowcount, getattr(cursor, "lastrowid", None))
+
+
+def _many_on_driver(conn: Connection, sql: str, rows: list[Any]) -> None:
+    with _cursor(conn, sql, rows) as cursor:
+        cursor.executemany(sql, rows)
+
+
+@contextmanager
+def _cursor(conn: Connection, sql: str, args: Any) -> Generator[DBAPICursor, None, None]:
+    dbapi = conn.connection.dbapi_connection
+    assert dbapi is not None
+    cursor: DBAPICursor = dbapi.cursor()
+    try:
+        yield cursor
     except _dbapi(conn).Error as e:
         if conn.dialect.is_disconnect(e, dbapi, cursor):
             conn.invalidate(e)

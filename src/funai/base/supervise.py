@@ -9,12 +9,14 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from funai.base import log
-from funai.base.onewrite import OneWriteProtocol
+from funai.base.httpwire import WireProtocol
 from funai.contracts.errors import ConfigError, FunaiError
 
 
@@ -116,9 +118,10 @@ async def serving(app: FastAPI, sock: socket.socket, *, grace: float = 10) -> As
     On leaving: no new connections, requests in flight get ``grace`` seconds, then the app's lifespan ends.
     """
     # X-Forwarded-For is `doors.client_address`'s business: uvicorn's own reading of it would trust all of loopback.
+    protocol = cast("type[asyncio.Protocol]", partial(WireProtocol, gather=app.state.gather))
     config = uvicorn.Config(
         app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=int(grace), server_header=False,
-        timeout_keep_alive=75, http=OneWriteProtocol,
+        timeout_keep_alive=75, http=protocol,
     )  # fmt: skip
     server = _Server(config)
     task = asyncio.create_task(_run(server, sock, app.title), name=f"http:{app.title}")

@@ -23,6 +23,7 @@ from sqlalchemy import ColumnElement
 from funai.base import log, migrate
 from funai.base.db import Database, Dialect
 from funai.base.doors import SecretDoor, networks
+from funai.base.gather import Gather
 from funai.base.httpapp import create_app, ok
 from funai.base.sealing import Sealer
 from funai.base.supervise import bind, periodic, serving, settle_memory
@@ -51,6 +52,9 @@ from funai.deploy.settings import DeploySettings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MAX_BODY = 2 * 1024 * 1024
+HEARTBEAT_LINE = b"POST /internal/runtime-nodes/heartbeat "
+GATHER_SECONDS = 0.9
+"""Within this time the nodes' heartbeats wait for each other, to be one transaction."""
 
 
 @dataclass
@@ -66,6 +70,7 @@ class Core:
     logs: LogService
     releases: ReleaseBook
     heartbeats: Heartbeats
+    gather: Gather
     nodes: Nodes
     node_metrics: NodeMetrics
     apps: Apps
@@ -76,7 +81,7 @@ class Core:
         self.waiters.close()
         self.logs.close()
         self.apps.agents.closing.set()
-        self.heartbeats.hurry()
+        self.gather.close()
 
 
 def build(
@@ -106,6 +111,7 @@ def build(
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry")
         app.include_router(heartbeat_routes(core.heartbeats, node))
         app.state.shortcuts.add([heartbeat_shortcut(core.heartbeats, node)])
+        app.state.gather = core.gather
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
         app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
@@ -173,6 +179,7 @@ def assemble(
         logs=logs,
         releases=releases,
         heartbeats=Heartbeats(db, rules, jobs),
+        gather=Gather(HEARTBEAT_LINE, GATHER_SECONDS),
         nodes=Nodes(db, rules, jobs),
         node_metrics=NodeMetrics(metrics_registry),
         apps=Apps(db, agents, jobs, images or retention),
@@ -201,8 +208,7 @@ async def running(core: Core) -> AsyncIterator[None]:
         ending, sweeps = asyncio.Event(), core.sweeps
         async with asyncio.TaskGroup() as tasks:
             for name, every, work in (
-                ("deploy.leases", core.settings.sweep_seconds, sweeps.tend),
-                ("deploy.poll", core.settings.poll_ms / 1000, sweeps.look),
+                ("deploy.tend", min(core.settings.sweep_seconds, core.settings.poll_ms / 1000), sweeps.tend),
                 ("deploy.prune", 5.0, sweeps.prune),
                 ("deploy.old", 60.0, sweeps.find_old),
                 ("deploy.events", 600.0, sweeps.forget_events),

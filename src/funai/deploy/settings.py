@@ -118,9 +118,15 @@ class DeploySettings(Settings):
     log_max_bytes: int = key(
         "deploy.job.log-max-bytes", 4 * 1024 * 1024, doc="Bytes kept of one job's log", ge=1024, le=256 * 1024 * 1024
     )
-    sweep_seconds: float = key("deploy.job.sweep-seconds", 1, doc="How often lapsed leases are looked for", gt=0, le=60)
+    sweep_seconds: float = key(
+        "deploy.job.sweep-seconds", 1, doc="How often lapsed leases are looked for, at least", gt=0, le=60
+    )
     poll_ms: int = key(
-        "deploy.job.poll-ms", 900, doc="How often one look is taken for waiting runners, hints or not", ge=20, le=1000
+        "deploy.job.poll-ms",
+        900,
+        doc="How often one look is taken for waiting runners, hints or not; the same look finds lapsed leases",
+        ge=20,
+        le=1000,
     )
 
     runner_stale_seconds: int = key(

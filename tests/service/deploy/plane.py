@@ -54,7 +54,7 @@ class Plane:
 
     @property
     def heartbeats(self) -> Heartbeats:
-        return Heartbeats(self.db, self.rules, self.queue, gather_seconds=0)
+        return Heartbeats(self.db, self.rules, self.queue)
 
     @property
     def nodes(self) -> Nodes:

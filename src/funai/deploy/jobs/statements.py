@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
+    Column,
     ColumnElement,
     Delete,
     Insert,
@@ -112,15 +113,16 @@ class Statements:
         return new if self.dialect is Dialect.MYSQL else new.returning(job.c.id)
 
     def _turns(self) -> Query:
-        """What is served now: the line's head, and the furthest that runs; and the user's last turns. Each is the end of an
-        index, whatever its length, or the few rows that run."""
+        """What is served now: the line's head, and the furthest that runs; who is next of those that wait outside the line; and
+        the user's last turns. Each is the end of an index, whatever its length, or the few rows that run."""
         oldest = select(job.c.turn).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(1).scalar_subquery()
         runs = select(func.max(job.c.turn)).where(RUNNING).scalar_subquery()
         active = [PENDING, RUNNING] if self.dialect is Dialect.MYSQL else [ACTIVE]  # the index leads with the status there
         mine = job.c.user_id == bindparam("p_user")
         last = [select(job.c.turn).where(mine, a).order_by(job.c.turn.desc()).limit(1).scalar_subquery() for a in active]
         served = (oldest.label("oldest"), runs.label("runs"))
-        return select(self.now.label("now_ms"), *served, *(q.label(f"last{n}") for n, q in enumerate(last)))
+        waits = [self._first(which, job.c.turn).label(f"waits{n}") for n, which in enumerate((WAITS_FOR_NODE, BACKS_OFF))]
+        return select(self.now.label("now_ms"), *served, *waits, *(q.label(f"last{n}") for n, q in enumerate(last)))
 
     def _last_turn(self) -> Query:
         """The end of the line: where a new job goes in plain order. Not 0 while jobs from a fair order are left."""
@@ -237,7 +239,7 @@ class Statements:
         )
 
     def _due(self) -> Query:
-        """One cheap look: is there anything for the sweeps?
+        """One cheap look: is there anything for the sweeps, or for runners that wait?
 
         Each answer is the least of a few rows or the first of an index: ``EXISTS (… <= clock_timestamp())`` would let
         PostgreSQL, which can't estimate its clock, read the whole table in the hope of an early hit.
@@ -249,13 +251,14 @@ class Statements:
             "long": started < self.now - bindparam("p_max_running"),
             "waiting": self._first(WAITS_FOR_NODE) <= self.now,
             "backed_off": self._first(BACKS_OFF) <= self.now,
+            "work": select(job.c.id).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(1).scalar_subquery().is_not(None),
         }
         return select(*(case((due, 1), else_=0).label(name) for name, due in looked.items()))
 
-    def _first(self, which: ColumnElement[bool]) -> ScalarSelect[int]:
-        """When the first of those that wait may go on."""
+    def _first(self, which: ColumnElement[bool], column: Column[int] = job.c.available_at_ms) -> ScalarSelect[int]:
+        """Of those that wait, the first that may go on: when, or another of its columns."""
         order = (job.c.claimable, job.c.available_at_ms, job.c.id)
-        return select(job.c.available_at_ms).where(which).order_by(*order).limit(1).scalar_subquery()
+        return select(column).where(which).order_by(*order).limit(1).scalar_subquery()
 
     def _lapsed(self) -> Query:
         columns = (job.c.id, job.c.app_id, job.c.attempt, job.c.runner_id)

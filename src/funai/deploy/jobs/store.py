@@ -115,7 +115,8 @@ class JobStore:
             return found
         if self.order is QueueOrder.FAIR:
             at = (await self.sql.turns(conn, {"p_user": new.user_id})).one()
-            turn = transitions.next_turn([at["oldest"], at["runs"]], [at["last0"], at.get("last1")])
+            served, waiting = (at["oldest"], at["runs"]), (at["waits0"], at["waits1"])
+            turn = transitions.next_turn(served, waiting, (at["last0"], at.get("last1")))
         else:
             at = (await self.sql.last_turn(conn)).one()
             turn = at["last"] or 0

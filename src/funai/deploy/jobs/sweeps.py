@@ -49,7 +49,8 @@ class Sweeps:
         self._last_app = 0
 
     async def tend(self) -> None:
-        """One pass over leases and waits; costs one small read when there is nothing to do."""
+        """One pass over leases and waits, and over the queue for runners that wait here, whatever hints came or didn't; costs
+        one small read when there is nothing to do."""
         given = {"p_max_running": self._max_running_ms}
         async with self.store.db.read() as conn:
             due = (await self.store.sql.due(conn, given)).one()
@@ -64,6 +65,8 @@ class Sweeps:
                 self._tired_at = time.monotonic()
                 await self.end_tired()
             self.waiters.wake(await self._promote(self.store.sql.waits_for_node, 0, PROBES))
+        if due["work"] and (waiting := self.waiters.waiting):
+            self.waiters.wake(len(await self.store.head(min(waiting, 64))))
 
     @property
     def _max_running_ms(self) -> int:
@@ -222,11 +225,3 @@ class Sweeps:
         oldest = await self.store.db.fetch_one(head.order_by(job.c.turn, job.c.id).limit(1))
         self.metrics.oldest.set((oldest["now_ms"] - oldest["created_ms"]) / 1000 if oldest else 0)
         self.metrics.waiting_runners.set(self.waiters.waiting)
-
-    async def look(self) -> None:
-        """The shared poll: one small read for all runners waiting here, whatever hints came or didn't."""
-        waiting = self.waiters.waiting
-        if waiting:
-            found = await self.store.head(min(waiting, 64))
-            if found:
-                self.waiters.wake(len(found))

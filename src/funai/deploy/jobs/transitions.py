@@ -46,16 +46,18 @@ def held_by(runner_id: str | None, lease_token: str | None, who: Holder) -> bool
     return runner_id == who.runner_id and (who.lease_token is None or lease_token == who.lease_token)
 
 
-def next_turn(served: Iterable[int | None], users_last: Iterable[int | None]) -> int:
+def next_turn(served: Iterable[int | None], waiting: Iterable[int | None], users_last: Iterable[int | None]) -> int:
     """A new job's place in the fair order: after the user's own last one, and never before the turn now being served.
 
     Start-time fair queueing (Goyal, Vin, Cheng 1996) with every job of cost 1: jobs are claimed by (turn, id), so a user
     who comes to a long queue of another's is next after at most one job of that other. ``served`` are the turns of the
     line's head and of what runs: without the latter turns would begin anew whenever nobody waits, far before whom a
-    running job has counted up.
+    running job has counted up. With nothing served, those that are next of the jobs that wait for a node or their next
+    attempt (``waiting``) stand for it, for the same reason.
     """
+    now = [turn for turn in served if turn is not None] or [turn for turn in waiting if turn is not None]
     own = (last + 1 for last in users_last if last is not None)
-    return max([0, *(turn for turn in served if turn is not None), *own])
+    return max([0, *now, *own])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Taking the nodes' heartbeats: those of one second are written in one transaction, however many nodes there are."""
+"""Taking the nodes' heartbeats: those that come together, or while others are being written, are one transaction."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base import log
 from funai.base.db import Database
-from funai.base.supervise import wait_any
 from funai.contracts.errors import FunaiError, Unavailable
 from funai.contracts.nodes import NodeHeartbeat, NodeHeartbeatAnswer
 from funai.deploy.jobs.ports import Queue
 from funai.deploy.placement import leftovers, policy, store
 from funai.deploy.placement.policy import Marks, Node, Rules
 
-GATHER_SECONDS = 1.0
-"""At most one transaction in this time. The first heartbeat after a pause is written at once."""
 MAX_TOGETHER = 200
 
 
@@ -43,18 +40,14 @@ class _Said:
 class Heartbeats:
     """Registers and refreshes nodes, and wakes jobs that wait when a node can take more than before."""
 
-    def __init__(self, db: Database, rules: Rules, queue: Queue, *, gather_seconds: float = GATHER_SECONDS) -> None:
+    def __init__(self, db: Database, rules: Rules, queue: Queue) -> None:
         self.db, self.rules, self.queue = db, rules, queue
-        self._gather = gather_seconds
-        self._now = db.now_ms()
-        self._named = store.named(self._now)
+        self._named = store.Lock(db.now_ms())
         self._said: dict[str, _Said] = {}
         self._writing: asyncio.Task[None] | None = None
-        self._again_at = 0.0
-        self._hurry = asyncio.Event()
 
     async def take(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer:
-        """Register the node or refresh it; of two words of a node in this time the later counts. Raises Unavailable."""
+        """Register the node or refresh it; of two words of a node that wait the later counts. Raises Unavailable."""
         answer: asyncio.Future[NodeHeartbeatAnswer] = asyncio.get_running_loop().create_future()
         said = self._said.setdefault(beat.node_name, _Said(beat, []))
         said.beat = beat
@@ -63,20 +56,12 @@ class Heartbeats:
             self._writing = asyncio.create_task(self._write_all(), name="deploy.heartbeats")
         return await answer
 
-    def hurry(self) -> None:
-        """Nothing waits for company any more: the service stops."""
-        self._hurry.set()
-
     async def _write_all(self) -> None:
         """Until nobody waits. Whatever happens here, everybody who waits gets an answer."""
-        loop = asyncio.get_running_loop()
         batch: list[_Said] = []
         try:
             while self._said:
-                if (pause := self._again_at - loop.time()) > 0:
-                    await wait_any(self._hurry, timeout=pause)
                 batch = [self._said.pop(name) for name in list(self._said)[:MAX_TOGETHER]]
-                self._again_at = loop.time() + self._gather
                 await self._write(batch)
         finally:
             self._writing = None
@@ -106,7 +91,7 @@ class Heartbeats:
 
     async def _take(self, conn: AsyncConnection, beats: Sequence[NodeHeartbeat]) -> tuple[list[NodeHeartbeatAnswer], list[str]]:
         """Answers in the order of ``beats``, and the nodes that can take more than before."""
-        named = await store.lock_named(conn, self._named, [b.node_name for b in beats], self._now)
+        named = await self._named(conn, [b.node_name for b in beats])
         told = [self._beat(named[b.node_name], b) for b in beats]
         await store.write_beats(conn, told)
         answers: list[NodeHeartbeatAnswer] = []

@@ -65,8 +65,7 @@ class Nodes:
         """Make the node known, or change what is given of it; without a heartbeat it stays STALE."""
 
         async def work(conn: AsyncConnection) -> bool:
-            now = self.db.now_ms()
-            named = (await store.lock_named(conn, store.named(now), [given.name], now))[given.name]
+            named = (await store.Lock(self.db.now_ms())(conn, [given.name]))[given.name]
             await store.amend(conn, named.node.id, given, named.now_ms)
             after = await store.node(conn, named.node.id)
             assert after is not None

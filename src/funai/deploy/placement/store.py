@@ -12,11 +12,24 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Executable, Table, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    String,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.prepared import Prepared
+from funai.base.prepared import Prepared, Row
 from funai.contracts.nodes import NodeHeartbeat, UpsertNode
 from funai.contracts.states import JobStatus
 from funai.deploy.placement.policy import Marks, Node, Rules
@@ -81,26 +94,39 @@ class Named:
     told: bool
 
 
-def named(now: ColumnElement[int]) -> Executable:
-    """The query of :func:`lock_named`, made once; ``now`` is the database's clock."""
-    left = exists().where(leftover.c.node_id == runtime_node.c.id, leftover.c.ready == 1)
-    query = select(*_COLUMNS, now.label("now_ms"), left.label("told"))
-    mine = runtime_node.c.name.in_(bindparam("p_names", expanding=True))
-    return query.where(mine).order_by(runtime_node.c.id).with_for_update(of=runtime_node)
+_WIDTHS = (1, 4, 16, 64, 200)
+"""How many names a prepared query takes; the last name fills up what is left."""
 
 
-async def lock_named(
-    conn: AsyncConnection, query: Executable, names: Iterable[str], now: ColumnElement[int]
-) -> dict[str, Named]:
-    """The nodes of these names, their rows locked in the order of their ids, and made when they were not there."""
-    wanted = {"p_names": sorted(names)}
-    rows = (await conn.execute(query, wanted)).all()
-    new = set(wanted["p_names"]) - {row.name for row in rows}
-    if new:
-        for name in sorted(new):
-            await insert_new(conn, runtime_node, {"name": name, "created_ms": now, "updated_ms": now})
-        rows = (await conn.execute(query, wanted)).all()
-    return {row.name: Named(_node(row), int(row.now_ms), bool(row.told)) for row in rows}
+class Lock:
+    """The nodes of some names, their rows locked in the order of their ids, and made when they were not there. Queries are
+    made once; ``now`` is the database's clock."""
+
+    def __init__(self, now: ColumnElement[int]) -> None:
+        self._now = now
+        self._queries = {width: Prepared(self._query(width)) for width in _WIDTHS}
+
+    def _query(self, width: int) -> Select[*tuple[Any, ...]]:
+        left = exists().where(leftover.c.node_id == runtime_node.c.id, leftover.c.ready == 1)
+        query = select(*_COLUMNS, self._now.label("now_ms"), left.label("told"))
+        mine = runtime_node.c.name.in_([bindparam(f"p_name{n}", type_=String) for n in range(width)])
+        return query.where(mine).order_by(runtime_node.c.id).with_for_update(of=runtime_node)
+
+    async def __call__(self, conn: AsyncConnection, names: Iterable[str]) -> dict[str, Named]:
+        """At most 200 names."""
+        wanted = sorted(set(names))
+        rows = await self._find(conn, wanted)
+        new = set(wanted) - {row["name"] for row in rows}
+        if new:
+            for name in sorted(new):
+                await insert_new(conn, runtime_node, {"name": name, "created_ms": self._now, "updated_ms": self._now})
+            rows = await self._find(conn, wanted)
+        return {row["name"]: Named(_node_in(row), int(row["now_ms"]), bool(row["told"])) for row in rows}
+
+    async def _find(self, conn: AsyncConnection, names: Sequence[str]) -> list[Row]:
+        width = next(w for w in _WIDTHS if w >= len(names))
+        given = {f"p_name{n}": names[min(n, len(names) - 1)] for n in range(width)}
+        return (await self._queries[width](conn, given)).rows
 
 
 def _told(name: str) -> ColumnElement[Any]:
@@ -113,7 +139,7 @@ _TOLD = (
     "agent_base_url", "gateway_base_url", "disk_free_pct", "disk_free_bytes", "container_count", "cpu_pct",
     "memory_free_bytes", "capacity", "engine",
 )  # fmt: skip
-_BEAT = (
+_BEAT = Prepared(
     update(runtime_node)
     .where(runtime_node.c.id == bindparam("p_id"))
     .values(
@@ -161,7 +187,7 @@ class Beat:
 
 async def write_beats(conn: AsyncConnection, beats: Sequence[Beat]) -> None:
     """Write what heartbeats told. What was left out stays; a burst's count starts anew."""
-    await conn.execute(_BEAT, [beat.values() for beat in beats])
+    await _BEAT.many(conn, [beat.values() for beat in beats])
 
 
 async def amend(conn: AsyncConnection, node_id: int, given: UpsertNode, now_ms: int) -> None:

@@ -61,7 +61,7 @@ def served(arrivals: list[tuple[int, str]]) -> list[str]:
     for n, (_, user) in enumerate(arrivals):
         oldest = min(line)[0] if line else None
         last = max((t for t, _, u in line if u == user), default=None)
-        line.append((next_turn([oldest], [last]), n, user))
+        line.append((next_turn([oldest], [], [last]), n, user))
     while line:
         line.sort()
         out.append(line.pop(0)[2])
@@ -69,10 +69,17 @@ def served(arrivals: list[tuple[int, str]]) -> list[str]:
 
 
 def test_a_turn_is_not_before_what_is_served_nor_before_ones_own() -> None:
-    assert next_turn([None, None], [None]) == 0
-    assert next_turn([None, 57], [None]) == 57, "the line is empty, but what runs has counted that far"
-    assert next_turn([60, 57], [None]) == 60
-    assert next_turn([3, 3], [7, None]) == 8
+    assert next_turn([None, None], [None, None], [None]) == 0
+    assert next_turn([None, 57], [], [None]) == 57, "the line is empty, but what runs has counted that far"
+    assert next_turn([60, 57], [], [None]) == 60
+    assert next_turn([3, 3], [], [7, None]) == 8
+
+
+def test_who_waits_for_a_node_has_counted_too() -> None:
+    """Else a newcomer's hundred jobs would start at 0, and the next of who waits behind most of them."""
+    assert next_turn([None, None], [57, None], [None]) == 57
+    assert next_turn([None, None], [57, None], [57]) == 58
+    assert next_turn([3, None], [57, None], [None]) == 3, "while something is served, that alone says where the line is"
 
 
 def test_users_take_turns() -> None:

@@ -60,6 +60,10 @@ class Model:
         if not self.fair:
             return line[-1] if line else 0
         served = [*line[:1], *(j.turn for j in self.jobs.values() if j.status is R)]
+        if not served:
+            for state in (0, 2):
+                waits = [j for j in self.jobs.values() if j.status is P and j.claimable == state]
+                served += [j.turn for j in sorted(waits, key=lambda j: (j.available, j.id))[:1]]
         own = [j.turn for j in self.jobs.values() if j.user == user and j.status in ACTIVE]
         return max([0, *served, *(t + 1 for t in own)])
 

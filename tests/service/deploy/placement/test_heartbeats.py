@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from sqlalchemy import ColumnElement, event, literal_column, select
 
 from funai.contracts.errors import Unavailable
@@ -11,7 +12,7 @@ from funai.contracts.jobs import JobResult
 from funai.contracts.nodes import NodeHeartbeat, ReassignApp, UpsertNode
 from funai.contracts.states import NodeHealth
 from funai.deploy.jobs.ports import FinishedJob
-from funai.deploy.placement import leftovers
+from funai.deploy.placement import heartbeats, leftovers
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.releases.store import ReleaseBook
 from funai.deploy.tables import leftover, runtime_node
@@ -117,9 +118,8 @@ async def _stale(plane: Plane, name: str) -> list[int]:
     return (await plane.heartbeats.take(NodeHeartbeat(node_name=name, disk_free_pct=50))).stale_placements
 
 
-async def test_the_heartbeats_of_a_second_are_one_transaction(plane: Plane) -> None:
-    taker = Heartbeats(plane.db, plane.rules, plane.queue, gather_seconds=30)
-    await taker.take(NodeHeartbeat(node_name="first"))  # after a pause: at once
+async def test_heartbeats_that_come_together_are_one_transaction(plane: Plane) -> None:
+    taker = Heartbeats(plane.db, plane.rules, plane.queue)
     writes = 0
 
     def count(*_: object) -> None:
@@ -128,24 +128,28 @@ async def test_the_heartbeats_of_a_second_are_one_transaction(plane: Plane) -> N
 
     event.listen(plane.db.engine.sync_engine, "commit", count)
     try:
-        waiting = [asyncio.create_task(taker.take(NodeHeartbeat(node_name=f"n{n}", disk_free_pct=n))) for n in range(50)]
-        await asyncio.sleep(0)
-        again = asyncio.create_task(taker.take(NodeHeartbeat(node_name="n7", disk_free_pct=99)))
-        await asyncio.sleep(0)
-        taker.hurry()  # a service that stops keeps nobody waiting
-        answers = await asyncio.gather(*waiting, again)
+        beats = [NodeHeartbeat(node_name=f"n{n}", disk_free_pct=n) for n in range(50)]
+        answers = await asyncio.gather(*map(taker.take, [*beats, NodeHeartbeat(node_name="n7", disk_free_pct=99)]))
     finally:
         event.remove(plane.db.engine.sync_engine, "commit", count)
     assert writes == 1
     assert answers[7] == answers[50]
     nodes = {n.name: n for n in await plane.nodes.list()}
-    assert len(nodes) == 51
+    assert len(nodes) == 50
     assert nodes["n7"].disk_free_pct == 99
     assert [nodes[f"n{n}"].id for n in range(50)] == [a.node_id for a in answers[:50]]
 
 
+async def test_more_heartbeats_than_one_transaction_takes(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New nodes and known ones, at several widths of the prepared query."""
+    monkeypatch.setattr(heartbeats, "MAX_TOGETHER", 20)
+    for count in (1, 2, 5, 17, 45):
+        taken = await asyncio.gather(*(plane.heartbeats.take(NodeHeartbeat(node_name=f"m{n}")) for n in range(count)))
+        assert len({a.node_id for a in taken}) == count
+
+
 async def test_who_waits_for_a_database_that_is_gone_is_told(plane: Plane) -> None:
-    taker = Heartbeats(Gone(), plane.rules, plane.queue, gather_seconds=0)  # pyright: ignore[reportArgumentType]
+    taker = Heartbeats(Gone(), plane.rules, plane.queue)  # pyright: ignore[reportArgumentType]
     beats = [taker.take(NodeHeartbeat(node_name=f"n{n}")) for n in range(3)]
     answers = await asyncio.gather(*beats, return_exceptions=True)
     assert [type(a) for a in answers] == [Unavailable] * 3

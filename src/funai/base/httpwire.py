@@ -1,5 +1,8 @@
-"""One write an answer: uvicorn hands head and body to the kernel one after the other, which costs two system calls here
-and wakes the reader twice (docs/decisions/queue-measured.md)."""
+"""uvicorn's HTTP protocol with two habits of ours (docs/decisions/queue-measured.md).
+
+One write an answer: uvicorn hands head and body to the kernel one after the other, which costs two system calls here and
+wakes the reader twice. And requests that the app lets wait for company are parsed together (:mod:`funai.base.gather`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import asyncio
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from funai.base.gather import LARGEST, Gather
 
 LARGE = 64 * 1024
 """Bytes that are not worth copying together."""
@@ -46,8 +51,29 @@ class _Gathering:
             self._transport.write(b"".join(parts))
 
 
-class OneWriteProtocol(HttpToolsProtocol):
-    """uvicorn's own HTTP protocol on such a transport."""
+class WireProtocol(HttpToolsProtocol):
+    """uvicorn's own HTTP protocol on such a transport. ``gather``: what the app lets wait."""
+
+    def __init__(self, *args: Any, gather: Gather | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._gather = gather
+        self._kept = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(cast("asyncio.Transport", _Gathering(transport, self.loop)))
+
+    def data_received(self, data: bytes) -> None:
+        if self._kept:
+            self._kept += data
+            if len(self._kept) > LARGEST:
+                self.read_now()
+        elif self._gather is not None and self._gather.takes(data, self):
+            self._unset_keepalive_if_required()
+            self._kept = data
+        else:
+            super().data_received(data)
+
+    def read_now(self) -> None:
+        data, self._kept = self._kept, b""
+        if data and not self.transport.is_closing():
+            super().data_received(data)
