@@ -206,9 +206,14 @@ async def running(core: Core) -> AsyncIterator[None]:
     try:
         await upgrade(core.db)
         ending, sweeps = asyncio.Event(), core.sweeps
+
+        async def tend() -> None:
+            await sweeps.tend()
+            await core.jobs.runners.write()
+
         async with asyncio.TaskGroup() as tasks:
             for name, every, work in (
-                ("deploy.tend", min(core.settings.sweep_seconds, core.settings.poll_ms / 1000), sweeps.tend),
+                ("deploy.tend", min(core.settings.sweep_seconds, core.settings.poll_ms / 1000), tend),
                 ("deploy.prune", 5.0, sweeps.prune),
                 ("deploy.old", 60.0, sweeps.find_old),
                 ("deploy.events", 600.0, sweeps.forget_events),

@@ -1,0 +1,89 @@
+"""Which runners called lately."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from sqlalchemy import event, select
+
+from funai.deploy.jobs import runners
+from funai.deploy.jobs.runners import RunnerRegistry
+from funai.deploy.tables import runner
+from tests.service.deploy.plane import Plane
+
+
+@pytest.fixture
+def registry(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> RunnerRegistry:
+    made = RunnerRegistry(plane.db, plane.db.now_ms(), stale_seconds=90)
+    made._every = 0  # pyright: ignore[reportPrivateUsage] # every call counts, as if the last one were long ago
+    return made
+
+
+async def known(plane: Plane) -> dict[str, tuple[int, list[str]]]:
+    rows = await plane.db.fetch_all(select(runner))
+    return {row["runner_id"]: (row["last_seen_ms"], json.loads(row["labels_json"])) for row in rows}
+
+
+async def test_a_new_runner_is_known_at_once_and_old_ones_are_written_together(plane: Plane, registry: RunnerRegistry) -> None:
+    for n in range(30):
+        await registry.seen(f"r{n}", ["arm"] if n % 2 else None)
+    before = await known(plane)
+    assert [before[f"r{n}"][1] for n in range(2)] == [[], ["arm"]]
+    await asyncio.sleep(0.01)
+    writes = 0
+
+    def count(*_: object) -> None:
+        nonlocal writes
+        writes += 1
+
+    event.listen(plane.db.engine.sync_engine, "commit", count)
+    try:
+        for n in range(29):
+            await registry.seen(f"r{n}")
+        assert writes == 0
+        await registry.write()
+        await registry.write()
+    finally:
+        event.remove(plane.db.engine.sync_engine, "commit", count)
+    assert writes == 1
+    after = await known(plane)
+    assert {name: labels for name, (_, labels) in after.items()} == {name: labels for name, (_, labels) in before.items()}
+    assert all(after[f"r{n}"][0] > before[f"r{n}"][0] for n in range(29))
+    assert after["r29"] == before["r29"]
+
+
+async def test_other_labels_are_written_at_once(plane: Plane, registry: RunnerRegistry) -> None:
+    await registry.seen("r", ["arm"])
+    await registry.seen("r", ["amd"])
+    assert (await known(plane))["r"][1] == ["amd"]
+
+
+async def test_what_could_not_be_written_is_written_later(
+    plane: Plane, registry: RunnerRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await registry.seen("r")
+    before = (await known(plane))["r"][0]
+    await registry.seen("r")
+    await asyncio.sleep(0.01)
+
+    def gone() -> object:
+        raise ConnectionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(plane.db, "write", gone)
+        with pytest.raises(ConnectionError):
+            await registry.write()
+    await registry.write()
+    assert (await known(plane))["r"][0] > before
+
+
+async def test_who_was_forgotten_is_new_again(plane: Plane, registry: RunnerRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    await registry.seen("r")
+    monkeypatch.setattr(runners, "KEPT_MS", -10_000)
+    monkeypatch.setattr(runners, "FORGET_SECONDS", 0)
+    await registry.forget()
+    assert await known(plane) == {}
+    await registry.seen("r")
+    assert list(await known(plane)) == ["r"]
