@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from funai.base.beat import next_beat
+
 LARGEST = 4096
 """Bytes of a request that may wait."""
 MOST = 500
@@ -23,8 +25,8 @@ class Reader(Protocol):
 
 
 class Gather:
-    """Requests that begin with ``line`` (``b"POST /path "``). The first after a pause is read at once, and those of the next
-    ``seconds`` together at their end."""
+    """Requests that begin with ``line`` (``b"POST /path "``). The first after a pause of ``seconds`` is read at once, and those
+    after it together at the next multiple of that on the loop's clock."""
 
     def __init__(self, line: bytes, seconds: float) -> None:
         self.line, self.seconds = line, seconds
@@ -39,11 +41,11 @@ class Gather:
             return False
         loop = asyncio.get_running_loop()
         if self._timer is None:
-            due = self._last + self.seconds
-            if due <= loop.time():
-                self._last = loop.time()
+            now = loop.time()
+            if self._last + self.seconds <= now:
+                self._last = now
                 return False
-            self._timer = loop.call_at(due, self.release)
+            self._timer = loop.call_at(next_beat(now, self.seconds), self.release)
         self._waiting.append(reader)
         if len(self._waiting) >= MOST:
             self.release()

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from funai.base import log
+from funai.base.beat import next_beat
 from funai.base.httpwire import WireProtocol
 from funai.contracts.errors import ConfigError, FunaiError
 
@@ -48,9 +49,10 @@ async def wait_any(*events: asyncio.Event, timeout: float | None = None) -> None
 
 
 async def periodic(
-    name: str, every: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event, *, jitter: float = 0.1
+    name: str, every: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event, *, jitter: float | None = 0.1
 ) -> None:
-    """Do ``work`` now and then every ``every`` seconds (± jitter) until ``stop``. A failure is logged and retried later."""
+    """Do ``work`` now and then every ``every`` seconds (± jitter; None: with all of that pace, :mod:`funai.base.beat`) until
+    ``stop``. A failure is logged and retried later."""
     logger = log.get(name)
     while not stop.is_set():
         try:
@@ -59,8 +61,10 @@ async def periodic(
             # A refusal of ours (the database is away) says all there is to say, and says it every few seconds.
             unexpected = not isinstance(e, FunaiError)
             logger.warning("periodic.failed", task=name, error=str(e) or type(e).__name__, exc_info=unexpected)
+        now = asyncio.get_running_loop().time()
+        due = next_beat(now, every) if jitter is None else now + every * (1 + random.uniform(-jitter, jitter))
         with suppress(TimeoutError):
-            async with asyncio.timeout(every * (1 + random.uniform(-jitter, jitter))):
+            async with asyncio.timeout_at(due):
                 await stop.wait()
 
 
@@ -97,9 +101,10 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """uvicorn's, which writes the second for answers' ``Date`` at every tenth tick."""
+        loop = asyncio.get_running_loop()
         while not await self.on_tick(0):
             with suppress(TimeoutError):
-                async with asyncio.timeout(1):
+                async with asyncio.timeout_at(next_beat(loop.time())):
                     await self._ending.wait()
 
 

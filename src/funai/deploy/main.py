@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from sqlalchemy import ColumnElement
 
 from funai.base import log, migrate
+from funai.base.beat import BEAT_SECONDS
 from funai.base.db import Database, Dialect
 from funai.base.doors import SecretDoor, networks
 from funai.base.gather import Gather
@@ -53,8 +54,6 @@ from funai.deploy.settings import DeploySettings
 MIGRATIONS = Path(__file__).parent / "migrations"
 MAX_BODY = 2 * 1024 * 1024
 HEARTBEAT_LINE = b"POST /internal/runtime-nodes/heartbeat "
-GATHER_SECONDS = 0.9
-"""Within this time the nodes' heartbeats wait for each other, to be one transaction."""
 
 
 @dataclass
@@ -179,7 +178,7 @@ def assemble(
         logs=logs,
         releases=releases,
         heartbeats=Heartbeats(db, rules, jobs),
-        gather=Gather(HEARTBEAT_LINE, GATHER_SECONDS),
+        gather=Gather(HEARTBEAT_LINE, BEAT_SECONDS),
         nodes=Nodes(db, rules, jobs),
         node_metrics=NodeMetrics(metrics_registry),
         apps=Apps(db, agents, jobs, images or retention),
@@ -212,8 +211,9 @@ async def running(core: Core) -> AsyncIterator[None]:
             await core.jobs.runners.write()
 
         async with asyncio.TaskGroup() as tasks:
+            often = min(core.settings.sweep_seconds, core.settings.poll_ms / 1000)
+            tasks.create_task(periodic("deploy.tend", often, tend, ending, jitter=None), name="deploy.tend")
             for name, every, work in (
-                ("deploy.tend", min(core.settings.sweep_seconds, core.settings.poll_ms / 1000), tend),
                 ("deploy.prune", 5.0, sweeps.prune),
                 ("deploy.old", 60.0, sweeps.find_old),
                 ("deploy.events", 600.0, sweeps.forget_events),

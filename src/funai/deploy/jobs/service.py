@@ -154,10 +154,13 @@ class JobService:
         await self.runners.seen(ask.runner_id, ask.labels)
         deadline = asyncio.get_running_loop().time() + ask.wait_seconds
         while not self.waiters.closed:
-            mark = self.waiters.mark()
-            found, again = await self._claim_once(ask)
-            if found:
-                return found
+            mark, again = self.waiters.mark(), False
+            if not (ask.wait_seconds and self.waiters.known_empty()):
+                found, again = await self._claim_once(ask)
+                if found:
+                    return found
+                if not again:
+                    self.waiters.found_nothing(mark)
             left = deadline - asyncio.get_running_loop().time()
             if again:
                 await asyncio.sleep(0)

@@ -51,9 +51,11 @@ class Sweeps:
     async def tend(self) -> None:
         """One pass over leases and waits, and over the queue for runners that wait here, whatever hints came or didn't; costs
         one small read when there is nothing to do."""
-        given = {"p_max_running": self._max_running_ms}
+        given, mark = {"p_max_running": self._max_running_ms}, self.waiters.mark()
         async with self.store.db.read() as conn:
             due = (await self.store.sql.due(conn, given)).one()
+        if not due["work"]:
+            self.waiters.found_nothing(mark)
         if due["lapsed"]:
             await self.rescue()
         if due["long"]:

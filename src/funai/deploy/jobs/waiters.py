@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from contextlib import suppress
+
+EMPTY_SECONDS = 1.0
+"""How long a look that found no work stands for another: the shared one comes more often than that."""
 
 
 class Waiters:
@@ -13,6 +17,7 @@ class Waiters:
     def __init__(self) -> None:
         self._line: deque[asyncio.Future[None]] = deque()
         self._wakes = 0
+        self._empty: tuple[int, float] | None = None
         self.closed = False
 
     @property
@@ -21,6 +26,15 @@ class Waiters:
 
     def mark(self) -> int:
         return self._wakes
+
+    def found_nothing(self, mark: int) -> None:
+        """Who marked has looked since, and the queue was empty."""
+        self._empty = (mark, time.monotonic())
+
+    def known_empty(self) -> bool:
+        """Somebody has just found the queue empty, and nothing happened here since. Work of another instance is at most as old
+        as the next shared look."""
+        return self._empty is not None and self._empty[0] == self._wakes and time.monotonic() - self._empty[1] < EMPTY_SECONDS
 
     def wake(self, jobs: int = 1) -> int:
         """There are (about) ``jobs`` more to claim; answers how many runners were woken."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from funai.deploy.jobs.waiters import Waiters
 
 
@@ -62,3 +64,19 @@ async def test_waiting_ends_by_itself() -> None:
     waiters = Waiters()
     assert await waiters.wait(waiters.mark(), 0.01) is False
     assert waiters.waiting == 0
+
+
+async def test_who_found_nothing_spares_others_the_look_until_something_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiters = Waiters()
+    assert not waiters.known_empty()
+    mark = waiters.mark()
+    waiters.found_nothing(mark)
+    assert waiters.known_empty()
+    waiters.wake()
+    assert not waiters.known_empty(), "there is work"
+    waiters.found_nothing(mark)
+    assert not waiters.known_empty(), "that look began before the work came"
+    waiters.found_nothing(waiters.mark())
+    assert waiters.known_empty()
+    monkeypatch.setattr("funai.deploy.jobs.waiters.EMPTY_SECONDS", 0)
+    assert not waiters.known_empty(), "nobody has looked for too long"
