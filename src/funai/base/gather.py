@@ -1,7 +1,7 @@
 """Requests that wait for company before they are even parsed (docs/decisions/queue-measured.md).
 
 Two hundred nodes' heartbeats come one at a time, each to a process that slept: waking, parsing and validating one costs
-some five times what it costs right behind another. Those that come within a second of the last ones are kept as the bytes
+some five times what it costs right behind another. Those that come within two seconds of the last ones are kept as the bytes
 they are and read together, when their one transaction is due anyway.
 """
 

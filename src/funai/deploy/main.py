@@ -178,7 +178,7 @@ def assemble(
         logs=logs,
         releases=releases,
         heartbeats=Heartbeats(db, rules, jobs),
-        gather=Gather(HEARTBEAT_LINE, BEAT_SECONDS),
+        gather=Gather(HEARTBEAT_LINE, 2 * BEAT_SECONDS),
         nodes=Nodes(db, rules, jobs),
         node_metrics=NodeMetrics(metrics_registry),
         apps=Apps(db, agents, jobs, images or retention),
