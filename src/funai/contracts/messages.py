@@ -57,6 +57,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_DISABLED": ("应用已被停用，请联系管理员", "the app is disabled; ask the operator"),
     "APP_DEPLOYING": ("应用正在部署中，请等待完成或先取消", "the app is being deployed; wait for it or cancel it first"),
     "APP_NOT_RUNNING": ("应用未在运行", "the app is not running"),
+    "APP_CRASH_LOOPING": (
+        "应用反复退出，平台在不断重启它{how}；查看它的输出：funai logs {app} --runtime",
+        "the app keeps ending and is started again and again{how}; see what it prints: funai logs {app} --runtime",
+    ),
     "APP_NEVER_DEPLOYED": ("应用还没有成功部署过", "the app was never deployed successfully"),
     "QUOTA_APPS": ("应用数量已达上限 {limit}，请先删除不用的应用", "at most {limit} apps per user; delete one first"),
     "QUOTA_RUNNING_APPS": (

@@ -122,6 +122,8 @@ class Apps:
             crash_looping=crash.looping,
             exit_code=kept.exit_code,
             started_at=kept.started_at or None,
+            last_exit_code=crash.exit_code if kept.exit_code is None else kept.exit_code,
+            last_exit_at=kept.finished_at or None,
         )
 
     # -- small steps ------------------------------------------------------------------------------------------------

@@ -163,6 +163,8 @@ class Container:
     oom_killed: bool = False
     restarts: int = 0
     started_at: str = ""
+    finished_at: str = ""
+    """Of its latest end, also while it runs again; empty when it never ended."""
     address: str = ""
     published: int = 0
     pid: int = 0

@@ -189,7 +189,16 @@ class DummyEngine:
         if box.server:
             box.server.close()
             box.server = None
-        box.now = replace(box.now, phase=Phase.EXITED, exit_code=code, oom_killed=oom, address="", published=0, pid=0)
+        box.now = replace(
+            box.now,
+            phase=Phase.EXITED,
+            exit_code=code,
+            oom_killed=oom,
+            address="",
+            published=0,
+            pid=0,
+            finished_at="2026-01-01T00:01:00Z",
+        )
         box.ended.set()
 
     async def stop(self, id: str, grace: float) -> None:  # noqa: ARG002
