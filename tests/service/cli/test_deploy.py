@@ -204,3 +204,22 @@ def test_an_operator_sees_nodes_and_others_don_t(ann: World) -> None:
     ann.ok("nodes", "enable", "n1")
     assert isinstance(ann.ok("nodes", "placements", node["id"], "--json").document, list)
     ann.ok("nodes", "runners")
+
+
+def test_status_says_that_an_app_keeps_ending_and_where_to_look(ann: World, shop: int) -> None:
+    finished(ann, shop)
+    assert "crash" not in ann.ok("status", shop).out
+    assert ann.ok("status", shop, "--json").document["runtime"]["running"] is True
+    ann.platform.node.looping.add(str(shop))
+    try:
+        said = ann.ok("status", shop)
+        assert "crash looping, last exit status 3, " in said.out
+        assert f"funai logs {shop} --runtime" in said.out
+        assert "反复退出，最近一次退出码 3" in ann.ok("status", shop, FUNAI_LANG="zh").out
+        assert ann.ok("status", shop, "--json").document["runtime"]["lastExitCode"] == 3
+        ann.now(ann.platform.heartbeat())
+        assert "READY, crash looping" in ann.ok("status").out
+        assert ann.ok("status", "--json").document[0]["crashLooping"] is True
+    finally:
+        ann.platform.node.looping.clear()
+        ann.now(ann.platform.heartbeat())
