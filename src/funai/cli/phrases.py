@@ -102,6 +102,23 @@ PHRASES: dict[str, tuple[str, str]] = {
     "crash_looping": ("反复退出", "crash looping"),
     "last_exit": ("最近一次退出码 {exit}", "last exit status {exit}"),
     "comma": ("，", ", "),
+    "no_placements": ("节点 {node} 上没有应用", "no app is placed on node {node}"),
+    "no_runners": ("还没有 Runner 来过", "no runner has called yet"),
+    "reassigned": (
+        "应用 {app} 已改到节点 {node}，下次部署时搬过去",
+        "app {app} belongs to node {node} now; its next deploy goes there",
+    ),
+    "drained": (
+        "节点 {node}：改派了 {moved} 个应用（下次部署时搬走），还剩 {remaining} 个",
+        "node {node}: {moved} apps belong elsewhere now (their next deploy goes there), {remaining} are left",
+    ),
+    "node_enabled": ("节点 {node} 已启用，接收新应用", "node {node} is enabled and takes new apps"),
+    "node_disabled": (
+        "节点 {node} 已停用，不再接收新应用；已有的照常运行",
+        "node {node} is disabled and takes no new apps; what it runs stays",
+    ),
+    "yes": ("是", "yes"),
+    "no": ("否", "no"),
     "just_now": ("刚刚", "just now"),
     "min_ago": ("{n} 分钟前", "{n} min ago"),
     "h_ago": ("{n} 小时前", "{n} h ago"),
