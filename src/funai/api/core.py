@@ -15,6 +15,7 @@ from funai.api.deploys import Deploys
 from funai.api.git_access import GitGate
 from funai.api.idempotency import Answers
 from funai.api.keys import Keys
+from funai.api.overviews import Overviews
 from funai.api.passwords import Passwords
 from funai.api.policy import Defaults
 from funai.api.publickeys import PublicKey, parse_public_key
@@ -47,6 +48,7 @@ class Core:
     deploys: Deploys
     deletions: Deletions
     tracker: Tracker
+    overviews: Overviews
     answers: Answers
     streams: Streams
     seats: Seats
@@ -91,6 +93,7 @@ def assemble(
         deploys=Deploys(apps, slots, answers, variables, tracker, control, defaults),
         deletions=Deletions(db, apps, control, clock),
         tracker=tracker,
+        overviews=Overviews(db, apps, slots, control),
         answers=answers,
         streams=Streams(control, tracker, stop),
         seats=Seats(settings.max_log_streams),

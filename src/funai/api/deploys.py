@@ -77,10 +77,21 @@ class Deploys:
         if app["status"] == AppStatus.DEPLOYING:
             raise Conflict("APP_DEPLOYING")
         if app["status"] in (AppStatus.READY, AppStatus.FAILED, AppStatus.UPLOADED) and app["job_id"] is not None:
-            with self.control.asking() as deploy:
-                await deploy.app_call("stop", user_id, app_id)
-            await self.slots.stopped(app_id, app["job_id"])
+            await self._stop(app)
         return self.apps.wire(await self.apps.own(user_id, app_id))
+
+    async def _stop(self, app: Row) -> None:
+        app_id, op_key = int(app["id"]), secrets.token_hex(16)
+        _ = self.control.client  # switched off: say so before anything is written
+        await self.slots.stopping(app_id, op_key)
+        try:
+            with self.control.asking() as deploy:
+                await deploy.app_call("stop", int(app["user_id"]), app_id)
+        except FunaiError as e:
+            if not isinstance(e, OutcomeUnknown) or e.over:  # else it may still be at it, and the tracker ends it
+                await self.slots.not_stopping(app_id, op_key)
+            raise
+        await self.slots.stopped(app_id, app["job_id"])
 
     async def start(self, user_id: int, app_id: int) -> App:
         """Start a stopped app's kept release again. Raises Conflict APP_NEVER_DEPLOYED, QUOTA_RUNNING_APPS.
@@ -88,7 +99,9 @@ class Deploys:
         When its node doesn't have it any more, the newest release is deployed again by digest: the app is DEPLOYING then.
         """
         app = await self.tracker.fresh(await self.apps.own(user_id, app_id))
-        if app["status"] == AppStatus.READY:
+        if app["op"] == Operation.STOP:  # one that was cut short: what it left is not what READY says
+            await self._stop(app)
+        elif app["status"] == AppStatus.READY:
             return self.apps.wire(app)
         if app["job_id"] is None:
             raise Conflict("APP_NEVER_DEPLOYED")

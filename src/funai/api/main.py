@@ -28,7 +28,8 @@ from funai.contracts.repohost import RepoHost
 
 DESCRIPTION = """Accounts, apps and deploys. Sign in by `POST /api/fun-ai/auth/login`, then send the token of its
 `Authorization` response header, or an `X-API-Key`. Every answer is `{code, message, data}`."""
-ADDRESS_SECONDS = 60.0
+OVERVIEW_SECONDS = 60.0
+STOPS_SECONDS = 10.0
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -82,7 +83,8 @@ async def running(core: Core) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as sweeps:
             for name, every, work in (
                 ("api.tracker", seconds, core.tracker.sweep),
-                ("api.addresses", ADDRESS_SECONDS, core.tracker.addresses),
+                ("api.stops", STOPS_SECONDS, core.tracker.finish_stops),
+                ("api.overviews", OVERVIEW_SECONDS, core.overviews.sweep),
                 ("api.deletion", max(1.0, seconds), core.deletions.sweep),
                 ("api.idempotency", 600.0, core.answers.prune),
             ):

@@ -26,6 +26,8 @@ from funai.contracts.jobs import Job
 from funai.contracts.states import AppStatus
 
 Changes = Callable[[Row], dict[str, Any]]
+_OVER = {"op": None, "op_key": None, "op_job_id": None, "op_since": None, "prev_status": None, "prev_slot": None}
+"""Nothing is under way any more."""
 
 
 class Operation(StrEnum):
@@ -33,6 +35,8 @@ class Operation(StrEnum):
     """A job at Deploy: build and deploy, a prebuilt image, or a rollback."""
     START = "start"
     """A stopped app's kept release is started again; no job."""
+    STOP = "stop"
+    """The app is being taken off line. Its status is what it was until that is done; a deploy or start overrules it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +126,31 @@ class Slots:
         """The operation failed without a job to tell why."""
         return await self._over(app_id, op_key, lambda row: outcome.failed(why, before(row)))
 
-    async def stopped(self, app_id: int, seen_job: int | None) -> None:
-        """The app was taken off line: UPLOADED and its slot free, unless a deploy began meanwhile."""
+    async def stopping(self, app_id: int, op_key: str) -> None:
+        """Somebody takes the app off line: written down first, so that a stop is finished whoever dies in its middle."""
+        idle = (apps.c.id == app_id, apps.c.status != int(AppStatus.DEPLOYING))
+        values = {"op": Operation.STOP.value, "op_key": op_key, "op_since": now_ms(self.clock)}
+        async with self.db.write() as conn:
+            await conn.execute(update(apps).where(*idle).values(values))
+
+    async def not_stopping(self, app_id: int, op_key: str) -> None:
+        """Nothing came of that stop."""
+        mine = (apps.c.id == app_id, apps.c.op_key == op_key, apps.c.op == Operation.STOP.value)
+        async with self.db.write() as conn:
+            await conn.execute(update(apps).where(*mine).values(_OVER))
+
+    async def stopped(self, app_id: int, seen_job: int | None, *, seen_at: int | None = None) -> None:
+        """The app was taken off line: UPLOADED and its slot free, unless a deploy began meanwhile.
+
+        ``seen_at``: only if nothing has changed it since that ``update_time``.
+        """
         async with self.db.write() as conn:
             app = await first(conn, select(apps).where(apps.c.id == app_id).with_for_update())
-            if app is None:
+            if app is None or seen_at not in (None, app["update_time"]):
                 return
             values: dict[str, Any] = {"serving": 0}
+            if app["op"] == Operation.STOP:
+                values |= _OVER
             if app["status"] == AppStatus.DEPLOYING:
                 values |= {"prev_status": int(AppStatus.UPLOADED), "prev_slot": 0}
             elif app["job_id"] != seen_job:
@@ -176,8 +198,7 @@ async def _end(conn: AsyncConnection, app_id: int, op_key: str, at: int, changes
     row = await first(conn, select(apps).where(apps.c.id == app_id, apps.c.op_key == op_key).with_for_update())
     if row is None:
         return False
-    over = {"op": None, "op_key": None, "op_job_id": None, "op_since": None, "prev_status": None, "prev_slot": None}
-    await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=at, **changes(row), **over))
+    await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=at, **changes(row), **_OVER))
     return True
 
 

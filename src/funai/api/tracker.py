@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakValueDictionary
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from funai.api import outcome
 from funai.api.control import Control
@@ -24,12 +24,14 @@ from funai.base.db import Database
 from funai.contracts.errors import FunaiError, NotFound
 from funai.contracts.jobs import Job
 from funai.contracts.messages import render
-from funai.contracts.states import AppStatus, JobStatus
+from funai.contracts.states import AppStatus
 
 START_GRACE_MS = 150_000
 BATCH = 200
 AT_ONCE = 8
-FEW = 50
+STOP_GRACE_MS = 15_000
+STOP_TRIES_MS = 600_000
+"""So long an unfinished stop is tried again while its node can't be reached."""
 
 
 class Tracker:
@@ -39,7 +41,6 @@ class Tracker:
         self.grace_ms = int(control.read_seconds * 1000) * 2 + 10_000
         self._after = 0
         self._settling: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
-        self._reached = 0
 
     async def sweep(self) -> None:
         """Look at a batch of DEPLOYING apps; the next call goes on behind it."""
@@ -63,37 +64,27 @@ class Tracker:
             for row in rows:
                 group.create_task(look(row))
 
-    async def addresses(self) -> None:
-        """Learn where READY apps are reached now: a node may have got another public address since their deploy.
+    async def finish_stops(self) -> None:
+        """End stops that nobody waits for any more: their process died, or Deploy's answer was lost."""
+        if not self.control.enabled:
+            return
+        due = now_ms(self.clock) - STOP_GRACE_MS
+        left = select(apps).where(apps.c.op == Operation.STOP.value, apps.c.op_since < due, apps.c.deleting == 0)
+        for row in await self.db.fetch_all(left.order_by(apps.c.op_since).limit(AT_ONCE)):
+            await self._finish_stop(row)
 
-        Looks at a few apps and goes on behind them the next time, or at once for as long as it finds a change. Raises
-        what Deploy's client raises.
-        """
-        while self.control.enabled:
-            ready = select(apps).where(
-                apps.c.status == int(AppStatus.READY),
-                apps.c.id > self._reached,
-                apps.c.deleting == 0,
-                apps.c.job_id.is_not(None),
-            )
-            rows = await self.db.fetch_all(ready.order_by(apps.c.id).limit(FEW))
-            changed = [await self._readdress(row) for row in rows]
-            self._reached = int(rows[-1]["id"]) if len(rows) == FEW else 0
-            if not any(changed) or not self._reached:
-                return
-
-    async def _readdress(self, row: Row) -> bool:
+    async def _finish_stop(self, row: Row) -> None:
+        app_id = int(row["id"])
         try:
             with self.control.asking() as deploy:
-                job = await deploy.job(int(row["job_id"]))
-        except NotFound:
-            return False
-        if job.status is not JobStatus.SUCCEEDED or not job.deploy_url or job.deploy_url == row["deploy_url"]:
-            return False
-        same = (apps.c.id == row["id"], apps.c.job_id == row["job_id"], apps.c.status == int(AppStatus.READY))
-        async with self.db.write() as conn:
-            await conn.execute(update(apps).where(*same).values(deploy_url=job.deploy_url))
-        return True
+                await deploy.app_call("stop", int(row["user_id"]), app_id)
+        except FunaiError as e:
+            log.get("api.tracker").warning("stop.unfinished", app_id=app_id, reason=e.reason)
+            if e.code < 500 or now_ms(self.clock) - int(row["op_since"]) > STOP_TRIES_MS:
+                await self.slots.not_stopping(app_id, str(row["op_key"]))
+            return
+        await self.slots.stopped(app_id, row["job_id"])
+        log.get("api.tracker").info("stop.finished", app_id=app_id)
 
     async def fresh(self, row: Row) -> Row:
         """The app after a quick look, if it is DEPLOYING; as it was when Deploy doesn't answer in time."""

@@ -75,6 +75,10 @@ HINTS: dict[str, tuple[str, str]] = {
     "GIT_EMPTY": ("先推送代码：git push funai HEAD:main", "push your code first: git push funai HEAD:main"),
     "GIT_UNSUPPORTED": ("去掉子模块或 LFS 后再推送", "push without submodules and LFS"),
     "IMAGE_NOT_FOUND": ("检查镜像名和标签是否已推送", "check the image's name and tag, and that it was pushed"),
+    "IMAGE_UNUSABLE": (
+        "检查 Dockerfile 的 USER、WORKDIR、ENTRYPOINT 和 CMD：用户和程序须在镜像里，程序须可执行",
+        "check USER, WORKDIR, ENTRYPOINT and CMD: the user and the program must be in the image, the program executable",
+    ),
     "APP_EXITED": (
         "应用启动后退出：funai logs {app} 里有它最后的输出",
         "the app exited at once: its last lines are in funai logs {app}",

@@ -47,8 +47,30 @@ class App(Wire):
     last_deploy_error: str | None = None
     deploy_access_url: str | None = None
     access_url: str | None = None
+    crash_looping: bool | None = None
+    """(+) Whether what serves keeps ending, as its node told last; left out where nothing serves or it isn't known."""
+    runtime_message: str | None = None
+    """(+) For people: that it keeps ending, and where to look."""
     created_at: Instant
     updated_at: Instant
+
+
+class AppRuntime(Wire):
+    """(+) How an app's container is, by its node's own word at this moment. What isn't known is None."""
+
+    app_id: int
+    exists: bool
+    running: bool
+    crash_looping: bool = False
+    message: str | None = None
+    """For people, when it keeps ending: how it ended last, and where to look."""
+    restart_count: int | None = None
+    last_exit_code: int | None = None
+    last_exit_at: Instant | None = None
+    started_at: Instant | None = None
+    image: str | None = None
+    port: int | None = None
+    node_name: str | None = None
 
 
 class CreateApp(Wire):

@@ -92,6 +92,10 @@ class AgentStatus(Wire):
     crash_looping: bool | None = None
     exit_code: int | None = None
     started_at: str | None = None
+    last_exit_code: int | None = None
+    """(+) Of its latest end, also while it runs again; None when that was not seen."""
+    last_exit_at: str | None = None
+    """(+) When it ended last, as the engine writes a time."""
 
 
 class CleanupOrphaned(Wire):

@@ -57,6 +57,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_DISABLED": ("应用已被停用，请联系管理员", "the app is disabled; ask the operator"),
     "APP_DEPLOYING": ("应用正在部署中，请等待完成或先取消", "the app is being deployed; wait for it or cancel it first"),
     "APP_NOT_RUNNING": ("应用未在运行", "the app is not running"),
+    "APP_CRASH_LOOPING": (
+        "应用反复退出，平台在不断重启它{how}；查看它的输出：funai logs {app} --runtime",
+        "the app keeps ending and is started again and again{how}; see what it prints: funai logs {app} --runtime",
+    ),
     "APP_NEVER_DEPLOYED": ("应用还没有成功部署过", "the app was never deployed successfully"),
     "QUOTA_APPS": ("应用数量已达上限 {limit}，请先删除不用的应用", "at most {limit} apps per user; delete one first"),
     "QUOTA_RUNNING_APPS": (
@@ -127,6 +131,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "the app did not become healthy at {path} within {seconds} s: {detail}",
     ),
     "IMAGE_NOT_FOUND": ("无法拉取镜像 {image}：{detail}", "image {image} can't be pulled: {detail}"),
+    "IMAGE_UNUSABLE": ("镜像无法启动，容器引擎的原话：{detail}", "the image can't be started; the engine says: {detail}"),
     "REGISTRY_UNREACHABLE": ("连不上镜像仓库 {registry}", "the registry {registry} can't be reached"),
     "REGISTRY_AUTH": ("镜像仓库 {registry} 拒绝了节点的登录", "registry {registry} refused the node's login"),
     "GATEWAY_FAILED": ("网关没有切换到新版本：{detail}", "the gateway did not switch to the new version: {detail}"),
@@ -183,6 +188,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "JOB_REGISTRY_AUTH": ("镜像仓库 {registry} 拒绝了平台的登录", "registry {registry} refused the platform's login"),
     "JOB_REGISTRY_UNREACHABLE": ("连不上镜像仓库 {registry}", "registry {registry} can't be reached"),
     "JOB_IMAGE_NOT_FOUND": ("找不到镜像 {image}", "image {image} was not found"),
+    "JOB_IMAGE_UNUSABLE": ("镜像无法启动", "the image can't be started"),
     "JOB_APP_EXITED": ("应用启动后退出", "the app exited after its start"),
     "JOB_APP_OUT_OF_MEMORY": ("应用内存超限，被系统终止", "the app used up its memory and was ended"),
     "JOB_APP_NOT_LISTENING": ("应用没有监听约定的端口", "the app does not listen on the agreed port"),

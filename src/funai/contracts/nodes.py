@@ -102,6 +102,28 @@ class Placement(Wire):
     created_at: Instant
 
 
+MAX_OVERVIEW = 200
+
+
+class AppsQuestion(Wire):
+    """(+) The API asks Deploy about several apps at once."""
+
+    app_ids: list[EntityId] = Field(max_length=MAX_OVERVIEW)
+
+
+class AppOverview(Wire):
+    """(+) What Deploy knows of an app that was deployed, without asking its node."""
+
+    app_id: int
+    node_name: str | None = None
+    deploy_url: str | None = None
+    """Where what was deployed last is reached now."""
+    stopped: bool = False
+    """It was taken off line, and not started or deployed since."""
+    crash_looping: bool | None = None
+    """As its node told last; None while the node is silent."""
+
+
 class RunnerInfo(Wire):
     runner_id: str
     last_seen_at: Instant

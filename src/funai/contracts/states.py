@@ -91,6 +91,8 @@ class FailureCode(StrEnum):
     REGISTRY_AUTH = "REGISTRY_AUTH"
     REGISTRY_UNREACHABLE = "REGISTRY_UNREACHABLE"
     IMAGE_NOT_FOUND = "IMAGE_NOT_FOUND"
+    IMAGE_UNUSABLE = "IMAGE_UNUSABLE"
+    """No container of it can be started: its USER, WORKDIR, ENTRYPOINT or CMD names what isn't in it."""
     APP_EXITED = "APP_EXITED"
     APP_OUT_OF_MEMORY = "APP_OUT_OF_MEMORY"
     APP_NOT_LISTENING = "APP_NOT_LISTENING"
@@ -122,6 +124,7 @@ _USER_FAILURES = frozenset(
         FailureCode.GIT_EMPTY,
         FailureCode.GIT_UNSUPPORTED,
         FailureCode.IMAGE_NOT_FOUND,
+        FailureCode.IMAGE_UNUSABLE,
         FailureCode.APP_EXITED,
         FailureCode.APP_OUT_OF_MEMORY,
         FailureCode.APP_NOT_LISTENING,

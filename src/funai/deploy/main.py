@@ -216,6 +216,7 @@ async def running(core: Core) -> AsyncIterator[None]:
             for name, every, work in (
                 ("deploy.prune", 5.0, sweeps.prune),
                 ("deploy.old", 60.0, sweeps.find_old),
+                ("deploy.ownerless", 60.0, sweeps.prune_ownerless),
                 ("deploy.events", 600.0, sweeps.forget_events),
                 ("deploy.runners", 3600.0, core.jobs.runners.forget),
             ):

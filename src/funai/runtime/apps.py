@@ -15,12 +15,11 @@ from funai.contracts.agent import (
 )
 from funai.contracts.errors import NotFound, Unavailable
 from funai.contracts.routes import GatewayError, Route, RouteState
-from funai.contracts.states import FailureCode
 from funai.runtime import state
 from funai.runtime.crashes import Crashes
 from funai.runtime.discard import Discards
 from funai.runtime.engine.contract import Container, EngineError, EngineUnreachable
-from funai.runtime.failures import RolloutFailed
+from funai.runtime.failures import of_engine
 from funai.runtime.network import Networks
 from funai.runtime.node import Node, to_the_end
 from funai.runtime.retire import Retirer
@@ -76,7 +75,7 @@ class Apps:
             await to_the_end(self._rename(kept, names.live))
         except EngineError as e:
             await to_the_end(self._put_back(kept))
-            raise self._engine_failed(e) from e
+            raise of_engine(e) from e
         except BaseException:
             await to_the_end(self._put_back(kept))
             raise
@@ -122,6 +121,8 @@ class Apps:
             crash_looping=crash.looping,
             exit_code=kept.exit_code,
             started_at=kept.started_at or None,
+            last_exit_code=crash.exit_code if kept.exit_code is None else kept.exit_code,
+            last_exit_at=kept.finished_at or None,
         )
 
     # -- small steps ------------------------------------------------------------------------------------------------
@@ -153,9 +154,6 @@ class Apps:
             await self._node.untell(app_id)
         except GatewayError as e:
             log.get("apps").warning("route.later", app_id=app_id, why=str(e))
-
-    def _engine_failed(self, e: EngineError) -> RolloutFailed:
-        return RolloutFailed(FailureCode.ENGINE_FAILED, detail=str(e)[:400])
 
     def _as_deploy(self, kept: Container) -> AgentDeploy:
         labels = kept.labels

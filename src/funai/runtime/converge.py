@@ -62,7 +62,9 @@ class Converger:
     def _saw(self, app_id: int, live: Container) -> bool:
         """Count its ends. True when it is down and should be started now."""
         up = live.phase in (Phase.RUNNING, Phase.RESTARTING)
-        return self._crashes.saw(app_id, live.id, running=up, engine_restarts=live.restarts, now=time.monotonic())
+        return self._crashes.saw(
+            app_id, live.id, running=up, engine_restarts=live.restarts, now=time.monotonic(), exit_code=live.exit_code
+        )
 
     async def _repair(self, app: AppView) -> None:
         node, mend = self._node, state.repair(app, self._node.settings.instance)

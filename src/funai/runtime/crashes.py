@@ -16,6 +16,8 @@ class Crash:
     restarts: int = 0
     """Ends seen in this agent's life, the engine's own restarts included."""
     looping: bool = False
+    exit_code: int | None = None
+    """Of the latest end that was seen with one."""
 
 
 @dataclass
@@ -29,6 +31,7 @@ class _Record:
     """When it was last seen to begin running."""
     next_start: float = 0.0
     pause: float = FIRST_PAUSE
+    exit_code: int | None = None
 
     def ends(self, count: int, now: float) -> None:
         self.total += count
@@ -47,14 +50,18 @@ class Crashes:
         self.ends = self.loops = 0
         """Of all apps so far: ends, and how often one became a crash loop."""
 
-    def saw(self, app_id: int, container: str, *, running: bool, engine_restarts: int, now: float) -> bool:
-        """One look at a live container. True when the agent should start it now."""
+    def saw(
+        self, app_id: int, container: str, *, running: bool, engine_restarts: int, now: float, exit_code: int | None = None
+    ) -> bool:
+        """One look at a live container, with the exit code it shows. True when the agent should start it now."""
         record = self._records.get(app_id)
         if record is None or record.container != container:
             record = self._records[app_id] = _Record(container, engine_restarts, running=True, since=now)
         before = record.engine_restarts if engine_restarts >= record.engine_restarts else 0  # a start by hand resets it
         ended = engine_restarts - before + (not running and record.running)
         record.engine_restarts, record.running = engine_restarts, running
+        if exit_code is not None:
+            record.exit_code = exit_code
         if ended:
             was_looping = record.in_a_row >= LOOP_AFTER
             record.ends(ended, now)
@@ -77,7 +84,7 @@ class Crashes:
 
     def of(self, app_id: int) -> Crash:
         record = self._records.get(app_id)
-        return Crash(record.total, record.in_a_row >= LOOP_AFTER) if record else Crash()
+        return Crash(record.total, record.in_a_row >= LOOP_AFTER, record.exit_code) if record else Crash()
 
     @property
     def looping(self) -> list[int]:

@@ -17,6 +17,8 @@ from funai.runtime.engine.contract import Engine, EngineError, StoredImage
 from funai.runtime.images import Images
 from funai.runtime.settings import OnDelete
 
+NAMING_SECONDS = 20.0
+
 
 @dataclass(frozen=True, slots=True)
 class Discard:
@@ -78,9 +80,14 @@ class Discards:
         """Remove a deleted app's images, by policy; answers the names of those that went. What fails is left and logged."""
         if self._policy is OnDelete.KEEP:
             return []
+        repository = naming.repo_name(user_id, app_id)
+        # One that gets its name this moment is held by that, and would have it afterwards.
+        await self._images.named(
+            lambda ref: ref in refs or rules.parse_image(ref).path.endswith(f"/{repository}"), NAMING_SECONDS
+        )
         try:
             plan = disposable(
-                await self._engine.images(), app_repository=naming.repo_name(user_id, app_id), refs=refs,
+                await self._engine.images(), app_repository=repository, refs=refs,
                 used=await self._engine.images_in_use(), held=self._images.held, registry=self._images.registry,
             )  # fmt: skip
         except EngineError as e:

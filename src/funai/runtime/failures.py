@@ -3,7 +3,8 @@
 ::
 
     RolloutFailed         the new generation is removed; what served before still serves
-    ├── blame user     422    the app's own fault: exited, out of memory, not listening, unhealthy, image not there
+    ├── blame user     422    the app's own fault: exited, out of memory, not listening, unhealthy, image not there or not
+    │                         to be started
     └── blame platform 502    engine, registry or gateway
 """
 
@@ -14,6 +15,8 @@ from typing import Any
 from funai.contracts.agent import DeployFailure
 from funai.contracts.errors import FunaiError
 from funai.contracts.states import Blame, FailureCode
+from funai.runtime.engine.contract import EngineError, EngineUnreachable, ImageUnusable
+from funai.runtime.engine.imagefaults import one_line
 
 
 class RolloutFailed(FunaiError):
@@ -39,3 +42,12 @@ class RolloutFailed(FunaiError):
             oom_killed=self.oom_killed,
             log_tail=self.log_tail,
         ).to_wire()
+
+
+def of_engine(e: EngineError, limits: str = "") -> RolloutFailed:
+    """Why a container could not be brought up. ``limits`` were asked for with it: an engine may not say which it refused."""
+    if isinstance(e, ImageUnusable):
+        return RolloutFailed(FailureCode.IMAGE_UNUSABLE, detail=one_line(str(e)))
+    if isinstance(e, EngineUnreachable):
+        return RolloutFailed(FailureCode.ENGINE_FAILED, detail=f"no answer ({e})")
+    return RolloutFailed(FailureCode.ENGINE_FAILED, detail=f"{str(e)[:400]} ({limits})" if limits else str(e)[:400])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -91,6 +91,12 @@ class Images:
         if found.name != ref and ref not in self._naming:
             task = self._naming[ref] = asyncio.create_task(self._name(ref), name=f"name:{ref}")
             task.add_done_callback(lambda _: self._naming.pop(ref, None))
+
+    async def named(self, wanted: Callable[[str], bool], seconds: float) -> None:
+        """Wait, so long at most, until the references that are ``wanted`` have got their names, or failed to."""
+        under_way = [task for ref, task in self._naming.items() if wanted(ref)]
+        if under_way:
+            await asyncio.wait(under_way, timeout=seconds)
 
     async def _name(self, ref: str) -> None:
         try:

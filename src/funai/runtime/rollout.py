@@ -25,13 +25,12 @@ from funai.runtime.engine.contract import (
     Container,
     ContainerSpec,
     EngineError,
-    EngineUnreachable,
     Limits,
     NameTaken,
     NoSuchContainer,
     Phase,
 )
-from funai.runtime.failures import RolloutFailed
+from funai.runtime.failures import RolloutFailed, of_engine
 from funai.runtime.images import Found, Images, digest_of
 from funai.runtime.network import ADDRESS, Networks
 from funai.runtime.node import Endpoint, Node, to_the_end
@@ -77,11 +76,8 @@ class Rollouts:
                 with log.bound(app_id=app_id, job_id=wanted.job_id), self._images.holding(wanted.image):
                     try:
                         return await self._roll_out(app_id, wanted, watch)
-                    except EngineUnreachable as e:
-                        raise RolloutFailed(FailureCode.ENGINE_FAILED, detail=f"no answer ({e})") from e
                     except EngineError as e:
-                        said = f"{str(e)[:400]} ({self._limits_in_words()})"
-                        raise RolloutFailed(FailureCode.ENGINE_FAILED, detail=said) from e
+                        raise of_engine(e, self._limits_in_words()) from e
 
     async def _roll_out(self, app_id: int, wanted: AgentDeploy, watch: Stopwatch) -> AgentDeployed:
         patience = self._node.settings.engine_patience_seconds

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from funai.contracts.errors import ConfigError, FunaiError
 from funai.standalone.options import LOOPBACK, Ports, UpOptions, check_options, default_data_dir
+from funai.standalone.phrases import phase_words, phrase
 
 if TYPE_CHECKING:
     from funai.standalone.demo import Story
@@ -96,7 +97,7 @@ async def _up(options: UpOptions) -> int:
         await platform.run(options, stop, ready, lambda line: console.print(f"[dim]· {line}[/dim]"))
     except ConfigError as e:
         return _refused(e)
-    console.print("[dim]stopped[/dim]")
+    console.print(f"[dim]{phrase('stopped')}[/dim]")
     return 0
 
 
@@ -122,22 +123,26 @@ def _log_to(data_dir: Path) -> None:
 def _welcome(running: Platform, seconds: float) -> Table:
     o = running.options
     table = Table(
-        title=f"FunAI is up ({seconds:.1f} s)", show_header=False, box=None, title_justify="left", title_style="bold green"
+        title=phrase("is_up", seconds=f"{seconds:.1f}"),
+        show_header=False,
+        box=None,
+        title_justify="left",
+        title_style="bold green",
     )
     table.add_row("API", o.public_api_url)
-    table.add_row("Apps", f"{o.gateway_url}/runtime/{{appId}}/")
+    table.add_row(phrase("apps"), f"{o.gateway_url}/runtime/{{appId}}/")
     table.add_row("Git", f"ssh://git@{o.public_host}:{o.ports.git}/funai/u{{userId}}-app{{appId}}.git")
-    table.add_row("Engine", f"{running.engine.kind} {running.engine.version} ({running.engine.why})")
-    table.add_row("State", str(o.data_dir))
-    table.add_row("Log", str(running.layout.log / "funai.log"))
+    table.add_row(phrase("engine"), f"{running.engine.kind} {running.engine.version} ({running.engine.why})")
+    table.add_row(phrase("state"), str(o.data_dir))
+    table.add_row(phrase("log"), str(running.layout.log / "funai.log"))
     if running.first_start:
-        table.add_row("Admin", f"{running.admin_user} / {running.secrets.admin_password.get_secret_value()}")
+        table.add_row(phrase("admin"), f"{running.admin_user} / {running.secrets.admin_password.get_secret_value()}")
     else:
-        table.add_row("Admin", f"{running.admin_user} (first password: admin_password in {running.layout.secrets_file})")
+        table.add_row(phrase("admin"), phrase("admin_known", user=running.admin_user, file=running.layout.secrets_file))
     if running.adopted:
-        table.add_row("Adopted", ", ".join(running.adopted) + " from the last run")
+        table.add_row(phrase("adopted"), phrase("adopted_what", names=", ".join(running.adopted)))
     server = "" if o.ports.api == _DEFAULT.api and o.public_host == LOOPBACK else f" --server {o.public_api_url}"
-    table.add_row("Next", f"funai login{server}, then funai keys add, funai apps create, git push, funai deploy")
+    table.add_row(phrase("next"), phrase("next_steps", server=server))
     return table
 
 
@@ -153,7 +158,7 @@ def _find_example() -> Path:
     for base in (Path.cwd(), Path(__file__).parents[3]):
         if (base / "examples" / "hello-node").is_dir():
             return base / "examples" / "hello-node"
-    sys.stderr.write("funai: examples/hello-node is not here; run it from the repository, or give --example\n")
+    sys.stderr.write(f"funai: {phrase('demo_no_example')}\n")
     raise typer.Exit(EXIT_CONFIG)
 
 
@@ -177,14 +182,14 @@ async def _demo(keep: bool, example: Path) -> int:
         check_options(options)
         _log_to(folder)
         async with platform(options, say) as (running, _):
-            say("the platform is up")
+            say(phrase("demo_up"))
             try:
                 story = await _until(script.tell(running, example, say), stop)
                 _show(console, story, time.monotonic() - began)
                 code = 0
                 if keep:
                     console.print(_welcome(running, time.monotonic() - began))
-                    console.print(f"user {script.USER} / {script.PASSWORD}; Ctrl-C ends it and removes everything")
+                    console.print(phrase("demo_kept", user=script.USER, password=script.PASSWORD))
                     await stop.wait()
             finally:
                 await script.clean(running, say)
@@ -210,19 +215,19 @@ async def _until(work: Coroutine[None, None, Story], stop: asyncio.Event) -> Sto
     if not task.done():
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        raise _Interrupted("interrupted")
+        raise _Interrupted(phrase("demo_interrupted"))
     return await task
 
 
 def _show(console: Console, story: Story, seconds: float) -> None:
-    table = Table(title="Where the time went", title_justify="left")
-    table.add_column("step")
-    table.add_column("seconds", justify="right")
-    table.add_column("phases (ms)")
+    table = Table(title=phrase("demo_times"), title_justify="left")
+    table.add_column(phrase("demo_step"))
+    table.add_column(phrase("demo_seconds"), justify="right")
+    table.add_column(phrase("demo_phases"))
     for row in story.rows:
-        phases = " · ".join(f"{name.lower()} {ms}" for name, ms in row.phases_ms.items())
+        phases = " · ".join(f"{phase_words(name.upper())} {ms}" for name, ms in row.phases_ms.items())
         table.add_row(row.step, f"{row.seconds:.2f}", phases)
-    table.add_row("everything, with the platform's start", f"{seconds:.2f}", "", end_section=True)
+    table.add_row(phrase("demo_all"), f"{seconds:.2f}", "", end_section=True)
     console.print(table)
     for name, url in story.urls:
         console.print(f"[green]✓[/green] {name}: {url}")
@@ -233,4 +238,4 @@ def _keep_log(folder: Path) -> None:
     kept = Path(tempfile.gettempdir()) / f"funai-demo-{os.getpid()}.log"
     with contextlib.suppress(OSError):
         shutil.copyfile(folder / "log" / "funai.log", kept)
-        sys.stderr.write(f"funai demo: the platform's log is kept in {kept}\n")
+        sys.stderr.write(f"funai demo: {phrase('demo_log', file=kept)}\n")

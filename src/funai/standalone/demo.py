@@ -26,6 +26,7 @@ from funai.git.server import known_hosts_line
 from funai.standalone import registry
 from funai.standalone.layout import ensure_key
 from funai.standalone.parts.base_image import WEB_CONTEXT
+from funai.standalone.phrases import language, phase_words, phrase
 from funai.standalone.up import Platform
 
 USER, PASSWORD = "demo", "demo-password-1"
@@ -70,25 +71,25 @@ async def tell(platform: Platform, example: Path, say: Say) -> Story:
     """Play the whole story on a running platform. Raises DemoFailed, or the error of whatever failed."""
     story = Story()
     folder = Path(tempfile.mkdtemp(prefix="funai-demo-work-"))
-    api = ApiClient(platform.options.api_url, {"Accept-Language": "en"})
+    api = ApiClient(platform.options.api_url, {"Accept-Language": language()})
     try:
-        async with story.step("register a user with an SSH key", say):
+        async with story.step(phrase("demo_user"), say):
             person = await _register(platform, api, folder)
-        async with story.step("create an app and git push it over SSH", say):
+        async with story.step(phrase("demo_push"), say):
             app = await person.api.create_app(person.user_id, CreateApp(app_name="hello-node"))
             work = await _push_example(platform, example, folder, app)
-        async with story.step("deploy from Git", say) as row:
+        async with story.step(phrase("demo_deploy"), say) as row:
             url = await person.deploy(app, CreateDeploy(), row, say)
             await _page(url, GREETING)
         story.urls.append(("hello-node", url))
-        async with story.step("change a line and push", say):
+        async with story.step(phrase("demo_change"), say):
             await _change(work, folder)
-        async with story.step("redeploy", say) as row:
+        async with story.step(phrase("demo_redeploy"), say) as row:
             url = await person.deploy(app, CreateDeploy(), row, say)
             await _page(url, CHANGED)
-        async with story.step("make a prebuilt image that listens on port 80", say):
+        async with story.step(phrase("demo_image"), say):
             image = await _static_image(platform, folder)
-        async with story.step("deploy the prebuilt image", say) as row:
+        async with story.step(phrase("demo_deploy_image"), say) as row:
             second = await person.api.create_app(person.user_id, CreateApp(app_name="hello-static"))
             url = await person.deploy(second, CreateDeploy(image=image, container_port=80), row, say)
             await _page(url, GREETING)
@@ -102,7 +103,7 @@ async def tell(platform: Platform, example: Path, say: Say) -> Story:
 
 async def clean(platform: Platform, say: Say) -> None:
     """Remove what the demo made outside its data dir: the apps' containers and the images of this platform's registry."""
-    say("removing the apps and their images")
+    say(phrase("demo_clean"))
     api = ApiClient(platform.options.api_url)
     try:
         user, token = await api.login(USER, PASSWORD)
@@ -133,15 +134,16 @@ class _Person:
         deadline = time.monotonic() + JOB_SECONDS
         while not job.status.final:
             if time.monotonic() > deadline:
-                raise DemoFailed(f"job {job.id} is still {job.status} after {JOB_SECONDS} s")
+                raise DemoFailed(phrase("demo_still", job=job.id, status=job.status, seconds=JOB_SECONDS))
             phase = str(job.payload.get("phase") or job.status)
             if phase != shown:
-                say(f"  {phase.lower()}")
+                say(f"  {phase_words(phase)}")
                 shown = phase
             await asyncio.sleep(0.1)
             job = await self.api.job(job.id)
         if job.status is not JobStatus.SUCCEEDED or not job.deploy_url:
-            raise DemoFailed(f"job {job.id} ended {job.status}: {job.error_message}\n{await self._last_lines(job)}")
+            told = phrase("demo_ended", job=job.id, status=job.status, why=job.error_message)
+            raise DemoFailed(f"{told}\n{await self._last_lines(job)}")
         if job.result and job.result.phases_ms:
             row.phases_ms = job.result.phases_ms
         return job.deploy_url
@@ -154,7 +156,7 @@ class _Person:
 async def _register(platform: Platform, api: ApiClient, folder: Path) -> _Person:
     await api.register(USER, PASSWORD)
     user, token = await api.login(USER, PASSWORD)
-    person = ApiClient(platform.options.api_url, {"Authorization": f"Bearer {token}", "Accept-Language": "en"})
+    person = ApiClient(platform.options.api_url, {"Authorization": f"Bearer {token}", "Accept-Language": language()})
     await person.add_key("demo", AddSshKey(public_key=ensure_key(folder / "id_ed25519", "demo")).public_key)
     return _Person(person, user.id)
 
@@ -168,7 +170,7 @@ async def _push_example(platform: Platform, example: Path, folder: Path, app: Ap
     options = platform.options
     (folder / "known_hosts").write_text(known_hosts_line(platform.layout.git_host_key, options.public_host, options.ports.git))
     if not app.repo_ssh_url:
-        raise DemoFailed("the API gave the app no repository address")
+        raise DemoFailed(phrase("demo_no_repo"))
     await _git(work, folder, "init", "--quiet", "--initial-branch=main")
     await _git(work, folder, "remote", "add", "origin", app.repo_ssh_url)
     await _commit_and_push(work, folder, "first")
@@ -194,7 +196,7 @@ async def _git(work: Path, folder: Path, *words: str) -> Finished:
     env = {"GIT_SSH_COMMAND": ssh, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
     done = await run(Command(("git", *words), cwd=work, env=env), timeout=60)
     if done.code != 0:
-        raise DemoFailed(f"git {words[0]} failed: {done.error_text[-500:]}")
+        raise DemoFailed(phrase("demo_git", verb=words[0], why=done.error_text[-500:]))
     return done
 
 
@@ -219,7 +221,7 @@ async def _static_image(platform: Platform, folder: Path) -> str:
     push = engine.cli("push", *login, name) if login else engine.cli("--config", str(folder), "push", name)
     for done in (built, await run(push, timeout=120)):
         if done.code != 0:
-            raise DemoFailed(f"the prebuilt image could not be made: {done.error_text[-500:]}")
+            raise DemoFailed(phrase("demo_no_image", why=done.error_text[-500:]))
     return name
 
 
@@ -234,4 +236,4 @@ async def _page(url: str, expected: str) -> None:
             if answer.status_code == 200 and expected in answer.text:
                 return
             await asyncio.sleep(0.1)
-    raise DemoFailed(f"{url} does not show {expected!r} but {seen}")
+    raise DemoFailed(phrase("demo_page", url=url, expected=repr(expected), seen=seen))

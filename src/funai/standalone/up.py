@@ -26,6 +26,7 @@ from funai.standalone import registry, rooms
 from funai.standalone.layout import FIRST_ADMIN, DataDirLock, Layout, Secrets, ensure_key, load_secrets, write_private
 from funai.standalone.options import UpOptions, check_ports
 from funai.standalone.parts import engine as engines
+from funai.standalone.phrases import phrase
 
 READY_SECONDS = 60
 SYSTEM_REGISTRIES = Path("/etc/containers/registries.conf")
@@ -54,7 +55,7 @@ async def run(options: UpOptions, stop: asyncio.Event, on_ready: Callable[[Platf
     async with platform(options, say) as (running, failed):
         on_ready(running)
         await wait_any(stop, failed)
-        say("stopping: finishing what is in hand (app containers stay)")
+        say(phrase("stopping"))
     failed.check()
 
 
@@ -86,12 +87,12 @@ async def platform(options: UpOptions, say: Say) -> AsyncIterator[tuple[Platform
         teardown.enter_context(DataDirLock(layout))
         check_ports(options, _former_pids(layout))
         secrets, first_start = load_secrets(layout.secrets_file)
-        say("finding the container engine")
+        say(phrase("finding_engine"))
         engine = await _engine(say)
         failed = Failure()
         socket, daemons = await _start_daemons(options, layout, secrets, engine, teardown)
         plan = rooms.plan(options, layout, secrets, engine, socket, ensure_key(layout.runner_key, "funai runner"))
-        say("starting the services")
+        say(phrase("starting_services"))
         async with _services(plan, options.grace_seconds, failed):
             await _ready(options, failed)
             settle_memory()

@@ -58,6 +58,9 @@ TEMPERS: Mapping[str, Sequence[str]] = {
     "crashes": ("/bin/sh", "-c", "httpd -p 3000 -h /www; sleep 1.5; echo crashing; exit 7"),
 }
 
+FAULTS: Mapping[str, Sequence[str]] = {"nouser": ("USER nosuchuser",), "nogroup": ("USER 0:nosuchgroup",)}
+"""Images that no container can be started of, by what is wrong with them."""
+
 
 def image(temper: str) -> str:
     return f"localhost/funai-test-{temper}:1"
@@ -98,10 +101,15 @@ def import_all(binary: str, env: Mapping[str, str], folder: Path, tempers: Seque
     source.write_bytes(tree())
     for temper in tempers:
         import_one(binary, env, source, image(temper), TEMPERS[temper])
+    for temper, changes in FAULTS.items():
+        import_one(binary, env, source, image(temper), SERVE, changes)
 
 
-def import_one(binary: str, env: Mapping[str, str], source: Path, name: str, cmd: Sequence[str]) -> None:
-    changes = ["--change", f"CMD {json.dumps(list(cmd))}", "--change", "ENV PATH=/bin"]
+def import_one(
+    binary: str, env: Mapping[str, str], source: Path, name: str, cmd: Sequence[str], more: Sequence[str] = ()
+) -> None:
+    lines = (f"CMD {json.dumps(list(cmd))}", "ENV PATH=/bin", *more)
+    changes = [word for line in lines for word in ("--change", line)]
     done = subprocess.run(
         [binary, "import", *changes, str(source), name], env=dict(env), capture_output=True, text=True, check=False
     )

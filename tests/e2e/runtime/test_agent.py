@@ -70,6 +70,8 @@ async def test_a_prebuilt_image_on_port_80_works(agent: Agent) -> None:
         ("podman", "loopback", "APP_NOT_LISTENING", "listens on 127.0.0.1:3000 only"),
         ("podman", "port80", "APP_NOT_LISTENING", "listens on 80 instead"),
         ("podman", "broken", "APP_UNHEALTHY", "HTTP 503"),
+        ("podman", "nouser", "IMAGE_UNUSABLE", "the engine says: unable to find user nosuchuser: no matching entries"),
+        ("docker", "nogroup", "IMAGE_UNUSABLE", "the engine says: unable to find group nosuchgroup: no matching entries"),
         ("docker", "exits", "APP_EXITED", "exit status 3"),
         ("docker", "hungry", "APP_OUT_OF_MEMORY", "96 MiB"),
     ],

@@ -78,7 +78,7 @@ class Platform:
             argv += [f"--{name}-port", str(port)]
         out = (self.data_dir.parent / "up.out").open("wb")
         with out:
-            env = {**os.environ, "COLUMNS": "200"}
+            env = {**os.environ, "COLUMNS": "200", "FUNAI_LANG": "en"}
             self.process = subprocess.Popen([*argv, *extra], stdout=out, stderr=out, start_new_session=True, env=env)
         wait_until(self._up_or_dead, seconds=READY, what="funai up", every=0.05)
         assert self.process.poll() is None, self.output

@@ -60,3 +60,12 @@ def test_apps_that_are_gone_are_forgotten() -> None:
     crashes.saw(7, "a", running=True, engine_restarts=5, now=1)
     crashes.keep_only(set())
     assert crashes.looping == []
+
+
+def test_how_it_ended_last_is_known_while_it_runs_again() -> None:
+    crashes = Crashes()
+    crashes.saw(7, "a", running=False, engine_restarts=0, now=0, exit_code=3)
+    crashes.saw(7, "a", running=True, engine_restarts=0, now=5)
+    assert crashes.of(7).exit_code == 3
+    crashes.saw(7, "b", running=True, engine_restarts=0, now=6)
+    assert crashes.of(7).exit_code is None

@@ -32,8 +32,16 @@ class Wire(httpx.AsyncBaseTransport):
         self.only = ""
         self.held: asyncio.Event | None = None
         """While set to an event, requests wait for it."""
+        self.asked: list[str] = []
+        """The paths of all requests, of any method."""
+        self.older = False
+        """Deploy speaks the contract without our call for many apps."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.url.path)
+        if self.older and request.url.path == "/deploy/apps/overview":
+            body = {"code": 404, "message": "not found", "data": None, "reason": "NOT_FOUND"}
+            return httpx.Response(404, json=body, request=request)
         if not (request.method == "POST" and request.url.path.startswith(self.only or "/")) and self.only:
             return await self.inner.handle_async_request(request)
         if self.held:
@@ -58,6 +66,8 @@ class Node:
         self.broken: set[str] = set()
         self.lost: set[str] = set()
         """Apps whose stopped container is gone."""
+        self.looping: set[str] = set()
+        """Apps that keep ending."""
         self.app = FastAPI()
         self.app.add_api_route("/agent/apps/status", self._status)
         self.app.add_api_route("/agent/apps/logs", self._logs)
@@ -80,7 +90,11 @@ class Node:
 
     async def _status(self, appId: str) -> Any:  # noqa: N803
         up = appId in self.running
-        return {"appId": appId, "containerName": "c", "exists": up, "running": up, "image": "i", "port": 1}
+        status = {"appId": appId, "containerName": "c", "exists": up, "running": up, "image": "i", "port": 1}
+        if appId in self.looping:
+            ended = {"lastExitCode": 3, "lastExitAt": "2026-01-31T09:00:00.123456789Z"}
+            return {**status, "running": False, "crashLooping": True, "restartCount": 7, **ended}
+        return status
 
     async def _logs(self, tail: int = 200) -> Any:
         return PlainTextResponse(f"hello from the container, tail {tail}\n")
@@ -193,7 +207,10 @@ class Platform:
         return self.api.state.core
 
     async def heartbeat(self, gateway: str = "http://gw") -> None:
-        beat = {"nodeName": "n1", "agentBaseUrl": "http://agent", "gatewayBaseUrl": gateway, "diskFreePct": 90}
+        beat = {
+            "nodeName": "n1", "agentBaseUrl": "http://agent", "gatewayBaseUrl": gateway, "diskFreePct": 90,
+            "crashLooping": sorted(int(app_id) for app_id in self.node.looping),
+        }  # fmt: skip
         done = await self.inside.post("/internal/runtime-nodes/heartbeat", json=beat, headers={"X-RT-Node-Token": NODE})
         assert done.status_code == 200, done.text
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from funai.api import tracker
+from funai.api import overviews
 from tests.service.api.platform import Platform
 
 
-async def test_apps_follow_their_nodes_public_address(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker, "FEW", 2)
+@pytest.mark.parametrize("older", [False, True])
+async def test_apps_follow_their_nodes_public_address(platform: Platform, monkeypatch: pytest.MonkeyPatch, older: bool) -> None:
+    monkeypatch.setattr(overviews, "FEW", 2)
+    monkeypatch.setattr(overviews, "TOGETHER", 2)
+    platform.wire.older = older
     ada = await platform.person("ada")
     ready = [await platform.ready(ada, name) for name in ("a", "b", "c")]
     failed = ready.pop()
@@ -17,16 +20,27 @@ async def test_apps_follow_their_nodes_public_address(platform: Platform, monkey
     await platform.finish("FAILED", errorMessage="no", failure={"code": "BUILD_FAILED"})
     assert await ada.status(failed) == 4
     await platform.heartbeat(gateway="https://apps.example.com")
-    await platform.core.tracker.addresses()
+    await platform.core.overviews.sweep()
     for app_id in ready:
         info = await ada.call("GET", "/app/info", params={"appId": app_id})
         assert info["accessUrl"] == info["deployAccessUrl"] == f"https://apps.example.com/runtime/{app_id}/"
     assert (await ada.call("GET", "/app/info", params={"appId": failed}))["deployAccessUrl"] is None
 
 
-async def test_an_address_that_stayed_changes_nothing(platform: Platform) -> None:
+async def test_many_apps_are_one_question(platform: Platform) -> None:
+    ada = await platform.person("ada")
+    for name in ("a", "b", "c"):
+        await platform.ready(ada, name)
+    platform.wire.asked.clear()
+    await platform.core.overviews.sweep()
+    assert platform.wire.asked == ["/deploy/apps/overview"]
+
+
+@pytest.mark.parametrize("older", [False, True])
+async def test_an_address_that_stayed_changes_nothing(platform: Platform, older: bool) -> None:
+    platform.wire.older = older
     ada = await platform.person("ada")
     app_id = await platform.ready(ada)
     before = await ada.call("GET", "/app/info", params={"appId": app_id})
-    await platform.core.tracker.addresses()
+    await platform.core.overviews.sweep()
     assert await ada.call("GET", "/app/info", params={"appId": app_id}) == before

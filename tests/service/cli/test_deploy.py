@@ -199,8 +199,40 @@ def test_an_operator_sees_nodes_and_others_don_t(ann: World) -> None:
     [node] = ann.ok("nodes", "list", "--json").document
     assert node["name"] == "n1"
     assert "HEALTHY" in ann.ok("nodes", "list").out
-    ann.ok("nodes", "disable", "n1")
+    assert ann.ok("nodes", "disable", "n1", FUNAI_LANG="zh").out.startswith("节点 n1 已停用")
     assert "DRAINING" in ann.ok("nodes", "list").out
-    ann.ok("nodes", "enable", "n1")
+    assert ann.ok("nodes", "enable", "n1").out == "node n1 is enabled and takes new apps\n"
     assert isinstance(ann.ok("nodes", "placements", node["id"], "--json").document, list)
     ann.ok("nodes", "runners")
+
+
+def test_status_says_that_an_app_keeps_ending_and_where_to_look(ann: World, shop: int) -> None:
+    finished(ann, shop)
+    assert "crash" not in ann.ok("status", shop).out
+    assert ann.ok("status", shop, "--json").document["runtime"]["running"] is True
+    ann.platform.node.looping.add(str(shop))
+    try:
+        said = ann.ok("status", shop)
+        assert "crash looping, last exit status 3, " in said.out
+        assert f"funai logs {shop} --runtime" in said.out
+        assert "反复退出，最近一次退出码 3" in ann.ok("status", shop, FUNAI_LANG="zh").out
+        assert ann.ok("status", shop, "--json").document["runtime"]["lastExitCode"] == 3
+        ann.now(ann.platform.heartbeat())
+        assert "READY, crash looping" in ann.ok("status").out
+        assert ann.ok("status", "--json").document[0]["crashLooping"] is True
+    finally:
+        ann.platform.node.looping.clear()
+        ann.now(ann.platform.heartbeat())
+
+
+def test_a_drain_is_told_in_sentences_and_a_table(ann: World, shop: int) -> None:
+    finished(ann, shop)
+    ann.now(ann.platform.admin("rita"))
+    ann.ok("login", "-u", "rita", "--password-stdin", input="correct horse\n")
+    [node] = ann.ok("nodes", "list", "--json").document
+    said = ann.ok("nodes", "drain", node["id"], "--limit", 1000).out.splitlines()
+    assert said[0].startswith(f"node {node['id']}: 0 apps belong elsewhere now (their next deploy goes there), ")
+    assert said[1].split() == ["APP", "TO", "NODE", "WHY", "IT", "STAYS"]
+    assert [str(shop), "-", "NO_RUNTIME_NODE"] in [line.split() for line in said[2:]]
+    assert ann.ok("nodes", "drain", node["id"], FUNAI_LANG="zh").out.startswith(f"节点 {node['id']}：改派了 0 个应用")
+    assert ann.ok("nodes", "placements", 99).out == "no app is placed on node 99\n"

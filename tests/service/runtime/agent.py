@@ -18,10 +18,13 @@ from funai.runtime.main import Parts, compose
 from funai.runtime.settings import RuntimeSettings
 
 TOKEN = "test-token-1"
-WEB, WEB2, EXITS, SILENT, BROKEN, HUNGRY = (f"localhost/{n}:1" for n in ("web", "web2", "exits", "silent", "broken", "hungry"))
+WEB, WEB2, EXITS, SILENT, BROKEN, HUNGRY, NOBODY = (
+    f"localhost/{n}:1" for n in ("web", "web2", "exits", "silent", "broken", "hungry", "nobody")
+)
 SCRIPTS = {
     WEB: Script(), WEB2: Script(), SILENT: Script(listens=False), BROKEN: Script(status=503),
     EXITS: Script(listens=False, exits_after=0.02, exit_code=3, output=b"one\ntwo\n"),
+    NOBODY: Script(unusable="unable to find user nosuchuser:\nno matching entries in passwd file"),
     HUNGRY: Script(listens=False, exits_after=0.02, exit_code=137, oom=True),
 }  # fmt: skip
 

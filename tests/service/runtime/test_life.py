@@ -96,6 +96,7 @@ async def test_ids_are_strings_and_unknown_apps_do_not_exist(here: World) -> Non
     assert await here.status() == {
         "appId": "7", "containerName": "rt-u-1-7", "exists": False, "running": False, "image": None, "port": None,
         "generation": None, "restartCount": None, "crashLooping": None, "exitCode": None, "startedAt": None,
+        "lastExitCode": None, "lastExitAt": None,
     }  # fmt: skip
     answer = await here.http.post("/agent/apps/stop", json={"userId": "1", "appId": "7"})
     assert answer.json()["appId"] == "7"
@@ -246,7 +247,7 @@ async def test_a_stop_cut_in_the_middle_of_a_drain_is_finished_by_the_next_life(
 
 
 async def test_an_app_that_ends_is_started_again_and_a_loop_is_reported(here: World) -> None:
-    here.engine.local["localhost/flaky:1"] = Script(exits_after=0.3)
+    here.engine.local["localhost/flaky:1"] = Script(exits_after=0.3, exit_code=3)
     await here.deploy(5, "localhost/flaky:1")
     crashes = here.parts.crashes
     for _ in range(4):
@@ -263,6 +264,7 @@ async def test_an_app_that_ends_is_started_again_and_a_loop_is_reported(here: Wo
     status = await here.status()
     assert status["crashLooping"] is True
     assert status["restartCount"] >= 3
+    assert (status["lastExitCode"], status["lastExitAt"]) == (3, "2026-01-01T00:01:00Z")
 
 
 # -- heartbeats -------------------------------------------------------------------------------------------------------

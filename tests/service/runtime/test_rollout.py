@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from funai.contracts.routes import RouteState
 from funai.runtime.engine.dummy import Script
 from tests.parts.waiting import eventually
-from tests.service.runtime.agent import BROKEN, EXITS, HUNGRY, SILENT, WEB, WEB2, World, world
+from tests.service.runtime.agent import BROKEN, EXITS, HUNGRY, NOBODY, SILENT, WEB, WEB2, World, world
 
 
 @pytest.fixture
@@ -55,6 +56,26 @@ async def test_an_image_that_the_engine_has_under_its_id_is_not_pulled_first(her
     assert here.engine.calls.index("pull") > here.engine.calls.index("rename"), "nobody waited for it"
 
 
+async def test_an_app_deleted_while_its_image_gets_its_name_leaves_none(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref, id = f"registry.local/u1-app7@sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+    here.engine.local[id] = here.engine.registry[ref] = Script()
+    begun, go, pull = asyncio.Event(), asyncio.Event(), here.engine.pull
+
+    async def slow(*asked: Any) -> Any:
+        begun.set()
+        await go.wait()
+        return await pull(*asked)
+
+    monkeypatch.setattr(here.engine, "pull", slow)
+    await here.deploy(5, ref, imageId=id)
+    await begun.wait()
+    deleting = asyncio.create_task(here.post("delete"))
+    await eventually(lambda: "remove" in here.engine.calls, what="its container is gone")
+    go.set()
+    assert (await deleting).json()["images"] == [ref]
+    assert ref not in here.engine.local
+
+
 async def test_an_id_counts_for_a_digest_only(here: World) -> None:
     id = f"sha256:{'b' * 64}"
     here.engine.local[id] = Script()
@@ -74,6 +95,7 @@ async def test_without_a_generation_it_is_the_next(here: World) -> None:
         (HUNGRY, "APP_OUT_OF_MEMORY", "512 MiB"),
         (SILENT, "APP_NOT_LISTENING", "port 3000 within 1 s"),
         (BROKEN, "APP_UNHEALTHY", "HTTP 503"),
+        (NOBODY, "IMAGE_UNUSABLE", "the engine says: unable to find user nosuchuser: no matching entries in passwd file"),
         ("registry.invalid/x:1", "IMAGE_NOT_FOUND", "registry.invalid/x:1"),
     ],
 )

@@ -31,13 +31,13 @@ async def create(core: Parts, caller: Me, user_id: UserId = None, body: CreateAp
 @router.get("/app/list", tags=["apps"], summary="A user's apps, newest first", **answers(list[App]))
 async def list_apps(core: Parts, caller: Me, user_id: UserId = None) -> Any:
     rows = await core.tracker.fresh_all(await core.apps.rows(caller.acting_for(user_id)))
-    return ok([core.apps.wire(r) for r in rows])
+    return ok(await core.overviews.shown(rows))
 
 
 @router.get("/app/info", tags=["apps"], summary="One app", **answers(App))
 async def info(core: Parts, caller: Me, app_id: AppId, user_id: UserId = None) -> Any:
     row = await core.tracker.fresh(await core.apps.own(caller.acting_for(user_id), app_id))
-    return ok(core.apps.wire(row))
+    return ok((await core.overviews.shown([row]))[0])
 
 
 @router.post("/app/update-basic", tags=["apps"], summary="Rename or describe an app", **answers(App))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from funai.api.apps import DEPLOYED
 from funai.api.routes.edge import PREFIX, AppId, IdempotencyKey, JobId, Me, Parts, UserId, answers
 from funai.base.httpapp import ok
-from funai.contracts.accounts import App, CreateDeploy
+from funai.contracts.accounts import App, AppRuntime, CreateDeploy
 from funai.contracts.jobs import Job, Release
 from funai.contracts.wire import MAX_ID
 
@@ -62,7 +62,12 @@ async def deployed_apps(
 ) -> Any:
     rows = [r for r in await core.apps.rows(caller.acting_for(user_id)) if app_id is None or r["id"] == app_id]
     found = await core.tracker.fresh_all([r for r in rows if r["status"] in DEPLOYED])
-    return ok([core.apps.wire(r) for r in found if r["status"] in DEPLOYED])
+    return ok(await core.overviews.shown([r for r in found if r["status"] in DEPLOYED]))
+
+
+@router.get("/app/status", tags=["deploy"], summary="How the app's container is, by its node's word", **answers(AppRuntime))
+async def app_status(core: Parts, caller: Me, app_id: AppId, user_id: UserId = None) -> Any:
+    return ok(await core.overviews.runtime(caller.acting_for(user_id), app_id))
 
 
 @router.post("/app/stop", tags=["deploy"], summary="Take the app off line", **answers(App))

@@ -9,7 +9,18 @@ from typing import Any
 import httpx
 
 from funai.base.clients.transport import Transport, Unreachable, error_of
-from funai.contracts.accounts import AddSshKey, ApiKey, App, AppDeleted, CreateApp, CreateDeploy, EnvVar, SshKey, User
+from funai.contracts.accounts import (
+    AddSshKey,
+    ApiKey,
+    App,
+    AppDeleted,
+    AppRuntime,
+    CreateApp,
+    CreateDeploy,
+    EnvVar,
+    SshKey,
+    User,
+)
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Job, LogSlice, Release
 
@@ -64,6 +75,11 @@ class ApiClient:
 
     async def app(self, user_id: int, app_id: int) -> App:
         return App.model_validate(await self.transport.data("GET", f"{BASE}/app/info", params=_app(user_id, app_id)))
+
+    async def runtime(self, user_id: int, app_id: int) -> AppRuntime:
+        """How the app's container is, by its node's own word now."""
+        data = await self.transport.data("GET", f"{BASE}/deploy/app/status", params=_app(user_id, app_id))
+        return AppRuntime.model_validate(data)
 
     async def create_app(self, user_id: int, app: CreateApp) -> App:
         params = {"userId": user_id}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from funai.base.clients.transport import Transport
-from funai.contracts.errors import CalleeFailed
+from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, HeartbeatJob, Job, LogSlice, Release, ReportJob
-from funai.contracts.nodes import NodeHeartbeat, NodeHeartbeatAnswer
+from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -57,6 +57,17 @@ class DeployClient:
         """The agent's status of the app, or ``exists: false`` when it was never placed."""
         params = {"userId": user_id, "appId": app_id}
         return dict(await self.transport.data("GET", "/deploy/apps/status", params=params))
+
+    async def overview(self, app_ids: Sequence[int], *, timeout: float | None = None) -> list[AppOverview] | None:
+        """(+) What Deploy knows of these apps (at most 200), those that were ever deployed; None when it has no such call."""
+        body = AppsQuestion(app_ids=list(app_ids)).to_wire()
+        try:
+            rows = await self.transport.data("POST", "/deploy/apps/overview", json=body, timeout=timeout)
+        except FunaiError as e:
+            if e.code in (404, 405):
+                return None
+            raise
+        return [_read(AppOverview, row) for row in list[Any](rows or ())]
 
     async def admin(
         self, method: str, path: str, token: str, *, params: Mapping[str, Any] | None = None, json: Any = None

@@ -71,7 +71,7 @@ async def releases(session: Session, app: Target = None) -> None:
         session.out.line(session.say("no_releases"))
         return
     rows = [
-        (r.number, "yes" if r.live else None, f"{r.created_at:%Y-%m-%d %H:%M}", r.git_ref,
+        (r.number, session.say("yes") if r.live else None, f"{r.created_at:%Y-%m-%d %H:%M}", r.git_ref,
          (r.git_sha or "")[:8], (r.digest or "").removeprefix("sha256:")[:12], r.job_id)
         for r in found
     ]  # fmt: skip

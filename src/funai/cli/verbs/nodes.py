@@ -36,10 +36,10 @@ async def list_nodes(session: Session) -> None:
         session.out.line(session.say("no_nodes"))
         return
     session.out.table(
-        ["id", "name", "health", "free disk", "containers", "apps", "gateway"],
+        ["id", "name", "health", "free disk", "containers", "apps", "crash looping", "gateway"],
         [
             (n.id, n.name, n.health, None if n.disk_free_pct is None else f"{n.disk_free_pct:.0f}%", n.container_count,
-             n.placements, n.gateway_base_url)
+             n.placements, " ".join(map(str, n.crash_looping)), n.gateway_base_url)
             for n in rows
         ],
     )  # fmt: skip
@@ -59,6 +59,9 @@ async def placements(session: Session, node_id: Annotated[int, typer.Argument(me
     """List the apps placed on a node."""
     found = items(await session.api.admin("GET", "placements", params={"nodeId": node_id}))
     session.out.document(found)
+    if not found:
+        session.out.line(session.say("no_placements", node=node_id))
+        return
     session.out.table(["app", "node", "last active"], [(p.get("appId"), p.get("nodeId"), p.get("lastActiveAt")) for p in found])
 
 
@@ -70,7 +73,7 @@ async def reassign(
     """Place an app on another node; its next deploy goes there."""
     answer = await session.api.admin("POST", "reassign", json={"appId": app_id, "targetNodeId": node_id})
     session.out.document(answer)
-    session.out.line(f"app {app_id} -> node {node_id}")
+    session.out.line(session.say("reassigned", app=app_id, node=node_id))
 
 
 async def drain(
@@ -82,10 +85,16 @@ async def drain(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many apps at most.")] = 100,
 ) -> None:
     """Move apps off a node."""
+    from funai.contracts.nodes import DrainReport
+
     body: dict[str, Any] = {"sourceNodeId": node_id, "limit": limit, **({"targetNodeId": to} if to else {})}
     answer = await session.api.admin("POST", "drain", json=body)
     session.out.document(answer)
-    session.out.facts([(str(k), v) for k, v in answer.items()] if isinstance(answer, dict) else [("", answer)])  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    report = DrainReport.model_validate(answer)
+    session.out.line(session.say("drained", node=node_id, moved=len(report.moved), remaining=report.remaining))
+    rows = [*((m.app_id, m.target_node_id, None) for m in report.moved), *((s.app_id, None, s.reason) for s in report.skipped)]
+    if rows:
+        session.out.table(["app", "to node", "why it stays"], sorted(rows, key=lambda row: row[0]))
 
 
 async def runners(session: Session) -> None:
@@ -94,16 +103,22 @@ async def runners(session: Session) -> None:
 
     rows = [RunnerInfo.model_validate(r) for r in items(await session.api.admin("GET", "runners/list"))]
     session.out.document([r.to_wire() for r in rows])
+    if not rows:
+        session.out.line(session.say("no_runners"))
+        return
     session.out.table(
         ["runner", "healthy", "jobs", "last seen"],
-        [(r.runner_id, "yes" if r.healthy else "no", r.running_jobs, f"{r.last_seen_at:%Y-%m-%d %H:%M:%S}") for r in rows],
+        [
+            (r.runner_id, session.say("yes" if r.healthy else "no"), r.running_jobs, f"{r.last_seen_at:%Y-%m-%d %H:%M:%S}")
+            for r in rows
+        ],
     )
 
 
 async def _set_enabled(session: Session, name: str, enabled: bool) -> None:
     answer = await session.api.admin("POST", "set-enabled", params={"name": name, "enabled": str(enabled).lower()})
     session.out.document(answer)
-    session.out.line(f"{name}: {'enabled' if enabled else 'disabled'}")
+    session.out.line(session.say("node_enabled" if enabled else "node_disabled", node=name))
 
 
 def items(answer: Any) -> list[Any]:

@@ -18,7 +18,9 @@ from funai.cli.verbs.deploy import tell_failure
 from funai.cli.views import queue_words
 
 if TYPE_CHECKING:
-    from funai.contracts.accounts import App
+    from datetime import datetime
+
+    from funai.contracts.accounts import App, AppRuntime
     from funai.contracts.jobs import Job
 
 PANEL = "Deploy"
@@ -48,21 +50,53 @@ async def status(session: Session, app: Target = None) -> None:
             session.out.line(session.say("no_deploys"))
         else:
             rows = [
-                (a.id, a.app_name, a.app_status.name, address(a) or one_line(a.last_deploy_error, session.language))
+                (a.id, a.app_name, _status_words(session, a), address(a) or one_line(a.last_deploy_error, session.language))
                 for a in shown
             ]
             session.out.table(["id", "name", "status", "url"], rows)
         return
     history = await session.api.history(found.user_id, found.id, 1)
     job = history[0] if history else None
-    session.out.document({"app": found.to_wire(), "job": job.to_wire() if job else None})
-    _show(session, found, job)
+    runtime = await _runtime(session, found) if job else None
+    session.out.document(
+        {"app": found.to_wire(), "job": job.to_wire() if job else None, "runtime": runtime.to_wire() if runtime else None}
+    )
+    _show(session, found, job, runtime)
 
 
-def _show(session: Session, app: App, job: Job | None) -> None:
+async def _runtime(session: Session, app: App) -> AppRuntime | None:
+    """Its node's word; None when it has none to give, or can't be asked now."""
+    from funai.contracts.errors import FunaiError
+
+    try:
+        found = await session.api.runtime(app.user_id, app.id)
+    except FunaiError:
+        return None
+    return found if found.exists else None
+
+
+def _status_words(session: Session, app: App) -> str:
+    return f"{app.app_status.name}, {session.say('crash_looping')}" if app.crash_looping else app.app_status.name
+
+
+def _looping_words(session: Session, app: App, runtime: AppRuntime | None) -> str | None:
+    """How an app that keeps ending ended last; None for one that doesn't."""
+    if runtime is None or not runtime.crash_looping:
+        return session.say("crash_looping") if runtime is None and app.crash_looping else None
+    words = [session.say("crash_looping")]
+    if runtime.last_exit_code is not None:
+        words.append(session.say("last_exit", exit=runtime.last_exit_code))
+    if runtime.last_exit_at is not None:
+        words.append(since(session, runtime.last_exit_at))
+    return session.say("comma").join(words)
+
+
+def _show(session: Session, app: App, job: Job | None, runtime: AppRuntime | None) -> None:
+    looping = _looping_words(session, app, runtime)
     session.out.facts(
         [
-            ("app", f"{app.app_name} (id {app.id})"), ("status", app.app_status.name), ("url", address(app)),
+            ("app", f"{app.app_name} (id {app.id})"), ("status", app.app_status.name), ("runtime", looping),
+            ("output", f"funai logs {app.id} --runtime" if looping else None), ("url", address(app)),
             ("last job", f"{job.id} {job.status}, {when(session, job)}" if job else None),
             ("phase", _phase(session, job) if job else None),
             ("node", job.runtime_node.name if job and job.runtime_node else None),
@@ -136,9 +170,13 @@ def source(job: Job) -> str:
 
 
 def when(session: Session, job: Job) -> str:
+    return since(session, job.created_at)
+
+
+def since(session: Session, moment: datetime) -> str:
     from datetime import UTC, datetime
 
-    return ago((datetime.now(UTC) - job.created_at).total_seconds(), session.language)
+    return ago((datetime.now(UTC) - moment).total_seconds(), session.language)
 
 
 def took(job: Job) -> str:

@@ -13,6 +13,7 @@ from funai.base.doors import SecretDoor
 from funai.base.httpapp import ok
 from funai.contracts.accounts import AppDeleted
 from funai.contracts.jobs import AppTarget, Release
+from funai.contracts.nodes import AppOverview, AppsQuestion
 from funai.contracts.wire import MAX_ID, Envelope
 from funai.deploy.apps.logs import container_logs
 from funai.deploy.apps.service import Apps
@@ -45,6 +46,10 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
     @router.get("/status")
     async def status(user_id: UserId, app_id: AppId) -> Envelope[dict[str, Any]]:
         return _ok(await apps.status(user_id, app_id))
+
+    @router.post("/overview")
+    async def overview(asked: AppsQuestion) -> Envelope[list[AppOverview]]:
+        return _ok(await apps.overview(asked.app_ids))
 
     @router.get("/logs", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def logs(

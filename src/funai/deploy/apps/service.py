@@ -6,7 +6,7 @@ next deploy. Every call here reaches all of them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import delete, select
@@ -19,6 +19,8 @@ from funai.contracts import naming
 from funai.contracts.accounts import AppDeleted, CleanupStep
 from funai.contracts.agent import AgentDeleted, AgentStatus
 from funai.contracts.errors import CalleeFailed, Conflict, FunaiError, NotFound
+from funai.contracts.nodes import AppOverview
+from funai.deploy.apps import overview
 from funai.deploy.apps.agents import AgentGone, Agents, Whereabouts
 from funai.deploy.jobs.ports import Queue
 from funai.deploy.placement import leftovers, store
@@ -109,6 +111,12 @@ class Apps:
             nowhere = AgentStatus(app_id=str(app_id), container_name=name, exists=False, running=False)
             return {**nowhere.to_wire(), "placed": False}
         return {**found[1].to_wire(), "placed": True, "nodeName": found[0].name}
+
+    async def overview(self, app_ids: Sequence[int]) -> list[AppOverview]:
+        """What the database knows of these apps; of one that was never deployed nothing."""
+        async with self.db.read() as conn:
+            now_ms = int((await conn.execute(select(self.db.now_ms()))).scalar_one())
+            return await overview.of(conn, app_ids, now_ms, self.agents.rules)
 
     async def purge(self, app_id: int) -> dict[str, Any]:
         """Forget the app: its jobs, logs, releases, and where it lives. Its container is not touched."""

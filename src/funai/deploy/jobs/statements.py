@@ -310,6 +310,12 @@ def prune_candidates() -> Query:
     return select(job.c.id).where(job.c.id.in_(select(old.c.id)), ENDED)
 
 
+def ownerless_candidates() -> Query:
+    """Finished jobs that are no app's, but the newest ``p_keep``; found by the index over apps, where they stand together."""
+    ended = select(job.c.id).where(job.c.app_id.is_(None), ENDED).order_by(job.c.id.desc())
+    return ended.limit(bindparam("p_limit")).offset(bindparam("p_keep"))
+
+
 def prune() -> tuple[Delete, ...]:
     """Jobs by id with their logs; the audit trail stays."""
     ids = bindparam("p_ids", type_=BigInteger, expanding=True)

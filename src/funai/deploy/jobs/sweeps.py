@@ -14,7 +14,7 @@ from funai.contracts.states import FailureCode, JobStatus
 from funai.deploy.events.store import Happened
 from funai.deploy.jobs import transitions
 from funai.deploy.jobs.metrics import JobMetrics
-from funai.deploy.jobs.statements import CLAIMABLE, NOT_CLAIMABLE, RUNNING, prune, prune_candidates
+from funai.deploy.jobs.statements import CLAIMABLE, NOT_CLAIMABLE, RUNNING, ownerless_candidates, prune, prune_candidates
 from funai.deploy.jobs.store import Ending, JobStore
 from funai.deploy.jobs.views import Row
 from funai.deploy.jobs.waiters import Waiters
@@ -26,6 +26,8 @@ PROBES = 8
 PROMOTE_EARLY = 32
 PROMOTE_DUE = 500
 PRUNE_BATCH = 50
+KEEP_OWNERLESS = 200
+OWNERLESS_BATCHES = 20
 FORGET_BATCH = 500
 FORGET_BATCHES = 100
 """In ten minutes: more than the busiest day writes in as many."""
@@ -188,6 +190,20 @@ class Sweeps:
         if len(ids) == PRUNE_BATCH:
             self._finished_apps.add(app_id)
         return len(ids)
+
+    async def prune_ownerless(self) -> int:
+        """Drop finished jobs of no app beyond the newest ``KEEP_OWNERLESS``, in small batches; answers how many."""
+        given, dropped = {"p_keep": KEEP_OWNERLESS, "p_limit": PRUNE_BATCH}, 0
+        for _ in range(OWNERLESS_BATCHES):
+            async with self.store.db.read() as conn:
+                ids = list((await conn.execute(ownerless_candidates(), given)).scalars())
+            if not ids:
+                break
+            async with self.store.db.write() as conn:
+                for statement in prune():
+                    await conn.execute(statement, {"p_ids": ids})
+            dropped += len(ids)
+        return dropped
 
     async def find_old(self) -> int:
         """Walk on through the apps, a few hundred a call, and note those with too many jobs (from before a restart)."""

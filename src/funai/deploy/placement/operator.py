@@ -34,6 +34,10 @@ _SHOWN = (
 )  # fmt: skip
 
 
+MAX_SKIPPED = 1_000
+"""A drain that found so many apps it can't move looks no further."""
+
+
 class Nodes:
     """The operator's view. Moving an app changes where its next deploy goes; what runs goes on until then."""
 
@@ -109,8 +113,8 @@ class Nodes:
     async def drain(self, given: DrainNode) -> DrainReport:
         """Move up to ``limit`` apps off a node: to the target, or each to where a new app would go.
 
-        Every app is its own transaction. One whose job a runner has is skipped; call again when it ended. Disable the
-        node first, or new apps keep coming. Raises NotFound(NODE_NOT_FOUND), Conflict(NODE_NOT_ELIGIBLE).
+        Every app is its own transaction. One whose job a runner has is skipped and doesn't count; call again when it
+        ended. Disable the node first, or new apps keep coming. Raises NotFound(NODE_NOT_FOUND), Conflict(NODE_NOT_ELIGIBLE).
         """
         if given.source_node_id == given.target_node_id:
             raise BadInput("BAD_INPUT", detail=Words("targetNodeId 与 sourceNodeId 相同", "targetNodeId is the source itself"))
@@ -120,21 +124,30 @@ class Nodes:
                 raise NotFound("NODE_NOT_FOUND")
             if given.target_node_id is not None:
                 await self._target(conn, given.target_node_id, now_ms)
-            apps = await store.lodgers(conn, given.source_node_id, given.limit)
         report = DrainReport(source_node_id=given.source_node_id)
-        for app_id in apps:
-            try:
-                moved = await self._drain_one(app_id, given)
-            except Conflict as e:
-                report.skipped.append(SkippedApp(app_id=app_id, reason=e.reason))
-                continue
-            if moved is not None:
-                report.moved.append(MovedApp(app_id=app_id, target_node_id=moved))
+        after = 0
+        while (left := _left(report, given.limit)) and (apps := await self._lodgers(given.source_node_id, after, left)):
+            after = apps[-1]
+            for app_id in apps:
+                await self._drain_into(report, app_id, given)
         async with self.db.read() as conn:
             report.remaining = (await store.count_lodgers(conn)).get(given.source_node_id, 0)
         if report.moved:
             await self.queue.nodes_changed()
         return report
+
+    async def _lodgers(self, node_id: int, after: int, limit: int) -> list[int]:
+        async with self.db.read() as conn:
+            return await store.lodgers(conn, node_id, after, limit)
+
+    async def _drain_into(self, report: DrainReport, app_id: int, given: DrainNode) -> None:
+        try:
+            moved = await self._drain_one(app_id, given)
+        except Conflict as e:
+            report.skipped.append(SkippedApp(app_id=app_id, reason=e.reason))
+            return
+        if moved is not None:
+            report.moved.append(MovedApp(app_id=app_id, target_node_id=moved))
 
     async def _drain_one(self, app_id: int, given: DrainNode) -> int | None:
         """The app's new node, or None when it left by itself meanwhile. Raises Conflict with why it stays."""
@@ -183,6 +196,14 @@ class Nodes:
 
     async def _now(self, conn: AsyncConnection) -> int:
         return int((await conn.execute(select(self.db.now_ms()))).scalar_one())
+
+
+def _left(report: DrainReport, limit: int) -> int:
+    """How many more apps to look at. One that is being deployed is passed over; that no node takes one holds for all."""
+    if len(report.skipped) >= MAX_SKIPPED:
+        return 0
+    refused = sum(1 for skipped in report.skipped if skipped.reason != "APP_DEPLOYING")
+    return max(0, limit - len(report.moved) - refused)
 
 
 def _shown(row: dict[str, Any]) -> Placement:

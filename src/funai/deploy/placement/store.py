@@ -284,9 +284,10 @@ async def running_job(conn: AsyncConnection, app_id: int) -> int | None:
     return (await conn.execute(query)).scalars().first()
 
 
-async def lodgers(conn: AsyncConnection, node_id: int, limit: int) -> list[int]:
-    """Apps that live on the node, by id."""
-    query = select(placement.c.app_id).where(placement.c.node_id == node_id).order_by(placement.c.app_id).limit(limit)
+async def lodgers(conn: AsyncConnection, node_id: int, after: int, limit: int) -> list[int]:
+    """Apps that live on the node, by id, those behind ``after``."""
+    mine = (placement.c.node_id == node_id) & (placement.c.app_id > after)
+    query = select(placement.c.app_id).where(mine).order_by(placement.c.app_id).limit(limit)
     return list((await conn.execute(query)).scalars())
 
 

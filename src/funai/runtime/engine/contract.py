@@ -11,7 +11,7 @@ Contract of a driver:
   to the asked ones (a retry after a lost answer) and raises ``NameTaken`` otherwise.
 * **Cancellation**: cancelling a call may leave its effect done or not done, never half done; call it again, or undo it.
 * **Errors**: ``EngineUnreachable`` when nothing answered (retry later), ``NoSuchImage``, ``NoSuchContainer``,
-  ``NameTaken``, ``PullFailed``, and ``EngineRefused`` with the engine's own words for everything else.
+  ``NameTaken``, ``PullFailed``, ``ImageUnusable``, and ``EngineRefused`` with the engine's own words for everything else.
 * **Truth**: ``containers`` answers what exists now, of this instance only; nothing is cached.
 """
 
@@ -37,6 +37,10 @@ class EngineRefused(EngineError):
 
 class NoSuchImage(EngineRefused):
     """The image is not in the engine's store."""
+
+
+class ImageUnusable(EngineRefused):
+    """The image itself can't be started: its USER, WORKDIR, ENTRYPOINT or CMD names what isn't in it."""
 
 
 class NoSuchContainer(EngineRefused):
@@ -163,6 +167,8 @@ class Container:
     oom_killed: bool = False
     restarts: int = 0
     started_at: str = ""
+    finished_at: str = ""
+    """Of its latest end, also while it runs again; empty when it never ended."""
     address: str = ""
     published: int = 0
     pid: int = 0
@@ -206,10 +212,12 @@ class Engine(Protocol):
         ...
 
     async def create(self, spec: ContainerSpec) -> str:
-        """Answers the id. Raises NoSuchImage, NameTaken, EngineRefused."""
+        """Answers the id. Raises NoSuchImage, ImageUnusable, NameTaken, EngineRefused."""
         ...
 
-    async def start(self, id: str) -> None: ...
+    async def start(self, id: str) -> None:
+        """Raises ImageUnusable, EngineRefused."""
+        ...
 
     async def stop(self, id: str, grace: float) -> None:
         """SIGTERM, and SIGKILL after ``grace`` seconds. The restart policy does not bring it back."""

@@ -22,7 +22,7 @@ from docker.types import IPAMConfig, IPAMPool, LogConfig
 
 from funai.base import log
 from funai.contracts import rules
-from funai.runtime.engine import capabilities, readings
+from funai.runtime.engine import capabilities, imagefaults, readings
 from funai.runtime.engine.addresses import mac_of
 from funai.runtime.engine.contract import (
     Container,
@@ -31,6 +31,7 @@ from funai.runtime.engine.contract import (
     EngineRefused,
     EngineUnreachable,
     Image,
+    ImageUnusable,
     Login,
     NameTaken,
     Network,
@@ -364,14 +365,18 @@ def _mapped(work: Callable[[], T]) -> T:
     """Foreign exceptions become ours here and nowhere else."""
     try:
         return work()
-    except errors.ImageNotFound as e:
-        raise NoSuchImage(str(e.explanation or e)) from e
-    except errors.NotFound as e:
-        raise NoSuchContainer(str(e.explanation or e)) from e
     except errors.APIError as e:
-        raise EngineRefused(str(e.explanation or e)) from e
+        raise _kind(e)(str(e.explanation or e)) from e
     except (requests.exceptions.RequestException, errors.DockerException, OSError) as e:
         raise EngineUnreachable(str(e)) from e
+
+
+def _kind(e: errors.APIError) -> type[EngineRefused]:
+    if imagefaults.is_images_own(str(e.explanation or e)):
+        return ImageUnusable
+    if isinstance(e, errors.NotFound):
+        return NoSuchImage if isinstance(e, errors.ImageNotFound) else NoSuchContainer
+    return EngineRefused
 
 
 def _again(call: Callable[[], T]) -> T:

@@ -20,6 +20,7 @@ from funai.runtime.engine.contract import (
     EngineRefused,
     EngineUnreachable,
     Image,
+    ImageUnusable,
     Login,
     NameTaken,
     Network,
@@ -46,6 +47,8 @@ class Script:
     exit_code: int = 0
     oom: bool = False
     output: bytes = b"started\n"
+    unusable: str = ""
+    """The engine's words when a container of it is to be started."""
 
 
 @dataclass
@@ -164,6 +167,8 @@ class DummyEngine:
         box = self._box(id)
         if box.now.running:
             return
+        if box.script.unusable:
+            raise ImageUnusable(box.script.unusable)
         port = 0
         if box.script.listens:
             box.server = await asyncio.start_server(_answering(box.script.status), "127.0.0.1", 0)
@@ -189,7 +194,16 @@ class DummyEngine:
         if box.server:
             box.server.close()
             box.server = None
-        box.now = replace(box.now, phase=Phase.EXITED, exit_code=code, oom_killed=oom, address="", published=0, pid=0)
+        box.now = replace(
+            box.now,
+            phase=Phase.EXITED,
+            exit_code=code,
+            oom_killed=oom,
+            address="",
+            published=0,
+            pid=0,
+            finished_at="2026-01-01T00:01:00Z",
+        )
         box.ended.set()
 
     async def stop(self, id: str, grace: float) -> None:  # noqa: ARG002

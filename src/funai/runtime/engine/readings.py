@@ -64,12 +64,19 @@ def container(attrs: dict[str, Any]) -> Container:
         exit_code=int(state.get("ExitCode") or 0) if phase in (Phase.EXITED, Phase.RESTARTING) else None,
         oom_killed=bool(state.get("OOMKilled")),
         restarts=int(attrs.get("RestartCount") or 0),
-        started_at=str(state.get("StartedAt") or ""),
+        started_at=_moment(state, "StartedAt"),
+        finished_at=_moment(state, "FinishedAt"),
         address=address if running else "",
         published=_published(attrs) if running else 0,
         pid=int(state.get("Pid") or 0) if running else 0,
         exposed=_exposed(config),
     )
+
+
+def _moment(state: dict[str, Any], name: str) -> str:
+    """The engine's own text; empty for Go's zero time, which says "never"."""
+    said = str(state.get(name) or "")
+    return "" if said.startswith("0001-01-01") else said
 
 
 def _exposed(config: dict[str, Any]) -> tuple[int, ...]:

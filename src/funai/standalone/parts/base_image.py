@@ -22,6 +22,7 @@ from pathlib import Path
 from funai.base.proc import Command, Finished, ProcessMissing, ProcessTimeout, run
 from funai.standalone.parts import image_tree
 from funai.standalone.parts.engine import EngineChoice, Say, silent
+from funai.standalone.phrases import phrase
 
 IMAGE = "docker.io/library/node:20-bookworm-slim"
 NODE_VERSION = "20.18.0"
@@ -70,20 +71,20 @@ async def _pull(choice: EngineChoice, say: Say) -> bool:
     seconds = float(os.environ.get("FUNAI_PULL_SECONDS", PULL_SECONDS))
     if seconds <= 0:
         return False
-    say(f"pulling {IMAGE} (at most {seconds:g} s)")
+    say(phrase("pulling", image=IMAGE, seconds=f"{seconds:g}"))
     try:
         pulled = await run(choice.cli("pull", "--quiet", IMAGE), timeout=seconds)
     except ProcessTimeout:
-        say("the pull takes too long")
+        say(phrase("pull_slow"))
         return False
     if pulled.code != 0:
-        say(f"it can't be pulled: {_last_line(pulled)}")
+        say(phrase("pull_failed", why=_last_line(pulled)))
     return pulled.code == 0
 
 
 async def make(choice: EngineChoice, say: Say = silent) -> None:
     """Make the image from Debian's packages and Node's wheel, and import it. Raises NoBaseImage."""
-    say(f"making {IMAGE} here: Debian {SUITE} by mmdebstrap, Node {NODE_VERSION} by pip")
+    say(phrase("making", image=IMAGE, suite=SUITE, node=NODE_VERSION))
     with tempfile.TemporaryDirectory(prefix="funai-base-") as folder:
         work = Path(folder)
         try:
@@ -94,7 +95,7 @@ async def make(choice: EngineChoice, say: Say = silent) -> None:
             raise NoBaseImage("; ".join(str(e) for e in group.exceptions)) from group
         tree = work / "image.tar"
         await asyncio.to_thread(_compose, debian.result(), wheel.result(), tree)
-        say("importing it")
+        say(phrase("importing"))
         changes = [word for change in _CHANGES for word in ("--change", change)]
         await _step("import", choice.cli("import", *changes, str(tree), IMAGE), IMPORT_SECONDS)
 

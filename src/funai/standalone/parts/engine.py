@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from funai.base.proc import Command, Finished, ProcessMissing, ProcessTimeout, run
 from funai.standalone.parts import engine_conf, probe
 from funai.standalone.parts.probe import Limit
+from funai.standalone.phrases import phrase
 
 COMMAND_SECONDS = 30
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -156,7 +157,7 @@ async def _podman(binary: str, directory: Path, say: Say) -> EngineChoice:
             choice = await _probe(EngineKind.PODMAN, binary, environment, rung.why)
         except NoEngine as e:
             refusals.setdefault(str(e), rung.why)
-            say(f"podman can't run a container with {rung.why}; trying another configuration")
+            say(phrase("podman_other_conf", why=rung.why))
             continue
         if best is None or len(choice.limits) > len(best[0].limits):
             best = choice, rung.conf
@@ -181,7 +182,7 @@ async def _docker(binary: str, say: Say) -> EngineChoice:
     try:
         return await _probe(EngineKind.DOCKER, binary, {}, "the machine's own daemon")
     except NoEngine:
-        say("docker's daemon answers, but it can't run a container")
+        say(phrase("docker_cant"))
         raise
 
 

@@ -11,9 +11,10 @@ import sys
 import time
 
 from funai.standalone.parts import base_image, engine
-from funai.standalone.parts.base_image import NoBaseImage, Origin
+from funai.standalone.parts.base_image import NoBaseImage
 from funai.standalone.parts.engine import EngineChoice, NoEngine
 from funai.standalone.parts.probe import Limit
+from funai.standalone.phrases import phrase
 
 
 def describe(choice: EngineChoice) -> str:
@@ -33,22 +34,19 @@ async def prepare() -> None:
         sys.stdout.flush()
 
     choice = await engine.choose(say=say)
-    say(f"engine: {describe(choice)}")
+    say(phrase("engine_is", engine=describe(choice)))
     origin = await base_image.ensure(choice, say)
-    say(f"base image: {base_image.IMAGE} ({origin if origin is not Origin.MADE else 'made here'})")
+    say(phrase("base_is", image=base_image.IMAGE, origin=phrase(f"origin_{origin.name.lower()}")))
 
 
 def main() -> int:
     try:
         asyncio.run(prepare())
     except NoEngine as e:
-        sys.stderr.write(
-            f"No container engine works here.\n  {e}\n"
-            "Start Docker's daemon, or install Podman (apt-get install podman runc netavark aardvark-dns iptables).\n"
-        )
+        sys.stderr.write(f"{phrase('no_engine', why=e)}\n{phrase('no_engine_mend')}\n")
         return 1
     except NoBaseImage as e:
-        sys.stderr.write(f"The base image can't be had: {e}\n")
+        sys.stderr.write(f"{phrase('no_base', why=e)}\n")
         return 1
     return 0
 

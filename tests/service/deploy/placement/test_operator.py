@@ -66,9 +66,9 @@ async def test_drain_moves_everything_but_what_is_being_deployed(plane: Plane) -
     await plane.beat("c", 60)
     await plane.nodes.set_enabled("a", False)
     report = await plane.nodes.drain(DrainNode(source_node_id=a, limit=5))
-    assert [m.app_id for m in report.moved] == [1, 2, 4, 5]
+    assert [m.app_id for m in report.moved] == [1, 2, 4, 5, 6]
     assert [(s.app_id, s.reason) for s in report.skipped] == [(3, "APP_DEPLOYING")]
-    assert report.remaining == 3
+    assert report.remaining == 2
     async with plane.db.write() as conn:
         await conn.execute(job.delete())
     report = await plane.nodes.drain(DrainNode(source_node_id=a))
@@ -76,6 +76,28 @@ async def test_drain_moves_everything_but_what_is_being_deployed(plane: Plane) -
     placed = {n.name: n.placements for n in await plane.nodes.list()}
     assert placed["a"] == 0
     assert sorted([placed["b"], placed["c"]]) in ([3, 4], [2, 5])
+
+
+async def test_drain_passes_over_what_it_can_not_move(plane: Plane) -> None:
+    a = await plane.beat("a", 90)
+    for app in range(1, 8):
+        await plane.placed(app)
+    for app in (1, 2, 3):
+        await plane.job(app, "RUNNING")
+    await plane.beat("b", 60)
+    for moved in ([4, 5], [6, 7], []):
+        report = await plane.nodes.drain(DrainNode(source_node_id=a, limit=2))
+        assert [m.app_id for m in report.moved] == moved
+        assert [s.app_id for s in report.skipped] == [1, 2, 3]
+    assert report.remaining == 3
+
+
+async def test_drain_looks_no_further_when_no_node_takes_anything(lite: Plane) -> None:
+    a = await lite.beat("a", 90)
+    for app in range(1, 8):
+        await lite.placed(app)
+    report = await lite.nodes.drain(DrainNode(source_node_id=a, limit=3))
+    assert [(s.app_id, s.reason) for s in report.skipped] == [(n, "NO_RUNTIME_NODE") for n in (1, 2, 3)]
 
 
 async def test_drain_to_one_node(plane: Plane) -> None:

@@ -1,0 +1,61 @@
+"""What the database alone knows of apps that were deployed: for whoever asks about many at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import and_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from funai.contracts import naming
+from funai.contracts.nodes import AppOverview
+from funai.deploy.jobs.views import payload_of
+from funai.deploy.placement.policy import Rules
+from funai.deploy.tables import app_run, job, release, runtime_node
+
+_RELEASE = and_(release.c.app_id == app_run.c.app_id, release.c.number == app_run.c.live_release_number)
+_RUNS = (
+    select(
+        app_run.c.app_id,
+        app_run.c.stopped_ms,
+        runtime_node.c.name,
+        runtime_node.c.gateway_base_url,
+        runtime_node.c.last_heartbeat_ms,
+        runtime_node.c.crash_looping_json,
+        release.c.base_path,
+        job.c.payload_json,
+        job.c.phase,
+        job.c.phase_message,
+    )
+    .select_from(
+        app_run.join(runtime_node, runtime_node.c.id == app_run.c.node_id)
+        .outerjoin(release, _RELEASE)
+        .outerjoin(job, and_(job.c.id == app_run.c.last_job_id, app_run.c.live_release_number.is_(None)))
+    )
+    .order_by(app_run.c.app_id)
+)
+
+
+async def of(conn: AsyncConnection, app_ids: Sequence[int], now_ms: int, rules: Rules) -> list[AppOverview]:
+    """By app id; apps that were never deployed, or whose node is forgotten, are left out. In the caller's transaction."""
+    rows = (await conn.execute(_RUNS.where(app_run.c.app_id.in_(app_ids)))).mappings()
+    return [_overview(dict(row), now_ms, rules) for row in rows]
+
+
+def _overview(row: Mapping[str, Any], now_ms: int, rules: Rules) -> AppOverview:
+    app_id, gateway, beat = int(row["app_id"]), row["gateway_base_url"], row["last_heartbeat_ms"]
+    speaks = beat is not None and abs(now_ms - beat) < rules.stale_ms
+    return AppOverview(
+        app_id=app_id,
+        node_name=row["name"],
+        deploy_url=naming.deploy_url(gateway, _base_path(row)) if gateway else None,
+        stopped=row["stopped_ms"] is not None,
+        crash_looping=app_id in json.loads(row["crash_looping_json"] or "[]") if speaks else None,
+    )
+
+
+def _base_path(row: Mapping[str, Any]) -> str:
+    """The live release's; an older runner's report makes no release, and the job tells it then."""
+    return str(row["base_path"] or payload_of(row).get("basePath") or naming.base_path(int(row["app_id"])))

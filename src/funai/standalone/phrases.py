@@ -1,0 +1,114 @@
+"""What ``funai up``, ``funai demo`` and the set-up say at the terminal, in Chinese and English: the language of the CLI."""
+
+from __future__ import annotations
+
+import os
+
+from funai.cli.language import pick
+from funai.cli.phrases import PHRASES as DEPLOY_PHRASES
+from funai.cli.phrases import phrase as deploy_phrase
+from funai.contracts.states import JobStatus
+
+PHRASES: dict[str, tuple[str, str]] = {
+    # funai up
+    "finding_engine": ("正在寻找容器引擎", "finding the container engine"),
+    "starting_services": ("正在启动各个服务", "starting the services"),
+    "stopping": (
+        "正在停止：先做完手头的事（应用容器继续运行）",
+        "stopping: finishing what is in hand (app containers stay)",
+    ),
+    "stopped": ("已停止", "stopped"),
+    "is_up": ("FunAI 已启动（{seconds} 秒）", "FunAI is up ({seconds} s)"),
+    "apps": ("应用", "Apps"),
+    "engine": ("容器引擎", "Engine"),
+    "state": ("数据", "State"),
+    "log": ("日志", "Log"),
+    "admin": ("管理员", "Admin"),
+    "admin_known": (
+        "{user}（初始密码：{file} 里的 admin_password）",
+        "{user} (first password: admin_password in {file})",
+    ),
+    "adopted": ("沿用", "Adopted"),
+    "adopted_what": ("上次运行留下的 {names}", "{names} from the last run"),
+    "next": ("下一步", "Next"),
+    "next_steps": (
+        "funai login{server}，然后 funai keys add、funai apps create、git push、funai deploy",
+        "funai login{server}, then funai keys add, funai apps create, git push, funai deploy",
+    ),
+    # the engine and the base image
+    "podman_other_conf": (
+        "podman 以「{why}」跑不起容器，换一种配置再试",
+        "podman can't run a container with {why}; trying another configuration",
+    ),
+    "docker_cant": (
+        "docker 守护进程有应答，但跑不起容器",
+        "docker's daemon answers, but it can't run a container",
+    ),
+    "pulling": ("正在拉取 {image}（最多 {seconds} 秒）", "pulling {image} (at most {seconds} s)"),
+    "pull_slow": ("拉取太慢，放弃", "the pull takes too long"),
+    "pull_failed": ("拉取失败：{why}", "it can't be pulled: {why}"),
+    "making": (
+        "在本机制作 {image}：用 mmdebstrap 装 Debian {suite}，用 pip 装 Node {node}",
+        "making {image} here: Debian {suite} by mmdebstrap, Node {node} by pip",
+    ),
+    "importing": ("正在导入", "importing it"),
+    "engine_is": ("容器引擎：{engine}", "engine: {engine}"),
+    "base_is": ("基础镜像：{image}（{origin}）", "base image: {image} ({origin})"),
+    "origin_present": ("已有", "present"),
+    "origin_pulled": ("已拉取", "pulled"),
+    "origin_made": ("本机制作", "made here"),
+    "no_engine": ("本机没有可用的容器引擎。\n  {why}", "No container engine works here.\n  {why}"),
+    "no_engine_mend": (
+        "请启动 Docker 守护进程，或安装 Podman（apt-get install podman runc netavark aardvark-dns iptables）。",
+        "Start Docker's daemon, or install Podman (apt-get install podman runc netavark aardvark-dns iptables).",
+    ),
+    "no_base": ("得不到基础镜像：{why}", "The base image can't be had: {why}"),
+    # funai demo
+    "demo_up": ("平台已启动", "the platform is up"),
+    "demo_user": ("注册用户并登记 SSH 公钥", "register a user with an SSH key"),
+    "demo_push": ("创建应用，用 SSH 推送代码", "create an app and git push it over SSH"),
+    "demo_deploy": ("从 Git 部署", "deploy from Git"),
+    "demo_change": ("改一行并推送", "change a line and push"),
+    "demo_redeploy": ("重新部署", "redeploy"),
+    "demo_image": ("制作一个监听 80 端口的镜像", "make a prebuilt image that listens on port 80"),
+    "demo_deploy_image": ("部署该镜像", "deploy the prebuilt image"),
+    "demo_clean": ("正在删除应用和它们的镜像", "removing the apps and their images"),
+    "demo_kept": (
+        "用户 {user} / {password}；按 Ctrl-C 结束并全部删除",
+        "user {user} / {password}; Ctrl-C ends it and removes everything",
+    ),
+    "demo_times": ("时间花在哪里", "Where the time went"),
+    "demo_step": ("步骤", "step"),
+    "demo_seconds": ("秒", "seconds"),
+    "demo_phases": ("各阶段（毫秒）", "phases (ms)"),
+    "demo_all": ("全部，含平台启动", "everything, with the platform's start"),
+    "demo_interrupted": ("已中断", "interrupted"),
+    "demo_log": ("平台日志保存在 {file}", "the platform's log is kept in {file}"),
+    "demo_no_example": (
+        "找不到 examples/hello-node：请在代码仓库里运行，或用 --example 指定",
+        "examples/hello-node is not here; run it from the repository, or give --example",
+    ),
+    "demo_still": ("任务 {job} 过了 {seconds} 秒仍是 {status}", "job {job} is still {status} after {seconds} s"),
+    "demo_ended": ("任务 {job} 以 {status} 结束：{why}", "job {job} ended {status}: {why}"),
+    "demo_no_repo": ("API 没有给出应用的仓库地址", "the API gave the app no repository address"),
+    "demo_git": ("git {verb} 失败：{why}", "git {verb} failed: {why}"),
+    "demo_no_image": ("镜像制作失败：{why}", "the prebuilt image could not be made: {why}"),
+    "demo_page": ("{url} 上没有 {expected}，看到的是 {seen}", "{url} does not show {expected} but {seen}"),
+}
+
+
+def language() -> str:
+    """``zh`` or ``en``, as for every verb."""
+    return pick(os.environ)
+
+
+def phase_words(phase: str) -> str:
+    """A phase, or what a job without one is at, as ``funai deploy`` calls it; a part of a phase stays as it is."""
+    name = "QUEUED" if phase == JobStatus.PENDING else phase
+    return deploy_phrase(f"phase_{name}", language()) if f"phase_{name}" in DEPLOY_PHRASES else phase.lower()
+
+
+def phrase(name: str, /, **known: object) -> str:
+    """The phrase in the language of who sits at the terminal."""
+    zh, en = PHRASES[name]
+    return (en if language() == "en" else zh).format(**known)
