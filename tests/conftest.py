@@ -1,4 +1,4 @@
-"""What every test knows: the real parts' fixtures."""
+"""What every test knows: the real parts' fixtures, and which tests may run beside which."""
 
 from __future__ import annotations
 
@@ -9,18 +9,45 @@ from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.parts.fixtures"]
 
+LANES = {
+    "docker": ("tests/e2e/runtime/", "tests/e2e/runner/test_docker.py", "tests/e2e/parts/test_parts.py"),
+    "machine": ("tests/e2e/up/", "tests/e2e/parts/"),
+    "runner": ("tests/e2e/runner/",),
+}
+"""Tests that share what a host has once, so that one worker runs them: the longest lane first, a test is in the first
+that fits. ``docker``: the one daemon a host bears. ``machine``: the machine's own Podman, whose containers and images
+they count. ``runner``: builds are looked for among the host's processes.
 
-class EndToEndOnOneWorker(LoadScopeScheduling):
-    """End-to-end tests share one engine, one machine's ports and its processors: one worker runs them all, the largest
-    piece of work and so the first; the others take the rest test by test, those that need no engine first.
-    """
+Beside each other lanes run on slots of Podman's storage, ports, instances and folders that are one worker's alone.
+"""
+LONG = ("tests/e2e/", "tests/service/deploy/", "tests/service/")
+"""What follows the lanes; what is left are the many that take no time."""
+
+
+def lane(nodeid: str) -> str:
+    """What one worker runs in one go: outside the lanes a file, whose tests may share fixtures."""
+    return next((name for name, places in LANES.items() if nodeid.startswith(places)), nodeid.partition("::")[0])
+
+
+def rank(nodeid: str) -> int:
+    """The longest pieces begin first, so that no worker is left alone with one at the end."""
+    known, name = [*LANES, *LONG], lane(nodeid)
+    return next((i for i, start in enumerate(known) if name.startswith(start)), len(known))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: rank(item.nodeid))
+
+
+class Lanes(LoadScopeScheduling):
+    """A worker that is free takes the next lane or file as a whole."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(("tests/e2e/gateway/", "tests/e2e/git/")):
-            return "e2e without an engine"
-        return "e2e" if nodeid.startswith("tests/e2e/") else nodeid
+        return lane(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> EndToEndOnOneWorker:
-    return EndToEndOnOneWorker(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    config.option.loadscopereorder = False  # the order is ``rank``'s, not the number of tests
+    return Lanes(config, log)

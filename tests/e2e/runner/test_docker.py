@@ -9,12 +9,14 @@ import pytest
 
 from funai.runner.settings import MIB
 from tests.e2e.runner.test_failures import failed
-from tests.e2e.runner.test_hostile import SLEEPS, processes
+from tests.e2e.runner.test_hostile import processes
 from tests.e2e.runner.world import MakeWorld, World
 from tests.parts.docker import DockerEngine
 from tests.parts.waiting import eventually
 
 BASE = "FROM node:20-bookworm-slim\n"
+SECONDS = "9754"
+"""Not the one that this lane's neighbour looks for on the same host."""
 WRITES = BASE + "RUN for i in $(seq 999); do dd if=/dev/zero of=/f$i bs=1M count=16 2>/dev/null; done\n"
 
 
@@ -37,10 +39,10 @@ async def test_docker_builds_pushes_is_limited_and_cancelled(
     assert (await world.ended(node))["status"] == "SUCCEEDED", world.deploy.log(node)
     broken = world.build(world.repo("broken", {"Dockerfile": BASE + "RUN echo the-reason; exit 7\n"}))
     failed(await world.ended(broken), "BUILD_FAILED", "user", "the-reason")
-    endless = world.build(world.repo("endless", {"Dockerfile": SLEEPS}))
-    await eventually(lambda: processes("9753"), seconds=30)
+    endless = world.build(world.repo("endless", {"Dockerfile": BASE + f"RUN sleep {SECONDS}\n"}))
+    await eventually(lambda: processes(SECONDS), seconds=30)
     world.deploy.status[endless] = "CANCELLED"
-    await eventually(lambda: not processes("9753"), seconds=3)
+    await eventually(lambda: not processes(SECONDS), seconds=3)
     await eventually(lambda: docker_engine.cli("ps", "--all", "--quiet") == "", seconds=10)
     await eventually(lambda: world.leftovers() == [], seconds=20, what="nothing is left")
 

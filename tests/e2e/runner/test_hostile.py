@@ -14,7 +14,9 @@ from tests.e2e.runner.world import MakeWorld, World
 from tests.parts.waiting import eventually
 
 BASE = "FROM node:20-bookworm-slim\n"
-SLEEPS = BASE + "RUN echo begun; sleep 9753\n"
+SECONDS = "9753"
+"""How long the endless build sleeps: what it is known by among all processes of the host."""
+SLEEPS = BASE + f"RUN echo begun; sleep {SECONDS}\n"
 HOSTILE = {
     "bomb": (BASE + "RUN f() { f | f & }; f; sleep 4; exit 1\n", "BUILD_FAILED", "processes"),
     "dd": (BASE + "RUN dd if=/dev/zero of=/big bs=1M count=20000\n", None, ""),
@@ -48,13 +50,13 @@ async def test_a_hostile_build_ends_and_its_neighbour_does_not(kind: str, make_w
 @pytest.mark.parametrize("how", ["cancel", "lease"])
 async def test_a_build_that_is_no_longer_wanted_is_gone_within_two_seconds(how: str, world: World) -> None:
     job = world.build(world.repo("app", {"Dockerfile": SLEEPS}))
-    await eventually(lambda: "begun" in world.deploy.log(job) and processes("9753"), seconds=30, what="the build runs")
+    await eventually(lambda: "begun" in world.deploy.log(job) and processes(SECONDS), seconds=30, what="the build runs")
     began = time.monotonic()
     if how == "cancel":
         world.deploy.status[job] = "CANCELLED"
     else:
         world.deploy.refuse_beats = True
-    await eventually(lambda: not processes("9753"), seconds=5)
+    await eventually(lambda: not processes(SECONDS), seconds=5)
     assert time.monotonic() - began < 2.0
     await eventually(lambda: world.leftovers() == [], seconds=3, what=f"nothing is left: {world.leftovers()}")
     assert job not in world.deploy.reports
@@ -66,10 +68,10 @@ async def test_a_build_that_is_no_longer_wanted_is_gone_within_two_seconds(how: 
 async def test_a_deploy_that_falls_silent_stops_the_work_before_the_lease_ends(make_world: MakeWorld) -> None:
     world: World = await make_world(lease_seconds=6)
     job = world.build(world.repo("app", {"Dockerfile": SLEEPS}))
-    await eventually(lambda: "begun" in world.deploy.log(job) and processes("9753"), seconds=30)
+    await eventually(lambda: "begun" in world.deploy.log(job) and processes(SECONDS), seconds=30)
     last_beat = world.deploy.beats[job][-1][0]
     world.deploy.away = True
-    await eventually(lambda: not processes("9753"), seconds=8)
+    await eventually(lambda: not processes(SECONDS), seconds=8)
     assert asyncio.get_running_loop().time() < max(last_beat, world.deploy.beats[job][-1][0]) + 6
     assert job not in world.deploy.reports
     world.deploy.away = False

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from funai.base.settings import env_form
 from funai.runner.settings import RunnerSettings
 from tests.e2e.runner.test_failures import failed
-from tests.e2e.runner.test_hostile import SLEEPS, processes
+from tests.e2e.runner.test_hostile import SECONDS, SLEEPS, processes
 from tests.e2e.runner.world import MakeWorld, World
 from tests.parts.waiting import eventually
 
@@ -62,12 +62,12 @@ async def test_a_killed_runner_leaves_nothing_for_its_next_life(world: World) ->
     bare = world.repo("app", {"Dockerfile": SLEEPS})
     async with own_process(world.settings) as runner:
         job = world.build(bare)
-        await eventually(lambda: processes("9753"), seconds=30, what="the build runs")
+        await eventually(lambda: processes(SECONDS), seconds=30, what="the build runs")
         runner.kill()
         await runner.wait()
-    assert processes("9753") and world.leftovers()
+    assert processes(SECONDS) and world.leftovers()
     world.start()
-    await eventually(lambda: not processes("9753") and not world.leftovers(), seconds=20, what=f"{world.leftovers()}")
+    await eventually(lambda: not processes(SECONDS) and not world.leftovers(), seconds=20, what=f"{world.leftovers()}")
     assert job not in world.deploy.reports
     good = world.build(world.repo("good", {"Dockerfile": BASE}))
     assert (await world.ended(good))["status"] == "SUCCEEDED"
@@ -91,10 +91,10 @@ async def test_a_stop_finishes_what_is_in_hand_and_claims_nothing_more(world: Wo
 async def test_a_stop_that_takes_too_long_hands_the_job_back(make_world: MakeWorld) -> None:
     world: World = await make_world(stop_seconds=0.5)
     job = world.build(world.repo("app", {"Dockerfile": SLEEPS}))
-    await eventually(lambda: processes("9753"), seconds=30)
+    await eventually(lambda: processes(SECONDS), seconds=30)
     async with asyncio.timeout(10):
         await world.stop()
-    assert not processes("9753") and world.leftovers() == [] and job not in world.deploy.reports
+    assert not processes(SECONDS) and world.leftovers() == [] and job not in world.deploy.reports
 
 
 async def test_parts_that_are_briefly_away_delay_a_job_and_no_more(make_world: MakeWorld) -> None:

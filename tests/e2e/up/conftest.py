@@ -1,7 +1,8 @@
-"""One platform for the tests that leave it healthy; those that break it start their own."""
+"""One platform for the tests that leave it healthy; those that break it share another."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import shutil
 import tempfile
@@ -43,16 +44,22 @@ async def person(up: Platform) -> AsyncIterator[Person]:
     await _leave(someone)
 
 
-@pytest.fixture
-async def own_platform(machine_engine: EngineChoice) -> AsyncIterator[Platform]:
-    """A platform that the test may break."""
+@pytest.fixture(scope="module")
+def breakable(machine_engine: EngineChoice) -> Iterator[Platform]:
     platform = Platform(Path(tempfile.mkdtemp(prefix="funai-e2e-")) / "data", machine_engine)
     try:
-        platform.start()
         yield platform
     finally:
         platform.destroy()
         shutil.rmtree(platform.data_dir.parent, ignore_errors=True)
+
+
+@pytest.fixture
+async def own_platform(breakable: Platform) -> Platform:
+    """A platform that the test may break, and that runs whatever the test before it left; nobody has an app on it."""
+    if not breakable.running:
+        await asyncio.to_thread(breakable.start)
+    return breakable
 
 
 async def _leave(someone: Person) -> None:

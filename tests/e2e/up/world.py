@@ -87,6 +87,10 @@ class Platform:
         assert self.process is not None
         return "FunAI is up" in self.output or self.process.poll() is not None
 
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def stop(self, sig: signal.Signals = signal.SIGTERM, seconds: float = 60) -> int:
         assert self.process is not None
         self.process.send_signal(sig)
@@ -102,7 +106,7 @@ class Platform:
 
     def destroy(self) -> None:
         """Stop it and remove what it made: containers, networks, images, folders."""
-        if self.process is not None and self.process.poll() is None:
+        if self.running:
             self.stop()
         for record in self.layout.run.glob("*.json"):
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
