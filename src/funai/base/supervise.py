@@ -123,7 +123,7 @@ async def serving(app: FastAPI, sock: socket.socket, *, grace: float = 10) -> As
     On leaving: no new connections, requests in flight get ``grace`` seconds, then the app's lifespan ends.
     """
     # X-Forwarded-For is `doors.client_address`'s business: uvicorn's own reading of it would trust all of loopback.
-    protocol = cast("type[asyncio.Protocol]", partial(WireProtocol, gather=app.state.gather))
+    protocol = cast("type[asyncio.Protocol]", partial(WireProtocol, gather=getattr(app.state, "gather", None)))
     config = uvicorn.Config(
         app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=int(grace), server_header=False,
         timeout_keep_alive=75, http=protocol,
