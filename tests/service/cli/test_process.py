@@ -36,13 +36,20 @@ SOURCES = str(Path(__file__).parents[3] / "src")
 @contextmanager
 def funai(*words: object, env: dict[str, str], **kw: object) -> Iterator[subprocess.Popen[str]]:
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": SOURCES, "HOME": "/nonexistent", "FUNAI_LANG": "en", **env}
-    process = subprocess.Popen([*FUNAI, *map(str, words)], env=environ, text=True, **kw)  # type: ignore[call-overload]
+    process = subprocess.Popen(  # type: ignore[call-overload]
+        [*FUNAI, *map(str, words)], env=environ, text=True, preexec_fn=_as_a_terminal_starts_it, **kw
+    )
     try:
         yield process
     finally:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def _as_a_terminal_starts_it() -> None:
+    """A run of the tests that a shell put into the background has SIGINT ignored, and so would everything it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_ctrl_c_detaches_and_the_job_goes_on(ann: World) -> None:
