@@ -142,7 +142,9 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that only reads. Outside SQLite each statement is its own, which saves what begins and ends one on the
         wire: READ COMMITTED shows every statement the newest rows either way."""
-        async with _mapped(), self._reader.connect() as conn, conn.begin():
+        async with _mapped(), self._reader.connect() as conn:
+            if self.dialect is Dialect.SQLITE:
+                await conn.begin()
             yield conn
 
     async def retrying(self, work: Callable[[AsyncConnection], Awaitable[T]], *, tries: int = 5) -> T:
