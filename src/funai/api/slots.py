@@ -142,11 +142,11 @@ class Slots:
     async def stopped(self, app_id: int, seen_job: int | None, *, seen_at: int | None = None) -> None:
         """The app was taken off line: UPLOADED and its slot free, unless a deploy began meanwhile.
 
-        ``seen_at``: only if nothing has changed it since that ``update_time``.
+        ``seen_at``: only if nothing came and ended since that ``update_time``, like a start.
         """
         async with self.db.write() as conn:
             app = await first(conn, select(apps).where(apps.c.id == app_id).with_for_update())
-            if app is None or seen_at not in (None, app["update_time"]):
+            if app is None or (seen_at not in (None, app["update_time"]) and app["status"] != AppStatus.DEPLOYING):
                 return
             values: dict[str, Any] = {"serving": 0}
             if app["op"] == Operation.STOP:

@@ -75,6 +75,9 @@ class Tracker:
 
     async def _finish_stop(self, row: Row) -> None:
         app_id = int(row["id"])
+        mine = select(apps.c.id).where(apps.c.id == app_id, apps.c.op_key == row["op_key"], apps.c.deleting == 0)
+        if await self.db.fetch_one(mine) is None:
+            return  # started or deployed while others were stopped: a stop now would hit that
         try:
             with self.control.asking() as deploy:
                 await deploy.app_call("stop", int(row["user_id"]), app_id)
@@ -83,7 +86,7 @@ class Tracker:
             if e.code < 500 or now_ms(self.clock) - int(row["op_since"]) > STOP_TRIES_MS:
                 await self.slots.not_stopping(app_id, str(row["op_key"]))
             return
-        await self.slots.stopped(app_id, row["job_id"])
+        await self.slots.stopped(app_id, row["job_id"], seen_at=int(row["update_time"]))
         log.get("api.tracker").info("stop.finished", app_id=app_id)
 
     async def fresh(self, row: Row) -> Row:

@@ -9,6 +9,7 @@ columns of integers and text. What every other statement needs (types, expanding
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -124,6 +125,9 @@ async def _on_mysql(conn: AsyncConnection, sync: Connection, sql: str, args: Any
         names = [c[0] for c in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()] if names else []
         return Ran(rows, cursor.rowcount, cursor.lastrowid)
+    except asyncio.CancelledError as e:
+        await conn.invalidate(e)  # asyncmy has closed it; a ROLLBACK there would fail, and that would hide the cancellation
+        raise
     except AttributeError as e:  # its socket went away in mid-statement
         await conn.invalidate(e)
         gone = _dbapi(sync).OperationalError("the connection was lost")
@@ -156,6 +160,10 @@ def _cursor(conn: Connection, sql: str, args: Any) -> Generator[DBAPICursor, Non
     cursor: DBAPICursor = dbapi.cursor()
     try:
         yield cursor
+    except asyncio.CancelledError as e:
+        if conn.dialect.driver == "quiet":
+            conn.invalidate(e)  # as in _on_mysql
+        raise
     except _dbapi(conn).Error as e:
         if conn.dialect.is_disconnect(e, dbapi, cursor):
             conn.invalidate(e)

@@ -15,6 +15,7 @@ from tests.service.api.platform import SECRET, Person, Platform
 async def killed_in_a_stop(platform: Platform, person: Person, app_id: int) -> None:
     """The API's process is gone before its request reached Deploy."""
     platform.wire.only, platform.wire.held = "/deploy/apps/stop", asyncio.Event()
+    platform.wire.asked.clear()
     stop = asyncio.create_task(platform.core.deploys.stop(person.id, app_id))
 
     async def asked() -> bool:
@@ -113,3 +114,48 @@ async def test_what_was_stopped_at_deploy_is_stopped_here(platform: Platform) ->
     await ada.call("POST", "/deploy/app/start", params={"appId": app_id})
     await platform.core.overviews.sweep()
     assert (await status(platform, app_id))[0] == 3
+
+
+async def test_an_app_that_was_started_while_others_were_stopped_goes_on(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker, "STOP_GRACE_MS", -1)
+    ada = await platform.person("ada")
+    first, second = [await platform.ready(ada) for _ in range(2)]
+    for app_id in (first, second):
+        await killed_in_a_stop(platform, ada, app_id)
+    platform.wire.only, platform.wire.held = "/deploy/apps/stop", asyncio.Event()
+    platform.wire.asked.clear()
+    sweep = asyncio.create_task(platform.core.tracker.finish_stops())
+
+    async def asked() -> bool:
+        return "/deploy/apps/stop" in platform.wire.asked
+
+    await eventually(asked, seconds=5)
+    held, platform.wire.held = platform.wire.held, None
+    await ada.call("POST", "/deploy/app/start", params={"appId": second})
+    held.set()
+    await sweep
+    assert await status(platform, first) == (1, 0, 0, None)
+    assert await status(platform, second) == (3, 1, 1, None)
+    assert str(second) in platform.node.running
+
+
+async def test_a_late_answer_to_a_stop_says_nothing_of_an_app_that_was_started_since(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker, "STOP_GRACE_MS", -1)
+    ada = await platform.person("ada")
+    app_id = await platform.ready(ada)
+    await killed_in_a_stop(platform, ada, app_id)
+    stopped = platform.core.deploys.slots.stopped
+
+    async def late(*args: Any, **kw: Any) -> None:
+        monkeypatch.setattr(platform.core.deploys.slots, "stopped", stopped)
+        await ada.call("POST", "/deploy/app/start", params={"appId": app_id})
+        await stopped(*args, **kw)
+
+    monkeypatch.setattr(platform.core.deploys.slots, "stopped", late)
+    await platform.core.tracker.finish_stops()
+    assert await status(platform, app_id) == (3, 1, 1, None)
+    assert str(app_id) in platform.node.running

@@ -41,16 +41,13 @@ class RunnerRegistry:
         same = before is not None and before[1] == told
         if before and same and at - before[0] < self._every:
             return
+        if same:
+            self._due[runner_id] = json.dumps(told)
+        else:
+            await self._remember(runner_id, json.dumps(told))
         if len(self._seen) >= MAX_REMEMBERED:
             self._seen.clear()
         self._seen[runner_id] = (at, told)
-        if same:
-            self._due[runner_id] = json.dumps(told)
-            return
-        try:
-            await self._remember(runner_id, json.dumps(told))
-        except IntegrityError:  # another instance met it first
-            await self._remember(runner_id, json.dumps(told))
 
     async def write(self) -> None:
         """Those that called since the last time, in one transaction. Call it every second or so."""
@@ -71,6 +68,13 @@ class RunnerRegistry:
             await conn.execute(delete(runner).where(runner.c.last_seen_ms < self.now - KEPT_MS))
 
     async def _remember(self, runner_id: str, labels: str) -> None:
+        self._due.pop(runner_id, None)
+        try:
+            await self._put(runner_id, labels)
+        except IntegrityError:  # another instance met it first
+            await self._put(runner_id, labels)
+
+    async def _put(self, runner_id: str, labels: str) -> None:
         async with self.db.write() as conn:
             if not (await self._touch(conn, {"p_id": runner_id, "p_labels": labels})).rowcount:
                 new = {"runner_id": runner_id, "labels_json": labels}

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base import log
 from funai.base.sealing import SealBroken, Sealer
-from funai.contracts.errors import BadInput, Conflict, NotFound
+from funai.contracts.errors import BadInput, Conflict, FunaiError, NotFound
 from funai.contracts.jobs import ClaimJob, CreateJob, Failure, HeartbeatJob, Job, JobEvent, ReportJob, TransitionJob
 from funai.contracts.messages import Words
 from funai.contracts.states import FailureCode, JobStatus
@@ -180,7 +180,7 @@ class JobService:
         if turn.claimed is None:
             return None, turn.more
         if turn.freed:
-            await self.nodes_changed()
+            await self._others_too()
         row = turn.claimed.row
         if row["attempt"] == 1:
             self.metrics.claim_delay.observe(max(0.0, (row["started_ms"] - row["created_ms"]) / 1000))
@@ -188,6 +188,13 @@ class JobService:
             log.get("jobs").info("job.claimed", runner_id=ask.runner_id, attempt=row["attempt"])
             job = await self._opened(turn.claimed)
         return job, job is None
+
+    async def _others_too(self) -> None:
+        """A job that waited for a node was placed: others may be. The claim is made, whatever becomes of this."""
+        try:
+            await self.nodes_changed()
+        except FunaiError as e:
+            log.get("jobs").warning("jobs.not_promoted", reason=e.reason)
 
     async def _opened(self, claimed: Claimed) -> Job | None:
         """With its variables. A job whose variables can't be opened ends here: running it without them would be worse."""

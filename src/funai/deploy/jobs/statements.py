@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
-    Column,
     ColumnElement,
     Delete,
     Insert,
@@ -64,6 +63,9 @@ NEW_COLUMNS = (
 )  # fmt: skip
 """What a job is created with; the rest of its row is what the table says."""
 
+NEXT_FEW = 8
+"""So many of those that wait tell where the line is when nothing is served."""
+
 HOME = select(placement.c.node_id).where(placement.c.app_id == job.c.app_id).scalar_subquery()
 """Where the job's app lives."""
 
@@ -113,15 +115,15 @@ class Statements:
         return new if self.dialect is Dialect.MYSQL else new.returning(job.c.id)
 
     def _turns(self) -> Query:
-        """What is served now: the line's head, and the furthest that runs; who is next of those that wait outside the line; and
-        the user's last turns. Each is the end of an index, whatever its length, or the few rows that run."""
+        """What is served now: the line's head, and the furthest that runs; the least of the next few that wait outside it;
+        and the user's last turns. Each is the end of an index, whatever its length, or the few rows that run."""
         oldest = select(job.c.turn).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(1).scalar_subquery()
         runs = select(func.max(job.c.turn)).where(RUNNING).scalar_subquery()
         active = [PENDING, RUNNING] if self.dialect is Dialect.MYSQL else [ACTIVE]  # the index leads with the status there
         mine = job.c.user_id == bindparam("p_user")
         last = [select(job.c.turn).where(mine, a).order_by(job.c.turn.desc()).limit(1).scalar_subquery() for a in active]
         served = (oldest.label("oldest"), runs.label("runs"))
-        waits = [self._first(which, job.c.turn).label(f"waits{n}") for n, which in enumerate((WAITS_FOR_NODE, BACKS_OFF))]
+        waits = [_least_turn(which).label(f"waits{n}") for n, which in enumerate((WAITS_FOR_NODE, BACKS_OFF))]
         return select(self.now.label("now_ms"), *served, *waits, *(q.label(f"last{n}") for n, q in enumerate(last)))
 
     def _last_turn(self) -> Query:
@@ -255,10 +257,9 @@ class Statements:
         }
         return select(*(case((due, 1), else_=0).label(name) for name, due in looked.items()))
 
-    def _first(self, which: ColumnElement[bool], column: Column[int] = job.c.available_at_ms) -> ScalarSelect[int]:
-        """Of those that wait, the first that may go on: when, or another of its columns."""
-        order = (job.c.claimable, job.c.available_at_ms, job.c.id)
-        return select(column).where(which).order_by(*order).limit(1).scalar_subquery()
+    def _first(self, which: ColumnElement[bool]) -> ScalarSelect[int]:
+        """When the first of those that wait may go on."""
+        return select(job.c.available_at_ms).where(which).order_by(*_BY_TIME).limit(1).scalar_subquery()
 
     def _lapsed(self) -> Query:
         columns = (job.c.id, job.c.app_id, job.c.attempt, job.c.runner_id)
@@ -296,11 +297,21 @@ class Statements:
         """Waited longer for a node than anybody should."""
         due = and_(WAITS_FOR_NODE, job.c.available_at_ms <= self.now)
         waited = job.c.waiting_since_ms < self.now - bindparam("p_max_waiting")
-        return select(*VIEW_COLUMNS).where(due, waited).order_by(job.c.claimable, job.c.available_at_ms, job.c.id).limit(100)
+        return select(*VIEW_COLUMNS).where(due, waited).order_by(*_BY_TIME).limit(100)
 
     def _promotable(self, which: ColumnElement[bool]) -> Query:
         due = select(job.c.id).where(which, job.c.available_at_ms <= self.now + bindparam("p_early"))
-        return due.order_by(job.c.claimable, job.c.available_at_ms, job.c.id).limit(bindparam("p_limit"))
+        return due.order_by(*_BY_TIME).limit(bindparam("p_limit"))
+
+
+_BY_TIME = (job.c.claimable, job.c.available_at_ms, job.c.id)
+"""The order in which those that wait go on."""
+
+
+def _least_turn(which: ColumnElement[bool]) -> ScalarSelect[int]:
+    """Of the next few that go on: who goes on first is who tried last, not whose turn is next."""
+    few = select(job.c.turn).where(which).order_by(*_BY_TIME).limit(NEXT_FEW).subquery()
+    return select(func.min(few.c.turn)).scalar_subquery()
 
 
 def prune_candidates() -> Query:

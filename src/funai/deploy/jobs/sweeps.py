@@ -58,6 +58,8 @@ class Sweeps:
             due = (await self.store.sql.due(conn, given)).one()
         if not due["work"]:
             self.waiters.found_nothing(mark)
+        elif waiting := self.waiters.waiting:  # before all else, which may take its time
+            self.waiters.wake(len(await self.store.head(min(waiting, 64))))
         if due["lapsed"]:
             await self.rescue()
         if due["long"]:
@@ -69,8 +71,6 @@ class Sweeps:
                 self._tired_at = time.monotonic()
                 await self.end_tired()
             self.waiters.wake(await self._promote(self.store.sql.waits_for_node, 0, PROBES))
-        if due["work"] and (waiting := self.waiters.waiting):
-            self.waiters.wake(len(await self.store.head(min(waiting, 64))))
 
     @property
     def _max_running_ms(self) -> int:
@@ -157,12 +157,14 @@ class Sweeps:
         return await self._promote(self.store.sql.waits_for_node, 60_000, PROMOTE_EARLY)
 
     async def _promote(self, which: Any, early_ms: int, limit: int) -> int:
-        async with self.store.db.write() as conn:
+        async def work(conn: AsyncConnection) -> int:
             found = await conn.execute(which, {"p_early": early_ms, "p_limit": limit})
             ids = list(found.scalars())
             if not ids:
                 return 0
             return int((await conn.execute(self.store.sql.promote, {"p_ids": ids})).rowcount)
+
+        return await self.store.db.retrying(work)
 
     # ------------------------------------------------------------------ growing old
 

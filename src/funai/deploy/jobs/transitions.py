@@ -52,7 +52,7 @@ def next_turn(served: Iterable[int | None], waiting: Iterable[int | None], users
     Start-time fair queueing (Goyal, Vin, Cheng 1996) with every job of cost 1: jobs are claimed by (turn, id), so a user
     who comes to a long queue of another's is next after at most one job of that other. ``served`` are the turns of the
     line's head and of what runs: without the latter turns would begin anew whenever nobody waits, far before whom a
-    running job has counted up. With nothing served, those that are next of the jobs that wait for a node or their next
+    running job has counted up. With nothing served, the least turns of the jobs that wait for a node or their next
     attempt (``waiting``) stand for it, for the same reason.
     """
     now = [turn for turn in served if turn is not None] or [turn for turn in waiting if turn is not None]

@@ -86,8 +86,15 @@ class Heartbeats:
         for said, answer in zip(batch, answers, strict=True):
             said.answer(answer)
         if more:
-            log.get("placement").info("node.available", nodes=more)
+            await self._available(more)
+
+    async def _available(self, names: list[str]) -> None:
+        """Jobs that wait may try them now; if that can't be said, the next sweep lets them."""
+        log.get("placement").info("node.available", nodes=names)
+        try:
             await self.queue.nodes_changed()
+        except FunaiError as e:
+            log.get("placement").warning("node.not_told", nodes=names, reason=e.reason)
 
     async def _take(self, conn: AsyncConnection, beats: Sequence[NodeHeartbeat]) -> tuple[list[NodeHeartbeatAnswer], list[str]]:
         """Answers in the order of ``beats``, and the nodes that can take more than before."""

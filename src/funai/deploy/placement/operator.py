@@ -29,8 +29,7 @@ from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.policy import Node, Rules, WaitReason
 
 _SHOWN = (
-    "id", "name", "agent_base_url", "gateway_base_url", "weight", "engine", "disk_free_pct", "disk_free_bytes",
-    "container_count",
+    "id", "name", "agent_base_url", "gateway_base_url", "weight", "engine", "disk_free_bytes", "container_count",
 )  # fmt: skip
 
 
@@ -55,6 +54,7 @@ class Nodes:
                 enabled=known.enabled,
                 health=policy.health(known, now_ms, self.rules),
                 last_heartbeat_at=from_epoch_ms(known.heartbeat_ms) if known.heartbeat_ms else None,
+                disk_free_pct=known.disk_free_pct,
                 placements=lodgers.get(known.id, 0),
                 crash_looping=json.loads(row.crash_looping_json or "[]"),
             )

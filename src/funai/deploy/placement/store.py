@@ -65,12 +65,17 @@ def _node_in(row: Mapping[str, Any]) -> Node:
         enabled=bool(row["enabled"]),
         weight=row["weight"] or 100,
         heartbeat_ms=row["last_heartbeat_ms"],
-        disk_free_pct=row["disk_free_pct"],
+        disk_free_pct=_pct(row["disk_free_pct"]),
         disk_free_bytes=row["disk_free_bytes"],
         drained=bool(row["drained"]),
         unhealthy=bool(row["unhealthy"]),
         placed_since_heartbeat=row["placed_since_heartbeat"],
     )
+
+
+def _pct(value: float | None) -> float | None:
+    """As the node told it: MySQL's FLOAT keeps seven digits, and gives them back as the nearest of all sixteen."""
+    return None if value is None else round(value, 4)
 
 
 _NODES = select(*_COLUMNS).order_by(runtime_node.c.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from funai.contracts.states import JobStatus
+from funai.deploy.jobs.statements import NEXT_FEW
 
 P, R = JobStatus.PENDING, JobStatus.RUNNING
 ACTIVE = (P, R)
@@ -63,7 +64,8 @@ class Model:
         if not served:
             for state in (0, 2):
                 waits = [j for j in self.jobs.values() if j.status is P and j.claimable == state]
-                served += [j.turn for j in sorted(waits, key=lambda j: (j.available, j.id))[:1]]
+                few = sorted(waits, key=lambda j: (j.available, j.id))[:NEXT_FEW]
+                served += [min(j.turn for j in few)] if few else []
         own = [j.turn for j in self.jobs.values() if j.user == user and j.status in ACTIVE]
         return max([0, *served, *(t + 1 for t in own)])
 

@@ -7,10 +7,12 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from funai.contracts.errors import Conflict
+from funai.contracts.errors import Conflict, Unavailable
 from funai.contracts.jobs import AppendLog, ClaimJob, HeartbeatJob, JobResult, ReportJob
 from funai.contracts.states import JobStatus, Phase
+from funai.deploy.tables import job
 from tests.parts.waiting import eventually
 from tests.service.deploy.jobs.kit import NODE, RUNNER, deploying
 
@@ -134,3 +136,39 @@ async def test_a_name_shows_what_it_is(sqlite_url: str, name: str) -> None:
     async with deploying(sqlite_url) as d:
         answer = await d.raw.post("/deploy/jobs/claim", json={"runnerId": name}, headers={"X-Runner-Token": RUNNER})
         assert answer.status_code == 400, answer.text
+
+
+async def unable(*_: object) -> int:
+    raise Unavailable
+
+
+async def test_a_claim_is_answered_whatever_becomes_of_others(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with deploying(sqlite_url) as d:
+        job_id = await d.create(3)
+        assert await d.runner.claim(ClaimJob(runner_id="r1")) is None
+        await d.node()
+        monkeypatch.setattr(d.core.sweeps, "node_able", unable)
+        got = await d.runner.claim(ClaimJob(runner_id="r1", wait_seconds=5))
+        assert got is not None
+        assert got.id == job_id
+
+
+async def test_runners_that_wait_are_woken_before_lapsed_jobs_are_seen_to(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with deploying(sqlite_url, sweep_seconds=60, poll_ms=1000) as d:
+        await d.node()
+        await d.create(3)
+        assert await d.runner.claim(ClaimJob(runner_id="r1")) is not None
+        monkeypatch.setattr(d.core.sweeps, "rescue", unable)
+        waiting = asyncio.create_task(d.runner.claim(ClaimJob(runner_id="r2", wait_seconds=5)))
+        await eventually(lambda: d.core.waiters.waiting, what="the claim waits")
+        monkeypatch.setattr(d.core.waiters, "wake", lambda jobs=1, wake=d.core.waiters.wake: wake(0))
+        job_id = await d.create(4)
+        monkeypatch.undo()
+        monkeypatch.setattr(d.core.sweeps, "rescue", unable)
+        async with d.core.db.write() as conn:
+            await conn.execute(update(job).where(job.c.app_id == 3).values(lease_expire_at=1))
+        got = await waiting
+        assert got is not None
+        assert got.id == job_id

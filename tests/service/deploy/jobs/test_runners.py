@@ -87,3 +87,26 @@ async def test_who_was_forgotten_is_new_again(plane: Plane, registry: RunnerRegi
     assert await known(plane) == {}
     await registry.seen("r")
     assert list(await known(plane)) == ["r"]
+
+
+async def test_a_runner_whose_first_call_met_a_database_that_was_away_is_known_after_the_next(
+    plane: Plane, registry: RunnerRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone() -> object:
+        raise ConnectionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(plane.db, "write", gone)
+        with pytest.raises(ConnectionError):
+            await registry.seen("r", ["arm"])
+    await registry.seen("r", ["arm"])
+    await registry.write()
+    assert (await known(plane))["r"][1] == ["arm"]
+
+
+async def test_other_labels_are_not_written_over_by_what_waited_to_be_written(plane: Plane, registry: RunnerRegistry) -> None:
+    await registry.seen("r", ["arm"])
+    await registry.seen("r", ["arm"])
+    await registry.seen("r", ["amd"])
+    await registry.write()
+    assert (await known(plane))["r"][1] == ["amd"]

@@ -16,7 +16,7 @@ from funai.deploy.placement import heartbeats, leftovers
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.releases.store import ReleaseBook
 from funai.deploy.tables import leftover, runtime_node
-from tests.service.deploy.plane import Plane
+from tests.service.deploy.plane import Calls, Plane
 
 
 async def test_a_node_registers_by_name_and_refreshes(plane: Plane) -> None:
@@ -163,3 +163,15 @@ class Gone:
 
     async def retrying(self, _: object) -> object:
         raise Unavailable
+
+
+async def test_a_queue_that_can_not_be_told_spoils_no_other_heartbeat(lite: Plane) -> None:
+    class Deaf(Calls):
+        async def nodes_changed(self) -> None:
+            await asyncio.sleep(0.05)
+            raise Unavailable
+
+    taker = Heartbeats(lite.db, lite.rules, Deaf())
+    here = {"agent_base_url": "http://a:1", "gateway_base_url": "http://a", "disk_free_pct": 50}
+    await taker.take(NodeHeartbeat(node_name="a", **here))
+    assert (await taker.take(NodeHeartbeat(node_name="b", **here))).health is NodeHealth.HEALTHY

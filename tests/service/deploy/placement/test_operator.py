@@ -12,6 +12,13 @@ from funai.deploy.tables import job
 from tests.service.deploy.plane import Plane
 
 
+async def test_the_free_disk_is_what_the_node_told(plane: Plane) -> None:
+    told = [80.1, 33.33, 99.99, 100, 0]
+    for number, pct in enumerate(told):
+        await plane.beat(f"n{number}", pct)
+    assert [node.disk_free_pct for node in await plane.nodes.list()] == told
+
+
 async def test_reassign_moves_the_next_deploy(plane: Plane) -> None:
     await plane.beat("a", 90)
     b = await plane.beat("b", 50)
