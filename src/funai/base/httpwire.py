@@ -73,6 +73,10 @@ class WireProtocol(HttpToolsProtocol):
         else:
             super().data_received(data)
 
+    def eof_received(self) -> None:
+        self.read_now()
+        super().eof_received()
+
     def read_now(self) -> None:
         data, self._kept = self._kept, b""
         if data and not self.transport.is_closing():

@@ -52,19 +52,24 @@ async def wait_any(*events: asyncio.Event, timeout: float | None = None) -> None
         await asyncio.gather(*waits, return_exceptions=True)
 
 
+async def guarded(name: str, work: Callable[[], Awaitable[object]]) -> None:
+    """Do ``work``; a failure is logged."""
+    logger = log.get(name)
+    try:
+        await work()
+    except Exception as e:
+        # A refusal of ours (the database is away) says all there is to say, and says it every few seconds.
+        unexpected = not isinstance(e, FunaiError)
+        logger.warning("periodic.failed", task=name, error=str(e) or type(e).__name__, exc_info=unexpected)
+
+
 async def periodic(
     name: str, every: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event, *, jitter: float | None = 0.1
 ) -> None:
     """Do ``work`` now and then every ``every`` seconds (± jitter; None: with all of that pace, :mod:`funai.base.beat`) until
     ``stop``. A failure is logged and retried later."""
-    logger = log.get(name)
     while not stop.is_set():
-        try:
-            await work()
-        except Exception as e:
-            # A refusal of ours (the database is away) says all there is to say, and says it every few seconds.
-            unexpected = not isinstance(e, FunaiError)
-            logger.warning("periodic.failed", task=name, error=str(e) or type(e).__name__, exc_info=unexpected)
+        await guarded(name, work)
         now = asyncio.get_running_loop().time()
         due = next_beat(now, every) if jitter is None else now + every * (1 + random.uniform(-jitter, jitter))
         with suppress(TimeoutError):

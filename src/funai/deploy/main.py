@@ -7,7 +7,7 @@ clients and database close.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +27,7 @@ from funai.base.doors import SecretDoor, networks
 from funai.base.gather import Gather
 from funai.base.httpapp import create_app, ok
 from funai.base.sealing import Sealer
-from funai.base.supervise import bind, periodic, serving, settle_memory
+from funai.base.supervise import bind, guarded, periodic, serving, settle_memory
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
@@ -205,14 +205,8 @@ async def running(core: Core) -> AsyncIterator[None]:
     try:
         await upgrade(core.db)
         ending, sweeps = asyncio.Event(), core.sweeps
-
-        async def tend() -> None:
-            await sweeps.tend()
-            await core.jobs.runners.write()
-
         async with asyncio.TaskGroup() as tasks:
-            often = min(core.settings.sweep_seconds, core.settings.poll_ms / 1000)
-            tasks.create_task(periodic("deploy.tend", often, tend, ending, jitter=None), name="deploy.tend")
+            tasks.create_task(_tending(core, ending, tasks), name="deploy.tend")
             for name, every, work in (
                 ("deploy.prune", 5.0, sweeps.prune),
                 ("deploy.old", 60.0, sweeps.find_old),
@@ -233,6 +227,24 @@ async def running(core: Core) -> AsyncIterator[None]:
         if core.retention:
             await core.retention.registry.images.close()
         await core.db.close()
+
+
+async def _tending(core: Core, ending: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
+    """Look often, and do what was found beside that: a rescue that hangs on somebody's lock keeps no runner waiting."""
+    under_way: asyncio.Task[None] | None = None
+
+    async def act(due: Mapping[str, Any]) -> None:
+        await core.sweeps.act(due)
+        await core.jobs.runners.write()
+
+    async def look() -> None:
+        nonlocal under_way
+        due = await core.sweeps.look()
+        if under_way is None or under_way.done():
+            under_way = tasks.create_task(guarded("deploy.tend", partial(act, due)), name="deploy.tend.act")
+
+    often = min(core.settings.sweep_seconds, core.settings.poll_ms / 1000)
+    await periodic("deploy.look", often, look, ending, jitter=None)
 
 
 async def upgrade(db: Database) -> None:

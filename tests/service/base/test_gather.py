@@ -130,6 +130,15 @@ async def test_who_hangs_up_meanwhile_is_forgotten_and_the_others_are_answered()
         assert len(made.at) <= 3
 
 
+async def test_who_says_no_more_is_read_at_once() -> None:
+    async with service(2) as (made, (first, last)):
+        await first.ask("/beat")
+        await last.say(post("/beat", b"x"))
+        last.writer.write_eof()
+        await asyncio.sleep(0.1)
+        assert len(made.at) == 2
+
+
 async def test_who_stops_keeps_nobody_waiting() -> None:
     async with service(3) as (made, (first, second, third)):
         await first.ask("/beat")

@@ -51,15 +51,23 @@ class Sweeps:
         self._last_app = 0
 
     async def tend(self) -> None:
-        """One pass over leases and waits, and over the queue for runners that wait here, whatever hints came or didn't; costs
-        one small read when there is nothing to do."""
+        """One look, and what it found to do."""
+        await self.act(await self.look())
+
+    async def look(self) -> Row:
+        """One look at leases and waits, and at the queue for runners that wait here, whatever hints came or didn't: one small
+        read. Answers what is due, for :meth:`act`."""
         given, mark = {"p_max_running": self._max_running_ms}, self.waiters.mark()
         async with self.store.db.read() as conn:
             due = (await self.store.sql.due(conn, given)).one()
         if not due["work"]:
             self.waiters.found_nothing(mark)
-        elif waiting := self.waiters.waiting:  # before all else, which may take its time
+        elif waiting := self.waiters.waiting:
             self.waiters.wake(len(await self.store.head(min(waiting, 64))))
+        return due
+
+    async def act(self, due: Row) -> None:
+        """Do what is due. May take its time, where another instance has a row locked."""
         if due["lapsed"]:
             await self.rescue()
         if due["long"]:

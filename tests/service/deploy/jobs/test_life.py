@@ -12,6 +12,7 @@ from sqlalchemy import update
 from funai.contracts.errors import Conflict, Unavailable
 from funai.contracts.jobs import AppendLog, ClaimJob, HeartbeatJob, JobResult, ReportJob
 from funai.contracts.states import JobStatus, Phase
+from funai.deploy.jobs.store import NewJob
 from funai.deploy.tables import job
 from tests.parts.waiting import eventually
 from tests.service.deploy.jobs.kit import NODE, RUNNER, deploying
@@ -70,6 +71,26 @@ async def test_a_waiting_claim_gets_a_new_job_at_once(database_url: str) -> None
         assert got is not None
         assert got.id == job_id
         assert asyncio.get_running_loop().time() - began < 1
+
+
+async def test_a_rescue_that_hangs_keeps_no_runner_waiting(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another instance may have a lapsed job's row locked for as long as it likes."""
+    let_go = asyncio.Event()
+    async with deploying(database_url) as d:
+        await d.node()
+        job_id = await d.create(3)
+        assert await d.runner.claim(ClaimJob(runner_id="dead", lease_seconds=5)) is not None
+        monkeypatch.setattr(d.core.sweeps, "rescue", let_go.wait)
+        async with d.core.db.write() as conn:
+            await conn.execute(update(job).where(job.c.id == job_id).values(lease_expire_at=1))
+        waiting = asyncio.create_task(d.runner.claim(ClaimJob(runner_id="r1", wait_seconds=20)))
+        await eventually(lambda: d.core.waiters.waiting, what="the claim waits")
+        await asyncio.sleep(0.5)  # some looks have found the lapsed lease by now
+        other = await d.core.jobs.store.create(NewJob("BUILD_AND_DEPLOY", 4, 1, {"appId": 4, "userId": 1}))  # tells nobody
+        got = await asyncio.wait_for(waiting, 5)
+        assert got is not None
+        assert got.id == other["id"]
+        let_go.set()
 
 
 async def test_cancel_reaches_the_runner_and_frees_the_app(database_url: str) -> None:
