@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Executable, dialects, event, literal_column, make_url
+from sqlalchemy import ColumnElement, Connection, Executable, dialects, event, literal_column, make_url, select
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -99,10 +99,7 @@ class Database:
         dialects.registry.register("mysql.quiet", "funai.base.mysql_quiet", "QuietMySQL")
         readers = max(1, pool_size // 2)
         engine = self._pooled(pool_size, readers, isolation_level="READ COMMITTED")
-        reader = self._pooled(readers, pool_size - readers, isolation_level="AUTOCOMMIT")
-        for each in (engine, reader):
-            event.listen(each.sync_engine, "reset", mysql_quiet.reset)
-        return engine, reader
+        return engine, self._pooled(readers, pool_size - readers, isolation_level="AUTOCOMMIT")
 
     def _pooled(self, size: int, overflow: int, **options: Any) -> AsyncEngine:
         if self.dialect is Dialect.MYSQL:
@@ -110,12 +107,18 @@ class Database:
         engine = create_async_engine(
             self.url, pool_size=size, max_overflow=overflow, pool_timeout=10, pool_use_lifo=True, **options
         )
+        if self.dialect is Dialect.MYSQL:
+            event.listen(engine.sync_engine, "reset", mysql_quiet.reset)
         _check_on_checkout(engine)
         return engine
 
     def now_ms(self) -> ColumnElement[int]:
         """The database's own clock as an SQL expression: epoch milliseconds. Leases are decided by it alone."""
         return literal_column(now_ms_sql(self.dialect))
+
+    async def clock(self, conn: AsyncConnection) -> int:
+        """What the database's clock says, in the caller's transaction."""
+        return int((await conn.execute(select(self.now_ms()))).scalar_one())
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:

@@ -86,7 +86,6 @@ def create_app(
     _install_errors(app, answers)
     figures = Refreshers()
     app.state.refreshers = figures
-    app.state.gather = None
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics_page() -> Response:  # pyright: ignore[reportUnusedFunction]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from funai.base.mysql_quiet import QuietMySQL
 from funai.base.sqlite_inline import InlineConnection
 
 Row = dict[str, Any]
@@ -56,6 +57,11 @@ class _Text:
     given: dict[str, Any]
     """Values that stand in the statement itself."""
 
+    def args(self, parameters: Mapping[str, Any] | None) -> Any:
+        """As the driver takes them. Raises KeyError for a missing one."""
+        values = self.given if parameters is None else {**self.given, **parameters}
+        return values if self.order is None else tuple([values[name] for name in self.order])
+
 
 @dataclass
 class Prepared:
@@ -67,24 +73,20 @@ class Prepared:
     async def __call__(self, conn: AsyncConnection, parameters: Mapping[str, Any] | None = None) -> Ran:
         """Run it in the connection's transaction. Raises what ``conn.execute`` raises; KeyError for a missing parameter."""
         text = self._texts.get(conn.dialect.name) or self._compile(conn.dialect)
-        values = text.given if parameters is None else {**text.given, **parameters}
-        args = values if text.order is None else tuple([values[name] for name in text.order])
+        args = text.args(parameters)
         sync = conn.sync_connection
         assert sync is not None, "the connection is open"
         dbapi = sync.connection.dbapi_connection
         if isinstance(dbapi, InlineConnection):
             return _on_sqlite(sync, dbapi, text.sql, args)
-        if conn.dialect.driver == "quiet":
+        if isinstance(conn.dialect, QuietMySQL):
             return await _on_mysql(conn, sync, text.sql, args)
         return await conn.run_sync(_on_driver, text.sql, args)
 
     async def many(self, conn: AsyncConnection, parameters: Sequence[Mapping[str, Any]]) -> None:
         """Run it once for each of ``parameters``, in as few round trips as the driver can; rows aren't answered."""
         text = self._texts.get(conn.dialect.name) or self._compile(conn.dialect)
-        every = [{**text.given, **given} for given in parameters]
-        order = text.order
-        rows: list[Any] = every if order is None else [tuple([given[name] for name in order]) for given in every]
-        await conn.run_sync(_many_on_driver, text.sql, rows)
+        await conn.run_sync(_many_on_driver, text.sql, [text.args(given) for given in parameters])
 
     def _compile(self, dialect: Dialect) -> _Text:
         compiled = self.statement.compile(dialect=dialect)
@@ -92,6 +94,11 @@ class Prepared:
         given = {name: b.effective_value for b, name in compiled.bind_names.items() if not b.required}
         order = list(compiled.positiontup or ()) if compiled.positional else None
         return self._texts.setdefault(dialect.name, _Text(compiled.string, order, given))
+
+
+def _by_name(description: Sequence[Any] | None, rows: Iterable[Sequence[Any]]) -> list[Row]:
+    names = [c[0] for c in description or ()]
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _on_sqlite(conn: Connection, dbapi: InlineConnection, sql: str, args: Any) -> Ran:
@@ -102,8 +109,7 @@ def _on_sqlite(conn: Connection, dbapi: InlineConnection, sql: str, args: Any) -
         rows = cursor.fetchall()
     except sqlite3.Error as e:
         raise _wrapped(conn, sql, args, e) from e
-    names = [c[0] for c in cursor.description or ()]
-    return Ran([dict(zip(names, row, strict=True)) for row in rows], cursor.rowcount)
+    return Ran(_by_name(cursor.description, rows), cursor.rowcount)
 
 
 def begin(conn: Connection, *, write: bool) -> None:
@@ -122,9 +128,8 @@ async def _on_mysql(conn: AsyncConnection, sync: Connection, sql: str, args: Any
     cursor = raw.cursor()
     try:
         await cursor.execute(sql, args)
-        names = [c[0] for c in cursor.description or ()]
-        rows = [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()] if names else []
-        return Ran(rows, cursor.rowcount, cursor.lastrowid)
+        rows = await cursor.fetchall() if cursor.description else ()
+        return Ran(_by_name(cursor.description, rows), cursor.rowcount, cursor.lastrowid)
     except asyncio.CancelledError as e:
         await conn.invalidate(e)  # asyncmy has closed it; a ROLLBACK there would fail, and that would hide the cancellation
         raise
@@ -143,9 +148,8 @@ def _on_driver(conn: Connection, sql: str, args: Any) -> Ran:
     """In the greenlet of an async driver, through SQLAlchemy's own adapter of its connection."""
     with _cursor(conn, sql, args) as cursor:
         cursor.execute(sql, args)
-        names = [c[0] for c in cursor.description or ()]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
-        return Ran(rows, cursor.rowcount, getattr(cursor, "lastrowid", None))
+        rows = cursor.fetchall() if cursor.description else ()
+        return Ran(_by_name(cursor.description, rows), cursor.rowcount, getattr(cursor, "lastrowid", None))
 
 
 def _many_on_driver(conn: Connection, sql: str, rows: list[Any]) -> None:
@@ -161,7 +165,7 @@ def _cursor(conn: Connection, sql: str, args: Any) -> Generator[DBAPICursor, Non
     try:
         yield cursor
     except asyncio.CancelledError as e:
-        if conn.dialect.driver == "quiet":
+        if isinstance(conn.dialect, QuietMySQL):
             conn.invalidate(e)  # as in _on_mysql
         raise
     except _dbapi(conn).Error as e:

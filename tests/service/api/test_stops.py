@@ -18,14 +18,19 @@ async def killed_in_a_stop(platform: Platform, person: Person, app_id: int) -> N
     platform.wire.asked.clear()
     stop = asyncio.create_task(platform.core.deploys.stop(person.id, app_id))
 
-    async def asked() -> bool:
-        return "/deploy/apps/stop" in platform.wire.asked
-
-    await eventually(asked, seconds=5)
+    await eventually(lambda: "/deploy/apps/stop" in platform.wire.asked, seconds=5)
     stop.cancel()
     await asyncio.gather(stop, return_exceptions=True)
     platform.wire.held = None
     platform.wire.only = ""
+
+
+async def cut_short(platform: Platform) -> tuple[Person, int]:
+    """Somebody whose app's stop was cut short."""
+    person = await platform.person("ada")
+    app_id = await platform.ready(person)
+    await killed_in_a_stop(platform, person, app_id)
+    return person, app_id
 
 
 async def status(platform: Platform, app_id: int) -> Any:
@@ -35,9 +40,7 @@ async def status(platform: Platform, app_id: int) -> Any:
 
 async def test_the_next_life_ends_it(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracker, "STOP_GRACE_MS", -1)
-    ada = await platform.person("ada")
-    app_id = await platform.ready(ada)
-    await killed_in_a_stop(platform, ada, app_id)
+    _ada, app_id = await cut_short(platform)
     assert await status(platform, app_id) == (3, 1, 1, "stop")
     again = platform.make_api(platform.wire)
     async with again.router.lifespan_context(again):
@@ -50,9 +53,7 @@ async def test_the_next_life_ends_it(platform: Platform, monkeypatch: pytest.Mon
 
 
 async def test_a_stop_in_hand_is_left_alone(platform: Platform) -> None:
-    ada = await platform.person("ada")
-    app_id = await platform.ready(ada)
-    await killed_in_a_stop(platform, ada, app_id)
+    _ada, app_id = await cut_short(platform)
     await platform.core.tracker.finish_stops()
     assert (await status(platform, app_id))[0] == 3
 
@@ -61,9 +62,7 @@ async def test_a_node_that_is_away_is_tried_again_and_at_last_given_up(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracker, "STOP_GRACE_MS", -1)
-    ada = await platform.person("ada")
-    app_id = await platform.ready(ada)
-    await killed_in_a_stop(platform, ada, app_id)
+    _ada, app_id = await cut_short(platform)
     platform.wire.only, platform.wire.cut = "/deploy/apps/stop", 2
     await platform.core.tracker.finish_stops()
     assert await status(platform, app_id) == (3, 1, 1, "stop")
@@ -74,9 +73,7 @@ async def test_a_node_that_is_away_is_tried_again_and_at_last_given_up(
 
 async def test_a_deploy_overrules_it(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracker, "STOP_GRACE_MS", -1)
-    ada = await platform.person("ada")
-    app_id = await platform.ready(ada)
-    await killed_in_a_stop(platform, ada, app_id)
+    ada, app_id = await cut_short(platform)
     await ada.deploy(app_id)
     await platform.core.tracker.finish_stops()
     await platform.finish()
@@ -86,9 +83,7 @@ async def test_a_deploy_overrules_it(platform: Platform, monkeypatch: pytest.Mon
 
 async def test_a_start_after_it_starts(platform: Platform) -> None:
     """READY is what the API still says; the container may be off."""
-    ada = await platform.person("ada")
-    app_id = await platform.ready(ada)
-    await killed_in_a_stop(platform, ada, app_id)
+    ada, app_id = await cut_short(platform)
     platform.node.running.clear()
     await ada.call("POST", "/deploy/app/start", params={"appId": app_id})
     assert await status(platform, app_id) == (3, 1, 1, None)
@@ -128,10 +123,7 @@ async def test_an_app_that_was_started_while_others_were_stopped_goes_on(
     platform.wire.asked.clear()
     sweep = asyncio.create_task(platform.core.tracker.finish_stops())
 
-    async def asked() -> bool:
-        return "/deploy/apps/stop" in platform.wire.asked
-
-    await eventually(asked, seconds=5)
+    await eventually(lambda: "/deploy/apps/stop" in platform.wire.asked, seconds=5)
     held, platform.wire.held = platform.wire.held, None
     await ada.call("POST", "/deploy/app/start", params={"appId": second})
     held.set()
@@ -145,9 +137,7 @@ async def test_a_late_answer_to_a_stop_says_nothing_of_an_app_that_was_started_s
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracker, "STOP_GRACE_MS", -1)
-    ada = await platform.person("ada")
-    app_id = await platform.ready(ada)
-    await killed_in_a_stop(platform, ada, app_id)
+    ada, app_id = await cut_short(platform)
     stopped = platform.core.deploys.slots.stopped
 
     async def late(*args: Any, **kw: Any) -> None:

@@ -14,6 +14,7 @@ from funai.base.beat import next_beat
 from funai.base.gather import LARGEST, MOST, Gather
 from funai.base.httpapp import create_app, ok
 from funai.base.supervise import bind, serving
+from tests.parts.waiting import eventually
 
 SECONDS = 0.4
 
@@ -132,11 +133,11 @@ async def test_who_hangs_up_meanwhile_is_forgotten_and_the_others_are_answered()
 
 async def test_who_says_no_more_is_read_at_once() -> None:
     async with service(2) as (made, (first, last)):
+        await asyncio.sleep(next_beat(time.monotonic(), SECONDS) - time.monotonic())
         await first.ask("/beat")
         await last.say(post("/beat", b"x"))
         last.writer.write_eof()
-        await asyncio.sleep(0.1)
-        assert len(made.at) == 2
+        await eventually(lambda: len(made.at) == 2, seconds=SECONDS / 2)
 
 
 async def test_who_stops_keeps_nobody_waiting() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db import Database
@@ -40,6 +42,21 @@ class Calls:
         return gone.rowcount
 
 
+@contextmanager
+def commits(db: Database) -> Iterator[list[object]]:
+    """One entry for each transaction that was committed meanwhile."""
+    seen: list[object] = []
+
+    def count(conn: object) -> None:
+        seen.append(conn)
+
+    event.listen(db.engine.sync_engine, "commit", count)
+    try:
+        yield seen
+    finally:
+        event.remove(db.engine.sync_engine, "commit", count)
+
+
 @dataclass
 class Plane:
     """Placement on a real database."""
@@ -72,13 +89,13 @@ class Plane:
 
     async def now(self) -> int:
         async with self.db.read() as conn:
-            return int((await conn.execute(select(self.db.now_ms()))).scalar_one())
+            return await self.db.clock(conn)
 
     async def place(self, app_id: int, later_ms: int = 0) -> RuntimeNodeRef | Waiting:
         """One claim's placement, in a transaction of its own."""
 
         async def work(conn: AsyncConnection) -> RuntimeNodeRef | Waiting:
-            now_ms = int((await conn.execute(select(self.db.now_ms()))).scalar_one())
+            now_ms = await self.db.clock(conn)
             return await self.placer.place(conn, app_id, now_ms + later_ms)
 
         return await self.db.retrying(work)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import httpx
-from sqlalchemy import select
 
 from funai.base.clients.agent import AgentClient
 from funai.base.clients.transport import AgentRefused, Unreachable
@@ -58,7 +57,7 @@ class Agents:
 
     async def find(self, app_id: int) -> Whereabouts:
         async with self.db.read() as conn:
-            now_ms = int((await conn.execute(select(self.db.now_ms()))).scalar_one())
+            now_ms = await self.db.clock(conn)
             rows = await store.placements(conn, None, 0, 1, app_id=app_id)
             home_id = rows[0]["node_id"] if rows else None
             others = [n for n in await leftovers.nodes_of(conn, app_id) if n != home_id]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base import log
@@ -115,7 +115,7 @@ class Apps:
     async def overview(self, app_ids: Sequence[int]) -> list[AppOverview]:
         """What the database knows of these apps; of one that was never deployed nothing."""
         async with self.db.read() as conn:
-            now_ms = int((await conn.execute(select(self.db.now_ms()))).scalar_one())
+            now_ms = await self.db.clock(conn)
             return await overview.of(conn, app_ids, now_ms, self.agents.rules)
 
     async def purge(self, app_id: int) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class Apps:
 
     async def _stopped(self, app_id: int, at: Whereabouts, deferred: bool) -> None:
         async def work(conn: AsyncConnection) -> None:
-            now_ms = int((await conn.execute(select(self.db.now_ms()))).scalar_one())
+            now_ms = await self.db.clock(conn)
             await runs.set_stopped(conn, app_id, now_ms)
             await leftovers.release_all(conn, app_id)
             if deferred and at.home is not None:
@@ -182,7 +182,7 @@ class Apps:
         """
 
         async def work(conn: AsyncConnection) -> None:
-            now_ms = int((await conn.execute(select(self.db.now_ms()))).scalar_one())
+            now_ms = await self.db.clock(conn)
             await leftovers.leave(conn, app_id, node.id, now_ms, ready=True)
 
         await self.db.retrying(work)

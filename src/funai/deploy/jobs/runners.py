@@ -15,8 +15,6 @@ from funai.deploy.tables import runner
 MAX_REMEMBERED = 10_000
 KEPT_MS = 30 * 86_400_000
 """How long a silent runner is remembered: one in a container has a new name with each."""
-
-
 FORGET_SECONDS = 3600.0
 """A runner silent for longer is new here when it calls again."""
 

@@ -50,10 +50,6 @@ class Sweeps:
         self._finished_apps: set[int] = set()
         self._last_app = 0
 
-    async def tend(self) -> None:
-        """One look, and what it found to do."""
-        await self.act(await self.look())
-
     async def look(self) -> Row:
         """One look at leases and waits, and at the queue for runners that wait here, whatever hints came or didn't: one small
         read. Answers what is due, for :meth:`act`."""
@@ -188,32 +184,31 @@ class Sweeps:
         return dropped
 
     async def prune_app(self, app_id: int) -> int:
-        keep = self.settings.keep_per_app
-        given = {"p_app": app_id, "p_keep": keep, "p_limit": PRUNE_BATCH}
+        dropped = await self._drop(prune_candidates(), {"p_app": app_id, "p_keep": self.settings.keep_per_app})
+        if dropped == PRUNE_BATCH:
+            self._finished_apps.add(app_id)
+        return dropped
+
+    async def prune_ownerless(self) -> int:
+        """Drop finished jobs of no app beyond the newest ``KEEP_OWNERLESS``, in small batches; answers how many."""
+        total = 0
+        for _ in range(OWNERLESS_BATCHES):
+            dropped = await self._drop(ownerless_candidates(), {"p_keep": KEEP_OWNERLESS})
+            if not dropped:
+                break
+            total += dropped
+        return total
+
+    async def _drop(self, candidates: Any, given: dict[str, Any]) -> int:
+        """One batch of jobs that grew old, with their logs; answers how many."""
         async with self.store.db.read() as conn:
-            ids = list((await conn.execute(prune_candidates(), given)).scalars())
+            ids = list((await conn.execute(candidates, {**given, "p_limit": PRUNE_BATCH})).scalars())
         if not ids:
             return 0
         async with self.store.db.write() as conn:
             for statement in prune():
                 await conn.execute(statement, {"p_ids": ids})
-        if len(ids) == PRUNE_BATCH:
-            self._finished_apps.add(app_id)
         return len(ids)
-
-    async def prune_ownerless(self) -> int:
-        """Drop finished jobs of no app beyond the newest ``KEEP_OWNERLESS``, in small batches; answers how many."""
-        given, dropped = {"p_keep": KEEP_OWNERLESS, "p_limit": PRUNE_BATCH}, 0
-        for _ in range(OWNERLESS_BATCHES):
-            async with self.store.db.read() as conn:
-                ids = list((await conn.execute(ownerless_candidates(), given)).scalars())
-            if not ids:
-                break
-            async with self.store.db.write() as conn:
-                for statement in prune():
-                    await conn.execute(statement, {"p_ids": ids})
-            dropped += len(ids)
-        return dropped
 
     async def find_old(self) -> int:
         """Walk on through the apps, a few hundred a call, and note those with too many jobs (from before a restart)."""

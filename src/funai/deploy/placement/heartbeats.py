@@ -17,7 +17,7 @@ from funai.deploy.jobs.ports import Queue
 from funai.deploy.placement import leftovers, policy, store
 from funai.deploy.placement.policy import Marks, Node, Rules
 
-MAX_TOGETHER = 200
+MAX_TOGETHER = store.MOST_NAMES
 
 
 @dataclass(slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db import Database
@@ -31,8 +30,6 @@ from funai.deploy.placement.policy import Node, Rules, WaitReason
 _SHOWN = (
     "id", "name", "agent_base_url", "gateway_base_url", "weight", "engine", "disk_free_bytes", "container_count",
 )  # fmt: skip
-
-
 MAX_SKIPPED = 1_000
 """A drain that found so many apps it can't move looks no further."""
 
@@ -42,10 +39,11 @@ class Nodes:
 
     def __init__(self, db: Database, rules: Rules, queue: Queue) -> None:
         self.db, self.rules, self.queue = db, rules, queue
+        self._named = store.Lock(db.now_ms())
 
     async def list(self) -> list[RuntimeNode]:
         async with self.db.read() as conn:
-            now_ms = await self._now(conn)
+            now_ms = await self.db.clock(conn)
             rows = await store.listed(conn)
             lodgers = await store.count_lodgers(conn)
         return [
@@ -69,7 +67,7 @@ class Nodes:
         """Make the node known, or change what is given of it; without a heartbeat it stays STALE."""
 
         async def work(conn: AsyncConnection) -> bool:
-            named = (await store.Lock(self.db.now_ms())(conn, [given.name]))[given.name]
+            named = (await self._named(conn, [given.name]))[given.name]
             await store.amend(conn, named.node.id, given, named.now_ms)
             after = await store.node(conn, named.node.id)
             assert after is not None
@@ -98,7 +96,7 @@ class Nodes:
         """
 
         async def work(conn: AsyncConnection) -> None:
-            now_ms = await self._now(conn)
+            now_ms = await self.db.clock(conn)
             target = await self._target(conn, given.target_node_id, now_ms)
             await self._move(conn, given.app_id, target, now_ms)
 
@@ -119,7 +117,7 @@ class Nodes:
         if given.source_node_id == given.target_node_id:
             raise BadInput("BAD_INPUT", detail=Words("targetNodeId 与 sourceNodeId 相同", "targetNodeId is the source itself"))
         async with self.db.read() as conn:
-            now_ms = await self._now(conn)
+            now_ms = await self.db.clock(conn)
             if await store.node(conn, given.source_node_id) is None:
                 raise NotFound("NODE_NOT_FOUND")
             if given.target_node_id is not None:
@@ -153,7 +151,7 @@ class Nodes:
         """The app's new node, or None when it left by itself meanwhile. Raises Conflict with why it stays."""
 
         async def work(conn: AsyncConnection) -> int | None:
-            now_ms = await self._now(conn)
+            now_ms = await self.db.clock(conn)
             lives = await store.home(conn, app_id, None, now_ms)
             if lives is None or lives.node_id != given.source_node_id:
                 return None
@@ -193,9 +191,6 @@ class Nodes:
             word = policy.health(target, now_ms, self.rules).value if target.reachable else Words("缺少地址", "no addresses")
             raise Conflict("NODE_NOT_ELIGIBLE", health=word)
         return target
-
-    async def _now(self, conn: AsyncConnection) -> int:
-        return int((await conn.execute(select(self.db.now_ms()))).scalar_one())
 
 
 def _left(report: DrainReport, limit: int) -> int:

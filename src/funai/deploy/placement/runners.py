@@ -21,7 +21,7 @@ async def runners(db: Database, stale_seconds: int) -> list[RunnerInfo]:
         .group_by(job.c.runner_id)
     )
     async with db.read() as conn:
-        now_ms = int((await conn.execute(select(db.now_ms()))).scalar_one())
+        now_ms = await db.clock(conn)
         jobs = {r.runner_id: r.jobs for r in await conn.execute(held)}
         rows = (await conn.execute(select(runner).order_by(runner.c.runner_id))).all()
     return [

@@ -101,6 +101,7 @@ class Named:
 
 _WIDTHS = (1, 4, 16, 64, 200)
 """How many names a prepared query takes; the last name fills up what is left."""
+MOST_NAMES = _WIDTHS[-1]
 
 
 class Lock:
@@ -118,7 +119,7 @@ class Lock:
         return query.where(mine).order_by(runtime_node.c.id).with_for_update(of=runtime_node)
 
     async def __call__(self, conn: AsyncConnection, names: Iterable[str]) -> dict[str, Named]:
-        """At most 200 names."""
+        """At most ``MOST_NAMES``."""
         wanted = sorted(set(names))
         rows = await self._find(conn, wanted)
         new = set(wanted) - {row["name"] for row in rows}

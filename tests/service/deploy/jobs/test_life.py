@@ -75,17 +75,22 @@ async def test_a_waiting_claim_gets_a_new_job_at_once(database_url: str) -> None
 
 async def test_a_rescue_that_hangs_keeps_no_runner_waiting(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another instance may have a lapsed job's row locked for as long as it likes."""
-    let_go = asyncio.Event()
+    hangs, let_go = asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        hangs.set()
+        await let_go.wait()
+
     async with deploying(database_url) as d:
         await d.node()
         job_id = await d.create(3)
         assert await d.runner.claim(ClaimJob(runner_id="dead", lease_seconds=5)) is not None
-        monkeypatch.setattr(d.core.sweeps, "rescue", let_go.wait)
+        monkeypatch.setattr(d.core.sweeps, "rescue", hang)
         async with d.core.db.write() as conn:
             await conn.execute(update(job).where(job.c.id == job_id).values(lease_expire_at=1))
         waiting = asyncio.create_task(d.runner.claim(ClaimJob(runner_id="r1", wait_seconds=20)))
         await eventually(lambda: d.core.waiters.waiting, what="the claim waits")
-        await asyncio.sleep(0.5)  # some looks have found the lapsed lease by now
+        await asyncio.wait_for(hangs.wait(), 5)
         other = await d.core.jobs.store.create(NewJob("BUILD_AND_DEPLOY", 4, 1, {"appId": 4, "userId": 1}))  # tells nobody
         got = await asyncio.wait_for(waiting, 5)
         assert got is not None

@@ -172,7 +172,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.run(self.sweeps.tend())
+        self.run(self.sweeps.act(self.run(self.sweeps.look())))
         self.model.sweep()
 
     @rule(runner=RUNNERS)

@@ -102,7 +102,7 @@ async def test_killed_claimers_lose_no_job(database_url: str, tmp_path: Path) ->
     sweeps = Sweeps(store, given, Waiters(), JobMetrics(CollectorRegistry()))
 
     async def tended(done: Any) -> bool:
-        await sweeps.tend()
+        await sweeps.act(await sweeps.look())
         return await done()
 
     async def some() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import ColumnElement, event, literal_column, select
+from sqlalchemy import ColumnElement, literal_column, select
 
 from funai.contracts.errors import Unavailable
 from funai.contracts.jobs import JobResult
@@ -16,7 +16,7 @@ from funai.deploy.placement import heartbeats, leftovers
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.releases.store import ReleaseBook
 from funai.deploy.tables import leftover, runtime_node
-from tests.service.deploy.plane import Calls, Plane
+from tests.service.deploy.plane import Calls, Plane, commits
 
 
 async def test_a_node_registers_by_name_and_refreshes(plane: Plane) -> None:
@@ -120,19 +120,10 @@ async def _stale(plane: Plane, name: str) -> list[int]:
 
 async def test_heartbeats_that_come_together_are_one_transaction(plane: Plane) -> None:
     taker = Heartbeats(plane.db, plane.rules, plane.queue)
-    writes = 0
-
-    def count(*_: object) -> None:
-        nonlocal writes
-        writes += 1
-
-    event.listen(plane.db.engine.sync_engine, "commit", count)
-    try:
+    with commits(plane.db) as seen:
         beats = [NodeHeartbeat(node_name=f"n{n}", disk_free_pct=n) for n in range(50)]
         answers = await asyncio.gather(*map(taker.take, [*beats, NodeHeartbeat(node_name="n7", disk_free_pct=99)]))
-    finally:
-        event.remove(plane.db.engine.sync_engine, "commit", count)
-    assert writes == 1
+    assert len(seen) == 1
     assert answers[7] == answers[50]
     nodes = {n.name: n for n in await plane.nodes.list()}
     assert len(nodes) == 50
