@@ -152,6 +152,8 @@ class ContainerSpec:
     """The only capabilities kept."""
     restarts: int = 0
     """How often the engine itself restarts it after a failure before it leaves it to the agent."""
+    init: bool = True
+    """Whether the engine's init program is process 1 and the image's own command its child."""
 
 
 @dataclass(frozen=True, slots=True)
