@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import aiodocker
 import pytest
 
 from funai.runtime import state
@@ -47,8 +48,9 @@ async def test_limits_and_privileges_are_taken_away_by_default(agent: Agent) -> 
     assert "NoNewPrivs:\t1" in inside
     engine = DockerEngine(str(agent.process.socket))
     box = (await engine.containers({state.APP_ID: str(agent.app), state.INSTANCE: agent.process.instance}))[0]
-    raw = await asyncio.to_thread(engine._api.inspect_container, box.id)
     await engine.close()
+    async with aiodocker.Docker(url=f"unix://{agent.process.socket}") as docker:
+        raw = await docker.containers.container(box.id).show()
     limits = raw["HostConfig"]
     assert limits["Memory"] == 96 << 20
     assert limits["NanoCpus"] == 1_000_000_000
