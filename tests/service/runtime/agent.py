@@ -15,7 +15,7 @@ from funai.base.supervise import bind, serving
 from funai.contracts.routes import GatewayError, Route, RouteState
 from funai.runtime.engine.dummy import DummyEngine, Script
 from funai.runtime.main import Parts, compose
-from funai.runtime.settings import RuntimeSettings
+from funai.runtime.settings import Reach, RuntimeSettings
 
 TOKEN = "test-token-1"
 WEB, WEB2, EXITS, SILENT, BROKEN, HUNGRY, NOBODY = (
@@ -118,6 +118,7 @@ async def world(engine: DummyEngine | None = None, table: Table | None = None, *
     """A listening agent. Handing in the engine (and table) of an earlier one is a restart of the agent."""
     own = engine is None
     engine = engine or DummyEngine(local=SCRIPTS)
+    more.setdefault("reach", Reach.PUBLISHED)  # what answers for the dummy's containers
     parts = await compose(settings(**more), engine, table or Table())
     sock = bind("127.0.0.1", 0)
     try:

@@ -15,7 +15,7 @@ import aiodocker
 
 from funai.base import log
 from funai.contracts import rules
-from funai.runtime.engine import capabilities, readings
+from funai.runtime.engine import capabilities, files, readings
 from funai.runtime.engine.addresses import mac_of
 from funai.runtime.engine.client import EngineClient, again, mapped
 from funai.runtime.engine.contract import (
@@ -24,11 +24,13 @@ from funai.runtime.engine.contract import (
     EngineInfo,
     EngineRefused,
     EngineUnreachable,
+    FileHead,
     Image,
     Login,
     NameTaken,
     Network,
     NetworkSpec,
+    NoSuchContainer,
     NoSuchImage,
     Phase,
     PullFailed,
@@ -66,6 +68,7 @@ class DockerEngine:
             version=version,
             rootless=rootless,
             data_root=str(info.get("DockerRootDir") or ""),
+            platform=readings.platform(str(info.get("OSType") or "linux"), str(info.get("Architecture") or "")),
             missing_limits=tuple(word for flag, word in _LIMIT_FLAGS.items() if powerless or info.get(flag) is False),
         )
 
@@ -222,6 +225,22 @@ class DockerEngine:
             if e.status == 404:
                 raise aiodocker.DockerError(500, e.message) from e
             raise
+
+    async def read_file(self, id: str, path: str) -> FileHead | None:
+        for _ in range(files.MAX_LINKS):
+            archive = bytearray()
+            try:
+                async for piece in self._client.stream("GET", f"containers/{id}/archive", {"path": path}):
+                    archive += piece
+                    if len(archive) >= files.ENOUGH:
+                        break
+            except NoSuchContainer:
+                return None
+            entry = files.first(bytes(archive), path)
+            if not entry.target:
+                return entry.head
+            path = entry.target
+        return None
 
     async def next_exit(self, id: str) -> int:
         waiting = asyncio.ensure_future(self._wait(id))
