@@ -17,7 +17,7 @@ from funai.base import log
 from funai.contracts import rules
 from funai.runtime.engine import capabilities, files, readings
 from funai.runtime.engine.addresses import mac_of
-from funai.runtime.engine.client import EngineClient, again, mapped
+from funai.runtime.engine.client import AGAIN_AFTER, EngineClient, again, mapped
 from funai.runtime.engine.contract import (
     Container,
     ContainerSpec,
@@ -228,19 +228,29 @@ class DockerEngine:
 
     async def read_file(self, id: str, path: str) -> FileHead | None:
         for _ in range(files.MAX_LINKS):
+            entry = await self._first_entry(id, path)
+            if not entry.target:
+                return entry.head
+            path = entry.target
+        return None
+
+    async def _first_entry(self, id: str, path: str) -> files.Entry:
+        """Podman refuses while it restarts the container, so it is asked again."""
+        for pause in (*AGAIN_AFTER, None):
             archive = bytearray()
             try:
                 async for piece in self._client.stream("GET", f"containers/{id}/archive", {"path": path}):
                     archive += piece
                     if len(archive) >= files.ENOUGH:
                         break
+                return files.first(bytes(archive), path)
             except NoSuchContainer:
-                return None
-            entry = files.first(bytes(archive), path)
-            if not entry.target:
-                return entry.head
-            path = entry.target
-        return None
+                return files.Entry()
+            except EngineRefused:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        raise AssertionError
 
     async def next_exit(self, id: str) -> int:
         waiting = asyncio.ensure_future(self._wait(id))
