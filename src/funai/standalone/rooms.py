@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-import pwd
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 from funai.api import main as api
 from funai.api.settings import ApiSettings
 from funai.base.db import sqlite_url
+from funai.base.home import home
 from funai.base.supervise import bind, serving
 from funai.deploy import main as deploy
 from funai.deploy.settings import DeploySettings
@@ -200,13 +199,7 @@ def instance(options: UpOptions) -> str:
 
     Not whatever is the default here: two people who became root with a HOME of their own share root's engine.
     """
-    if options.data_dir == default_data_dir({"HOME": _account_home()}):
+    account = home({})  # not $HOME
+    if account is not None and options.data_dir == default_data_dir({"HOME": str(account)}):
         return ""
     return hashlib.sha256(str(options.data_dir).encode()).hexdigest()[:8]
-
-
-def _account_home() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_dir
-    except KeyError:  # a uid without an account, as containers have
-        return str(Path.home())

@@ -6,10 +6,10 @@ import string
 
 import pytest
 
+from funai.cli.blame import in_language
 from funai.cli.hints import HINTS, hint
 from funai.cli.language import pick
 from funai.cli.phrases import PHRASES, phrase
-from funai.cli.verb import in_language
 from funai.contracts.errors import Conflict
 from funai.contracts.messages import MESSAGES
 from funai.contracts.states import FailureCode

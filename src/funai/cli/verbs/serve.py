@@ -62,9 +62,10 @@ def _verb(service: Service) -> Callable[..., Any]:
     async def serve(_: Session, config: Config = None) -> None:
         import asyncio
 
-        from funai.base import log
+        from funai.base import log, proxies
         from funai.base.supervise import stop_on_signals
 
+        proxies.read()
         settings = load(service, config)
         serve_room = importlib.import_module(f"funai.{service.room}.main").serve
         log.configure(service.name)
