@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from funai.cli.hints import hint
-from funai.contracts.messages import MESSAGES, render
+from funai.i18n.hints import hint
+from funai.i18n.reasons import MESSAGES, render
 
 if TYPE_CHECKING:
     from funai.base.clients.transport import NotOurs

@@ -11,9 +11,9 @@ import typer
 from typer.models import ArgumentInfo
 
 from funai.cli.exits import Exit, exit_for_error
-from funai.cli.hints import hint
 from funai.cli.session import Ended, Refused, Session
 from funai.contracts.errors import ConfigError, FunaiError
+from funai.i18n.hints import hint
 
 _COMMON = "Common options"
 JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON.", rich_help_panel=_COMMON)]

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
-from funai.base import log
 from funai.base.clients.proxied import ProxiedTransport
+from funai.base.observability import log
 from funai.base.proxies import Proxies
 from funai.contracts.errors import CalleeFailed, ConfigError, FunaiError, error_for
 

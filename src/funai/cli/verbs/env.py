@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from funai.cli.envfile import decode, parse_env_file, parse_pair
+from funai.cli.project.envfile import decode, parse_env_file, parse_pair
+from funai.cli.project.target import resolve
 from funai.cli.session import Refused, Session
-from funai.cli.target import resolve
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target
 from funai.contracts.errors import NotFound
