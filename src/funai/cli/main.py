@@ -12,8 +12,8 @@ import typer
 from typer.exceptions import TyperException
 
 from funai.cli import help as frontpage
-from funai.cli import streams
 from funai.cli.exits import Exit
+from funai.cli.output import streams
 from funai.cli.output.output import Output
 from funai.cli.verbs import account, apps, check, deploy, doctor, env, keys, life, logs, nodes, serve, status, version
 from funai.i18n.language import pick

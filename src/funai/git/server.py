@@ -24,7 +24,7 @@ from funai.contracts.errors import ConfigError, FunaiError
 from funai.git.access import Access
 from funai.git.repos import DEFAULT_BRANCH, BareRepositories, check_repo
 from funai.git.settings import GitSettings
-from funai.git.words import told
+from funai.i18n.git import told
 
 SERVICES = {"git-upload-pack": False, "git-receive-pack": True}
 """Command → whether it writes."""

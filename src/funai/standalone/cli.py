@@ -18,7 +18,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from funai.base import proxies
-from funai.cli.streams import OutputLost
+from funai.cli.output.streams import OutputLost
 from funai.contracts.errors import ConfigError, FunaiError
 from funai.standalone.options import LOOPBACK, Ports, UpOptions, check_options, default_data_dir
 from funai.standalone.phrases import phase_words, phrase
