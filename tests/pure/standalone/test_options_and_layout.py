@@ -65,6 +65,15 @@ def test_people_are_given_the_public_name_and_this_machine_asks_itself() -> None
     assert UpOptions(host="0.0.0.0").public_host == "127.0.0.1"
 
 
+def test_apps_have_names_of_their_own_where_visitors_can_resolve_them() -> None:
+    assert UpOptions().apps_url == "http://{app}.apps.localhost:8000/"
+    assert UpOptions(apps_domain="").apps_url == "http://127.0.0.1:8000/runtime/{app}/"
+    assert UpOptions(name="192.0.2.1").apps_url == "http://192.0.2.1:8000/runtime/{app}/"
+    assert UpOptions(name="gw.example.com", apps_domain="a.example.com").apps_url == "http://{app}.a.example.com:8000/"
+    with pytest.raises(ConfigError, match="--apps-domain x_y"):
+        check_options(UpOptions(data_dir=Path("/var/lib/funai"), apps_domain="x_y"))
+
+
 @pytest.mark.parametrize(("words", "told"), [(["--api-port", "70000"], "65535"), (["--data-dir", "/dev/null"], "/dev/null: ")])
 def test_up_refuses_without_a_traceback(words: list[str], told: str) -> None:
     app = build()
@@ -105,6 +114,31 @@ def test_broken_secrets_are_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="restore it from a backup"):
         load_secrets(file)
     assert file.read_text() == "{"
+
+
+def test_an_open_data_dir_is_closed_with_what_is_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir(mode=0o755)
+    Layout(folder).make()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for name in ("api.db", "deploy.db", "api.db-wal"):
+        (folder / name).touch()
+        (folder / name).chmod(0o644)
+    (folder / "secrets.json").touch()
+    for path in (folder, folder / "keys"):
+        path.chmod(0o755)
+    Layout(folder).make()
+    modes = {p.name: p.stat().st_mode & 0o777 for p in [folder, folder / "keys", *folder.glob("*.db*")]}
+    assert modes == {"d": 0o700, "keys": 0o700, "api.db": 0o600, "deploy.db": 0o600, "api.db-wal": 0o600}
+
+
+def test_a_folder_of_other_things_keeps_its_mode_and_shows_nothing_of_ours(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir(mode=0o755)
+    (folder / "somebody's").touch()
+    Layout(folder).make()
+    assert folder.stat().st_mode & 0o777 == 0o755
+    assert {p.stat().st_mode & 0o077 for p in folder.iterdir() if p.name != "somebody's"} == {0}
 
 
 def test_one_platform_a_data_dir(tmp_path: Path) -> None:

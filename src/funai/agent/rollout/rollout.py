@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from funai.agent.diagnosis import Diagnosis, Variant, first_variant, health_path, notes
 from funai.agent.engine.contract import (
     Container,
     ContainerSpec,
@@ -34,6 +33,7 @@ from funai.agent.node import Endpoint, Node, to_the_end
 from funai.agent.reconcile import state
 from funai.agent.reconcile.state import AppView
 from funai.agent.rollout import health
+from funai.agent.rollout.diagnosis import Diagnosis, Variant, first_variant, health_path, notes
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import RolloutFailed, of_engine
 from funai.agent.rollout.health import Probed, Verdict

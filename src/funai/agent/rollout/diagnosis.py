@@ -14,7 +14,7 @@ from funai.agent.reconcile.state import AppView
 from funai.agent.rollout import health
 from funai.agent.rollout.failures import RolloutFailed
 from funai.agent.rollout.health import Probed, Verdict
-from funai.agent.startfaults import STATUSES, StartFaults
+from funai.agent.rollout.startfaults import STATUSES, StartFaults
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.states import FailureCode
 from funai.i18n.reasons import Words
