@@ -1,0 +1,1 @@
+"""Texts for people, Chinese and English. Pure; imports nothing of ours."""
