@@ -20,7 +20,6 @@ _PAGES: dict[str, tuple[str, str]] = {
     "theme_auto": ("跟随系统", "System"),
     "theme_light": ("浅色", "Light"),
     "theme_dark": ("深色", "Dark"),
-    "apply": ("应用", "Apply"),
     "user_name": ("用户名", "User name"),
     "password": ("密码", "Password"),
     "password_rule": ("8–128 位", "8–128 characters"),
@@ -44,10 +43,8 @@ _PAGES: dict[str, tuple[str, str]] = {
     "min_ago": ("{n} 分钟前", "{n} min ago"),
     "h_ago": ("{n} 小时前", "{n} h ago"),
     "d_ago": ("{n} 天前", "{n} d ago"),
-    "yes": ("是", "yes"),
     "no": ("否", "no"),
     "unknown": ("未知", "unknown"),
-    "live_update": ("自动刷新", "Updates by itself"),
 }
 _APPS: dict[str, tuple[str, str]] = {
     "apps_title": ("我的应用", "My apps"),
@@ -67,7 +64,6 @@ _APPS: dict[str, tuple[str, str]] = {
     "app_open": ("打开", "Open"),
     "app_repository": ("代码仓库", "Repository"),
     "app_created": ("创建时间", "Created"),
-    "app_port": ("端口", "Port"),
     "state_0": ("新建", "New"),
     "state_1": ("已停止", "Not running"),
     "state_2": ("部署中", "Deploying"),
@@ -84,7 +80,6 @@ _APPS: dict[str, tuple[str, str]] = {
     "tab_settings": ("设置", "Settings"),
     "new_step": ("第 {n} 步，共 3 步", "Step {n} of 3"),
     "new_name_title": ("给应用起名", "Name the app"),
-    "new_source_title": ("交付代码", "Bring your code"),
     "new_deploy_title": ("部署", "Deploy"),
     "new_push": ("推送代码", "Push your code"),
     "new_push_text": ("在项目文件夹里运行：", "In your project's folder run:"),
@@ -175,7 +170,6 @@ _DEPLOYS: dict[str, tuple[str, str]] = {
     "step_done": ("完成", "done"),
     "step_skipped": ("跳过", "skipped"),
     "step_failed": ("失败", "failed"),
-    "time_now": ("本次", "This deploy"),
     "time_before": ("上一次（#{id}）", "The one before (#{id})"),
     "total": ("合计", "Total"),
     "queue_next": ("下一个就是它。", "It is next in line."),
@@ -292,8 +286,6 @@ _OTHERS: dict[str, tuple[str, str]] = {
     "user_enable": ("恢复账号", "Enable"),
     "more": ("下一页", "Next page"),
     "owner": ("所有者", "Owner"),
-    "app_disable": ("停用应用", "Disable"),
-    "app_enable": ("恢复应用", "Enable"),
 }
 _PROBLEMS: dict[str, tuple[str, str]] = {
     "CROSS_SITE": (
