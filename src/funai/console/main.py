@@ -16,9 +16,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Mount
 from starlette.types import Scope
 
-from funai.base import log
-from funai.base.doors import Network, networks
-from funai.base.supervise import bind, serving, settle_memory
+from funai.base.aio import bind, serving, settle_memory
+from funai.base.http.guards import Network, networks
+from funai.base.observability import log
 from funai.console import assets
 from funai.console.pages import account, admin, apps, deploys
 from funai.console.render import Pages

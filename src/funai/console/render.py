@@ -13,8 +13,8 @@ from starlette.responses import HTMLResponse
 
 from funai.console import presenter
 from funai.console.assets import asset_url
-from funai.contracts.messages import render
 from funai.i18n.console import TEXTS, next_step, text
+from funai.i18n.reasons import render
 
 
 class Pages:

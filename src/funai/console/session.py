@@ -10,8 +10,8 @@ import httpx
 from fastapi import Depends, Form, Request
 
 from funai.base.clients.api import ApiClient
-from funai.base.doors import Network, client_address
-from funai.base.httpapp import pick_language
+from funai.base.http.app import pick_language
+from funai.base.http.guards import Network, client_address
 from funai.console.render import Pages
 from funai.console.security import LANGUAGE_COOKIE, THEME_COOKIE, Cookies, check_form_token, check_origin, form_token
 from funai.contracts.accounts import App, User

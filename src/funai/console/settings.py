@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from pydantic import field_validator
 
-from funai.base.doors import networks
-from funai.base.settings import Settings, key
+from funai.base.config.settings import Settings, key
+from funai.base.http.guards import networks
 
 
 class ConsoleSettings(Settings):

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from funai.api import main as api_main
-from funai.api.passwords import Passwords
-from funai.base.supervise import bind, serving
+from funai.api.accounts.passwords import Passwords
+from funai.base.aio import bind, serving
 from tests.service.api.platform import PASSWORD, Platform
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
