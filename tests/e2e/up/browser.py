@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +10,8 @@ from typing import Any
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response, ViewportSize, async_playwright
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+from tests.parts.browser import launch
+
 SERIOUS = frozenset({"serious", "critical"})
 
 
@@ -46,19 +45,9 @@ class Watched:
 
 @asynccontextmanager
 async def chromium(**options: Any) -> AsyncIterator[Watched]:
-    """A browser with one context. ``options``: locale, java_script_enabled, viewport, color_scheme."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, env=_environment())
-        context = await browser.new_context(**options)
-        try:
-            yield Watched(context)
-        finally:
-            await browser.close()
-
-
-def _environment() -> Mapping[str, str | float | bool]:
-    """Chromium asks loopback only, whatever proxy the machine names."""
-    return {k: v for k, v in os.environ.items() if "proxy" not in k.lower()}
+    """A browser with one context. ``options``: locale, java_script_enabled, viewport."""
+    async with async_playwright() as playwright, launch(playwright) as browser:
+        yield Watched(await browser.new_context(**options))
 
 
 def width(pixels: int) -> ViewportSize:

@@ -69,7 +69,7 @@ async def test_newcomer_signs_up_deploys_breaks_mends_and_rolls_back(up: Platfor
         await page.get_by_label("Name").fill("GREETING")
         await page.get_by_label("Value").fill("hello")
         await page.get_by_role("button", name="Save").click()
-        await expect(page.get_by_text("in force from the next deploy")).to_be_visible()
+        await expect(page.get_by_text("Saved; in force from the next deploy")).to_be_visible()
         await _delete(page)
         watched.check()
 
