@@ -48,8 +48,9 @@ def parse_entry(key: str, value: str) -> Route | None:
     except (KeyError, ValueError, IndexError):
         return None
     serving = state is RouteState.SERVING
-    more = {"user_id": user_id, "keeps_prefix": parts[5:] == ["k"]} if serving else {}
-    route = Route(app_id, state, parts[1] if serving else "", port if serving else 0, generation, **more)
+    route = Route(app_id, state, generation=generation)
+    if serving:
+        route = replace(route, host=parts[1], port=port, user_id=user_id, keeps_prefix=parts[5:] == ["k"])
     try:
         return route if value_of(route) == value and key_of(app_id) == key else None
     except ValueError:
