@@ -15,7 +15,7 @@ import yaml
 
 from funai.contracts import rules
 from funai.contracts.errors import BadInput
-from funai.contracts.messages import Words
+from funai.i18n.reasons import Words
 
 APP_YAML = "deploy/app.yaml"
 DEFAULT_PORT = 3000

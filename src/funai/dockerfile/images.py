@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from funai.contracts.errors import BadInput
-from funai.contracts.messages import Words
 from funai.contracts.rules import ImageRef, full_name, parse_image
+from funai.i18n.reasons import Words
 
 _TRANSPORT = re.compile(
     r"(containers-storage|docker-daemon|docker-archive|oci|oci-archive|dir|sif|ostree|tarball|atomic):|\w[\w+-]*:/",

@@ -17,10 +17,10 @@ from funai.contracts.buildspec import (
     uses_lfs,
 )
 from funai.contracts.errors import BadInput
-from funai.contracts.messages import Words
 from funai.dockerfile.images import Allowed
 from funai.dockerfile.rules import problems
 from funai.dockerfile.stages import Plan, read_plan
+from funai.i18n.reasons import Words
 
 GIANT_CONTEXT = 200 * 1024 * 1024
 

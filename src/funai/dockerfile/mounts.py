@@ -14,8 +14,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from funai.contracts.messages import Words
 from funai.dockerfile.syntax import Problem
+from funai.i18n.reasons import Words
 
 _ALIASES = {"src": "source", "dst": "target", "destination": "target", "readwrite": "rw", "ro": "readonly"}
 _OPTIONS = {

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from funai.contracts.errors import BadInput
-from funai.contracts.messages import Words
 from funai.dockerfile import mounts
 from funai.dockerfile.images import OTHERS, Allowed
 from funai.dockerfile.shell import BadWord, expand
 from funai.dockerfile.stages import Plan, Platform, Step
 from funai.dockerfile.syntax import Instruction, Problem, heredoc, parse
+from funai.i18n.reasons import Words
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://|git@|(?:github\.com|gitlab\.com|bitbucket\.org)/", re.IGNORECASE)
 _ABSOLUTE_MODE = re.compile(r"(?:[ugoa]+=[rwx]*)(?:,[ugoa]+=[rwx]*)*")

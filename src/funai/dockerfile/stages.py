@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from funai.contracts.messages import Words
 from funai.dockerfile.mounts import Mount, read_mount
 from funai.dockerfile.shell import BadWord, expand, split_words
 from funai.dockerfile.syntax import Dockerfile, Instruction, Problem, parse, partition, wrong
+from funai.i18n.reasons import Words
 
 SCRATCH = "scratch"
 MAX_STAGES = 200

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from funai.contracts.errors import BadInput
-from funai.contracts.messages import Words
 from funai.dockerfile.shell import SPACES, BadWord, Lexer
+from funai.i18n.reasons import Words
 
 MAX_INSTRUCTIONS = 5_000
 KNOWN = frozenset(

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from funai.contracts.errors import BadInput
-from funai.contracts.messages import Words
 from funai.contracts.rules import ImageRef
 from funai.dockerfile import rules
 from funai.dockerfile.emit import Base, Emitted, emit
 from funai.dockerfile.images import Allowed
 from funai.dockerfile.stages import Plan, Platform, read_plan
 from funai.dockerfile.syntax import Problem
+from funai.i18n.reasons import Words
 from funai.runner.failures import invalid
 from funai.runner.settings import RunnerSettings
 
