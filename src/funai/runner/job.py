@@ -23,6 +23,7 @@ from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode, Phase
 from funai.runner.build.image import Builder
 from funai.runner.build.plan import app_spec, inputs_hash, read_recipe
+from funai.runner.build.reading import Reading, allowed
 from funai.runner.claim.lease import Lease, LeaseKeeper
 from funai.runner.cleanup.fs import remove_tree
 from funai.runner.commands.engine import BuildRequest
@@ -32,7 +33,6 @@ from funai.runner.metrics import RunnerMetrics
 from funai.runner.publish.push import Pusher
 from funai.runner.publish.registry import Manifest, Registry
 from funai.runner.publish.rollout import Rollout
-from funai.runner.reading import Reading, allowed
 from funai.runner.retry import retrying
 from funai.runner.settings import RunnerSettings
 from funai.runner.source.mirrors import Commit, Source

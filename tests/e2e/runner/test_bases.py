@@ -20,11 +20,11 @@ from funai.contracts.rules import parse_image
 from funai.contracts.states import FailureCode
 from funai.runner.build.base_images import BaseAbsent, Bases
 from funai.runner.build.image import ENGINE_FAILED, Builder, Output
+from funai.runner.build.reading import Reading, allowed
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.failures import JobFailed
 from funai.runner.main import engine_storage, prepare_engine
 from funai.runner.publish.registry import Registry as RegistryClient
-from funai.runner.reading import Reading, allowed
 from funai.runner.settings import MIB, RunnerSettings
 from funai.standalone.parts import engine_conf
 from tests.e2e.runner.test_failures import failed

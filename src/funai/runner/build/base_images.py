@@ -26,9 +26,9 @@ from funai.contracts.rules import ImageRef, full_name, parse_image
 from funai.contracts.states import FailureCode
 from funai.dockerfile.images import Allowed, needs_login
 from funai.i18n.reasons import Words
+from funai.runner.build.reading import BaseFacts
 from funai.runner.commands.engine import Engine
 from funai.runner.failures import JobFailed, invalid, last_lines
-from funai.runner.reading import BaseFacts
 from funai.runner.settings import RunnerSettings
 
 _DOCKERS = ("onbuild", "shell", "healthcheck")

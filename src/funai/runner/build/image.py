@@ -20,11 +20,11 @@ from funai.runner.build.base_images import BaseAbsent, BaseImage, Bases, image_i
 from funai.runner.build.cgroup import BuildGroup, Usage
 from funai.runner.build.diskwatch import DiskWatch, working_containers
 from funai.runner.build.plan import check_mounts
+from funai.runner.build.reading import Reading, write_down
 from funai.runner.build.watch import BuildWatch
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.failures import JobFailed, last_lines
 from funai.runner.publish.registry import Registry
-from funai.runner.reading import Reading, write_down
 from funai.runner.settings import RunnerSettings
 
 TAIL_BYTES = 64 * 1024
