@@ -203,8 +203,10 @@ class Deploys:
         _ = self.control.client  # switched off: say so before anything is taken
         app_id = int(app["id"])
         op_key = secrets.token_hex(16)
-        if with_env and (sealed := await self.variables.sealed(app_id)):
-            payload = payload.model_copy(update={"env_sealed": sealed})
+        kept = await self.variables.kept(app_id)  # a rollback has its release's variables, and today's marks
+        payload = payload.model_copy(
+            update={"env_sealed": kept.sealed if with_env else None, "secret_env": list(kept.secret) or None}
+        )
         await self.tracker.fresh(app)  # a deploy that ended a moment ago is no obstacle
         try:
             await self.slots.take(user_id, app_id, Operation.DEPLOY, op_key, record)

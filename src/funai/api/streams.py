@@ -43,7 +43,7 @@ class Streams:
                 yield chunk
 
     async def app_output(self, user_id: int, app_id: int, tail: int, *, follow: bool) -> tuple[AsyncIterator[bytes], str]:
-        """A container's output (stdout and stderr) and its content type. Raises NotFound, CalleeFailed."""
+        """A container's output (stdout and stderr), masked, and its content type. Raises NotFound, CalleeFailed."""
         params = {"userId": user_id, "appId": app_id, "tail": tail, "follow": "true" if follow else "false"}
         raw = self.control.followers.transport.raw
         # Followed output may be silent for as long as the app is.

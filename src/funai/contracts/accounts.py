@@ -143,6 +143,8 @@ class EnvVar(Wire):
 
     name: str
     value: str = "******"
+    secret: bool = False
+    """(+) Its owner marked it: masked in logs whatever it looks like."""
 
 
 class CleanupStep(Wire):
