@@ -34,8 +34,10 @@ class Control:
         if settings.deploy_enabled and settings.deploy_secret:
             secret = settings.deploy_secret.get_secret_value()
             self._client = DeployClient(settings.deploy_base_url, secret, timeout=self.read_seconds, http=http)
-            # Followed logs hold their connections for long; they must not use up those of everybody else.
-            self._followers = DeployClient(settings.deploy_base_url, secret, timeout=self.read_seconds, http=http)
+            # Followed logs hold their connections for long; `Seats` limits them, and they use up no other call's.
+            self._followers = DeployClient(
+                settings.deploy_base_url, secret, timeout=self.read_seconds, http=http, connections=None
+            )
             for client in (self._client, self._followers):
                 client.transport.raw.event_hooks = {"request": [_speak]}
 

@@ -96,7 +96,7 @@ def assemble(
         overviews=Overviews(db, apps, slots, control),
         answers=answers,
         streams=Streams(control, tracker, stop),
-        seats=Seats(settings.max_log_streams),
+        seats=Seats(settings.max_log_streams, settings.max_log_streams_all),
         gate=GitGate(apps, keys, defaults, runner_key),
     )
 

@@ -144,6 +144,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "ROLLOUT_INTERRUPTED": ("部署被停止、删除或调用方断开中断", "the rollout was ended by a stop, a delete or the caller"),
     "RELEASE_NOT_KEPT": ("节点上没有保留该应用的版本，请重新部署", "this node keeps no release of the app; deploy it again"),
     "LOG_STREAMS": ("同时跟踪的日志已达上限 {limit}，请先关闭一个", "at most {limit} followed logs at a time; close one first"),
+    "LOG_STREAMS_ALL": (
+        "平台正在跟踪的日志已达上限 {limit}（funai.limits.log-streams，由运维设置），请稍后再试",
+        "the platform follows {limit} logs already (funai.limits.log-streams, the operator's setting); try again later",
+    ),
     # callees
     "DEPLOY_DISABLED": (
         "部署功能未启用（deploy-proxy.enabled=false）",

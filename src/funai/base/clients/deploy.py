@@ -19,8 +19,17 @@ T = TypeVar("T", bound=BaseModel)
 class DeployClient:
     """For the API: jobs, apps, releases. Authenticates with ``X-DEPLOY-SECRET``."""
 
-    def __init__(self, base_url: str, secret: str, *, timeout: float = 8, http: httpx.AsyncBaseTransport | None = None) -> None:
-        self.transport = Transport("deploy", base_url, {"X-DEPLOY-SECRET": secret}, timeout=timeout, http=http)
+    def __init__(
+        self,
+        base_url: str,
+        secret: str,
+        *,
+        timeout: float = 8,
+        http: httpx.AsyncBaseTransport | None = None,
+        connections: int | None = 100,
+    ) -> None:
+        headers = {"X-DEPLOY-SECRET": secret}
+        self.transport = Transport("deploy", base_url, headers, timeout=timeout, http=http, connections=connections)
 
     async def create(self, job: CreateJob) -> Job:
         return _read(Job, await self.transport.data("POST", "/deploy/jobs", json=job.to_wire()))

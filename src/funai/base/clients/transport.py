@@ -27,18 +27,18 @@ class Transport:
     """An httpx client bound to one callee. Close it, or use it as a context manager.
 
     ``timeout`` seconds bound one whole request by its parts (connect at most 3 s); ``http`` lets tests plug in an ASGI
-    transport.
+    transport; ``connections`` limits how many are open at once (None: no limit, where the caller has one of its own).
     """
 
     def __init__(
         self, service: str, base_url: str, headers: Mapping[str, str] | None = None, *, timeout: float = 10,
-        http: httpx.AsyncBaseTransport | None = None,
+        http: httpx.AsyncBaseTransport | None = None, connections: int | None = 100,
     ) -> None:  # fmt: skip
         self.service = service
         self._client = httpx.AsyncClient(
             base_url=_address(service, base_url), headers=dict(headers or {}), transport=http, trust_env=False,
             verify=_trust(base_url), timeout=httpx.Timeout(timeout, connect=min(3.0, timeout)),
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=20, keepalive_expiry=30),
         )  # fmt: skip
 
     async def request(
