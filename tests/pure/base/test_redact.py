@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funai.base.redact import MASK, Redactor, named_secret, secrets_of
@@ -97,6 +97,7 @@ def test_redactor_masks_the_password_in_any_address() -> None:
     )
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 40), st.lists(st.integers(1, 30), max_size=30), st.integers(0, 20))
 def test_stream_of_a_line_in_any_pieces_never_shows_a_part_of_a_secret(before: int, cuts: list[int], hold: int) -> None:
     secret = "s3cret-Value-0123456789"
