@@ -13,7 +13,7 @@ from funai.api.rows import Row, first, lock_user, now_ms
 from funai.api.tables import apps
 from funai.base.clock import Clock
 from funai.base.db import Database
-from funai.contracts.accounts import App
+from funai.contracts.accounts import App, Serving
 from funai.contracts.errors import BadInput, CalleeFailed, Conflict, FunaiError, NotFound
 from funai.contracts.messages import Words
 from funai.contracts.repohost import RepoHost
@@ -143,6 +143,7 @@ class Apps:
             last_deploy_error=row["last_error"] if status is AppStatus.FAILED else None,
             deploy_access_url=url,
             access_url=url,
+            serving=Serving(address=row["deploy_url"]) if row["serving"] and status is not AppStatus.DISABLED else None,
             created_at=from_epoch_ms(int(row["create_time"])),
             updated_at=from_epoch_ms(int(row["update_time"])),
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Delete, delete, func, insert, select, update
+from sqlalchemy import Delete, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.api import outcome
@@ -25,6 +25,8 @@ from funai.contracts.errors import Conflict, NotFound
 from funai.contracts.jobs import Job
 from funai.contracts.states import AppStatus
 
+MAX_NAMED = 10
+"""Apps that a refusal names."""
 Changes = Callable[[Row], dict[str, Any]]
 _OVER = {"op": None, "op_key": None, "op_job_id": None, "op_since": None, "prev_status": None, "prev_slot": None}
 """Nothing is under way any more."""
@@ -178,11 +180,11 @@ class Slots:
             raise Conflict("APP_DEPLOYING")
         if app["slot"]:
             return
-        held = select(func.count()).select_from(apps).where(
-            apps.c.user_id == app["user_id"], apps.c.slot == 1, apps.c.deleting == 0
-        )  # fmt: skip
-        if int((await conn.execute(held)).scalar_one()) >= self.limit:
-            raise Conflict("QUOTA_RUNNING_APPS", limit=self.limit)
+        held = select(apps.c.app_name).where(apps.c.user_id == app["user_id"], apps.c.slot == 1, apps.c.deleting == 0)
+        names = list((await conn.execute(held.order_by(apps.c.id))).scalars())
+        if len(names) >= self.limit:
+            shown = ", ".join(names[:MAX_NAMED]) + (" …" if len(names) > MAX_NAMED else "")
+            raise Conflict("QUOTA_RUNNING_APPS", limit=self.limit, apps=shown)
 
     async def _over(self, app_id: int, op_key: str, changes: Changes) -> bool:
         return await self.db.retrying(lambda conn: _end(conn, app_id, op_key, now_ms(self.clock), changes))

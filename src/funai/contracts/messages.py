@@ -64,8 +64,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_NEVER_DEPLOYED": ("应用还没有成功部署过", "the app was never deployed successfully"),
     "QUOTA_APPS": ("应用数量已达上限 {limit}，请先删除不用的应用", "at most {limit} apps per user; delete one first"),
     "QUOTA_RUNNING_APPS": (
-        "同时运行的应用已达上限 {limit}，请先停止一个",
-        "at most {limit} running apps per user; stop one first",
+        "同时运行的应用已达上限 {limit}（{apps}），请先停止一个",
+        "at most {limit} running apps per user ({apps}); stop one first",
     ),
     "IMAGE_FORBIDDEN": (
         "镜像 {image} 不在该应用自己的仓库或允许的命名空间内",

@@ -143,10 +143,10 @@ def test_declared_arguments() -> None:
 
 @pytest.mark.parametrize("text", ["RUN \\\n" * 30_000, "RUN \\\n\n" * 30_000, "RUN \\\n" + "#\n" * 60_000])
 def test_a_dockerfile_made_to_be_read_forever_is_refused_or_read_at_once(text: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with contextlib.suppress(BadInput):
         foreign_images(text, REGISTRY, OWN)
-    assert time.monotonic() - began < 3
+    assert time.process_time() - began < 3
 
 
 @pytest.mark.parametrize(

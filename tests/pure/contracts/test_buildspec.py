@@ -122,8 +122,8 @@ def test_files_made_to_break_or_to_be_read_forever() -> None:
             parse_app_yaml(text)
     with pytest.raises(BadInput):
         buildspec.node_dockerfile("[" * 200_000, lockfile=False)
-    began = time.monotonic()
+    began = time.process_time()
     for text in ("\n" * 1_000_000, "FROM " + " " * 1_000_000 + "\nx", "EXPOSE" + " " * 1_000_000):
         buildspec.base_images(text)
         buildspec.exposed_ports(text)
-    assert time.monotonic() - began < 3
+    assert time.process_time() - began < 3

@@ -69,6 +69,28 @@ async def test_a_failed_redeploy_keeps_the_slot_of_what_still_serves(platform: P
     assert await ada.status(app_id) == 4
     row = await platform.core.apps.find(app_id)
     assert (row["slot"], row["serving"]) == (1, 1)
+    for path in ("/deploy/app/list", "/app/list"):
+        (shown,) = await ada.call("GET", path, params={"userId": ada.id})
+        assert (shown["appStatus"], shown["deployAccessUrl"]) == (4, None)
+        assert (shown["serving"]["release"], shown["serving"]["address"]) == (1, f"http://gw/runtime/{app_id}/")
+        assert shown["serving"]["since"].endswith("Z")
+    platform.wire.cut = 100  # Deploy is away: what the API knows by itself is told
+    assert (await ada.call("GET", "/app/info", params={"appId": app_id}))["serving"] == {
+        "address": f"http://gw/runtime/{app_id}/"
+    }
+    platform.wire.cut = 0
+    assert (await ada.call("POST", "/deploy/app/stop", params={"appId": app_id}))["serving"] is None
+
+
+async def test_the_running_quota_names_what_holds_its_places(platform: Platform) -> None:
+    ada = await platform.person("ada")
+    for name in ("a", "b", "c"):
+        app_id = await platform.ready(ada, name)
+        await ada.deploy(app_id)
+        await platform.finish("FAILED", errorMessage="boom")
+    answer = await ada.raw("POST", "/deploy/job/create", params={"appId": await ada.app("d")})
+    assert (answer.status_code, answer.json()["reason"]) == (409, "QUOTA_RUNNING_APPS")
+    assert "(a, b, c)" in answer.json()["message"].replace("（", "(").replace("）", ")")
 
 
 async def test_a_cancelled_deploy_leaves_the_app_as_it_was(platform: Platform) -> None:
