@@ -104,10 +104,25 @@ class Slots:
 
         return await self.db.retrying(work)
 
-    async def give_back(self, app_id: int, op_key: str) -> bool:
-        """Nothing came of the operation: the app is as it was, its slot and Idempotency-Key are free."""
+    async def renew(self, app_id: int, op_key: str) -> bool:
+        """Count the operation from now: it is asked for once more. False when it is over or has its job already."""
+        held = (apps.c.id == app_id, apps.c.op_key == op_key, apps.c.op_job_id.is_(None), apps.c.deleting == 0)
+        async with self.db.write() as conn:
+            renewed = await conn.execute(update(apps).where(*held).values(op_since=now_ms(self.clock)))
+        return bool(renewed.rowcount)
+
+    async def give_back(self, app_id: int, op_key: str, *, since: int | None = None) -> bool:
+        """Nothing came of the operation: the app is as it was, its slot and Idempotency-Key are free.
+
+        ``since``: only while the operation counts from then, for one who found so some time ago.
+        """
 
         async def work(conn: AsyncConnection) -> bool:
+            if since is not None:
+                same = select(apps.c.op_since).where(apps.c.id == app_id, apps.c.op_key == op_key).with_for_update()
+                row = await first(conn, same)
+                if row is None or row["op_since"] != since:
+                    return False
             await conn.execute(_unanswered(op_key))
             return await _end(conn, app_id, op_key, now_ms(self.clock), lambda row: outcome.undone(before(row)))
 

@@ -37,6 +37,13 @@ class DeployClient:
     async def job(self, job_id: int) -> Job:
         return _read(Job, await self.transport.data("GET", f"/deploy/jobs/{job_id}"))
 
+    async def job_by_key(self, key: str) -> Job:
+        """(+) The job that was created under this idempotency key. Raises NotFound JOB_NOT_FOUND.
+
+        A Deploy without the call answers NotFound or BadInput with another reason.
+        """
+        return _read(Job, await self.transport.data("GET", "/deploy/jobs/by-key", params={"key": key}))
+
     async def jobs(self, limit: int, *, timeout: float = 1.5) -> list[Job]:
         return _jobs(await self.transport.data("GET", "/deploy/jobs", params={"limit": limit}, timeout=timeout))
 
