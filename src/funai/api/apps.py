@@ -142,8 +142,8 @@ class Apps:
             last_job_id=row["job_id"],
             last_deploy_error=row["last_error"] if status is AppStatus.FAILED else None,
             deploy_access_url=url,
-            access_url=url,
-            serving=Serving(address=row["deploy_url"]) if row["serving"] and status is not AppStatus.DISABLED else None,
+            serving=_serving(row) if status is not AppStatus.DISABLED else None,
+            access_url=(row["access_url"] or url) if url else None,
             created_at=from_epoch_ms(int(row["create_time"])),
             updated_at=from_epoch_ms(int(row["update_time"])),
         )
@@ -155,6 +155,10 @@ class Apps:
             async with self.db.write() as conn:
                 await conn.execute(apps.delete().where(apps.c.id == app_id))
             raise CalleeFailed("REPO_HOST_FAILED") from e
+
+
+def _serving(row: Row) -> Serving | None:
+    return Serving(address=row["access_url"] or row["deploy_url"]) if row["serving"] else None
 
 
 def clean_name(name: str) -> str:

@@ -103,7 +103,7 @@ class Overviews:
             log.get("api.overviews").info("app.found_stopped", app_id=row["id"])
             await self.slots.stopped(int(row["id"]), row["job_id"], seen_at=int(row["update_time"]))
             return True
-        return await self._readdress(row, seen.deploy_url)
+        return await self._readdress(row, seen.deploy_url, seen.access_url)
 
     async def _readdress_by_job(self, row: Row) -> bool:
         try:
@@ -111,14 +111,16 @@ class Overviews:
                 job = await deploy.job(int(row["job_id"]))
         except NotFound:
             return False
-        return await self._readdress(row, job.deploy_url if job.status is JobStatus.SUCCEEDED else None)
+        return await self._readdress(row, job.deploy_url if job.status is JobStatus.SUCCEEDED else None, job.access_url)
 
-    async def _readdress(self, row: Row, url: str | None) -> bool:
-        if not url or url == row["deploy_url"] or len(url) > MAX_URL:
+    async def _readdress(self, row: Row, url: str | None, own: str | None) -> bool:
+        if not url or len(url) > MAX_URL or len(own or "") > MAX_URL:
+            return False
+        if (url, own) == (row["deploy_url"], row["access_url"]):
             return False
         same = (apps.c.id == row["id"], apps.c.job_id == row["job_id"], apps.c.serving == 1)
         async with self.db.write() as conn:
-            await conn.execute(update(apps).where(*same).values(deploy_url=url))
+            await conn.execute(update(apps).where(*same).values(deploy_url=url, access_url=own))
         return True
 
 
@@ -137,7 +139,7 @@ def _serving(known: Serving, seen: AppOverview) -> Serving | None:
     """With Deploy's word; None once it was taken off line there."""
     if seen.stopped:
         return None
-    return Serving(release=seen.release, address=seen.deploy_url or known.address, since=seen.deployed_at)
+    return Serving(release=seen.release, address=seen.access_url or seen.deploy_url or known.address, since=seen.deployed_at)
 
 
 def looping_words(app_id: int, exit_code: int | None = None, at: datetime | None = None) -> str:

@@ -108,7 +108,7 @@ async def delete(
 
 def address(app: App) -> str | None:
     """Where the app answers, when it does."""
-    return app.deploy_access_url or app.access_url or (app.serving.address if app.serving else None)
+    return app.access_url or app.deploy_access_url or (app.serving.address if app.serving else None)
 
 
 def state(session: Session, app: App) -> str:

@@ -25,6 +25,7 @@ _RUNS = (
         app_run.c.last_deployed_ms,
         runtime_node.c.name,
         runtime_node.c.gateway_base_url,
+        runtime_node.c.apps_url,
         runtime_node.c.last_heartbeat_ms,
         runtime_node.c.crash_looping_json,
         release.c.base_path,
@@ -56,6 +57,7 @@ def _overview(row: Mapping[str, Any], now_ms: int, rules: Rules) -> AppOverview:
         deploy_url=naming.deploy_url(gateway, _base_path(row)) if gateway else None,
         release=row["live_release_number"],
         deployed_at=from_epoch_ms(row["last_deployed_ms"]) if row["last_deployed_ms"] else None,
+        access_url=naming.access_url(row["apps_url"], app_id),
         stopped=row["stopped_ms"] is not None,
         crash_looping=app_id in json.loads(row["crash_looping_json"] or "[]") if speaks else None,
     )
