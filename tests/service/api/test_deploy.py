@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from funai.api.idempotency import remember
-from funai.api.slots import Operation
+from funai.api.apps.slots import Operation
+from funai.api.deploys.idempotency import remember
 from funai.api.tables import apps
 from tests.parts.waiting import eventually
 from tests.service.api.platform import Platform, Refused
