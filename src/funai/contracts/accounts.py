@@ -171,4 +171,5 @@ class AppDeleted(Wire):
     steps: list[CleanupStep] = Field(default_factory=list[CleanupStep])
 
 
-SetEnv = Annotated[dict[str, str], Field(max_length=200)]
+SetEnv = dict[str, str]
+"""How many an app may have is the API's setting; the body's size bounds what one call may carry."""

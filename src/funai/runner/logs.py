@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 
 from funai.base.clients.deploy import RunnerDeployClient
 from funai.base.observability import log
-from funai.base.redact import Redactor
+from funai.base.observability.redact import Redactor
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import LOG_CHUNK_BYTES, AppendLog
 

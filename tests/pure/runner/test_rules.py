@@ -9,7 +9,7 @@ import pytest
 
 from funai.base.clients.deploy import RunnerDeployClient
 from funai.base.clients.transport import AgentRefused, Unreachable
-from funai.base.redact import MASK, Redactor
+from funai.base.observability.redact import MASK, Redactor
 from funai.contracts.errors import Conflict
 from funai.contracts.jobs import AppendLog, Job
 from funai.contracts.states import Blame, FailureCode, JobStatus

@@ -11,8 +11,8 @@ from fastapi.responses import StreamingResponse
 from funai.api.edge import PREFIX, AppId, CurrentUser, JobId, Services, UserId, answers
 from funai.api.logs.streams import masked
 from funai.base.http.app import ok
-from funai.base.redact import secrets_of
-from funai.base.streaming import HeldStream
+from funai.base.http.streaming import HeldStream
+from funai.base.observability.redact import secrets_of
 from funai.contracts.jobs import LogSlice
 from funai.contracts.wire import MAX_ID
 

@@ -20,7 +20,7 @@ from funai.api.deploys.presenters import shown
 from funai.api.deploys.tracker import Tracker
 from funai.base.clients.transport import error_of
 from funai.base.http.app import json_bytes, language
-from funai.base.redact import Redactor
+from funai.base.observability.redact import Redactor
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import Job, LogSlice
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from funai.base.clients.transport import Transport, Unreachable, error_of
+from funai.base.proxies import Proxies
 from funai.contracts.accounts import (
     AddSshKey,
     ApiKey,
@@ -32,9 +33,9 @@ class ApiClient:
 
     def __init__(
         self, base_url: str, headers: Mapping[str, str] | None = None, *, timeout: float = 30,
-        http: httpx.AsyncBaseTransport | None = None,
+        http: httpx.AsyncBaseTransport | None = None, proxies: Proxies | None = None,
     ) -> None:  # fmt: skip
-        self.transport = Transport("api", base_url, headers, timeout=timeout, http=http)
+        self.transport = Transport("api", base_url, headers, timeout=timeout, http=http, proxies=proxies)
 
     async def register(self, user_name: str, password: str) -> User:
         body = {"userName": user_name, "password": password}
@@ -45,7 +46,7 @@ class ApiClient:
         body = {"userName": user_name, "password": password}
         response = await self.transport.request("POST", f"{BASE}/auth/login", json=body)
         token = response.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-        return User.model_validate(response.json()["data"]), token
+        return User.model_validate(self.transport.opened(response)), token
 
     async def me(self) -> User:
         return User.model_validate(await self.transport.data("GET", f"{BASE}/user/me"))

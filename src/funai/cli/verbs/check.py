@@ -35,12 +35,14 @@ async def check(
     ] = None,
 ) -> None:
     """Check a repository against the build contract before you deploy it."""
-    from funai.cli.project.repocheck import findings, summary
+    from funai.cli.project.repocheck import findings, sha256_repository, summary
 
     if not folder.is_dir():
         raise Refused(f"{folder}: {os.strerror(20)}")
     tracked = await tracked_files(folder)
     found = findings(gather(folder, tracked, submodules=await submodules(folder)), tracked, port=port)
+    if await git(folder, "rev-parse", "--show-object-format") == "sha256":
+        found.insert(0, sha256_repository())
     errors, warnings = summary(found)
     words = [(f, f.en if session.language == "en" else f.zh) for f in found]
     session.out.document(

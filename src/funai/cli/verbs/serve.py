@@ -62,9 +62,11 @@ def _verb(service: Service) -> Callable[..., Any]:
     async def serve(_: Session, config: Config = None) -> None:
         import asyncio
 
+        from funai.base import proxies
         from funai.base.aio import stop_on_signals
         from funai.base.observability import log
 
+        proxies.read()
         settings = load(service, config)
         serve_room = importlib.import_module(f"funai.{service.room}.main").serve
         log.configure(service.name)

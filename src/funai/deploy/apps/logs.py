@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from funai.base.clients.transport import AgentRefused, error_of
-from funai.base.streaming import HeldStream
+from funai.base.http.streaming import HeldStream
 from funai.contracts.errors import CalleeFailed, Conflict
 from funai.deploy.apps.agents import AgentGone, Agents
 from funai.deploy.placement.policy import Node

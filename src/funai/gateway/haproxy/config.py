@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from funai.contracts.routes import RouteState
-from funai.gateway import strays
-from funai.gateway.haproxy import rewrites
+from funai.gateway.haproxy import rewrites, strays
 from funai.gateway.haproxy.routemap import STATE_WORDS
 from funai.gateway.pages import pages
 from funai.gateway.pages.pages import Page

@@ -11,7 +11,7 @@ import time
 
 from funai.base.clients.deploy import RunnerDeployClient
 from funai.base.observability import log
-from funai.base.redact import Redactor, secrets_of
+from funai.base.observability.redact import Redactor, secrets_of
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import ClaimJob, Job, JobResult, ReportJob
 from funai.contracts.states import FailureCode, JobStatus, JobType

@@ -113,6 +113,7 @@ class Engine:
             *([] if r.use_cache else ["--no-cache"]),
             "--isolation",
             "oci",
+            "--http-proxy=false",  # the operator's, with a password perhaps
             "--pull=never",
         ]
         if r.pids:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.requests import ClientDisconnect
 
-from funai.base.streaming import HeldStream
+from funai.base.http.streaming import HeldStream
 
 
 async def body() -> AsyncIterator[bytes]:

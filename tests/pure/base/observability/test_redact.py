@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funai.base.redact import MASK, Redactor, named_secret, secrets_of
+from funai.base.observability.redact import MASK, Redactor, named_secret, secrets_of
 
 
 def masked(text: str, env: dict[str, str], *marked: str) -> str:
