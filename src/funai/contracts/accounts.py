@@ -20,6 +20,8 @@ class User(Wire):
     id: int
     user_name: str
     admin: bool = False
+    disabled: bool = False
+    """(+) Whether an operator shut the account out."""
     created_at: Instant
 
 

@@ -262,6 +262,8 @@ class JobRun:
             deployed = await self.tools.rollout.deploy(node, wish, self.out.line)
         for name, ms in (deployed.timings_ms or {}).items():
             self.phases_ms[f"deploy.{name}"] = ms
+        for note in deployed.notes:
+            self.out.line(note)
         return image.digest or deployed.digest
 
     def _generation(self) -> int | None:
