@@ -35,6 +35,7 @@ ASKED_PORT = f"{naming.LABEL}.askedPort"
 HEALTH_PATH = f"{naming.LABEL}.healthPath"
 BASE_PATH = f"{naming.LABEL}.basePath"
 IMAGE = f"{naming.LABEL}.image"
+KEEPS_PREFIX = f"{naming.LABEL}.keepsPrefix"
 
 _SUFFIX = re.compile(r"-(?:(?P<off>off)|g(?P<gen>\d+)(?P<old>-old)?)$")
 
@@ -182,7 +183,10 @@ def repair(app: AppView, instance: str = "") -> Repair:
 
 
 def route_to(container: Container, host: str, port: int) -> Route:
-    return Route(number(container, APP_ID), RouteState.SERVING, host, port, generation_of(container))
+    return Route(
+        number(container, APP_ID), RouteState.SERVING, host, port, generation_of(container),
+        user_id=number(container, USER_ID), keeps_prefix=container.labels.get(KEEPS_PREFIX) == "1",
+    )  # fmt: skip
 
 
 def stopped_route(app_id: int) -> Route:
