@@ -332,6 +332,7 @@ _NEXT_STEPS: dict[str, tuple[str, str]] = {
         "让应用监听 0.0.0.0 和约定的端口，或在部署选项里改端口。",
         "Let the app listen on 0.0.0.0 and the agreed port, or change the port in the deploy options.",
     ),
+    "APP_SPEAKS_HTTP2": ("请让应用同时提供 HTTP/1.1。", "Let the app serve HTTP/1.1 too."),
     "APP_UNHEALTHY": ("健康检查路径须返回低于 500 的状态。", "The health path must answer below 500."),
     "REGISTRY_UNREACHABLE": ("稍后再试；若持续出现请联系管理员。", "Try again soon; tell the operator if it stays."),
     "AGENT_UNREACHABLE": ("稍后再试；若持续出现请联系管理员。", "Try again soon; tell the operator if it stays."),

@@ -32,7 +32,7 @@ from funai.agent.network.networks import ADDRESS, Networks, Place
 from funai.agent.node import Endpoint, Node, to_the_end
 from funai.agent.reconcile import state
 from funai.agent.reconcile.state import AppView
-from funai.agent.rollout import health
+from funai.agent.rollout import health, visit
 from funai.agent.rollout.diagnosis import Diagnosis, Variant, first_variant, health_path, notes
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import RolloutFailed, of_engine
@@ -116,7 +116,19 @@ class Rollouts:
             if old:
                 self._retirer.retire(old)
         log.get("rollout").info("rollout.done", generation=generation, **watch.marks)
-        return self.answer(wanted, new, watch, notes(wanted, variant))
+        told = [*notes(wanted, variant), *await self._visit(wanted)]
+        watch.mark("visit")
+        return self.answer(wanted, new, watch, told)
+
+    async def _visit(self, wanted: AgentDeploy) -> list[str]:
+        """What a visitor misses at the address that people are given."""
+        node, app_id = self._node, int(wanted.app_id)
+        if node.door is None:
+            return []
+        own = naming.access_url(node.apps_url, app_id)
+        path = wanted.base_path or naming.base_path(app_id)
+        address = own or naming.deploy_url(node.settings.node_gateway_base_url or node.door.url, path)
+        return await visit.notes(node.door, address, own_name=bool(own))
 
     async def _come_up(
         self, before: AppView, wanted: AgentDeploy, generation: int, image: Found, watch: Stopwatch
