@@ -96,7 +96,7 @@ async def log(site: Site, page: Page, lines: int) -> dict[str, int]:
 
 async def append(site: Site, job: dict[str, object], lines: int) -> None:
     """The log of a job, in pieces, by its runner."""
-    text = "".join(f"\x1b[32m{n:>7}\x1b[0m npm http fetch GET 200 package-{n % 997}\n" for n in range(1, lines + 1))
+    text = "".join(f"\x1b[32m{n}\x1b[0m npm fetch {n % 997}\n" for n in range(1, lines + 1))
     for at in range(0, len(text), PIECE):
         body = {"runnerId": "r1", "offset": at, "chunk": text[at : at + PIECE], "leaseToken": job["leaseToken"]}
         answer = await site.platform.inside.post(f"/deploy/jobs/{job['id']}/logs", json=body)
