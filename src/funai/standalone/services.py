@@ -66,7 +66,7 @@ def plan(
         Room(
             "runtime-agent",
             lambda stop: runtime.serve(
-                runtime_settings(options, secrets, engine, socket), gateway_settings(options, layout, secrets), stop
+                runtime_settings(options, layout, secrets, engine, socket), gateway_settings(options, layout, secrets), stop
             ),
         ),
         Room("deploy", lambda stop: deploy.serve(deploy_settings(options, layout, secrets), stop)),
@@ -171,7 +171,9 @@ def gateway_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> Ga
     )
 
 
-def runtime_settings(options: UpOptions, secrets: Secrets, engine: EngineChoice, socket: Path) -> RuntimeSettings:
+def runtime_settings(
+    options: UpOptions, layout: Layout, secrets: Secrets, engine: EngineChoice, socket: Path
+) -> RuntimeSettings:
     return RuntimeSettings(
         host=LOOPBACK,
         port=options.ports.agent,
@@ -185,6 +187,7 @@ def runtime_settings(options: UpOptions, secrets: Secrets, engine: EngineChoice,
         engine_socket=str(socket),
         instance=instance(options),
         build_network=build_network(options),
+        state_dir=str(layout.agent),
         registry_url=options.registry_address,
         registry_username=registry.USER,
         registry_password=secrets.registry_password,
