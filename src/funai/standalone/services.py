@@ -96,7 +96,8 @@ def plan(
 
 async def _serve_api(settings: ApiSettings, options: UpOptions, layout: Layout, secrets: Secrets, stop: asyncio.Event) -> None:
     """The API with this machine's own repositories, and its first admin; over HTTPS too where there is a certificate."""
-    app = api.build(settings, repo_host=BareRepositories(layout.git), stop=stop)
+    own_url = api.own_url(settings, settings.port)
+    app = api.build(settings, repo_host=BareRepositories(layout.git), stop=stop, own_url=own_url)
     await api.ensure_admin(app, FIRST_ADMIN, secrets.admin_password.get_secret_value())
     async with AsyncExitStack() as doors:
         await doors.enter_async_context(serving(app, bind(settings.host, settings.port)))
@@ -137,6 +138,7 @@ def api_settings(options: UpOptions, layout: Layout, secrets: Secrets, runner_pu
             "acr_registry": options.registry_address,
             "acr_namespace": NAMESPACE,
             "env_key_file": layout.seal_key,
+            **({"console_https": True} if options.tls else {}),
         },
         {
             "image_namespaces": [f"{options.registry_address}/{OPEN_NAMESPACE}"],
