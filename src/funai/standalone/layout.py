@@ -71,6 +71,10 @@ class Layout:
         return self.root / "runner"
 
     @property
+    def agent(self) -> Path:
+        return self.root / "agent"
+
+    @property
     def gateway(self) -> Path:
         return self.root / "gateway"
 

@@ -80,7 +80,7 @@ def plan(
     at_runner = read(lambda: runner_settings(options, layout, secrets, engine))
     at_git = read(lambda: git_settings(options, layout, secrets))
     at_api = read(lambda: api_settings(options, layout, secrets, runner_public_key))
-    at_agent = read(lambda: runtime_settings(options, secrets, engine, socket))
+    at_agent = read(lambda: runtime_settings(options, layout, secrets, engine, socket))
     at_gateway = read(lambda: gateway_settings(options, layout, secrets))
     at_deploy = read(lambda: deploy_settings(options, layout, secrets))
     if not (at_runner and at_git and at_api and at_agent and at_gateway and at_deploy):
@@ -231,7 +231,9 @@ def gateway_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> Ga
     )
 
 
-def runtime_settings(options: UpOptions, secrets: Secrets, engine: EngineChoice, socket: Path) -> RuntimeSettings:
+def runtime_settings(
+    options: UpOptions, layout: Layout, secrets: Secrets, engine: EngineChoice, socket: Path
+) -> RuntimeSettings:
     return options.given.load(
         RuntimeSettings,
         {
@@ -247,6 +249,7 @@ def runtime_settings(options: UpOptions, secrets: Secrets, engine: EngineChoice,
             "engine_socket": str(socket),
             "instance": instance(options),
             "build_network": build_network(options),
+            "state_dir": str(layout.agent),
             "registry_url": options.registry_address,
             "registry_username": registry.USER,
             "registry_password": secrets.registry_password,
