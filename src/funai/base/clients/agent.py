@@ -28,20 +28,21 @@ class AgentClient:
             AgentDeployed, await self.transport.plain("POST", "/agent/apps/deploy", json=deploy.to_wire(), timeout=timeout)
         )
 
-    async def stop(self, user_id: int, app_id: int, *, generation: int | None = None) -> AgentStopped:
+    async def stop(self, user_id: int, app_id: int, generation: int | None = None) -> AgentStopped:
         """``generation``: the newest that this stop is about; an agent refuses it once it has a newer one."""
         return _read(
             AgentStopped,
             await self.transport.plain("POST", "/agent/apps/stop", json=_app(user_id, app_id, generation), timeout=60),
         )
 
-    async def start(self, user_id: int, app_id: int) -> AgentDeployed:
+    async def start(self, user_id: int, app_id: int, generation: int | None = None) -> AgentDeployed:
         """(+) Start a stopped app's kept release again."""
         return _read(
-            AgentDeployed, await self.transport.plain("POST", "/agent/apps/start", json=_app(user_id, app_id), timeout=120)
+            AgentDeployed,
+            await self.transport.plain("POST", "/agent/apps/start", json=_app(user_id, app_id, generation), timeout=120),
         )
 
-    async def delete(self, user_id: int, app_id: int, *, generation: int | None = None) -> AgentDeleted:
+    async def delete(self, user_id: int, app_id: int, generation: int | None = None) -> AgentDeleted:
         return _read(
             AgentDeleted,
             await self.transport.plain("POST", "/agent/apps/delete", json=_app(user_id, app_id, generation), timeout=60),

@@ -84,11 +84,11 @@ class Apps:
             raise Conflict("APP_DEPLOYING")
         if at.home is None or not deployed:
             raise Conflict("APP_NEVER_DEPLOYED")
-        home = at.home
+        home, newest = at.home, await self.queue.newest_generation(app_id)
         async with self.db.write() as conn:
             await stale.forget(conn, app_id, home.id)
         try:
-            started = await self.agents.call(home, lambda agent: agent.start(user_id, app_id), busy_seconds=0)
+            started = await self.agents.call(home, lambda agent: agent.start(user_id, app_id, newest), busy_seconds=0)
         except AgentRefused as e:
             if e.lacks_the_call:  # Its stop took the container away: the release is at the registry.
                 raise NotFound("RELEASE_NOT_KEPT") from e
