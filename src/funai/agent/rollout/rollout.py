@@ -145,19 +145,9 @@ class Rollouts:
             if old:
                 self._retirer.retire(old)
         log.get("rollout").info("rollout.done", generation=generation, **watch.marks)
-        told = [*notes(wanted, variant), *await self._visit(wanted)]
+        told = [*notes(wanted, variant), *await visit.told(self._node, wanted)]
         watch.mark("visit")
         return self.answer(wanted, new, watch, told)
-
-    async def _visit(self, wanted: AgentDeploy) -> list[str]:
-        """What a visitor misses at the address that people are given."""
-        node, app_id = self._node, int(wanted.app_id)
-        if node.door is None:
-            return []
-        own = naming.access_url(node.apps_url, app_id)
-        path = wanted.base_path or naming.base_path(app_id)
-        address = own or naming.deploy_url(node.settings.node_gateway_base_url or node.door.url, path)
-        return await visit.notes(node.door, address, own_name=bool(own))
 
     async def _come_up(
         self, before: AppView, wanted: AgentDeploy, generation: int, image: Found, watch: Stopwatch

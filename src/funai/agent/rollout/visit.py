@@ -11,9 +11,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
+
+from funai.contracts import naming
+
+if TYPE_CHECKING:
+    from funai.agent.node import Node
+    from funai.contracts.agent import AgentDeploy
 
 PAGE_BYTES = 256 * 1024
 MAX_PARTS = 24
@@ -71,6 +78,17 @@ def _part(tag: str, given: Mapping[str, str]) -> tuple[str, str]:
         kind = "style" if "stylesheet" in rel else "script" if "modulepreload" in rel else ""
         return kind, given.get("href", "")
     return "", ""
+
+
+async def told(node: Node, wanted: AgentDeploy) -> list[str]:
+    """What a visitor misses at the address that people are given; see :func:`notes`."""
+    if node.door is None:
+        return []
+    app_id = int(wanted.app_id)
+    own = naming.access_url(node.apps_url, app_id)
+    path = wanted.base_path or naming.base_path(app_id)
+    address = own or naming.deploy_url(node.settings.node_gateway_base_url or node.door.url, path)
+    return await notes(node.door, address, own_name=bool(own))
 
 
 async def notes(door: Door, address: str, *, own_name: bool) -> list[str]:
