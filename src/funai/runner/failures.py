@@ -87,6 +87,10 @@ def from_agent(error: FunaiError) -> JobFailed:
         return JobFailed(code, last_lines("\n".join(failure.log_tail)), message=failure.message or None)
     if error.reason == "STALE_GENERATION":
         return JobFailed(FailureCode.STALE_GENERATION)
+    if error.reason == "ROLLOUT_INTERRUPTED":
+        return JobFailed(
+            FailureCode.STALE_GENERATION, message="\n".join(render("ROLLOUT_INTERRUPTED", word, {}) for word in ("zh", "en"))
+        )
     code = FailureCode.APP_UNHEALTHY if error.code == 422 else FailureCode.AGENT_UNREACHABLE
     return JobFailed(code, message=str(error) or None, detail=str(error))
 

@@ -52,7 +52,12 @@ async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.
     builder = Builder(settings, engine, registry, storage, await searched_registries(engine))
     janitor = Janitor(settings, engine, source, storage, builder, metrics)
     await janitor.sweep_leftovers()
-    heart = LeaseKeeper(lambda: _connect(settings), settings.runner_id, every=settings.heartbeat_seconds)
+    heart = LeaseKeeper(
+        lambda: _connect(settings),
+        settings.runner_id,
+        every=settings.heartbeat_seconds,
+        crashed=metrics.crashes.labels("heartbeat").inc,
+    )
     tools = RunnerContext(
         settings, source, builder, Pusher(settings, engine, registry), registry,
         rollout, heart, metrics,
