@@ -145,9 +145,7 @@ class Rollouts:
             if old:
                 self._retirer.retire(old)
         log.get("rollout").info("rollout.done", generation=generation, **watch.marks)
-        told = [*notes(wanted, variant), *await visit.told(self._node, wanted)]
-        watch.mark("visit")
-        return self.answer(wanted, new, watch, told)
+        return self.answer(wanted, new, watch, notes(wanted, variant) + await visit.told(self._node, wanted))
 
     async def _come_up(
         self, before: AppView, wanted: AgentDeploy, generation: int, image: Found, watch: Stopwatch
