@@ -60,6 +60,8 @@ _APPS: dict[str, tuple[str, str]] = {
     "app_state": ("状态", "State"),
     "app_last_deploy": ("最近部署", "Last deploy"),
     "app_address": ("访问地址", "Address"),
+    "app_serving": ("当前版本", "What serves"),
+    "app_since": ("自", "since"),
     "app_no_address": ("没有在运行", "not running"),
     "app_open": ("打开", "Open"),
     "app_repository": ("代码仓库", "Repository"),
