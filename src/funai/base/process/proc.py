@@ -99,7 +99,6 @@ class Child:
         self.process._transport.close()  # type: ignore[attr-defined]
         return await self.process.wait()
 
-
     async def _reaped(self) -> None:
         """Until asyncio's watcher has the exit status. A transport closed before that polls by itself and takes the status
         away from the watcher, which then warns of an unknown child and reports 255.
