@@ -56,6 +56,19 @@ class FencedTransport(httpx.AsyncBaseTransport):
         )  # fmt: skip
         return await self._pinned.handle_async_request(pinned)
 
+    async def leads_inside(self, host: str, port: int) -> bool:
+        """Whether another program that connects to this host, without our proxy, would reach a private address."""
+        request = httpx.Request("GET", httpx.URL(scheme="https", host=host, port=port))
+        if f"{host}:{port}" in self._trusted or host in self._trusted or self._proxies.chosen(str(request.url)):
+            return False
+        try:
+            await self._address(host, port, request)
+        except PrivateAddress:
+            return True
+        except httpx.ConnectError:
+            return False
+        return False
+
     async def _address(self, host: str, port: int, request: httpx.Request) -> str:
         """The one that is connected to; every address of the name is public."""
         try:
