@@ -269,6 +269,17 @@ app_run = Table(
     **_MYSQL,
 )
 
+credential = Table(
+    "fun_ai_deploy_credential",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("created_ms", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
 runner = Table(
     "fun_ai_deploy_runner",
     metadata,

@@ -183,6 +183,9 @@ PHRASES: dict[str, tuple[str, str]] = {
         "Remove node {node}? Its apps count as stopped, and their next deploy chooses another node.",
     ),
     "node_removed": ("节点 {node} 已删除，其上有 {count} 个应用", "node {node} is removed; it had {count} apps"),
+    "no_credentials": ("还没有单独的凭据，都用共享的", "no credentials yet: all use what is shared"),
+    "credential_made": ("凭据 {id}（{name}），只显示这一次：", "credential {id} of {name}, shown this once:"),
+    "credential_revoked": ("凭据 {id} 已吊销", "credential {id} is revoked"),
     "no_placements": ("节点 {node} 上没有应用", "no app is placed on node {node}"),
     "no_runners": ("还没有 Runner 来过", "no runner has called yet"),
     "reassigned": (

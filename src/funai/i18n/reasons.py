@@ -106,6 +106,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "LOG_GAP": ("日志偏移不连续，应为 {expected}", "log offset leaves a gap; expected {expected}"),
     # placement
     "NODE_NOT_FOUND": ("节点不存在", "no such node"),
+    "CREDENTIAL_NOT_FOUND": ("凭据不存在", "no such credential"),
+    "CREDENTIAL_LIMIT": ("凭据数量已达上限 {limit}，请先吊销不用的", "at most {limit} credentials; revoke unused ones first"),
     "NODE_ALIVE": (
         "节点 {node} 仍在发送心跳：先停止其 runtime-agent（force=true 可强制删除）",
         "node {node} still sends heartbeats: stop its runtime-agent first (force=true removes it all the same)",
