@@ -95,6 +95,7 @@ class JobRun:
     out: LogStream
     folder: Path
     phases_ms: dict[str, int] = field(default_factory=dict[str, int])
+    notes: list[str] = field(default_factory=list[str])
 
     async def carry_out(self) -> JobResult:
         """Everything from the claim on. Raises JobFailed; LeaseGone when the lease went before a step others see."""
@@ -102,7 +103,7 @@ class JobRun:
         digest = await self._deploy(image)
         return JobResult(
             image=image.name, digest=digest, git_sha=image.git_sha, container_port=image.port,
-            health_path=image.health_path, built=image.built, phases_ms=self.phases_ms,
+            health_path=image.health_path, built=image.built, phases_ms=self.phases_ms, notes=self.notes or None,
         )  # fmt: skip
 
     async def _prebuilt(self, name: str) -> Image:
@@ -264,6 +265,7 @@ class JobRun:
             deployed = await self.tools.rollout.deploy(node, wish, self.out.line)
         for name, ms in (deployed.timings_ms or {}).items():
             self.phases_ms[f"deploy.{name}"] = ms
+        self.notes = deployed.notes
         for note in deployed.notes:
             self.out.line(note)
         return image.digest or deployed.digest
