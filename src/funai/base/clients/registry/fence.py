@@ -17,6 +17,7 @@ from funai.base.clients.proxied import ProxiedTransport
 from funai.base.proxies import Proxies
 from funai.contracts.addresses import is_private, is_public
 
+RESOLVE_SECONDS = 5
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -62,10 +63,11 @@ class FencedTransport(httpx.AsyncBaseTransport):
         if f"{host}:{port}" in self._trusted or host in self._trusted or self._proxies.chosen(str(request.url)):
             return False
         try:
-            await self._address(host, port, request)
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                await self._address(host, port, request)
         except PrivateAddress:
             return True
-        except httpx.ConnectError:
+        except (httpx.ConnectError, TimeoutError):
             return False
         return False
 
