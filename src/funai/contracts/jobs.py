@@ -108,10 +108,15 @@ class Payload(Wire):
         return v if not v else rules.check_namespace(v)
 
 
+def _plain_id(given: object) -> object:
+    """A Deploy in the field answers ``{"value": 7}``."""
+    return given.get("value") if isinstance(given, dict) else given  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
 class RuntimeNodeRef(Wire):
     """The node a job was placed on, as a claim's answer and a Job carry it."""
 
-    id: int
+    id: Annotated[int, BeforeValidator(_plain_id)]
     name: str
     agent_base_url: str
     gateway_base_url: str

@@ -106,6 +106,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "LOG_GAP": ("日志偏移不连续，应为 {expected}", "log offset leaves a gap; expected {expected}"),
     # placement
     "NODE_NOT_FOUND": ("节点不存在", "no such node"),
+    "NODE_ALIVE": (
+        "节点 {node} 仍在发送心跳：先停止其 runtime-agent（force=true 可强制删除）",
+        "node {node} still sends heartbeats: stop its runtime-agent first (force=true removes it all the same)",
+    ),
     "NODE_DISK_PRESSURE": ("节点磁盘空间不足，任务等待中", "every node is short of disk; the job waits"),
     "NO_RUNTIME_NODE": ("没有可用的运行节点，任务等待中", "no runtime node is available; the job waits"),
     "NODE_NOT_ELIGIBLE": ("目标节点不可用（{health}）", "the target node can't take apps ({health})"),
@@ -193,6 +197,22 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "JOB_GIT_UNSUPPORTED": ("不支持{what}：{path}", "{what} is not supported: {path}"),
     "JOB_GIT_UNREACHABLE": ("连不上 Git 服务器 {host}", "the Git server {host} can't be reached"),
     "JOB_REGISTRY_AUTH": ("镜像仓库 {registry} 拒绝了平台的登录", "registry {registry} refused the platform's login"),
+    "JOB_REGISTRY_LIMITED": (
+        "镜像仓库 {registry} 限制了拉取次数：请稍后再试，或由运维为它设置登录",
+        "registry {registry} limits pulls: try later, or have the operator set a login for it",
+    ),
+    "JOB_REGISTRY_FULL": (
+        "镜像仓库 {registry} 的磁盘已满，请联系运维",
+        "the registry's disk is full ({registry}); the operator has to make room",
+    ),
+    "JOB_NO_REGISTRY": (
+        "{registry} 不是镜像仓库：它返回了一个网页（代理、防火墙或登录页）",
+        "{registry}: that is no registry: it answers a web page (of a proxy, a filter, a login)",
+    ),
+    "JOB_REGISTRY_PRIVATE": (
+        "{registry} 位于或指向内网地址，须由运维在 RUNNER_PRIVATE_REGISTRIES 中列出",
+        "{registry} is at, or leads to, a private address, which the operator has to list in RUNNER_PRIVATE_REGISTRIES",
+    ),
     "JOB_REGISTRY_UNREACHABLE": ("连不上镜像仓库 {registry}", "registry {registry} can't be reached"),
     "JOB_IMAGE_NOT_FOUND": ("找不到镜像 {image}", "image {image} was not found"),
     "JOB_IMAGE_UNUSABLE": ("镜像无法启动", "the image can't be started"),

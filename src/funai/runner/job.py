@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from funai.base.clients.registry.distribution import Manifest
 from funai.base.process import proc
 from funai.contracts import naming, rules
 from funai.contracts.agent import AgentDeploy, HealthSpec
@@ -31,7 +32,7 @@ from funai.runner.failures import JobFailed, invalid
 from funai.runner.logs import LogStream
 from funai.runner.metrics import RunnerMetrics
 from funai.runner.publish.push import Pusher
-from funai.runner.publish.registry import Manifest, Registry
+from funai.runner.publish.registry import Registry
 from funai.runner.publish.rollout import Rollout
 from funai.runner.retry import retrying
 from funai.runner.settings import RunnerSettings
@@ -177,6 +178,7 @@ class JobRun:
         registry, namespace = p.acr_registry or s.registry, p.acr_namespace or s.namespace
         if not registry or p.user_id is None or p.app_id is None:
             raise JobFailed(FailureCode.INTERNAL, detail="acrRegistry / ACR_REGISTRY, userId, appId")
+        self.tools.registry.trust(registry)
         name = naming.image_repository(registry, namespace, p.user_id, p.app_id)
         return rules.parse_image(f"{name}:{p.image_tag or 'latest'}")
 
@@ -298,7 +300,7 @@ def read_payload(job: Job) -> Payload:
 
 
 def _registry_away(e: JobFailed) -> bool:
-    return e.code is FailureCode.REGISTRY_UNREACHABLE
+    return e.again and e.code is FailureCode.REGISTRY_UNREACHABLE
 
 
 def _host_and_path(url: str) -> str:
