@@ -158,6 +158,7 @@ def _haproxy(up: Platform) -> int:
     return pid
 
 
+@pytest.mark.timeout(400)  # two starts, a build and a stop
 async def test_a_platform_comes_back_from_its_backup(own_platform: Platform) -> None:
     """Backed up while it runs, its data dir lost, restored: the same accounts, repositories, keys and images."""
     up = own_platform
