@@ -1,0 +1,1 @@
+"""Reading and writing Dockerfiles as pure functions of text."""
