@@ -14,8 +14,10 @@ from funai.base.clock import Clock
 from funai.base.db import Database
 from funai.base.sealing import Sealer
 from funai.contracts import rules
+from funai.contracts.accounts import EnvVar
 from funai.contracts.errors import BadInput, Conflict, NotFound
 from funai.contracts.messages import Words
+from funai.contracts.variables import build_names, names_of, with_marks
 
 Change = Callable[[dict[str, str]], dict[str, str]]
 
@@ -32,30 +34,34 @@ class Variables:
             raise Conflict("ENV_DISABLED")
         return self._sealer
 
-    async def names(self, app_id: int) -> list[str]:
-        """Sorted; the values stay sealed."""
+    async def listed(self, app_id: int) -> list[EnvVar]:
+        """The variables, sorted by name; the values stay sealed."""
         sealed = await self.sealed(app_id)
-        return sorted(self.sealer.open(sealed)) if sealed else []
+        return _masked(self.sealer.open(sealed)) if sealed else []
 
     async def sealed(self, app_id: int) -> str | None:
         """What a deploy's payload carries; None without variables."""
         row = await self.db.fetch_one(select(app_env.c.sealed).where(app_env.c.app_id == app_id))
         return str(row["sealed"]) if row else None
 
-    async def set(self, app_id: int, values: Mapping[str, str]) -> list[str]:
-        """Add or replace; answers all names. Raises BadInput, Conflict ENV_DISABLED."""
+    async def set(self, app_id: int, values: Mapping[str, str], *, build: bool = False) -> list[EnvVar]:
+        """Add or replace; answers all variables. ``build``: builds get these too, also when they are set again without it.
+
+        Raises BadInput, Conflict ENV_DISABLED.
+        """
         for name, value in values.items():
             check_variable(name, value)
-        return await self._change(app_id, lambda now: {**now, **values})
+        return await self._change(app_id, lambda now: {**now, **values, **(with_marks(values) if build else {})})
 
-    async def unset(self, app_id: int, names: list[str]) -> list[str]:
-        """Forget; a name that isn't there is fine. Answers the names left."""
-        return await self._change(app_id, lambda now: {k: v for k, v in now.items() if k not in names})
+    async def unset(self, app_id: int, names: list[str]) -> list[EnvVar]:
+        """Forget; a name that isn't there is fine. Answers the variables left."""
+        gone = {*names, *with_marks(names)}
+        return await self._change(app_id, lambda now: {k: v for k, v in now.items() if k not in gone})
 
-    async def _change(self, app_id: int, change: Change) -> list[str]:
+    async def _change(self, app_id: int, change: Change) -> list[EnvVar]:
         sealer = self.sealer
 
-        async def work(conn: AsyncConnection) -> list[str]:
+        async def work(conn: AsyncConnection) -> list[EnvVar]:
             # The app's row is the lock: two changes at once must not lose one of them.
             if await first(conn, select(apps.c.id).where(apps.c.id == app_id, apps.c.deleting == 0).with_for_update()) is None:
                 raise NotFound("APP_NOT_FOUND")
@@ -63,7 +69,7 @@ class Variables:
             after = change(sealer.open(str(row["sealed"])) if row else {})
             self._check_size(after)
             await self._write(conn, app_id, sealer.seal(after) if after else None, there=row is not None)
-            return sorted(after)
+            return _masked(after)
 
         return await self.db.retrying(work)
 
@@ -78,8 +84,13 @@ class Variables:
 
     def _check_size(self, values: Mapping[str, str]) -> None:
         size = sum(len(k) + len(v.encode()) for k, v in values.items())
-        if len(values) > self.max_count or size > self.max_bytes:
+        if len(names_of(values)) > self.max_count or size > self.max_bytes:
             raise BadInput("ENV_LIMIT", count=self.max_count, bytes=self.max_bytes)
+
+
+def _masked(sealed: Mapping[str, str]) -> list[EnvVar]:
+    build = build_names(sealed)
+    return [EnvVar(name=n, build=True if n in build else None) for n in names_of(sealed)]
 
 
 def check_variable(name: str, value: str) -> None:

@@ -143,6 +143,8 @@ class EnvVar(Wire):
 
     name: str
     value: str = "******"
+    build: bool | None = None
+    """(+) True: builds get it too."""
 
 
 class CleanupStep(Wire):

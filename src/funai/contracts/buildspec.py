@@ -23,7 +23,6 @@ from funai.contracts.mountcheck import read_mounts
 APP_YAML = "deploy/app.yaml"
 DEFAULT_PORT = 3000
 DEFAULT_HEALTH_PATH = "/"
-NODE_IMAGE = "node:20-bookworm-slim"
 LOCKFILES = ("package-lock.json", "npm-shrinkwrap.json")
 CA_IN_BUILD = "/dev/funai-ca.pem"
 """Where an operator's certificate authorities are mounted during a build; ``NODE_EXTRA_CA_CERTS`` names it.
@@ -32,7 +31,8 @@ CA_IN_BUILD = "/dev/funai-ca.pem"
 """
 CA_IN_CONTEXT = ".funai-ca.pem"
 """Where they lie in the context for an engine whose builds can't mount anything."""
-CA_IN_STAGE = "/etc/funai-ca.pem"
+STANDARD_VERSION = 2
+"""Counts the changes of the standard image that have to reach apps whose commit is built already."""
 MAX_APP_YAML = 64 * 1024
 GIANT_CONTEXT = 200 * 1024 * 1024
 
@@ -50,6 +50,7 @@ node_modules
 npm-debug.log*
 .env
 .env.*
+!.env.production
 coverage
 .vscode
 .idea
@@ -60,10 +61,13 @@ Dockerfile
 
 @dataclass(frozen=True, slots=True)
 class AppSpec:
-    """``deploy/app.yaml``: the port the app listens on and the path that answers 2xx/3xx when it is well."""
+    """``deploy/app.yaml``: the port the app listens on, the path that answers 2xx/3xx when it is well, and whether the
+    gateway takes ``/runtime/{appId}`` off a request's path before the app sees it.
+    """
 
     port: int | None = None
     health_path: str | None = None
+    strip_prefix: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,11 @@ def parse_app_yaml(text: str) -> AppSpec:
     health: Any = loaded.get("healthPath")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if port is not None and (not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535):
         raise _invalid("port 须为 1–65535 的整数", "port must be a whole number from 1 to 65535")
+    strip: Any = loaded.get("stripPrefix")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if strip is not None and not isinstance(strip, bool):
+        raise _invalid("stripPrefix 须为 true 或 false", "stripPrefix must be true or false")
     try:
-        return AppSpec(port, None if health is None else rules.check_health_path(f"{health}"))
+        return AppSpec(port, None if health is None else rules.check_health_path(f"{health}"), strip)
     except BadInput as e:
         raise _invalid("healthPath 须以 / 开头、不含 ..", "healthPath must start with / and have no ..") from e
 
@@ -122,47 +129,6 @@ def choose_port(payload_port: int | None, spec: AppSpec) -> int:
     if payload_port is not None and payload_port != DEFAULT_PORT:
         return payload_port
     return spec.port or payload_port or DEFAULT_PORT
-
-
-def node_dockerfile(package_json: str, *, lockfile: bool, ca_in_context: bool = False) -> str:
-    """The platform's standard Dockerfile for a Node app. Raises BadInput when package.json can't be used.
-
-    ``ca_in_context``: extra authorities come as a file of the context, used by the first stage and gone from the second.
-    """
-    try:
-        package: Any = json.loads(package_json)
-    except (ValueError, RecursionError) as e:
-        raise BadInput("PACKAGE_JSON_INVALID") from e
-    scripts: Any = package.get("scripts") if isinstance(package, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    if not isinstance(scripts, dict) or not scripts.get("start"):  # pyright: ignore[reportUnknownMemberType]
-        raise BadInput("NPM_START_MISSING")
-    install = "npm ci" if lockfile else "npm install"
-    build = "RUN npm run build\n" if scripts.get("build") else ""  # pyright: ignore[reportUnknownMemberType]
-    ca = f"COPY {CA_IN_CONTEXT} {CA_IN_STAGE}\n" if ca_in_context else ""
-    drop = f"rm -f {CA_IN_CONTEXT} && " if ca_in_context else ""
-    return _NODE_TEMPLATE.format(image=NODE_IMAGE, install=install, build=build, ca=ca, drop=drop)
-
-
-_NODE_TEMPLATE = """\
-# The platform's standard image for a Node app: installs, builds, runs `npm start` as a non-root user on port 3000.
-FROM {image} AS build
-WORKDIR /app
-ARG NPM_REGISTRY
-ARG NODE_EXTRA_CA_CERTS
-ENV npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false
-{ca}COPY package*.json npm-shrinkwrap.jso[n] .npmr[c] ./
-RUN if [ -n "$NPM_REGISTRY" ]; then export npm_config_registry="$NPM_REGISTRY"; fi; {install} --include=dev
-COPY . .
-{build}RUN {drop}npm prune --omit=dev
-
-FROM {image}
-WORKDIR /app
-ENV NODE_ENV=production
-COPY --from=build --chown=1000:1000 /app /app
-USER 1000:1000
-EXPOSE 3000
-CMD ["npm", "start"]
-"""
 
 
 def base_images(dockerfile: str) -> list[str]:
@@ -202,7 +168,7 @@ def _lint_image(facts: RepoFacts, port: int | None) -> list[Finding]:
     wanted = choose_port(port, spec)
     dockerfile = facts.files.get(facts.dockerfile_path)
     if dockerfile is None:
-        return [*out, *_lint_node(facts, wanted)]
+        return [*out, *_lint_node(facts)]
     if not _FROM.search(dockerfile):
         out.append(Finding(True, "BUILD_FAILED", f"{facts.dockerfile_path} 没有 FROM", f"{facts.dockerfile_path} has no FROM"))
     out += _lint_steps(dockerfile)
@@ -232,26 +198,14 @@ def _lint_steps(dockerfile: str) -> list[Finding]:
     return [Finding(True, "CONTRACT_INVALID", w.zh[:300], w.en[:300]) for w in words]
 
 
-def _lint_node(facts: RepoFacts, wanted: int) -> list[Finding]:
+def _lint_node(facts: RepoFacts) -> list[Finding]:
     package = facts.files.get("package.json")
     if package is None or facts.dockerfile_path != "Dockerfile":
         zh = f"没有 {facts.dockerfile_path}，也没有 package.json；运行 funai init 可生成"
         en = f"no {facts.dockerfile_path} and no package.json; `funai init` writes one"
         return [Finding(True, "DOCKERFILE_MISSING", zh, en)]
-    locked = any(name in facts.sizes or name in facts.files for name in LOCKFILES)
-    try:
-        node_dockerfile(package, lockfile=locked)
-    except BadInput as e:
-        return [Finding(True, "CONTRACT_INVALID", e.message("zh"), e.message("en"))]
-    out = [Finding(False, "STANDARD_DOCKERFILE", "没有 Dockerfile：将使用平台的标准 Node 镜像",
-                   "no Dockerfile: the platform's standard Node image will be used")]  # fmt: skip
-    if not locked:
-        out.append(Finding(False, "NO_LOCKFILE", "没有 package-lock.json：每次构建可能装到不同的依赖",
-                           "no package-lock.json: builds may install different dependencies"))  # fmt: skip
-    if wanted != DEFAULT_PORT:
-        out.append(Finding(False, "PORT_NOT_DEFAULT", f"标准镜像声明 3000 端口，应用须自行监听 {wanted}",
-                           f"the standard image declares port 3000; the app itself must listen on {wanted}"))  # fmt: skip
-    return out
+    return [Finding(False, "STANDARD_DOCKERFILE", "没有 Dockerfile：将使用平台的标准 Node 镜像",
+                    "no Dockerfile: the platform's standard Node image will be used")]  # fmt: skip
 
 
 def _lint_git(facts: RepoFacts) -> list[Finding]:
@@ -320,12 +274,22 @@ def _lint_size(facts: RepoFacts) -> list[Finding]:
     return out
 
 
-def image_inputs(*, dockerfile_path: str, context: str, npm_registry: str) -> str:
-    """A stable text of what, beside the commit, decides a build; the image carries its hash as a label.
+def image_inputs(
+    *,
+    dockerfile_path: str,
+    context: str,
+    npm_registry: str,
+    port: int | None = None,
+    arguments: Mapping[str, str] | None = None,
+) -> str:
+    """A stable text of what, beside the commit, decides a build; the image carries its hash as a tag.
 
-    The standard Dockerfile's text counts too: a repository without its own is built again when the platform's changes.
+    The standard image's version counts too: a repository without its own is built again when the platform's changes.
     """
-    values = {"dockerfile": dockerfile_path, "context": context, "npmRegistry": npm_registry, "standard": _NODE_TEMPLATE}
+    values = {
+        "dockerfile": dockerfile_path, "context": context, "npmRegistry": npm_registry, "standard": STANDARD_VERSION,
+        "port": port or DEFAULT_PORT, "arguments": dict(arguments or {}),
+    }  # fmt: skip
     return json.dumps(values, sort_keys=True)
 
 

@@ -36,6 +36,8 @@ class Route:
     host: str = ""
     port: int = 0
     generation: int = 0
+    strip_prefix: bool = True
+    """False: the app gets the path as it was asked for, ``/runtime/{app_id}`` included."""
 
 
 class GatewayError(Exception):

@@ -16,18 +16,18 @@ from pydantic import ValidationError
 from funai.base import proc
 from funai.contracts import naming, rules
 from funai.contracts.agent import AgentDeploy, HealthSpec
-from funai.contracts.buildspec import APP_YAML, CA_IN_BUILD, CA_IN_STAGE, MAX_APP_YAML, AppSpec, choose_port
+from funai.contracts.buildspec import APP_YAML, MAX_APP_YAML, AppSpec, choose_port
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Job, JobResult, Payload
 from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode, Phase
 from funai.runner.build import Builder
-from funai.runner.commands.engine import BuildRequest
 from funai.runner.failures import JobFailed
+from funai.runner.image import ImageBuild, NodeImages
 from funai.runner.lease import Heart, Lease
 from funai.runner.logs import LogStream
 from funai.runner.metrics import RunnerMetrics
-from funai.runner.plan import allowed, app_spec, check_sources, inputs_hash, invalid, read_recipe
+from funai.runner.plan import app_spec, inputs_hash, invalid
 from funai.runner.push import Pusher
 from funai.runner.registry import Manifest, Registry
 from funai.runner.retry import retrying
@@ -35,11 +35,11 @@ from funai.runner.rollout import Rollout
 from funai.runner.settings import RunnerSettings
 from funai.runner.source import Commit, Source
 from funai.runner.trees import remove_tree
+from funai.runner.variables import deciding, environment, strips_prefix
 
 T = TypeVar("T")
 FORESIGHT_SECONDS = 0.05
 """How long a look ahead may still take when the fetch is done; asking anew takes as long."""
-LABEL_COMMIT = "org.opencontainers.image.revision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Tools:
     rollout: Rollout
     heart: Heart
     metrics: RunnerMetrics
+    nodes: NodeImages = field(default_factory=NodeImages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Image:
     health_path: str | None
     built: bool
     git_sha: str | None = None
+    spec: AppSpec = field(default_factory=AppSpec)
     id: str | None = None
     """What an engine that has it already calls it. Only for what this platform pushed: another registry could name any."""
 
@@ -101,6 +103,7 @@ class Work:
         return JobResult(
             image=image.name, digest=digest, git_sha=image.git_sha, container_port=image.port,
             health_path=image.health_path, built=image.built, phases_ms=self.phases_ms,
+            strip_prefix=None if strips_prefix(self.payload, image.spec) else False,
         )  # fmt: skip
 
     async def _prebuilt(self, name: str) -> Image:
@@ -127,7 +130,7 @@ class Work:
         known = seen if seen and seen.commit == commit else await self._look(commit, target)
         spec, manifest = known.spec, known.manifest
         if manifest is None:
-            manifest = await self._make(commit, target)
+            manifest = await self._make(commit, target, spec)
         else:
             self.tools.metrics.skipped.inc()
             self.out.line(f"==> 镜像已存在，跳过构建 / the image of this commit exists: no build ({manifest.digest})")
@@ -135,7 +138,7 @@ class Work:
         await self._tag(target, manifest, commit.sha, known.tags if known.manifest else {})
         return Image(
             f"{target.repository}@{manifest.digest}", manifest.digest, choose_port(self.payload.container_port, spec),
-            self.payload.health_path or spec.health_path, known.manifest is None, commit.sha, manifest.image_id,
+            self.payload.health_path or spec.health_path, known.manifest is None, commit.sha, spec, manifest.image_id,
         )  # fmt: skip
 
     @property
@@ -194,7 +197,8 @@ class Work:
 
     def _inputs_tag(self, sha: str) -> str:
         """The tag that says: this commit, built from exactly these inputs."""
-        return f"{sha}-{inputs_hash(self.payload, self.tools.settings.npm_registry)}"
+        deciders = deciding(self.job, self.payload)
+        return f"{sha}-{inputs_hash(self.payload, self.tools.settings.npm_registry, deciders)}"
 
     async def _digests(self, target: ImageRef, sha: str) -> dict[str, str | None]:
         """What the image's tags point at now; none when the registry doesn't tell."""
@@ -217,34 +221,16 @@ class Work:
         if not known:
             await tag(self._inputs_tag(sha))
 
-    async def _make(self, commit: Commit, target: ImageRef) -> Manifest:
+    async def _make(self, commit: Commit, target: ImageRef, spec: AppSpec) -> Manifest:
         with self._phase(Phase.BUILD, str(target)):
             async with self.tools.source.checked_out(commit, self.folder) as src:
-                await self._build(src, commit, target)
+                t = self.tools
+                build = ImageBuild(t.settings, t.builder, t.nodes, self.job, self.payload, spec, self.out, self.folder)
+                await build.run(src, commit, target)
         self.lease.check()
         by_commit = ImageRef(target.registry, target.path, commit.sha, None)
         with self._phase(Phase.PUSH, str(target)):
             return await self.tools.pusher.push(target, by_commit, self.folder)
-
-    async def _build(self, src: Path, commit: Commit, image: ImageRef) -> None:
-        s = self.tools.settings
-        ca, mounts = s.ca_file, self.tools.builder.mounts
-        recipe = await asyncio.to_thread(read_recipe, self.payload, src, self.folder, ca_to_copy=None if mounts else ca)
-        if recipe.generated:
-            self.out.line("    没有 Dockerfile：使用平台的标准 Node 镜像 / no Dockerfile: the platform's standard Node image")
-        tmp = self.folder / "tmp"
-        tmp.mkdir()
-        args = {"NPM_REGISTRY": s.npm_registry} if s.npm_registry else {}
-        if ca and (mounts or recipe.generated):
-            args["NODE_EXTRA_CA_CERTS"] = CA_IN_BUILD if mounts else CA_IN_STAGE
-        elif ca:
-            self.out.line("    此引擎的构建无法挂载平台的 CA 证书 / this engine's builds can't mount the platform's CA file")
-        may = allowed(image, s.registry, args)
-        await asyncio.to_thread(check_sources, recipe.text, may)
-        # One label and no more: the builder commits one more image for each.
-        labels = {LABEL_COMMIT: commit.sha}
-        request = BuildRequest(recipe.context, recipe.dockerfile, str(image), self.folder / "iid", tmp, labels, args)
-        await self.tools.builder.build(request, recipe.text, may, self.folder.name, self.out.write)
 
     async def _deploy(self, image: Image) -> str | None:
         """Hand it to the agent; answers the digest, which for an unresolved prebuilt image the agent may know."""
@@ -256,7 +242,8 @@ class Work:
         wish = AgentDeploy(
             user_id=str(p.user_id), app_id=str(p.app_id), image=image.name, container_port=image.port,
             base_path=p.base_path or naming.base_path(p.app_id), job_id=self.job.id, generation=self._generation(),
-            health=health, env=p.env, image_id=image.id,
+            health=health, env=dict(environment(self.job, p, image.spec, image.git_sha)), image_id=image.id,
+            strip_prefix=strips_prefix(p, image.spec),
         )  # fmt: skip
         with self._phase(Phase.DEPLOY, f"{image.name} → {node.name}"):
             deployed = await self.tools.rollout.deploy(node, wish, self.out.line)

@@ -157,8 +157,8 @@ class Rollouts:
             state.GENERATION: str(generation), state.JOB_ID: str(wanted.job_id or ""),
             state.DIGEST: digest_of(wanted.image, image.image),
             state.IMAGE: wanted.image, state.PORT: str(wanted.container_port), state.HEALTH_PATH: health_path(wanted),
-            state.BASE_PATH: wanted.base_path or naming.base_path(int(wanted.app_id)), ADDRESS: address,
-            **self._proxy_labels(wanted),
+            state.BASE_PATH: base_path(wanted), ADDRESS: address,
+            **({} if wanted.strip_prefix else {state.STRIP_PREFIX: "false"}), **self._proxy_labels(wanted),
         }  # fmt: skip
         return ContainerSpec(
             name=name, image=image.name, port=wanted.container_port, labels=labels, network=network, address=address,
@@ -179,7 +179,7 @@ class Rollouts:
         try:
             end = await self._endpoint_of(new, exited)
             probed = await probe.until_healthy(
-                end.host, end.port, health_path(wanted), timeout=timeout, interval=settings.health_interval_seconds,
+                end.host, end.port, own_health_path(wanted), timeout=timeout, interval=settings.health_interval_seconds,
                 exited=exited, misplaced_seconds=settings.misplaced_seconds,
                 misplaced=lambda: probe.misplaced(probe.listeners(probe.socket_tables(new.pid)), wanted.container_port),
             ) if end else Probed(Verdict.EXITED, exit_code=await exited)  # fmt: skip
@@ -319,6 +319,15 @@ class Rollouts:
         expected = naming.base_path(int(wanted.app_id))
         if wanted.base_path and wanted.base_path != expected and not self._any_base_path:
             raise BadInput("BASE_PATH_UNSUPPORTED", expected=expected, given=wanted.base_path)
+
+
+def base_path(wanted: AgentDeploy) -> str:
+    return wanted.base_path or naming.base_path(int(wanted.app_id))
+
+
+def own_health_path(wanted: AgentDeploy) -> str:
+    """The health path as the container itself sees it: below the base path when the gateway leaves that on."""
+    return health_path(wanted) if wanted.strip_prefix else base_path(wanted) + health_path(wanted)
 
 
 def health_path(wanted: AgentDeploy) -> str:

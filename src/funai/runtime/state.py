@@ -32,6 +32,7 @@ DIGEST = f"{naming.LABEL}.digest"
 PORT = f"{naming.LABEL}.port"
 HEALTH_PATH = f"{naming.LABEL}.healthPath"
 BASE_PATH = f"{naming.LABEL}.basePath"
+STRIP_PREFIX = f"{naming.LABEL}.stripPrefix"
 IMAGE = f"{naming.LABEL}.image"
 
 _SUFFIX = re.compile(r"-(?:(?P<off>off)|g(?P<gen>\d+)(?P<old>-old)?)$")
@@ -180,7 +181,8 @@ def repair(app: AppView, instance: str = "") -> Repair:
 
 
 def route_to(container: Container, host: str, port: int) -> Route:
-    return Route(number(container, APP_ID), RouteState.SERVING, host, port, generation_of(container))
+    strip = container.labels.get(STRIP_PREFIX) != "false"
+    return Route(number(container, APP_ID), RouteState.SERVING, host, port, generation_of(container), strip)
 
 
 def stopped_route(app_id: int) -> Route:

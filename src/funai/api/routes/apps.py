@@ -14,7 +14,6 @@ from funai.contracts.messages import Words
 from funai.contracts.wire import MAX_ID
 
 router = APIRouter(prefix=PREFIX)
-MASK = "******"
 
 
 @router.get("/app/create", tags=["apps"], summary="Register an app with a default name", **answers(App))
@@ -72,16 +71,19 @@ async def delete(core: Parts, caller: Me, app_id: AppId, user_id: UserId = None)
 )
 async def env_names(core: Parts, caller: Me, app_id: AppId, user_id: UserId = None) -> Any:
     await core.apps.own(caller.acting_for(user_id), app_id)
-    return ok(_masked(await core.variables.names(app_id)))
+    return ok(await core.variables.listed(app_id))
 
 
 @router.put(
     "/app/env", tags=["variables"], **answers(list[EnvVar]),
     summary="Add or replace variables; the next deploy carries them",
 )  # fmt: skip
-async def set_env(core: Parts, caller: Me, app_id: AppId, body: Annotated[SetEnv, Body()], user_id: UserId = None) -> Any:
+async def set_env(
+    core: Parts, caller: Me, app_id: AppId, body: Annotated[SetEnv, Body()], user_id: UserId = None,
+    build: Annotated[bool, Query(description="Builds get these too, as build arguments")] = False,
+) -> Any:  # fmt: skip
     await core.apps.own(caller.acting_for(user_id), app_id)
-    return ok(_masked(await core.variables.set(app_id, body)))
+    return ok(await core.variables.set(app_id, body, build=build))
 
 
 @router.delete("/app/env", tags=["variables"], summary="Forget variables by name", **answers(list[EnvVar]))
@@ -90,8 +92,4 @@ async def unset_env(
     name: Annotated[list[str], Query(max_length=200, description="May be given several times")] = [],  # noqa: B006
 ) -> Any:  # fmt: skip
     await core.apps.own(caller.acting_for(user_id), app_id)
-    return ok(_masked(await core.variables.unset(app_id, name)))
-
-
-def _masked(names: list[str]) -> list[EnvVar]:
-    return [EnvVar(name=n, value=MASK) for n in names]
+    return ok(await core.variables.unset(app_id, name))

@@ -13,6 +13,7 @@ from funai.cli.session import Refused, Session
 from funai.cli.target import resolve
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target
+from funai.contracts.variables import read_at_build
 
 App = Annotated[str | None, typer.Option("--app", "-a", help="Id or name; else this folder's app.", show_default=False)]
 
@@ -36,6 +37,10 @@ async def set_env(
             show_default=False,
         ),
     ] = None,
+    build: Annotated[
+        bool,
+        typer.Option("--build", help="Builds get them too: for what bundlers read (VITE_…, NEXT_PUBLIC_…), not for secrets."),
+    ] = False,
     app: App = None,
 ) -> None:
     """Set variables; others stay as they are."""
@@ -51,9 +56,12 @@ async def set_env(
     if not values:
         raise Refused(session.say("env_bad", text="?"), hint="funai env set NAME=VALUE")
     target = await resolve(session, app)
-    await session.api.set_env(target.user_id, target.id, values)
-    session.out.document({"appId": target.id, "set": sorted(values)})
+    known = await session.api.set_env(target.user_id, target.id, values, build=build)
+    unseen = read_at_build(v.name for v in known if v.name in values and not v.build)
+    session.out.document({"appId": target.id, "set": sorted(values), "build": sorted(v.name for v in known if v.build)})
     session.out.line(session.say("env_saved", app=target.id))
+    if unseen:
+        session.out.line(session.say("env_at_build", names=", ".join(unseen)), "yellow")
 
 
 async def unset(
@@ -74,7 +82,7 @@ async def list_env(session: Session, app: Target = None) -> None:
     if not found:
         session.out.line(session.say("no_env"))
         return
-    session.out.table(["name", "value"], [(v.name, v.value) for v in found])
+    session.out.table(["name", "value", "build"], [(v.name, v.value, "✓" if v.build else "") for v in found])
 
 
 def _from_file(file: Path) -> dict[str, str]:

@@ -116,7 +116,7 @@ def member_folders(package: Package, pnpm_workspace: str, paths: Collection[str]
         return []
     found = {p.removesuffix("/package.json") for p in paths if p.endswith("/package.json") and "node_modules/" not in p}
     found = {f for f in found if _PLAIN_FOLDER.fullmatch(f)}
-    members = {f for f in found if any(map(lambda r: r.fullmatch(f), wanted)) and not any(r.fullmatch(f) for r in unwanted)}
+    members = {f for f in found if any(r.fullmatch(f) for r in wanted) and not any(r.fullmatch(f) for r in unwanted)}
     return sorted(members)[:MAX_WORKSPACES]
 
 

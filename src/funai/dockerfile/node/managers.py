@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, cast
 
 from funai.dockerfile.node.files import Package, ProjectFiles, strings
 
@@ -67,11 +68,11 @@ def manager_of(files: ProjectFiles) -> Manager:
 
 def _declared(package: Package) -> tuple[Kind | None, str | None]:
     """What ``packageManager`` (or ``devEngines.packageManager``) names."""
-    text = package.data.get("packageManager")
+    text: Any = package.data.get("packageManager")
     if not isinstance(text, str):
-        dev = strings((package.data.get("devEngines") or {}).get("packageManager")) if isinstance(
-            package.data.get("devEngines"), dict) else {}  # fmt: skip
-        text = dev.get("name", "")
+        engines: Any = package.data.get("devEngines")
+        wanted: Any = cast("dict[str, Any]", engines).get("packageManager") if isinstance(engines, dict) else None
+        text = strings(wanted).get("name", "")
     match = re.match(r"(npm|pnpm|yarn|bun)(?:@\^?(\d+(?:\.\d+){0,2}(?:-[0-9A-Za-z.]+)?))?", text)
     if not match:
         return None, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from funai.contracts.errors import BadInput
@@ -16,7 +16,7 @@ from funai.dockerfile.node.versions import MAJORS, NodeChoice, choose, node_wish
 
 BUILD_CACHES = (".next/cache", "node_modules/.cache", "node_modules/.vite", ".nuxt/cache", ".svelte-kit/cache")
 """What builds keep for the next build: no part of an image."""
-_EARLY = {"patch-package": "patches", "prisma": "prisma"}
+_EARLY = {"patch-package": "patches", "prisma": "prisma", "@prisma/client": "prisma"}
 """Folders that install scripts of packages read: they come before the install."""
 
 
@@ -39,6 +39,8 @@ class Plan:
     early: tuple[str, ...]
     keep_dev: Need | None
     own_npmrc_registry: str | None
+    compiles: str | None = None
+    """A start script that would compile the app once more, and is left for ``start:prod``."""
 
     @property
     def launcher(self) -> bool:
@@ -65,14 +67,14 @@ class Plan:
         return dev and self.keep_dev is None and self.site is None and plain and self.manager.kind is not Kind.BUN
 
 
-def make_plan(
-    files: ProjectFiles, *, port: int = 3000, available: Collection[int] | Mapping[int, str] = MAJORS
-) -> Plan:
+def make_plan(files: ProjectFiles, *, port: int = 3000, available: Collection[int] = MAJORS) -> Plan:
     """The plan for a repository. Raises BadInput NPM_START_MISSING when there is nothing to start and no site to serve."""
     script = files.package.scripts.get("start")
     if script is None and files.has("server.js"):
         script = "node server.js"
     start = read_start(files, script) if script else None
+    instead = _built_instead(files, start)
+    start = read_start(files, instead, name="start:prod") if instead else start
     site = site_of(files, start)
     if start is None and site is None:
         raise BadInput("NPM_START_MISSING")
@@ -80,15 +82,33 @@ def make_plan(
         start = None
     hooks = tuple(name for name in ROOT_HOOKS if name in files.package.scripts)
     return Plan(
-        node=choose(node_wish(files), available), manager=manager_of(files), files=files, port=port, start=start, site=site,
-        build="build" in files.package.scripts, hooks=hooks, early=_early(files),
-        keep_dev=development_need(files, start) if start else None, own_npmrc_registry=npmrc_registry(files.texts.get(".npmrc", "")),
-    )  # fmt: skip
+        node=choose(node_wish(files), available),
+        manager=manager_of(files),
+        files=files,
+        port=port,
+        start=start,
+        site=site,
+        build="build" in files.package.scripts,
+        hooks=hooks,
+        early=_early(files),
+        keep_dev=development_need(files, start) if start else None,
+        own_npmrc_registry=npmrc_registry(files.texts.get(".npmrc", "")),
+        compiles=script if instead else None,
+    )
+
+
+def _built_instead(files: ProjectFiles, start: Start | None) -> str | None:
+    """``start:prod``, where ``start`` is Nest's development runner and the build was made already."""
+    main = start.main if start else None
+    runner = main is not None and main.program == "nest" and main.arguments[:1] == ("start",)
+    return files.package.scripts.get("start:prod") if runner and "build" in files.package.scripts else None
 
 
 def _early(files: ProjectFiles) -> tuple[str, ...]:
     known = {**files.package.dependencies, **files.package.dev_dependencies}
-    wanted = {folder for package, folder in _EARLY.items() if package in known or (package == "prisma" and "@prisma/client" in known)}
+    wanted = {
+        folder for package, folder in _EARLY.items() if package in known or (package == "prisma" and "@prisma/client" in known)
+    }
     declared = files.package.data.get("pnpm")
     if isinstance(declared, dict) and "patchedDependencies" in declared:
         wanted.add("patches")

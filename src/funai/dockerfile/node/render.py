@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files as resources
 
+from funai.contracts.buildspec import CA_IN_CONTEXT
 from funai.dockerfile.node.managers import Kind
 from funai.dockerfile.node.plan import BUILD_CACHES, Plan
 
@@ -14,11 +15,8 @@ REGISTRY_AWAY = 97
 PLATFORM_ARGS = ("BASE_PATH", "FUNAI_URL", "FUNAI_APP_ID", "FUNAI_COMMIT", "FUNAI_RELEASE")
 """Build arguments that the platform gives to every Dockerfile that declares them."""
 START_FILE, STATIC_FILE = "funai-start.sh", "funai-static.mjs"
-CA_IN_CONTEXT = ".funai-ca.pem"
 CA_IN_STAGE = "/etc/funai-ca.pem"
-VERSION = 2
-"""Counts the template's changes: an image that an older template made is made anew."""
-_MARK = "/tmp/funai-built"  # noqa: S108 a file in the build's own stage
+_MARK = "/tmp/funai-built"
 
 
 def render(plan: Plan, *, ca_in_context: bool = False, build_args: Sequence[str] = ()) -> str:
@@ -32,7 +30,13 @@ def render(plan: Plan, *, ca_in_context: bool = False, build_args: Sequence[str]
 def extra_files(plan: Plan) -> dict[str, str]:
     """Files that the Dockerfile copies from the context, by name."""
     wanted = [START_FILE] if plan.launcher else [STATIC_FILE] if plan.site else []
-    return {name: resources(__package__).joinpath(name).read_text("utf-8") for name in wanted}
+    return {name: resources("funai.dockerfile.node").joinpath(name).read_text("utf-8") for name in wanted}
+
+
+_QUIET = (
+    "ENV npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false HUSKY=0 "
+    "NEXT_TELEMETRY_DISABLED=1 ASTRO_TELEMETRY_DISABLED=1 NUXT_TELEMETRY_DISABLED=1 YARN_ENABLE_TELEMETRY=0"
+)
 
 
 def _install(plan: Plan, ca_in_context: bool, build_args: Sequence[str]) -> str:
@@ -43,8 +47,7 @@ def _install(plan: Plan, ca_in_context: bool, build_args: Sequence[str]) -> str:
         "WORKDIR /app",
         "ARG NPM_REGISTRY",
         "ARG NODE_EXTRA_CA_CERTS",
-        "ENV npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false HUSKY=0 "
-        "NEXT_TELEMETRY_DISABLED=1 ASTRO_TELEMETRY_DISABLED=1 NUXT_TELEMETRY_DISABLED=1 YARN_ENABLE_TELEMETRY=0",
+        _QUIET,
     ]
     if ca_in_context:
         lines.append(f"COPY {CA_IN_CONTEXT} {CA_IN_STAGE}")
@@ -77,19 +80,26 @@ def _registry(plan: Plan) -> str:
     if plan.own_npmrc_registry:
         return ""
     if plan.manager.kind is Kind.BERRY:
-        return ('if [ -n "$NPM_REGISTRY" ]; then export YARN_NPM_REGISTRY_SERVER="$NPM_REGISTRY" '
-                'YARN_UNSAFE_HTTP_WHITELIST="*"; fi; ')  # fmt: skip
+        return (
+            'if [ -n "$NPM_REGISTRY" ]; then export YARN_NPM_REGISTRY_SERVER="$NPM_REGISTRY" '
+            'YARN_UNSAFE_HTTP_WHITELIST="*"; fi; '
+        )
     if plan.manager.kind is Kind.YARN:
         # Yarn 1 fetches from the addresses in its lock file, whatever the registry is.
-        return (f'{_REGISTRY}to="${{NPM_REGISTRY:-https://registry.npmjs.org}}"; '
-                r'sed -i "s#https://registry\.\(yarnpkg\.com\|npmjs\.org\)/#${to%/}/#" yarn.loc[k]; ')  # fmt: skip
+        return (
+            f'{_REGISTRY}to="${{NPM_REGISTRY:-https://registry.npmjs.org}}"; '
+            r'sed -i "s#https://registry\.\(yarnpkg\.com\|npmjs\.org\)/#${to%/}/#" yarn.loc[k]; '
+        )
     return _REGISTRY
 
 
 def _or_blame() -> str:
     """What follows an install: where it failed because the registry is away, the step ends with REGISTRY_AWAY."""
-    probe = ('fetch(process.argv[1], {signal: AbortSignal.timeout(20000)}).then(r => process.exit(r.status < 500 ? 1 : '
-             f"{REGISTRY_AWAY}), e => {{ console.error(process.argv[1] + \": \" + (e.cause || e)); process.exit({REGISTRY_AWAY}) }})")  # fmt: skip
+    probe = (
+        "fetch(process.argv[1], {signal: AbortSignal.timeout(20000)})"
+        f".then(r => process.exit(r.status < 500 ? 1 : {REGISTRY_AWAY}), "
+        f'e => {{ console.error(process.argv[1] + ": " + (e.cause || e)); process.exit({REGISTRY_AWAY}) }})'
+    )
     return f" \\\n || node -e '{probe}' \"$(npm config get registry)\""
 
 
@@ -105,8 +115,9 @@ def _install_command(plan: Plan) -> str:
         case Kind.BUN:
             command = f"bun install{' --frozen-lockfile' if frozen else ''}"
         case Kind.NPM:
-            later = " --ignore-scripts" if plan.hooks else ""
-            command = f"npm {'ci' if frozen else 'install'} --include=dev{later}{' && npm rebuild' if later else ''}"
+            # The project's own hooks need its source: they run after it came, with the package.json as it is.
+            later = f"npm pkg delete {' '.join(f'scripts.{hook}' for hook in plan.hooks)} && " if plan.hooks else ""
+            command = f"{later}npm {'ci' if frozen else 'install'} --include=dev"
     # npm ends well without a registry; what an install leaves last is looked for.
     done = "test -e node_modules/.package-lock.json" if plan.manager.kind is Kind.NPM else "test -e node_modules"
     return f"{command} && {done}" if plan.has_dependencies else f"mkdir -p node_modules && {command}"
@@ -193,7 +204,7 @@ def _collect_site(plan: Plan) -> list[str]:
 
 def _final(plan: Plan) -> str:
     port = plan.port
-    env = {"NODE_ENV": "production", "PORT": str(port), "HOST": "0.0.0.0", "HOSTNAME": "0.0.0.0"}  # noqa: S104 in a container
+    env = {"NODE_ENV": "production", "PORT": str(port), "HOST": "0.0.0.0", "HOSTNAME": "0.0.0.0"}
     lines = ["", f"FROM {plan.node.image}", "WORKDIR /app"]
     if plan.site:
         lines += [
@@ -245,8 +256,11 @@ def _managers_at_run(plan: Plan) -> list[str]:
     bun = plan.start is not None and any(s.program in ("bun", "bunx") for s in plan.start.steps)
     if not plan.manager.package or not (bun or plan.manager.command in called):
         return []
-    return ["ARG NPM_REGISTRY", "ARG NODE_EXTRA_CA_CERTS",
-            f"RUN {_REGISTRY}npm install --global {plan.manager.package} && rm -rf /root/.npm"]  # fmt: skip
+    return [
+        "ARG NPM_REGISTRY",
+        "ARG NODE_EXTRA_CA_CERTS",
+        f"RUN {_REGISTRY}npm install --global {plan.manager.package} && rm -rf /root/.npm",
+    ]
 
 
 def _command(plan: Plan) -> list[str]:

@@ -17,11 +17,42 @@ from funai.dockerfile.node.files import Package, ProjectFiles
 MAX_DEPTH = 8
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _SUBSTITUTION = re.compile(r"`|\$\(|\n")
-_SPAWNERS = frozenset({
-    "nest", "nodemon", "concurrently", "npm-run-all", "npm-run-all2", "run-p", "run-s", "turbo", "nx", "lerna", "dotenv",
-    "dotenvx", "env-cmd", "wait-on", "start-server-and-test", "ts-node-dev", "tsnd", "tsup", "tsc-watch", "babel-watch",
-    "npm", "npx", "pnpm", "pnpx", "yarn", "bun", "bunx", "cross-env-shell", "wireit", "moon", "rushx", "forever",
-})  # fmt: skip
+_SPAWNERS = frozenset(
+    {
+        "nest",
+        "nodemon",
+        "concurrently",
+        "npm-run-all",
+        "npm-run-all2",
+        "run-p",
+        "run-s",
+        "turbo",
+        "nx",
+        "lerna",
+        "dotenv",
+        "dotenvx",
+        "env-cmd",
+        "wait-on",
+        "start-server-and-test",
+        "ts-node-dev",
+        "tsnd",
+        "tsup",
+        "tsc-watch",
+        "babel-watch",
+        "npm",
+        "npx",
+        "pnpm",
+        "pnpx",
+        "yarn",
+        "bun",
+        "bunx",
+        "cross-env-shell",
+        "wireit",
+        "moon",
+        "rushx",
+        "forever",
+    }
+)
 """Programs that start the app as a child and don't pass SIGTERM on, or not surely."""
 _BUILTINS = frozenset({"cd", "export", "echo", "true", ":", "test", "[", "exec", "set", "unset", "printf", "."})
 
@@ -88,8 +119,13 @@ class _Reader:
         start = self._line(package, script, depth)
         if before:
             first = self.read(package, f"pre{name}", before, depth + 1) if depth < MAX_DEPTH else _opaque(before)
-            start = Start(script, (*first.steps, *start.steps), first.plain and start.plain,
-                          first.managers | start.managers, first.opaque or start.opaque)  # fmt: skip
+            start = Start(
+                script,
+                (*first.steps, *start.steps),
+                first.plain and start.plain,
+                first.managers | start.managers,
+                first.opaque or start.opaque,
+            )
         return replace(start, plain=False) if after else start
 
     def _line(self, package: Package, script: str, depth: int) -> Start:
@@ -107,7 +143,7 @@ class _Reader:
                 plain = plain and (step.program not in _SPAWNERS) and bool(step.words)
                 if step.program in ("npm", "npx", "pnpm", "pnpx", "yarn", "bun", "bunx"):
                     managers |= {step.program}
-                    opaque = opaque or step.program not in ("bun",)
+                    opaque = opaque or step.program != "bun"
                 continue
             if step.env and len(inner.steps) > 1:
                 plain = False
@@ -168,11 +204,9 @@ def script_call(program: str, arguments: Sequence[str]) -> ScriptCall | None:
             package = value if eq else (words.pop(0) if words else None)
         elif word == "workspace" and not rest and program == "yarn" and words:
             package = words.pop(0)
-        elif word in _HARMLESS:
-            continue
-        elif word.startswith("-") and not _named(program, rest):
+        elif word.startswith("-") and word not in _HARMLESS and not _named(program, rest):
             return None
-        else:
+        elif word not in _HARMLESS:
             rest.append(word)
     if rest[:1] in (["run"], ["run-script"]):
         rest = rest[1:]
@@ -197,18 +231,14 @@ def split_commands(script: str) -> tuple[list[list[str]] | None, bool]:
     commands: list[list[str]] = [[]]
     chained = True
     try:
-        for token in lexer:
-            if token and set(token) <= set(";&|()<>"):
-                if token in ("&&", "||", ";", "&", "|"):
-                    chained = chained and token == "&&"
-                    commands.append([])
-                    continue
-                # Redirections and groups: the words are still there to be looked at.
-                chained = False
-                if set(token) <= set("()"):
-                    commands.append([])
+        for word in lexer:
+            if not word or not set(word) <= set(";&|()<>"):
+                commands[-1].append(word)
                 continue
-            commands[-1].append(token)
+            chained = chained and word == "&&"
+            # After a redirection comes no command.
+            if not set(word) & set("<>"):
+                commands.append([])
     except ValueError:
         return None, False
     return [c for c in commands if c], chained and all(commands)
@@ -220,16 +250,17 @@ def _step(words: Sequence[str], folder: str) -> Step:
     rest = list(words)
     while rest:
         head = _plain(rest[0])
+        bare = len(rest) > 1 and not rest[1].startswith("-")
         if _ASSIGNMENT.fullmatch(rest[0]):
             env.append(rest.pop(0))
-        elif head in ("cross-env", "exec", "env") and len(rest) > 1 and not rest[1].startswith("-"):
-            rest.pop(0)
-        elif head in ("npx", "bunx", "pnpx") and len(rest) > 1 and re.fullmatch(r"[\w.-]+", rest[1]) and rest[1][0] != "-":
+        elif bare and (
+            head in ("cross-env", "exec", "env")
+            or (head in ("npx", "bunx", "pnpx") and re.fullmatch(r"[\w.-]+", rest[1]))
+            or (head == "yarn" and len(rest) > 2 and rest[1] == "node")
+        ):
             rest.pop(0)
         elif head in ("pnpm", "yarn", "npm") and len(rest) > 2 and rest[1] == "exec" and rest[2][0] != "-":
             del rest[:2]
-        elif head == "yarn" and len(rest) > 2 and rest[1] == "node":
-            rest.pop(0)
         else:
             break
     return Step(tuple(rest), tuple(env), folder)

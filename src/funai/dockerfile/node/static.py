@@ -9,17 +9,52 @@ from funai.dockerfile.node.files import ProjectFiles
 from funai.dockerfile.node.start import Start, Step
 
 _DEV_SERVERS: dict[str, tuple[str, ...]] = {
-    "vite": ("", "dev", "serve", "preview"), "react-scripts": ("start",), "astro": ("dev", "preview", "start"), "ng": ("serve",),
-    "vue-cli-service": ("serve",), "gatsby": ("develop", "serve"), "parcel": ("", "serve"), "webpack": ("serve",),
-    "webpack-dev-server": ("",), "docusaurus": ("start", "serve"), "rsbuild": ("dev", "preview"), "umi": ("dev",), "craco": ("start",),
-    "vitepress": ("dev", "preview"), "nuxt": ("preview",), "nuxi": ("preview",),
-}  # fmt: skip
+    "vite": ("", "dev", "serve", "preview"),
+    "react-scripts": ("start",),
+    "craco": ("start",),
+    "ng": ("serve",),
+    "astro": ("dev", "preview", "start"),
+    "vue-cli-service": ("serve",),
+    "gatsby": ("develop", "serve"),
+    "parcel": ("", "serve"),
+    "webpack": ("serve",),
+    "webpack-dev-server": ("",),
+    "docusaurus": ("start", "serve"),
+    "rsbuild": ("dev", "preview"),
+    "umi": ("dev",),
+    "vitepress": ("dev", "preview"),
+    "nuxt": ("preview",),
+    "nuxi": ("preview",),
+}
 """Programs (and their first word) that only serve a static site while it is being written or looked at."""
-_BUILDERS = ("vite", "react-scripts", "@craco/craco", "astro", "@angular/cli", "@vue/cli-service", "gatsby", "parcel",
-             "@docusaurus/core", "@rsbuild/core", "vitepress", "@11ty/eleventy", "@sveltejs/adapter-static")  # fmt: skip
+_BUILDERS = (
+    "vite",
+    "react-scripts",
+    "@craco/craco",
+    "astro",
+    "@angular/cli",
+    "@vue/cli-service",
+    "gatsby",
+    "parcel",
+    "@docusaurus/core",
+    "@rsbuild/core",
+    "vitepress",
+    "@11ty/eleventy",
+    "@sveltejs/adapter-static",
+)
 _SERVER_ADAPTERS = re.compile(r"^@astrojs/(node|vercel|netlify|cloudflare|deno)$|^@sveltejs/adapter-(node|auto)$")
-OUTPUTS = ("dist", "build", "out", "dist/client", "build/client", ".output/public", "public", "_site", "docs/.vitepress/dist",
-           ".vitepress/dist")  # fmt: skip
+OUTPUTS = (
+    "dist",
+    "build",
+    "out",
+    "dist/client",
+    "build/client",
+    ".output/public",
+    "public",
+    "_site",
+    "docs/.vitepress/dist",
+    ".vitepress/dist",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,6 @@ class NodeWish:
     text: str
     majors: tuple[int, ...]
 
-    @property
-    def candidates(self) -> tuple[int, ...]:
-        """Majors in the order in which they should be tried: what satisfies the project, then the newest."""
-        return (*self.majors, *(m for m in reversed(MAJORS) if m not in self.majors))
-
 
 @dataclass(frozen=True, slots=True)
 class NodeChoice:
@@ -44,8 +39,6 @@ class NodeChoice:
     major: int
     wish: NodeWish | None
     satisfied: bool = True
-    version: str | None = None
-    """Exact version of the image at hand, where it is known."""
 
     @property
     def image(self) -> str:
@@ -57,9 +50,11 @@ def node_wish(files: ProjectFiles) -> NodeWish | None:
     engines = strings(files.package.data.get("engines")).get("node")
     volta = strings(files.package.data.get("volta")).get("node")
     said = {
-        ".nvmrc": files.texts.get(".nvmrc"), ".node-version": files.texts.get(".node-version"),
-        "package.json engines.node": engines, "package.json volta.node": volta,
-    }  # fmt: skip
+        ".nvmrc": files.texts.get(".nvmrc"),
+        ".node-version": files.texts.get(".node-version"),
+        "package.json engines.node": engines,
+        "package.json volta.node": volta,
+    }
     wishes: list[NodeWish] = []
     for source, text in said.items():
         line = next((w for w in (text or "").splitlines() if w.strip() and not w.startswith("#")), "").strip()
@@ -87,15 +82,6 @@ def satisfying(text: str) -> tuple[int, ...] | None:
     return tuple(fits)
 
 
-def version_fits(text: str, version: str) -> bool:
-    """Whether an exact Node version is within what a project asks for; a text that is no range asks for nothing exact."""
-    spec = None if re.fullmatch(r"v?\d+(\.\d+){0,2}", text.strip()) else _spec(text)
-    try:
-        return spec is None or spec.match(Version(version))
-    except ValueError:
-        return True
-
-
 def _spec(text: str) -> Any:
     spaced = re.sub(r"([<>=~^])\s+", r"\1", text.strip())
     spaced = re.sub(r"(?<![\w.])v(?=\d)", "", spaced)
@@ -105,15 +91,10 @@ def _spec(text: str) -> Any:
         return None
 
 
-def choose(wish: NodeWish | None, available: Collection[int] | Mapping[int, str] = MAJORS) -> NodeChoice:
-    """The image's Node. ``available``: majors that can be had, with exact versions where they are known."""
-    versions: Mapping[int, str] = available if isinstance(available, Mapping) else {}
+def choose(wish: NodeWish | None, available: Collection[int] = MAJORS) -> NodeChoice:
+    """The image's Node. ``available``: majors that can be had."""
     have = [m for m in MAJORS if m in available] or [DEFAULT_MAJOR]
     if wish is None:
-        major = DEFAULT_MAJOR if DEFAULT_MAJOR in have else have[-1]
-        return NodeChoice(major, None, version=versions.get(major))
-    for major in wish.majors:
-        exact = versions.get(major)
-        if major in have and (exact is None or version_fits(wish.text, exact)):
-            return NodeChoice(major, wish, version=exact)
-    return NodeChoice(have[-1], wish, satisfied=False, version=versions.get(have[-1]))
+        return NodeChoice(DEFAULT_MAJOR if DEFAULT_MAJOR in have else have[-1], None)
+    fitting = next((m for m in wish.majors if m in have), None)
+    return NodeChoice(fitting or have[-1], wish, satisfied=fitting is not None)
