@@ -84,7 +84,7 @@ const server = createServer((request, response) => {
     response.end();
   }
 });
-server.listen(port, '0.0.0.0', () => console.log(`serving ${root} on port ${port}`));
+server.listen(port, "0.0.0.0", () => console.log(`serving ${root} on port ${server.address().port}`));
 for (const signal of ['SIGTERM', 'SIGINT']) {
   process.on(signal, () => {
     server.close(() => process.exit(0));
