@@ -19,6 +19,7 @@ from funai.contracts.errors import BadInput, Conflict, NotFound
 from funai.contracts.messages import Words
 from funai.contracts.variables import build_names, names_of, with_marks
 
+MASK = "******"
 Change = Callable[[dict[str, str]], dict[str, str]]
 
 
@@ -90,7 +91,7 @@ class Variables:
 
 def _masked(sealed: Mapping[str, str]) -> list[EnvVar]:
     build = build_names(sealed)
-    return [EnvVar(name=n, build=True if n in build else None) for n in names_of(sealed)]
+    return [EnvVar(name=n, value=MASK, **({"build": True} if n in build else {})) for n in names_of(sealed)]
 
 
 def check_variable(name: str, value: str) -> None:
