@@ -18,13 +18,13 @@ from funai.dockerfile.node.findings import notices
 from funai.dockerfile.node.plan import Plan
 from funai.dockerfile.node.render import CA_IN_STAGE, REGISTRY_AWAY
 from funai.dockerfile.node.versions import MAJORS
-from funai.runner.build import Builder
+from funai.runner.build.image import Builder
+from funai.runner.build.plan import Recipe, allowed, check_sources, read_recipe
 from funai.runner.commands.engine import BuildRequest
 from funai.runner.failures import JobFailed
 from funai.runner.logs import LogStream
-from funai.runner.plan import Recipe, allowed, check_sources, read_recipe
 from funai.runner.settings import RunnerSettings
-from funai.runner.source import Commit
+from funai.runner.source.mirrors import Commit
 from funai.runner.standard import plan_standard, read_project, write_standard
 from funai.runner.variables import build_values, remarks, told
 

@@ -13,21 +13,22 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from funai.base import log, proc
 from funai.base.clients.deploy import RunnerDeployClient
+from funai.base.observability import log
+from funai.base.process import proc
 from funai.contracts.errors import ConfigError
-from funai.runner.build import Builder
-from funai.runner.claim_loop import ClaimLoop
-from funai.runner.cleanup import Janitor
+from funai.runner.build.image import Builder
+from funai.runner.claim.lease import LeaseKeeper, beating
+from funai.runner.claim.loop import ClaimLoop
+from funai.runner.cleanup.disk import Janitor
 from funai.runner.commands.engine import Engine
-from funai.runner.job import Tools
-from funai.runner.lease import Heart, beating
+from funai.runner.job import RunnerContext
 from funai.runner.metrics import RunnerMetrics, listening
-from funai.runner.push import Pusher
-from funai.runner.registry import Registry, RegistryLogin, auth_config, is_insecure
-from funai.runner.rollout import Rollout
+from funai.runner.publish.push import Pusher
+from funai.runner.publish.registry import Registry, RegistryLogin, auth_config, is_insecure
+from funai.runner.publish.rollout import Rollout
 from funai.runner.settings import RunnerSettings
-from funai.runner.source import Source
+from funai.runner.source.mirrors import Source
 
 
 async def serve(settings: RunnerSettings, stop: asyncio.Event) -> None:
@@ -49,8 +50,8 @@ async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.
     builder = Builder(settings, engine, registry, storage, await searched_registries(engine))
     janitor = Janitor(settings, engine, source, storage, builder, metrics)
     await janitor.sweep_leftovers()
-    heart = Heart(lambda: _connect(settings), settings.runner_id, every=settings.heartbeat_seconds)
-    tools = Tools(
+    heart = LeaseKeeper(lambda: _connect(settings), settings.runner_id, every=settings.heartbeat_seconds)
+    tools = RunnerContext(
         settings, source, builder, Pusher(settings, engine, registry), registry,
         rollout, heart, metrics,
     )  # fmt: skip

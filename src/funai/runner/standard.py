@@ -9,11 +9,11 @@ from pathlib import Path
 
 from funai.contracts import buildspec
 from funai.contracts.errors import BadInput
-from funai.contracts.messages import Words
 from funai.dockerfile.node.files import MAX_TEXT, ProjectFiles, collect
 from funai.dockerfile.node.plan import Plan, make_plan
 from funai.dockerfile.node.render import extra_files, render
-from funai.runner.plan import IGNORE_FILES, Recipe, inside, invalid
+from funai.i18n.reasons import Words
+from funai.runner.build.plan import IGNORE_FILES, Recipe, inside, invalid
 
 MAX_PATHS = 300_000
 MAX_LOCK = 16 * 1024 * 1024

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from funai.contracts.messages import Words
 from funai.dockerfile.node.managers import Kind
 from funai.dockerfile.node.plan import Plan
 from funai.dockerfile.node.versions import MAJORS
+from funai.i18n.reasons import Words
 
 _TOKEN = re.compile(r"^[ \t]*(?:[^\s=#]*:)?(_authToken|_auth|_password)[ \t]*=[ \t]*(?!\$\{)[^\s$]", re.MULTILINE)
 _BUILD_ENV_FILES = (".env", ".env.local", ".env.production.local", ".env.development", ".env.development.local", ".env.test")
