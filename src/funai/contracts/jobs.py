@@ -154,6 +154,8 @@ class Job(Wire):
     lease_expire_at: Instant | None = None
     runtime_node: RuntimeNodeRef | None = None
     deploy_url: str | None = None
+    access_url: str | None = None
+    """(+) The app's own address, where its node gives apps one: what people are given."""
     created_at: Instant
     updated_at: Instant
     attempt: int | None = None
