@@ -84,7 +84,8 @@ class ImageBuild:
                 context,
                 self.folder,
                 ca_to_copy=None if self.builder.mounts else self.settings.ca_file,
-                build_args=list(build_values(self.payload)),
+                variables=build_values(self.payload),
+                address=told(self.job, self.payload, self.spec, commit.sha),
             )
             self._announce(plan)
             try:
@@ -127,7 +128,9 @@ class ImageBuild:
     def _arguments(self, recipe: Recipe, commit: Commit) -> Mapping[str, str]:
         """Build arguments; the platform's own win over the app's of the same name."""
         s, mounts = self.settings, self.builder.mounts
-        args = {**build_values(self.payload), **told(self.job, self.payload, self.spec, commit.sha)}
+        args: dict[str, str] = {}
+        if not recipe.generated:
+            args = {**build_values(self.payload), **told(self.job, self.payload, self.spec, commit.sha)}
         if s.npm_registry:
             args["NPM_REGISTRY"] = s.npm_registry
         if s.ca_file and (mounts or recipe.generated):

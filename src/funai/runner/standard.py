@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from funai.contracts import buildspec
 from funai.contracts.errors import BadInput
 from funai.dockerfile.node.files import MAX_TEXT, ProjectFiles, collect
 from funai.dockerfile.node.plan import Plan, make_plan
-from funai.dockerfile.node.render import extra_files, render
+from funai.dockerfile.node.render import ADDRESS_FILE, VARS_FILE, extra_files, render
 from funai.i18n.reasons import Words
 from funai.runner.build.plan import IGNORE_FILES, Recipe, inside, invalid
 
@@ -60,15 +61,24 @@ def plan_standard(project: ProjectFiles, *, port: int, available: Collection[int
         raise invalid(e) from e
 
 
-def write_standard(plan: Plan, context: Path, job_dir: Path, *, ca_to_copy: Path | None, build_args: Sequence[str]) -> Recipe:
+def write_standard(
+    plan: Plan,
+    context: Path,
+    job_dir: Path,
+    *,
+    ca_to_copy: Path | None,
+    variables: Mapping[str, str],
+    address: Mapping[str, str],
+) -> Recipe:
     """Write the Dockerfile into the job's folder and the platform's files into the context.
 
-    ``ca_to_copy``: certificate authorities for an engine that can't mount them.
+    ``ca_to_copy``: certificate authorities for an engine that can't mount them. ``variables`` and ``address``: what the
+    build's steps get in their environment, the app's own and the platform's.
     """
-    text = render(plan, ca_in_context=ca_to_copy is not None, build_args=build_args)
+    text = render(plan, ca_in_context=ca_to_copy is not None, env_files=True)
     dockerfile = job_dir / "Dockerfile"
     dockerfile.write_text(text)
-    ours = list(extra_files(plan).items())
+    ours = [*extra_files(plan).items(), (VARS_FILE, _exports(variables)), (ADDRESS_FILE, _exports(address))]
     for name, content in ours:
         file = _place(context, name)
         file.write_text(content)
@@ -86,6 +96,10 @@ def write_standard(plan: Plan, context: Path, job_dir: Path, *, ca_to_copy: Path
         shutil.copyfile(ca_to_copy, context / buildspec.CA_IN_CONTEXT)
     _ignore(context, [name for name, _ in ours] + ([buildspec.CA_IN_CONTEXT] if ca_to_copy else []))
     return Recipe(dockerfile, context, True, text)
+
+
+def _exports(values: Mapping[str, str]) -> str:
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(values.items()))
 
 
 def _place(context: Path, name: str) -> Path:

@@ -48,6 +48,11 @@ class Plan:
         return self.start is not None and not self.start.plain
 
     @property
+    def variables_in_npmrc(self) -> bool:
+        """Whether the manager's settings name variables (tokens), which the install needs."""
+        return any("${" in self.files.texts.get(name, "") for name in (".npmrc", ".yarnrc.yml"))
+
+    @property
     def source_first(self) -> bool:
         """Whether the whole source comes before the install: npm can run the project's own scripts afterwards."""
         kind = self.manager.kind

@@ -14,16 +14,21 @@ REGISTRY_AWAY = 97
 """Exit status of an install step whose package registry can't be reached."""
 PLATFORM_ARGS = ("BASE_PATH", "FUNAI_URL", "FUNAI_APP_ID", "FUNAI_COMMIT", "FUNAI_RELEASE")
 """Build arguments that the platform gives to every Dockerfile that declares them."""
+VARS_FILE, ADDRESS_FILE = ".funai-vars", ".funai-address"
+"""The app's own variables for builds, and what the platform tells about the app: ``export NAME=value`` lines."""
 START_FILE, STATIC_FILE = "funai-start.sh", "funai-static.mjs"
 CA_IN_STAGE = "/etc/funai-ca.pem"
 _MARK = "/tmp/funai-built"
 
 
-def render(plan: Plan, *, ca_in_context: bool = False, build_args: Sequence[str] = ()) -> str:
-    """The Dockerfile. ``build_args``: names of the app's own build-time variables; ``ca_in_context``: certificate
-    authorities come as a file of the context, used by the first stages and not in the image.
+def render(plan: Plan, *, ca_in_context: bool = False, env_files: bool = False) -> str:
+    """The Dockerfile.
+
+    ``env_files``: the context has VARS_FILE and ADDRESS_FILE, shell files whose variables the build's steps get: unlike
+    build arguments, their values stand in no command line, log or history. Without, steps get PLATFORM_ARGS as arguments.
+    ``ca_in_context``: certificate authorities come as a file of the context, used by the first stages and not in the image.
     """
-    sections = [_install(plan, ca_in_context, build_args), *_production(plan), _build(plan, build_args), _final(plan)]
+    sections = [_install(plan, ca_in_context, env_files), *_production(plan), _build(plan, env_files), _final(plan)]
     return "\n".join(sections)
 
 
@@ -39,7 +44,7 @@ _QUIET = (
 )
 
 
-def _install(plan: Plan, ca_in_context: bool, build_args: Sequence[str]) -> str:
+def _install(plan: Plan, ca_in_context: bool, env_files: bool) -> str:
     name = {Kind.BERRY: "yarn"}.get(plan.manager.kind, plan.manager.kind.value)
     lines = [
         f"# The platform's standard image: {name}, Node {plan.node.major}, {'a static site' if plan.site else 'npm start'}.",
@@ -53,17 +58,25 @@ def _install(plan: Plan, ca_in_context: bool, build_args: Sequence[str]) -> str:
         lines.append(f"COPY {CA_IN_CONTEXT} {CA_IN_STAGE}")
     if plan.manager.package:
         lines.append(f"RUN {_REGISTRY}npm install --global {plan.manager.package}{_or_blame()}")
+    variables = ""
     if plan.source_first:
-        lines += [*_declared(build_args), "COPY . ."]
+        lines += [*_declared(env_files), "COPY . ."]
+        variables = _sourced(env_files, VARS_FILE, ADDRESS_FILE)
     else:
-        lines += _manifests(plan)
-    lines.append(f"RUN {_registry(plan)}{_install_command(plan)}{_or_blame()}")
+        tokens = env_files and plan.variables_in_npmrc
+        lines += _manifests(plan, [VARS_FILE] if tokens else [])
+        variables = _sourced(tokens, VARS_FILE)
+    lines.append(f"RUN {variables}{_registry(plan)}{_install_command(plan)}{_or_blame()}")
     return "\n".join(lines) + "\n"
 
 
-def _manifests(plan: Plan) -> list[str]:
+def _sourced(there: bool, *names: str) -> str:
+    return "".join(f". ./{name}; " for name in names) if there else ""
+
+
+def _manifests(plan: Plan, more: Sequence[str]) -> list[str]:
     files, lock = plan.files, plan.manager.lockfile
-    names = ["package.json", *([lock] if lock else [])]
+    names = ["package.json", *([lock] if lock else []), *more]
     optional = (".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml", ".pnpmfile.cjs", "bunfig.toml")
     # The bracket makes a file optional that a .dockerignore may leave out.
     names += [f"{n[:-1]}[{n[-1]}]" for n in optional if files.has(n)]
@@ -141,15 +154,17 @@ def _prune_command(plan: Plan) -> str:
             return "npm prune --omit=dev --ignore-scripts"
 
 
-def _declared(build_args: Sequence[str]) -> list[str]:
-    return [f"ARG {name}" for name in (*PLATFORM_ARGS, *build_args)]
+def _declared(env_files: bool) -> list[str]:
+    return [] if env_files else [f"ARG {name}" for name in PLATFORM_ARGS]
 
 
-def _build(plan: Plan, build_args: Sequence[str]) -> str:
+def _build(plan: Plan, env_files: bool) -> str:
     lines = ["FROM deps AS build"]
     if not plan.source_first:
-        lines += [*_declared(build_args), "COPY . ."]
+        lines += [*_declared(env_files), "COPY . ."]
     steps = [f"touch {_MARK}"]
+    if env_files:
+        steps = [_sourced(True, VARS_FILE, ADDRESS_FILE) + f"rm -f {VARS_FILE} {ADDRESS_FILE}", *steps]
     if plan.hooks and plan.manager.kind is Kind.NPM:
         steps += [f"npm run {name}" for name in _hooks(plan.hooks)]
     if plan.build:
@@ -205,12 +220,12 @@ def _collect_site(plan: Plan) -> list[str]:
 def _final(plan: Plan) -> str:
     port = plan.port
     env = {"NODE_ENV": "production", "PORT": str(port), "HOST": "0.0.0.0", "HOSTNAME": "0.0.0.0"}
-    lines = ["", f"FROM {plan.node.image}", "WORKDIR /app"]
+    lines = ["", f"FROM {plan.node.image}"]
     if plan.site:
         lines += [
             _env(env),
             f"COPY {STATIC_FILE} /usr/local/lib/{STATIC_FILE}",
-            "COPY --from=build --chown=1000:1000 /site ./site",
+            "COPY --from=build --chown=1000:1000 /site /app/site",
             "USER 1000:1000",
             f"EXPOSE {port}",
             f'CMD ["node", "/usr/local/lib/{STATIC_FILE}", "/app/site"]',
@@ -219,16 +234,16 @@ def _final(plan: Plan) -> str:
     package = plan.files.package
     env |= {"PROTOCOL_HEADER": "x-forwarded-proto", "HOST_HEADER": "x-forwarded-host", "npm_config_update_notifier": "false"}
     env |= {f"npm_package_{k}": v for k in ("name", "version") if isinstance(v := package.data.get(k), str)}
-    lines += [_env(env), f"ENV PATH={_path(plan)}:$PATH"]
+    lines.append(f"{_env(env)} PATH={_path(plan)}:$PATH")
     lines += _managers_at_run(plan)
     if plan.launcher:
         lines.append(f"COPY {START_FILE} /usr/local/bin/funai-start")
     source = "production" if _production(plan) else "build" if plan.source_first else "deps"
     packages = "/packages" if plan.source_first else "/app/node_modules"
     lines += [
-        "RUN chown 1000:1000 /app",
-        f"COPY --from={source} --chown=1000:1000 {packages} ./node_modules",
-        "COPY --from=build --chown=1000:1000 /app ./",
+        f"COPY --from={source} --chown=1000:1000 {packages} /app/node_modules",
+        "COPY --from=build --chown=1000:1000 /app /app/",
+        "WORKDIR /app",
         "USER 1000:1000",
         f"EXPOSE {port}",
         f"CMD {json.dumps(_command(plan), ensure_ascii=False)}",

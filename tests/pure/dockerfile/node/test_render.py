@@ -26,7 +26,9 @@ def test_render_has_packages_in_a_layer_of_their_own_that_sources_do_not_change(
     text = rendered(starts("node s.js", dependencies={"a": "1"}, devDependencies={"b": "1"}), LOCK)
     deps, production, build, final = stages(text)
     assert "npm ci" in deps and "COPY . ." not in deps and "npm prune --omit=dev" in production and "COPY . ." in build
-    assert final.index("COPY --from=production --chown=1000:1000 /app/node_modules") < final.index("COPY --from=build")
+    assert final.index("COPY --from=production --chown=1000:1000 /app/node_modules /app/node_modules") < final.index(
+        "COPY --from=build"
+    )
     assert 'CMD ["sh", "-c", "exec node s.js"]' in final and "USER 1000:1000" in final
 
 
@@ -36,11 +38,22 @@ def test_render_says_port_and_addresses_to_the_app() -> None:
     assert "PROTOCOL_HEADER=x-forwarded-proto HOST_HEADER=x-forwarded-host" in text
 
 
-def test_render_declares_the_platforms_and_the_apps_arguments_for_builds_alone() -> None:
-    text = rendered(starts("node s.js"), build_args=["VITE_API"])
-    *_, build, final = stages(text)
-    assert all(f"ARG {name}\n" in build for name in ("BASE_PATH", "FUNAI_URL", "FUNAI_COMMIT", "VITE_API"))
-    assert "ARG" not in final and build.index("ARG VITE_API") < build.index("COPY . .")
+def test_render_declares_the_platforms_arguments_for_builds_alone() -> None:
+    *_, build, final = stages(rendered(starts("node s.js")))
+    assert all(f"ARG {name}\n" in build for name in ("BASE_PATH", "FUNAI_URL", "FUNAI_COMMIT"))
+    assert "ARG" not in final and build.index("ARG BASE_PATH") < build.index("COPY . .")
+
+
+def test_render_with_files_of_variables_has_their_names_nowhere_and_keeps_them_out_of_the_image() -> None:
+    *_, build, final = stages(rendered(starts("node s.js"), env_files=True))
+    assert ". ./.funai-vars; . ./.funai-address; rm -f .funai-vars .funai-address" in build
+    assert "ARG" not in build and ".funai" not in final
+
+
+def test_render_gives_an_install_the_variables_that_npmrc_names() -> None:
+    token = {".npmrc": "//npm.example.org/:_authToken=${NPM_TOKEN}\n"}
+    assert "RUN . ./.funai-vars; " in stages(rendered(starts("node s.js"), LOCK | token, env_files=True))[0]
+    assert ".funai-vars" not in stages(rendered(starts("node s.js"), LOCK, env_files=True))[0]
 
 
 def test_render_runs_the_projects_own_hooks_after_its_source_came() -> None:
