@@ -118,9 +118,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_UNREACHABLE": ("应用没有响应", "the app does not answer"),
     "APP_TIMEOUT": ("应用响应超时", "the app took too long to answer"),
     "APP_BUSY": ("应用当前请求过多，请稍后再试", "the app has too many requests in hand; try again soon"),
+    "APP_REPLACED": ("应用的新版本已接替", "another version of the app took over"),
+    "APP_HEAD_TOO_LARGE": ("应用的响应头过大", "the app's answer has too large a head"),
+    "GATEWAY_BUSY": ("网关当前请求过多，请稍后再试", "the gateway has too many requests in hand; try again soon"),
     "PATH_REFUSED": ("请求路径不合法", "that path is not acceptable"),
     # a rollout that failed: the agent's words
-    "APP_EXITED": ("应用启动后退出（退出码 {exit}）", "the app exited after its start (exit status {exit})"),
+    "APP_EXITED": ("应用启动后退出（退出码 {exit}）{cause}", "the app exited after its start (exit status {exit}){cause}"),
     "APP_OUT_OF_MEMORY": ("应用内存超过上限 {limit}，被系统终止", "the app used more than its {limit} of memory and was ended"),
     "APP_NOT_LISTENING": (
         "应用在 {seconds} 秒内没有监听端口 {port}{seen}",

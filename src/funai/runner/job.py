@@ -22,11 +22,11 @@ from funai.contracts.jobs import Job, JobResult, Payload
 from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode, Phase
 from funai.runner.build.image import Builder
-from funai.runner.build.plan import app_spec, inputs_hash, invalid
+from funai.runner.build.phase import ImageBuild, NodeImages
+from funai.runner.build.plan import app_spec, inputs_hash
 from funai.runner.claim.lease import Lease, LeaseKeeper
 from funai.runner.cleanup.fs import remove_tree
-from funai.runner.failures import JobFailed
-from funai.runner.image import ImageBuild, NodeImages
+from funai.runner.failures import JobFailed, invalid
 from funai.runner.logs import LogStream
 from funai.runner.metrics import RunnerMetrics
 from funai.runner.publish.push import Pusher
@@ -249,6 +249,8 @@ class JobRun:
             deployed = await self.tools.rollout.deploy(node, wish, self.out.line)
         for name, ms in (deployed.timings_ms or {}).items():
             self.phases_ms[f"deploy.{name}"] = ms
+        for note in deployed.notes:
+            self.out.line(note)
         return image.digest or deployed.digest
 
     def _generation(self) -> int | None:

@@ -7,12 +7,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from funai.contracts.buildspec import APP_YAML, AppSpec, Finding, RepoFacts, choose_port, lint, parse_app_yaml
-from funai.contracts.errors import BadInput
+from funai.dockerfile.lint import Finding, RepoFacts, lint
 from funai.dockerfile.node.files import READ as NODE_FILES
-from funai.dockerfile.node.files import collect
-from funai.dockerfile.node.findings import notices
-from funai.dockerfile.node.plan import make_plan
+from funai.i18n.cli import PHRASES
 
 READ = (
     "Dockerfile",
@@ -31,28 +28,12 @@ def findings(facts: RepoFacts, tracked: Collection[str] | None, *, port: int | N
     """Errors first. ``tracked`` are the paths Git knows, None outside a repository."""
     found = [
         *lint(facts, port=port),
-        *node(facts, port),
         *start_script(facts.files),
         *secrets(tracked if tracked is not None else facts.sizes),
     ]
     if tracked is not None:
         found += uncommitted(facts.files, tracked)
     return sorted(found, key=lambda f: not f.error)
-
-
-def node(facts: RepoFacts, port: int | None) -> list[Finding]:
-    """What the standard image makes of a Node project without a Dockerfile; the same words stand in a build's log."""
-    if facts.dockerfile_path in facts.files or "package.json" not in facts.files:
-        return []
-    try:
-        spec = parse_app_yaml(facts.files.get(APP_YAML, ""))
-    except BadInput:
-        spec = AppSpec()
-    try:
-        plan = make_plan(collect(facts.files.get, facts.sizes), port=choose_port(port, spec))
-    except BadInput as e:
-        return [Finding(True, "CONTRACT_INVALID", e.message("zh"), e.message("en"))]
-    return [Finding(False, n.code, n.words.zh, n.words.en) for n in notices(plan)]
 
 
 def secrets(paths: Collection[str]) -> list[Finding]:
@@ -99,6 +80,12 @@ def uncommitted(files: Mapping[str, str], tracked: Collection[str]) -> list[Find
         for path in ("Dockerfile", "package.json", "deploy/app.yaml", "package-lock.json")
         if path in files and path not in tracked
     ]
+
+
+def sha256_repository() -> Finding:
+    """The platform's repositories, and every older git, are SHA-1."""
+    (zh, en), (mend_zh, mend_en) = PHRASES["sha256_repository"], PHRASES["sha256_mend"]
+    return Finding(True, "GIT_UNSUPPORTED", f"{zh}：{mend_zh}", f"{en}: {mend_en}")
 
 
 def summary(found: Sequence[Finding]) -> tuple[int, int]:
