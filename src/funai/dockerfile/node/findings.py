@@ -65,8 +65,6 @@ def _manager(plan: Plan) -> Iterator[Notice]:
             False,
         )
         return
-    if not plan.has_dependencies:
-        return
     if manager.empty_lock:
         yield Notice(
             "NO_LOCKFILE",
