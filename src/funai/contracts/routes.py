@@ -36,10 +36,10 @@ class Route:
     host: str = ""
     port: int = 0
     generation: int = 0
+    strip_prefix: bool = True
+    """False: the app gets the path as it was asked for, ``/runtime/{app_id}`` included."""
     user_id: int = field(default=0, compare=False)
     """Whose app it is, for shares of the gateway; 0: not known."""
-    keeps_prefix: bool = False
-    """The app sees its base path in front of every path."""
 
 
 class GatewayError(Exception):

@@ -194,7 +194,7 @@ async def test_app_that_keeps_its_prefix_sees_it_in_both_forms(
 ) -> None:
     app = await upstream("1")
     app.answers["/runtime/1/"] = ("308 Permanent Redirect", ["Location: /runtime/1"], b"")
-    route = Route(1, host="127.0.0.1", port=app.port, generation=1, keeps_prefix=True)
+    route = Route(1, host="127.0.0.1", port=app.port, generation=1, strip_prefix=False)
     gateway = await start_gateway([route], wildcard_domain="apps.localhost")
     for target in ("/runtime/1", "/runtime/1/a?b"):
         said = (await client.get(f"{gateway.url}{target}")).json()

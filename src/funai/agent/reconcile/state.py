@@ -34,8 +34,8 @@ ASKED_PORT = f"{naming.LABEL}.askedPort"
 """The port that was asked for; ``PORT`` is where the app was found to listen."""
 HEALTH_PATH = f"{naming.LABEL}.healthPath"
 BASE_PATH = f"{naming.LABEL}.basePath"
+STRIP_PREFIX = f"{naming.LABEL}.stripPrefix"
 IMAGE = f"{naming.LABEL}.image"
-KEEPS_PREFIX = f"{naming.LABEL}.keepsPrefix"
 
 _SUFFIX = re.compile(r"-(?:(?P<off>off)|g(?P<gen>\d+)(?P<old>-old)?)$")
 
@@ -185,7 +185,7 @@ def repair(app: AppView, instance: str = "") -> Repair:
 def route_to(container: Container, host: str, port: int) -> Route:
     return Route(
         number(container, APP_ID), RouteState.SERVING, host, port, generation_of(container),
-        user_id=number(container, USER_ID), keeps_prefix=container.labels.get(KEEPS_PREFIX) == "1",
+        user_id=number(container, USER_ID), strip_prefix=container.labels.get(STRIP_PREFIX) != "false",
     )  # fmt: skip
 
 

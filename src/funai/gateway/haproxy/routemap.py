@@ -34,7 +34,8 @@ def value_of(route: Route) -> str:
     address = ipaddress.ip_address(route.host)
     if not 0 < route.port < 65536:
         raise ValueError(f"app {route.app_id}: {route.port} is not a port")
-    more = f"/{route.user_id}{'/k' if route.keeps_prefix else ''}" if route.user_id or route.keeps_prefix else ""
+    keep = "" if route.strip_prefix else "/k"
+    more = f"/{route.user_id}{keep}" if route.user_id or keep else ""
     return f"s/{address}/{route.port}/{route.generation}{more}"
 
 
@@ -50,7 +51,7 @@ def parse_entry(key: str, value: str) -> Route | None:
     serving = state is RouteState.SERVING
     route = Route(app_id, state, generation=generation)
     if serving:
-        route = replace(route, host=parts[1], port=port, user_id=user_id, keeps_prefix=parts[5:] == ["k"])
+        route = replace(route, host=parts[1], port=port, user_id=user_id, strip_prefix=parts[5:] != ["k"])
     try:
         return route if value_of(route) == value and key_of(app_id) == key else None
     except ValueError:
