@@ -106,6 +106,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "LOG_GAP": ("日志偏移不连续，应为 {expected}", "log offset leaves a gap; expected {expected}"),
     # placement
     "NODE_NOT_FOUND": ("节点不存在", "no such node"),
+    "CREDENTIAL_NOT_FOUND": ("凭据不存在", "no such credential"),
+    "CREDENTIAL_LIMIT": ("凭据数量已达上限 {limit}，请先吊销不用的", "at most {limit} credentials; revoke unused ones first"),
     "NODE_ALIVE": (
         "节点 {node} 仍在发送心跳：先停止其 runtime-agent（force=true 可强制删除）",
         "node {node} still sends heartbeats: stop its runtime-agent first (force=true removes it all the same)",
@@ -132,6 +134,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_NOT_LISTENING": (
         "应用在 {seconds} 秒内没有监听端口 {port}{seen}",
         "the app did not listen on port {port} within {seconds} s{seen}",
+    ),
+    "APP_SPEAKS_HTTP2": (
+        "应用在端口 {port} 上只支持 HTTP/2；平台用 HTTP/1.1 与应用通信",
+        "the app speaks HTTP/2 only at port {port}; this platform speaks HTTP/1.1 to apps",
     ),
     "APP_UNHEALTHY": (
         "应用在 {seconds} 秒内没有通过健康检查 {path}：{detail}",
@@ -214,11 +220,19 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{registry} is at, or leads to, a private address, which the operator has to list in RUNNER_PRIVATE_REGISTRIES",
     ),
     "JOB_REGISTRY_UNREACHABLE": ("连不上镜像仓库 {registry}", "registry {registry} can't be reached"),
+    "JOB_PACKAGE_REGISTRY_UNREACHABLE": (
+        "连不上软件包仓库 {registry}：依赖没有装上，构建未保留",
+        "the package registry {registry} can't be reached: no packages were installed, and nothing of the build is kept",
+    ),
     "JOB_IMAGE_NOT_FOUND": ("找不到镜像 {image}", "image {image} was not found"),
     "JOB_IMAGE_UNUSABLE": ("镜像无法启动", "the image can't be started"),
     "JOB_APP_EXITED": ("应用启动后退出", "the app exited after its start"),
     "JOB_APP_OUT_OF_MEMORY": ("应用内存超限，被系统终止", "the app used up its memory and was ended"),
     "JOB_APP_NOT_LISTENING": ("应用没有监听约定的端口", "the app does not listen on the agreed port"),
+    "JOB_APP_SPEAKS_HTTP2": (
+        "应用只支持 HTTP/2；平台用 HTTP/1.1 与应用通信",
+        "the app speaks HTTP/2 only; this platform speaks HTTP/1.1 to apps",
+    ),
     "JOB_APP_UNHEALTHY": ("应用没有通过健康检查", "the app did not become healthy"),
     "JOB_GATEWAY_FAILED": ("网关没有切换到新版本", "the gateway did not switch to the new version"),
     "JOB_AGENT_UNREACHABLE": ("运行节点不可用：{detail}", "the runtime node can't be reached: {detail}"),
