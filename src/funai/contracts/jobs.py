@@ -142,6 +142,8 @@ class JobResult(Wire):
     built: bool | None = None
     """False when the commit's image already existed, or the job had a prebuilt one."""
     phases_ms: dict[str, int] | None = None
+    notes: list[str] | None = None
+    """(+) What the app's owner should know although it serves, each in Chinese and English."""
 
 
 class Job(Wire):

@@ -224,6 +224,12 @@ PHRASES: dict[str, tuple[str, str]] = {
         "如果那就是本平台，没有问题；否则用 funai up 的选项换一个",
         "fine when that is the platform itself; else choose another with an option of funai up",
     ),
+    "doc_dns_port": (
+        "UDP 53 端口被 {holder} 在所有地址上占用：Podman 的应用每次解析域名要等 5 秒",
+        "UDP port 53 is held by {holder} on all addresses: with Podman each lookup of an app takes 5 s",
+    ),
+    "doc_dns_port_mend": ("让它只监听 127.0.0.1 或本机地址", "let it listen on 127.0.0.1, or on this host's own address, only"),
+    "doc_dns_port_free": ("没有程序在所有地址上占用它", "nothing holds it on all addresses"),
     "doc_port_free": ("空闲，可给 {name} 用", "free for {name}"),
     "upgraded": ("数据库已是最新：{rooms}", "the database is up to date: {rooms}"),
 }

@@ -29,8 +29,17 @@ class JobFailed(Exception):
     """The job ends as FAILED. ``lines`` are another program's last words, shown below the message."""
 
     def __init__(
-        self, code: FailureCode, /, lines: Sequence[str] = (), *, message: str | None = None, **params: object
+        self,
+        code: FailureCode,
+        /,
+        lines: Sequence[str] = (),
+        *,
+        message: str | None = None,
+        again: bool = True,
+        **params: object,
     ) -> None:
+        self.again = again
+        """Whether it may be otherwise in a moment."""
         self.code = code
         self.lines = list(lines)
         self.params = params

@@ -48,6 +48,9 @@ async def list_nodes(session: Session) -> None:
             for n in rows
         ],
     )  # fmt: skip
+    for n in rows:
+        if n.problem:
+            session.out.line(f"{n.name}: {n.problem}", "yellow")
 
 
 async def enable(session: Session, name: Name) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from funai.base.clients.registry.contract import RegistryFailed
 from funai.base.clients.transport import AgentRefused, error_of
 from funai.contracts import naming
 from funai.contracts.errors import CalleeFailed, Conflict, FunaiError
@@ -15,7 +16,6 @@ from funai.contracts.jobs import ClaimJob, JobResult, ReportJob
 from funai.contracts.nodes import NodeHeartbeat
 from funai.contracts.states import JobStatus
 from funai.deploy import tables
-from funai.deploy.registry.contract import RegistryFailed
 from tests.service.deploy.apps.agents import Agents, deploying
 from tests.service.deploy.queue.kit import ADMIN, Deploy
 
