@@ -110,6 +110,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "no_releases": ("还没有成功的部署：funai deploy", "no successful deploys yet: funai deploy"),
     "no_env": ("没有环境变量：funai env set NAME=VALUE", "no variables yet: funai env set NAME=VALUE"),
     "env_saved": ("已保存；下次部署时生效：funai deploy {app}", "saved; in force from the next deploy: funai deploy {app}"),
+    "env_at_build": (
+        "{names}：打包工具在构建时读取，但构建看不到它们；请再执行一次并加上 --build，然后重新部署",
+        "{names}: bundlers read these when they build, and builds don't see them; set them again with --build, then deploy",
+    ),
     "env_refused": (
         "有 {count} 处不能用，什么都没有设置：",
         "{count} of them can't be used, and nothing was set:",

@@ -220,6 +220,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{registry} is at, or leads to, a private address, which the operator has to list in RUNNER_PRIVATE_REGISTRIES",
     ),
     "JOB_REGISTRY_UNREACHABLE": ("连不上镜像仓库 {registry}", "registry {registry} can't be reached"),
+    "JOB_PACKAGE_REGISTRY_UNREACHABLE": (
+        "连不上软件包仓库 {registry}：依赖没有装上，构建未保留",
+        "the package registry {registry} can't be reached: no packages were installed, and nothing of the build is kept",
+    ),
     "JOB_IMAGE_NOT_FOUND": ("找不到镜像 {image}", "image {image} was not found"),
     "JOB_IMAGE_UNUSABLE": ("镜像无法启动", "the image can't be started"),
     "JOB_APP_EXITED": ("应用启动后退出", "the app exited after its start"),
