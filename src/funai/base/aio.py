@@ -9,14 +9,10 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
-from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
-from funai.base.beat import next_beat
-from funai.base.http.wire import WireProtocol
 from funai.base.observability import log
 from funai.contracts.errors import ConfigError, FunaiError
 
@@ -64,16 +60,13 @@ async def guarded(name: str, work: Callable[[], Awaitable[object]]) -> None:
 
 
 async def periodic(
-    name: str, every: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event, *, jitter: float | None = 0.1
+    name: str, every: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event, *, jitter: float = 0.1
 ) -> None:
-    """Do ``work`` now and then every ``every`` seconds (± jitter; None: with all of that pace, :mod:`funai.base.beat`) until
-    ``stop``. A failure is logged and retried later."""
+    """Do ``work`` now and then every ``every`` seconds (± jitter) until ``stop``. A failure is logged and retried later."""
     while not stop.is_set():
         await guarded(name, work)
-        now = asyncio.get_running_loop().time()
-        due = next_beat(now, every) if jitter is None else now + every * (1 + random.uniform(-jitter, jitter))
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(due):
+            async with asyncio.timeout(every * (1 + random.uniform(-jitter, jitter))):
                 await stop.wait()
 
 
@@ -93,28 +86,11 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers (the process's own order of teardown rules), and without ten looks a second
-    whether it shall end, which were a tenth of what an idle service cost."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._ending = asyncio.Event()
+    """uvicorn without its signal handlers: the process handles signals and stops its services in its own order."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
-
-    def end(self) -> None:
-        self.should_exit = True
-        self._ending.set()
-
-    async def main_loop(self) -> None:
-        """uvicorn's, which writes the second for answers' ``Date`` at every tenth tick."""
-        loop = asyncio.get_running_loop()
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(next_beat(loop.time())):
-                    await self._ending.wait()
 
 
 async def _run(server: _Server, sock: socket.socket, title: str) -> None:
@@ -132,10 +108,9 @@ async def serving(app: FastAPI, sock: socket.socket, *, grace: float = 10) -> As
     On leaving: no new connections, requests in flight get ``grace`` seconds, then the app's lifespan ends.
     """
     # X-Forwarded-For is `doors.client_address`'s business: uvicorn's own reading of it would trust all of loopback.
-    protocol = cast("type[asyncio.Protocol]", partial(WireProtocol, gather=getattr(app.state, "gather", None)))
     config = uvicorn.Config(
         app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=int(grace), server_header=False,
-        timeout_keep_alive=75, http=protocol,
+        timeout_keep_alive=75, http="httptools",
     )  # fmt: skip
     server = _Server(config)
     task = asyncio.create_task(_run(server, sock, app.title), name=f"http:{app.title}")
@@ -147,6 +122,6 @@ async def serving(app: FastAPI, sock: socket.socket, *, grace: float = 10) -> As
             await asyncio.sleep(0.01)
         yield int(sock.getsockname()[1])
     finally:
-        server.end()
+        server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)
         sock.close()
