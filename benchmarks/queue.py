@@ -134,10 +134,8 @@ async def finished_rows(url: str, rows: int) -> None:
     db = Database(url)
     async with db.write() as conn:
         await conn.execute(text(f"INSERT INTO fun_ai_deploy_job ({columns}) SELECT {row} FROM {tables}{where}"))
-    async with db.engine.connect() as conn:
-        autocommit = await conn.execution_options(isolation_level="AUTOCOMMIT")
-        analyze = "ANALYZE TABLE fun_ai_deploy_job" if "mysql" in url else "ANALYZE"
-        await autocommit.execute(text(analyze))
+    async with db.write() as conn:
+        await conn.execute(text("ANALYZE TABLE fun_ai_deploy_job" if "mysql" in url else "ANALYZE"))
     await db.close()
 
 

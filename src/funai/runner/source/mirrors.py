@@ -118,12 +118,6 @@ class Source:
             empty = not (await proc.run(git.any_ref(), timeout=QUICK)).text
         raise JobFailed(FailureCode.GIT_EMPTY) if empty else JobFailed(FailureCode.GIT_REF_NOT_FOUND, ref=ref)
 
-    async def known(self, url: str, ref: str) -> Commit | None:
-        """What the mirror has under the ref right now, without a word with the server; None when it has nothing."""
-        git = self._git(url)
-        sha = await self._resolve(git, ref) if git.mirror.exists() else None
-        return Commit.of(git, sha) if sha else None
-
     async def _init(self, git: Git) -> None:
         """Made aside and renamed: a Runner killed in between leaves no half of one."""
         aside = git.mirror.with_suffix(".new")

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.base.db.rows import one_row
 from funai.contracts.jobs import Failure
 from funai.contracts.states import FailureCode, JobStatus
 from funai.deploy.events.store import Happened
@@ -55,7 +56,7 @@ class Sweeps:
         read. Answers what is due, for :meth:`act`."""
         given, mark = {"p_max_running": self._max_running_ms}, self.waiters.mark()
         async with self.store.db.read() as conn:
-            due = (await self.store.sql.due(conn, given)).one()
+            due = await one_row(conn, self.store.sql.due, given)
         if not due["work"]:
             self.waiters.found_nothing(mark)
         elif waiting := self.waiters.waiting:
