@@ -89,12 +89,20 @@ class ApiSettings(Settings):
     max_log_streams: int = key(
         "funai.limits.log-streams-per-user", 12, doc="Followed logs a user may hold open", ge=1, le=10_000
     )
+    max_log_streams_all: int = key(
+        "funai.limits.log-streams", 1_000, doc="Followed logs open at once, of all users together", ge=1, le=100_000
+    )
     max_keys: int = key("funai.limits.max-ssh-keys-per-user", 20, doc="SSH keys a user may register", ge=1, le=1_000)
     env_key_file: Path | None = key(
         "funai.env.key-file", None, doc="Key that seals app variables; made at first start; Deploy needs the same file"
     )
     env_max_count: int = key("funai.env.max-count", 100, doc="Variables an app may have", ge=1, le=1_000)
     env_max_bytes: int = key("funai.env.max-bytes", 65_536, doc="Size of all variables of an app together", ge=1, le=1_048_576)
+    console_enabled: bool = key("funai.console.enabled", True, doc="Whether this process serves the web console under /")
+    console_https: bool = key(
+        "funai.console.https", False,
+        doc="People reach the console over HTTPS (a proxy in front ends it): cookies get Secure and the __Host- prefix",
+    )  # fmt: skip
     sweep_seconds: float = key(
         "funai.api.sweep-seconds", 1.0, doc="How often outcomes of running deploys are asked for", gt=0, le=60
     )

@@ -52,6 +52,8 @@ class Payload(Wire):
     """(+) Plain variables; present only in a claim's answer."""
     env_sealed: str | None = Field(default=None, pattern=r"^[!-~]*$")
     """(+) The variables sealed with the platform's key; never shown to people."""
+    secret_env: list[str] | None = None
+    """(+) Names of variables that their owner marked as secret: masked wherever their values would be shown."""
     phase: Phase | None = None
     phase_message: str | None = None
 

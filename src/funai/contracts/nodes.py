@@ -126,6 +126,10 @@ class AppOverview(Wire):
     node_name: str | None = None
     deploy_url: str | None = None
     """Where what was deployed last is reached now."""
+    release: int | None = None
+    """The release that it runs, or would run again; None where an older runner's report made none."""
+    deployed_at: Instant | None = None
+    """When that was deployed."""
     access_url: str | None = None
     """(+) The app's own address, where its node gives apps one."""
     stopped: bool = False

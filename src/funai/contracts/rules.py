@@ -185,3 +185,17 @@ def parse_image(value: str, field: str = "image") -> ImageRef:
     if (colon and not _TAG.fullmatch(tag)) or not _IMAGE_PATH.fullmatch(path):
         raise bad
     return ImageRef(registry, path, tag or None, digest or None)
+
+
+def full_repository(ref: ImageRef) -> str:
+    """The repository with what engines add when it is left out: ``node`` is ``docker.io/library/node``."""
+    registry = ref.registry or "docker.io"
+    if registry in ("index.docker.io", "registry-1.docker.io"):
+        registry = "docker.io"
+    path = f"library/{ref.path}" if registry == "docker.io" and "/" not in ref.path else ref.path
+    return f"{registry}/{path}"
+
+
+def full_name(ref: ImageRef) -> str:
+    """The one name that every engine takes for the same image: registry, path, and digest or tag."""
+    return f"{full_repository(ref)}@{ref.digest}" if ref.digest else f"{full_repository(ref)}:{ref.tag or 'latest'}"

@@ -117,13 +117,24 @@ class GatewaySettings(Settings):
         "gateway.trusted-proxies", [], doc="Addresses/CIDRs of proxies in front of us whose `X-Forwarded-*` counts"
     )
     hidden_cookies: Annotated[CsvList, AfterValidator(lambda v: _all_match(_COOKIE, "a cookie name", v))] = key(
-        "gateway.hidden-cookies", ["funai_session"], doc="Cookies of the platform that no app ever gets to see"
+        "gateway.hidden-cookies",
+        ["funai_session", "__Host-funai_session"],
+        doc="Cookies of the platform that no app ever gets to see",
     )
     max_connections: int = key("gateway.max-connections", 0, doc="Connections at once; 0 = what the file limit allows", ge=0)
     app_max_inflight: int = key(
         "gateway.app-max-inflight",
         0,
-        doc="Requests in flight to one app, WebSockets included; 0 = half of all connections",
+        doc="Requests in flight to one app, WebSockets included; 0 = a quarter of all connections",
+        ge=0,
+    )
+    user_max_inflight: int = key(
+        "gateway.user-max-inflight", 0, doc="Requests in flight to all apps of one user; 0 = a third of all connections", ge=0
+    )
+    source_max_connections: int = key(
+        "gateway.source-max-connections",
+        0,
+        doc="Connections of one address (IPv6: one /64) above which its requests to apps are refused; 0 = three fifths of all",
         ge=0,
     )
     connect_timeout: float = key("gateway.connect-timeout", 1.0, doc="Seconds to reach an app's container", gt=0, le=60)

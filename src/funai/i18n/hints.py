@@ -40,8 +40,8 @@ HINTS: dict[str, tuple[str, str]] = {
     "APP_NEVER_DEPLOYED": ("先运行 funai deploy {app}", "deploy it first: funai deploy {app}"),
     "QUOTA_APPS": ("用 funai apps delete APP 删除不用的应用", "delete one you don't need: funai apps delete APP"),
     "QUOTA_RUNNING_APPS": (
-        "用 funai status 查看在运行的应用，funai stop APP 停止一个",
-        "funai status shows what runs; free a slot with: funai stop APP",
+        "用 funai apps list 查看在运行的应用（部署失败而旧版本仍在线的也算），funai stop APP 停止一个",
+        "funai apps list shows what runs (also where the latest deploy failed); free a slot with: funai stop APP",
     ),
     "IMAGE_FORBIDDEN": (
         "推送到该应用自己的仓库，或请管理员放行该命名空间",

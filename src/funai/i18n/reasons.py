@@ -64,8 +64,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_NEVER_DEPLOYED": ("应用还没有成功部署过", "the app was never deployed successfully"),
     "QUOTA_APPS": ("应用数量已达上限 {limit}，请先删除不用的应用", "at most {limit} apps per user; delete one first"),
     "QUOTA_RUNNING_APPS": (
-        "同时运行的应用已达上限 {limit}，请先停止一个",
-        "at most {limit} running apps per user; stop one first",
+        "同时运行的应用已达上限 {limit}（{apps}），请先停止一个",
+        "at most {limit} running apps per user ({apps}); stop one first",
     ),
     "IMAGE_FORBIDDEN": (
         "镜像 {image} 不在该应用自己的仓库或允许的命名空间内",
@@ -118,9 +118,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_UNREACHABLE": ("应用没有响应", "the app does not answer"),
     "APP_TIMEOUT": ("应用响应超时", "the app took too long to answer"),
     "APP_BUSY": ("应用当前请求过多，请稍后再试", "the app has too many requests in hand; try again soon"),
+    "APP_REPLACED": ("应用的新版本已接替", "another version of the app took over"),
+    "APP_HEAD_TOO_LARGE": ("应用的响应头过大", "the app's answer has too large a head"),
+    "GATEWAY_BUSY": ("网关当前请求过多，请稍后再试", "the gateway has too many requests in hand; try again soon"),
     "PATH_REFUSED": ("请求路径不合法", "that path is not acceptable"),
     # a rollout that failed: the agent's words
-    "APP_EXITED": ("应用启动后退出（退出码 {exit}）", "the app exited after its start (exit status {exit})"),
+    "APP_EXITED": ("应用启动后退出（退出码 {exit}）{cause}", "the app exited after its start (exit status {exit}){cause}"),
     "APP_OUT_OF_MEMORY": ("应用内存超过上限 {limit}，被系统终止", "the app used more than its {limit} of memory and was ended"),
     "APP_NOT_LISTENING": (
         "应用在 {seconds} 秒内没有监听端口 {port}{seen}",
@@ -144,6 +147,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "ROLLOUT_INTERRUPTED": ("部署被停止、删除或调用方断开中断", "the rollout was ended by a stop, a delete or the caller"),
     "RELEASE_NOT_KEPT": ("节点上没有保留该应用的版本，请重新部署", "this node keeps no release of the app; deploy it again"),
     "LOG_STREAMS": ("同时跟踪的日志已达上限 {limit}，请先关闭一个", "at most {limit} followed logs at a time; close one first"),
+    "LOG_STREAMS_ALL": (
+        "平台正在跟踪的日志已达上限 {limit}（funai.limits.log-streams，由运维设置），请稍后再试",
+        "the platform follows {limit} logs already (funai.limits.log-streams, the operator's setting); try again later",
+    ),
     # callees
     "DEPLOY_DISABLED": (
         "部署功能未启用（deploy-proxy.enabled=false）",

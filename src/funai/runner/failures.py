@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from funai.base.clients.transport import AgentRefused
 from funai.contracts.agent import DeployFailure
-from funai.contracts.errors import FunaiError
+from funai.contracts.errors import BadInput, FunaiError
 from funai.contracts.jobs import MAX_TEXT, Failure
 from funai.contracts.states import FailureCode
-from funai.i18n.reasons import render
+from funai.i18n.reasons import Words, render
 
 KEPT_LINES = 20
 LINE_WIDTH = 500
@@ -41,12 +41,15 @@ class JobFailed(Exception):
     def failure(self) -> Failure:
         return Failure(code=self.code, blame=self.code.blame)
 
-    def error_message(self) -> str:
-        """Chinese, then English, then the last lines; at most MAX_TEXT characters."""
+    def error_message(self, mask: Callable[[str], str] = str) -> str:
+        """Chinese, then English, then the last lines; at most MAX_TEXT characters.
+
+        ``mask`` takes secrets out before anything is cut: half a secret is one that it doesn't know.
+        """
         key = f"JOB_{self.code}"
         zh, en = (render(key, language, self.params) for language in ("zh", "en"))
         head = self.text if self.text is not None else f"{zh}\n{en}"
-        return "\n".join([head, *self.lines])[:MAX_TEXT]
+        return "\n".join([mask(head), *(mask(line)[:LINE_WIDTH] for line in self.lines)])[:MAX_TEXT]
 
 
 class WorkRefused(Exception):
@@ -56,7 +59,7 @@ class WorkRefused(Exception):
 def last_lines(output: str, count: int = KEPT_LINES) -> list[str]:
     """The last lines with something in them, without colours and control characters."""
     clean = (_CONTROL.sub("", _ANSI.sub("", line.rpartition("\r")[2] or line)).rstrip() for line in output.split("\n"))
-    return [line[:LINE_WIDTH] for line in clean if line][-count:]
+    return [line for line in clean if line][-count:]
 
 
 def agent_failure(error: FunaiError) -> DeployFailure | None:
@@ -77,3 +80,11 @@ def from_agent(error: FunaiError) -> JobFailed:
         return JobFailed(FailureCode.STALE_GENERATION)
     code = FailureCode.APP_UNHEALTHY if error.code == 422 else FailureCode.AGENT_UNREACHABLE
     return JobFailed(code, message=str(error) or None, detail=str(error))
+
+
+def invalid(error: BadInput) -> JobFailed:
+    """A refusal of the contract's rules as the job's failure; the reason's own words in both languages."""
+    zh, en = error.message("zh"), error.message("en")
+    if error.reason == "BAD_INPUT" and isinstance(words := error.params.get("detail"), Words):
+        zh, en = words.zh, words.en
+    return JobFailed(FailureCode.CONTRACT_INVALID, detail=Words(zh, en))

@@ -7,6 +7,7 @@ import sys
 from funai.agent.settings import RuntimeSettings
 from funai.api.settings import ApiSettings
 from funai.base.config.settings import Settings, reference
+from funai.console.settings import ConsoleSettings
 from funai.deploy.settings import DeploySettings
 from funai.gateway.settings import GatewaySettings
 from funai.git.settings import GitSettings
@@ -14,6 +15,7 @@ from funai.runner.settings import RunnerSettings
 
 SERVICES: tuple[tuple[str, str, type[Settings]], ...] = (
     ("API", "funai serve api", ApiSettings),
+    ("Console", "funai serve console", ConsoleSettings),
     ("Deploy", "funai serve deploy", DeploySettings),
     ("Runner", "funai serve runner", RunnerSettings),
     ("runtime-agent", "funai serve agent", RuntimeSettings),

@@ -76,7 +76,8 @@ def plan(
 async def _serve_api(options: UpOptions, layout: Layout, secrets: Secrets, runner_public_key: str, stop: asyncio.Event) -> None:
     """The API with this machine's own repositories, and its first admin."""
     settings = api_settings(options, layout, secrets, runner_public_key)
-    app = api.build(settings, repo_host=BareRepositories(layout.git), stop=stop)
+    own_url = api.own_url(settings, settings.port)
+    app = api.build(settings, repo_host=BareRepositories(layout.git), stop=stop, own_url=own_url)
     await api.ensure_admin(app, FIRST_ADMIN, secrets.admin_password.get_secret_value())
     async with serving(app, bind(settings.host, settings.port)):
         await stop.wait()

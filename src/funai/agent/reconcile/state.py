@@ -30,8 +30,11 @@ GENERATION = f"{naming.LABEL}.generation"
 JOB_ID = f"{naming.LABEL}.jobId"
 DIGEST = f"{naming.LABEL}.digest"
 PORT = f"{naming.LABEL}.port"
+ASKED_PORT = f"{naming.LABEL}.askedPort"
+"""The port that was asked for; ``PORT`` is where the app was found to listen."""
 HEALTH_PATH = f"{naming.LABEL}.healthPath"
 BASE_PATH = f"{naming.LABEL}.basePath"
+STRIP_PREFIX = f"{naming.LABEL}.stripPrefix"
 IMAGE = f"{naming.LABEL}.image"
 
 _SUFFIX = re.compile(r"-(?:(?P<off>off)|g(?P<gen>\d+)(?P<old>-old)?)$")
@@ -180,7 +183,10 @@ def repair(app: AppView, instance: str = "") -> Repair:
 
 
 def route_to(container: Container, host: str, port: int) -> Route:
-    return Route(number(container, APP_ID), RouteState.SERVING, host, port, generation_of(container))
+    return Route(
+        number(container, APP_ID), RouteState.SERVING, host, port, generation_of(container),
+        user_id=number(container, USER_ID), strip_prefix=container.labels.get(STRIP_PREFIX) != "false",
+    )  # fmt: skip
 
 
 def stopped_route(app_id: int) -> Route:

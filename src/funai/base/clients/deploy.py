@@ -19,14 +19,30 @@ T = TypeVar("T", bound=BaseModel)
 class DeployClient:
     """For the API: jobs, apps, releases. Authenticates with ``X-DEPLOY-SECRET``."""
 
-    def __init__(self, base_url: str, secret: str, *, timeout: float = 8, http: httpx.AsyncBaseTransport | None = None) -> None:
-        self.transport = Transport("deploy", base_url, {"X-DEPLOY-SECRET": secret}, timeout=timeout, http=http)
+    def __init__(
+        self,
+        base_url: str,
+        secret: str,
+        *,
+        timeout: float = 8,
+        http: httpx.AsyncBaseTransport | None = None,
+        connections: int | None = 100,
+    ) -> None:
+        headers = {"X-DEPLOY-SECRET": secret}
+        self.transport = Transport("deploy", base_url, headers, timeout=timeout, http=http, connections=connections)
 
     async def create(self, job: CreateJob) -> Job:
         return _read(Job, await self.transport.data("POST", "/deploy/jobs", json=job.to_wire()))
 
     async def job(self, job_id: int) -> Job:
         return _read(Job, await self.transport.data("GET", f"/deploy/jobs/{job_id}"))
+
+    async def job_by_key(self, key: str) -> Job:
+        """(+) The job that was created under this idempotency key. Raises NotFound JOB_NOT_FOUND.
+
+        A Deploy without the call answers NotFound or BadInput with another reason.
+        """
+        return _read(Job, await self.transport.data("GET", "/deploy/jobs/by-key", params={"key": key}))
 
     async def jobs(self, limit: int, *, timeout: float = 1.5) -> list[Job]:
         return _jobs(await self.transport.data("GET", "/deploy/jobs", params={"limit": limit}, timeout=timeout))
@@ -43,6 +59,11 @@ class DeployClient:
         return _read(
             LogSlice, await self.transport.data("GET", f"/deploy/jobs/{job_id}/logs", params=params, timeout=wait + 10)
         )
+
+    async def log_tail(self, job_id: int, limit: int) -> LogSlice:
+        """The last ``limit`` bytes of the log. A Deploy without this call answers from its beginning."""
+        params = {"fromEnd": "true", "limit": limit}
+        return _read(LogSlice, await self.transport.data("GET", f"/deploy/jobs/{job_id}/logs", params=params))
 
     async def releases(self, app_id: int, limit: int = 50) -> list[Release]:
         rows = await self.transport.data("GET", f"/deploy/apps/{app_id}/releases", params={"limit": limit})

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from funai.contracts.buildspec import Finding, RepoFacts, lint
+from funai.dockerfile.lint import Finding, RepoFacts, lint
 from funai.i18n.cli import PHRASES
 
 READ = (

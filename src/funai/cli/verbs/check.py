@@ -14,7 +14,7 @@ from funai.cli.session import Ended, Refused, Session
 from funai.cli.verb import verb
 
 if TYPE_CHECKING:
-    from funai.contracts.buildspec import RepoFacts
+    from funai.dockerfile.lint import RepoFacts
 
 PANEL = "Build"
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The repository's folder.")]
@@ -99,7 +99,7 @@ def gather(folder: Path, tracked: set[str] | None, *, submodules: list[str]) -> 
     """The folder as the rules see it; sizes are of what would be in the build context."""
     from funai.cli.project.dockerignore import ignorer
     from funai.cli.project.repocheck import READ
-    from funai.contracts.buildspec import RepoFacts
+    from funai.dockerfile.lint import RepoFacts
 
     files = {name: text for name in READ if (text := _text(folder / name)) is not None}
     ignored = ignorer(files.get(".dockerignore", ""))

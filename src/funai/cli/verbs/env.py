@@ -46,6 +46,14 @@ async def set_env(
         ),
     ] = None,
     app: Named = None,
+    secret: Annotated[
+        bool | None,
+        typer.Option(
+            "--secret/--no-secret",
+            help="Mask these values in every log. Without it, what looks like a password or key is masked.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Set variables; others stay as they are."""
     pairs = list(words or [])
@@ -59,7 +67,7 @@ async def set_env(
     if not values:
         raise Refused(session.say("env_bad", text="?"), hint="funai env set NAME=VALUE")
     target = await resolve(session, app)
-    await session.api.set_env(target.user_id, target.id, values)
+    await session.api.set_env(target.user_id, target.id, values, secret=secret)
     session.out.document({"appId": target.id, "set": sorted(values)})
     session.out.line(session.say("env_saved", app=target.id))
 
@@ -103,7 +111,7 @@ async def list_env(session: Session, app: Target = None) -> None:
     if not found:
         session.out.line(session.say("no_env"))
         return
-    session.out.table(["name", "value"], [(v.name, v.value) for v in found])
+    session.out.table(["name", "value", "secret"], [(v.name, v.value, "yes" if v.secret else "") for v in found])
 
 
 def _from_words(session: Session, pairs: list[str], faults: list[str]) -> dict[str, str]:

@@ -39,12 +39,14 @@ class Service:
 _API = "The door for people and platforms (8080)."
 _DEPLOY = "The control plane: jobs, nodes, placement (7002)."
 _AGENT = "A node's runtime-agent (7005) with its gateway's routes."
+_CONSOLE = "The web console apart from the API's process (8081)."
 _GIT = "The built-in Git server over SSH (2222), where there is no forge."
 SERVICES = (
     Service("api", "api", ("api.ApiSettings",), _API, children=False),
     Service("deploy", "deploy", ("deploy.DeploySettings",), _DEPLOY, children=False),
     Service("runner", "runner", ("runner.RunnerSettings",), "Builds and pushes images, hands them to the agents."),
     Service("agent", "agent", ("agent.RuntimeSettings", "gateway.GatewaySettings"), _AGENT),
+    Service("console", "console", ("console.ConsoleSettings",), _CONSOLE, children=False),
     Service("git", "git", ("git.GitSettings",), _GIT),
 )
 DATABASES = {"api": "api.ApiSettings", "deploy": "deploy.DeploySettings"}
@@ -53,7 +55,7 @@ DATABASES = {"api": "api.ApiSettings", "deploy": "deploy.DeploySettings"}
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True,
-        help="Run one service in the foreground: api, deploy, runner, agent, git.",
+        help="Run one service in the foreground: api, deploy, runner, agent, console, git.",
         epilog="funai serve deploy --config deploy.properties",
     )
     for service in SERVICES:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts import naming
 from funai.contracts.nodes import AppOverview
+from funai.contracts.wire import from_epoch_ms
 from funai.deploy.placement.policy import Rules
 from funai.deploy.queue.views import payload_of
 from funai.deploy.tables import app_run, job, release, runtime_node
@@ -20,6 +21,8 @@ _RUNS = (
     select(
         app_run.c.app_id,
         app_run.c.stopped_ms,
+        app_run.c.live_release_number,
+        app_run.c.last_deployed_ms,
         runtime_node.c.name,
         runtime_node.c.gateway_base_url,
         runtime_node.c.apps_url,
@@ -52,6 +55,8 @@ def _overview(row: Mapping[str, Any], now_ms: int, rules: Rules) -> AppOverview:
         app_id=app_id,
         node_name=row["name"],
         deploy_url=naming.deploy_url(gateway, _base_path(row)) if gateway else None,
+        release=row["live_release_number"],
+        deployed_at=from_epoch_ms(row["last_deployed_ms"]) if row["last_deployed_ms"] else None,
         access_url=naming.access_url(row["apps_url"], app_id),
         stopped=row["stopped_ms"] is not None,
         crash_looping=app_id in json.loads(row["crash_looping_json"] or "[]") if speaks else None,

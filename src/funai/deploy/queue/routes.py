@@ -48,6 +48,10 @@ def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRoute
     async def by_app(app_id: AppId, limit: Limit = 50) -> Response:
         return ok_json([j.to_wire() for j in await jobs.by_app(app_id, limit)])
 
+    @router.get("/by-key", response_model=Envelope[Job])
+    async def by_key(key: Annotated[str, Query(min_length=1, max_length=200)]) -> Response:
+        return ok_json((await jobs.by_key(key)).to_wire())
+
     @router.get("/{job_id}", response_model=Envelope[Job])
     async def info(job_id: JobId) -> Response:
         return ok_json((await jobs.get(job_id)).to_wire())
@@ -70,7 +74,10 @@ def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRoute
         offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
         limit: Annotated[int, Query(ge=16, le=1024 * 1024)] = 256 * 1024,
         wait_seconds: Annotated[float, Query(alias="waitSeconds", ge=0, le=25)] = 0,
+        from_end: Annotated[bool, Query(alias="fromEnd")] = False,
     ) -> Response:
+        if from_end:
+            return ok_json((await logs.tail(job_id, limit)).to_wire())
         return ok_json((await logs.read(job_id, offset, limit, wait_seconds)).to_wire())
 
     return router

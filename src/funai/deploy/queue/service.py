@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -78,7 +79,10 @@ class JobService:
         log.get("jobs").info("job.created", job_id=row["id"], app_id=new.app_id, user_id=new.user_id)
         if not self.waiters.wake():
             self.hints.send()
-        return views.job_of(row, position=await self.store.position(row))
+        position = None
+        with suppress(FunaiError):  # the job is there, whether or not its place in the line can be told now
+            position = await self.store.position(row)
+        return views.job_of(row, position=position)
 
     async def _filled(self, ask: CreateJob, given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
         """The payload to keep, and the variables sealed. A rollback takes both from its release."""
@@ -110,6 +114,13 @@ class JobService:
     async def get(self, job_id: int) -> Job:
         row = await self.store.get(job_id)
         return views.job_of(row, position=await self.store.position(row))
+
+    async def by_key(self, key: str) -> Job:
+        """The job created under this idempotency key. Raises NotFound JOB_NOT_FOUND."""
+        row = await self.store.by_key(key)
+        if row is None:
+            raise NotFound("JOB_NOT_FOUND")
+        return await self.get(row["id"])
 
     async def latest(self, limit: int) -> list[Job]:
         return await self._listed(await self.store.latest(limit))

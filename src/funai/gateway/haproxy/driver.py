@@ -24,6 +24,7 @@ from funai.gateway.haproxy.access_log import AccessLog, RotatedFile
 from funai.gateway.haproxy.files import HaproxyFiles
 from funai.gateway.haproxy.route_sync import RouteKeeper
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
+from funai.gateway.haproxy.shares import INFLIGHT_TABLE
 from funai.gateway.haproxy.supervisor import ProxyLife
 from funai.gateway.metrics import GatewayMetrics
 from funai.gateway.probe import PROBE_HEADER, Prober, generation_of, local_url
@@ -140,7 +141,7 @@ class HaproxyGateway:
     async def connections(self, host: str, port: int) -> int | None:
         key = f"{await _address(host)}/{port}"
         try:
-            answer = await self._api.ask(f"show table {haproxy_config.INFLIGHT_TABLE} key {key}")
+            answer = await self._api.ask(f"show table {INFLIGHT_TABLE} key {key}")
         except RuntimeApiError as e:
             raise GatewayError(str(e)) from e
         # What a replaced process still has in hand can't be asked: it counts as one.

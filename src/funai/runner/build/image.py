@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from funai.base.process import proc
 from funai.base.process.proc import Command
-from funai.contracts.basecheck import declared_args, mounts_files, needs_docker
-from funai.contracts.buildspec import base_images
 from funai.contracts.errors import BadInput
-from funai.contracts.rules import parse_image
+from funai.contracts.rules import full_name, parse_image
 from funai.contracts.states import FailureCode
-from funai.runner.build.base_images import BaseAbsent, Bases, image_ids
+from funai.dockerfile.rules import trigger_args
+from funai.i18n.reasons import Words
+from funai.runner.build.base_images import BaseAbsent, BaseImage, Bases, image_ids
 from funai.runner.build.cgroup import BuildGroup, Usage
 from funai.runner.build.diskwatch import DiskWatch, working_containers
-from funai.runner.build.plan import Allowed, check_mounts
+from funai.runner.build.plan import check_mounts
+from funai.runner.build.reading import Reading, write_down
 from funai.runner.build.watch import BuildWatch
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.failures import JobFailed, last_lines
@@ -35,6 +36,10 @@ REPEATS = 2
 SHARED_CACHE = (
     "==> 多个步骤共用一个 --mount=type=cache，因此不使用层缓存；给每个步骤不同的 id 即可恢复 / "
     "steps share one --mount=type=cache, so no layers are cached; an id of its own for each step brings that back\n"
+)
+NO_HEREDOC_FILES = Words(
+    "Docker 的构建器不支持 COPY <<；请把内容放进文件并 COPY 它",
+    "Docker's builder has no COPY <<; put the text into a file and COPY that",
 )
 FORK_REFUSED = "Cannot fork"
 """How Debian's shell says that it may start no process more."""
@@ -86,13 +91,14 @@ class Builder:
         return not self._engine.docker
 
     async def build(
-        self, request: BuildRequest, dockerfile: str, may: Allowed, name: str, write: Callable[[bytes], None]
+        self, request: BuildRequest, reading: Reading, ignore: Sequence[Path], name: str, write: Callable[[bytes], None]
     ) -> None:
-        """Build, or raise JobFailed with the limit that ended it or the build's last lines.
+        """Build the request's context, or raise JobFailed with the limit that ended it or the build's last lines.
 
         Cancelling it kills every process of the build and removes its containers before the cancellation goes on.
         """
         s = self._settings
+        plan = await asyncio.to_thread(reading.plan)
         async with self._group(group_name(s.workdir, name)) as group:
             request = self._limited(request, group)
             disk = DiskWatch(self._storage, request.tmp.parent, group.engine_path, s.build_disk_bytes, group.steps)
@@ -108,14 +114,11 @@ class Builder:
                     return await self._run(command, group, watch, output, pulls=disk)
 
                 # One limit for all of it: fifty base images from slow registries are one build.
-                async with asyncio.timeout(s.build_seconds), self.bases.ready(dockerfile, may, request.tmp, pull) as bases:
-                    text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
-                    with_env = may.also(pair for b in bases for pair in b.env)
-                    shared = await asyncio.to_thread(check_mounts, text, with_env, request.context)
-                    if shared and self.mounts:
+                ready = self.bases.ready(plan.images, reading.allowed, request.tmp, pull)
+                async with asyncio.timeout(s.build_seconds), ready as bases:
+                    fitted = await asyncio.to_thread(self._fitted, request, reading, bases, ignore)
+                    if not fitted.keep_layers and self.mounts:
                         await output.take(SHARED_CACHE.encode())
-                    dockers = needs_docker(text) or any(b.docker for b in bases)
-                    fitted = replace(_fitted(request, text), keep_layers=not shared, docker_format=dockers)
                     code = await self.repeated(fitted, run, output)
             except BaseAbsent as e:
                 raise await self._absent(e.name, output.lines()) from e
@@ -126,7 +129,7 @@ class Builder:
                 watch.look()
                 await asyncio.shield(self._end(group))
             if code != 0:
-                raise await self._why(code, watch.usage, output, dockerfile)
+                raise await self._why(code, watch.usage, output, plan.images)
 
     async def repeated(self, request: BuildRequest, run: Callable[[Command], Awaitable[int]], output: Output) -> int:
         """Build; again when the engine itself gave up while images went that it had begun to look at (an app's removal)."""
@@ -137,6 +140,26 @@ class Builder:
                 return code
             await output.take("==> 构建期间有镜像被移除，重试 / images were removed meanwhile: once more\n".encode())
         return await run(self._engine.build(request))
+
+    def _fitted(
+        self, request: BuildRequest, reading: Reading, bases: Mapping[str, BaseImage], ignore: Sequence[Path]
+    ) -> BuildRequest:
+        """With the Dockerfile as it is written anew for the engine, and what follows from it. Raises JobFailed.
+
+        Only arguments that somebody declares: the engine warns in the user's log about all others. No cache for steps that
+        mount files: Podman would take another commit's result, or another tenant's, for them.
+        """
+        plan, emitted = reading.written(self.bases.facts(bases))
+        shared = check_mounts(plan, request.context)
+        if emitted.files and self._engine.docker:
+            raise JobFailed(FailureCode.CONTRACT_INVALID, detail=NO_HEREDOC_FILES)
+        dockerfile, files = write_down(emitted, request.tmp.parent, ignore)
+        declared = plan.declared_args | trigger_args(t for b in bases.values() for t in b.triggers)
+        return replace(
+            request, dockerfile=dockerfile, files=files, keep_layers=not shared, use_cache=not plan.mounts_files,
+            args={name: value for name, value in request.args.items() if name in declared},
+            docker_format=plan.dockers_only or any(b.docker for b in bases.values()),
+        )  # fmt: skip
 
     def _limited(self, r: BuildRequest, group: BuildGroup) -> BuildRequest:
         s = self._settings
@@ -200,13 +223,13 @@ class Builder:
         if leftover:
             await proc.run(self._engine.remove_container(*leftover), timeout=60)
 
-    async def _why(self, code: int, usage: Usage, output: Output, dockerfile: str) -> JobFailed:
+    async def _why(self, code: int, usage: Usage, output: Output, images: Sequence[str]) -> JobFailed:
         s, lines = self._settings, output.lines()
         if usage.oom_kills or (usage.memory_full and code == KILLED):
             return JobFailed(FailureCode.OUT_OF_MEMORY, lines, limit=size(s.build_memory_bytes))
         if code == FILE_TOO_LARGE:
             return self._broken(FailureCode.OUT_OF_DISK, output)
-        for image in base_images(dockerfile):
+        for image in images:
             if failed := await self._base_missing(image):
                 failed.lines = failed.lines or lines
                 return failed
@@ -227,9 +250,7 @@ class Builder:
     async def _absent(self, image: str, lines: Sequence[str] = ()) -> JobFailed:
         """Why an image could not be had, asked of its registry; BUILD_FAILED when that has it (now)."""
         try:
-            ref = parse_image(image)
-            if not ref.registry and "/" not in ref.path:
-                ref.path = f"library/{ref.path}"
+            ref = parse_image(full_name(parse_image(image)))
             found = await self._registry.digest(ref)
         except BadInput:
             return JobFailed(FailureCode.IMAGE_NOT_FOUND, lines, image=image)
@@ -239,16 +260,6 @@ class Builder:
         if found:
             return JobFailed(FailureCode.BUILD_FAILED, lines, exit=ENGINE_FAILED)
         return JobFailed(FailureCode.IMAGE_NOT_FOUND, lines, image=image)
-
-
-def _fitted(request: BuildRequest, text: str) -> BuildRequest:
-    """Only arguments that somebody declares: the engine warns in the user's log about all others. ``text``: all that runs.
-
-    No cache for steps that mount files: Podman would take another commit's result, or another tenant's, for them.
-    """
-    declared = declared_args(text)
-    args = {name: value for name, value in request.args.items() if name in declared}
-    return replace(request, args=args, use_cache=not mounts_files(text))
 
 
 def size(limit: int) -> str:

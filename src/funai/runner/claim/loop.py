@@ -11,6 +11,7 @@ import time
 
 from funai.base.clients.deploy import RunnerDeployClient
 from funai.base.observability import log
+from funai.base.observability.redact import Redactor, secrets_of
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import ClaimJob, Job, JobResult, ReportJob
 from funai.contracts.states import FailureCode, JobStatus, JobType
@@ -19,7 +20,6 @@ from funai.runner.failures import JobFailed
 from funai.runner.job import JobRun, RunnerContext, job_folder, read_payload
 from funai.runner.logs import LogStream, streaming
 from funai.runner.metrics import NOT_REPORTED
-from funai.runner.redact import Redactor
 
 HELD_OPEN = 1.0
 """Seconds: an empty answer sooner than this came from a Deploy that does not hold claims open."""
@@ -99,28 +99,28 @@ class ClaimLoop:
                 self._tools.heart.drop(lease)
 
     async def _carry_out(self, job: Job, lease: Lease) -> ReportJob:
+        redact = Redactor(self._secrets(job))
         out = LogStream(
-            self._client, self._settings.runner_id, job.id, token=lease.token, resume=(job.attempt or 1) > 1,
-            redact=Redactor(self._secrets(job)),
-        )  # fmt: skip
+            self._client, self._settings.runner_id, job.id, token=lease.token, resume=(job.attempt or 1) > 1, redact=redact
+        )
         async with streaming(out, finish=LOG_SECONDS):
-            report = await self._outcome(job, lease, out)
+            report = await self._outcome(job, lease, out, redact)
             if report.error_message:
                 out.line(f"==> {report.status} {report.failure.code if report.failure else ''}\n{report.error_message}")
         await self._report(job, lease, report)
         return report
 
-    async def _outcome(self, job: Job, lease: Lease, out: LogStream) -> ReportJob:
+    async def _outcome(self, job: Job, lease: Lease, out: LogStream, redact: Redactor) -> ReportJob:
         try:
             result = await self._result(job, lease, out)
             return self._final(lease, JobStatus.SUCCEEDED, result=result)
         except JobFailed as e:
-            return self._failed(lease, e)
+            return self._failed(lease, e, redact)
         except LeaseGone:
             raise
         except Exception as e:  # noqa: BLE001  # whatever breaks in one job is that job's end and not the slot's
             log.get("runner").exception("job.crashed")
-            return self._failed(lease, JobFailed(FailureCode.INTERNAL, detail=type(e).__name__))
+            return self._failed(lease, JobFailed(FailureCode.INTERNAL, detail=type(e).__name__), redact)
 
     async def _result(self, job: Job, lease: Lease, out: LogStream) -> JobResult:
         if job.type != JobType.BUILD_AND_DEPLOY:
@@ -129,8 +129,8 @@ class ClaimLoop:
         async with job_folder(self._settings.workdir, job) as folder:
             return await JobRun(self._tools, job, payload, lease, out, folder).carry_out()
 
-    def _failed(self, lease: Lease, e: JobFailed) -> ReportJob:
-        return self._final(lease, JobStatus.FAILED, message=e.error_message(), failed=e)
+    def _failed(self, lease: Lease, e: JobFailed, redact: Redactor) -> ReportJob:
+        return self._final(lease, JobStatus.FAILED, message=e.error_message(redact), failed=e)
 
     def _final(
         self, lease: Lease, status: JobStatus, *, message: str | None = None, failed: JobFailed | None = None,
@@ -158,9 +158,16 @@ class ClaimLoop:
     def _secrets(self, job: Job) -> list[str]:
         s = self._settings
         own = [x.get_secret_value() for x in (s.registry_password, s.agent_token, s.runner_token) if x]
-        env: object = job.payload.get("env")
-        values = [str(v) for v in env.values()] if isinstance(env, dict) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        return [*own, *([job.lease_token] if job.lease_token else []), *values]
+        token = [job.lease_token] if job.lease_token else []
+        return [*own, *token, *secrets_of(_texts(job.payload.get("env")), _names(job.payload.get("secretEnv")))]
+
+
+def _texts(env: object) -> dict[str, str]:
+    return {str(k): str(v) for k, v in env.items()} if isinstance(env, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def _names(given: object) -> list[str]:
+    return [str(name) for name in given] if isinstance(given, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def _granted_at(sent_at: float, waited: float) -> float:

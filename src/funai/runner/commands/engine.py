@@ -8,6 +8,7 @@ from pathlib import Path
 
 from funai.base.process.proc import Command
 from funai.contracts.buildspec import CA_IN_BUILD
+from funai.dockerfile.emit import FILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +16,14 @@ class BuildRequest:
     """One image build. Paths are absolute and inside the job's own folder."""
 
     context: Path
-    dockerfile: Path
     image: str
     """The local name the image gets: ``registry/namespace/repo:tag``."""
     iidfile: Path
     tmp: Path
+    dockerfile: Path = Path("Dockerfile")
+    """What is built, as it was written for the engine."""
+    files: Path | None = None
+    """The build context of heredocs' files."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     args: Mapping[str, str] = field(default_factory=dict[str, str])
     network: str = ""
@@ -116,6 +120,8 @@ class Engine:
             "--http-proxy=false",  # the operator's, with a password perhaps
             "--pull=never",
         ]
+        if r.files:
+            argv += ["--build-context", f"{FILES}={r.files}"]
         if r.pids:
             argv += ["--ulimit", f"nproc={4 * r.pids}:{4 * r.pids}"]
         if r.ca_file:
