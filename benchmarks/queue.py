@@ -1,6 +1,6 @@
 """The job queue, measured over HTTP and beside its own statements: ``python -m benchmarks.queue --db sqlite``.
 
-The server is a process of its own (uvloop, as `funai serve deploy`), the clients are bare sockets in this one. Every app has its place
+The server is a process of its own, on uvloop as `funai serve deploy`; clients are bare sockets in this one. Every app has its place
 on a node already, as on a redeploy. What is measured:
 
 * claims: 8 runners, each claims and then works for 50 ms, at 0 and at 1,000,000 finished rows; ``claim_saturated_…`` is
