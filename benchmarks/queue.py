@@ -1,7 +1,7 @@
 """The job queue, measured over HTTP and beside its own statements: ``python -m benchmarks.queue --db sqlite``.
 
-The server is a process of its own, on uvloop as `funai serve deploy`; clients are bare sockets in this one. Every app has its place
-on a node already, as on a redeploy. What is measured:
+The server is a process of its own, on uvloop as `funai serve deploy` is; clients are bare sockets in this one. Every app has
+its place on a node already, as on a redeploy. What is measured:
 
 * claims: 8 runners, each claims and then works for 50 ms, at 0 and at 1,000,000 finished rows; ``claim_saturated_…`` is
   the same without the work: eight requests always in hand, so that it measures the line before the server's one core;
