@@ -28,8 +28,9 @@ MAX_PENDING = 4 * 1024 * 1024
 class LogStream:
     """``write`` never waits for the network. Use through :func:`streaming`."""
 
-    def __init__(self, client: RunnerDeployClient, runner_id: str, job_id: int, *, token: str | None, resume: bool,
-                 redact: Redactor) -> None:  # fmt: skip
+    def __init__(
+        self, client: RunnerDeployClient, runner_id: str, job_id: int, *, token: str | None, resume: bool, redact: Redactor
+    ) -> None:
         self._client, self._runner_id, self._job_id, self._token = client, runner_id, job_id, token
         self._redact = redact
         self._lines = redact.stream(PARTIAL_LINE)

@@ -29,9 +29,14 @@ class Discard:
 
 
 def disposable(
-    images: Iterable[StoredImage], *, app_repository: str, refs: Collection[str], used: Collection[str],
-    held: Collection[str], registry: str,
-) -> list[Discard]:  # fmt: skip
+    images: Iterable[StoredImage],
+    *,
+    app_repository: str,
+    refs: Collection[str],
+    used: Collection[str],
+    held: Collection[str],
+    registry: str,
+) -> list[Discard]:
     """The images that go with an app. ``refs``: what its containers were made from; ``used``: ids that containers use;
     ``held``: references that rollouts have in hand; ``registry``: the node's own, empty when it isn't known.
     """
@@ -87,9 +92,13 @@ class ImageGC:
         )
         try:
             plan = disposable(
-                await self._engine.images(), app_repository=repository, refs=refs,
-                used=await self._engine.images_in_use(), held=self._images.held, registry=self._images.registry,
-            )  # fmt: skip
+                await self._engine.images(),
+                app_repository=repository,
+                refs=refs,
+                used=await self._engine.images_in_use(),
+                held=self._images.held,
+                registry=self._images.registry,
+            )
         except EngineError as e:
             log.get("discard").warning("images.left", app_id=app_id, why=str(e))
             return []

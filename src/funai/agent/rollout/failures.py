@@ -26,9 +26,14 @@ class RolloutFailed(FunaiError):
     """
 
     def __init__(
-        self, failure: FailureCode, *, exit_code: int | None = None, oom_killed: bool | None = None,
-        log_tail: list[str] | None = None, **params: object,
-    ) -> None:  # fmt: skip
+        self,
+        failure: FailureCode,
+        *,
+        exit_code: int | None = None,
+        oom_killed: bool | None = None,
+        log_tail: list[str] | None = None,
+        **params: object,
+    ) -> None:
         self.code = 422 if failure.blame is Blame.USER else 502
         self.exit_code, self.oom_killed, self.log_tail = exit_code, oom_killed, log_tail or []
         super().__init__(failure.value, None, **params)

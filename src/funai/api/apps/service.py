@@ -34,9 +34,12 @@ class Apps:
         given = clean_name(name) if name and name.strip() else None
         at = now_ms(self.clock)
         row: dict[str, Any] = {
-            "user_id": user_id, "description": clean_text(description), "status": int(AppStatus.CREATED),
-            "create_time": at, "update_time": at,
-        }  # fmt: skip
+            "user_id": user_id,
+            "description": clean_text(description),
+            "status": int(AppStatus.CREATED),
+            "create_time": at,
+            "update_time": at,
+        }
         try:
             async with self.db.write() as conn:
                 if await lock_user(conn, user_id) is None:

@@ -73,9 +73,14 @@ class Slots:
                 raise NotFound("APP_NOT_FOUND")
             await self._check(conn, app)
             values: dict[str, Any] = {
-                "status": int(AppStatus.DEPLOYING), "slot": 1, "op": op.value, "op_key": op_key, "op_job_id": None,
-                "prev_status": app["status"], "prev_slot": app["slot"],
-            }  # fmt: skip
+                "status": int(AppStatus.DEPLOYING),
+                "slot": 1,
+                "op": op.value,
+                "op_key": op_key,
+                "op_job_id": None,
+                "prev_status": app["status"],
+                "prev_slot": app["slot"],
+            }
             at = now_ms(self.clock)
             await conn.execute(update(apps).where(apps.c.id == app_id).values(op_since=at, update_time=at, **values))
 
@@ -183,9 +188,12 @@ class Slots:
         if await first(conn, known) is not None:
             raise Repeated
         row = {
-            "user_id": user_id, "key_hash": remember.key_hash, "request_hash": remember.request_hash, "op_key": op_key,
+            "user_id": user_id,
+            "key_hash": remember.key_hash,
+            "request_hash": remember.request_hash,
+            "op_key": op_key,
             "create_time": now_ms(self.clock),
-        }  # fmt: skip
+        }
         await conn.execute(insert(idempotency).values(row))
 
     async def _check(self, conn: AsyncConnection, app: Row) -> None:

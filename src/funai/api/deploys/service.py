@@ -62,9 +62,12 @@ class Deploys:
         app = await self.apps.own(user_id, app_id)
         chosen = _earlier(await self.releases(user_id, app_id), number)
         payload = Payload(
-            user_id=user_id, app_id=app_id, app_name=str(app["app_name"]), rollback_of=chosen.number,
+            user_id=user_id,
+            app_id=app_id,
+            app_name=str(app["app_name"]),
+            rollback_of=chosen.number,
             base_path=naming.base_path(app_id),
-        )  # fmt: skip
+        )
         request = {"call": "rollback", "appId": app_id, "release": number}
         return await self._begin(user_id, app, payload, key, request, with_env=False)
 

@@ -99,12 +99,26 @@ class Output:
 
 
 _STYLES = {
-    "READY": "green", "SUCCEEDED": "green", "HEALTHY": "green", "ok": "green", "live": "green",
-    "FAILED": "red", "UNHEALTHY": "red", "error": "red", "fail": "red",
-    "DEPLOYING": "yellow", "RUNNING": "yellow", "PENDING": "yellow", "DRAINING": "yellow", "STALE": "yellow",
-    "warning": "yellow", "warn": "yellow",
-    "CANCELLED": "dim", "CREATED": "dim", "DISABLED": "dim",
-}  # fmt: skip
+    "READY": "green",
+    "SUCCEEDED": "green",
+    "HEALTHY": "green",
+    "ok": "green",
+    "live": "green",
+    "FAILED": "red",
+    "UNHEALTHY": "red",
+    "error": "red",
+    "fail": "red",
+    "DEPLOYING": "yellow",
+    "RUNNING": "yellow",
+    "PENDING": "yellow",
+    "DRAINING": "yellow",
+    "STALE": "yellow",
+    "warning": "yellow",
+    "warn": "yellow",
+    "CANCELLED": "dim",
+    "CREATED": "dim",
+    "DISABLED": "dim",
+}
 
 
 def style_of(word: str) -> str:

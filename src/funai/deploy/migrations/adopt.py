@@ -81,9 +81,14 @@ def _fit(table: str, ours: Column[Any], theirs: dict[str, Any]) -> None:
     kind = theirs["type"] if wide is None else wide
     default = theirs["default"]
     op.alter_column(
-        table, ours.name, existing_type=kind, type_=kind, nullable=loosen or theirs["nullable"],
-        existing_server_default=text(default) if default else False, existing_comment=theirs.get("comment"),
-    )  # fmt: skip
+        table,
+        ours.name,
+        existing_type=kind,
+        type_=kind,
+        nullable=loosen or theirs["nullable"],
+        existing_server_default=text(default) if default else False,
+        existing_comment=theirs.get("comment"),
+    )
 
 
 def _wider(ours: Column[Any], theirs: Any) -> Any:

@@ -57,9 +57,19 @@ NOT_CLAIMABLE = and_(PENDING, job.c.claimable != literal_column("1"))  # as the 
 WAITS_FOR_NODE = and_(NOT_CLAIMABLE, job.c.claimable == literal_column("0"))
 BACKS_OFF = and_(NOT_CLAIMABLE, job.c.claimable == literal_column("2"))
 NEW_COLUMNS = (
-    "type", "app_id", "user_id", "status", "payload_json", "env_sealed", "idempotency_key", "request_hash", "trace_id",
-    "turn", "created_ms", "updated_ms",
-)  # fmt: skip
+    "type",
+    "app_id",
+    "user_id",
+    "status",
+    "payload_json",
+    "env_sealed",
+    "idempotency_key",
+    "request_hash",
+    "trace_id",
+    "turn",
+    "created_ms",
+    "updated_ms",
+)
 """What a job is created with; the rest of its row is what the table says."""
 
 NEXT_FEW = 8

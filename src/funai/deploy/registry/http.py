@@ -55,9 +55,12 @@ class RegistryHttp:
         self, base_url: str, username: str, password: str, *, timeout: float, http: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self._client = httpx.AsyncClient(
-            base_url=base_url.rstrip("/"), auth=Login(username, password), transport=http, trust_env=False,
+            base_url=base_url.rstrip("/"),
+            auth=Login(username, password),
+            transport=http,
+            trust_env=False,
             timeout=httpx.Timeout(timeout, connect=min(5.0, timeout)),
-        )  # fmt: skip
+        )
 
     async def call(
         self,

@@ -116,9 +116,17 @@ class HaproxyProcess:
         try:
             with self._paths.start_log.open("wb") as err:
                 done = subprocess.run(
-                    argv, cwd="/", env={**base_environment(), self._log_variable: str(pipe)}, stdin=subprocess.DEVNULL,
-                    stdout=err, stderr=err, pass_fds=(pipe,), start_new_session=True, timeout=START_SECONDS, check=False,
-                )  # fmt: skip
+                    argv,
+                    cwd="/",
+                    env={**base_environment(), self._log_variable: str(pipe)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=err,
+                    stderr=err,
+                    pass_fds=(pipe,),
+                    start_new_session=True,
+                    timeout=START_SECONDS,
+                    check=False,
+                )
         except subprocess.TimeoutExpired:
             return 1, "it took too long"
         except OSError as e:

@@ -33,11 +33,14 @@ def parse_images(listing: str) -> list[CachedImage]:
     loaded: list[dict[str, Any]] = json.loads(listing or "[]")
     return [
         CachedImage(
-            str(i["Id"]), str(i.get("ParentId") or ""), tuple(i.get("Names") or ()), int(i.get("Created") or 0),
+            str(i["Id"]),
+            str(i.get("ParentId") or ""),
+            tuple(i.get("Names") or ()),
+            int(i.get("Created") or 0),
             int(i.get("Containers") or 0),
         )
         for i in loaded
-    ]  # fmt: skip
+    ]
 
 
 def parse_described(lines: str) -> list[CachedImage]:

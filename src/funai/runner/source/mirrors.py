@@ -109,8 +109,11 @@ class Source:
             elif len(ref) == 40 and (sha := await self._resolve(git, ref)):
                 os.utime(git.mirror)
                 return Commit.of(git, sha)
-            await retrying(lambda: self._fetch(git, url), seconds=self._settings.retry_seconds,
-                           when=lambda e: e.code is FailureCode.GIT_UNREACHABLE)  # fmt: skip
+            await retrying(
+                lambda: self._fetch(git, url),
+                seconds=self._settings.retry_seconds,
+                when=lambda e: e.code is FailureCode.GIT_UNREACHABLE,
+            )
             os.utime(git.mirror)
             sha = await self._resolve(git, ref)
             if sha:
