@@ -83,7 +83,7 @@ class LogStream:
         return bytes(out)
 
     async def _send_all(self) -> None:
-        # A chunk stays in flight until it is settled: whoever sends next repeats it at the same offset.
+        # A chunk stays in flight until it is settled: the next sender repeats it at the same offset.
         while not self._dead and (chunk := self._in_flight or self._next_chunk()):
             self._in_flight = chunk
             if not await self._send(chunk):

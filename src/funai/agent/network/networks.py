@@ -91,7 +91,7 @@ Covers = Callable[[Collection[str]], Awaitable[None]]
 
 
 async def unwalled(_: Collection[str]) -> None:
-    """Nobody listens."""
+    """Nothing listens."""
 
 
 class Networks:

@@ -22,7 +22,7 @@ from funai.contracts.states import Blame, FailureCode
 class RolloutFailed(FunaiError):
     """``code`` is the HTTP status; ``detail`` the DeployFailure as it goes over the wire.
 
-    Its message is in both languages: it is kept with the job and read by whoever looks at it later.
+    Its message is in both languages: it is stored with the job and read later, in either language.
     """
 
     def __init__(

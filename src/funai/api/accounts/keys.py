@@ -17,7 +17,7 @@ from funai.contracts.wire import from_epoch_ms
 
 class Keys:
     def __init__(self, db: Database, clock: Clock, *, limit: int, reserved: PublicKey | None) -> None:
-        """``reserved`` is the runner's own key: nobody may register it."""
+        """``reserved`` is the runner's own key, which no user may register."""
         self.db, self.clock, self.limit, self.reserved = db, clock, limit, reserved
 
     async def list(self, user_id: int) -> list[SshKey]:

@@ -65,7 +65,7 @@ class Apps:
         return row
 
     async def find(self, app_id: int) -> Row | None:
-        """Any app's row, whoever asks: for the platform's own questions."""
+        """Any app's row, without an ownership check: for the platform's own use."""
         return await self.db.fetch_one(select(apps).where(apps.c.id == app_id, apps.c.deleting == 0))
 
     async def rows(self, user_id: int) -> list[dict[str, Any]]:

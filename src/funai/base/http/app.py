@@ -37,7 +37,7 @@ class Answers(StrEnum):
 
 
 def language() -> str:
-    """The language of the request in hand: ``zh`` (default) or ``en``."""
+    """The language of the current request: ``zh`` (default) or ``en``."""
     return _language.get()
 
 

@@ -61,7 +61,7 @@ class Output:
             self._print(f"{self.say('next')}: {hint}", "yellow", sys.stderr)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Rows under headings; aligned plain text when nobody looks, so that it can be cut and grepped."""
+        """Rows under headings; aligned plain text when the output is no terminal, so that it can be cut and grepped."""
         if self.as_json:
             return
         columns = [label(name, self.language) for name in columns]

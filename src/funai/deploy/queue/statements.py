@@ -107,7 +107,7 @@ class Statements:
         self.lapsed = self._lapsed()
         self.rescue = self._rescue()
         self.overdue = self._overdue()
-        self.tired = self._tired()
+        self.wait_timed_out = self._wait_timed_out()
         self.waits_for_node = self._promotable(WAITS_FOR_NODE)
         self.backs_off = self._promotable(BACKS_OFF)
         self.promote = self._set().values(claimable=1).where(job.c.id.in_(bindparam("p_ids", expanding=True)), NOT_CLAIMABLE)
@@ -242,7 +242,7 @@ class Statements:
         return change if self.dialect is Dialect.MYSQL else change.returning(*VIEW_COLUMNS, *_node_of_job())
 
     def _finish(self) -> Update:
-        """Somebody else than its runner ends it; guarded by the status and attempt that was seen."""
+        """Ends a job from outside its runner; guarded by the status and attempt that were read."""
         return (
             self._set()
             .values(**self._ended(), cancel_requested=bindparam("p_cancel"))
@@ -306,8 +306,8 @@ class Statements:
         limit = self.now - bindparam("p_max_running")
         return select(*VIEW_COLUMNS).where(RUNNING, job.c.started_ms < limit).order_by(job.c.id).limit(100)
 
-    def _tired(self) -> Query:
-        """Waited longer for a node than anybody should."""
+    def _wait_timed_out(self) -> Query:
+        """Jobs whose wait for a node timed out."""
         due = and_(WAITS_FOR_NODE, job.c.available_at_ms <= self.now)
         waited = job.c.waiting_since_ms < self.now - bindparam("p_max_waiting")
         return select(*VIEW_COLUMNS).where(due, waited).order_by(*_BY_TIME).limit(100)

@@ -297,7 +297,7 @@ class JobStore:
             return await first_row(conn, statement, given)
         return await self._view(conn, given["p_id"]) if (await conn.execute(statement, given)).rowcount else None
 
-    # ------------------------------------------------------------------ everybody else's
+    # ------------------------------------------------------------------ ending from outside
 
     async def finish(self, job_id: int, ending: Ending, actor: str) -> Row:
         """End the job from outside: cancel, or a named transition. Raises JOB_FINAL, TRANSITION_REFUSED."""

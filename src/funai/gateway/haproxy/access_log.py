@@ -98,7 +98,7 @@ class RotatedFile:
 class AccessLog:
     """Reads the pipe on the event loop, in batches. Lifecycle: :meth:`start` → :meth:`close`.
 
-    ``count`` gets every request; ``file`` None keeps no file. Whatever the proxy writes while nobody reads waits in the
+    ``count`` gets every request; ``file`` None keeps no file. What the proxy writes while no process reads waits in the
     pipe (1 MiB); past that it drops lines, never requests.
     """
 

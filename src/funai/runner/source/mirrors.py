@@ -168,7 +168,7 @@ class Source:
         await remove_tree(mirror)
 
     async def pack(self, mirror: Path) -> None:
-        """Housekeeping of one mirror, while nobody fetches into it."""
+        """Housekeeping of one mirror, while no fetch runs in it."""
         env = environment(self._settings.workdir, self._ssh_config)
         async with self.lock_of(mirror):
             try:
@@ -191,7 +191,7 @@ class Source:
         return done.out.decode("utf-8", "replace") if done.code == 0 else None
 
     async def entries(self, commit: Commit) -> list[Entry]:
-        """All files of the commit. Raises JobFailed for more than anybody builds from: a few objects can name billions."""
+        """All files of the commit. Raises JobFailed over the limits: a few objects can name billions of files."""
         listing = bytearray()
 
         async def take(piece: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What happens to jobs when nobody calls: leases lapse, waits end, finished jobs grow old. Several instances may sweep."""
+"""Periodic work on jobs: leases expire, waits end, old finished jobs are deleted. Several instances may run it."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Sweeps:
         """FAIL what found no node for longer than ``max-waiting-seconds``."""
         text = _NO_NODE.format(n=self.settings.max_waiting_seconds)
         given = {"p_max_waiting": self.settings.max_waiting_seconds * 1000}
-        return await self._end_all(self.store.sql.tired, given, text, FailureCode.NO_NODE)
+        return await self._end_all(self.store.sql.wait_timed_out, given, text, FailureCode.NO_NODE)
 
     async def _end_all(self, statement: Any, given: dict[str, Any], text: str, code: FailureCode) -> int:
         rows = await self.store.db.fetch_all(statement, given)
