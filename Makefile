@@ -4,7 +4,7 @@ DB ?= sqlite
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db docs bench-deploy bench-queue clean distclean
+.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db docs bench-deploy bench-queue bench-console clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench-deploy: setup-test ## Time deploys and the gateway beside their floors; on
 
 bench-queue: setup-test ## Time the job queue (DB=sqlite|postgresql|mariadb); one JSON line last
 	@$(PY) -m benchmarks.queue --db $(DB) $(ARGS)
+
+bench-console: setup-test ## Time the console's log and first page in Chromium; one JSON line last
+	@$(PY) -m benchmarks.console $(ARGS)
 
 clean: ## Remove caches and logs
 	@rm -rf .state .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build

@@ -23,7 +23,9 @@ from funai.agent.network.firewall import Firewall, FirewallRefused, Rules
 from funai.agent.network.networks import Networks, bridge_prefix, platform_tag, unwalled
 from funai.agent.node import Node
 from funai.agent.reconcile.crashes import Crashes
+from funai.agent.reconcile.journal import Journal
 from funai.agent.reconcile.reconciler import Reconciler
+from funai.agent.reconcile.restore import Restorer
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.rollout import ProxyLabels, Rollouts
 from funai.agent.settings import RuntimeSettings
@@ -54,6 +56,8 @@ class AgentParts:
     networks: Networks
     rollouts: Rollouts
     reconciler: Reconciler
+    restorer: Restorer
+    journal: Journal
     crashes: Crashes
     drainer: Drainer
     images: Images
@@ -86,8 +90,11 @@ async def compose(
         tag=tag, fixed=not info.rootless, covers=firewall.cover if firewall else unwalled,
     )  # fmt: skip
     drainer = Drainer(node)
-    rollouts = Rollouts(node, networks, images, drainer, proxy_labels, any_base_path=any_base_path)
-    apps = Apps(node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete))
+    journal = Journal(settings.journal_folder)
+    journal.load()
+    rollouts = Rollouts(node, networks, images, drainer, proxy_labels, journal=journal, any_base_path=any_base_path)
+    restorer = Restorer(node, rollouts, journal)
+    apps = Apps(node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete), journal)
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
     routes.install(app, routes.Agent(node, rollouts, apps), SecretDoor("X-Runtime-Token", settings.token))
     return AgentParts(
@@ -96,7 +103,9 @@ async def compose(
         apps,
         networks,
         rollouts,
-        Reconciler(node, drainer, crashes),
+        Reconciler(node, drainer, crashes, journal, restorer),
+        restorer,
+        journal,
         crashes,
         drainer,
         images,
@@ -111,6 +120,7 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
     async with AsyncExitStack() as teardown:
         teardown.push_async_callback(parts.drainer.close)
         teardown.push_async_callback(parts.images.close)
+        teardown.push_async_callback(parts.restorer.close)
         quiet = asyncio.Event()
         tasks: list[asyncio.Task[None]] = []
         if await _walled(parts) and parts.firewall:
@@ -122,7 +132,7 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
         if settings.deploy_base_url and settings.deploy_node_token:
             client = NodeDeployClient(settings.deploy_base_url, settings.deploy_node_token.get_secret_value())
             teardown.push_async_callback(client.close)
-            beat = Heartbeat(parts.node, parts.apps, parts.crashes, client)
+            beat = Heartbeat(parts.node, parts.apps, parts.crashes, parts.journal, parts.restorer, client)
             tasks.append(asyncio.create_task(periodic("heartbeat", settings.heartbeat_seconds, beat.beat, quiet)))
 
         async def end() -> None:

@@ -70,6 +70,9 @@ class AgentDeployed(Wire):
 class AgentApp(Wire):
     user_id: AgentId
     app_id: AgentId
+    generation: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    """(+) The newest generation that whoever decided this knew of: an app that has a newer one is left alone (409
+    ``STALE_GENERATION``), and after a stop or delete rollouts of this generation and older ones are refused."""
 
 
 class AgentStopped(Wire):

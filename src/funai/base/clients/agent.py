@@ -22,20 +22,20 @@ class AgentClient:
             await self.transport.plain("POST", "/agent/apps/deploy", json=deploy.to_wire(), timeout=timeout)
         )
 
-    async def stop(self, user_id: int, app_id: int) -> AgentStopped:
+    async def stop(self, user_id: int, app_id: int, generation: int | None = None) -> AgentStopped:
         return AgentStopped.model_validate(
-            await self.transport.plain("POST", "/agent/apps/stop", json=_app(user_id, app_id), timeout=60)
+            await self.transport.plain("POST", "/agent/apps/stop", json=_app(user_id, app_id, generation), timeout=60)
         )
 
-    async def start(self, user_id: int, app_id: int) -> AgentDeployed:
+    async def start(self, user_id: int, app_id: int, generation: int | None = None) -> AgentDeployed:
         """(+) Start a stopped app's kept release again."""
         return AgentDeployed.model_validate(
-            await self.transport.plain("POST", "/agent/apps/start", json=_app(user_id, app_id), timeout=120)
+            await self.transport.plain("POST", "/agent/apps/start", json=_app(user_id, app_id, generation), timeout=120)
         )
 
-    async def delete(self, user_id: int, app_id: int) -> AgentDeleted:
+    async def delete(self, user_id: int, app_id: int, generation: int | None = None) -> AgentDeleted:
         return AgentDeleted.model_validate(
-            await self.transport.plain("POST", "/agent/apps/delete", json=_app(user_id, app_id), timeout=60)
+            await self.transport.plain("POST", "/agent/apps/delete", json=_app(user_id, app_id, generation), timeout=60)
         )
 
     async def status(self, user_id: int, app_id: int) -> AgentStatus:
@@ -50,5 +50,6 @@ class AgentClient:
         await self.transport.close()
 
 
-def _app(user_id: int, app_id: int) -> dict[str, str]:
-    return {"userId": str(user_id), "appId": str(app_id)}
+def _app(user_id: int, app_id: int, generation: int | None) -> dict[str, Any]:
+    named: dict[str, Any] = {"userId": str(user_id), "appId": str(app_id)}
+    return named if generation is None else {**named, "generation": generation}
