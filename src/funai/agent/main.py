@@ -28,6 +28,7 @@ from funai.agent.reconcile.reconciler import Reconciler
 from funai.agent.reconcile.restore import Restorer
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.rollout import ProxyLabels, Rollouts
+from funai.agent.rollout.visit import Door
 from funai.agent.settings import RuntimeSettings
 from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.clients.deploy import NodeDeployClient
@@ -38,7 +39,7 @@ from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError, RouteTable
-from funai.gateway.main import container_labels, open_gateway
+from funai.gateway.main import Gateway, container_labels, open_gateway
 from funai.gateway.settings import Driver, GatewaySettings
 
 ENGINE_SECONDS = 30
@@ -71,13 +72,13 @@ def no_proxy_labels(_: AgentDeploy) -> Mapping[str, str]:
 
 async def compose(
     settings: RuntimeSettings, engine: Engine, table: RouteTable, *, proxy_labels: ProxyLabels = no_proxy_labels,
-    any_base_path: bool = False, wildcard_domain: str = "", registry: CollectorRegistry | None = None,
+    any_base_path: bool = False, wildcard_domain: str = "", door: Door | None = None, registry: CollectorRegistry | None = None,
 ) -> AgentParts:  # fmt: skip
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
     registry = registry or CollectorRegistry()
     node = Node(settings, engine, table, info, AgentMetrics(registry))
-    node.apps_url = _apps_url(settings, wildcard_domain)
+    node.apps_url, node.door = _apps_url(settings, wildcard_domain), door
     if info.missing_limits:
         log.get("agent").warning("engine.limits_missing", engine=info.title, not_enforced=list(info.missing_limits))
     tag = platform_tag(settings.instance, info.data_root)
@@ -186,7 +187,13 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
         table, labels = await _gateway(gateway, registry, teardown), _proxy_labels(settings, gateway)
         try:
             parts = await compose(
-                settings, engine, table, proxy_labels=labels, wildcard_domain=gateway.wildcard_domain, registry=registry
+                settings,
+                engine,
+                table,
+                proxy_labels=labels,
+                wildcard_domain=gateway.wildcard_domain,
+                door=Door(table.url, table.owner_headers),
+                registry=registry,
             )
         except EngineError as e:
             raise ConfigError([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e
@@ -197,7 +204,7 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
         await stop.wait()
 
 
-async def _gateway(settings: GatewaySettings, registry: CollectorRegistry, teardown: AsyncExitStack) -> RouteTable:
+async def _gateway(settings: GatewaySettings, registry: CollectorRegistry, teardown: AsyncExitStack) -> Gateway:
     """The route table by setting. Raises ConfigError when it can't start."""
     table = open_gateway(settings, registry)
     try:

@@ -14,6 +14,7 @@ from funai.agent.metrics import AgentMetrics
 from funai.agent.network.networks import ADDRESS
 from funai.agent.reconcile import inherited, state
 from funai.agent.reconcile.state import AppView, Desired, Names
+from funai.agent.rollout.visit import Door
 from funai.agent.settings import Reach, RuntimeSettings
 from funai.contracts.errors import Conflict
 from funai.contracts.routes import Route, RouteState, RouteTable
@@ -122,6 +123,8 @@ class Node:
         self.busy = Busy()
         self.apps_url = ""
         """The template of apps' own addresses as people are given them; empty where there are none."""
+        self.door: Door | None = None
+        """Where a finished rollout is looked at as a visitor would; None: nowhere."""
         self.told: dict[int, Route] = {}
         """The gateway's routes as far as they are known to have arrived; what failed to is not in it."""
 

@@ -108,10 +108,15 @@ class Payload(Wire):
         return v if not v else rules.check_namespace(v)
 
 
+def _plain_id(given: object) -> object:
+    """A Deploy in the field answers ``{"value": 7}``."""
+    return given.get("value") if isinstance(given, dict) else given  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
 class RuntimeNodeRef(Wire):
     """The node a job was placed on, as a claim's answer and a Job carry it."""
 
-    id: int
+    id: Annotated[int, BeforeValidator(_plain_id)]
     name: str
     agent_base_url: str
     gateway_base_url: str
@@ -137,6 +142,8 @@ class JobResult(Wire):
     built: bool | None = None
     """False when the commit's image already existed, or the job had a prebuilt one."""
     phases_ms: dict[str, int] | None = None
+    notes: list[str] | None = None
+    """(+) What the app's owner should know although it serves, each in Chinese and English."""
 
 
 class Job(Wire):

@@ -73,6 +73,15 @@ class UpsertNode(Wire):
     weight: int | None = Field(default=None, ge=1, le=10_000)
 
 
+class NodeRemoved(Wire):
+    """(+) What went with a node that was removed."""
+
+    node_id: int
+    name: str
+    apps: list[int] = Field(default_factory=list[int])
+    """Apps that it had: they are off line, and their next deploy or start goes to another node."""
+
+
 class ReassignApp(Wire):
     app_id: EntityId
     target_node_id: EntityId

@@ -45,7 +45,7 @@ from funai.deploy.queue.runners import RunnerRegistry
 from funai.deploy.queue.service import JobService
 from funai.deploy.queue.store import JobStore
 from funai.deploy.queue.waiters import Waiters
-from funai.deploy.registry.drivers import open_registry
+from funai.deploy.releases.registry import open_registry
 from funai.deploy.releases.retention import Registry, Retention
 from funai.deploy.releases.store import ReleaseBook
 from funai.deploy.settings import DeploySettings

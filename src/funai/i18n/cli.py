@@ -178,6 +178,11 @@ PHRASES: dict[str, tuple[str, str]] = {
     "crash_looping": ("反复退出", "crash looping"),
     "last_exit": ("最近一次退出码 {exit}", "last exit status {exit}"),
     "comma": ("，", ", "),
+    "node_remove_ask": (
+        "删除节点 {node}？其上的应用将视为已停止，下次部署时另选节点。",
+        "Remove node {node}? Its apps count as stopped, and their next deploy chooses another node.",
+    ),
+    "node_removed": ("节点 {node} 已删除，其上有 {count} 个应用", "node {node} is removed; it had {count} apps"),
     "no_placements": ("节点 {node} 上没有应用", "no app is placed on node {node}"),
     "no_runners": ("还没有 Runner 来过", "no runner has called yet"),
     "reassigned": (

@@ -84,6 +84,10 @@ HINTS: dict[str, tuple[str, str]] = {
         "应用须监听 containerPort（默认 3000，0.0.0.0）；不同端口用 --port",
         "the app must listen on the port (3000 by default, on 0.0.0.0); name another with --port",
     ),
+    "APP_SPEAKS_HTTP2": (
+        "请让应用（在 allowHTTP1 之类的选项下）同时提供 HTTP/1.1；gRPC 可使用 gRPC-Web",
+        "let the app serve HTTP/1.1 too (an option such as allowHTTP1); for gRPC, gRPC-Web does",
+    ),
     "APP_UNHEALTHY": (
         "健康检查路径须返回低于 500 的状态；可用 --health-path 指定",
         "the health path must answer below 500; name another with --health-path",

@@ -29,8 +29,17 @@ class JobFailed(Exception):
     """The job ends as FAILED. ``lines`` are another program's last words, shown below the message."""
 
     def __init__(
-        self, code: FailureCode, /, lines: Sequence[str] = (), *, message: str | None = None, **params: object
+        self,
+        code: FailureCode,
+        /,
+        lines: Sequence[str] = (),
+        *,
+        message: str | None = None,
+        again: bool = True,
+        **params: object,
     ) -> None:
+        self.again = again
+        """Whether it may be otherwise in a moment."""
         self.code = code
         self.lines = list(lines)
         self.params = params
@@ -78,6 +87,10 @@ def from_agent(error: FunaiError) -> JobFailed:
         return JobFailed(code, last_lines("\n".join(failure.log_tail)), message=failure.message or None)
     if error.reason == "STALE_GENERATION":
         return JobFailed(FailureCode.STALE_GENERATION)
+    if error.reason == "ROLLOUT_INTERRUPTED":
+        return JobFailed(
+            FailureCode.STALE_GENERATION, message="\n".join(render("ROLLOUT_INTERRUPTED", word, {}) for word in ("zh", "en"))
+        )
     code = FailureCode.APP_UNHEALTHY if error.code == 422 else FailureCode.AGENT_UNREACHABLE
     return JobFailed(code, message=str(error) or None, detail=str(error))
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from funai.base.clients.registry.distribution import Manifest
 from funai.contracts import naming, rules
 from funai.contracts.agent import AgentDeploy, HealthSpec
 from funai.contracts.buildspec import APP_YAML, CA_IN_BUILD, CA_IN_STAGE, MAX_APP_YAML, AppSpec, choose_port
@@ -30,7 +31,7 @@ from funai.runner.failures import JobFailed, invalid
 from funai.runner.logs import LogStream
 from funai.runner.metrics import RunnerMetrics
 from funai.runner.publish.push import Pusher
-from funai.runner.publish.registry import Manifest, Registry
+from funai.runner.publish.registry import Registry
 from funai.runner.publish.rollout import Rollout
 from funai.runner.retry import retrying
 from funai.runner.settings import RunnerSettings
@@ -91,6 +92,7 @@ class JobRun:
     out: LogStream
     folder: Path
     phases_ms: dict[str, int] = field(default_factory=dict[str, int])
+    notes: list[str] = field(default_factory=list[str])
 
     async def carry_out(self) -> JobResult:
         """Everything from the claim on. Raises JobFailed; LeaseGone when the lease went before a step others see."""
@@ -98,7 +100,7 @@ class JobRun:
         digest = await self._deploy(image)
         return JobResult(
             image=image.name, digest=digest, git_sha=image.git_sha, container_port=image.port,
-            health_path=image.health_path, built=image.built, phases_ms=self.phases_ms,
+            health_path=image.health_path, built=image.built, phases_ms=self.phases_ms, notes=self.notes or None,
         )  # fmt: skip
 
     async def _prebuilt(self, name: str) -> Image:
@@ -159,6 +161,7 @@ class JobRun:
         registry, namespace = p.acr_registry or s.registry, p.acr_namespace or s.namespace
         if not registry or p.user_id is None or p.app_id is None:
             raise JobFailed(FailureCode.INTERNAL, detail="acrRegistry / ACR_REGISTRY, userId, appId")
+        self.tools.registry.trust(registry)
         name = naming.image_repository(registry, namespace, p.user_id, p.app_id)
         return rules.parse_image(f"{name}:{p.image_tag or 'latest'}")
 
@@ -244,6 +247,7 @@ class JobRun:
             deployed = await self.tools.rollout.deploy(node, wish, self.out.line)
         for name, ms in (deployed.timings_ms or {}).items():
             self.phases_ms[f"deploy.{name}"] = ms
+        self.notes = deployed.notes
         for note in deployed.notes:
             self.out.line(note)
         return image.digest or deployed.digest
@@ -280,7 +284,7 @@ def read_payload(job: Job) -> Payload:
 
 
 def _registry_away(e: JobFailed) -> bool:
-    return e.code is FailureCode.REGISTRY_UNREACHABLE
+    return e.again and e.code is FailureCode.REGISTRY_UNREACHABLE
 
 
 def _host_and_path(url: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from funai.base.clients.deploy import RunnerDeployClient
+from funai.base.clients.registry.http import is_insecure
 from funai.base.observability import log
 from funai.base.process import proc
 from funai.contracts.errors import ConfigError
@@ -25,7 +26,7 @@ from funai.runner.commands.engine import Engine
 from funai.runner.job import RunnerContext
 from funai.runner.metrics import RunnerMetrics, listening
 from funai.runner.publish.push import Pusher
-from funai.runner.publish.registry import Registry, RegistryLogin, auth_config, is_insecure
+from funai.runner.publish.registry import Registry, RegistryLogin, auth_config
 from funai.runner.publish.rollout import Rollout
 from funai.runner.settings import RunnerSettings
 from funai.runner.source.mirrors import Source
@@ -44,13 +45,19 @@ async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.
     storage = await engine_storage(engine)
     source = Source(settings)
     source.prepare()
-    registry = Registry(_login(settings), frozenset(settings.insecure_registries))
+    named = frozenset(filter(None, (settings.registry, *settings.private_registries, *_base_registries(settings))))
+    registry = Registry(_login(settings), frozenset(settings.insecure_registries), trusted=named)
     rollout = Rollout(settings)
     client = _connect(settings)
     builder = Builder(settings, engine, registry, storage, await searched_registries(engine))
     janitor = Janitor(settings, engine, source, storage, builder, metrics)
     await janitor.sweep_leftovers()
-    heart = LeaseKeeper(lambda: _connect(settings), settings.runner_id, every=settings.heartbeat_seconds)
+    heart = LeaseKeeper(
+        lambda: _connect(settings),
+        settings.runner_id,
+        every=settings.heartbeat_seconds,
+        crashed=metrics.crashes.labels("heartbeat").inc,
+    )
     tools = RunnerContext(
         settings, source, builder, Pusher(settings, engine, registry), registry,
         rollout, heart, metrics,
@@ -75,6 +82,10 @@ async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.
 def _connect(settings: RunnerSettings) -> RunnerDeployClient:
     token = settings.runner_token.get_secret_value() if settings.runner_token else None
     return RunnerDeployClient(settings.deploy_base_url, token)
+
+
+def _base_registries(settings: RunnerSettings) -> list[str]:
+    return [prefix.partition("/")[0] for prefix in settings.base_images]
 
 
 def _login(settings: RunnerSettings) -> RegistryLogin | None:

@@ -96,6 +96,8 @@ class Diagnosis:
                 limit=f"{self._node.settings.app_memory >> 20} MiB",
                 cause=NOTHING if oom else await self._cause(new.id, image, probed.exit_code),
             )
+        if probed.verdict is Verdict.HTTP2:
+            return RolloutFailed(FailureCode.APP_SPEAKS_HTTP2, log_tail=tail, port=wanted.container_port)
         if probed.verdict is Verdict.SILENT:
             found = health.listeners(await asyncio.to_thread(health.socket_tables, new.pid))
             seen = Words(*health.describe(found, wanted.container_port))

@@ -33,7 +33,7 @@ from funai.agent.node import Endpoint, Node, to_the_end
 from funai.agent.reconcile import state
 from funai.agent.reconcile.journal import Journal, Wanted
 from funai.agent.reconcile.state import AppView
-from funai.agent.rollout import health
+from funai.agent.rollout import health, visit
 from funai.agent.rollout.admission import admit, same_release
 from funai.agent.rollout.diagnosis import Diagnosis, Variant, first_variant, health_path, notes
 from funai.agent.rollout.drain import Drainer
@@ -145,7 +145,7 @@ class Rollouts:
             if old:
                 self._retirer.retire(old)
         log.get("rollout").info("rollout.done", generation=generation, **watch.marks)
-        return self.answer(wanted, new, watch, notes(wanted, variant))
+        return self.answer(wanted, new, watch, notes(wanted, variant) + await visit.told(self._node, wanted))
 
     async def _come_up(
         self, before: AppView, wanted: AgentDeploy, generation: int, image: Found, watch: Stopwatch

@@ -47,6 +47,12 @@ async def set_node_enabled(core: Services, _: Admin, name: Annotated[Name, Query
     return await _deploy(core, "POST", "/admin/runtime-nodes/set-enabled", params=params)
 
 
+@nodes.post("/remove", summary="Forget a node that is gone for good; its apps count as stopped", **answers(Any))
+async def remove_node(core: Services, _: Admin, name: Annotated[Name, Query()], force: bool = False) -> Any:
+    params = {"name": name, "force": str(force).lower()}
+    return await _deploy(core, "POST", "/admin/runtime-nodes/remove", params=params)
+
+
 @nodes.get("/placements", summary="Which apps a node has", **answers(list[dict[str, Any]]))
 async def placements(
     core: Services, _: Admin, node_id: Annotated[int, Query(alias="nodeId", ge=1, le=MAX_ID)],

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
 
-from funai.cli.session import Session
+from funai.cli.session import Refused, Session
 from funai.cli.verb import verb
 
 Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")]
@@ -14,7 +15,7 @@ Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")]
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Runtime nodes, for an admin: list, enable, disable, drain, reassign, placements, runners.", no_args_is_help=True
+        help="Runtime nodes, for an admin: list, enable, drain, remove, reassign, placements, runners.", no_args_is_help=True
     )
     verb(group, "list")(list_nodes)
     verb(group, "enable")(enable)
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
     verb(group, "placements")(placements)
     verb(group, "reassign")(reassign)
     verb(group, "drain")(drain)
+    verb(group, "remove")(remove)
     verb(group, "runners")(runners)
     app.add_typer(group, name="nodes", rich_help_panel="Operate")
 
@@ -95,6 +97,25 @@ async def drain(
     rows = [*((m.app_id, m.target_node_id, None) for m in report.moved), *((s.app_id, None, s.reason) for s in report.skipped)]
     if rows:
         session.out.table(["app", "to node", "why it stays"], sorted(rows, key=lambda row: row[0]))
+
+
+async def remove(
+    session: Session,
+    name: Name,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also one that still sends heartbeats; it is back with the next.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Forget a node that is gone for good. What it ran counts as stopped; the next deploy chooses another node."""
+    if not yes:
+        if session.out.as_json or not sys.stdin.isatty():
+            raise Refused(session.say("ask_no_tty"))
+        if not typer.confirm(session.say("node_remove_ask", node=name), err=True):
+            raise Refused(session.say("aborted"))
+    answer = await session.api.admin("POST", "remove", params={"name": name, "force": str(force).lower()})
+    session.out.document(answer)
+    session.out.line(session.say("node_removed", node=name, count=len(answer.get("apps", []))))
 
 
 async def runners(session: Session) -> None:

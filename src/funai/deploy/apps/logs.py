@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import httpx
 
 from funai.base.clients.transport import AgentRefused, error_of
 from funai.base.http.streaming import HeldStream
-from funai.contracts.errors import CalleeFailed, Conflict
+from funai.contracts.errors import CalleeFailed, Conflict, FunaiError
 from funai.deploy.apps.agents import AgentGone, Agents
 from funai.deploy.placement.policy import Node
 
@@ -29,9 +29,10 @@ async def container_logs(agents: Agents, user_id: int, app_id: int, *, tail: int
     if not at.all:
         raise Conflict("APP_NEVER_DEPLOYED")
     node = at.all[0]
-    for other in at.left:  # moved, but not deployed there yet: it still runs where it was
-        status = await agents.call(other, lambda agent: agent.status(user_id, app_id))
-        node = other if status.running else node
+    for other in at.left_speaking:  # moved, but not deployed there yet: it still runs where it was
+        with suppress(FunaiError):  # a node that doesn't answer hides no other's log
+            status = await agents.call(other, lambda agent: agent.status(user_id, app_id))
+            node = other if status.running else node
     async with AsyncExitStack() as opening:
         response = await _open(opening, agents, node, {"userId": user_id, "appId": app_id, "tail": tail, "follow": follow})
         body = _bytes(response, agents.closing)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts import naming
@@ -34,7 +34,7 @@ _RUNS = (
         job.c.phase_message,
     )
     .select_from(
-        app_run.join(runtime_node, runtime_node.c.id == app_run.c.node_id)
+        app_run.outerjoin(runtime_node, runtime_node.c.id == app_run.c.node_id)
         .outerjoin(release, _RELEASE)
         .outerjoin(job, and_(job.c.id == app_run.c.last_job_id, app_run.c.live_release_number.is_(None)))
     )
@@ -43,8 +43,10 @@ _RUNS = (
 
 
 async def of(conn: AsyncConnection, app_ids: Sequence[int], now_ms: int, rules: Rules) -> list[AppOverview]:
-    """By app id; apps that were never deployed, or whose node is forgotten, are left out. In the caller's transaction."""
-    rows = (await conn.execute(_RUNS.where(app_run.c.app_id.in_(app_ids)))).mappings()
+    """By app id; apps that were never deployed, or whose node isn't known, are left out, but for those that were taken off
+    line with their node. In the caller's transaction."""
+    known = or_(runtime_node.c.id.is_not(None), app_run.c.stopped_ms.is_not(None))
+    rows = (await conn.execute(_RUNS.where(app_run.c.app_id.in_(app_ids), known))).mappings()
     return [_overview(dict(row), now_ms, rules) for row in rows]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.config.sealing import SealBroken, Sealer
 from funai.base.observability import log
+from funai.contracts import naming
 from funai.contracts.errors import BadInput, Conflict, FunaiError, NotFound
 from funai.contracts.jobs import ClaimJob, CreateJob, Failure, HeartbeatJob, Job, JobEvent, ReportJob, TransitionJob
 from funai.contracts.states import FailureCode, JobStatus
@@ -277,6 +278,11 @@ class JobService:
             if e.reason != "JOB_FINAL":
                 raise
         return row["id"]
+
+    async def newest_generation(self, app_id: int) -> int | None:
+        """The newest generation that any of the app's jobs may have given to a node; None when it has no job."""
+        rows = await self.store.by_app(app_id, 1)
+        return naming.generation(rows[0]["id"], rows[0]["attempt"] or 1) if rows else None
 
     async def purge_app(self, conn: AsyncConnection, app_id: int) -> int:
         """Delete the app's finished jobs with their logs and events, in the caller's transaction; answers how many."""

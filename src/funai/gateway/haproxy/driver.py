@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -54,6 +54,10 @@ class HaproxyGateway:
     def url(self) -> str:
         """The public door as a process on this machine reaches it."""
         return local_url(self.settings.host, self.settings.port)
+
+    @property
+    def owner_headers(self) -> Mapping[str, str]:
+        return {PROBE_HEADER: self._files.secret}
 
     @property
     def pid(self) -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from funai.base.clients.deploy import RunnerDeployClient
+from funai.base.aio import wait_any
+from funai.base.clients.deploy import RunnerDeployClient, UnreadableClaim
 from funai.base.observability import log
 from funai.base.observability.redact import Redactor, secrets_of
 from funai.contracts.errors import FunaiError
@@ -24,6 +25,8 @@ from funai.runner.metrics import NOT_REPORTED
 HELD_OPEN = 1.0
 """Seconds: an empty answer sooner than this came from a Deploy that does not hold claims open."""
 AWAY_PAUSE = 1.0
+UNREADABLE_PAUSE = 15.0
+"""Seconds without a claim after one that couldn't be read: the next would most likely be like it."""
 LOG_SECONDS = 3.0
 
 
@@ -34,7 +37,7 @@ class ClaimLoop:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then finish what is in hand within the settings' time."""
         self._tools.metrics.slots.set(self._settings.slots)
-        slots = [asyncio.create_task(self._slot(stop), name=f"slot-{n}") for n in range(self._settings.slots)]
+        slots = [asyncio.create_task(self._kept_up(stop), name=f"slot-{n}") for n in range(self._settings.slots)]
         try:
             await stop.wait()
             await asyncio.wait(slots, timeout=self._settings.stop_seconds)
@@ -42,6 +45,16 @@ class ClaimLoop:
             for slot in slots:
                 slot.cancel()
             await asyncio.gather(*slots, return_exceptions=True)
+
+    async def _kept_up(self, stop: asyncio.Event) -> None:
+        """A slot that begins anew when something unexpected ends it; counted, since it is a fault of this program."""
+        while not stop.is_set():
+            try:
+                await self._slot(stop)
+            except Exception:  # noqa: BLE001  # whatever it was, the runner goes on with the next job
+                log.get("runner").exception("slot.crashed")
+                self._tools.metrics.crashes.labels("slot").inc()
+                await wait_any(stop, timeout=AWAY_PAUSE)
 
     async def _slot(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -67,6 +80,10 @@ class ClaimLoop:
             sent_at = time.monotonic()
             try:
                 job = await self._client.claim(claim)
+            except UnreadableClaim as e:
+                await self._give_back(e)
+                await asyncio.sleep(UNREADABLE_PAUSE)
+                continue
             except FunaiError as e:
                 log.get("runner").warning("claim.failed", error=str(e))
                 self._tools.metrics.claims_failed.inc()
@@ -76,6 +93,15 @@ class ClaimLoop:
                 return job, _granted_at(sent_at, s.claim_wait_seconds)
             if time.monotonic() - sent_at < min(HELD_OPEN, s.claim_wait_seconds / 2):
                 await asyncio.sleep(s.poll_seconds)
+
+    async def _give_back(self, claim: UnreadableClaim) -> None:
+        """A job that this runner can't read is another's. Deploy gives it away when its lease ends, which is made soon."""
+        self._tools.metrics.claims_unreadable.inc()
+        log.get("runner").error("claim.unreadable", job_id=claim.job_id, error=str(claim.__cause__))
+        try:
+            await self._client.give_back(claim, self._settings.runner_id)
+        except FunaiError as e:
+            log.get("runner").warning("claim.not_given_back", job_id=claim.job_id, error=str(e))
 
     async def _work(self, job: Job, granted_at: float) -> None:
         """One job, from claim to report. Whatever goes wrong ends this job and not the slot."""

@@ -11,12 +11,12 @@ import jsonschema
 import pytest
 import yaml
 
+from funai.base.clients.registry.contract import Artifact
+from funai.base.clients.registry.harbor import API, Harbor
+from funai.base.clients.registry.http import Login, RegistryAt, RegistryHttp
 from funai.contracts.errors import CalleeFailed
-from funai.deploy.registry.contract import Artifact
-from funai.deploy.registry.harbor import API, Harbor
-from funai.deploy.registry.http import RegistryHttp
 
-SPEC = Path(__file__).parents[5] / "shared" / "spec" / "published" / "harbor-v2.0-swagger.yaml"
+SPEC = Path(__file__).parents[6] / "shared" / "spec" / "published" / "harbor-v2.0-swagger.yaml"
 REPO = "funaistudio/u1-app2"
 ONE, TWO, INDEX = (f"sha256:{c * 64}" for c in "12f")
 CHILD = {"parent_id": 3, "child_id": 2, "child_digest": TWO}
@@ -58,6 +58,11 @@ class FakeHarbor(httpx.AsyncBaseTransport):
         return httpx.Response(200, json=self.rows[digest])
 
 
+def door(transport: httpx.AsyncBaseTransport) -> RegistryAt:
+    login = Login("robot$cleanup", "secret")
+    return RegistryHttp({"harbor.example": login}, plain=lambda _: False, http=transport).at("harbor.example")
+
+
 @pytest.fixture
 def harbor() -> FakeHarbor:
     return FakeHarbor(ROWS)
@@ -65,7 +70,7 @@ def harbor() -> FakeHarbor:
 
 @pytest.fixture
 def driver(harbor: FakeHarbor) -> Harbor:
-    return Harbor(RegistryHttp("https://harbor.example", "robot$cleanup", "secret", timeout=5, http=harbor))
+    return Harbor(door(harbor))
 
 
 async def _use_everything(driver: Harbor) -> None:
@@ -90,7 +95,7 @@ async def test_it_lists_tagged_and_untagged_artifacts(driver: Harbor, harbor: Fa
 
 async def test_it_lists_every_page(harbor: FakeHarbor) -> None:
     rows = [{**ROWS[0], "digest": f"sha256:{i:064x}"} for i in range(250)]
-    many = Harbor(RegistryHttp("https://harbor.example", "robot", "x", timeout=5, http=FakeHarbor(rows)))
+    many = Harbor(door(FakeHarbor(rows)))
     assert len(await many.artifacts(REPO)) == 250
 
 
@@ -112,7 +117,7 @@ async def test_refusals_are_failures_with_harbors_words(harbor: FakeHarbor) -> N
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             return httpx.Response(403, json={"errors": [{"code": "FORBIDDEN", "message": "no permission"}]})
 
-    refused = Harbor(RegistryHttp("https://harbor.example", "robot", "x", timeout=5, http=Refusing()))
+    refused = Harbor(door(Refusing()))
     with pytest.raises(CalleeFailed, match="FORBIDDEN: no permission"):
         await refused.delete(REPO, ONE)
     with pytest.raises(CalleeFailed, match="project"):

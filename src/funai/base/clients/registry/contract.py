@@ -13,6 +13,7 @@ Contract of a driver:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from funai.contracts.errors import CalleeFailed
@@ -43,8 +44,27 @@ class ImageRegistry(Protocol):
     async def close(self) -> None: ...
 
 
+class Why(StrEnum):
+    """What went wrong with a registry, as far as the one who reads it has to do something else."""
+
+    AWAY = "AWAY"
+    """No answer, or one of its own failures: it may be back in a moment."""
+    AUTH = "AUTH"
+    LIMITED = "LIMITED"
+    """It counts pulls, and this one was too many."""
+    FULL = "FULL"
+    """Its disk is full."""
+    NO_REGISTRY = "NO_REGISTRY"
+    """Something else answers: a proxy's page, a web server."""
+    PRIVATE = "PRIVATE"
+    """It, or where it sends us, is at an address that the operator did not open."""
+    REFUSED = "REFUSED"
+
+
 class RegistryFailed(CalleeFailed):
     """The registry could not be reached or refused."""
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, why: Why = Why.REFUSED) -> None:
+        self.why = why
+        self.detail = detail
         super().__init__("CALLEE_FAILED", service="registry", detail=detail)

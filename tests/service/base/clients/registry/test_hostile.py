@@ -7,12 +7,15 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import httpx
 import pytest
 
+from funai.base.clients.registry import http as module
+from funai.base.clients.registry.fence import FencedTransport, PrivateAddress
+from funai.base.proxies import Proxies
 from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode
 from funai.runner.failures import JobFailed
-from funai.runner.publish import registry as module
 from funai.runner.publish.registry import Registry
 
 CHALLENGE = 'HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm="http://{host}/token",service="s"\r\nContent-Length: 0\r\n\r\n'
@@ -95,20 +98,58 @@ async def test_a_redirect_is_followed() -> None:
         def here(line: str, host: str) -> list[bytes]:
             return [f"HTTP/1.1 307 Go\r\nLocation: http://{there}/x\r\nContent-Length: 0\r\n\r\n".encode()]
 
-        async with answering(here) as host, client() as registry:
+        async with answering(here) as host, client(host, there) as registry:
             assert await registry.digest(ImageRef(host, "a/b", "1", None)) == DIGEST
 
 
+@pytest.mark.parametrize("way", ["redirect", "realm", "resolved"])
+async def test_no_answer_leads_to_an_address_that_the_operator_did_not_name(way: str) -> None:
+    asked = list[str]()
+
+    def inner(line: str, host: str) -> list[bytes]:
+        asked.append(line)
+        return [b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"token": "stole"}']
+
+    async with answering(inner) as secret:
+
+        def outer(line: str, host: str) -> list[bytes]:
+            if way == "redirect":
+                return [f"HTTP/1.1 307 Go\r\nLocation: http://{secret}/x\r\nContent-Length: 0\r\n\r\n".encode()]
+            return [CHALLENGE.format(host=secret).encode()]
+
+        async with answering(outer) as host:
+            trusted = () if way == "resolved" else (host,)
+            name = host.replace("127.0.0.1", "localhost.localdomain.") if way == "resolved" else host
+            async with client(*trusted) as registry:
+                with pytest.raises(JobFailed) as caught:
+                    await registry.digest(ImageRef(name, "a/b", "1", None))
+    assert asked == [] and not (caught.value.again and caught.value.code is FailureCode.REGISTRY_UNREACHABLE)
+
+
+async def test_a_name_is_resolved_once_and_every_address_of_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    transport = FencedTransport([], Proxies({}))
+    loop = asyncio.get_running_loop()
+    for found in (["10.0.0.1"], ["1.1.1.1", "169.254.169.254"], ["::ffff:127.0.0.1"], ["64:ff9b::a00:1"], ["fd00::1"], []):
+
+        async def resolve(*_: object, found: list[str] = found, **__: object) -> list[tuple[object, ...]]:
+            return [(0, 0, 0, "", (address, 443)) for address in found]
+
+        monkeypatch.setattr(loop, "getaddrinfo", resolve)
+        with pytest.raises(PrivateAddress):
+            await transport.handle_async_request(httpx.Request("GET", "https://registry.example/v2/"))
+    await transport.aclose()
+
+
 async def code(answer: Answer) -> FailureCode:
-    async with answering(answer) as host, client() as registry:
+    async with answering(answer) as host, client(host) as registry:
         with pytest.raises(JobFailed) as caught:
             await registry.digest(ImageRef(host, "a/b", "1", None))
     return caught.value.code
 
 
 @asynccontextmanager
-async def client() -> AsyncIterator[Registry]:
-    registry = Registry(None, frozenset())
+async def client(*trusted: str) -> AsyncIterator[Registry]:
+    registry = Registry(None, frozenset(), trusted=frozenset(trusted))
     try:
         yield registry
     finally:

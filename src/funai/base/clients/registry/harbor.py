@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from funai.deploy.registry.contract import Artifact, RegistryFailed
-from funai.deploy.registry.http import RegistryHttp, body
+from funai.base.clients.registry.contract import Artifact, RegistryFailed
+from funai.base.clients.registry.http import RegistryAt, body
 
 API = "/api/v2.0"
 _PAGE = 100
@@ -20,7 +20,7 @@ class Harbor:
     list, read and delete artifacts.
     """
 
-    def __init__(self, http: RegistryHttp) -> None:
+    def __init__(self, http: RegistryAt) -> None:
         self._http = http
 
     async def artifacts(self, repository: str) -> list[Artifact]:

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from funai.base.clients.registry.distribution import Distribution
+from funai.base.clients.registry.http import Login, RegistryHttp
 from funai.contracts.errors import CalleeFailed
-from funai.deploy.registry.distribution import Distribution
-from funai.deploy.registry.http import RegistryHttp
 from tests.parts.registry import Registry
-from tests.service.deploy.registry.pushing import Pusher
+from tests.service.base.clients.registry.pushing import Pusher
 
 _serial = itertools.count(1)
 GONE = "sha256:" + "0" * 64
@@ -30,7 +30,9 @@ def repository() -> str:
 @pytest.fixture
 async def driver(private_registry: Registry) -> AsyncIterator[Distribution]:
     assert private_registry.login
-    made = Distribution(RegistryHttp(f"http://{private_registry.address}", *private_registry.login, timeout=10))
+    address = private_registry.address
+    http = RegistryHttp({address: Login(*private_registry.login)}, plain=lambda _: True, timeout=10)
+    made = Distribution(http.at(address))
     yield made
     await made.close()
 
@@ -45,7 +47,7 @@ async def test_it_lists_what_is_tagged(driver: Distribution, pusher: Pusher, rep
 async def test_it_lists_more_than_a_page(
     driver: Distribution, pusher: Pusher, repository: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("funai.deploy.registry.distribution._PAGE", 2)
+    monkeypatch.setattr("funai.base.clients.registry.distribution._PAGE", 2)
     digest = pusher.push(repository, "one", *(f"v{i}" for i in range(5)))
     (only,) = await driver.artifacts(repository)
     assert (only.digest, only.tags) == (digest, {f"v{i}" for i in range(5)})
@@ -87,8 +89,8 @@ async def test_what_is_not_there_is_no_error(driver: Distribution, repository: s
 
 
 async def test_a_refused_login_and_a_dead_registry_are_failures(private_registry: Registry, repository: str) -> None:
-    for url, password in ((f"http://{private_registry.address}", "wrong"), ("http://127.0.0.1:9", "x")):
-        driver = Distribution(RegistryHttp(url, "robot", password, timeout=5))
+    for address in (private_registry.address, "127.0.0.1:9"):
+        driver = Distribution(RegistryHttp({address: Login("robot", "wrong")}, plain=lambda _: True).at(address))
         with pytest.raises(CalleeFailed, match="registry"):
             await driver.artifacts(repository)
         await driver.close()
