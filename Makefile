@@ -4,7 +4,7 @@ DB ?= sqlite
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db docs bench-deploy bench-queue bench-console clean distclean
+.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db docs bench-deploy bench-queue bench-console chaos clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ docs: ## Remake docs/configuration.md from the settings classes
 
 bench-deploy: setup-test ## Time deploys and the gateway beside their floors; one JSON line last
 	@$(PY) -m benchmarks.deploy $(ARGS)
+
+chaos: setup-test ## Faults in a running platform, invariants checked; one JSON line last (ARGS="--rounds 50")
+	@$(PY) -m benchmarks.chaos $(ARGS)
 
 bench-queue: setup-test ## Time the job queue (DB=sqlite|postgresql|mariadb); one JSON line last
 	@$(PY) -m benchmarks.queue --db $(DB) $(ARGS)

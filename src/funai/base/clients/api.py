@@ -179,10 +179,12 @@ class ApiClient:
         return _env(await self.transport.data("GET", f"{BASE}/app/env", params=_app(user_id, app_id)))
 
     async def set_env(
-        self, user_id: int, app_id: int, values: Mapping[str, str], *, secret: bool | None = None
+        self, user_id: int, app_id: int, values: Mapping[str, str], *, secret: bool | None = None, build: bool = False
     ) -> list[EnvVar]:
-        """Set these, leave the others; answers all of them, masked. ``secret`` marks these, or takes the mark away."""
-        params = {**_app(user_id, app_id), "secret": secret}
+        """Set these, leave the others; answers all of them, masked. ``secret`` marks these, or takes the mark away;
+        ``build``: builds get them too.
+        """
+        params = {**_app(user_id, app_id), "secret": secret, **({"build": True} if build else {})}
         return _env(await self.transport.data("PUT", f"{BASE}/app/env", params=params, json=dict(values)))
 
     async def unset_env(self, user_id: int, app_id: int, names: Sequence[str]) -> list[EnvVar]:

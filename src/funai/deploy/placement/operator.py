@@ -32,8 +32,17 @@ from funai.deploy.queue.ports import Queue
 from funai.i18n.reasons import Words
 
 _SHOWN = (
-    "id", "name", "agent_base_url", "gateway_base_url", "apps_url", "weight", "engine", "disk_free_bytes", "container_count",
-)  # fmt: skip
+    "id",
+    "name",
+    "agent_base_url",
+    "gateway_base_url",
+    "apps_url",
+    "problem",
+    "weight",
+    "engine",
+    "disk_free_bytes",
+    "container_count",
+)
 DRAIN_SECONDS = 4.0
 MAX_SKIPPED = 1_000
 """A drain that found so many apps it can't move looks no further."""
