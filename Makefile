@@ -34,9 +34,9 @@ test-service: ## Only the services in this process, on real databases
 test-e2e: ## Only what runs on real Podman, registry, SSH and HAProxy
 	@$(PY) -m pytest tests/e2e $(ARGS)
 
-lint: ## Style, types (strict), import fences, sizes
+lint: ## Style, types (strict), import fences, sizes, words
 	@failed=0; \
-	for check in "ruff check --quiet ." "ruff format --quiet --check ." "pyright" "lint-imports" "python scripts/check_sizes.py"; do \
+	for check in "ruff check --quiet ." "ruff format --quiet --check ." "pyright" "lint-imports" "python scripts/check_sizes.py" "python scripts/check_words.py"; do \
 		.venv/bin/$$check || { echo "lint: $$check failed" >&2; failed=1; }; \
 	done; exit $$failed
 

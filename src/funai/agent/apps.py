@@ -187,6 +187,7 @@ class Apps:
             image=labels[state.IMAGE],
             container_port=state.number(kept, state.PORT),
             base_path=labels.get(state.BASE_PATH, naming.base_path(state.number(kept, state.APP_ID))),
+            strip_prefix=labels.get(state.STRIP_PREFIX) != "false",
             generation=state.generation_of(kept),
             health=HealthSpec(
                 path=labels.get(state.HEALTH_PATH, "/"), timeout_seconds=self._node.settings.health_timeout_seconds

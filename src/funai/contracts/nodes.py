@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -84,6 +85,30 @@ class NodeRemoved(Wire):
     name: str
     apps: list[int] = Field(default_factory=list[int])
     """Apps that it had: they are off line, and their next deploy or start goes to another node."""
+
+
+class CredentialKind(StrEnum):
+    RUNNER = "runner"
+    """Goes as ``X-Runner-Token``."""
+    NODE = "node"
+    """Goes as ``X-RT-Node-Token``."""
+
+
+class NewCredential(Wire):
+    kind: CredentialKind
+    name: Name
+    """Of the runner or node that it is made for."""
+
+
+class Credential(Wire):
+    """(+) A runner's or node's own secret, beside the shared one; revoked alone."""
+
+    id: int
+    kind: CredentialKind
+    name: str
+    created_at: Instant
+    token: str | None = None
+    """Shown once, when it is made; only its hash is kept."""
 
 
 class ReassignApp(Wire):

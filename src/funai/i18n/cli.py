@@ -110,6 +110,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "no_releases": ("还没有成功的部署：funai deploy", "no successful deploys yet: funai deploy"),
     "no_env": ("没有环境变量：funai env set NAME=VALUE", "no variables yet: funai env set NAME=VALUE"),
     "env_saved": ("已保存；下次部署时生效：funai deploy {app}", "saved; in force from the next deploy: funai deploy {app}"),
+    "env_at_build": (
+        "{names}：打包工具在构建时读取，但构建看不到它们；请再执行一次并加上 --build，然后重新部署",
+        "{names}: bundlers read these when they build, and builds don't see them; set them again with --build, then deploy",
+    ),
     "env_refused": (
         "有 {count} 处不能用，什么都没有设置：",
         "{count} of them can't be used, and nothing was set:",
@@ -183,6 +187,9 @@ PHRASES: dict[str, tuple[str, str]] = {
         "Remove node {node}? Its apps count as stopped, and their next deploy chooses another node.",
     ),
     "node_removed": ("节点 {node} 已删除，其上有 {count} 个应用", "node {node} is removed; it had {count} apps"),
+    "no_credentials": ("还没有单独的凭据，都用共享的", "no credentials yet: all use what is shared"),
+    "credential_made": ("凭据 {id}（{name}），只显示这一次：", "credential {id} of {name}, shown this once:"),
+    "credential_revoked": ("凭据 {id} 已吊销", "credential {id} is revoked"),
     "no_placements": ("节点 {node} 上没有应用", "no app is placed on node {node}"),
     "no_runners": ("还没有 Runner 来过", "no runner has called yet"),
     "reassigned": (

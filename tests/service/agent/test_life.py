@@ -95,10 +95,20 @@ async def test_images_go_by_policy() -> None:
 
 async def test_ids_are_strings_and_unknown_apps_do_not_exist(here: World) -> None:
     assert await here.status() == {
-        "appId": "7", "containerName": "rt-u-1-7", "exists": False, "running": False, "image": None, "port": None,
-        "generation": None, "restartCount": None, "crashLooping": None, "exitCode": None, "startedAt": None,
-        "lastExitCode": None, "lastExitAt": None,
-    }  # fmt: skip
+        "appId": "7",
+        "containerName": "rt-u-1-7",
+        "exists": False,
+        "running": False,
+        "image": None,
+        "port": None,
+        "generation": None,
+        "restartCount": None,
+        "crashLooping": None,
+        "exitCode": None,
+        "startedAt": None,
+        "lastExitCode": None,
+        "lastExitAt": None,
+    }
     answer = await here.http.post("/agent/apps/stop", json={"userId": "1", "appId": "7"})
     assert answer.json()["appId"] == "7"
 

@@ -79,7 +79,7 @@ class Builder:
         self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path, search: Sequence[str] = ()
     ) -> None:
         self._settings, self._engine, self._registry, self._storage = settings, engine, registry, storage
-        self.bases = Bases(settings, engine, storage, search)
+        self.bases = Bases(settings, engine, registry, storage, search)
         self.active = 0
         """Builds running right now."""
         self.gate = asyncio.Lock()
