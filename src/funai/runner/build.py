@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,13 +17,16 @@ from funai.contracts.buildspec import base_images
 from funai.contracts.errors import BadInput
 from funai.contracts.rules import parse_image
 from funai.contracts.states import FailureCode
-from funai.runner.bases import BaseAbsent, Bases, image_ids
+from funai.runner.bases import BaseAbsent, BaseImage, Bases, image_ids
 from funai.runner.cgroup import BuildGroup, Usage
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.diskwatch import DiskWatch, working_containers
 from funai.runner.failures import JobFailed, last_lines
 from funai.runner.plan import Allowed, check_mounts
 from funai.runner.registry import Registry
+from funai.runner.sandbox.cell import Run
+from funai.runner.sandbox.storewatch import StoreWatch
+from funai.runner.sandbox.workshop import Fit, Workshop
 from funai.runner.settings import RunnerSettings
 from funai.runner.watch import BuildWatch
 
@@ -71,9 +75,11 @@ class Builder:
     """Runs builds with the engine's command line under the settings' limits."""
 
     def __init__(
-        self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path, search: Sequence[str] = ()
-    ) -> None:
+        self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path, search: Sequence[str] = (),
+        workshop: Workshop | None = None,
+    ) -> None:  # fmt: skip
         self._settings, self._engine, self._registry, self._storage = settings, engine, registry, storage
+        self._workshop = workshop
         self.bases = Bases(settings, engine, storage, search)
         self.active = 0
         """Builds running right now."""
@@ -83,7 +89,7 @@ class Builder:
     @property
     def mounts(self) -> bool:
         """Whether a build can mount files: Docker's classic builder can't."""
-        return not self._engine.docker
+        return self._workshop is not None or not self._engine.docker
 
     async def build(
         self, request: BuildRequest, dockerfile: str, may: Allowed, name: str, write: Callable[[bytes], None]
@@ -94,29 +100,27 @@ class Builder:
         """
         s = self._settings
         async with self._group(group_name(s.workdir, name)) as group:
-            request = self._limited(request, group)
-            disk = DiskWatch(self._storage, request.tmp.parent, group.engine_path, s.build_disk_bytes, group.steps)
+            request, folder = self._limited(request, group), request.tmp.parent
+            disk = self._disk(folder, group)
             watch, output = BuildWatch(group, disk), Output(s.build_output_bytes, write)
             async with self.gate:
                 self.active += 1
+
+            async def run(command: Command) -> int:
+                return await self._run(command, group, watch, output)
+
+            async def fit(bases: list[BaseImage]) -> BuildRequest:
+                return await self._fit(request, dockerfile, bases, may, output)
+
             try:
-
-                async def run(command: Command) -> int:
-                    return await self._run(command, group, watch, output)
-
-                async def pull(command: Command) -> int:
-                    return await self._run(command, group, watch, output, pulls=disk)
-
                 # One limit for all of it: fifty base images from slow registries are one build.
-                async with asyncio.timeout(s.build_seconds), self.bases.ready(dockerfile, may, request.tmp, pull) as bases:
-                    text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
-                    with_env = may.also(pair for b in bases for pair in b.env)
-                    shared = await asyncio.to_thread(check_mounts, text, with_env, request.context)
-                    if shared and self.mounts:
-                        await output.take(SHARED_CACHE.encode())
-                    dockers = needs_docker(text) or any(b.docker for b in bases)
-                    fitted = replace(_fitted(request, text), keep_layers=not shared, docker_format=dockers)
-                    code = await self.repeated(fitted, run, output)
+                async with asyncio.timeout(s.build_seconds):
+                    if self._workshop:
+                        assert isinstance(disk, StoreWatch)
+                        code = await self._workshop.build(dockerfile, may, folder, group.folders, run, disk, fit)
+                    else:
+                        assert isinstance(disk, DiskWatch)
+                        code = await self._beside_all(dockerfile, may, request.tmp, run, disk, fit, output)
             except BaseAbsent as e:
                 raise await self._absent(e.name, output.lines()) from e
             except TimeoutError as e:
@@ -127,6 +131,39 @@ class Builder:
                 await asyncio.shield(self._end(group))
             if code != 0:
                 raise await self._why(code, watch.usage, output, dockerfile)
+
+    def _disk(self, folder: Path, group: BuildGroup) -> DiskWatch | StoreWatch:
+        limit = self._settings.build_disk_bytes
+        if self._workshop:
+            return StoreWatch(folder, limit)
+        return DiskWatch(self._storage, folder, group.engine_path, limit, group.steps)
+
+    async def _beside_all(
+        self, dockerfile: str, may: Allowed, tmp: Path, run: Run, disk: DiskWatch, fit: Fit, output: Output
+    ) -> int:
+        """Without the wall: on the machine's engine, whose images are everybody's."""
+
+        async def pull(command: Command) -> int:
+            disk.pulls = True
+            try:
+                return await run(command)
+            finally:
+                disk.pulls = False
+
+        async with self.bases.ready(dockerfile, may, tmp, pull) as bases:
+            return await self.repeated(await fit(bases), run, output)
+
+    async def _fit(
+        self, request: BuildRequest, dockerfile: str, bases: list[BaseImage], may: Allowed, output: Output
+    ) -> BuildRequest:
+        """The request for what the Dockerfile and the triggers of its base images do together. Raises JobFailed."""
+        text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
+        with_env = may.also(pair for b in bases for pair in b.env)
+        shared = await asyncio.to_thread(check_mounts, text, with_env, request.context)
+        if shared and self.mounts:
+            await output.take(SHARED_CACHE.encode())
+        dockers = needs_docker(text) or any(b.docker for b in bases)
+        return replace(_fitted(request, text), keep_layers=not shared, docker_format=dockers)
 
     async def repeated(self, request: BuildRequest, run: Callable[[Command], Awaitable[int]], output: Output) -> int:
         """Build; again when the engine itself gave up while images went that it had begun to look at (an app's removal)."""
@@ -142,27 +179,25 @@ class Builder:
         s = self._settings
         return replace(
             r, network=s.build_network, ca_file=s.ca_file, memory_bytes=s.build_memory_bytes, cpus=s.build_cpus,
-            file_bytes=s.build_disk_bytes, pids=s.build_pids, cgroup=group.engine_path,
+            file_bytes=s.build_disk_bytes, pids=s.build_pids, cgroup=group.engine_path, files=within_hard_limit(s.build_files),
         )  # fmt: skip
 
     @asynccontextmanager
     async def _group(self, name: str) -> AsyncIterator[BuildGroup]:
         s = self._settings
         group = BuildGroup(s.cgroup_parent, name)
-        group.create(memory_bytes=s.build_memory_bytes, pids=s.build_pids, cpus=s.build_cpus)
+        leaf = self._workshop is not None
+        group.create(memory_bytes=s.build_memory_bytes, pids=s.build_pids, cpus=s.build_cpus, leaf=leaf)
         try:
             yield group
         finally:
             group.remove()
 
-    async def _run(
-        self, command: Command, group: BuildGroup, watch: BuildWatch, output: Output, *, pulls: DiskWatch | None = None
-    ) -> int:
+    async def _run(self, command: Command, group: BuildGroup, watch: BuildWatch, output: Output) -> int:
         """The engine's exit status. Raises JobFailed when a limit was broken; nothing of the build runs on then."""
         async with proc.spawn(command, stderr=asyncio.subprocess.STDOUT) as child:
             assert child.process.stdout is not None
-            if pulls:
-                pulls.pull = child.pid
+            watch.child(child.pid)
             watching = asyncio.create_task(watch.run())
             reading = asyncio.create_task(proc.pump(child.process.stdout, output.take))
             try:
@@ -172,8 +207,7 @@ class Builder:
                 reading.result()
                 return await child.process.wait()
             finally:
-                if pulls:
-                    pulls.pull = None
+                watch.child(None)
                 # The steps first: they are no children of the group that is killed on leaving.
                 if not reading.done() or reading.exception():
                     await asyncio.shield(asyncio.to_thread(group.kill))
@@ -196,6 +230,8 @@ class Builder:
             return
         if await asyncio.to_thread(group.pids):
             await asyncio.to_thread(group.kill)
+        if self._workshop:
+            return
         leftover = await asyncio.to_thread(working_containers, self._storage, group.engine_path)
         if leftover:
             await proc.run(self._engine.remove_container(*leftover), timeout=60)
@@ -206,7 +242,7 @@ class Builder:
             return JobFailed(FailureCode.OUT_OF_MEMORY, lines, limit=size(s.build_memory_bytes))
         if code == FILE_TOO_LARGE:
             return self._broken(FailureCode.OUT_OF_DISK, output)
-        for image in base_images(dockerfile):
+        for image in base_images(dockerfile) if not self._workshop else ():
             if failed := await self._base_missing(image):
                 failed.lines = failed.lines or lines
                 return failed
@@ -249,6 +285,12 @@ def _fitted(request: BuildRequest, text: str) -> BuildRequest:
     declared = declared_args(text)
     args = {name: value for name, value in request.args.items() if name in declared}
     return replace(request, args=args, use_cache=not mounts_files(text))
+
+
+def within_hard_limit(files: int) -> int:
+    """No process can be given more open files than this one may have."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return files if hard == resource.RLIM_INFINITY else min(files, hard)
 
 
 def size(limit: int) -> str:

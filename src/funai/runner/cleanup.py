@@ -16,6 +16,7 @@ from funai.runner.commands.engine import Engine
 from funai.runner.diskwatch import tree_bytes, working_containers
 from funai.runner.evict import CachedImage, is_cache, parse_described, parse_images, removable
 from funai.runner.metrics import RunnerMetrics
+from funai.runner.sandbox.workshop import Workshop
 from funai.runner.settings import RunnerSettings
 from funai.runner.source import Source, remove_unfinished
 from funai.runner.trees import remove_tree
@@ -27,7 +28,8 @@ LIST_BYTES = 64 * 1024 * 1024
 
 class Janitor:
     def __init__(self, settings: RunnerSettings, engine: Engine, source: Source, storage: Path, builder: Builder,
-                 metrics: RunnerMetrics) -> None:  # fmt: skip
+                 metrics: RunnerMetrics, workshop: Workshop | None = None) -> None:  # fmt: skip
+        self._workshop = workshop
         self._settings, self._engine, self._source, self._storage = settings, engine, source, storage
         self._builder, self._metrics = builder, metrics
         self._evicting = False

@@ -76,6 +76,24 @@ class Registry:
     async def close(self) -> None:
         await self._http.aclose()
 
+    def base_url(self, registry: str) -> str:
+        """Where the registry is spoken to."""
+        scheme = "http" if is_insecure(registry, self._insecure) else "https"
+        return f"{scheme}://{'registry-1.docker.io' if registry in ('', 'docker.io') else registry}"
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """The client that its calls go by."""
+        return self._http
+
+    def authorization(self, image: ImageRef) -> str | None:
+        """The header that calls about this image are made with, as far as it is known without asking."""
+        return self._authorization(image)
+
+    async def challenged(self, response: httpx.Response, image: ImageRef, method: str) -> str | None:
+        """The header after a registry's 401."""
+        return await self._answer_challenge(response, image, method)
+
     async def digest(self, image: ImageRef) -> str | None:
         """The digest that the tag (default ``latest``) points at now."""
         response = await self._call("HEAD", image, f"manifests/{image.digest or image.tag or 'latest'}")

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from funai.base.settings import CsvList, Secret, Settings, key
+from funai.runner.sandbox.fence import split_place
 
 GIB = 1024**3
 MIB = 1024**2
@@ -29,6 +30,12 @@ def _own_network(value: str) -> str:
     """The host's own network, or another container's, is the platform's: a tenant's step has no place there."""
     if value == "host" or not re.fullmatch(r"[A-Za-z0-9_.-]*", value):
         raise ValueError("must be the name of an engine network other than host")
+    return value
+
+
+def _places(value: list[str]) -> list[str]:
+    for place in value:
+        split_place(place)
     return value
 
 
@@ -80,12 +87,28 @@ class RunnerSettings(Settings):
     build_network: BuildNetwork = key(
         "RUNNER_BUILD_NETWORK", "", doc="Engine network of RUN steps, never host; empty: its default"
     )
+    sandbox: str = key(
+        "RUNNER_SANDBOX", "on", doc="on: each build in namespaces, a network and a store of its own; off: a single trusted user",
+        pattern=r"^(on|off)$",
+    )  # fmt: skip
+    allowed_places: Annotated[CsvList, AfterValidator(_places)] = key(
+        "RUNNER_BUILD_ALLOW", [],
+        doc="Private places that builds may reach all the same: host, host:port, network/bits[:port]; public ones need no entry",
+    )  # fmt: skip
+    base_images: CsvList = key(
+        "RUNNER_BASE_IMAGES", ["docker.io/library/*", "localhost/*"],
+        doc="Full names (* matches anything) of images of the machine's engine that builds may stand on without a pull",
+    )  # fmt: skip
+    bases_dir: Path | None = key(
+        "RUNNER_BASES_DIR", None, doc="Where base images are kept; empty: base-stores in the work dir"
+    )
     build_seconds: float = key("RUNNER_BUILD_SECONDS", 900, doc="A build takes at most this long", gt=0)
     build_memory_bytes: int = key(
         "RUNNER_BUILD_MEMORY_BYTES", 2 * GIB, doc="Memory of a build's RUN steps together", ge=16 * MIB
     )
     build_cpus: float = key("RUNNER_BUILD_CPUS", 1.5, doc="CPUs of a build's RUN steps", gt=0)
     build_pids: int = key("RUNNER_BUILD_PIDS", 1024, doc="Processes and threads of a build's RUN steps", ge=16)
+    build_files: int = key("RUNNER_BUILD_FILES", 65_536, doc="Files a process of a RUN step may have open", ge=256)
     build_disk_bytes: int = key("RUNNER_BUILD_DISK_BYTES", 8 * GIB, doc="Disk a build may write in all its steps", ge=MIB)
     build_output_bytes: int = key("RUNNER_BUILD_OUTPUT_BYTES", 16 * MIB, doc="Output a build may print", ge=64 * 1024)
     cgroup_parent: str = key("RUNNER_CGROUP", "funai-builds", doc="Control group above those of the builds; empty: none",

@@ -1,0 +1,112 @@
+"""The platform's registry as a build's own processes see it: plain HTTP on an address inside their network, no login.
+
+The login is added here, outside of the wall, and only for the app's own repository. What passes is what a push or pull
+of that repository needs; a registry's redirect or realm is answered from here and never followed inside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+from fastapi import FastAPI, Request, Response
+from starlette.responses import StreamingResponse
+
+from funai.contracts.rules import ImageRef
+
+_PATH = re.compile(r"(?P<repository>[a-z0-9][a-z0-9._/-]*)/(?P<what>(manifests|blobs|tags)/.*)")
+_SENT = ("content-type", "content-length", "content-range", "range", "accept")
+_ANSWERED = (
+    "content-type", "content-length", "content-range", "range", "docker-content-digest", "docker-upload-uuid",
+    "docker-distribution-api-version", "oci-chunk-min-length", "etag",
+)  # fmt: skip
+_READS = ("GET", "HEAD")
+
+
+class Upstream(Protocol):
+    """What the door asks of the registry client."""
+
+    def base_url(self, registry: str) -> str: ...
+
+    def authorization(self, image: ImageRef) -> str | None: ...
+
+    async def challenged(self, response: httpx.Response, image: ImageRef, method: str) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """``own`` may be read and, with ``write``, written, with the login; other repositories of its registry only read without."""
+
+    own: ImageRef
+    write: bool
+    others: bool = False
+
+
+class Door:
+    """Serves one network's door. Closed unless ``grant`` is set."""
+
+    def __init__(self, upstream: Upstream, http: httpx.AsyncClient) -> None:
+        self._upstream, self._http = upstream, http
+        self.grant: Grant | None = None
+
+    def app(self) -> FastAPI:
+        app = FastAPI(title="registry-door", openapi_url=None)
+        app.add_api_route("/v2/", self._ping, methods=["GET"])
+        app.add_api_route("/v2/{path:path}", self._pass, methods=["GET", "HEAD", "POST", "PATCH", "PUT"], response_model=None)
+        return app
+
+    async def _ping(self) -> Response:
+        return Response("{}", 200 if self.grant else 403, {"Docker-Distribution-Api-Version": "registry/2.0"})
+
+    async def _pass(self, path: str, request: Request) -> Response:
+        found, grant = _PATH.fullmatch(path), self.grant
+        if not grant or not found or ".." in path:
+            return Response(status_code=403)
+        own = found["repository"] == grant.own.path
+        if not (own and (grant.write or request.method in _READS)) and not (grant.others and request.method in _READS):
+            return Response(status_code=403)
+        if not own and request.method not in _READS:
+            return Response(status_code=403)
+        query = request.url.query
+        if "from=" in query or "mount=" in query:
+            # A blob of another repository: the client uploads it instead.
+            query = ""
+        image = ImageRef(grant.own.registry, found["repository"], None, None)
+        answer = await self._send(request, image, f"{self._upstream.base_url(image.registry)}/v2/{path}", query, login=own)
+        return self._told(answer, image)
+
+    async def _send(self, request: Request, image: ImageRef, url: str, query: str, *, login: bool) -> httpx.Response:
+        headers = {k: v for k, v in request.headers.items() if k in _SENT}
+        headers["Accept-Encoding"] = "identity"
+        body = int(headers.get("content-length", "0") or 0) > 0 or "transfer-encoding" in request.headers
+        full = f"{url}?{query}" if query else url
+        while True:
+            if login and (auth := self._upstream.authorization(image)):
+                headers["Authorization"] = auth
+            sent = self._http.build_request(request.method, full, headers=headers, content=request.stream() if body else None)
+            answer = await self._http.send(sent, stream=True, follow_redirects=not body)
+            if answer.status_code != 401 or body or not login or "X-Asked" in headers:
+                return answer
+            await answer.aread()
+            await self._upstream.challenged(answer, image, request.method)
+            headers["X-Asked"] = "1"
+
+    def _told(self, answer: httpx.Response, image: ImageRef) -> Response:
+        headers = {k: v for k, v in answer.headers.items() if k.lower() in _ANSWERED}
+        if there := answer.headers.get("Location"):
+            # Where an upload goes on: by its path, at this door.
+            target = answer.url.join(there)
+            if target.netloc == answer.url.netloc:
+                headers["Location"] = target.raw_path.decode()
+
+        async def body() -> AsyncIterator[bytes]:
+            try:
+                async for piece in answer.aiter_raw(256 * 1024):
+                    yield piece
+            finally:
+                await answer.aclose()
+
+        return StreamingResponse(body(), answer.status_code, headers)

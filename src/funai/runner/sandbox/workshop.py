@@ -1,0 +1,201 @@
+"""Builds and pushes behind the wall: what one app's job needs of cells, stores and base images, in its order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from funai.base import proc
+from funai.base.proc import Command, base_environment
+from funai.contracts.errors import BadInput
+from funai.contracts.messages import Words
+from funai.contracts.rules import ImageRef, parse_image
+from funai.runner.bases import BaseImage
+from funai.runner.commands.engine import BuildRequest, Engine
+
+from funai.runner.plan import Allowed, invalid
+from funai.runner.sandbox import etc
+from funai.runner.sandbox.bases import BaseStores, Sources
+from funai.runner.sandbox.cell import Room, Run, Sandbox
+from funai.runner.sandbox.fence import Opening, reachable, split_place
+from funai.runner.sandbox.relay import openings_of
+from funai.runner.sandbox.stores import MAX_BASES, Store, Stores
+from funai.runner.sandbox.storewatch import StoreWatch
+from funai.runner.sandbox.wall import FIRST_ID, Bind
+
+Fit = Callable[[list[BaseImage]], Awaitable[BuildRequest]]
+"""The request, once it is known what it stands on; raises JobFailed."""
+COPY_SECONDS = 600
+_LIST_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """``machine`` is the machine's engine, from whose ``storage`` base images are copied that the operator put there."""
+
+    sandbox: Sandbox
+    stores: Stores
+    bases: BaseStores
+    machine: Engine
+    storage: Path
+
+    async def build(
+        self, dockerfile: str, may: Allowed, folder: Path, groups: tuple[Path, ...], run: Run, watch: StoreWatch, fit: Fit
+    ) -> int:
+        """The exit status of the engine. Raises JobFailed, BaseAbsent. ``folder`` is the job's, with ``src`` and ``tmp``."""
+        await asyncio.to_thread(hand_over, folder / "src", folder / "tmp")
+        async with self.sandbox.room(folder, groups) as room, self.stores.held(may.own) as store:
+            async with self.bases.ready(dockerfile, may, self._sources(room, may, run, watch)) as held:
+                request = await fit([h.image for h in held])
+                roots = await self._founded(room, run, store, [h.folder for h in held])
+                watch.begin(store)
+                store.write({**store.read(), "dirty": True})
+                code = await room.build(
+                    run, self.sandbox.engine.build(_seen(request)), store, roots, _context(request, folder), request.ca_file
+                )
+                store.write({**store.read(), "dirty": False})
+                return code
+
+    async def push(self, image: ImageRef, target: ImageRef, folder: Path, seconds: float) -> proc.Finished:
+        """Push what :meth:`build` built; with the program's last words."""
+        said: list[proc.Finished] = []
+
+        async def run(command: Command) -> int:
+            said.append(await proc.run(command, timeout=seconds))
+            return said[-1].code
+
+        async with self.sandbox.room(folder, ()) as room, self.stores.held(image.repository) as store:
+            await room.push(run, str(image), target, store, self._under(store))
+        return said[-1]
+
+    def _under(self, store: Store) -> list[Path]:
+        """The base images' stores that this one's layers stand on and that are still there."""
+        names = store.read().get("bases")
+        found = [self.bases.folder_of(str(n)) for n in names] if isinstance(names, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return [f / "root" for f in found if f]
+
+    async def _founded(self, room: Room, run: Run, store: Store, needed: Sequence[Path]) -> list[Path]:
+        """What the build stands on: the images it names first, then those that its store's layers need.
+
+        A store whose layers have lost one, or that a killed build left in a state the engine can't clear, is begun anew.
+        """
+        record = store.read()
+        names = [str(n) for n in found] if isinstance(found := record.get("bases"), list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        older = [f for n in names if (f := self.bases.folder_of(n)) and f not in needed]
+        whole = len(older) == len([n for n in names if n not in {f.name for f in needed}])
+        together = list(dict.fromkeys([*needed, *older]))
+        roots = [f / "root" for f in together]
+        if not whole or len(together) > MAX_BASES or (record.get("dirty") and not await room.clear(run, store, roots)):
+            await self.stores.empty(store)
+            together = list(dict.fromkeys(needed))
+            roots = [f / "root" for f in together]
+        store.write({**store.read(), "bases": [f.name for f in together], "dirty": False})
+        return roots
+
+    def _sources(self, room: Room, may: Allowed, run: Run, watch: StoreWatch) -> Sources:
+        async def watched(root: Path, work: Awaitable[int]) -> bool:
+            watch.pull = root
+            try:
+                return await work == 0
+            finally:
+                watch.pull = None
+
+        async def pull(full: str, root: Path) -> bool:
+            await self._refuse_private(full, may)
+            return await watched(root, room.pull(run, full, root, parse_image(may.own), may.registries))
+
+        async def copy(full: str, root: Path) -> bool:
+            archive = root.parent / "image.tar"
+            try:
+                done = await proc.run(self.machine.save(full, archive), timeout=COPY_SECONDS)
+                os.chmod(archive, 0o644)
+                return done.code == 0 and await watched(root, room.load(run, archive, root))
+            except (FileNotFoundError, proc.ProcessTimeout):
+                return False
+            finally:
+                archive.unlink(missing_ok=True)
+
+        return Sources(pull, copy, self._machines)
+
+    async def _machines(self) -> dict[str, str]:
+        """Full names and ids of what the machine's engine has."""
+        if self.machine.docker:
+            return await self._dockers()
+        return await asyncio.to_thread(_podmans, self.storage)
+
+    async def _dockers(self) -> dict[str, str]:
+        try:
+            done = await proc.run(self.machine.tagged(), timeout=_LIST_SECONDS)
+        except (proc.ProcessMissing, proc.ProcessTimeout):
+            return {}
+        found: dict[str, str] = {}
+        for name, _, image_id in (line.partition(" ") for line in done.text.splitlines()):
+            with suppress(BadInput):
+                ref = parse_image(name)
+                registry = ref.registry or "docker.io"
+                path = ref.path if ref.registry or "/" in ref.path else f"library/{ref.path}"
+                found[f"{registry}/{path}:{ref.tag}"] = image_id.removeprefix("sha256:")
+        return found
+
+    async def _refuse_private(self, full: str, may: Allowed) -> None:
+        """Raises JobFailed CONTRACT_INVALID for a registry on this host or in a private network that nobody opened."""
+        registry = full.partition("/")[0]
+        conf = etc.machine_registries(base_environment())
+        if registry in may.registries or etc.entries_of(conf, registry):
+            return
+        host, port = split_place(registry)
+        openings = await openings_of(map(split_place, etc.operators_places(conf, registry)))
+        if closed := await _closed(host, port or 443, (*self.sandbox.openings, *openings)):
+            zh = f"镜像仓库 {registry} 的地址 {closed} 是本机或内网地址，不能使用"
+            en = f"the registry {registry} ({closed}) is on this host or in a private network and may not be used"
+            raise invalid(BadInput(detail=Words(zh, en)))
+
+
+async def _closed(host: str, port: int, openings: Sequence[Opening]) -> str:
+    """The first address of the host that a build may not reach; "" when all may be, or it can't be resolved."""
+    try:
+        infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return ""
+    found = [str(i[4][0]) for i in infos if i[0] == socket.AF_INET] or [str(i[4][0]) for i in infos]
+    return next((a for a in found if not reachable(a.partition("%")[0], port, openings)), "")
+
+
+def _podmans(storage: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        for listing in storage.glob("*-images/images.json"):
+            images: list[dict[str, Any]] = json.loads(listing.read_bytes())
+            found |= {str(name): str(i["id"]) for i in images for name in i.get("names") or ()}
+    return found
+
+
+def hand_over(*folders: Path) -> None:
+    """Everything in them, links themselves and not what they lead to, becomes the build's own."""
+    for folder in folders:
+        os.chown(folder, FIRST_ID, FIRST_ID)
+        for at, names, files, fd in os.fwalk(folder, follow_symlinks=False):
+            del at
+            for name in (*names, *files):
+                os.chown(name, FIRST_ID, FIRST_ID, dir_fd=fd, follow_symlinks=False)
+
+
+def _seen(request: BuildRequest) -> BuildRequest:
+    """The request as it reads inside."""
+    ca = Path(etc.CA_FILE) if request.ca_file else None
+    return replace(request, walled=True, iidfile=Path("/var/tmp/iid"), tmp=Path("/var/tmp"), ca_file=ca, cgroup="")
+
+
+def _context(request: BuildRequest, folder: Path) -> list[Bind]:
+    source = folder / "src"
+    binds = [Bind(source, str(source), writable=True)]
+    if not request.dockerfile.is_relative_to(source):
+        binds.append(Bind(request.dockerfile, str(request.dockerfile)))
+    return binds
