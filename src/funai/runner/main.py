@@ -92,8 +92,9 @@ async def _workshop(
     have, _ = host.programs()
     assert have is not None
     sandbox = await stack.enter_async_context(opened(settings, have, registry, registry.http))
-    bases = BaseStores(settings, settings.bases_dir or settings.workdir / "base-stores", search)
-    return Workshop(sandbox, Stores(settings.workdir / "stores"), bases, engine, storage)
+    folder = settings.bases_dir or settings.workdir / "base-stores"
+    bases, stores = BaseStores(settings, folder, search), Stores(settings.workdir / "stores")
+    return Workshop(sandbox, stores, bases, engine, storage, registry, folder / "blobs")
 
 
 def _connect(settings: RunnerSettings) -> RunnerDeployClient:

@@ -151,6 +151,7 @@ def runner_settings(options: UpOptions, layout: Layout, secrets: Secrets, engine
         ssh_key_path=layout.runner_key,
         known_hosts_path=layout.known_hosts,
         workdir=layout.runner,
+        sandbox=os.environ.get("RUNNER_SANDBOX", "on"),
         build_network=build_network(options),
         engine=engine.binary,
         registry=options.registry_address,

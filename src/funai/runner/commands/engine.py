@@ -149,6 +149,10 @@ class Engine:
         """Those of builds that were killed."""
         return Command((self.binary, "rm", "--all", "--force", "--time", "0"))
 
+    def prune(self) -> Command:
+        """Remove nameless images that no other stands on."""
+        return Command((self.binary, "image", "prune", "--force"))
+
     def look(self, image: str) -> Command:
         """Prints a JSON list: id, tags, digests, and with Docker the configuration. Another exit status: see ``exists``."""
         config = ",{{json .Config}}" if self.docker else ""

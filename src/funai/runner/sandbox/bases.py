@@ -12,10 +12,11 @@ import hashlib
 import json
 import os
 import secrets
+import time
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -31,6 +32,8 @@ from funai.runner.sandbox.wall import FIRST_ID
 from funai.runner.settings import RunnerSettings
 from funai.runner.trees import remove_tree
 
+JUST_NOW = 60.0
+"""Seconds."""
 Fetch = Callable[[str, Path], Awaitable[bool]]
 """Pull the full name, or copy it from the machine's engine, into the folder (a graph root); False when it can't be had."""
 Names = Callable[[], Awaitable[dict[str, str]]]
@@ -44,6 +47,8 @@ class Held:
     image: BaseImage
     folder: Path
     pulled: bool
+    private: bool = False
+    """It was pulled with the login of the app that alone may stand on it."""
 
     @property
     def root(self) -> Path:
@@ -162,8 +167,8 @@ class BaseStores:
 
     async def _drop_older(self, key: str, but: Path) -> None:
         for folder in self._folder.glob(f"{key}-*"):
-            if folder != but and not self._standing[folder.name]:
-                await remove_tree(folder)
+            if folder != but:
+                await self.evict(folder)
 
     def _read(self, full: str, allowed: Allowed) -> Held | None:
         """From the disk at first, then from memory while its folder is there. Its use is noted."""
@@ -185,7 +190,10 @@ class BaseStores:
         return [folder for _, folder in sorted(stores)]
 
     async def evict(self, folder: Path) -> bool:
-        """Remove one that no build stands on; False when it stays."""
+        """Remove one that no build stands on, or did so just now and is being pushed; False when it stays."""
+        with suppress(OSError):
+            if time.time() - (folder / "record.json").stat().st_mtime < JUST_NOW:
+                return False
         if self._standing[folder.name]:
             return False
         await remove_tree(folder)
@@ -212,7 +220,7 @@ def read_held(folder: Path) -> Held | None:
     """A store from the disk; None when it is none or its record is older than this program's form."""
     try:
         record = json.loads((folder / "record.json").read_text())
-        return Held(read_image(folder / "root"), folder, bool(record["pulled"]))
+        return Held(read_image(folder / "root"), folder, bool(record["pulled"]), bool(record["owner"]))
     except (OSError, ValueError, KeyError, TypeError, JobFailed):
         return None
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -74,7 +76,7 @@ class Room:
         return Entry(self.groups, network, (Bind(etc_folder, "/etc"), tmp, *binds), etc.ENV, self.sandbox.programs.bwrap)
 
     def _etc(self, name: str, engine: etc.Engine) -> Path:
-        return etc.write(self.folder / f"etc-{name}", engine)
+        return etc.write(Path(tempfile.mkdtemp(prefix=f"etc-{name}-", dir=self.folder)), engine)
 
     async def build(self, run: Run, command: Command, store: Store, bases: Sequence[Path], context: Sequence[Bind],
                     ca_file: Path | None) -> int:  # fmt: skip
@@ -92,10 +94,24 @@ class Room:
         """Remove the containers that a killed build left in the store; False when the store can't be used any more."""
         return await self._plainly(run, self.sandbox.engine.remove_containers(), store, bases, "clear", None) == 0
 
-    async def push(self, run: Run, image: str, target: ImageRef, store: Store, bases: Sequence[Path]) -> int:
+    async def prune(self, run: Run, store: Store, bases: Sequence[Path]) -> bool:
+        """Remove the images that later builds took the name from."""
+        return await self._plainly(run, self.sandbox.engine.prune(), store, bases, "prune", None) == 0
+
+    async def push(self, run: Run, image: str, target: ImageRef, store: Store, bases: Sequence[Path], base: str) -> int:
         """Push an image of the store by the door, which adds the login. No process of a step is left by then."""
-        command = self.sandbox.engine.push_plain(image, f"{self.sandbox.door_place}/{target.path}:{target.tag}")
-        return await self._plainly(run, command, store, bases, "push", Grant(target, write=True))
+        grant = Grant(target, write=True, base=base)
+        return await self._plainly(run, self._pushing(image, target), store, bases, "push", grant)
+
+    async def push_base(self, run: Run, image_id: str, target: ImageRef, root: Path, blobs: Path) -> int:
+        """Push a base image: its blobs need then no upload with every app that stands on it."""
+        folder = await asyncio.to_thread(self._etc, "base", etc.Engine(self.sandbox.programs.runtime, 1))
+        binds = (Bind(root, f"{etc.BASES}/0"), Bind(blobs, BLOBS, True))
+        async with self.cell.ours.opened((), Grant(target, write=True)) as network:
+            return await run(walled(self._pushing(image_id, target), self.entry(network, folder, *binds), self.sandbox.host))
+
+    def _pushing(self, image: str, target: ImageRef) -> Command:
+        return self.sandbox.engine.push_plain(image, f"{DOOR}:{DOOR_PORT}/{target.path}:{target.tag}")
 
     async def _plainly(self, run: Run, command: Command, store: Store, bases: Sequence[Path], name: str,
                        grant: Grant | None) -> int:  # fmt: skip
@@ -138,10 +154,6 @@ class Sandbox:
         self.engine = Engine(programs.podman, Path("/etc/containers"), insecure)
         self._cells: asyncio.Queue[Cell] = asyncio.Queue()
 
-    @property
-    def door_place(self) -> str:
-        return f"{DOOR}:{DOOR_PORT}"
-
     def add(self, cell: Cell) -> None:
         self._cells.put_nowait(cell)
 
@@ -160,7 +172,7 @@ async def opened(settings: RunnerSettings, programs: Programs, upstream: Upstrea
     """All cells of a Runner. Raises ConfigError when a network can't be made."""
     STAGE.mkdir(exist_ok=True, mode=0o755)
     os.chmod(STAGE, 0o755)
-    openings = await openings_of(map(split_place, settings.allowed_places))
+    openings = await openings_of([*map(split_place, settings.allowed_places), *_place_of(settings.npm_registry)])
     sandbox, relay = Sandbox(settings, programs, openings), Relay()
     relay.start()
     async with AsyncExitStack() as stack:
@@ -178,6 +190,13 @@ async def opened(settings: RunnerSettings, programs: Programs, upstream: Upstrea
             await stack.enter_async_context(serving(door.app(), network.door, grace=0))
             return Way(network, await asyncio.to_thread(relay.serve, network), door)
 
-        for _ in range(settings.slots):
+        # One more than there are jobs: the janitor's.
+        for _ in range(settings.slots + 1):
             sandbox.add(Cell(await way(loopback=False), await way(loopback=True)))
         yield sandbox
+
+
+def _place_of(url: str) -> list[tuple[str, int | None]]:
+    """The operator's own npm registry may be a private one."""
+    parts = urlsplit(url)
+    return [(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))] if parts.hostname else []

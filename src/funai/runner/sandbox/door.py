@@ -38,11 +38,14 @@ class Upstream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """``own`` may be read and, with ``write``, written, with the login; other repositories of its registry only read without."""
+    """``own`` may be read and, with ``write``, written, with the login, and ``base`` read. With ``others``, every repository
+    of the registry may be read without a login."""
 
     own: ImageRef
     write: bool
     others: bool = False
+    base: str = ""
+    """The repository whose blobs an image of the app's may share."""
 
 
 class Door:
@@ -65,17 +68,16 @@ class Door:
         found, grant = _PATH.fullmatch(path), self.grant
         if not grant or not found or ".." in path:
             return Response(status_code=403)
-        own = found["repository"] == grant.own.path
-        if not (own and (grant.write or request.method in _READS)) and not (grant.others and request.method in _READS):
-            return Response(status_code=403)
-        if not own and request.method not in _READS:
+        own, reads = found["repository"] == grant.own.path, request.method in _READS
+        base = bool(grant.base) and found["repository"] == grant.base
+        if not (own and (grant.write or reads)) and not ((base or grant.others) and reads):
             return Response(status_code=403)
         query = request.url.query
-        if "from=" in query or "mount=" in query:
+        if request.query_params.get("from", grant.base) != grant.base:
             # A blob of another repository: the client uploads it instead.
             query = ""
         image = ImageRef(grant.own.registry, found["repository"], None, None)
-        answer = await self._send(request, image, f"{self._upstream.base_url(image.registry)}/v2/{path}", query, login=own)
+        answer = await self._send(request, image, f"{self._upstream.base_url(image.registry)}/v2/{path}", query, login=own or base)
         return self._told(answer, image)
 
     async def _send(self, request: Request, image: ImageRef, url: str, query: str, *, login: bool) -> httpx.Response:

@@ -31,9 +31,9 @@ class Engine:
 
 
 def write(folder: Path, engine: Engine) -> Path:
-    """Make ``folder`` with all of it, readable to everybody."""
+    """Fill the empty ``folder`` with all of it, readable to everybody."""
     containers = folder / "containers"
-    containers.mkdir(parents=True)
+    containers.mkdir()
     for name in _MOUNT_POINTS:
         (folder / name).mkdir()
     roots = [f"{BASES}/{n}" for n in range(engine.bases)]

@@ -110,9 +110,7 @@ class Stores:
                 await asyncio.to_thread(store.prepare)
                 yield store
         finally:
-            self._held[name] -= 1
-            if not self._held[name]:
-                del self._held[name], self._locks[name]
+            self._let_go(name)
 
     def all(self) -> list[Store]:
         """Least recently used first."""
@@ -121,11 +119,10 @@ class Stores:
 
     async def remove(self, store: Store) -> bool:
         """With all that is in it; False when a build holds it."""
-        if self._held[store.folder.name]:
-            del self._held[store.folder.name]
-            return False
-        await remove_tree(store.folder)
-        return True
+        async with self.idle(store) as idle:
+            if idle:
+                await remove_tree(store.folder)
+            return idle
 
     @staticmethod
     async def empty(store: Store) -> None:
@@ -134,6 +131,27 @@ class Stores:
             await remove_tree(part)
         store.write({})
         await asyncio.to_thread(store.prepare)
+
+    @asynccontextmanager
+    async def idle(self, store: Store) -> AsyncIterator[bool]:
+        """Hold a store that no build holds or waits for; False when one does."""
+        name = store.folder.name
+        if self._held[name]:
+            yield False
+            return
+        lock = self._locks.setdefault(name, asyncio.Lock())
+        self._held[name] += 1
+        try:
+            async with lock:
+                yield True
+        finally:
+            self._let_go(name)
+
+    def _let_go(self, name: str) -> None:
+        self._held[name] -= 1
+        if self._held[name] <= 0:
+            self._held.pop(name, None)
+            self._locks.pop(name, None)
 
     @staticmethod
     async def measure(store: Store) -> int:

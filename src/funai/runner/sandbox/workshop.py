@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from funai.runner.commands.engine import BuildRequest, Engine
 
 from funai.runner.plan import Allowed, invalid
 from funai.runner.sandbox import etc
-from funai.runner.sandbox.bases import BaseStores, Sources
+from funai.runner.registry import Registry
+from funai.runner.sandbox.bases import BaseStores, Sources, read_held
 from funai.runner.sandbox.cell import Room, Run, Sandbox
 from funai.runner.sandbox.fence import Opening, reachable, split_place
 from funai.runner.sandbox.relay import openings_of
@@ -33,6 +35,9 @@ from funai.runner.sandbox.wall import FIRST_ID, Bind
 Fit = Callable[[list[BaseImage]], Awaitable[BuildRequest]]
 """The request, once it is known what it stands on; raises JobFailed."""
 COPY_SECONDS = 600
+BASE_REPOSITORY = "funai-base"
+"""In each namespace: the base images that its apps' images stand on."""
+BLOBS_FILE = "blob-info-cache-v1.boltdb"
 _LIST_SECONDS = 60
 
 
@@ -45,6 +50,10 @@ class Workshop:
     bases: BaseStores
     machine: Engine
     storage: Path
+    registry: Registry
+    blobs: Path
+    """What is known of the blobs of base images that were pushed."""
+    _sharing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def build(
         self, dockerfile: str, may: Allowed, folder: Path, groups: tuple[Path, ...], run: Run, watch: StoreWatch, fit: Fit
@@ -72,10 +81,44 @@ class Workshop:
             return said[-1].code
 
         async with self.sandbox.room(folder, ()) as room, self.stores.held(image.repository) as store:
-            await room.push(run, str(image), target, store, self._under(store))
+            base = await self._shared(room, run, store, target)
+            await room.push(run, str(image), target, store, self.under(store), base.path)
         return said[-1]
 
-    def _under(self, store: Store) -> list[Path]:
+    async def _shared(self, room: Room, run: Run, store: Store, target: ImageRef) -> ImageRef:
+        """Before the first push from a store: its base images are in the registry, and the engine knows their blobs.
+
+        Compressing and sending a base image takes seconds; once is enough for all apps. What fails here costs time only.
+        """
+        base = ImageRef(target.registry, f"{target.path.rpartition('/')[0] or 'funai'}/{BASE_REPOSITORY}", None, None)
+        if not store.read().get("shared"):
+            async with self._sharing:
+                for root in self.under(store):
+                    await self._share(room, run, root, base)
+                await asyncio.to_thread(self._hand_blobs, store)
+            store.write({**store.read(), "shared": True})
+        return base
+
+    async def _share(self, room: Room, run: Run, root: Path, base: ImageRef) -> None:
+        held = read_held(root.parent)
+        if held is None or held.private:
+            return
+        there = ImageRef(base.registry, base.path, held.image.id[:24], None)
+        with suppress(JobFailed, proc.ProcessTimeout):
+            if await self.registry.digest(there) is None:
+                await asyncio.to_thread(self._own_blobs)
+                await room.push_base(run, held.image.id, there, root, self.blobs)
+
+    def _own_blobs(self) -> None:
+        self.blobs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chown(self.blobs, FIRST_ID, FIRST_ID)
+
+    def _hand_blobs(self, store: Store) -> None:
+        if (known := self.blobs / BLOBS_FILE).is_file() and not os.path.lexists(store.blobs / BLOBS_FILE):
+            shutil.copyfile(known, store.blobs / BLOBS_FILE)
+            os.chown(store.blobs / BLOBS_FILE, FIRST_ID, FIRST_ID)
+
+    def under(self, store: Store) -> list[Path]:
         """The base images' stores that this one's layers stand on and that are still there."""
         names = store.read().get("bases")
         found = [self.bases.folder_of(str(n)) for n in names] if isinstance(names, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
