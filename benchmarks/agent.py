@@ -28,15 +28,15 @@ from pathlib import Path
 
 import httpx
 
-from funai.base.proc import base_environment
-from funai.runtime.engine.docker_api import DockerEngine
-from funai.runtime.firewall import Firewall, Rules
-from funai.runtime.network import bridge_prefix, network_name, platform_tag
-from funai.runtime.state import INSTANCE
+from funai.agent.engine.docker_api import DockerEngine
+from funai.agent.network.firewall import Firewall, Rules
+from funai.agent.network.networks import bridge_prefix, network_name, platform_tag
+from funai.agent.reconcile.state import INSTANCE
+from funai.base.process.proc import base_environment
 from funai.standalone.parts import base_image
 from funai.standalone.parts import engine as engines
 from funai.standalone.parts.engine import EngineChoice
-from tests.e2e.runtime.agent import Agent, Process, visiting
+from tests.e2e.agent.agent import Agent, Process, visiting
 from tests.parts.waiting import eventually, unix_answers
 from tests.parts.workspace import drop_workspace, new_workspace
 

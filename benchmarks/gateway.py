@@ -22,9 +22,9 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from funai.base.ports import free_port
+from funai.base.process.ports import free_port
 from funai.contracts.routes import Route
-from funai.gateway.haproxy import HaproxyGateway
+from funai.gateway.haproxy.driver import HaproxyGateway
 from funai.gateway.settings import GatewaySettings
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"

@@ -34,12 +34,12 @@ from sqlalchemy import insert, text
 
 from benchmarks.rival import procrastinate_cycles
 from benchmarks.wire import Wire
-from funai.base import log
-from funai.base.db import Database
+from funai.base.db.engine import Database
+from funai.base.observability import log
 from funai.contracts.states import JobStatus
 from funai.deploy import main as deploy
-from funai.deploy.jobs.store import Ending, NewJob
-from funai.deploy.jobs.transitions import Holder
+from funai.deploy.queue.store import Ending, NewJob
+from funai.deploy.queue.transitions import Holder
 from funai.deploy.settings import DeploySettings
 from funai.deploy.tables import job, placement
 from tests.parts.databases import MariaDB, Postgres

@@ -10,7 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 pytest_plugins = ["tests.parts.fixtures"]
 
 LANES = {
-    "docker": ("tests/e2e/runtime/", "tests/e2e/runner/test_docker.py", "tests/e2e/parts/test_parts.py"),
+    "docker": ("tests/e2e/agent/", "tests/e2e/runner/test_docker.py", "tests/e2e/parts/test_parts.py"),
     "machine": ("tests/e2e/up/", "tests/e2e/parts/"),
     "runner": ("tests/e2e/runner/",),
 }

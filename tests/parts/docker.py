@@ -10,7 +10,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from funai.base.proc import base_environment
+from funai.base.process.proc import base_environment
 from funai.standalone.parts import base_image, probe
 from funai.standalone.parts.engine import EngineChoice, EngineKind, fingerprint
 from tests.parts.daemon import Daemon

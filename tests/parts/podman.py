@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from funai.base.proc import base_environment
+from funai.base.process.proc import base_environment
 from funai.standalone.parts import base_image, engine_conf
 from funai.standalone.parts.engine import EngineChoice
 from tests.parts.daemon import Daemon

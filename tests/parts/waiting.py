@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from funai.base.ports import free_port
+from funai.base.process.ports import free_port
 
 __all__ = ["Deadline", "eventually", "free_port", "tcp_answers", "unix_answers", "wait_until"]
 

@@ -15,14 +15,20 @@ import httpx
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from funai.api.core import Core, assemble
-from funai.api.routes import accounts, admin, apps, deploy, internal, logs
-from funai.api.routes.edge import ERRORS
+from funai.api.accounts import routes as accounts
+from funai.api.admin import routes as admin
+from funai.api.apps import routes as apps
+from funai.api.deploys import routes as deploy
+from funai.api.edge import ERRORS
+from funai.api.logs import routes as logs
+from funai.api.repos import routes as internal
+from funai.api.services import Core, assemble
 from funai.api.settings import ApiSettings
-from funai.base import log, migrate
+from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.clock import Clock
-from funai.base.httpapp import TRACE_HEADER, create_app, ok
-from funai.base.supervise import bind, periodic, serving, settle_memory
+from funai.base.db import migrate
+from funai.base.http.app import TRACE_HEADER, create_app, ok
+from funai.base.observability import log
 from funai.contracts.accounts import User
 from funai.contracts.repohost import RepoHost
 

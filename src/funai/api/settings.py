@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 
 from pydantic import SecretStr, field_validator, model_validator
 
-from funai.base.doors import networks
-from funai.base.settings import Secret, Settings, key
+from funai.base.config.settings import Secret, Settings, key
+from funai.base.http.guards import networks
 from funai.contracts import rules
 from funai.contracts.errors import BadInput, ConfigError
 

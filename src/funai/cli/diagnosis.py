@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from funai.cli.phrases import phrase
+from funai.i18n.cli import phrase
 
 
 class Level(StrEnum):

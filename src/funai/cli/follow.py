@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from funai.base.clients.api import ApiClient
 from funai.base.clients.transport import Unreachable
-from funai.cli.loglines import Lines
-from funai.cli.progress import Progress, Snapshot
+from funai.cli.output.loglines import Lines
+from funai.cli.output.progress import Progress, Snapshot
+from funai.cli.output.views import View
 from funai.cli.sse import Decoder
-from funai.cli.views import View
 from funai.contracts.errors import CalleeFailed, FunaiError, Unavailable
 from funai.contracts.jobs import Job, LogSlice
 

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import typer
 from typer.exceptions import TyperException
 
-from funai.cli import frontpage
+from funai.cli import help as frontpage
 from funai.cli.exits import Exit
-from funai.cli.language import pick
-from funai.cli.output import Output
+from funai.cli.output.output import Output
 from funai.cli.verbs import account, apps, check, deploy, doctor, env, keys, life, logs, nodes, serve, status, version
+from funai.i18n.language import pick
 
 VERBS = (deploy, status, logs, life, apps, env, check, account, keys, serve, doctor, nodes, version)
 """In the order the help shows them."""

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from funai.cli import profile
 from funai.cli.exits import Exit
-from funai.cli.language import pick
-from funai.cli.output import Output
+from funai.cli.output.output import Output
+from funai.cli.project import profile
+from funai.i18n.language import pick
 
 if TYPE_CHECKING:
     import httpx

@@ -10,10 +10,10 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from funai.cli.exits import Exit, exit_for_error
-from funai.cli.hints import hint
 from funai.cli.session import Ended, Refused, Session
 from funai.contracts.errors import ConfigError, FunaiError
-from funai.contracts.messages import MESSAGES, render
+from funai.i18n.hints import hint
+from funai.i18n.reasons import MESSAGES, render
 
 _COMMON = "Common options"
 JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON.", rich_help_panel=_COMMON)]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 
 from funai.contracts.errors import BadInput
-from funai.contracts.messages import Words
+from funai.i18n.reasons import Words
 
 MAX_CANDIDATES = 256
 MAX_READ = 4 * 1024 * 1024

@@ -17,8 +17,8 @@ import yaml
 from funai.contracts import rules
 from funai.contracts.basecheck import fetched_urls, refused_flags
 from funai.contracts.errors import BadInput
-from funai.contracts.messages import Words
 from funai.contracts.mountcheck import read_mounts
+from funai.i18n.reasons import Words
 
 APP_YAML = "deploy/app.yaml"
 DEFAULT_PORT = 3000

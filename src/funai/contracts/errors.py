@@ -18,7 +18,7 @@
 
 from __future__ import annotations
 
-from funai.contracts.messages import render
+from funai.i18n.reasons import render
 
 
 class FunaiError(Exception):

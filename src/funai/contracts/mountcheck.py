@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from funai.contracts.basecheck import Given, expansions, run_flags, values_of
-from funai.contracts.messages import Words
+from funai.i18n.reasons import Words
 
 _QUOTING = re.compile(r"[\"'`\\]")
 _ALIASES = {"src": "source", "dst": "target", "destination": "target", "readwrite": "rw"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from funai.contracts.errors import BadInput
-from funai.contracts.messages import Words
+from funai.i18n.reasons import Words
 
 _USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,31}")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")

@@ -20,25 +20,18 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import ColumnElement
 
-from funai.base import log, migrate
+from funai.base.aio import bind, guarded, periodic, serving, settle_memory
 from funai.base.beat import BEAT_SECONDS
-from funai.base.db import Database, Dialect
-from funai.base.doors import SecretDoor, networks
-from funai.base.gather import Gather
-from funai.base.httpapp import create_app, ok
-from funai.base.sealing import Sealer
-from funai.base.supervise import bind, guarded, periodic, serving, settle_memory
+from funai.base.config.sealing import Sealer
+from funai.base.db import migrate
+from funai.base.db.engine import Database, Dialect
+from funai.base.http.app import create_app, ok
+from funai.base.http.gather import Gather
+from funai.base.http.guards import SecretDoor, networks
+from funai.base.observability import log
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
-from funai.deploy.jobs.hints import Hints, NoHints, PostgresHints
-from funai.deploy.jobs.metrics import JobMetrics
-from funai.deploy.jobs.routes import api_routes, runner_routes, shortcuts
-from funai.deploy.jobs.runners import RunnerRegistry
-from funai.deploy.jobs.service import JobService
-from funai.deploy.jobs.store import JobStore
-from funai.deploy.jobs.sweeps import Sweeps
-from funai.deploy.jobs.waiters import Waiters
 from funai.deploy.logs.service import LogService
 from funai.deploy.logs.store import LogStore
 from funai.deploy.placement.heartbeats import Heartbeats
@@ -46,6 +39,14 @@ from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.routes import admin_routes, heartbeat_routes, heartbeat_shortcut
 from funai.deploy.placement.service import Placer, rules_from
+from funai.deploy.queue.maintenance.sweeps import Sweeps
+from funai.deploy.queue.metrics import JobMetrics
+from funai.deploy.queue.notify import Hints, NoHints, PostgresHints
+from funai.deploy.queue.routes import api_routes, runner_routes, shortcuts
+from funai.deploy.queue.runners import RunnerRegistry
+from funai.deploy.queue.service import JobService
+from funai.deploy.queue.store import JobStore
+from funai.deploy.queue.waiters import Waiters
 from funai.deploy.registry.drivers import open_registry
 from funai.deploy.releases.retention import Registry, Retention
 from funai.deploy.releases.store import ReleaseBook

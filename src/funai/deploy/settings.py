@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from pydantic import SecretStr, model_validator
 
-from funai.base.settings import CsvList, Secret, Settings, key
+from funai.base.config.settings import CsvList, Secret, Settings, key
 from funai.contracts.errors import ConfigError
 
 

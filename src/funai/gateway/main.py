@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry
 
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.routes import Route, RouteTable
-from funai.gateway import traefik
-from funai.gateway.haproxy import HaproxyGateway
+from funai.gateway.haproxy.driver import HaproxyGateway
 from funai.gateway.settings import Driver, GatewaySettings
-from funai.gateway.traefik_drivers import TraefikFileGateway, TraefikLabelsGateway
+from funai.gateway.traefik import config as traefik
+from funai.gateway.traefik.drivers import TraefikFileGateway, TraefikLabelsGateway
 
 
 class Gateway(RouteTable, Protocol):

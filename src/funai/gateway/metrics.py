@@ -9,8 +9,8 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from funai.base.metrics import LATENCY_BUCKETS
-from funai.gateway.access_log import Seen
+from funai.base.observability.metrics import LATENCY_BUCKETS
+from funai.gateway.haproxy.access_log import Seen
 
 OTHER = "other"
 """Label of apps past the bound."""

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, model_validator
 
-from funai.base.settings import CsvList, Secret, Settings, key
+from funai.base.config.settings import CsvList, Secret, Settings, key
 
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
 PLAIN_PATH = re.compile(r"[A-Za-z0-9._/@+~-]+")

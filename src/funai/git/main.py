@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from funai.base import log
+from funai.base.observability import log
 from funai.git.access import ApiAccess
 from funai.git.repos import BareRepositories
 from funai.git.server import GitServer

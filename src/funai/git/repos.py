@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from funai.base.proc import Command, run
+from funai.base.process.proc import Command, run
 from funai.contracts.errors import BadInput, CalleeFailed
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

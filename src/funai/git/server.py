@@ -15,10 +15,10 @@ from typing import Any
 
 import asyncssh
 
-from funai.base import log
-from funai.base.gitlimits import bounded
-from funai.base.proc import Child, Command, pump, spawn
-from funai.base.sshkeys import ensure_private_key, public_line
+from funai.base.observability import log
+from funai.base.process.gitlimits import bounded
+from funai.base.process.proc import Child, Command, pump, spawn
+from funai.base.process.sshkeys import ensure_private_key, public_line
 from funai.contracts.accounts import GitAccess
 from funai.contracts.errors import ConfigError, FunaiError
 from funai.git.access import Access

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from funai.base.settings import Secret, Settings, key
+from funai.base.config.settings import Secret, Settings, key
 
 
 class GitSettings(Settings):

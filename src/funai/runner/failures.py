@@ -12,8 +12,8 @@ from funai.base.clients.transport import AgentRefused
 from funai.contracts.agent import DeployFailure
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import MAX_TEXT, Failure
-from funai.contracts.messages import render
 from funai.contracts.states import FailureCode
+from funai.i18n.reasons import render
 
 KEPT_LINES = 20
 LINE_WIDTH = 500

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from funai.base import proc
+from funai.base.process import proc
 from funai.contracts import naming, rules
 from funai.contracts.agent import AgentDeploy, HealthSpec
 from funai.contracts.buildspec import APP_YAML, CA_IN_BUILD, CA_IN_STAGE, MAX_APP_YAML, AppSpec, choose_port
@@ -21,20 +21,20 @@ from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Job, JobResult, Payload
 from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode, Phase
-from funai.runner.build import Builder
+from funai.runner.build.image import Builder
+from funai.runner.build.plan import allowed, app_spec, check_sources, inputs_hash, invalid, read_recipe
+from funai.runner.claim.lease import Lease, LeaseKeeper
+from funai.runner.cleanup.fs import remove_tree
 from funai.runner.commands.engine import BuildRequest
 from funai.runner.failures import JobFailed
-from funai.runner.lease import Heart, Lease
 from funai.runner.logs import LogStream
 from funai.runner.metrics import RunnerMetrics
-from funai.runner.plan import allowed, app_spec, check_sources, inputs_hash, invalid, read_recipe
-from funai.runner.push import Pusher
-from funai.runner.registry import Manifest, Registry
+from funai.runner.publish.push import Pusher
+from funai.runner.publish.registry import Manifest, Registry
+from funai.runner.publish.rollout import Rollout
 from funai.runner.retry import retrying
-from funai.runner.rollout import Rollout
 from funai.runner.settings import RunnerSettings
-from funai.runner.source import Commit, Source
-from funai.runner.trees import remove_tree
+from funai.runner.source.mirrors import Commit, Source
 
 T = TypeVar("T")
 FORESIGHT_SECONDS = 0.05
@@ -43,7 +43,7 @@ LABEL_COMMIT = "org.opencontainers.image.revision"
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class RunnerContext:
     """What a job works with; made once a runner."""
 
     settings: RunnerSettings
@@ -52,7 +52,7 @@ class Tools:
     pusher: Pusher
     registry: Registry
     rollout: Rollout
-    heart: Heart
+    heart: LeaseKeeper
     metrics: RunnerMetrics
 
 
@@ -83,10 +83,10 @@ class _Known:
 
 
 @dataclass(slots=True)
-class Work:
+class JobRun:
     """One job in hand. ``folder`` is its own and is removed by whoever made it."""
 
-    tools: Tools
+    tools: RunnerContext
     job: Job
     payload: Payload
     lease: Lease

@@ -11,8 +11,8 @@ import codecs
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from funai.base import log
 from funai.base.clients.deploy import RunnerDeployClient
+from funai.base.observability import log
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import LOG_CHUNK_BYTES, AppendLog
 from funai.runner.redact import Redactor

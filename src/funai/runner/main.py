@@ -13,26 +13,27 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from funai.base import log, proc
 from funai.base.clients.deploy import RunnerDeployClient
+from funai.base.observability import log
+from funai.base.process import proc
 from funai.contracts.errors import ConfigError
-from funai.runner.build import Builder
-from funai.runner.claim_loop import ClaimLoop
-from funai.runner.cleanup import Janitor
+from funai.runner.build.image import Builder
+from funai.runner.claim.lease import LeaseKeeper, beating
+from funai.runner.claim.loop import ClaimLoop
+from funai.runner.cleanup.disk import Janitor
 from funai.runner.commands.engine import Engine
-from funai.runner.job import Tools
-from funai.runner.lease import Heart, beating
+from funai.runner.job import RunnerContext
 from funai.runner.metrics import RunnerMetrics, listening
-from funai.runner.push import Pusher
-from funai.runner.registry import Registry, RegistryLogin, auth_config, is_insecure
-from funai.runner.rollout import Rollout
+from funai.runner.publish.push import Pusher
+from funai.runner.publish.registry import Registry, RegistryLogin, auth_config, is_insecure
+from funai.runner.publish.rollout import Rollout
 from funai.runner.sandbox import host
 from funai.runner.sandbox.bases import BaseStores
 from funai.runner.sandbox.cell import opened
 from funai.runner.sandbox.stores import Stores
 from funai.runner.sandbox.workshop import Workshop
 from funai.runner.settings import RunnerSettings
-from funai.runner.source import Source
+from funai.runner.source.mirrors import Source
 
 SANDBOX_OFF = (
     "builds see every app's images and this host's network; only for a single trusted user / "
@@ -65,9 +66,9 @@ async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.
         builder = Builder(settings, engine, registry, storage, search, workshop)
         janitor = Janitor(settings, engine, source, storage, builder, metrics, workshop)
         await janitor.sweep_leftovers()
-        heart = Heart(lambda: _connect(settings), settings.runner_id, every=settings.heartbeat_seconds)
+        heart = LeaseKeeper(lambda: _connect(settings), settings.runner_id, every=settings.heartbeat_seconds)
         pusher = Pusher(settings, engine, registry, workshop)
-        tools = Tools(settings, source, builder, pusher, registry, rollout, heart, metrics)
+        tools = RunnerContext(settings, source, builder, pusher, registry, rollout, heart, metrics)
         log.get("runner").info("runner.started", runner_id=settings.runner_id, slots=settings.slots, engine=engine.binary)
         async with beating(heart):
             cleaning = asyncio.create_task(janitor.run(stop), name="janitor")

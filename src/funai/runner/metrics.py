@@ -8,10 +8,10 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from funai.base.httpapp import create_app, ok
-from funai.base.supervise import bind, serving
+from funai.base.aio import bind, serving
+from funai.base.http.app import create_app, ok
 from funai.contracts.states import JobStatus, Phase
-from funai.runner.lease import Lost
+from funai.runner.claim.lease import Lost
 from funai.runner.settings import RunnerSettings
 
 PHASE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1800)

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from funai.base.settings import CsvList, Secret, Settings, key
+from funai.base.config.settings import CsvList, Secret, Settings, key
 from funai.runner.sandbox.fence import split_place
 
 GIB = 1024**3
@@ -99,9 +99,7 @@ class RunnerSettings(Settings):
         "RUNNER_BASE_IMAGES", ["docker.io/library/*", "localhost/*"],
         doc="Full names (* matches anything) of images of the machine's engine that builds may stand on without a pull",
     )  # fmt: skip
-    bases_dir: Path | None = key(
-        "RUNNER_BASES_DIR", None, doc="Where base images are kept; empty: base-stores in the work dir"
-    )
+    bases_dir: Path | None = key("RUNNER_BASES_DIR", None, doc="Where base images are kept; empty: base-stores in the work dir")
     build_seconds: float = key("RUNNER_BUILD_SECONDS", 900, doc="A build takes at most this long", gt=0)
     build_memory_bytes: int = key(
         "RUNNER_BUILD_MEMORY_BYTES", 2 * GIB, doc="Memory of a build's RUN steps together", ge=16 * MIB

@@ -77,7 +77,7 @@ def _run(work: Coroutine[None, None, int]) -> int:
 
 
 async def _up(options: UpOptions) -> int:
-    from funai.base.supervise import stop_on_signals  # noqa: PLC0415
+    from funai.base.aio import stop_on_signals  # noqa: PLC0415
     from funai.standalone import up as platform  # noqa: PLC0415
 
     console = Console(stderr=False, highlight=False)
@@ -108,7 +108,7 @@ def _refused(error: ConfigError) -> int:
 
 
 def _log_to(data_dir: Path) -> None:
-    from funai.base import log  # noqa: PLC0415
+    from funai.base.observability import log  # noqa: PLC0415
 
     folder = data_dir.expanduser() / "log"
     # First of all that is made in the data dir: the databases lie there too, and nobody else is to read them.
@@ -163,7 +163,7 @@ def _find_example() -> Path:
 
 
 async def _demo(keep: bool, example: Path) -> int:
-    from funai.base.supervise import stop_on_signals  # noqa: PLC0415
+    from funai.base.aio import stop_on_signals  # noqa: PLC0415
     from funai.standalone import demo as script  # noqa: PLC0415
     from funai.standalone.up import platform  # noqa: PLC0415
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from funai.base.clients.api import ApiClient
-from funai.base.proc import Command, Finished, run
+from funai.base.process.proc import Command, Finished, run
 from funai.contracts.accounts import AddSshKey, App, CreateApp, CreateDeploy
 from funai.contracts.jobs import Job
 from funai.contracts.states import JobStatus

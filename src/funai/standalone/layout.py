@@ -12,7 +12,7 @@ from typing import IO
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from funai.base.sshkeys import ensure_private_key, public_line
+from funai.base.process.sshkeys import ensure_private_key, public_line
 from funai.contracts.errors import ConfigError
 
 FIRST_ADMIN = "admin"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from funai.base import ports
+from funai.base.process import ports
 from funai.contracts import rules
 from funai.contracts.errors import BadInput, ConfigError
 from funai.gateway.settings import PLAIN_PATH, UNIX_PATH_LIMIT

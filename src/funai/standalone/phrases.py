@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from funai.cli.language import pick
-from funai.cli.phrases import PHRASES as DEPLOY_PHRASES
-from funai.cli.phrases import phrase as deploy_phrase
 from funai.contracts.states import JobStatus
+from funai.i18n.cli import PHRASES as DEPLOY_PHRASES
+from funai.i18n.cli import phrase as deploy_phrase
+from funai.i18n.language import pick
 
 PHRASES: dict[str, tuple[str, str]] = {
     # funai up

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from funai.agent.settings import RuntimeSettings
 from funai.api.settings import ApiSettings
-from funai.base.settings import Settings, reference
+from funai.base.config.settings import Settings, reference
 from funai.deploy.settings import DeploySettings
 from funai.gateway.settings import GatewaySettings
 from funai.git.settings import GitSettings
 from funai.runner.settings import RunnerSettings
-from funai.runtime.settings import RuntimeSettings
 
 SERVICES: tuple[tuple[str, str, type[Settings]], ...] = (
     ("API", "funai serve api", ApiSettings),

@@ -11,9 +11,9 @@ import bcrypt
 import httpx
 import yaml
 
-from funai.base import log
-from funai.base.daemon import Daemon, Program
-from funai.base.proc import Command, run
+from funai.base.observability import log
+from funai.base.process.daemon import Daemon, Program
+from funai.base.process.proc import Command, run
 from funai.standalone.layout import Layout, Secrets, write_private
 from funai.standalone.parts import engine_conf
 

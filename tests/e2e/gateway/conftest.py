@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from funai.contracts.routes import Route
-from funai.gateway.haproxy import HaproxyGateway
+from funai.gateway.haproxy.driver import HaproxyGateway
 from funai.gateway.settings import GatewaySettings
 from tests.e2e.gateway.upstream import Upstream, running
 from tests.parts.waiting import eventually, free_port

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from funai.gateway.certs import DEFAULT_NAME, CertificateStore, bundle, scan, self_signed, signed_by
+from funai.gateway.tls.certs import DEFAULT_NAME, CertificateStore, bundle, scan, self_signed, signed_by
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from funai.base.daemon import start_time
+from funai.base.process.daemon import start_time
 from funai.contracts.routes import GatewayError, Route, RouteState
-from funai.gateway.haproxy import HaproxyGateway
-from funai.gateway.runtime_api import RuntimeApi
+from funai.gateway.haproxy.driver import HaproxyGateway
+from funai.gateway.haproxy.runtime_api import RuntimeApi
 from tests.e2e.gateway.conftest import SettingsFor, StartGateway, StartUpstream, in_flight, route_to
 from tests.e2e.gateway.test_streams import open_websocket
 from tests.parts.waiting import eventually, wait_until
@@ -28,7 +28,7 @@ OWNER = """
 import asyncio, sys
 from pathlib import Path
 from funai.contracts.routes import Route
-from funai.gateway.haproxy import HaproxyGateway
+from funai.gateway.haproxy.driver import HaproxyGateway
 from funai.gateway.settings import GatewaySettings
 
 async def main():
@@ -229,7 +229,7 @@ async def test_a_missing_program_is_said(settings_for: SettingsFor) -> None:
 async def test_two_owners_are_one_too_many(
     settings_for: SettingsFor, start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("funai.gateway.haproxy_files.HOLD_SECONDS", 0.1)
+    monkeypatch.setattr("funai.gateway.haproxy.files.HOLD_SECONDS", 0.1)
     gateway = await start_gateway([])
     second = HaproxyGateway(settings_for())
     with pytest.raises(GatewayError, match="another process owns the gateway"):
@@ -305,7 +305,7 @@ async def test_a_full_disk_keeps_no_proxy_down(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("funai.gateway.live_map.write_atomically", full)
+    monkeypatch.setattr("funai.gateway.haproxy.map_file.write_atomically", full)
     await gateway.put(route_to(2, app))
     await gateway.remove(1)
     os.kill(gateway.pid, signal.SIGKILL)
@@ -356,7 +356,7 @@ def bound(sock: socket.socket, port: int) -> bool:
 async def test_when_the_proxy_stays_away_a_change_is_an_error_and_taken_back(
     start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("funai.gateway.route_keeper.CHANGE_SECONDS", 0.3)
+    monkeypatch.setattr("funai.gateway.haproxy.route_sync.CHANGE_SECONDS", 0.3)
     app = await upstream("1")
     gateway = await start_gateway([route_to(1, app)])
     pid = gateway.pid

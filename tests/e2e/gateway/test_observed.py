@@ -13,7 +13,7 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from funai.contracts.routes import Route, RouteState
-from funai.gateway.haproxy import HaproxyGateway
+from funai.gateway.haproxy.driver import HaproxyGateway
 from tests.e2e.gateway.conftest import SettingsFor, StartGateway, StartUpstream, route_to
 from tests.e2e.gateway.test_routing import raw
 from tests.parts.waiting import eventually

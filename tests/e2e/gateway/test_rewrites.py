@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from funai.gateway.rewrites import REWRITABLE_HEAD
+from funai.gateway.haproxy.rewrites import REWRITABLE_HEAD
 from tests.e2e.gateway.conftest import StartGateway, StartUpstream, route_to
 
 COOKIES = {

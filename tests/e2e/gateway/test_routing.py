@@ -9,7 +9,7 @@ import time
 import httpx
 
 from funai.contracts.routes import Route, RouteState
-from funai.gateway.haproxy import HaproxyGateway
+from funai.gateway.haproxy.driver import HaproxyGateway
 from tests.e2e.gateway.conftest import StartGateway, StartUpstream, in_flight, route_to
 from tests.parts.waiting import free_port
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from funai.contracts.routes import Route
-from funai.gateway.haproxy import HaproxyGateway
+from funai.gateway.haproxy.driver import HaproxyGateway
 from tests.e2e.gateway.conftest import StartGateway, StartUpstream, in_flight, route_to
 
 UPLOAD = 200 * 1024 * 1024

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from cryptography import x509
 
-from funai.gateway.certs import self_signed
-from funai.gateway.haproxy import HaproxyGateway
+from funai.gateway.haproxy.driver import HaproxyGateway
+from funai.gateway.tls.certs import self_signed
 from tests.e2e.gateway.conftest import StartGateway, StartUpstream, route_to
 from tests.parts.waiting import eventually, free_port
 

@@ -13,7 +13,7 @@ import pytest
 from funai.contracts.routes import GatewayError, Route, RouteState
 from funai.gateway.main import open_gateway
 from funai.gateway.settings import GatewaySettings
-from funai.gateway.traefik_drivers import TraefikFileGateway, TraefikLabelsGateway
+from funai.gateway.traefik.drivers import TraefikFileGateway, TraefikLabelsGateway
 from tests.e2e.gateway.conftest import StartUpstream, route_to
 from tests.parts.waiting import eventually, free_port
 from tests.pure.gateway.traefik_rules import Asked, decide, merged

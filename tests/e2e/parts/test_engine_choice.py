@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from funai.base.proc import run
+from funai.base.process.proc import run
 from funai.standalone.parts import base_image, engine
 from funai.standalone.parts.base_image import Origin
 from funai.standalone.parts.engine import EngineKind, NoEngine

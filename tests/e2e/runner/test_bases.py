@@ -15,16 +15,16 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from funai.base.proc import Command
+from funai.base.process.proc import Command
 from funai.contracts.rules import parse_image
 from funai.contracts.states import FailureCode
-from funai.runner.bases import BaseAbsent, Bases
-from funai.runner.build import ENGINE_FAILED, Builder, Output
+from funai.runner.build.base_images import BaseAbsent, Bases
+from funai.runner.build.image import ENGINE_FAILED, Builder, Output
+from funai.runner.build.plan import allowed
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.failures import JobFailed
 from funai.runner.main import engine_storage, prepare_engine
-from funai.runner.plan import allowed
-from funai.runner.registry import Registry as RegistryClient
+from funai.runner.publish.registry import Registry as RegistryClient
 from funai.runner.settings import MIB, RunnerSettings
 from funai.standalone.parts import engine_conf
 from tests.e2e.runner.test_failures import failed

@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from funai.runner.cgroup import LEAF, BuildGroup
+from funai.runner.build.cgroup import LEAF, BuildGroup
 
 
 def test_steps_that_come_and_go_while_it_looks_are_no_error(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from funai.base.ports import free_port
+from funai.base.process.ports import free_port
 from tests.e2e.runner.world import MakeWorld, World
 from tests.parts.waiting import eventually
 

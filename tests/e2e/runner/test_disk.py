@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from funai.base.ports import free_port
-from funai.runner.evict import is_cache, parse_images
+from funai.base.process.ports import free_port
+from funai.runner.cleanup.image_eviction import is_cache, parse_images
 from funai.standalone.parts import engine_conf
 from tests.e2e.runner.world import MakeWorld, World
 from tests.parts.podman import Podman as SharedPodman

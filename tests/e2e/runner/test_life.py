@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from funai.base.settings import env_form
+from funai.base.config.settings import env_form
 from funai.runner.settings import RunnerSettings
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.test_hostile import SECONDS, SLEEPS, processes
@@ -20,7 +20,7 @@ BASE = "FROM node:20-bookworm-slim\n"
 SLOW = BASE + "RUN sleep 2\nRUN echo done\n"
 PROGRAM = """
 import asyncio
-from funai.base.supervise import stop_on_signals
+from funai.base.aio import stop_on_signals
 from funai.runner.main import serve
 from funai.runner.settings import RunnerSettings
 

@@ -9,10 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from funai.runner.diskwatch import ENTRY_BYTES, tree_bytes
+from funai.runner.build.diskwatch import ENTRY_BYTES, tree_bytes
+from funai.runner.cleanup.fs import remove_tree
 from funai.runner.settings import MIB
-from funai.runner.source import Source
-from funai.runner.trees import remove_tree
+from funai.runner.source.mirrors import Source
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.world import MakeWorld, World
 

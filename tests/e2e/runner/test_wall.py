@@ -25,7 +25,10 @@ THEFTS = {
     "alias": "FROM {name} AS {name}\nRUN cat /secret\n",
     "tag": "FROM {name}:latest AS {name}:latest\nRUN cat /secret\n",
     "full": "FROM {full}\nRUN cat /secret\n",
-    "quoted": NODE + 'FROM node:20-bookworm-slim AS "{name}"\nRUN true\n' + NODE + "COPY --from={name} /secret /s\nRUN cat /s\n",
+    "quoted": NODE
+    + 'FROM node:20-bookworm-slim AS "{name}"\nRUN true\n'
+    + NODE
+    + "COPY --from={name} /secret /s\nRUN cat /s\n",
     "case": NODE.strip() + " AS {upper}\nRUN true\n" + NODE + "COPY --from={name} /secret /s\nRUN cat /s\n",
     "later": NODE.strip() + " AS x\nCOPY --from={name} /secret /s\nRUN cat /s\nFROM x AS {name}\nRUN true\n",
     "mount": NODE + "RUN --mount=type=bind,from={name},target=/m cat /m/secret\n",
@@ -39,7 +42,7 @@ socket(my $r, 2, 3, 1) ? print "RAW OPEN\\n" : print "raw: $!\\n";'"""
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """No text is read before the engine reads it."""
     monkeypatch.setattr(job_module, "check_sources", lambda *_, **__: None)
-    monkeypatch.setattr("funai.runner.build.check_mounts", lambda *_: False)
+    monkeypatch.setattr("funai.runner.build.image.check_mounts", lambda *_: False)
     monkeypatch.setattr("funai.runner.sandbox.bases.judge", lambda *_: None)
 
 
@@ -79,7 +82,7 @@ async def test_a_step_sees_its_limits_and_nothing_of_the_host(make_world: MakeWo
         "RUN cat /proc/self/uid_map; ls /sys/class/net; cat /proc/mounts\n"
         f"RUN {RAW.replace(chr(10), ' ')}\n"
         "RUN mkdir /sys/fs/cgroup/freezer/x || mkdir /sys/fs/cgroup/x || echo no-group\n"
-        "RUN node -e 'console.log(\"heap\", require(\"v8\").getHeapStatistics().heap_size_limit / 2**20 < 512)'\n"
+        'RUN node -e \'console.log("heap", require("v8").getHeapStatistics().heap_size_limit / 2**20 < 512)\'\n'
     )
     job = world.build(world.repo("app", {"Dockerfile": NODE + look}))
     assert (await world.ended(job))["status"] == "SUCCEEDED", world.deploy.log(job)
@@ -112,8 +115,8 @@ async def test_what_the_operator_opens_is_reached_and_no_other_port(make_world: 
     with listening() as (_, port, asked), listening() as (_, other, never):
         address = next(iter(_own_addresses()))
         world: World = await make_world(allowed_places=[f"{address}:{port}"])
-        connect = f"node -e 'require(\"net\").connect(PORT,\"{address}\").on(\"data\",d=>console.log(\"GOT\",String(d)))"
-        lines = "".join(f"RUN {connect.replace('PORT', str(p))}.on(\"error\",e=>console.log(e.code))'\n" for p in (port, other))
+        connect = f'node -e \'require("net").connect(PORT,"{address}").on("data",d=>console.log("GOT",String(d)))'
+        lines = "".join(f'RUN {connect.replace("PORT", str(p))}.on("error",e=>console.log(e.code))\'\n' for p in (port, other))
         job = world.build(world.repo("app", {"Dockerfile": NODE + lines}))
         assert (await world.ended(job))["status"] == "SUCCEEDED", world.deploy.log(job)
         assert "GOT hello" in world.deploy.log(job) and len(asked) == 1 and never == []
@@ -170,14 +173,16 @@ async def test_the_operators_umask_is_not_the_commits(make_world: MakeWorld) -> 
         dockerfile = NODE + "WORKDIR /app\nCOPY . .\nRUN stat -c '%a %n' /app /app/a /app/sub\n"
         job = world.build(world.repo("app", {"Dockerfile": dockerfile, "a": "a", "sub/x": "x"}))
         assert (await world.ended(job))["status"] == "SUCCEEDED", world.deploy.log(job)
-        assert all(f"{mode} {path}" in world.deploy.log(job) for mode, path in ((755, "/app"), (644, "/app/a"), (755, "/app/sub")))
+        assert all(
+            f"{mode} {path}" in world.deploy.log(job) for mode, path in ((755, "/app"), (644, "/app/a"), (755, "/app/sub"))
+        )
     finally:
         os.umask(old)
 
 
 async def test_open_files_are_limited_by_the_setting_and_the_failure_says_so(make_world: MakeWorld) -> None:
     world: World = await make_world(build_files=300)
-    opens = "node -e 'const fs=require(\"fs\");for(let i=0;i<400;i++)fs.openSync(\"/etc/passwd\")'"
+    opens = 'node -e \'const fs=require("fs");for(let i=0;i<400;i++)fs.openSync("/etc/passwd")\''
     job = world.build(world.repo("app", {"Dockerfile": NODE + f"RUN ulimit -n\nRUN {opens}\n"}))
     failed(await world.ended(job), "BUILD_FAILED", "user", "RUNNER_BUILD_FILES")
     assert "\n300\n" in world.deploy.log(job)

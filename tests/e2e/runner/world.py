@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
-from funai.base.supervise import bind, serving
+from funai.base.aio import bind, serving
 from funai.runner.main import serve
 from funai.runner.settings import RunnerSettings
 from tests.parts.podman import Podman

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from funai.base.proc import run
+from funai.base.process.proc import run
 from funai.contracts.states import JobStatus
 from funai.standalone.parts import engine
 from tests.e2e.up.world import DOCKERFILE, Person, Platform, project

@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from funai.base import ports
-from funai.base.daemon import start_time
+from funai.base.process import ports
+from funai.base.process.daemon import start_time
 from funai.contracts.accounts import CreateDeploy
 from funai.contracts.states import JobStatus
 from tests.e2e.up.world import DOCKERFILE, Platform, project

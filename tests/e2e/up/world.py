@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from funai.base.clients.api import ApiClient
-from funai.base.daemon import start_time
+from funai.base.process.daemon import start_time
 from funai.contracts.accounts import App, CreateApp, CreateDeploy
 from funai.contracts.jobs import Job
 from funai.git.server import known_hosts_line

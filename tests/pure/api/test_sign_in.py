@@ -8,11 +8,11 @@ import asyncssh
 import jwt
 import pytest
 
-from funai.api.callers import Caller
-from funai.api.passwords import check_password
-from funai.api.publickeys import parse_public_key
-from funai.api.throttle import Throttle
-from funai.api.tokens import TokenClaims, Tokens, hash_api_key, new_api_key
+from funai.api.accounts.callers import Caller
+from funai.api.accounts.passwords import check_password
+from funai.api.accounts.publickeys import parse_public_key
+from funai.api.accounts.throttle import Throttle
+from funai.api.accounts.tokens import TokenClaims, Tokens, hash_api_key, new_api_key
 from funai.contracts.errors import BadInput, Forbidden, TooMany, Unauthenticated
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from funai.api.apps import clean_name, clean_text, default_name
-from funai.api.core import defaults_of
-from funai.api.deletion import steps_of
-from funai.api.git_access import parse_repo
-from funai.api.idempotency import remember
-from funai.api.jobview import shown
+from funai.api.apps.deletion import steps_of
+from funai.api.apps.service import clean_name, clean_text, default_name
+from funai.api.deploys.idempotency import remember
+from funai.api.deploys.presenters import shown
+from funai.api.logs.streams import event
+from funai.api.repos.access import parse_repo
+from funai.api.services import defaults_of
 from funai.api.settings import ApiSettings
-from funai.api.streams import event
 from funai.contracts.errors import BadInput, ConfigError
 from funai.contracts.jobs import Job
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funai.cli.loglines import Lines
+from funai.cli.output.loglines import Lines
 from funai.cli.sse import Decoder, Event
 
 

@@ -6,13 +6,13 @@ import string
 
 import pytest
 
-from funai.cli.hints import HINTS, hint
-from funai.cli.language import pick
-from funai.cli.phrases import PHRASES, phrase
 from funai.cli.verb import in_language
 from funai.contracts.errors import Conflict
-from funai.contracts.messages import MESSAGES
 from funai.contracts.states import FailureCode
+from funai.i18n.cli import PHRASES, phrase
+from funai.i18n.hints import HINTS, hint
+from funai.i18n.language import pick
+from funai.i18n.reasons import MESSAGES
 
 
 def fields(text: str) -> set[str]:

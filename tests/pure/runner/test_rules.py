@@ -12,16 +12,16 @@ from funai.base.clients.transport import AgentRefused, Unreachable
 from funai.contracts.errors import Conflict
 from funai.contracts.jobs import AppendLog, Job
 from funai.contracts.states import Blame, FailureCode, JobStatus
-from funai.runner.build import Output, size
-from funai.runner.cgroup import limits
-from funai.runner.evict import CachedImage, is_cache, parse_described, parse_images, removable
+from funai.runner.build.cgroup import limits
+from funai.runner.build.image import Output, size
+from funai.runner.claim.lease import KILL_MARGIN, Lease, LeaseGone, Lost, verdict
+from funai.runner.cleanup.image_eviction import CachedImage, is_cache, parse_described, parse_images, removable
 from funai.runner.failures import JobFailed, from_agent, last_lines
-from funai.runner.lease import KILL_MARGIN, Lease, LeaseGone, Lost, verdict
 from funai.runner.logs import LogStream
+from funai.runner.publish.registry import RegistryLogin, auth_config, is_insecure
 from funai.runner.redact import MASK, Redactor
-from funai.runner.registry import RegistryLogin, auth_config, is_insecure
 from funai.runner.settings import RunnerSettings
-from funai.runner.source import Entry, parse_tree, refuse_unsupported
+from funai.runner.source.mirrors import Entry, parse_tree, refuse_unsupported
 
 NOW = "2026-01-01T00:00:00Z"
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from funai.base import ports
+from funai.base.process import ports
 from funai.cli.main import add_standalone, build
 from funai.contracts.errors import ConfigError
 from funai.standalone import registry
 from funai.standalone.layout import DataDirLock, Layout, ensure_key, load_secrets
 from funai.standalone.options import Ports, UpOptions, check_options, check_ports, default_data_dir
-from funai.standalone.rooms import instance
+from funai.standalone.services import instance
 
 
 def test_a_taken_port_names_its_holder_and_the_option(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from funai.api import main as api_main
-from funai.api.passwords import Passwords
+from funai.api.accounts.passwords import Passwords
 from funai.api.settings import ApiSettings
-from funai.base.db import sqlite_url
+from funai.base.db.engine import sqlite_url
 from funai.deploy import main as deploy_main
 from funai.deploy.settings import DeploySettings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funai.api import overviews
+from funai.api.apps import overviews
 from tests.service.api.platform import Platform
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from funai.api.slots import Operation
+from funai.api.apps.slots import Operation
 from tests.parts.waiting import eventually
 from tests.service.api.platform import Platform, Refused
 

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, inspect
 
 from funai.api import main as api_main
 from funai.api.tables import metadata
-from funai.base import migrate
-from funai.base.db import Database
+from funai.base.db import migrate
+from funai.base.db.engine import Database
 from funai.deploy import main as deploy_main
 from tests.service.api.platform import BASE, Person, Platform
 

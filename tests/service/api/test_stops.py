@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from funai.api import tracker
+from funai.api.deploys import tracker
 from tests.parts.waiting import eventually
 from tests.service.api.platform import SECRET, Person, Platform
 

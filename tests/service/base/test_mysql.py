@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, bindparam, insert, select, text, update
 
-from funai.base.db import Conflicted, Database
-from funai.base.prepared import Prepared
+from funai.base.db.engine import Conflicted, Database
+from funai.base.db.prepared import Prepared
 
 metadata = MetaData()
 thing = Table("thing", metadata, Column("id", BigInteger, primary_key=True), Column("n", BigInteger, nullable=False))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from funai.base import ports
-from funai.base.daemon import Daemon, Program, keep_up, start_time
-from funai.base.proc import Command, ProcessMissing, ProcessTimeout, run, spawn
+from funai.base.process import ports
+from funai.base.process.daemon import Daemon, Program, keep_up, start_time
+from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run, spawn
 from funai.contracts.errors import ConfigError
 from tests.parts.waiting import eventually
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from funai.base import log
+from funai.base.observability import log
 from tests.service.cli.world import World
 
 

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typer.testing import CliRunner
 
-from funai.base.supervise import bind, serving
+from funai.base.aio import bind, serving
 from funai.cli.main import build
 from tests.service.api.platform import PASSWORD, SECRET, Platform
 

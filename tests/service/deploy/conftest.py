@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from funai.base.db import Database
+from funai.base.db.engine import Database
 from funai.deploy import tables
 from funai.deploy.main import upgrade
 from funai.deploy.placement.policy import Rules

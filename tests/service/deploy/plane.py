@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.db import Database
+from funai.base.db.engine import Database
 from funai.contracts.jobs import RuntimeNodeRef
 from funai.contracts.nodes import NodeHeartbeat
 from funai.deploy import tables
-from funai.deploy.jobs.ports import Waiting
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.policy import Rules
 from funai.deploy.placement.service import Placer
+from funai.deploy.queue.ports import Waiting
 
 
 @dataclass

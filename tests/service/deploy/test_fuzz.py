@@ -16,8 +16,8 @@ from schemathesis.generation import GenerationMode
 
 from funai.deploy import main
 from tests.service.deploy.apps.agents import Agents, deploying
-from tests.service.deploy.jobs import kit
-from tests.service.deploy.jobs.kit import ADMIN, NODE, RUNNER, SECRET, Deploy
+from tests.service.deploy.queue import kit
+from tests.service.deploy.queue.kit import ADMIN, NODE, RUNNER, SECRET, Deploy
 
 HOST = "http://deploy"
 TOKENS = {"X-DEPLOY-SECRET": SECRET, "X-Runner-Token": RUNNER, "X-RT-Node-Token": NODE, "X-Admin-Token": ADMIN}

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from funai.base import log
+from funai.base.observability import log
 from funai.contracts.errors import CalleeFailed, ConfigError, FunaiError, error_for
 
 UNREASONED = "REMOTE"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from funai.cli import profile
+from funai.cli.project import profile
 from funai.cli.session import Refused, Session
 from funai.cli.verb import verb
 

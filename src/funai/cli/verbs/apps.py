@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from funai.cli.project.target import LINK, REMOTE, git, render_link, resolve
 from funai.cli.session import Refused, Session
-from funai.cli.target import LINK, REMOTE, git, render_link, resolve
 from funai.cli.verb import verb
 
 if TYPE_CHECKING:

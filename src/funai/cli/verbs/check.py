@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from funai.cli.exits import Exit
+from funai.cli.project.target import git
 from funai.cli.session import Ended, Refused, Session
-from funai.cli.target import git
 from funai.cli.verb import verb
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ async def check(
     ] = None,
 ) -> None:
     """Check a repository against the build contract before you deploy it."""
-    from funai.cli.repocheck import findings, summary
+    from funai.cli.project.repocheck import findings, summary
 
     if not folder.is_dir():
         raise Refused(f"{folder}: {os.strerror(20)}")
@@ -95,8 +95,8 @@ def init(
 
 def gather(folder: Path, tracked: set[str] | None, *, submodules: list[str]) -> RepoFacts:
     """The folder as the rules see it; sizes are of what would be in the build context."""
-    from funai.cli.dockerignore import ignorer
-    from funai.cli.repocheck import READ
+    from funai.cli.project.dockerignore import ignorer
+    from funai.cli.project.repocheck import READ
     from funai.contracts.buildspec import RepoFacts
 
     files = {name: text for name in READ if (text := _text(folder / name)) is not None}

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from funai.cli.exits import Exit, exit_for_job
-from funai.cli.hints import hint
-from funai.cli.output import duration
-from funai.cli.progress import Progress
+from funai.cli.output.output import duration
+from funai.cli.output.progress import Progress
+from funai.cli.project.target import REMOTE, git, resolve
 from funai.cli.session import Ended, Session
-from funai.cli.target import REMOTE, git, resolve
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target
+from funai.i18n.hints import hint
 
 if TYPE_CHECKING:
     from funai.contracts.accounts import App
@@ -64,7 +64,7 @@ async def deploy(
 async def see_through(session: Session, app: App, job: Job, *, follow: bool, detach: bool) -> None:
     """Watch a job that was just created, and end with what became of it. Raises Ended unless it succeeded."""
     from funai.cli.follow import watch
-    from funai.cli.views import view_for
+    from funai.cli.output.views import view_for
 
     session.known["job"] = job.id
     if detach:
@@ -120,7 +120,7 @@ def _blame(job: Job) -> str | None:
 
 
 async def _push(session: Session, app: App) -> None:
-    from funai.base.proc import Command, ProcessMissing, ProcessTimeout, run
+    from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run
     from funai.cli.session import Refused
 
     where = await git(session.cwd, "config", "--get", f"remote.{REMOTE}.url") or app.repo_ssh_url

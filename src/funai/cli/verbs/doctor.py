@@ -10,10 +10,10 @@ import typer
 
 from funai.cli.diagnosis import Check, Level, engine_verdict, fingerprint, port_verdict, worst
 from funai.cli.exits import Exit
-from funai.cli.labels import label
 from funai.cli.session import Ended, Session
 from funai.cli.verb import verb
 from funai.cli.verbs.keys import DEFAULT_KEYS
+from funai.i18n.labels import label
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,7 +136,7 @@ async def _answers(host: str, port: int) -> bool:
 
 async def _output(*argv: str) -> str | None:
     """The program's words, None when it is missing or fails."""
-    from funai.base.proc import Command, ProcessMissing, ProcessTimeout, run
+    from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run
 
     try:
         done = await run(Command(argv), timeout=20)

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from funai.cli.envfile import parse_env_file, parse_pair
+from funai.cli.project.envfile import parse_env_file, parse_pair
+from funai.cli.project.target import resolve
 from funai.cli.session import Refused, Session
-from funai.cli.target import resolve
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target
 

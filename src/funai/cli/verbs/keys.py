@@ -94,7 +94,7 @@ async def _default_key(session: Session) -> Path:
 
 
 async def _make_key(public: Path) -> None:
-    from funai.base.proc import Command, ProcessMissing, run
+    from funai.base.process.proc import Command, ProcessMissing, run
 
     public.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     argv = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(public.with_suffix("")))

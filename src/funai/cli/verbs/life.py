@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from funai.cli.exits import Exit
+from funai.cli.project.target import resolve
 from funai.cli.session import Refused, Session
-from funai.cli.target import resolve
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target, address
 from funai.cli.verbs.deploy import see_through

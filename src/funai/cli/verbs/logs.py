@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from funai.cli.exits import Exit
+from funai.cli.project.target import resolve
 from funai.cli.session import Refused, Session
-from funai.cli.target import resolve
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target
 
@@ -51,7 +51,7 @@ async def _build_log(session: Session, job_id: int, *, follow: bool) -> None:
     say = printer(session)
     if follow:
         from funai.cli.follow import Retry, stream_log
-        from funai.cli.views import PlainView
+        from funai.cli.output.views import PlainView
 
         end = await stream_log(session.api, job_id, 0, say, Retry(PlainView(session.out)))
     else:
@@ -61,7 +61,7 @@ async def _build_log(session: Session, job_id: int, *, follow: bool) -> None:
 
 
 async def _whole(session: Session, job_id: int, say: Callable[[str], None]) -> int:
-    from funai.cli.loglines import Lines
+    from funai.cli.output.loglines import Lines
 
     lines, offset = Lines(), 0
     while True:
@@ -77,7 +77,7 @@ async def _whole(session: Session, job_id: int, say: Callable[[str], None]) -> i
 
 
 async def _runtime_log(session: Session, app: App, *, tail: int, follow: bool) -> None:
-    from funai.cli.loglines import Lines
+    from funai.cli.output.loglines import Lines
 
     lines, say, seen = Lines(), printer(session), False
     async with session.api.app_log_stream(app.user_id, app.id, tail=tail, follow=follow) as response:

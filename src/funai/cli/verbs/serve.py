@@ -36,7 +36,7 @@ SERVICES = (
     Service("deploy", "deploy", ("deploy.DeploySettings",), "The control plane: jobs, nodes, placement (7002)."),
     Service("runner", "runner", ("runner.RunnerSettings",), "Builds and pushes images, hands them to the agents."),
     Service(
-        "agent", "runtime", ("runtime.RuntimeSettings", "gateway.GatewaySettings"),
+        "agent", "agent", ("agent.RuntimeSettings", "gateway.GatewaySettings"),
         "A node's runtime-agent (7005) with its gateway's routes.",
     ),
     Service("git", "git", ("git.GitSettings",), "The built-in Git server over SSH (2222), where there is no forge."),
@@ -62,8 +62,8 @@ def _verb(service: Service) -> Callable[..., Any]:
     async def serve(_: Session, config: Config = None) -> None:
         import asyncio
 
-        from funai.base import log
-        from funai.base.supervise import stop_on_signals
+        from funai.base.aio import stop_on_signals
+        from funai.base.observability import log
 
         settings = load(service, config)
         serve_room = importlib.import_module(f"funai.{service.room}.main").serve
@@ -106,8 +106,8 @@ async def upgrade(
     ] = None,
 ) -> None:
     """Bring the databases to this version. Services do the same when they start."""
-    from funai.base import migrate
-    from funai.base.db import Database
+    from funai.base.db import migrate
+    from funai.base.db.engine import Database
 
     names = list(DATABASES) if service == "all" else [service]
     if not set(names) <= set(DATABASES) or (url and len(names) > 1):

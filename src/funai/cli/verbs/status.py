@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from funai.cli.exits import Exit
-from funai.cli.labels import one_line
-from funai.cli.output import duration
-from funai.cli.phrases import phrase
+from funai.cli.output.output import duration
+from funai.cli.output.views import queue_words
+from funai.cli.project.target import resolve
 from funai.cli.session import Refused, Session
-from funai.cli.target import resolve
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target, address
 from funai.cli.verbs.deploy import tell_failure
-from funai.cli.views import queue_words
+from funai.i18n.cli import phrase
+from funai.i18n.labels import one_line
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -12,10 +12,10 @@ import httpx
 
 from funai.base.clients.agent import AgentClient
 from funai.base.clients.transport import AgentRefused, Unreachable
-from funai.base.db import Database
+from funai.base.db.engine import Database
 from funai.contracts.errors import CalleeFailed
 from funai.contracts.states import NodeHealth
-from funai.deploy.placement import leftovers, policy, store
+from funai.deploy.placement import policy, stale, store
 from funai.deploy.placement.policy import Node, Rules
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ BUSY_EVERY = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Whereabouts:
+class AppLocation:
     """``home``: the node the app belongs to, None when it was never placed. ``left``: others that may still have it."""
 
     home: Node | None
@@ -55,16 +55,16 @@ class Agents:
         self.closing = asyncio.Event()
         """Set when the service stops: streams of logs end."""
 
-    async def find(self, app_id: int) -> Whereabouts:
+    async def find(self, app_id: int) -> AppLocation:
         async with self.db.read() as conn:
             now_ms = await self.db.clock(conn)
             rows = await store.placements(conn, None, 0, 1, app_id=app_id)
             home_id = rows[0]["node_id"] if rows else None
-            others = [n for n in await leftovers.nodes_of(conn, app_id) if n != home_id]
+            others = [n for n in await stale.nodes_of(conn, app_id) if n != home_id]
             home = await store.node(conn, home_id) if home_id is not None else None
             left = [n for o in others if (n := await store.node(conn, o)) is not None]
         silent = home is not None and policy.health(home, now_ms, self.rules) is NodeHealth.STALE
-        return Whereabouts(home, left, silent)
+        return AppLocation(home, left, silent)
 
     @asynccontextmanager
     async def client(self, node: Node) -> AsyncIterator[AgentClient]:

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts import naming
 from funai.contracts.nodes import AppOverview
-from funai.deploy.jobs.views import payload_of
 from funai.deploy.placement.policy import Rules
+from funai.deploy.queue.views import payload_of
 from funai.deploy.tables import app_run, job, release, runtime_node
 
 _RELEASE = and_(release.c.app_id == app_run.c.app_id, release.c.number == app_run.c.live_release_number)

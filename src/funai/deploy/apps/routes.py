@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from funai.base.db import Database
-from funai.base.doors import SecretDoor
-from funai.base.httpapp import ok
+from funai.base.db.engine import Database
+from funai.base.http.app import ok
+from funai.base.http.guards import SecretDoor
 from funai.contracts.accounts import AppDeleted
 from funai.contracts.jobs import AppTarget, Release
 from funai.contracts.nodes import AppOverview, AppsQuestion

@@ -12,19 +12,19 @@ from typing import Any, Protocol
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base import log
 from funai.base.clients.transport import AgentRefused
-from funai.base.db import Database
+from funai.base.db.engine import Database
+from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.accounts import AppDeleted, CleanupStep
 from funai.contracts.agent import AgentDeleted, AgentStatus
 from funai.contracts.errors import CalleeFailed, Conflict, FunaiError, NotFound
 from funai.contracts.nodes import AppOverview
 from funai.deploy.apps import overview
-from funai.deploy.apps.agents import AgentGone, Agents, Whereabouts
-from funai.deploy.jobs.ports import Queue
-from funai.deploy.placement import leftovers, store
+from funai.deploy.apps.agents import AgentGone, Agents, AppLocation
+from funai.deploy.placement import stale, store
 from funai.deploy.placement.policy import Node
+from funai.deploy.queue.ports import Queue
 from funai.deploy.releases import runs
 from funai.deploy.tables import app_run, release
 
@@ -85,7 +85,7 @@ class Apps:
             raise Conflict("APP_NEVER_DEPLOYED")
         home = at.home
         async with self.db.write() as conn:
-            await leftovers.forget(conn, app_id, home.id)
+            await stale.forget(conn, app_id, home.id)
         try:
             started = await self.agents.call(home, lambda agent: agent.start(user_id, app_id), busy_seconds=0)
         except AgentRefused as e:
@@ -144,13 +144,13 @@ class Apps:
         except FunaiError as e:
             log.get("apps").warning("app.leftover_not_stopped", app_id=app_id, node=node.name, error=str(e))
 
-    async def _stopped(self, app_id: int, at: Whereabouts, deferred: bool) -> None:
+    async def _stopped(self, app_id: int, at: AppLocation, deferred: bool) -> None:
         async def work(conn: AsyncConnection) -> None:
             now_ms = await self.db.clock(conn)
             await runs.set_stopped(conn, app_id, now_ms)
-            await leftovers.release_all(conn, app_id)
+            await stale.release_all(conn, app_id)
             if deferred and at.home is not None:
-                await leftovers.leave(conn, app_id, at.home.id, now_ms, ready=True)
+                await stale.leave(conn, app_id, at.home.id, now_ms, ready=True)
 
         await self.db.retrying(work)
 
@@ -159,7 +159,7 @@ class Apps:
             return "registry cleanup is switched off"
         return await self.images.remove_app(user_id, app_id)
 
-    async def _on_nodes(self, at: Whereabouts, user_id: int, app_id: int) -> list[CleanupStep]:
+    async def _on_nodes(self, at: AppLocation, user_id: int, app_id: int) -> list[CleanupStep]:
         """The agent's delete does three steps in one call: each is reported as its own."""
         steps = {name: CleanupStep(step=name, ok=True, detail="nothing there") for name in _NODE_STEPS}
         for node in at.all:
@@ -183,7 +183,7 @@ class Apps:
 
         async def work(conn: AsyncConnection) -> None:
             now_ms = await self.db.clock(conn)
-            await leftovers.leave(conn, app_id, node.id, now_ms, ready=True)
+            await stale.leave(conn, app_id, node.id, now_ms, ready=True)
 
         await self.db.retrying(work)
 

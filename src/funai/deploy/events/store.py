@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base import log
-from funai.base.prepared import Prepared
+from funai.base.db.prepared import Prepared
+from funai.base.observability import log
 from funai.contracts.jobs import JobEvent
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.tables import job_event

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from funai.contracts.errors import TooLarge
 from funai.contracts.jobs import LOG_CHUNK_BYTES, AppendLog, LogSlice
-from funai.deploy.jobs.transitions import Holder
 from funai.deploy.logs.store import LogStore
+from funai.deploy.queue.transitions import Holder
 
 LOOK_SECONDS = 1.0
 """How often a follower looks by itself: another instance may have taken the chunk."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.db import Database, Dialect
+from funai.base.db.engine import Database, Dialect
 from funai.contracts.errors import Conflict, NotFound
 from funai.contracts.jobs import LogSlice
 from funai.contracts.states import JobStatus
-from funai.deploy.jobs.transitions import Holder, held_by
 from funai.deploy.logs import chunks
+from funai.deploy.queue.transitions import Holder, held_by
 from funai.deploy.tables import job, job_log
 
 _STATE = (job.c.status, job.c.runner_id, job.c.lease_token, job.c.attempt, job.c.log_bytes, job.c.log_next, job.c.log_capped)

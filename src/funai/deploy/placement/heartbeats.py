@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base import log
-from funai.base.db import Database
+from funai.base.db.engine import Database
+from funai.base.observability import log
 from funai.contracts.errors import FunaiError, Unavailable
 from funai.contracts.nodes import NodeHeartbeat, NodeHeartbeatAnswer
-from funai.deploy.jobs.ports import Queue
-from funai.deploy.placement import leftovers, policy, store
+from funai.deploy.placement import policy, stale, store
 from funai.deploy.placement.policy import Marks, Node, Rules
+from funai.deploy.queue.ports import Queue
 
 MAX_TOGETHER = store.MOST_NAMES
 
@@ -42,7 +42,7 @@ class Heartbeats:
 
     def __init__(self, db: Database, rules: Rules, queue: Queue) -> None:
         self.db, self.rules, self.queue = db, rules, queue
-        self._named = store.Lock(db.now_ms())
+        self._named = store.NodeLock(db.now_ms())
         self._said: dict[str, _Said] = {}
         self._writing: asyncio.Task[None] | None = None
 
@@ -109,7 +109,7 @@ class Heartbeats:
                 NodeHeartbeatAnswer(
                     node_id=after.id,
                     health=policy.health(after, now_ms, self.rules),
-                    stale_placements=await leftovers.tell(conn, after.id, now_ms) if beat.before.told else [],
+                    stale_placements=await stale.tell(conn, after.id, now_ms) if beat.before.told else [],
                 )
             )
             if gained(beat.before.node, after, now_ms, self.rules):

@@ -7,9 +7,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.db import Database
+from funai.base.db.engine import Database
 from funai.contracts.errors import BadInput, Conflict, NotFound
-from funai.contracts.messages import Words
 from funai.contracts.nodes import (
     DrainNode,
     DrainReport,
@@ -21,11 +20,12 @@ from funai.contracts.nodes import (
     UpsertNode,
 )
 from funai.contracts.wire import from_epoch_ms
-from funai.deploy.jobs.ports import Queue
-from funai.deploy.placement import leftovers, policy, store
+from funai.deploy.placement import policy, stale, store
 from funai.deploy.placement.heartbeats import gained
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.policy import Node, Rules, WaitReason
+from funai.deploy.queue.ports import Queue
+from funai.i18n.reasons import Words
 
 _SHOWN = (
     "id", "name", "agent_base_url", "gateway_base_url", "weight", "engine", "disk_free_bytes", "container_count",
@@ -39,7 +39,7 @@ class Nodes:
 
     def __init__(self, db: Database, rules: Rules, queue: Queue) -> None:
         self.db, self.rules, self.queue = db, rules, queue
-        self._named = store.Lock(db.now_ms())
+        self._named = store.NodeLock(db.now_ms())
 
     async def list(self) -> list[RuntimeNode]:
         async with self.db.read() as conn:
@@ -179,9 +179,9 @@ class Nodes:
         if not await store.book(conn, target.id, now_ms, self.rules):
             raise Conflict("NODE_NOT_ELIGIBLE", health="changed")
         if lives is not None and not made:
-            await leftovers.leave(conn, app_id, lives.node_id, now_ms, ready=False)
+            await stale.leave(conn, app_id, lives.node_id, now_ms, ready=False)
             await store.move(conn, app_id, target.id, now_ms)
-        await leftovers.forget(conn, app_id, target.id)
+        await stale.forget(conn, app_id, target.id)
 
     async def _target(self, conn: AsyncConnection, node_id: int, now_ms: int) -> Node:
         target = await store.node(conn, node_id)

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from funai.base.db import Database
-from funai.base.doors import SecretDoor
-from funai.base.httpapp import ok, ok_json
-from funai.base.shortcut import Shortcut
+from funai.base.db.engine import Database
+from funai.base.http.app import ok, ok_json
+from funai.base.http.guards import SecretDoor
+from funai.base.http.shortcut import Shortcut
 from funai.contracts.nodes import (
     DrainNode,
     DrainReport,

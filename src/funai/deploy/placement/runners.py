@@ -6,7 +6,7 @@ import json
 
 from sqlalchemy import func, select
 
-from funai.base.db import Database
+from funai.base.db.engine import Database
 from funai.contracts.nodes import RunnerInfo
 from funai.contracts.states import JobStatus
 from funai.contracts.wire import from_epoch_ms

@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts.jobs import RuntimeNodeRef
-from funai.deploy.jobs.ports import Waiting
-from funai.deploy.placement import leftovers, policy, store
+from funai.deploy.placement import policy, stale, store
 from funai.deploy.placement.policy import Node, Rules, WaitReason
+from funai.deploy.queue.ports import Waiting
 from funai.deploy.settings import DeploySettings
 
 _TRIES = 5
@@ -50,7 +50,7 @@ class Placer:
             if not await store.settle(conn, app_id, chosen.id, user_id, now_ms):
                 continue  # another transaction has just placed it: look where
             if await store.book(conn, chosen.id, now_ms, self.rules):
-                await leftovers.forget(conn, app_id, chosen.id)
+                await stale.forget(conn, app_id, chosen.id)
                 return _ref(chosen)
             await store.unsettle(conn, app_id)  # the node changed under the choice: choose again
         return Waiting(WaitReason.NO_RUNTIME_NODE.value)
@@ -61,7 +61,7 @@ class Placer:
         if why is not None:
             return Waiting(why.value)
         if lives.leftover:  # a stop left an order to remove it here, which would hit what is being deployed now
-            await leftovers.forget(conn, app_id, lives.node_id)
+            await stale.forget(conn, app_id, lives.node_id)
         return _ref(lives.node)
 
 

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.prepared import Prepared, Row
+from funai.base.db.prepared import Prepared, Row
 from funai.contracts.nodes import NodeHeartbeat, UpsertNode
 from funai.contracts.states import JobStatus
 from funai.deploy.placement.policy import Marks, Node, Rules
@@ -104,7 +104,7 @@ _WIDTHS = (1, 4, 16, 64, 200)
 MOST_NAMES = _WIDTHS[-1]
 
 
-class Lock:
+class NodeLock:
     """The nodes of some names, their rows locked in the order of their ids, and made when they were not there. Queries are
     made once; ``now`` is the database's clock."""
 

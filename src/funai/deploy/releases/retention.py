@@ -18,9 +18,9 @@ from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base import log
-from funai.base.db import Database
-from funai.base.supervise import periodic
+from funai.base.aio import periodic
+from funai.base.db.engine import Database
+from funai.base.observability import log
 from funai.contracts import naming, rules
 from funai.contracts.errors import BadInput
 from funai.contracts.states import ACTIVE_STATUSES

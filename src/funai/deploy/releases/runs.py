@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from funai.contracts.jobs import MAX_TEXT
 from funai.contracts.states import JobStatus
 from funai.contracts.wire import from_epoch_ms
-from funai.deploy.jobs.ports import FinishedJob
 from funai.deploy.placement import store as placements
+from funai.deploy.queue.ports import FinishedJob
 from funai.deploy.tables import app_run
 
 

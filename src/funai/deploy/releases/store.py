@@ -11,13 +11,13 @@ from typing import Any
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.db import storable
+from funai.base.db.engine import storable
 from funai.contracts import naming, rules
 from funai.contracts.errors import BadInput, NotFound
 from funai.contracts.jobs import JobResult, Release
 from funai.contracts.wire import from_epoch_ms
-from funai.deploy.jobs.ports import FinishedJob, StoredRelease
-from funai.deploy.placement import leftovers
+from funai.deploy.placement import stale
+from funai.deploy.queue.ports import FinishedJob, StoredRelease
 from funai.deploy.releases import runs
 from funai.deploy.tables import release
 
@@ -33,7 +33,7 @@ class ReleaseBook:
         number = await self._insert(conn, job, result, now_ms)
         await runs.succeeded(conn, job, number, now_ms)
         if job.node_id is not None:
-            await leftovers.serves_on(conn, job.app_id, job.node_id)
+            await stale.serves_on(conn, job.app_id, job.node_id)
 
     async def failed(self, conn: AsyncConnection, job: FinishedJob, status: str, error: str | None, now_ms: int) -> None:
         """How the app's last job ended; its live release stays what it was."""

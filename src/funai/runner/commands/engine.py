@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from funai.base.proc import Command
+from funai.base.process.proc import Command
 from funai.contracts.buildspec import CA_IN_BUILD
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from funai.base.gitlimits import bounded
-from funai.base.proc import Command
+from funai.base.process.gitlimits import bounded
+from funai.base.process.proc import Command
 
 _BASE = (
     "git", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "advice.detachedHead=false",

@@ -12,8 +12,8 @@ import hashlib
 import json
 import os
 import secrets
-import time
 import shutil
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -25,12 +25,12 @@ from funai.contracts.basecheck import possible_images, wanted_images
 from funai.contracts.errors import BadInput
 from funai.contracts.rules import parse_image
 from funai.contracts.states import FailureCode
-from funai.runner.bases import MAX_BASES, MAX_CONFIG, BaseAbsent, BaseImage, config_of, judge, meanings
+from funai.runner.build.base_images import MAX_BASES, MAX_CONFIG, BaseAbsent, BaseImage, config_of, judge, meanings
+from funai.runner.build.plan import Allowed
+from funai.runner.cleanup.fs import remove_tree
 from funai.runner.failures import JobFailed
-from funai.runner.plan import Allowed
 from funai.runner.sandbox.wall import FIRST_ID
 from funai.runner.settings import RunnerSettings
-from funai.runner.trees import remove_tree
 
 JUST_NOW = 60.0
 """Seconds."""
@@ -251,5 +251,3 @@ def _safely(root: Path, *parts: str) -> bytes:
     if len(data) > MAX_CONFIG:
         raise OSError(f"{parts[-1]}: too large")
     return data
-
-

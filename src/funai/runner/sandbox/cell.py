@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from funai.base.proc import Command, base_environment
-from funai.base.supervise import serving
+from funai.base.aio import serving
+from funai.base.process.proc import Command, base_environment
 from funai.contracts.errors import ConfigError
 from funai.contracts.rules import ImageRef
 from funai.runner.commands.engine import Engine
@@ -168,7 +168,9 @@ class Sandbox:
 
 
 @asynccontextmanager
-async def opened(settings: RunnerSettings, programs: Programs, upstream: Upstream, http: httpx.AsyncClient) -> AsyncIterator[Sandbox]:
+async def opened(
+    settings: RunnerSettings, programs: Programs, upstream: Upstream, http: httpx.AsyncClient
+) -> AsyncIterator[Sandbox]:
     """All cells of a Runner. Raises ConfigError when a network can't be made."""
     STAGE.mkdir(exist_ok=True, mode=0o755)
     os.chmod(STAGE, 0o755)

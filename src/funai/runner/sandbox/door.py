@@ -77,7 +77,9 @@ class Door:
             # A blob of another repository: the client uploads it instead.
             query = ""
         image = ImageRef(grant.own.registry, found["repository"], None, None)
-        answer = await self._send(request, image, f"{self._upstream.base_url(image.registry)}/v2/{path}", query, login=own or base)
+        answer = await self._send(
+            request, image, f"{self._upstream.base_url(image.registry)}/v2/{path}", query, login=own or base
+        )
         return self._told(answer, image)
 
     async def _send(self, request: Request, image: ImageRef, url: str, query: str, *, login: bool) -> httpx.Response:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from funai.base.proc import Command, ProcessMissing, ProcessTimeout, run
-from funai.contracts.messages import Words
+from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run
+from funai.i18n.reasons import Words
 from funai.runner.sandbox.wall import STAGE, Entry, Host, walled
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -59,7 +59,9 @@ async def why_not(find: Find = find_program) -> Words | None:
         packages = " ".join(missing)
         return Words(f"缺少程序：apt-get install {packages}", f"programs are missing: apt-get install {packages}")
     if _number(_USERNS) == 0:
-        return Words("内核禁止用户命名空间：user.max_user_namespaces 为 0", "user namespaces are off: user.max_user_namespaces is 0")
+        return Words(
+            "内核禁止用户命名空间：user.max_user_namespaces 为 0", "user namespaces are off: user.max_user_namespaces is 0"
+        )
     return await _probed(have)
 
 
@@ -67,7 +69,11 @@ async def _probed(have: Programs) -> Words | None:
     """A process behind the wall that mounts an overlay, which is what an engine needs most."""
     try:
         STAGE.mkdir(exist_ok=True, mode=0o755)
-        argv = ("sh", "-c", "mkdir /tmp/l /tmp/u /tmp/w /tmp/m && mount -t overlay -o lowerdir=/tmp/l,upperdir=/tmp/u,workdir=/tmp/w,userxattr o /tmp/m")
+        argv = (
+            "sh",
+            "-c",
+            "mkdir /tmp/l /tmp/u /tmp/w /tmp/m && mount -t overlay -o lowerdir=/tmp/l,upperdir=/tmp/u,workdir=/tmp/w,userxattr o /tmp/m",
+        )
         command = walled(Command(argv), Entry(bwrap=have.bwrap), Host.here())
         done = await run(command, timeout=_PROBE_SECONDS)
     except (OSError, ProcessMissing, ProcessTimeout) as e:

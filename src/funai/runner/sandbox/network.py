@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from funai.base.proc import Command, Finished, run
+from funai.base.process.proc import Command, Finished, run
 from funai.runner.sandbox.fence import CLOSED, Opening
 from funai.runner.sandbox.wall import DOOR, DOOR_PORT, RELAY, RELAY_PORT, RESOLVER
 

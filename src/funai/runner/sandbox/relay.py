@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from funai.base import log
+from funai.base.observability import log
 from funai.runner.sandbox.fence import Opening, reachable
 from funai.runner.sandbox.network import Network
 

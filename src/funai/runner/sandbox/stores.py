@@ -17,9 +17,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from funai.runner.diskwatch import tree_bytes
+from funai.runner.build.diskwatch import tree_bytes
+from funai.runner.cleanup.fs import remove_tree
 from funai.runner.sandbox.wall import FIRST_ID
-from funai.runner.trees import remove_tree
 
 MAX_BASES = 24
 """Base images that a store's layers may stand on; with more it is begun anew."""

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from funai.runner.diskwatch import MAX_PAUSE, MIN_PAUSE, PAUSE_PER_SCAN, tree_bytes
+from funai.runner.build.diskwatch import MAX_PAUSE, MIN_PAUSE, PAUSE_PER_SCAN, tree_bytes
 from funai.runner.sandbox.stores import Store
 
 _LAYER = re.compile(r"[0-9a-f]{64}")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from funai.base import proc
-from funai.base.proc import Command
+from funai.base.process import proc
+from funai.base.process.proc import Command
 from funai.runner.sandbox.stores import Store
 from funai.runner.sandbox.workshop import Workshop
 

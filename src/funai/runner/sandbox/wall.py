@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from funai.base.proc import Command
+from funai.base.process.proc import Command
 
 LAUNCH = Path(__file__).with_name("launch.py")
 STAGE = Path("/run/funai-sandbox")
@@ -69,7 +69,18 @@ def walled(command: Command, entry: Entry, host: Host) -> Command:
     settings = [word for name, value in sorted(env.items()) for word in ("--setenv", name, value)]
     where = ("--chdir", str(command.cwd)) if command.cwd else ()
     inside = ("--", *command.argv)
-    argv = (sys.executable, "-I", "-S", str(LAUNCH), json.dumps(spec), entry.bwrap, *_view(entry, host), *settings, *where, *inside)
+    argv = (
+        sys.executable,
+        "-I",
+        "-S",
+        str(LAUNCH),
+        json.dumps(spec),
+        entry.bwrap,
+        *_view(entry, host),
+        *settings,
+        *where,
+        *inside,
+    )
     return Command(argv, cwd=Path("/"))
 
 

@@ -13,17 +13,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from funai.base import proc
-from funai.base.proc import Command, base_environment
+from funai.base.process import proc
+from funai.base.process.proc import Command, base_environment
 from funai.contracts.errors import BadInput
-from funai.contracts.messages import Words
 from funai.contracts.rules import ImageRef, parse_image
-from funai.runner.bases import BaseImage
+from funai.i18n.reasons import Words
+from funai.runner.build.base_images import BaseImage
+from funai.runner.build.plan import Allowed, invalid
 from funai.runner.commands.engine import BuildRequest, Engine
-
-from funai.runner.plan import Allowed, invalid
+from funai.runner.publish.registry import Registry
 from funai.runner.sandbox import etc
-from funai.runner.registry import Registry
 from funai.runner.sandbox.bases import BaseStores, Sources, read_held
 from funai.runner.sandbox.cell import Room, Run, Sandbox
 from funai.runner.sandbox.fence import Opening, reachable, split_place

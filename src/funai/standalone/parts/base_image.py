@@ -19,7 +19,7 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
-from funai.base.proc import Command, Finished, ProcessMissing, ProcessTimeout, run
+from funai.base.process.proc import Command, Finished, ProcessMissing, ProcessTimeout, run
 from funai.standalone.parts import image_tree
 from funai.standalone.parts.engine import EngineChoice, Say, silent
 from funai.standalone.phrases import phrase

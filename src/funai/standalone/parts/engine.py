@@ -23,7 +23,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from funai.base.proc import Command, Finished, ProcessMissing, ProcessTimeout, run
+from funai.base.process.proc import Command, Finished, ProcessMissing, ProcessTimeout, run
 from funai.standalone.parts import engine_conf, probe
 from funai.standalone.parts.probe import Limit
 from funai.standalone.phrases import phrase

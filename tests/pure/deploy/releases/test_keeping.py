@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from funai.contracts.jobs import Payload
 from funai.deploy.registry.contract import Artifact
 from funai.deploy.releases.keeping import Needed, made_here, plan, spare_children, to_retire
-from funai.runner.plan import inputs_hash
+from funai.runner.build.plan import inputs_hash
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 A, B, C, D = (f"sha256:{c * 64}" for c in "abcd")

@@ -12,7 +12,7 @@ import httpx
 
 from funai.deploy import main
 from funai.deploy.apps.service import RemoteImages
-from tests.service.deploy.jobs.kit import Deploy, settings
+from tests.service.deploy.queue.kit import Deploy, settings
 
 
 @dataclass

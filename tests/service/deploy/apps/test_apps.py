@@ -16,7 +16,7 @@ from funai.contracts.states import JobStatus
 from funai.deploy import tables
 from funai.deploy.registry.contract import RegistryFailed
 from tests.service.deploy.apps.agents import Agents, deploying
-from tests.service.deploy.jobs.kit import ADMIN, Deploy
+from tests.service.deploy.queue.kit import ADMIN, Deploy
 
 JSON = {"Content-Type": "application/json"}
 DIGEST = "sha256:" + "a" * 64

@@ -11,12 +11,12 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 
-from funai.base.supervise import bind, serving
+from funai.base.aio import bind, serving
 from funai.contracts.nodes import NodeHeartbeat
 from funai.deploy import main
-from funai.deploy.jobs.ports import Waiting
+from funai.deploy.queue.ports import Waiting
 from tests.parts.waiting import eventually
-from tests.service.deploy.jobs.kit import NODE, SECRET, settings
+from tests.service.deploy.queue.kit import NODE, SECRET, settings
 
 
 class Container:

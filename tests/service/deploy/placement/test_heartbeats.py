@@ -11,9 +11,9 @@ from funai.contracts.errors import Unavailable
 from funai.contracts.jobs import JobResult
 from funai.contracts.nodes import NodeHeartbeat, ReassignApp, UpsertNode
 from funai.contracts.states import NodeHealth
-from funai.deploy.jobs.ports import FinishedJob
-from funai.deploy.placement import heartbeats, leftovers
+from funai.deploy.placement import heartbeats, stale
 from funai.deploy.placement.heartbeats import Heartbeats
+from funai.deploy.queue.ports import FinishedJob
 from funai.deploy.releases.store import ReleaseBook
 from funai.deploy.tables import leftover, runtime_node
 from tests.service.deploy.plane import Calls, Plane, commits
@@ -94,7 +94,7 @@ async def test_an_app_that_moves_back_is_not_removed_there(plane: Plane) -> None
     b = await plane.beat("b", 50)
     await plane.placed(5)
     async with plane.db.write() as conn:
-        await leftovers.leave(conn, 5, a, 1, ready=True)
+        await stale.leave(conn, 5, a, 1, ready=True)
     assert await _stale(plane, "a") == [5]
     assert (await plane.placed(5)).name == "a"
     assert await _stale(plane, "a") == []
@@ -107,11 +107,11 @@ async def test_an_app_that_moves_back_is_not_removed_there(plane: Plane) -> None
 async def test_a_node_is_told_for_an_hour(plane: Plane) -> None:
     a = await plane.beat("a")
     async with plane.db.write() as conn:
-        await leftovers.leave(conn, 5, a, 1, ready=True)
-        assert await leftovers.tell(conn, a, 1_000) == [5]
-        assert await leftovers.tell(conn, a, 1_000 + leftovers.TELL_MS) == [5]
-        assert await leftovers.tell(conn, a, 1_001 + leftovers.TELL_MS) == []
-        assert await leftovers.nodes_of(conn, 5) == []
+        await stale.leave(conn, 5, a, 1, ready=True)
+        assert await stale.tell(conn, a, 1_000) == [5]
+        assert await stale.tell(conn, a, 1_000 + stale.TELL_MS) == [5]
+        assert await stale.tell(conn, a, 1_001 + stale.TELL_MS) == []
+        assert await stale.nodes_of(conn, 5) == []
 
 
 async def _stale(plane: Plane, name: str) -> list[int]:

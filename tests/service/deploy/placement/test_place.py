@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts.jobs import RuntimeNodeRef
 from funai.contracts.nodes import ReassignApp, UpsertNode
-from funai.deploy.jobs.ports import Waiting
 from funai.deploy.placement import policy, store
+from funai.deploy.queue.ports import Waiting
 from funai.deploy.tables import placement, runtime_node
 from tests.service.deploy.plane import Plane
 

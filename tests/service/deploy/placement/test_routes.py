@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from funai.contracts.jobs import ClaimJob
-from tests.service.deploy.jobs.kit import ADMIN, NODE, Deploy, deploying
+from tests.service.deploy.queue.kit import ADMIN, NODE, Deploy, deploying
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts.errors import NotFound
 from funai.contracts.jobs import JobResult
-from funai.deploy.jobs.ports import FinishedJob
+from funai.deploy.queue.ports import FinishedJob
 from funai.deploy.registry.contract import Artifact, RegistryFailed
 from funai.deploy.registry.distribution import Distribution
 from funai.deploy.registry.http import RegistryHttp

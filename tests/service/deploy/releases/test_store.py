@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from funai.contracts.errors import NotFound
 from funai.contracts.jobs import JobResult, Release
-from funai.deploy.jobs.ports import FinishedJob, StoredRelease
+from funai.deploy.queue.ports import FinishedJob, StoredRelease
 from funai.deploy.releases.store import ReleaseBook
 from funai.deploy.tables import app_run
 from tests.service.deploy.plane import Plane

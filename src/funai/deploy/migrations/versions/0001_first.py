@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import BigInteger, Connection, inspect, literal_column, text
 
-from funai.base.db import now_ms_sql
+from funai.base.db.engine import now_ms_sql
 from funai.deploy.migrations import adopt
 from funai.deploy.migrations import schema_0001 as schema
 

@@ -1,0 +1,170 @@
+"""An app's life beside deploys: stop, start again, delete, status."""
+
+from __future__ import annotations
+
+from funai.agent.engine.contract import Container, EngineError, EngineUnreachable
+from funai.agent.images.gc import ImageGC
+from funai.agent.network.networks import Networks
+from funai.agent.node import Node, to_the_end
+from funai.agent.reconcile import state
+from funai.agent.reconcile.crashes import Crashes
+from funai.agent.rollout.drain import Drainer
+from funai.agent.rollout.failures import of_engine
+from funai.agent.rollout.rollout import Rollouts, Stopwatch
+from funai.base.observability import log
+from funai.contracts import naming
+from funai.contracts.agent import (
+    AgentApp,
+    AgentDeleted,
+    AgentDeploy,
+    AgentDeployed,
+    AgentStatus,
+    AgentStopped,
+    HealthSpec,
+)
+from funai.contracts.errors import NotFound, Unavailable
+from funai.contracts.routes import GatewayError, Route, RouteState
+
+
+class Apps:
+    """Every call is idempotent, and waits for (stop, delete: ends) a rollout of the same app."""
+
+    def __init__(
+        self, node: Node, rollouts: Rollouts, networks: Networks, drainer: Drainer, crashes: Crashes, discards: ImageGC
+    ) -> None:
+        self._node, self._rollouts, self._networks = node, rollouts, networks
+        self._retirer, self._crashes, self._discards = drainer, crashes, discards
+
+    async def stop(self, app: AgentApp) -> AgentStopped:
+        """Off line: the gateway says "stopped", the container is kept for ``start``."""
+        app_id = int(app.app_id)
+        async with self._node.busy.end_rollout(app_id):
+            view = await self._look(app_id)
+            if view.kept:
+                await self._route(state.stopped_route(app_id))
+            if live := view.live:
+                await self._retirer.remove(*((view.stopped,) if view.stopped else ()))
+                # The name is the decision: after a crash here the sweep finishes it.
+                await self._rename(live, self._names(live).stopped)
+                await self._halt(live)
+            elif view.stopped and view.stopped.running:
+                await self._halt(view.stopped)
+            await self._retirer.remove(*view.candidates, *view.retired)
+        return AgentStopped(app_id=app.app_id)
+
+    async def start(self, app: AgentApp) -> AgentDeployed:
+        """Bring the kept release back. Raises NotFound when none is kept, RolloutFailed when it does not come up."""
+        app_id = int(app.app_id)
+        async with self._node.busy.rollout(app_id):
+            view = await self._look(app_id)
+            kept = view.kept
+            if kept is None:
+                raise NotFound("RELEASE_NOT_KEPT")
+            wanted = self._as_deploy(kept)
+            if view.live and view.live.running:
+                return self._rollouts.answer(wanted, view.live, Stopwatch())
+            self._crashes.forget(app_id)
+            return await self._bring_back(kept, wanted)
+
+    async def _bring_back(self, kept: Container, wanted: AgentDeploy) -> AgentDeployed:
+        watch, names = Stopwatch(), self._names(kept)
+        try:
+            await self._route(Route(int(wanted.app_id), RouteState.STARTING))
+            await self._node.engine.start(kept.id)
+            await self._rollouts.bring_up(await self._node.again(kept), wanted, watch)
+            await to_the_end(self._rename(kept, names.live))
+        except EngineError as e:
+            await to_the_end(self._put_back(kept))
+            raise of_engine(e) from e
+        except BaseException:
+            await to_the_end(self._put_back(kept))
+            raise
+        return self._rollouts.answer(wanted, kept, watch)
+
+    async def _put_back(self, kept: Container) -> None:
+        try:
+            await self._rename(kept, self._names(kept).stopped)
+            await self._halt(kept)
+            await self._route(state.stopped_route(state.number(kept, state.APP_ID)))
+        except (EngineError, GatewayError) as e:
+            log.get("apps").warning("start.undo_later", container=kept.name, why=str(e))
+
+    async def delete(self, app: AgentApp) -> AgentDeleted:
+        """No route, no container, no network; images by policy."""
+        app_id = int(app.app_id)
+        async with self._node.busy.end_rollout(app_id):
+            view = await self._look(app_id)
+            await self._forget_route(app_id)
+            images = await self._retirer.remove(*view.all)
+            refs = {c.labels.get(state.IMAGE, c.image) for c in view.all}
+            images += await self._discards.of_app(int(app.user_id), app_id, refs)
+            await self._networks.forget(app_id)
+            self._crashes.forget(app_id)
+        return AgentDeleted(app_id=app.app_id, images=images)
+
+    async def status(self, user_id: int, app_id: int) -> AgentStatus:
+        view = await self._look(app_id)
+        kept = view.kept
+        name = kept.name if kept else self._node.names(user_id, app_id).live
+        if kept is None:
+            return AgentStatus(app_id=str(app_id), container_name=name, exists=False, running=False)
+        crash = self._crashes.of(app_id)
+        return AgentStatus(
+            app_id=str(app_id),
+            container_name=name,
+            exists=True,
+            running=kept.running and view.live is not None,
+            image=kept.labels.get(state.IMAGE, kept.image),
+            port=state.number(kept, state.PORT),
+            generation=state.generation_of(kept),
+            restart_count=max(kept.restarts, crash.restarts),
+            crash_looping=crash.looping,
+            exit_code=kept.exit_code,
+            started_at=kept.started_at or None,
+            last_exit_code=crash.exit_code if kept.exit_code is None else kept.exit_code,
+            last_exit_at=kept.finished_at or None,
+        )
+
+    # -- small steps ------------------------------------------------------------------------------------------------
+
+    async def _look(self, app_id: int) -> state.AppView:
+        try:
+            return await self._node.look(app_id, patience=5)
+        except EngineUnreachable as e:
+            raise Unavailable("ENGINE_UNREACHABLE", detail=str(e)) from e
+
+    def _names(self, container: Container) -> state.Names:
+        return self._node.names(state.number(container, state.USER_ID), state.number(container, state.APP_ID))
+
+    async def _rename(self, container: Container, name: str) -> None:
+        await self._node.engine.rename(container.id, name)
+
+    async def _halt(self, container: Container) -> None:
+        await self._node.engine.stop(container.id, self._node.settings.stop_grace_seconds)
+
+    async def _route(self, route: Route) -> None:
+        """A gateway that is away is told by its driver's rebuild; what the owner asked for still happens."""
+        try:
+            await self._node.tell(route)
+        except GatewayError as e:
+            log.get("apps").warning("route.later", app_id=route.app_id, why=str(e))
+
+    async def _forget_route(self, app_id: int) -> None:
+        try:
+            await self._node.untell(app_id)
+        except GatewayError as e:
+            log.get("apps").warning("route.later", app_id=app_id, why=str(e))
+
+    def _as_deploy(self, kept: Container) -> AgentDeploy:
+        labels = kept.labels
+        return AgentDeploy(
+            user_id=labels[state.USER_ID],
+            app_id=labels[state.APP_ID],
+            image=labels[state.IMAGE],
+            container_port=state.number(kept, state.PORT),
+            base_path=labels.get(state.BASE_PATH, naming.base_path(state.number(kept, state.APP_ID))),
+            generation=state.generation_of(kept),
+            health=HealthSpec(
+                path=labels.get(state.HEALTH_PATH, "/"), timeout_seconds=self._node.settings.health_timeout_seconds
+            ),
+        )

@@ -1,0 +1,93 @@
+"""What Docker and Podman say about images, networks and containers, as values. Pure: JSON of ``inspect`` and lists in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from funai.agent.engine.contract import Container, Image, Network, Phase, StoredImage
+
+
+def _inner(attrs: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The object below these names; empty when the engine left it out or said null."""
+    for name in names:
+        attrs = attrs.get(name) or {}
+    return attrs
+
+
+def image(attrs: dict[str, Any]) -> Image:
+    known: list[str] = attrs.get("RepoDigests") or []
+    return Image(id=str(attrs["Id"]), digests=tuple(dict.fromkeys(d.partition("@")[2] for d in known)))
+
+
+def bare(id: str) -> str:
+    return id.removeprefix("sha256:")
+
+
+def stored(row: dict[str, Any]) -> StoredImage | None:
+    """A row of the list of images; None for one without any name."""
+    names = tuple(str(n) for n in row.get("RepoTags") or () if "<none>" not in n)
+    digests = tuple(str(n) for n in row.get("RepoDigests") or () if "<none>" not in n)
+    return StoredImage(bare(str(row["Id"])), names, digests) if names or digests else None
+
+
+def network(attrs: dict[str, Any]) -> Network:
+    pools: list[dict[str, Any]] = _inner(attrs, "IPAM").get("Config") or []
+    v4 = next((str(p["Subnet"]) for p in pools if "." in str(p.get("Subnet", ""))), "")
+    return Network(name=str(attrs["Name"]), subnet=v4)
+
+
+def podman_network(attrs: dict[str, Any]) -> Network:
+    pools: list[dict[str, Any]] = attrs.get("subnets") or []
+    v4 = next((str(p["subnet"]) for p in pools if "." in str(p.get("subnet", ""))), "")
+    return Network(name=str(attrs["name"]), subnet=v4)
+
+
+_PHASES = {
+    "created": Phase.CREATED, "configured": Phase.CREATED, "initialized": Phase.CREATED, "running": Phase.RUNNING,
+    "paused": Phase.RUNNING, "restarting": Phase.RESTARTING, "stopping": Phase.RUNNING,
+}  # fmt: skip
+
+
+def container(attrs: dict[str, Any]) -> Container:
+    state: dict[str, Any] = attrs["State"]
+    phase = _PHASES.get(str(state.get("Status", "")).lower(), Phase.EXITED)
+    networks: dict[str, Any] = _inner(attrs, "NetworkSettings", "Networks")
+    address = next((str(n["IPAddress"]) for n in networks.values() if n and n.get("IPAddress")), "")
+    running = phase is Phase.RUNNING
+    config: dict[str, Any] = _inner(attrs, "Config")
+    return Container(
+        id=str(attrs["Id"]),
+        name=str(attrs["Name"]).removeprefix("/"),
+        labels=dict(config.get("Labels") or {}),
+        image=str(config.get("Image") or attrs.get("Image") or ""),
+        phase=phase,
+        exit_code=int(state.get("ExitCode") or 0) if phase in (Phase.EXITED, Phase.RESTARTING) else None,
+        oom_killed=bool(state.get("OOMKilled")),
+        restarts=int(attrs.get("RestartCount") or 0),
+        started_at=_moment(state, "StartedAt"),
+        finished_at=_moment(state, "FinishedAt"),
+        address=address if running else "",
+        published=_published(attrs) if running else 0,
+        pid=int(state.get("Pid") or 0) if running else 0,
+        exposed=_exposed(config),
+    )
+
+
+def _moment(state: dict[str, Any], name: str) -> str:
+    """The engine's own text; empty for Go's zero time, which says "never"."""
+    said = str(state.get(name) or "")
+    return "" if said.startswith("0001-01-01") else said
+
+
+def _exposed(config: dict[str, Any]) -> tuple[int, ...]:
+    ports = [str(port).partition("/") for port in _inner(config, "ExposedPorts")]
+    return tuple(sorted(int(number) for number, _, protocol in ports if protocol in ("", "tcp") and number.isdecimal()))
+
+
+def _published(attrs: dict[str, Any]) -> int:
+    ports: dict[str, list[dict[str, Any]] | None] = _inner(attrs, "NetworkSettings", "Ports")
+    for bindings in ports.values():
+        for binding in bindings or []:
+            if binding.get("HostPort"):
+                return int(binding["HostPort"])
+    return 0

@@ -1,0 +1,118 @@
+"""Deploy hears how this node is; this node hears which apps it has lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from funai.agent.apps import Apps
+from funai.agent.engine.contract import Phase
+from funai.agent.node import Node
+from funai.agent.reconcile.crashes import Crashes
+from funai.base.clients.deploy import NodeDeployClient
+from funai.base.observability import log
+from funai.contracts.agent import AgentApp
+from funai.contracts.nodes import NodeHeartbeat
+
+STALE_BEATS = 3
+"""So many heartbeats in a row must call a placement stale before its containers go."""
+MAX_CRASHING = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """Jiffies since boot, from the first line of ``/proc/stat``."""
+
+    busy: int
+    total: int
+
+    @classmethod
+    def parse(cls, stat: str) -> CpuTimes:
+        numbers = [int(n) for n in stat.splitlines()[0].split()[1:9]]
+        idle = numbers[3] + numbers[4]
+        return cls(sum(numbers) - idle, sum(numbers))
+
+    def since(self, before: CpuTimes) -> float:
+        """Per cent busy between two readings."""
+        total = self.total - before.total
+        return round(100 * (self.busy - before.busy) / total, 1) if total > 0 else 0.0
+
+
+def available_memory(meminfo: str) -> int | None:
+    """Bytes from ``MemAvailable``."""
+    for line in meminfo.splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+class Heartbeat:
+    def __init__(self, node: Node, apps: Apps, crashes: Crashes, deploy: NodeDeployClient) -> None:
+        self._node, self._apps, self._crashes, self._deploy = node, apps, crashes, deploy
+        self._cpu: CpuTimes | None = None
+        self._stale: dict[int, int] = {}
+
+    async def beat(self) -> None:
+        """One heartbeat. Raises what the client raises; the caller's loop tries again."""
+        answer = await self._deploy.heartbeat(await self.reading())
+        if answer is not None:
+            await self._heed(answer.stale_placements)
+
+    async def reading(self) -> NodeHeartbeat:
+        """This node as it is now."""
+        settings, info = self._node.settings, self._node.info
+        apps = await self._node.everything()
+        running = sum(1 for app in apps.values() for c in app.all if c.phase in (Phase.RUNNING, Phase.RESTARTING))
+        free, total = await asyncio.to_thread(_disk, info.data_root)
+        return NodeHeartbeat(
+            node_name=settings.node_name,
+            agent_base_url=settings.node_agent_base_url or None,
+            gateway_base_url=settings.node_gateway_base_url or None,
+            disk_free_pct=round(100 * free / total, 2) if total else None,
+            disk_free_bytes=free,
+            container_count=running,
+            cpu_pct=await asyncio.to_thread(self._cpu_pct),
+            memory_free_bytes=await asyncio.to_thread(_memory),
+            capacity=settings.capacity,
+            engine=info.title[:64],
+            crash_looping=self._crashes.looping[:MAX_CRASHING],
+        )
+
+    async def _heed(self, stale: list[int]) -> None:
+        """Apps that live elsewhere now: removed once Deploy has said so several times, and never one in a rollout."""
+        self._stale = {app_id: self._stale.get(app_id, 0) + 1 for app_id in stale}
+        for app_id, beats in self._stale.items():
+            if beats < STALE_BEATS or self._node.busy.rolling(app_id):
+                continue
+            app = await self._node.look(app_id)
+            if app.all:
+                log.get("heartbeat").info("placement.left", app_id=app_id)
+                await self._apps.delete(AgentApp(user_id=str(app.user_id), app_id=str(app_id)))
+
+    def _cpu_pct(self) -> float | None:
+        try:
+            now = CpuTimes.parse(Path("/proc/stat").read_text())
+        except OSError:
+            return None
+        before, self._cpu = self._cpu, now
+        return max(0.0, min(100.0, now.since(before))) if before else None
+
+
+def _disk(data_root: str) -> tuple[int, int]:
+    """(free, total) bytes of the disk that containers live on; what an ordinary user could still write."""
+    place = Path(data_root or "/")
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    usage = shutil.disk_usage(place)
+    stats = os.statvfs(place)
+    return stats.f_bavail * stats.f_frsize, usage.total
+
+
+def _memory() -> int | None:
+    try:
+        return available_memory(Path("/proc/meminfo").read_text())
+    except OSError:
+        return None

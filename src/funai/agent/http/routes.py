@@ -1,0 +1,138 @@
+"""The agent's HTTP door (contract §6): plain objects, ``X-Runtime-Token``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi.responses import StreamingResponse
+
+from funai.agent.apps import Apps
+from funai.agent.engine.contract import EngineError, NoSuchContainer
+from funai.agent.node import Node
+from funai.agent.rollout.rollout import Rollouts
+from funai.base.http.guards import SecretDoor
+from funai.contracts.agent import (
+    AgentApp,
+    AgentDeleted,
+    AgentDeploy,
+    AgentDeployed,
+    AgentStatus,
+    AgentStopped,
+    CleanupOrphaned,
+)
+from funai.contracts.errors import Conflict, NotFound, Unavailable
+from funai.contracts.wire import MAX_ID
+
+T = TypeVar("T")
+MAX_TAIL = 10_000
+Id = Annotated[int, Query(ge=1, le=MAX_ID)]
+
+
+@dataclass(frozen=True)
+class Agent:
+    """What the door opens to."""
+
+    node: Node
+    rollouts: Rollouts
+    apps: Apps
+
+
+def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
+    router = APIRouter(prefix="/agent", dependencies=[Depends(door)])
+    _app_calls(router, agent)
+    _log_call(router, agent)
+
+    @router.post("/cleanup-orphaned")
+    async def cleanup_orphaned(_: CleanupOrphaned) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        return {"cleanedDatabases": [], "message": "no database server is configured on this node; nothing to clean"}
+
+    @app.get("/internal/health")
+    async def health() -> dict[str, bool]:  # pyright: ignore[reportUnusedFunction]
+        return {"ok": True}
+
+    app.include_router(router)
+
+
+def _app_calls(router: APIRouter, agent: Agent) -> None:
+    @router.post("/apps/deploy", response_model_exclude_none=True)
+    async def deploy(body: AgentDeploy, request: Request) -> AgentDeployed:  # pyright: ignore[reportUnusedFunction]
+        return await while_connected(request, agent.rollouts.deploy(body))
+
+    @router.post("/apps/start", response_model_exclude_none=True)
+    async def start(body: AgentApp, request: Request) -> AgentDeployed:  # pyright: ignore[reportUnusedFunction]
+        return await while_connected(request, agent.apps.start(body))
+
+    @router.post("/apps/stop")
+    async def stop(body: AgentApp) -> AgentStopped:  # pyright: ignore[reportUnusedFunction]
+        return await _answered(agent.apps.stop(body))
+
+    @router.post("/apps/delete")
+    async def delete(body: AgentApp) -> AgentDeleted:  # pyright: ignore[reportUnusedFunction]
+        return await _answered(agent.apps.delete(body))
+
+    @router.get("/apps/status")
+    async def status(userId: Id, appId: Id) -> AgentStatus:  # noqa: N803  # pyright: ignore[reportUnusedFunction]
+        return await _answered(agent.apps.status(userId, appId))
+
+
+def _log_call(router: APIRouter, agent: Agent) -> None:
+    @router.get("/apps/logs", response_class=StreamingResponse)
+    async def logs(  # pyright: ignore[reportUnusedFunction]
+        userId: Id,  # noqa: N803, ARG001
+        appId: Id,  # noqa: N803
+        tail: Annotated[int | None, Query(ge=0, le=MAX_TAIL)] = None,
+        follow: bool = False,
+    ) -> StreamingResponse:
+        """The container's output as it is: the live one, else the stopped one, else the one being rolled out."""
+        view = await _answered(agent.node.look(appId))
+        container = view.kept or next(iter(view.candidates), None)
+        if container is None:
+            raise NotFound("APP_NOT_RUNNING")
+        pieces = agent.node.engine.logs(container.id, tail=MAX_TAIL if tail is None else tail, follow=follow)
+        return StreamingResponse(_until_broken(pieces), media_type="text/plain; charset=utf-8")
+
+
+async def _until_broken(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A log whose container or engine goes away simply ends."""
+    try:
+        async for piece in pieces:
+            yield piece
+    except EngineError:
+        return
+
+
+async def _answered(work: Awaitable[T]) -> T:
+    """The engine's failures in the door's words."""
+    try:
+        return await work
+    except NoSuchContainer as e:
+        raise NotFound("APP_NOT_RUNNING") from e
+    except EngineError as e:
+        raise Unavailable("ENGINE_UNREACHABLE", detail=str(e)[:400]) from e
+
+
+async def while_connected(request: Request, work: Awaitable[T]) -> T:
+    """Do ``work``, and cancel it when the caller hangs up: a runner that was killed wants nothing rolled out."""
+    doing = asyncio.ensure_future(work)
+    listening = asyncio.create_task(_hung_up(request))
+    try:
+        await asyncio.wait({doing, listening}, return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            doing.cancel()
+            await asyncio.wait({doing})
+        if doing.cancelled():
+            raise Conflict("ROLLOUT_INTERRUPTED")
+        return await _answered(doing)
+    finally:
+        listening.cancel()
+        doing.cancel()
+        await asyncio.gather(listening, doing, return_exceptions=True)
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,1 @@
+"""Pulling and removing images."""

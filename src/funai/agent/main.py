@@ -1,0 +1,201 @@
+"""Composition of the runtime-agent: the only file of this room that knows which engine and which gateway it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from funai.agent.apps import Apps
+from funai.agent.engine.contract import Engine, EngineError
+from funai.agent.engine.docker_api import DockerEngine
+from funai.agent.engine.patience import patiently
+from funai.agent.heartbeat import Heartbeat
+from funai.agent.http import routes
+from funai.agent.images.gc import ImageGC
+from funai.agent.images.pull import Images
+from funai.agent.metrics import AgentMetrics
+from funai.agent.network.firewall import Firewall, FirewallRefused, Rules
+from funai.agent.network.networks import Networks, bridge_prefix, platform_tag, unwalled
+from funai.agent.node import Node
+from funai.agent.reconcile.crashes import Crashes
+from funai.agent.reconcile.reconciler import Reconciler
+from funai.agent.rollout.drain import Drainer
+from funai.agent.rollout.rollout import ProxyLabels, Rollouts
+from funai.agent.settings import RuntimeSettings
+from funai.base.aio import bind, periodic, serving, settle_memory
+from funai.base.clients.deploy import NodeDeployClient
+from funai.base.http.app import Answers, create_app
+from funai.base.http.guards import SecretDoor
+from funai.base.observability import log
+from funai.contracts.agent import AgentDeploy
+from funai.contracts.errors import ConfigError
+from funai.contracts.routes import GatewayError, RouteTable
+from funai.gateway.main import container_labels, open_gateway
+from funai.gateway.settings import Driver, GatewaySettings
+
+ENGINE_SECONDS = 30
+FIREWALL_SECONDS = 15
+MAX_BODY = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class AgentParts:
+    """A composed agent; ``app`` serves, the rest works in the background."""
+
+    app: FastAPI
+    node: Node
+    apps: Apps
+    networks: Networks
+    rollouts: Rollouts
+    reconciler: Reconciler
+    crashes: Crashes
+    drainer: Drainer
+    images: Images
+    firewall: Firewall | None
+    """None where it can't be had; apps reach this host's ports then."""
+
+
+def no_proxy_labels(_: AgentDeploy) -> Mapping[str, str]:
+    return {}
+
+
+async def compose(
+    settings: RuntimeSettings, engine: Engine, table: RouteTable, *, proxy_labels: ProxyLabels = no_proxy_labels,
+    any_base_path: bool = False, registry: CollectorRegistry | None = None,
+) -> AgentParts:  # fmt: skip
+    """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
+    info = await patiently(engine.info, ENGINE_SECONDS)
+    registry = registry or CollectorRegistry()
+    node = Node(settings, engine, table, info, AgentMetrics(registry))
+    if info.missing_limits:
+        log.get("agent").warning("engine.limits_missing", engine=info.title, not_enforced=list(info.missing_limits))
+    tag = platform_tag(settings.instance, info.data_root)
+    images, crashes = Images(settings, engine), Crashes()
+    rules = Rules(tag, bridge_prefix(tag), settings.app_subnets, tuple(settings.app_allow), tuple(settings.app_deny))
+    walled = settings.firewall and not info.rootless and not settings.docker_network and Firewall.possible()
+    firewall = Firewall(rules) if walled else None
+    networks = Networks(
+        engine, pool=settings.app_subnets, instance=settings.instance, shared=settings.docker_network,
+        tag=tag, fixed=not info.rootless, covers=firewall.cover if firewall else unwalled,
+    )  # fmt: skip
+    drainer = Drainer(node)
+    rollouts = Rollouts(node, networks, images, drainer, proxy_labels, any_base_path=any_base_path)
+    apps = Apps(node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete))
+    app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
+    routes.install(app, routes.Agent(node, rollouts, apps), SecretDoor("X-Runtime-Token", settings.token))
+    return AgentParts(
+        app,
+        node,
+        apps,
+        networks,
+        rollouts,
+        Reconciler(node, drainer, crashes),
+        crashes,
+        drainer,
+        images,
+        firewall,
+    )
+
+
+@asynccontextmanager
+async def working(parts: AgentParts) -> AsyncIterator[None]:
+    """The background of an agent: routes rebuilt once, then sweeps and heartbeats. Ends tasks in reverse order."""
+    settings = parts.node.settings
+    async with AsyncExitStack() as teardown:
+        teardown.push_async_callback(parts.drainer.close)
+        teardown.push_async_callback(parts.images.close)
+        quiet = asyncio.Event()
+        tasks: list[asyncio.Task[None]] = []
+        if await _walled(parts) and parts.firewall:
+            tasks.append(asyncio.create_task(periodic("firewall", FIREWALL_SECONDS, parts.firewall.ensure, quiet)))
+        if settings.build_network:
+            await parts.networks.ensure_builds(settings.build_network)
+        await parts.reconciler.rebuild()
+        tasks.append(asyncio.create_task(periodic("sweep", settings.sweep_seconds, parts.reconciler.sweep, quiet)))
+        if settings.deploy_base_url and settings.deploy_node_token:
+            client = NodeDeployClient(settings.deploy_base_url, settings.deploy_node_token.get_secret_value())
+            teardown.push_async_callback(client.close)
+            beat = Heartbeat(parts.node, parts.apps, parts.crashes, client)
+            tasks.append(asyncio.create_task(periodic("heartbeat", settings.heartbeat_seconds, beat.beat, quiet)))
+
+        async def end() -> None:
+            quiet.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await _unwall(parts)
+
+        teardown.push_async_callback(end)
+        yield
+
+
+async def _walled(parts: AgentParts) -> bool:
+    """Put the firewall in place before the first container; say clearly when apps are not kept from this host."""
+    why = "it needs root, iptables, an engine that is not rootless, and no RUNTIME_DOCKER_NETWORK"
+    if parts.firewall:
+        try:
+            await parts.networks.take_stock()
+            await parts.firewall.ensure()
+        except FirewallRefused as e:
+            why = str(e)
+        else:
+            return True
+    if parts.node.settings.firewall:
+        log.get("firewall").warning("firewall.missing", consequence="apps reach the ports of this host", why=why)
+    return False
+
+
+async def _unwall(parts: AgentParts) -> None:
+    """With no app left on this node there is nothing to keep from it: leave the host's firewall as it was found."""
+    try:
+        if parts.firewall and not await parts.node.everything():
+            await parts.firewall.remove()
+            if name := parts.node.settings.build_network:
+                await parts.networks.remove_builds(name)
+    except (EngineError, FirewallRefused) as e:
+        log.get("firewall").warning("firewall.left", error=str(e))
+
+
+async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: asyncio.Event) -> None:
+    """Be a runtime-agent until ``stop``. Containers, and the routes to them, outlive it.
+
+    Teardown: no new requests, rollouts in hand are undone or finished, sweeps and heartbeats end, then the gateway.
+    """
+    sock = bind(settings.host, settings.port)
+    registry = CollectorRegistry()
+    async with AsyncExitStack() as teardown:
+        engine = DockerEngine(settings.socket)
+        teardown.push_async_callback(engine.close)
+        table, labels = await _gateway(gateway, registry, teardown), _proxy_labels(settings, gateway)
+        try:
+            parts = await compose(settings, engine, table, proxy_labels=labels, registry=registry)
+        except EngineError as e:
+            raise ConfigError([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e
+        await teardown.enter_async_context(working(parts))
+        await teardown.enter_async_context(serving(parts.app, sock))
+        log.get("agent").info("agent.ready", engine=parts.node.info.title, node=settings.node_name)
+        settle_memory()
+        await stop.wait()
+
+
+async def _gateway(settings: GatewaySettings, registry: CollectorRegistry, teardown: AsyncExitStack) -> RouteTable:
+    """The route table by setting. Raises ConfigError when it can't start."""
+    table = open_gateway(settings, registry)
+    try:
+        await table.start()
+    except GatewayError as e:
+        raise ConfigError([f"gateway: {e}"]) from e
+    teardown.push_async_callback(table.stop if settings.stop_with_agent else table.close)
+    return table
+
+
+def _proxy_labels(settings: RuntimeSettings, gateway: GatewaySettings) -> ProxyLabels:
+    """What the gateway reads from containers; RUNTIME_TRAEFIK_ENABLE adds Traefik's labels beside any driver."""
+    if settings.traefik_enable:
+        gateway = gateway.model_copy(update={"driver": Driver.TRAEFIK_LABELS})
+    return container_labels(gateway, settings.docker_network)

@@ -1,0 +1,1 @@
+"""App networks and the firewall."""

@@ -1,0 +1,174 @@
+"""This node's containers in the agent's terms: look at an app, reach it, keep it from two hands at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from funai.agent.engine.contract import Container, Engine, EngineError, EngineInfo
+from funai.agent.engine.patience import patiently
+from funai.agent.metrics import AgentMetrics
+from funai.agent.network.networks import ADDRESS
+from funai.agent.reconcile import inherited, state
+from funai.agent.reconcile.state import AppView, Desired, Names
+from funai.agent.settings import Reach, RuntimeSettings
+from funai.contracts.errors import Conflict
+from funai.contracts.routes import Route, RouteState, RouteTable
+
+T = TypeVar("T")
+TAIL_LINES = 40
+TAIL_BYTES = 16 * 1024
+
+
+class Busy:
+    """One hand an app. A rollout or start refuses a second one; stop and delete end it; the sweep steps aside."""
+
+    def __init__(self) -> None:
+        self._rollouts: dict[int, asyncio.Task[object]] = {}
+        self._locks: dict[int, asyncio.Lock] = {}
+
+    def _lock(self, app_id: int) -> asyncio.Lock:
+        return self._locks.setdefault(app_id, asyncio.Lock())
+
+    def rolling(self, app_id: int) -> bool:
+        return app_id in self._rollouts
+
+    @asynccontextmanager
+    async def rollout(self, app_id: int) -> AsyncIterator[None]:
+        """For a deploy or start. Raises Conflict ``DEPLOY_IN_PROGRESS`` while another one has the app."""
+        if app_id in self._rollouts:
+            raise Conflict("DEPLOY_IN_PROGRESS")
+        task = asyncio.current_task()
+        assert task is not None
+        self._rollouts[app_id] = task
+        try:
+            async with self._lock(app_id):
+                yield
+        finally:
+            del self._rollouts[app_id]
+
+    @asynccontextmanager
+    async def end_rollout(self, app_id: int) -> AsyncIterator[None]:
+        """For stop and delete: cancel a rollout, wait until it has cleaned up, then hold the app."""
+        if task := self._rollouts.get(app_id):
+            task.cancel()
+        async with self._lock(app_id):
+            yield
+
+    @asynccontextmanager
+    async def if_free(self, app_id: int) -> AsyncIterator[bool]:
+        """For the sweep: yields False when somebody has the app."""
+        lock = self._lock(app_id)
+        if lock.locked():
+            yield False
+            return
+        async with lock:
+            yield True
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do ``work`` wholly, also when the awaiting task is cancelled meanwhile; then answer as if nothing had been."""
+    task = asyncio.ensure_future(work)
+    while True:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.done():
+                raise
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    host: str
+    port: int
+
+
+class Node:
+    """Shared by everything that works on this node's apps. ``info`` is what the engine said when the agent started."""
+
+    def __init__(
+        self, settings: RuntimeSettings, engine: Engine, routes: RouteTable, info: EngineInfo, metrics: AgentMetrics
+    ) -> None:
+        self.settings, self.engine, self.routes, self.info = settings, engine, routes, info
+        self.metrics = metrics
+        self.busy = Busy()
+        self.told: dict[int, Route] = {}
+        """The gateway's routes as far as they are known to have arrived; what failed to is not in it."""
+
+    @property
+    def publish(self) -> bool:
+        reach = self.settings.reach
+        return reach is Reach.PUBLISHED or (reach is Reach.AUTO and self.info.rootless)
+
+    def names(self, user_id: int, app_id: int) -> Names:
+        return Names(user_id, app_id, self.settings.instance)
+
+    async def look(self, app_id: int, *, patience: float = 0) -> AppView:
+        """The app's containers now. ``patience`` seconds waits for an engine that is restarting."""
+        labels = {state.INSTANCE: self.settings.instance, state.APP_ID: str(app_id)}
+        return state.view(app_id, await patiently(lambda: self._found(labels, inherited.pattern(app_id)), patience))
+
+    async def everything(self) -> dict[int, AppView]:
+        return state.views(await self._found({state.INSTANCE: self.settings.instance}, inherited.pattern()))
+
+    async def _found(self, labels: dict[str, str], names: str) -> list[Container]:
+        """Ours by label and, for the platform with the contract's plain names, an older agent's by name."""
+        if self.settings.instance:
+            return await self.engine.containers(labels)
+        ours, others = await asyncio.gather(self.engine.containers(labels), self.engine.unlabelled(names, state.INSTANCE))
+        return ours + [taken for other in others if (taken := inherited.adopted(other))]
+
+    async def again(self, container: Container) -> Container:
+        """The container as it is now, with the labels it was found with: an older agent's has them only here."""
+        return replace(await self.engine.inspect(container.id), labels=container.labels)
+
+    def endpoint(self, container: Container) -> Endpoint | None:
+        """Where the gateway finds it; None while it has no address (not running)."""
+        if self.publish:
+            return Endpoint("127.0.0.1", container.published) if container.published else None
+        port = state.number(container, state.PORT)
+        return Endpoint(container.address, port) if container.address and port else None
+
+    def desired_route(self, app: AppView) -> Route | None:
+        """The route the app should have, given only its containers.
+
+        One that is down keeps its fixed address (the gateway says that it does not answer); without one it is starting:
+        a published port is dealt anew, and may be another's meanwhile.
+        """
+        mend = state.repair(app, self.settings.instance)
+        if mend.desired is Desired.STOPPED:
+            return state.stopped_route(app.app_id)
+        if mend.desired is Desired.GONE or mend.keep is None:
+            return None
+        if end := self.endpoint(mend.keep) or self._fixed(mend.keep):
+            return state.route_to(mend.keep, end.host, end.port)
+        return Route(app.app_id, RouteState.STARTING)
+
+    def _fixed(self, container: Container) -> Endpoint | None:
+        address, port = container.labels.get(ADDRESS, ""), state.number(container, state.PORT)
+        return Endpoint(address, port) if address and port and not self.publish else None
+
+    async def tell(self, route: Route) -> None:
+        """Put a route. Raises GatewayError; the sweep then tells it again."""
+        self.told.pop(route.app_id, None)
+        with self.metrics.switch():
+            await self.routes.put(route)
+        self.told[route.app_id] = route
+
+    async def untell(self, app_id: int) -> None:
+        """The app has no route. Raises GatewayError."""
+        with self.metrics.switch():
+            await self.routes.remove(app_id)
+        self.told.pop(app_id, None)
+
+    async def tail(self, id: str, lines: int = TAIL_LINES) -> list[str]:
+        """The container's last lines; empty when the engine can't give them (that must not hide the real failure)."""
+        try:
+            pieces = [piece async for piece in self.engine.logs(id, tail=lines, follow=False)]
+        except EngineError:
+            return []
+        text = b"".join(pieces)[-TAIL_BYTES:].decode("utf-8", "replace")
+        return [line.rstrip() for line in text.splitlines()][-lines:]

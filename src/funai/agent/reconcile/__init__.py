@@ -1,0 +1,1 @@
+"""Reconciling containers and routes with the state encoded in container names."""

@@ -1,0 +1,107 @@
+"""Make true what the containers' names say: after a crash, and then every few seconds.
+
+One look at the engine answers for all apps. Apps that somebody has in hand are left alone; for the others, leftovers
+go, replaced generations are drained, a verified successor is named, a live container that ended is started again (ever
+more slowly), and the gateway has exactly the right routes.
+"""
+
+from __future__ import annotations
+
+import time
+
+from funai.agent.engine.contract import Container, EngineError, Phase
+from funai.agent.node import Node
+from funai.agent.reconcile import state
+from funai.agent.reconcile.crashes import Crashes
+from funai.agent.reconcile.state import AppView, Desired
+from funai.agent.rollout.drain import Drainer
+from funai.base.observability import log
+from funai.contracts.routes import GatewayError
+
+
+class Reconciler:
+    def __init__(self, node: Node, drainer: Drainer, crashes: Crashes) -> None:
+        self._node, self._retirer, self._crashes = node, drainer, crashes
+
+    async def rebuild(self) -> None:
+        """At start: the whole route table from the containers. Raises EngineError, GatewayError."""
+        apps = await self._node.everything()
+        for app in apps.values():
+            await self._start_if_down(app)
+        apps = await self._node.everything()
+        routes = {a: r for a, app in apps.items() if (r := self._node.desired_route(app))}
+        await self._node.routes.replace_all(list(routes.values()))
+        self._node.told = routes
+        log.get("converge").info("converge.rebuilt", apps=len(apps), routes=len(routes))
+
+    async def sweep(self) -> None:
+        """Once over everything. One app that can't be repaired now stops no other."""
+        apps = await self._node.everything()
+        self._crashes.keep_only(set(apps))
+        for app_id in set(apps) | set(self._node.told):
+            try:
+                async with self._node.busy.if_free(app_id) as free:
+                    if free and not self._settled(apps.get(app_id)):
+                        await self._repair(await self._node.look(app_id))
+            except (EngineError, GatewayError) as e:
+                log.get("converge").warning("converge.later", app_id=app_id, why=str(e))
+        self._node.metrics.saw(apps.values(), self._crashes)
+
+    def _settled(self, app: AppView | None) -> bool:
+        """Whether the one look already says that nothing is to be done, as it does for nearly all apps at any time."""
+        if app is None or len(app.all) != 1 or app.kept is None:
+            return False
+        if self._node.desired_route(app) != self._node.told.get(app.app_id):
+            return False
+        if app.live is None:
+            return app.kept.phase not in (Phase.RUNNING, Phase.RESTARTING)
+        if app.live.running:
+            self._saw(app.app_id, app.live)
+        return app.live.running
+
+    def _saw(self, app_id: int, live: Container) -> bool:
+        """Count its ends. True when it is down and should be started now."""
+        up = live.phase in (Phase.RUNNING, Phase.RESTARTING)
+        return self._crashes.saw(
+            app_id, live.id, running=up, engine_restarts=live.restarts, now=time.monotonic(), exit_code=live.exit_code
+        )
+
+    async def _repair(self, app: AppView) -> None:
+        node, mend = self._node, state.repair(app, self._node.settings.instance)
+        in_hand = self._retirer.in_hand
+        if mend.keep and mend.rename_to:
+            log.get("converge").info("converge.promoted", app_id=app.app_id, container=mend.keep.name)
+            await node.engine.rename(mend.keep.id, mend.rename_to)
+        if mend.desired is Desired.SERVING:
+            await self._start_if_down(app)
+        # The route first: it may still lead to what is about to be removed.
+        await self._tell(await node.look(app.app_id))
+        for leftover in mend.remove:
+            if leftover.id not in in_hand:
+                log.get("converge").info("converge.leftover", app_id=app.app_id, container=leftover.name)
+                await self._retirer.remove(leftover)
+        for old in mend.drain:
+            self._retirer.retire(old)
+        if mend.desired is Desired.STOPPED and mend.keep and mend.keep.phase in (Phase.RUNNING, Phase.RESTARTING):
+            await node.engine.stop(mend.keep.id, node.settings.stop_grace_seconds)
+
+    async def _start_if_down(self, app: AppView) -> None:
+        live = state.repair(app, self._node.settings.instance)
+        if live.desired is not Desired.SERVING or live.keep is None:
+            return
+        if self._saw(app.app_id, live.keep):
+            log.get("converge").warning("converge.restart", app_id=app.app_id, exit_code=live.keep.exit_code)
+            try:
+                await self._node.engine.start(live.keep.id)
+                self._crashes.started(app.app_id)
+            except EngineError as e:
+                log.get("converge").warning("converge.restart_refused", app_id=app.app_id, why=str(e))
+
+    async def _tell(self, app: AppView) -> None:
+        """The gateway hears of a route only when it changed."""
+        node, route = self._node, self._node.desired_route(app)
+        if route is None and app.live is None and app.stopped is None:
+            if app.app_id in node.told or app.candidates:
+                await node.untell(app.app_id)
+        elif route and route != node.told.get(app.app_id):
+            await node.tell(route)

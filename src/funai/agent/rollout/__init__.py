@@ -1,0 +1,1 @@
+"""Rolling out a new generation: health check, switch, drain."""

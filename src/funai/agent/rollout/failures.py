@@ -1,0 +1,53 @@
+"""Why a rollout failed, in the agent's own error form: ``{"detail": DeployFailure}``.
+
+::
+
+    RolloutFailed         the new generation is removed; what served before still serves
+    ├── blame user     422    the app's own fault: exited, out of memory, not listening, unhealthy, image not there or not
+    │                         to be started
+    └── blame platform 502    engine, registry or gateway
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from funai.agent.engine.contract import EngineError, EngineUnreachable, ImageUnusable
+from funai.agent.engine.imagefaults import one_line
+from funai.contracts.agent import DeployFailure
+from funai.contracts.errors import FunaiError
+from funai.contracts.states import Blame, FailureCode
+
+
+class RolloutFailed(FunaiError):
+    """``code`` is the HTTP status; ``detail`` the DeployFailure as it goes over the wire.
+
+    Its message is in both languages: it is kept with the job and read by whoever looks at it later.
+    """
+
+    def __init__(
+        self, failure: FailureCode, *, exit_code: int | None = None, oom_killed: bool | None = None,
+        log_tail: list[str] | None = None, **params: object,
+    ) -> None:  # fmt: skip
+        self.code = 422 if failure.blame is Blame.USER else 502
+        self.exit_code, self.oom_killed, self.log_tail = exit_code, oom_killed, log_tail or []
+        super().__init__(failure.value, None, **params)
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        return DeployFailure(
+            code=self.reason,
+            message=f"{self.message('zh')}\n{self.message('en')}",
+            exit_code=self.exit_code,
+            oom_killed=self.oom_killed,
+            log_tail=self.log_tail,
+        ).to_wire()
+
+
+def of_engine(e: EngineError, limits: str = "") -> RolloutFailed:
+    """Why a container could not be brought up. ``limits`` were asked for with it: an engine may not say which it refused."""
+    if isinstance(e, ImageUnusable):
+        return RolloutFailed(FailureCode.IMAGE_UNUSABLE, detail=one_line(str(e)))
+    if isinstance(e, EngineUnreachable):
+        return RolloutFailed(FailureCode.ENGINE_FAILED, detail=f"no answer ({e})")
+    return RolloutFailed(FailureCode.ENGINE_FAILED, detail=f"{str(e)[:400]} ({limits})" if limits else str(e)[:400])

@@ -1,0 +1,337 @@
+"""A deploy, as the public experiences it: nothing happens until the new generation is healthy, then everything at once.
+
+``pull → start beside the old → healthy → switch the route → verify at the public door → commit → drain and retire``
+
+Until the commit every failure, and every cancel, ends the same way: the new container is removed, the route is what it
+was, the old container was never touched. The commit (two renames, see ``state``) can't be interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from funai.agent.engine.contract import Container, ContainerSpec, EngineError, Limits, NameTaken, NoSuchContainer, Phase
+from funai.agent.engine.patience import patiently
+from funai.agent.images.pull import Found, Images, digest_of
+from funai.agent.network.networks import ADDRESS, Networks
+from funai.agent.node import Endpoint, Node, to_the_end
+from funai.agent.reconcile import state
+from funai.agent.reconcile.state import AppView
+from funai.agent.rollout import health
+from funai.agent.rollout.drain import Drainer
+from funai.agent.rollout.failures import RolloutFailed, of_engine
+from funai.agent.rollout.health import Probed, Verdict
+from funai.base.observability import log
+from funai.contracts import naming
+from funai.contracts.agent import AgentDeploy, AgentDeployed
+from funai.contracts.errors import BadInput, Conflict
+from funai.contracts.routes import GatewayError, Route, RouteState
+from funai.contracts.states import FailureCode
+from funai.i18n.reasons import Words
+
+ProxyLabels = Callable[[AgentDeploy], Mapping[str, str]]
+"""Labels that a proxy reads from the container (Traefik); none for HAProxy."""
+VERIFY_EVERY = 0.05
+ADDRESS_SECONDS = 5
+SIGKILLED = 128 + 9
+
+
+@dataclass
+class Stopwatch:
+    """Milliseconds of each step, for the answer and the log."""
+
+    marks: dict[str, int] = field(default_factory=dict[str, int])
+    _last: float = field(default_factory=time.monotonic)
+
+    def mark(self, step: str) -> None:
+        now = time.monotonic()
+        self.marks[step] = round((now - self._last) * 1000)
+        self._last = now
+
+
+class Rollouts:
+    def __init__(
+        self, node: Node, networks: Networks, images: Images, drainer: Drainer, proxy_labels: ProxyLabels, *,
+        any_base_path: bool = False,
+    ) -> None:  # fmt: skip
+        self._node, self._networks, self._images, self._retirer = node, networks, images, drainer
+        self._proxy_labels, self._any_base_path = proxy_labels, any_base_path
+
+    async def deploy(self, wanted: AgentDeploy) -> AgentDeployed:
+        """Roll out. Raises RolloutFailed, Conflict (``DEPLOY_IN_PROGRESS``, ``STALE_GENERATION``), BadInput."""
+        app_id, watch = int(wanted.app_id), Stopwatch()
+        with self._node.metrics.rollout(watch.marks):
+            self._check_base_path(wanted)
+            async with self._node.busy.rollout(app_id):
+                with log.bound(app_id=app_id, job_id=wanted.job_id), self._images.holding(wanted.image):
+                    try:
+                        return await self._roll_out(app_id, wanted, watch)
+                    except EngineError as e:
+                        raise of_engine(e, self._limits_in_words()) from e
+
+    async def _roll_out(self, app_id: int, wanted: AgentDeploy, watch: Stopwatch) -> AgentDeployed:
+        patience = self._node.settings.engine_patience_seconds
+        looking = patiently(lambda: self._images.local(wanted.image, wanted.image_id), patience)
+        before, local = await asyncio.gather(self._node.look(app_id, patience=patience), looking)
+        generation = admit(before, wanted.generation)
+        if again := same_release(before, wanted, generation):
+            return self.answer(wanted, again, watch)
+        image = await patiently(lambda: self._images.fetch(wanted.image, local), patience)
+        watch.mark("pull")
+        await self._announce(before)
+        new: Container | None = None
+        try:
+            new = await self._start(before, wanted, generation, image)
+            watch.mark("start")
+            await self.bring_up(new, wanted, watch)
+            await to_the_end(self._commit(before, new))
+        except BaseException:
+            await to_the_end(self._undo(before, wanted, generation))
+            raise
+        watch.mark("commit")
+        self._images.name_later(wanted.image, image)
+        for old in (before.live, before.stopped):
+            if old:
+                self._retirer.retire(old)
+        log.get("rollout").info("rollout.done", generation=generation, **watch.marks)
+        return self.answer(wanted, new, watch)
+
+    async def bring_up(self, new: Container, wanted: AgentDeploy, watch: Stopwatch) -> None:
+        """A started container until the public path answers from it. Raises RolloutFailed; undoes nothing."""
+        end = await self._until_healthy(new, wanted)
+        watch.mark("healthy")
+        await self._switch(new, end)
+        await self._verify(new, wanted)
+        watch.mark("switch")
+
+    # -- steps ------------------------------------------------------------------------------------------------------
+
+    async def _announce(self, before: AppView) -> None:
+        """A first generation, or one over a stopped app: the gateway says "starting" meanwhile. Failing to is no failure."""
+        if before.live is None:
+            try:
+                await self._node.tell(Route(before.app_id, RouteState.STARTING))
+            except GatewayError as e:
+                log.get("rollout").info("rollout.not_announced", why=str(e))
+
+    async def _start(self, before: AppView, wanted: AgentDeploy, generation: int, image: Found) -> Container:
+        node = self._node
+        names = node.names(int(wanted.user_id), int(wanted.app_id))
+        for leftover in before.candidates:
+            await node.engine.remove(leftover.id)
+
+        async def attempt() -> str:
+            place = await self._networks.place(before)
+            spec = self._spec(wanted, generation, image, names.candidate(generation), place.network, place.address)
+            try:
+                id = await node.engine.create(spec)
+                await node.engine.start(id)
+            except EngineError:
+                self._networks.doubt(before.app_id)
+                raise
+            return id
+
+        try:
+            id = await patiently(attempt, node.settings.engine_patience_seconds)
+        except NameTaken:
+            # A removal that was still under way, or a former life's: look again, clean, once more.
+            for leftover in (await node.look(before.app_id)).candidates:
+                await node.engine.remove(leftover.id)
+            id = await patiently(attempt, node.settings.engine_patience_seconds)
+        return await patiently(lambda: node.engine.inspect(id), node.settings.engine_patience_seconds)
+
+    def _spec(self, wanted: AgentDeploy, generation: int, image: Found, name: str, network: str, address: str) -> ContainerSpec:
+        settings = self._node.settings
+        labels = {
+            state.INSTANCE: settings.instance, state.USER_ID: wanted.user_id, state.APP_ID: wanted.app_id,
+            state.GENERATION: str(generation), state.JOB_ID: str(wanted.job_id or ""),
+            state.DIGEST: digest_of(wanted.image, image.image),
+            state.IMAGE: wanted.image, state.PORT: str(wanted.container_port), state.HEALTH_PATH: health_path(wanted),
+            state.BASE_PATH: wanted.base_path or naming.base_path(int(wanted.app_id)), ADDRESS: address,
+            **self._proxy_labels(wanted),
+        }  # fmt: skip
+        return ContainerSpec(
+            name=name, image=image.name, port=wanted.container_port, labels=labels, network=network, address=address,
+            publish=self._node.publish, env=wanted.env or {}, capabilities=tuple(settings.app_capabilities),
+            restarts=settings.app_restarts,
+            limits=Limits(settings.app_cpus, settings.app_memory, settings.app_pids_limit, settings.app_log_max),
+        )  # fmt: skip
+
+    def _limits_in_words(self) -> str:
+        """For an engine that refuses one: which were asked for, and by which settings."""
+        s = self._node.settings
+        return f"RUNTIME_APP_CPUS={s.app_cpus:g} RUNTIME_APP_MEMORY={s.app_memory} RUNTIME_APP_PIDS_LIMIT={s.app_pids_limit}"
+
+    async def _until_healthy(self, new: Container, wanted: AgentDeploy) -> Endpoint:
+        settings = self._node.settings
+        timeout = wanted.health.timeout_seconds if wanted.health else settings.health_timeout_seconds
+        exited = asyncio.ensure_future(self._exit_of(new.id))
+        try:
+            end = await self._endpoint_of(new, exited)
+            probed = await health.until_healthy(
+                end.host, end.port, health_path(wanted), timeout=timeout, interval=settings.health_interval_seconds,
+                exited=exited, misplaced_seconds=settings.misplaced_seconds,
+                misplaced=lambda: health.misplaced(health.listeners(health.socket_tables(new.pid)), wanted.container_port),
+            ) if end else Probed(Verdict.EXITED, exit_code=await exited)  # fmt: skip
+        finally:
+            exited.cancel()
+            await asyncio.gather(exited, return_exceptions=True)
+        if end is None or probed.verdict is not Verdict.HEALTHY:
+            raise await self._diagnosis(new, wanted, probed)
+        return end
+
+    async def _exit_of(self, id: str) -> int:
+        return await patiently(lambda: self._node.engine.next_exit(id), self._node.settings.engine_patience_seconds)
+
+    async def _endpoint_of(self, new: Container, exited: asyncio.Future[int]) -> Endpoint | None:
+        """Its address, as soon as the engine shows one; None when it ended before."""
+        deadline = time.monotonic() + ADDRESS_SECONDS
+        while not (end := self._node.endpoint(new)):
+            if new.phase is Phase.EXITED or new.restarts or exited.done():
+                return None
+            if time.monotonic() > deadline:
+                raise RolloutFailed(FailureCode.ENGINE_FAILED, detail="the container got no address")
+            await asyncio.wait({exited}, timeout=0.05)
+            new = await self._node.again(new)
+        return end
+
+    async def _diagnosis(self, new: Container, wanted: AgentDeploy, probed: Probed) -> RolloutFailed:
+        """What to tell the app's owner, with the container's last lines."""
+        settings, tail = self._node.settings, await self._node.tail(new.id)
+        seconds = f"{probed.seconds:g}"
+        if probed.verdict is Verdict.EXITED:
+            oom = await self._ran_out_of_memory(new.id, probed.exit_code)
+            code = FailureCode.APP_OUT_OF_MEMORY if oom else FailureCode.APP_EXITED
+            return RolloutFailed(
+                code, exit_code=probed.exit_code, oom_killed=oom, log_tail=tail, exit=probed.exit_code,
+                limit=f"{settings.app_memory >> 20} MiB",
+            )  # fmt: skip
+        if probed.verdict is Verdict.SILENT:
+            found = health.listeners(await asyncio.to_thread(health.socket_tables, new.pid))
+            seen = Words(*health.describe(found, wanted.container_port))
+            return RolloutFailed(
+                FailureCode.APP_NOT_LISTENING, log_tail=tail, port=wanted.container_port, seconds=seconds, seen=seen
+            )
+        return RolloutFailed(
+            FailureCode.APP_UNHEALTHY, log_tail=tail, path=health_path(wanted), seconds=seconds, detail=probed.detail
+        )
+
+    async def _ran_out_of_memory(self, id: str, exit_code: int | None) -> bool:
+        """What the engine says. Podman can miss it (cgroup v1): a SIGKILL that none of us sent is the kernel's then."""
+        if exit_code == SIGKILLED and self._node.settings.app_memory:
+            return True
+        try:
+            return (await self._node.engine.inspect(id)).oom_killed
+        except EngineError:
+            return False
+
+    async def _switch(self, new: Container, end: Endpoint) -> None:
+        try:
+            await self._put(state.route_to(new, end.host, end.port))
+        except GatewayError as e:
+            raise RolloutFailed(FailureCode.GATEWAY_FAILED, detail=str(e), log_tail=[]) from e
+
+    async def _put(self, route: Route) -> None:
+        """Put, and again while the proxy restarts."""
+        deadline = time.monotonic() + self._node.settings.verify_seconds
+        while True:
+            try:
+                return await self._node.tell(route)
+            except GatewayError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(VERIFY_EVERY)
+
+    async def _verify(self, new: Container, wanted: AgentDeploy) -> None:
+        """Success is what the public sees: the gateway's own door answers from this generation."""
+        deadline = time.monotonic() + self._node.settings.verify_seconds
+        generation, seen = state.generation_of(new), "no answer"
+        while True:
+            try:
+                # As long as the probe of its health waited: a slow page is no gateway that did not switch.
+                status, answered = await self._node.routes.serving_generation(
+                    int(wanted.app_id), health_path(wanted), timeout=health.ASK_SECONDS
+                )
+                if answered == generation and status < 500:
+                    return
+                seen = f"HTTP {status} from generation {answered}, not {generation}"
+            except GatewayError as e:
+                seen = str(e)
+            if time.monotonic() > deadline:
+                raise RolloutFailed(FailureCode.GATEWAY_FAILED, detail=seen, log_tail=await self._node.tail(new.id))
+            await asyncio.sleep(VERIFY_EVERY)
+
+    async def _commit(self, before: AppView, new: Container) -> None:
+        """From here on the new generation is the app, whatever happens. Safe to repeat, and to be cut anywhere."""
+        node, patience = self._node, self._node.settings.engine_patience_seconds
+        names = node.names(state.number(new, state.USER_ID), before.app_id)
+        if old := before.live:
+            retired = names.retired(state.generation_of(old))
+            try:
+                await patiently(lambda: node.engine.rename(old.id, retired), patience)
+            except NoSuchContainer:
+                log.get("rollout").info("rollout.old_was_gone", container=old.name)
+        await patiently(lambda: node.engine.rename(new.id, names.live), patience)
+
+    async def _undo(self, before: AppView, wanted: AgentDeploy, generation: int) -> None:
+        """The route is what it was, then the new one goes. What can't be done now, the sweep does."""
+        try:
+            route = self._node.desired_route(before)
+            if route:
+                await self._put(route)
+            else:
+                await self._node.untell(before.app_id)
+            now = await self._node.look(before.app_id, patience=self._node.settings.engine_patience_seconds)
+            for candidate in now.candidates:
+                if now.live or not now.retired:
+                    await self._node.engine.remove(candidate.id)
+            if not before.all:
+                await self._networks.forget(before.app_id)
+        except (EngineError, GatewayError) as e:
+            log.get("rollout").warning("rollout.undo_later", generation=generation, image=wanted.image, why=str(e))
+
+    # -- answers ----------------------------------------------------------------------------------------------------
+
+    def answer(self, wanted: AgentDeploy, container: Container, watch: Stopwatch) -> AgentDeployed:
+        app_id = int(wanted.app_id)
+        path = wanted.base_path or naming.base_path(app_id)
+        return AgentDeployed(
+            app_id=wanted.app_id,
+            container_name=self._node.names(int(wanted.user_id), app_id).live,
+            preview_url=naming.deploy_url(self._node.settings.node_gateway_base_url, path),
+            generation=state.generation_of(container),
+            digest=container.labels.get(state.DIGEST),
+            timings_ms=watch.marks,
+            verified=True,
+        )
+
+    def _check_base_path(self, wanted: AgentDeploy) -> None:
+        expected = naming.base_path(int(wanted.app_id))
+        if wanted.base_path and wanted.base_path != expected and not self._any_base_path:
+            raise BadInput("BASE_PATH_UNSUPPORTED", expected=expected, given=wanted.base_path)
+
+
+def health_path(wanted: AgentDeploy) -> str:
+    return wanted.health.path if wanted.health else "/"
+
+
+def admit(before: AppView, asked: int | None) -> int:
+    """The generation to roll out. Raises Conflict ``STALE_GENERATION``. Without one (older runners): the next."""
+    newest = max((state.generation_of(c) for c in (before.live, before.stopped, *before.retired) if c), default=0)
+    if asked is None:
+        return newest + 1
+    if asked < newest:
+        raise Conflict("STALE_GENERATION")
+    return asked
+
+
+def same_release(before: AppView, wanted: AgentDeploy, generation: int) -> Container | None:
+    """The live container when this very rollout has been committed already: the caller lost the answer."""
+    live = before.live
+    if wanted.generation is None or live is None or not live.running:
+        return None
+    same = state.generation_of(live) == generation and live.labels.get(state.IMAGE) == wanted.image
+    return live if same else None

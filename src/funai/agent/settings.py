@@ -1,0 +1,151 @@
+"""What an operator may set about a runtime-agent. Names of the contract first, ours after them."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, BeforeValidator
+
+from funai.base.config.settings import CsvList, Secret, Settings, key
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_INSTANCE = re.compile(r"[a-z0-9]{0,16}")
+
+
+def parse_size(value: object) -> object:
+    """``512m``, ``1.5g``, ``64Mi`` or bytes → bytes; anything else is left for pydantic to refuse."""
+    if not isinstance(value, str):
+        return value
+    found = _SIZE.fullmatch(value.strip())
+    return int(float(found[1]) * _UNITS[found[2].lower()]) if found else value
+
+
+Size = Annotated[int, BeforeValidator(parse_size)]
+
+
+def _instance(value: str) -> str:
+    if not _INSTANCE.fullmatch(value):
+        raise ValueError("must be at most 16 lower-case letters and digits")
+    return value
+
+
+def _destinations(entries: list[str]) -> list[str]:
+    for entry in entries:
+        network, colon, port = entry.partition(":")
+        IPv4Network(network)
+        if colon and not (port.isdecimal() and 0 < int(port) < 65536):
+            raise ValueError(f"{entry!r} must look like 10.0.0.5:27017 or 10.0.0.0/24")
+    return entries
+
+
+def _pool(value: str) -> str:
+    if IPv4Network(value).prefixlen > 26:
+        raise ValueError("is too small: give at least a /26")
+    return value
+
+
+class Reach(StrEnum):
+    """How the gateway gets to an app."""
+
+    AUTO = "auto"
+    """``published`` with a rootless engine, else ``address``."""
+    ADDRESS = "address"
+    """The container's own address, fixed for its life."""
+    PUBLISHED = "published"
+    """A port of 127.0.0.1, chosen by the engine."""
+
+
+class OnDelete(StrEnum):
+    """What becomes of the images of a deleted app on this node."""
+
+    REMOVE = "remove"
+    """Those go that only this app uses."""
+    KEEP = "keep"
+
+
+class RuntimeSettings(Settings):
+    title: ClassVar[str] = "Runtime-agent"
+
+    host: str = key("RUNTIME_AGENT_HOST", "127.0.0.1", doc="Address to listen on")
+    port: int = key("RUNTIME_AGENT_PORT", 7005, doc="Port to listen on", ge=0, le=65535)
+    token: Secret = key("RUNTIME_AGENT_TOKEN", doc="What callers send as `X-Runtime-Token`")
+    node_name: str = key(
+        "RUNTIME_NODE_NAME", "local", doc="This node's name at Deploy", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
+    )
+    node_agent_base_url: str = key("RUNTIME_NODE_AGENT_BASE_URL", "", doc="Where Deploy and runners reach this agent")
+    node_gateway_base_url: str = key("RUNTIME_NODE_GATEWAY_BASE_URL", "", doc="Where the public reaches this node's gateway")
+    deploy_base_url: str = key("DEPLOY_BASE_URL", "", doc="Deploy, for heartbeats; empty sends none")
+    deploy_node_token: Secret | None = key("DEPLOY_NODE_TOKEN", None, doc="Sent to Deploy as `X-RT-Node-Token`")
+    heartbeat_seconds: float = key("DEPLOY_HEARTBEAT_SECONDS", 15.0, doc="How often Deploy hears of this node", gt=0, le=300)
+    docker_network: str = key(
+        "RUNTIME_DOCKER_NETWORK",
+        "",
+        doc="One network for all apps (a Traefik container shares it); empty: one for each app",
+    )
+    docker_bin: str = key("RUNTIME_DOCKER_BIN", "docker", doc="`docker` or `podman`: whose default socket to use")
+    traefik_enable: bool = key("RUNTIME_TRAEFIK_ENABLE", False, doc="Label containers for Traefik's Docker provider")
+    app_cpus: float = key("RUNTIME_APP_CPUS", 1.0, doc="Cores an app may use; 0 = no limit", ge=0, le=1024)
+    app_memory: Size = key("RUNTIME_APP_MEMORY", 512 << 20, doc="Memory an app may use, e.g. `512m`; 0 = no limit", ge=0)
+    app_pids_limit: int = key("RUNTIME_APP_PIDS_LIMIT", 256, doc="Processes and threads of an app; 0 = no limit", ge=0)
+    cleanup_images_on_stop: bool = key(
+        "RUNTIME_CLEANUP_IMAGES_ON_STOP", False, doc="Also remove images that a removed container leaves unused"
+    )
+    images_on_delete: OnDelete = key(
+        "RUNTIME_IMAGES_ON_DELETE", OnDelete.REMOVE, doc="A deleted app's images here: `remove` those only it uses, or `keep`"
+    )
+    registry_url: str = key("REGISTRY_URL", "", doc="The registry that the login below is for, `host[:port]`")
+    registry_username: str = key("REGISTRY_USERNAME", "", doc="Pull login")
+    registry_password: Secret | None = key("REGISTRY_PASSWORD", None, doc="Pull login")
+    # ours
+    engine_socket: str = key("RUNTIME_ENGINE_SOCKET", "", doc="Unix socket of the engine's API; default by RUNTIME_DOCKER_BIN")
+    instance: Annotated[str, AfterValidator(_instance)] = key(
+        "RUNTIME_INSTANCE", "", doc="Keeps two platforms on one engine apart (part of container names)"
+    )
+    reach: Reach = key("RUNTIME_REACH", Reach.AUTO, doc="How the gateway reaches apps: `auto`, `address` or `published`")
+    build_network: str = key(
+        "RUNTIME_BUILD_NETWORK", "", doc="A network kept for this node's Runner (its RUNNER_BUILD_NETWORK), walled like apps",
+        pattern=r"^[A-Za-z0-9_.-]{0,64}$",
+    )  # fmt: skip
+    app_subnets: Annotated[str, AfterValidator(_pool)] = key(
+        "RUNTIME_APP_SUBNETS", "10.208.0.0/13", doc="Pool from which each app's network takes a /27"
+    )
+    app_capabilities: CsvList = key(
+        "RUNTIME_APP_CAPABILITIES", ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"],
+        doc="The only capabilities apps keep",
+    )  # fmt: skip
+    app_log_max: Size = key("RUNTIME_APP_LOG_MAX", 10 << 20, doc="Size of a container's kept output", ge=64 << 10)
+    app_restarts: int = key("RUNTIME_APP_RESTARTS", 5, doc="Restarts by the engine itself before the agent takes over", ge=0)
+    app_allow: Annotated[CsvList, AfterValidator(_destinations)] = key(
+        "RUNTIME_APP_ALLOW", [], doc="What apps may reach on this host, e.g. their database: `address[:port]`, comma-separated"
+    )
+    app_deny: Annotated[CsvList, AfterValidator(_destinations)] = key(
+        "RUNTIME_APP_DENY", [], doc="Addresses beyond this host that apps must not reach (other nodes, Deploy, the registry)"
+    )
+    firewall: bool = key("RUNTIME_FIREWALL", True, doc="Keep apps from this host's own ports (needs root and iptables)")
+    health_timeout_seconds: float = key(
+        "RUNTIME_HEALTH_TIMEOUT_SECONDS", 60.0, doc="How long a new generation may take", ge=1, le=600
+    )
+    misplaced_seconds: float = key(
+        "RUNTIME_MISPLACED_SECONDS", 15.0, doc="An app that listens only elsewhere this long is not waited for longer", gt=0
+    )
+    health_interval_seconds: float = key("RUNTIME_HEALTH_INTERVAL_SECONDS", 0.25, doc="Longest pause between two probes", gt=0)
+    verify_seconds: float = key("RUNTIME_VERIFY_SECONDS", 10.0, doc="How long the public path may take to show a switch", gt=0)
+    drain_seconds: float = key("RUNTIME_DRAIN_SECONDS", 30.0, doc="How long a replaced generation may finish what it has", ge=0)
+    stop_grace_seconds: float = key("RUNTIME_STOP_GRACE_SECONDS", 10.0, doc="From SIGTERM to SIGKILL", ge=0)
+    sweep_seconds: float = key("RUNTIME_SWEEP_SECONDS", 5.0, doc="How often containers are compared with what should be", gt=0)
+    engine_patience_seconds: float = key(
+        "RUNTIME_ENGINE_PATIENCE_SECONDS", 30.0, doc="How long a rollout waits for an engine that restarts", ge=0
+    )
+    capacity: int | None = key("RUNTIME_CAPACITY", None, doc="Apps this node should hold, told to Deploy", ge=0)
+
+    @property
+    def socket(self) -> str:
+        """The engine's socket path."""
+        if self.engine_socket:
+            return self.engine_socket.removeprefix("unix://")
+        return "/run/podman/podman.sock" if Path(self.docker_bin).name == "podman" else "/var/run/docker.sock"

@@ -1,0 +1,1 @@
+"""Users, their logins, API keys and SSH keys."""

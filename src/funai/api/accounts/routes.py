@@ -1,0 +1,74 @@
+"""Signing up and in, and what a user keeps: password, API key, SSH keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from funai.api.edge import PREFIX, Address, CurrentUser, Services, answers
+from funai.base.http.app import ok
+from funai.contracts.accounts import AddSshKey, ApiKey, ChangePassword, Credentials, SshKey, User
+from funai.contracts.errors import Forbidden
+from funai.contracts.wire import MAX_ID
+
+router = APIRouter(prefix=PREFIX)
+
+
+@router.post("/auth/register", tags=["accounts"], summary="Make an account", **answers(User))
+async def register(core: Services, address: Address, body: Credentials) -> Any:
+    if not core.settings.registration_open:
+        raise Forbidden("REGISTRATION_CLOSED")
+    return ok(await core.accounts.register(address, body.user_name, body.password))
+
+
+@router.post(
+    "/auth/login", tags=["accounts"], **answers(User),
+    summary="Sign in; the token comes as the response header Authorization: Bearer",
+)  # fmt: skip
+async def login(core: Services, address: Address, body: Credentials, response: Response) -> Any:
+    user, token = await core.accounts.login(address, body.user_name, body.password)
+    response.headers["Authorization"] = f"Bearer {token}"
+    response.headers["Cache-Control"] = "no-store"
+    return ok(user)
+
+
+@router.get("/user/me", tags=["accounts"], summary="The signed-in user", **answers(User))
+async def me(core: Services, caller: CurrentUser) -> Any:
+    return ok(await core.accounts.get(caller.id))
+
+
+@router.put(
+    "/user/password", tags=["accounts"], **answers(User),
+    summary="Change the password; every earlier login ends, a new token comes as at login",
+)  # fmt: skip
+async def change_password(core: Services, caller: CurrentUser, body: ChangePassword, response: Response) -> Any:
+    token = await core.accounts.change_password(caller.id, body.old_password, body.new_password)
+    response.headers["Authorization"] = f"Bearer {token}"
+    response.headers["Cache-Control"] = "no-store"
+    return ok(await core.accounts.get(caller.id))
+
+
+@router.put(
+    "/user/api-key", tags=["accounts"], **answers(ApiKey),
+    summary="A new API key for X-API-Key; shown this once, and any earlier one ends",
+)  # fmt: skip
+async def renew_api_key(core: Services, caller: CurrentUser, response: Response) -> Any:
+    response.headers["Cache-Control"] = "no-store"
+    return ok(ApiKey(api_key=await core.accounts.renew_api_key(caller.id)))
+
+
+@router.get("/user/keys", tags=["keys"], summary="The SSH keys one may push with", **answers(list[SshKey]))
+async def list_keys(core: Services, caller: CurrentUser) -> Any:
+    return ok(await core.keys.list(caller.id))
+
+
+@router.post("/user/keys", tags=["keys"], summary="Register an OpenSSH public key", **answers(SshKey))
+async def add_key(core: Services, caller: CurrentUser, body: AddSshKey) -> Any:
+    return ok(await core.keys.add(caller.id, body.title, body.public_key))
+
+
+@router.delete("/user/keys", tags=["keys"], summary="Forget a key", **answers(dict[str, int]))
+async def remove_key(core: Services, caller: CurrentUser, key_id: Annotated[int, Query(alias="id", ge=1, le=MAX_ID)]) -> Any:
+    await core.keys.remove(caller.id, key_id)
+    return ok({"id": key_id})

@@ -1,0 +1,120 @@
+"""An operator's calls: runtime nodes and runners (handed on to Deploy), users, apps."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from funai.api.edge import PREFIX, Admin, AppId, Services, answers
+from funai.api.services import Core
+from funai.base.http.app import ok
+from funai.contracts.accounts import App, User
+from funai.contracts.errors import Unavailable
+from funai.contracts.nodes import DrainNode, ReassignApp, UpsertNode
+from funai.contracts.wire import MAX_ID, EntityId, Name, Wire
+
+router = APIRouter(prefix=f"{PREFIX}/admin")
+nodes = APIRouter(prefix="/deploy-nodes", tags=["nodes"])
+After = Annotated[int, Query(ge=0, le=MAX_ID, description="The last id of the page before")]
+PageLimit = Annotated[int, Query(ge=1, le=500)]
+
+
+class SetPassword(Wire):
+    password: str
+
+
+async def _deploy(core: Core, method: str, path: str, *, params: dict[str, Any] | None = None, json: Any = None) -> Any:
+    if core.control.admin_token is None:
+        raise Unavailable("ADMIN_TOKEN_MISSING")
+    with core.control.asking() as deploy:
+        return ok(await deploy.admin(method, path, core.control.admin_token, params=params, json=json))
+
+
+@nodes.get("/list", summary="Runtime nodes and their health", **answers(list[dict[str, Any]]))
+async def list_nodes(core: Services, _: Admin) -> Any:
+    return await _deploy(core, "GET", "/admin/runtime-nodes/list")
+
+
+@nodes.post("/upsert", summary="Make or change a node", **answers(dict[str, Any]))
+async def upsert_node(core: Services, _: Admin, body: UpsertNode) -> Any:
+    return await _deploy(core, "POST", "/admin/runtime-nodes/upsert", json=body.to_wire())
+
+
+@nodes.post("/set-enabled", summary="Let a node take new apps, or not", **answers(Any))
+async def set_node_enabled(core: Services, _: Admin, name: Annotated[Name, Query()], enabled: bool) -> Any:
+    params = {"name": name, "enabled": str(enabled).lower()}
+    return await _deploy(core, "POST", "/admin/runtime-nodes/set-enabled", params=params)
+
+
+@nodes.get("/placements", summary="Which apps a node has", **answers(list[dict[str, Any]]))
+async def placements(
+    core: Services, _: Admin, node_id: Annotated[int, Query(alias="nodeId", ge=1, le=MAX_ID)],
+    offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0, limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> Any:  # fmt: skip
+    params = {"nodeId": node_id, "offset": offset, "limit": limit}
+    return await _deploy(core, "GET", "/admin/runtime-nodes/placements", params=params)
+
+
+@nodes.post("/reassign", summary="Place an app on another node", **answers(Any))
+async def reassign(core: Services, _: Admin, body: ReassignApp) -> Any:
+    return await _deploy(core, "POST", "/admin/runtime-nodes/reassign", json=body.to_wire())
+
+
+@nodes.post("/drain", summary="Place a node's apps elsewhere", **answers(Any))
+async def drain(core: Services, _: Admin, body: DrainNode) -> Any:
+    return await _deploy(core, "POST", "/admin/runtime-nodes/drain", json=body.to_wire())
+
+
+@nodes.get("/runners/list", summary="Runners and when they were last seen", **answers(list[dict[str, Any]]))
+async def runners(core: Services, _: Admin) -> Any:
+    return await _deploy(core, "GET", "/admin/runners/list")
+
+
+router.add_api_route(
+    "/runners/list", runners, summary="Runners and when they were last seen", tags=["nodes"],
+    **answers(list[dict[str, Any]]), name="runners_by_own_path",
+)  # fmt: skip
+router.include_router(nodes)
+
+
+@router.get("/users/list", tags=["admin"], summary="Accounts by id", **answers(list[User]))
+async def list_users(core: Services, _: Admin, after: After = 0, limit: PageLimit = 100) -> Any:
+    return ok(await core.accounts.page(after, limit))
+
+
+@router.post(
+    "/users/set-disabled", tags=["admin"], **answers(User),
+    summary="Shut an account out, or let it in. Its apps serve on, unless stopApps takes them off line",
+)  # fmt: skip
+async def set_user_disabled(
+    core: Services, _: Admin, user_id: Annotated[EntityId, Query(alias="userId")], disabled: bool,
+    stop_apps: Annotated[bool, Query(alias="stopApps")] = False,
+) -> Any:  # fmt: skip
+    user = await core.accounts.set_disabled(user_id, disabled)
+    if disabled and stop_apps:
+        await core.deploys.stop_all(user_id)
+    return ok(user)
+
+
+@router.post("/users/set-password", tags=["admin"], summary="Give a user a new password; their logins end", **answers(User))
+async def set_user_password(
+    core: Services, _: Admin, user_id: Annotated[EntityId, Query(alias="userId")], body: SetPassword
+) -> Any:
+    await core.accounts.set_password(user_id, body.password)
+    return ok(await core.accounts.get(user_id))
+
+
+@router.get("/apps/list", tags=["admin"], summary="Every user's apps by id", **answers(list[App]))
+async def list_all_apps(core: Services, _: Admin, after: After = 0, limit: PageLimit = 100) -> Any:
+    return ok(await core.apps.page(after, limit))
+
+
+@router.post(
+    "/apps/set-disabled",
+    tags=["admin"],
+    summary="Stop an app and refuse its deploys, or allow them",
+    **answers(App),
+)
+async def set_app_disabled(core: Services, _: Admin, app_id: AppId, disabled: bool) -> Any:
+    return ok(await core.deploys.set_disabled(app_id, disabled))

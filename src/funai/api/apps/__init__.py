@@ -1,0 +1,1 @@
+"""The app registry: apps, their variables, their running slots."""

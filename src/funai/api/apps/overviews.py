@@ -1,0 +1,171 @@
+"""How apps that serve are: where they are reached, whether they keep ending, whether they were taken off line elsewhere.
+
+Deploy is asked about many at once; an older one, which has no such call, about a few, one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+
+from funai.api.apps.service import Apps
+from funai.api.apps.slots import Slots
+from funai.api.deploys.client_pool import DeployClientPool
+from funai.api.deploys.outcome import MAX_URL
+from funai.api.models import Row
+from funai.api.tables import apps
+from funai.base.db.engine import Database
+from funai.base.http.app import language
+from funai.base.observability import log
+from funai.contracts.accounts import App, AppRuntime
+from funai.contracts.agent import AgentStatus
+from funai.contracts.errors import CalleeFailed, FunaiError, NotFound
+from funai.contracts.nodes import MAX_OVERVIEW, AppOverview
+from funai.contracts.states import AppStatus, JobStatus
+from funai.contracts.wire import iso_z
+from funai.i18n.reasons import Words, render
+
+TOGETHER = MAX_OVERVIEW
+FEW = 50
+"""So many are asked about one by one where Deploy has no call for many."""
+LOOK_SECONDS = 4.0
+"""How long somebody who looks at an app waits for its node."""
+
+
+class Overviews:
+    def __init__(self, db: Database, apps: Apps, slots: Slots, control: DeployClientPool) -> None:
+        self.db, self.apps, self.slots, self.control = db, apps, slots, control
+        self._reached = 0
+
+    async def sweep(self) -> None:
+        """Learn where READY apps are reached now (a node may have got another public address), and which are off line.
+
+        Looks at some apps and goes on behind them the next time, or at once for as long as it finds a change. Raises
+        what Deploy's client raises.
+        """
+        while self.control.enabled:
+            ready = select(apps).where(
+                apps.c.status == int(AppStatus.READY),
+                apps.c.id > self._reached,
+                apps.c.deleting == 0,
+                apps.c.job_id.is_not(None),
+            )
+            rows = await self.db.fetch_all(ready.order_by(apps.c.id).limit(TOGETHER))
+            full = TOGETHER
+            known = await self._known([int(row["id"]) for row in rows])
+            if known is None:
+                rows, full = rows[:FEW], FEW
+                changed = [await self._readdress_by_job(row) for row in rows]
+            else:
+                changed = [await self._note(row, known.get(int(row["id"]))) for row in rows]
+            self._reached = int(rows[-1]["id"]) if len(rows) == full else 0
+            if not any(changed) or not self._reached:
+                return
+
+    async def shown(self, rows: Sequence[Row]) -> list[App]:
+        """The apps as people see them; of those that serve also whether they keep ending, unless Deploy can't tell now."""
+        serving = [int(row["id"]) for row in rows if row["serving"]][:MAX_OVERVIEW]
+        try:
+            async with asyncio.timeout(self.control.list_seconds):
+                known = await self._known(serving) if self.control.enabled else None
+        except (FunaiError, TimeoutError):
+            known = None
+        return [_told(self.apps.wire(row), (known or {}).get(int(row["id"]))) for row in rows]
+
+    async def runtime(self, user_id: int, app_id: int) -> AppRuntime:
+        """The word of the app's node, now. Raises NotFound, CalleeFailed when it doesn't come in time."""
+        await self.apps.own(user_id, app_id)
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                with self.control.asking() as deploy:
+                    return _runtime(app_id, await deploy.app_status(user_id, app_id))
+        except TimeoutError as e:
+            raise CalleeFailed("AGENT_UNREACHABLE", detail=f"{LOOK_SECONDS:g} s") from e
+
+    async def _known(self, app_ids: Sequence[int]) -> dict[int, AppOverview] | None:
+        """By app id; None when this Deploy has no such call."""
+        if not app_ids:
+            return {}
+        with self.control.asking() as deploy:
+            found = await deploy.overview(app_ids)
+        return None if found is None else {o.app_id: o for o in found}
+
+    async def _note(self, row: Row, seen: AppOverview | None) -> bool:
+        """Whether this changed something."""
+        if seen is None:
+            return False
+        if seen.stopped:
+            log.get("api.overviews").info("app.found_stopped", app_id=row["id"])
+            await self.slots.stopped(int(row["id"]), row["job_id"], seen_at=int(row["update_time"]))
+            return True
+        return await self._readdress(row, seen.deploy_url)
+
+    async def _readdress_by_job(self, row: Row) -> bool:
+        try:
+            with self.control.asking() as deploy:
+                job = await deploy.job(int(row["job_id"]))
+        except NotFound:
+            return False
+        return await self._readdress(row, job.deploy_url if job.status is JobStatus.SUCCEEDED else None)
+
+    async def _readdress(self, row: Row, url: str | None) -> bool:
+        if not url or url == row["deploy_url"] or len(url) > MAX_URL:
+            return False
+        same = (apps.c.id == row["id"], apps.c.job_id == row["job_id"], apps.c.status == int(AppStatus.READY))
+        async with self.db.write() as conn:
+            await conn.execute(update(apps).where(*same).values(deploy_url=url))
+        return True
+
+
+def _told(app: App, seen: AppOverview | None) -> App:
+    if seen is None or seen.crash_looping is None:
+        return app
+    told: dict[str, Any] = {"crash_looping": seen.crash_looping}
+    if seen.crash_looping:
+        told["runtime_message"] = looping_words(app.id)
+    return app.model_copy(update=told)
+
+
+def looping_words(app_id: int, exit_code: int | None = None, at: datetime | None = None) -> str:
+    """That an app keeps ending, how it ended last, and where to look: in the language of who asked."""
+    zh, en = [], []
+    if exit_code is not None:
+        zh, en = [f"最近一次退出码 {exit_code}"], [f"last exit status {exit_code}"]
+    if at is not None:
+        zh, en = [*zh, f"时间 {iso_z(at)}"], [*en, f"at {iso_z(at)}"]
+    how = Words(f"（{'，'.join(zh)}）", f" ({', '.join(en)})") if zh else ""
+    return render("APP_CRASH_LOOPING", language(), {"app": app_id, "how": how})
+
+
+def _runtime(app_id: int, said: dict[str, Any]) -> AppRuntime:
+    """From Deploy's answer: the agent's words, with the node's name."""
+    status = AgentStatus.model_validate(said)
+    looping = bool(status.crash_looping)
+    at = _moment(status.last_exit_at)
+    exit_code = status.exit_code if status.last_exit_code is None else status.last_exit_code
+    return AppRuntime(
+        app_id=app_id,
+        exists=status.exists,
+        running=status.running,
+        crash_looping=looping,
+        message=looping_words(app_id, exit_code, at) if looping else None,
+        restart_count=status.restart_count,
+        last_exit_code=exit_code,
+        last_exit_at=at,
+        started_at=_moment(status.started_at),
+        image=status.image,
+        port=status.port,
+        node_name=said.get("nodeName"),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    """An engine's own way to write a time; None for one that can't be read."""
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,99 @@
+"""The app registry and an app's variables."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+
+from funai.api.edge import PREFIX, AppId, CurrentUser, Services, UserId, answers
+from funai.base.http.app import ok
+from funai.contracts.accounts import App, AppDeleted, CreateApp, EnvVar, SetEnv, UpdateApp
+from funai.contracts.errors import BadInput
+from funai.contracts.wire import MAX_ID
+from funai.i18n.reasons import Words
+
+router = APIRouter(prefix=PREFIX)
+MASK = "******"
+
+
+@router.get("/app/create", tags=["apps"], summary="Register an app with a default name", **answers(App))
+async def create_unnamed(core: Services, caller: CurrentUser, user_id: UserId = None) -> Any:
+    return ok(await core.apps.create(caller.acting_for(user_id), None, None))
+
+
+@router.post("/app/create", tags=["apps"], summary="Register an app", **answers(App))
+async def create(core: Services, caller: CurrentUser, user_id: UserId = None, body: CreateApp | None = None) -> Any:
+    asked = body or CreateApp()
+    return ok(await core.apps.create(caller.acting_for(user_id), asked.app_name, asked.description))
+
+
+@router.get("/app/list", tags=["apps"], summary="A user's apps, newest first", **answers(list[App]))
+async def list_apps(core: Services, caller: CurrentUser, user_id: UserId = None) -> Any:
+    rows = await core.tracker.fresh_all(await core.apps.rows(caller.acting_for(user_id)))
+    return ok(await core.overviews.shown(rows))
+
+
+@router.get("/app/info", tags=["apps"], summary="One app", **answers(App))
+async def info(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
+    row = await core.tracker.fresh(await core.apps.own(caller.acting_for(user_id), app_id))
+    return ok((await core.overviews.shown([row]))[0])
+
+
+@router.post("/app/update-basic", tags=["apps"], summary="Rename or describe an app", **answers(App))
+async def update_basic(
+    core: Services, caller: CurrentUser, body: UpdateApp, user_id: UserId = None,
+    app_id: Annotated[int | None, Query(alias="appId", ge=1, le=MAX_ID)] = None,
+) -> Any:  # fmt: skip
+    target = app_id or body.app_id or body.id
+    if target is None or not 1 <= target <= MAX_ID:
+        raise BadInput(detail=Words("缺少 appId", "appId is missing"))
+    return ok(await core.apps.update(caller.acting_for(user_id), target, body.app_name, body.description))
+
+
+@router.get(
+    "/app/delete", tags=["apps"], **answers(AppDeleted),
+    summary="Delete an app and all it left anywhere; what can't be cleaned now is retried",
+)  # fmt: skip
+async def delete_by_get(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
+    return ok(await core.deletions.delete(caller.acting_for(user_id), app_id))
+
+
+@router.post(
+    "/app/delete", tags=["apps"], **answers(AppDeleted),
+    summary="Delete an app and all it left anywhere; what can't be cleaned now is retried",
+)  # fmt: skip
+async def delete(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
+    return ok(await core.deletions.delete(caller.acting_for(user_id), app_id))
+
+
+@router.get(
+    "/app/env", tags=["variables"], summary="Names of an app's variables; values never come back", **answers(list[EnvVar])
+)
+async def env_names(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
+    await core.apps.own(caller.acting_for(user_id), app_id)
+    return ok(_masked(await core.variables.names(app_id)))
+
+
+@router.put(
+    "/app/env", tags=["variables"], **answers(list[EnvVar]),
+    summary="Add or replace variables; the next deploy carries them",
+)  # fmt: skip
+async def set_env(
+    core: Services, caller: CurrentUser, app_id: AppId, body: Annotated[SetEnv, Body()], user_id: UserId = None
+) -> Any:
+    await core.apps.own(caller.acting_for(user_id), app_id)
+    return ok(_masked(await core.variables.set(app_id, body)))
+
+
+@router.delete("/app/env", tags=["variables"], summary="Forget variables by name", **answers(list[EnvVar]))
+async def unset_env(
+    core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None,
+    name: Annotated[list[str], Query(max_length=200, description="May be given several times")] = [],  # noqa: B006
+) -> Any:  # fmt: skip
+    await core.apps.own(caller.acting_for(user_id), app_id)
+    return ok(_masked(await core.variables.unset(app_id, name)))
+
+
+def _masked(names: list[str]) -> list[EnvVar]:
+    return [EnvVar(name=n, value=MASK) for n in names]

@@ -1,0 +1,196 @@
+"""The app registry: names, quota, what an app looks like to people."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from funai.api.deploys.policy import Defaults
+from funai.api.models import Row, first, lock_user, now_ms
+from funai.api.tables import apps
+from funai.base.clock import Clock
+from funai.base.db.engine import Database
+from funai.contracts.accounts import App
+from funai.contracts.errors import BadInput, CalleeFailed, Conflict, FunaiError, NotFound
+from funai.contracts.repohost import RepoHost
+from funai.contracts.states import AppStatus
+from funai.contracts.wire import from_epoch_ms
+from funai.i18n.reasons import Words
+
+UNNAMED = "未命名应用"
+MAX_NAME = 64
+DEPLOYED = (AppStatus.DEPLOYING, AppStatus.READY, AppStatus.FAILED)
+
+
+class Apps:
+    def __init__(self, db: Database, clock: Clock, defaults: Defaults, repo_host: RepoHost | None, *, limit: int) -> None:
+        self.db, self.clock, self.defaults, self.repo_host, self.limit = db, clock, defaults, repo_host, limit
+
+    async def create(self, user_id: int, name: str | None, description: str | None) -> App:
+        """Register an app and make its repository. Raises BadInput, Conflict QUOTA_APPS or APP_NAME_TAKEN, CalleeFailed."""
+        given = clean_name(name) if name and name.strip() else None
+        at = now_ms(self.clock)
+        row: dict[str, Any] = {
+            "user_id": user_id, "description": clean_text(description), "status": int(AppStatus.CREATED),
+            "create_time": at, "update_time": at,
+        }  # fmt: skip
+        try:
+            async with self.db.write() as conn:
+                if await lock_user(conn, user_id) is None:
+                    raise NotFound("USER_NOT_FOUND")
+                counted = select(func.count()).select_from(apps).where(apps.c.user_id == user_id, apps.c.deleting == 0)
+                if int((await conn.execute(counted)).scalar_one()) >= self.limit:
+                    raise Conflict("QUOTA_APPS", limit=self.limit)
+                names = (await conn.execute(select(apps.c.app_name).where(apps.c.user_id == user_id))).scalars()
+                row["app_name"] = given or default_name(set(names))
+                made = (await conn.execute(insert(apps).values(row))).inserted_primary_key
+        except IntegrityError as e:
+            raise Conflict("APP_NAME_TAKEN") from e
+        assert made is not None
+        app_id = int(made[0])
+        await self._make_repo(user_id, app_id)
+        return self.wire(await self.own(user_id, app_id))
+
+    async def own(self, user_id: int, app_id: int) -> Row:
+        """The app's row. Raises NotFound for one that isn't there, isn't theirs or is being deleted."""
+        row = await self.db.fetch_one(select(apps).where(apps.c.id == app_id, apps.c.user_id == user_id, apps.c.deleting == 0))
+        if row is None:
+            raise NotFound("APP_NOT_FOUND")
+        return row
+
+    async def find(self, app_id: int) -> Row | None:
+        """Any app's row, whoever asks: for the platform's own questions."""
+        return await self.db.fetch_one(select(apps).where(apps.c.id == app_id, apps.c.deleting == 0))
+
+    async def rows(self, user_id: int) -> list[dict[str, Any]]:
+        """All of a user's apps, newest first."""
+        mine = select(apps).where(apps.c.user_id == user_id, apps.c.deleting == 0).order_by(apps.c.id.desc())
+        return await self.db.fetch_all(mine)
+
+    async def page(self, after: int, limit: int) -> list[App]:
+        """Every user's apps by id, for an operator."""
+        found = select(apps).where(apps.c.id > after, apps.c.deleting == 0).order_by(apps.c.id).limit(limit)
+        return [self.wire(r) for r in await self.db.fetch_all(found)]
+
+    async def update(self, user_id: int, app_id: int, name: str | None, description: str | None) -> App:
+        """Change what is given. Raises NotFound, BadInput, Conflict APP_NAME_TAKEN."""
+        values: dict[str, Any] = {}
+        if name is not None:
+            values["app_name"] = clean_name(name)
+        if description is not None:
+            values["description"] = clean_text(description)
+        await self.own(user_id, app_id)
+        if values:
+            mine = (apps.c.id == app_id, apps.c.user_id == user_id, apps.c.deleting == 0)
+            try:
+                async with self.db.write() as conn:
+                    await conn.execute(update(apps).where(*mine).values(update_time=now_ms(self.clock), **values))
+            except IntegrityError as e:
+                raise Conflict("APP_NAME_TAKEN") from e
+        return self.wire(await self.own(user_id, app_id))
+
+    async def pushed(self, user_id: int, app_id: int) -> None:
+        """The app has source now. Asked again, or for an app that is gone, it changes nothing."""
+        fresh = (apps.c.id == app_id, apps.c.user_id == user_id, apps.c.status == int(AppStatus.CREATED))
+        async with self.db.write() as conn:
+            await conn.execute(
+                update(apps).where(*fresh).values(status=int(AppStatus.UPLOADED), update_time=now_ms(self.clock))
+            )
+            # A deploy that is under way would otherwise go back to "nothing pushed" when it is cancelled.
+            under_way = (apps.c.id == app_id, apps.c.user_id == user_id, apps.c.prev_status == int(AppStatus.CREATED))
+            await conn.execute(update(apps).where(*under_way).values(prev_status=int(AppStatus.UPLOADED)))
+
+    async def ensure_repo(self, user_id: int, app_id: int) -> None:
+        """Make the repository if it isn't there: a create that was cut short heals at the first use."""
+        if self.repo_host:
+            await self.repo_host.create(self.defaults.repo(user_id, app_id))
+
+    async def set_disabled(self, app_id: int, disabled: bool) -> App:
+        """An operator's word. Raises NotFound, Conflict APP_DEPLOYING. What serves must have been stopped before."""
+        at = now_ms(self.clock)
+        async with self.db.write() as conn:
+            row = await first(conn, select(apps).where(apps.c.id == app_id, apps.c.deleting == 0).with_for_update())
+            if row is None:
+                raise NotFound("APP_NOT_FOUND")
+            if row["status"] == AppStatus.DEPLOYING:
+                raise Conflict("APP_DEPLOYING")
+            if disabled:
+                values = {"status": int(AppStatus.DISABLED), "slot": 0, "serving": 0}
+            elif row["status"] == AppStatus.DISABLED:
+                values = {"status": int(AppStatus.UPLOADED)}
+            else:
+                values = {}
+            await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=at, **values))
+            changed = await first(conn, select(apps).where(apps.c.id == app_id))
+        assert changed is not None
+        return self.wire(changed)
+
+    def wire(self, row: Row) -> App:
+        status = AppStatus(int(row["status"]))
+        url = row["deploy_url"] if status is AppStatus.READY else None
+        return App(
+            id=int(row["id"]),
+            user_id=int(row["user_id"]),
+            app_name=str(row["app_name"]),
+            app_status=status,
+            description=row["description"],
+            repo_ssh_url=self.defaults.repo_url(int(row["user_id"]), int(row["id"])),
+            container_port=row["container_port"],
+            last_job_id=row["job_id"],
+            last_deploy_error=row["last_error"] if status is AppStatus.FAILED else None,
+            deploy_access_url=url,
+            access_url=url,
+            created_at=from_epoch_ms(int(row["create_time"])),
+            updated_at=from_epoch_ms(int(row["update_time"])),
+        )
+
+    async def _make_repo(self, user_id: int, app_id: int) -> None:
+        try:
+            await self.ensure_repo(user_id, app_id)
+        except (FunaiError, OSError) as e:
+            async with self.db.write() as conn:
+                await conn.execute(apps.delete().where(apps.c.id == app_id))
+            raise CalleeFailed("REPO_HOST_FAILED") from e
+
+
+def clean_name(name: str) -> str:
+    """Trimmed and in Unicode's composed form. Raises BadInput APP_NAME_INVALID."""
+    cleaned = unicodedata.normalize("NFC", name).strip()
+    if not 1 <= len(cleaned) <= MAX_NAME or any(map(_unfit, cleaned)) or not any(map(_visible, cleaned)):
+        raise BadInput("APP_NAME_INVALID")
+    return cleaned
+
+
+def _unfit(c: str) -> bool:
+    """What turns the reading direction around or shows nothing would let one name pass for another."""
+    category = unicodedata.category(c)
+    return category in ("Cc", "Cs", "Co", "Cn", "Zl", "Zp") or (category == "Cf" and not _joins(c))
+
+
+def _joins(c: str) -> bool:
+    """Joiners and tags are parts of emoji and of some scripts."""
+    return c in "\u200c\u200d" or "\U000e0020" <= c <= "\U000e007f"
+
+
+def _visible(c: str) -> bool:
+    return unicodedata.category(c) not in ("Cf", "Mn", "Me", "Zs") and c not in "\u115f\u1160\u3164\uffa0"
+
+
+def clean_text(text: str | None) -> str | None:
+    """Free text that any database can keep: no NUL, no half characters. Raises BadInput."""
+    if text is None:
+        return None
+    if any(unicodedata.category(c) == "Cs" or (c < " " and c not in "\n\r\t") for c in text):
+        raise BadInput(detail=Words("description 含有控制字符", "description: has control characters"))
+    return text.strip()
+
+
+def default_name(taken: set[str]) -> str:
+    """The first of 未命名应用1, 未命名应用2, … that is free."""
+    number = 1
+    while f"{UNNAMED}{number}" in taken:
+        number += 1
+    return f"{UNNAMED}{number}"

@@ -1,0 +1,87 @@
+"""Calling Deploy: switched off, unreachable and refused become errors that a caller of the API understands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from funai.api.settings import ApiSettings
+from funai.base.clients.deploy import DeployClient
+from funai.base.clients.transport import Unreachable
+from funai.base.http.app import language
+from funai.contracts.errors import CalleeFailed, FunaiError, Unavailable
+
+
+class OutcomeUnknown(CalleeFailed):
+    """Deploy was asked, and whether it acted is not known. ``over``: it answered, so nothing more comes of the request."""
+
+    def __init__(self, reason: str = "DEPLOY_UNREACHABLE", text: str | None = None, *, over: bool = False) -> None:
+        super().__init__(reason, text=text)
+        self.over = over
+
+
+class DeployClientPool:
+    """The Deploy client, when deploying is switched on. ``http`` lets tests plug in an ASGI transport."""
+
+    def __init__(self, settings: ApiSettings, http: httpx.AsyncBaseTransport | None) -> None:
+        self.list_seconds = settings.deploy_list_timeout_ms / 1000
+        self.read_seconds = settings.deploy_read_timeout_ms / 1000
+        self.admin_token = settings.deploy_admin_token.get_secret_value() if settings.deploy_admin_token else None
+        self._client: DeployClient | None = None
+        self._followers: DeployClient | None = None
+        if settings.deploy_enabled and settings.deploy_secret:
+            secret = settings.deploy_secret.get_secret_value()
+            self._client = DeployClient(settings.deploy_base_url, secret, timeout=self.read_seconds, http=http)
+            # Followed logs hold their connections for long; they must not use up those of everybody else.
+            self._followers = DeployClient(settings.deploy_base_url, secret, timeout=self.read_seconds, http=http)
+            for client in (self._client, self._followers):
+                client.transport.raw.event_hooks = {"request": [_speak]}
+
+    @property
+    def client(self) -> DeployClient:
+        """Raises Unavailable DEPLOY_DISABLED."""
+        if self._client is None:
+            raise Unavailable("DEPLOY_DISABLED")
+        return self._client
+
+    @property
+    def followers(self) -> DeployClient:
+        """The client for long calls. Raises Unavailable DEPLOY_DISABLED."""
+        if self._followers is None:
+            raise Unavailable("DEPLOY_DISABLED")
+        return self._followers
+
+    @property
+    def enabled(self) -> bool:
+        return self._client is not None
+
+    @contextmanager
+    def asking(self, *, long: bool = False) -> Iterator[DeployClient]:
+        """Use the client (``long``: the one for long calls); its errors come out as the caller's.
+
+        Raises Unavailable, OutcomeUnknown when the request was sent and no usable answer came, CalleeFailed, or what
+        Deploy itself refused (400, 404, 409, 413, 429).
+        """
+        try:
+            yield self.followers if long else self.client
+        except Unreachable as e:
+            raise (OutcomeUnknown() if e.sent else CalleeFailed("DEPLOY_UNREACHABLE")) from e
+        except FunaiError as e:
+            if e.code == 401 or e.code == 403:
+                # Our own secret was refused: to the caller that is no reason to log in again.
+                raise CalleeFailed(service="deploy", detail=e.reason) from e
+            if e.code >= 500 and not isinstance(e, Unavailable):
+                raise OutcomeUnknown(e.reason, e.message(language()), over=True) from e
+            raise
+
+    async def close(self) -> None:
+        for client in (self._client, self._followers):
+            if client:
+                await client.close()
+
+
+async def _speak(request: httpx.Request) -> None:
+    """Deploy's own words reach the person who asked: in their language."""
+    request.headers["Accept-Language"] = language()

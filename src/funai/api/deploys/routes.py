@@ -1,0 +1,104 @@
+"""Deploying: jobs, what runs, releases."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from funai.api.apps.service import DEPLOYED
+from funai.api.edge import PREFIX, AppId, CurrentUser, IdempotencyKey, JobId, Services, UserId, answers
+from funai.base.http.app import ok
+from funai.contracts.accounts import App, AppRuntime, CreateDeploy
+from funai.contracts.jobs import Job, Release
+from funai.contracts.wire import MAX_ID
+
+router = APIRouter(prefix=f"{PREFIX}/deploy")
+Limit = Annotated[int, Query(ge=1, le=200, description="At most so many")]
+
+
+@router.post(
+    "/job/create", tags=["deploy"], **answers(Job),
+    summary="Deploy an app: its repository, or a prebuilt image",
+)  # fmt: skip
+async def create_job(
+    core: Services,
+    caller: CurrentUser,
+    app_id: AppId,
+    user_id: UserId = None,
+    body: CreateDeploy | None = None,
+    key: IdempotencyKey = None,
+) -> Any:
+    return ok(await core.deploys.create(caller.acting_for(user_id), app_id, body or CreateDeploy(), key))
+
+
+@router.get("/job/info", tags=["deploy"], summary="One job", **answers(Job))
+async def job_info(core: Services, caller: CurrentUser, job_id: JobId) -> Any:
+    return ok(await core.deploys.info(caller, job_id))
+
+
+@router.get(
+    "/job/list", tags=["deploy"], **answers(list[Job]),
+    summary="Newest jobs of one's own apps; of all apps for an admin",
+)  # fmt: skip
+async def job_list(core: Services, caller: CurrentUser, limit: Limit = 50) -> Any:
+    return ok(await core.deploys.latest(caller, limit))
+
+
+@router.get(
+    "/job/history", tags=["deploy"], **answers(list[Job]),
+    summary="One app's jobs, newest first",
+)  # fmt: skip
+async def job_history(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None, limit: Limit = 20) -> Any:
+    return ok(await core.deploys.history(caller.acting_for(user_id), app_id, limit))
+
+
+@router.post("/job/cancel", tags=["deploy"], summary="Cancel a job", **answers(Job))
+async def cancel_job(core: Services, caller: CurrentUser, job_id: JobId) -> Any:
+    return ok(await core.deploys.cancel(caller, job_id))
+
+
+@router.get(
+    "/app/list", tags=["deploy"], **answers(list[App]),
+    summary="The user's apps that are being deployed, run, or failed to",
+)  # fmt: skip
+async def deployed_apps(
+    core: Services,
+    caller: CurrentUser,
+    user_id: UserId = None,
+    app_id: Annotated[int | None, Query(alias="appId", ge=1, le=MAX_ID)] = None,
+) -> Any:
+    rows = [r for r in await core.apps.rows(caller.acting_for(user_id)) if app_id is None or r["id"] == app_id]
+    found = await core.tracker.fresh_all([r for r in rows if r["status"] in DEPLOYED])
+    return ok(await core.overviews.shown([r for r in found if r["status"] in DEPLOYED]))
+
+
+@router.get("/app/status", tags=["deploy"], summary="How the app's container is, by its node's word", **answers(AppRuntime))
+async def app_status(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
+    return ok(await core.overviews.runtime(caller.acting_for(user_id), app_id))
+
+
+@router.post("/app/stop", tags=["deploy"], summary="Take the app off line", **answers(App))
+async def stop_app(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
+    return ok(await core.deploys.stop(caller.acting_for(user_id), app_id))
+
+
+@router.post("/app/start", tags=["deploy"], summary="Start a stopped app's kept release again", **answers(App))
+async def start_app(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
+    return ok(await core.deploys.start(caller.acting_for(user_id), app_id))
+
+
+@router.post(
+    "/app/rollback", tags=["deploy"], **answers(Job),
+    summary="Run an earlier release again, by its image's digest; without a number, the one before the live one",
+)  # fmt: skip
+async def rollback(
+    core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None, key: IdempotencyKey = None,
+    release: Annotated[int | None, Query(ge=1, le=MAX_ID)] = None,
+) -> Any:  # fmt: skip
+    return ok(await core.deploys.rollback(caller.acting_for(user_id), app_id, release, key))
+
+
+@router.get("/app/releases", tags=["deploy"], summary="Releases, newest first", **answers(list[Release]))
+async def releases(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
+    return ok(await core.deploys.releases(caller.acting_for(user_id), app_id))

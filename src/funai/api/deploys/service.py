@@ -1,0 +1,264 @@
+"""Deploying: from a request to a job at Deploy, without ever leaking a slot or losing a job.
+
+The slot is taken first, then Deploy is asked. When Deploy refuses, the slot goes back at once. When it can't be known
+whether Deploy acted, the same request is sent once more under the same key; if that can't be answered either, the app
+stays DEPLOYING and the tracker finds out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import suppress
+from typing import Any
+
+from funai.api.accounts.callers import Caller
+from funai.api.apps.service import Apps
+from funai.api.apps.slots import Operation, Remember, Repeated, Slots
+from funai.api.apps.variables import Variables
+from funai.api.deploys import idempotency
+from funai.api.deploys.client_pool import DeployClientPool, OutcomeUnknown
+from funai.api.deploys.idempotency import Answers
+from funai.api.deploys.policy import Defaults, fill
+from funai.api.deploys.presenters import REQUEST_ID, answer_text, shown
+from funai.api.deploys.tracker import Tracker
+from funai.api.models import Row
+from funai.base.observability import log
+from funai.contracts import naming
+from funai.contracts.accounts import App, CreateDeploy
+from funai.contracts.errors import Conflict, FunaiError, NotFound
+from funai.contracts.jobs import CreateJob, Job, Payload, Release
+from funai.contracts.states import AppStatus, JobType
+
+START_SECONDS = 120.0
+
+
+class Deploys:
+    def __init__(
+        self,
+        apps: Apps,
+        slots: Slots,
+        answers: Answers,
+        variables: Variables,
+        tracker: Tracker,
+        control: DeployClientPool,
+        defaults: Defaults,
+    ) -> None:
+        self.apps, self.slots, self.answers, self.variables = apps, slots, answers, variables
+        self.tracker, self.control, self.defaults = tracker, control, defaults
+
+    async def create(self, user_id: int, app_id: int, asked: CreateDeploy, key: str | None = None) -> Job:
+        """Deploy an app. Raises BadInput, Forbidden, NotFound, Conflict, CalleeFailed, Unavailable."""
+        app = await self.apps.own(user_id, app_id)
+        payload = fill(asked, user_id, app_id, str(app["app_name"]), self.defaults)
+        request = {"call": "create", "appId": app_id, "asked": asked.to_wire()}
+        return await self._begin(user_id, app, payload, key, request)
+
+    async def rollback(self, user_id: int, app_id: int, number: int | None, key: str | None = None) -> Job:
+        """Run an earlier release again; without a number the newest one before the live one. Raises RELEASE_NOT_FOUND."""
+        app = await self.apps.own(user_id, app_id)
+        chosen = _earlier(await self.releases(user_id, app_id), number)
+        payload = Payload(
+            user_id=user_id, app_id=app_id, app_name=str(app["app_name"]), rollback_of=chosen.number,
+            base_path=naming.base_path(app_id),
+        )  # fmt: skip
+        request = {"call": "rollback", "appId": app_id, "release": number}
+        return await self._begin(user_id, app, payload, key, request, with_env=False)
+
+    async def releases(self, user_id: int, app_id: int) -> list[Release]:
+        """Newest first."""
+        await self.apps.own(user_id, app_id)
+        with self.control.asking() as deploy:
+            return sorted(await deploy.releases(app_id), key=lambda r: -r.number)
+
+    async def stop(self, user_id: int, app_id: int) -> App:
+        """Take the app off line and free its slot. An app that doesn't run is answered as it is."""
+        app = await self.tracker.fresh(await self.apps.own(user_id, app_id))
+        if app["status"] == AppStatus.DEPLOYING:
+            raise Conflict("APP_DEPLOYING")
+        if app["status"] in (AppStatus.READY, AppStatus.FAILED, AppStatus.UPLOADED) and app["job_id"] is not None:
+            await self._stop(app)
+        return self.apps.wire(await self.apps.own(user_id, app_id))
+
+    async def _stop(self, app: Row) -> None:
+        app_id, op_key = int(app["id"]), secrets.token_hex(16)
+        _ = self.control.client  # switched off: say so before anything is written
+        await self.slots.stopping(app_id, op_key)
+        try:
+            with self.control.asking() as deploy:
+                await deploy.app_call("stop", int(app["user_id"]), app_id)
+        except FunaiError as e:
+            if not isinstance(e, OutcomeUnknown) or e.over:  # else it may still be at it, and the tracker ends it
+                await self.slots.not_stopping(app_id, op_key)
+            raise
+        await self.slots.stopped(app_id, app["job_id"])
+
+    async def start(self, user_id: int, app_id: int) -> App:
+        """Start a stopped app's kept release again. Raises Conflict APP_NEVER_DEPLOYED, QUOTA_RUNNING_APPS.
+
+        When its node doesn't have it any more, the newest release is deployed again by digest: the app is DEPLOYING then.
+        """
+        app = await self.tracker.fresh(await self.apps.own(user_id, app_id))
+        if app["op"] == Operation.STOP:  # one that was cut short: what it left is not what READY says
+            await self._stop(app)
+        elif app["status"] == AppStatus.READY:
+            return self.apps.wire(app)
+        if app["job_id"] is None:
+            raise Conflict("APP_NEVER_DEPLOYED")
+        op_key = secrets.token_hex(16)
+        await self.slots.take(user_id, app_id, Operation.START, op_key)
+        try:
+            with self.control.asking() as deploy:
+                answer = await deploy.app_call("start", user_id, app_id, timeout=START_SECONDS)
+        except OutcomeUnknown as e:
+            if e.over:  # else it may still be at it, and the tracker asks the node later
+                with suppress(FunaiError):
+                    await self.tracker.start_ended(await self.apps.own(user_id, app_id), op_key)
+            raise
+        except FunaiError as e:
+            await self.slots.give_back(app_id, op_key)
+            if e.reason != "RELEASE_NOT_KEPT":
+                raise
+            return await self._start_anew(user_id, app_id, e)
+        url = answer.get("deployUrl")
+        await self.slots.started(app_id, op_key, url if isinstance(url, str) else None)
+        return self.apps.wire(await self.apps.own(user_id, app_id))
+
+    async def _start_anew(self, user_id: int, app_id: int, not_kept: FunaiError) -> App:
+        """A stop that a silent node heard of later took the container away; the release is at the registry."""
+        newest = next(iter(await self.releases(user_id, app_id)), None)
+        if newest is None:
+            raise not_kept
+        await self.rollback(user_id, app_id, newest.number)
+        return self.apps.wire(await self.apps.own(user_id, app_id))
+
+    async def stop_all(self, user_id: int) -> int:
+        """Take all apps of an account off line, deploys in hand included; answers how many. For an operator."""
+        stopped = 0
+        for app in await self.apps.rows(user_id):
+            if not app["slot"]:
+                continue
+            if app["status"] == AppStatus.DEPLOYING and app["job_id"] is not None:
+                with suppress(NotFound, Conflict), self.control.asking() as deploy:
+                    await self.tracker.learn(await deploy.cancel(int(app["job_id"])))
+            await self.stop(user_id, int(app["id"]))
+            stopped += 1
+        return stopped
+
+    async def set_disabled(self, app_id: int, disabled: bool) -> App:
+        """An operator's word: what runs is stopped first. Raises NotFound, Conflict APP_DEPLOYING."""
+        row = await self.apps.find(app_id)
+        if row is None:
+            raise NotFound("APP_NOT_FOUND")
+        if disabled and row["slot"]:
+            await self.stop(int(row["user_id"]), app_id)
+        return await self.apps.set_disabled(app_id, disabled)
+
+    async def info(self, caller: Caller, job_id: int) -> Job:
+        """One job of the caller's; anybody else's is as unknown as one that isn't there."""
+        with self.control.asking() as deploy:
+            job = await deploy.job(job_id)
+        if not caller.admin and job.payload.get("userId") != caller.id:
+            raise NotFound("JOB_NOT_FOUND")
+        await self.tracker.learn(job)
+        return shown(job)
+
+    async def cancel(self, caller: Caller, job_id: int) -> Job:
+        """Raises NotFound, Conflict JOB_FINAL."""
+        await self.info(caller, job_id)
+        with self.control.asking() as deploy:
+            job = await deploy.cancel(job_id)
+        await self.tracker.learn(job)
+        return shown(job)
+
+    async def history(self, user_id: int, app_id: int, limit: int) -> list[Job]:
+        """One app's jobs, newest first."""
+        await self.apps.own(user_id, app_id)
+        with self.control.asking() as deploy:
+            return [shown(j) for j in await deploy.jobs_by_app(app_id, limit)]
+
+    async def latest(self, caller: Caller, limit: int) -> list[Job]:
+        """Newest first: all jobs for an admin, else those of the caller's own apps."""
+        with self.control.asking() as deploy:
+            if caller.admin:
+                return [shown(j) for j in await deploy.jobs(limit, timeout=self.control.list_seconds)]
+            turns = asyncio.Semaphore(8)
+
+            async def of_app(app_id: int) -> list[Job]:
+                async with turns:
+                    return await deploy.jobs_by_app(app_id, limit)
+
+            mine = [int(a["id"]) for a in await self.apps.rows(caller.id) if a["job_id"] is not None]
+            found = await asyncio.gather(*(of_app(a) for a in mine))
+        newest = sorted((j for jobs in found for j in jobs), key=lambda j: -j.id)
+        return [shown(j) for j in newest[:limit]]
+
+    async def _begin(
+        self, user_id: int, app: Row, payload: Payload, key: str | None, request: dict[str, Any], *, with_env: bool = True
+    ) -> Job:
+        """Take the slot, ask Deploy, answer the job. A repeated Idempotency-Key is answered from its record."""
+        record = idempotency.remember(key, request) if key is not None else None
+        if record and (known := await self.answers.find(user_id, record)):
+            return known
+        _ = self.control.client  # switched off: say so before anything is taken
+        app_id = int(app["id"])
+        op_key = secrets.token_hex(16)
+        if with_env and (sealed := await self.variables.sealed(app_id)):
+            payload = payload.model_copy(update={"env_sealed": sealed})
+        await self.tracker.fresh(app)  # a deploy that ended a moment ago is no obstacle
+        try:
+            await self.slots.take(user_id, app_id, Operation.DEPLOY, op_key, record)
+        except Repeated:
+            return await self._other_answer(user_id, record)
+        marked = Payload.model_validate({**payload.to_wire(), REQUEST_ID: op_key})
+        return await self._ask(app_id, op_key, CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=marked, idempotency_key=op_key))
+
+    async def _other_answer(self, user_id: int, record: Remember | None) -> Job:
+        known = await self.answers.find(user_id, record) if record else None
+        if known is None:  # the first request failed meanwhile; its caller knows, this one may try again
+            raise Conflict()
+        return known
+
+    async def _ask(self, app_id: int, op_key: str, create: CreateJob) -> Job:
+        try:
+            job = await self._create_job(create)
+        except OutcomeUnknown:
+            log.get("api.deploys").warning("deploy.outcome_unknown", app_id=app_id, op=op_key)
+            raise
+        except FunaiError as e:
+            # (A request that is cancelled in the middle leaves the operation: the tracker finds out what became of it.)
+            if e.reason != "APP_DEPLOYING" or not await self._adopt(app_id, op_key):
+                await self.slots.give_back(app_id, op_key)
+            raise
+        if not await self.slots.bind(app_id, op_key, job, answer_text(job)) and await self.apps.find(app_id) is None:
+            # Deleted meanwhile: the deletion may have looked for jobs before there was one.
+            with suppress(Conflict), self.control.asking() as deploy:
+                await deploy.cancel(job.id)
+            raise NotFound("APP_NOT_FOUND")
+        return shown(job)
+
+    async def _adopt(self, app_id: int, op_key: str) -> bool:
+        """Deploy has an active job of the app that the API forgot: its outcome is the app's."""
+        with suppress(FunaiError), self.control.asking() as deploy:
+            job = next((j for j in await deploy.jobs_by_app(app_id, 20) if not j.status.final), None)
+            return job is not None and await self.slots.adopt(app_id, op_key, job)
+        return False
+
+    async def _create_job(self, create: CreateJob) -> Job:
+        try:
+            with self.control.asking() as deploy:
+                return await deploy.create(create)
+        except OutcomeUnknown:
+            with self.control.asking() as deploy:
+                return await deploy.create(create)
+
+
+def _earlier(releases: list[Release], number: int | None) -> Release:
+    if number is not None:
+        chosen = next((r for r in releases if r.number == number), None)
+    else:
+        live = next((r.number for r in releases if r.live), None)
+        chosen = next((r for r in releases if live is not None and r.number < live), None)
+    if chosen is None:
+        raise NotFound("RELEASE_NOT_FOUND")
+    return chosen

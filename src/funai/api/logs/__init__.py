@@ -1,0 +1,1 @@
+"""Build logs and container output as streams."""

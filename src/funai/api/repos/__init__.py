@@ -1,0 +1,1 @@
+"""Git repositories: who may read and write them."""

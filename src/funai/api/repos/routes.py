@@ -1,0 +1,34 @@
+"""The Git server's calls, behind a token of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+
+from funai.api.edge import PREFIX, Services, answers, core_of
+from funai.base.http.app import ok
+from funai.base.http.guards import SecretDoor
+from funai.contracts.accounts import GitAccess, GitAccessQuestion, GitPushed
+from funai.contracts.errors import Unauthenticated
+
+
+async def _git_door(request: Request) -> None:
+    token = core_of(request).settings.git_internal_token
+    if token is None:  # not configured: shut, not open
+        raise Unauthenticated()
+    await SecretDoor("X-Git-Token", token)(request)
+
+
+router = APIRouter(prefix=f"{PREFIX}/internal/git", tags=["internal"], dependencies=[Depends(_git_door)])
+
+
+@router.post("/access", summary="May the holder of this key do this?", **answers(GitAccess))
+async def access(core: Services, body: GitAccessQuestion) -> Any:
+    return ok(await core.gate.answer(body))
+
+
+@router.post("/pushed", summary="A push was accepted", **answers(dict[str, int]))
+async def pushed(core: Services, body: GitPushed) -> Any:
+    await core.apps.pushed(body.user_id, body.app_id)
+    return ok({"appId": body.app_id})

@@ -1,0 +1,124 @@
+"""The API's parts, put together once a process; routes reach them through the request."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import httpx
+
+from funai.api.accounts.keys import Keys
+from funai.api.accounts.passwords import Passwords
+from funai.api.accounts.publickeys import PublicKey, parse_public_key
+from funai.api.accounts.service import Accounts
+from funai.api.accounts.tokens import Tokens
+from funai.api.apps.deletion import Deletions
+from funai.api.apps.overviews import Overviews
+from funai.api.apps.service import Apps
+from funai.api.apps.slots import Slots
+from funai.api.apps.variables import Variables
+from funai.api.deploys.client_pool import DeployClientPool
+from funai.api.deploys.idempotency import Answers
+from funai.api.deploys.policy import Defaults
+from funai.api.deploys.service import Deploys
+from funai.api.deploys.tracker import Tracker
+from funai.api.logs.limiter import StreamLimiter
+from funai.api.logs.streams import Streams
+from funai.api.repos.access import RepoAccess
+from funai.api.settings import ApiSettings
+from funai.base.clock import Clock, SystemClock
+from funai.base.config.sealing import Sealer
+from funai.base.db.engine import Database
+from funai.base.http.guards import Network, networks
+from funai.contracts.errors import BadInput, ConfigError
+from funai.contracts.repohost import RepoHost
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    settings: ApiSettings
+    db: Database
+    control: DeployClientPool
+    stop: asyncio.Event
+    trusted: tuple[Network, ...]
+    accounts: Accounts
+    keys: Keys
+    apps: Apps
+    variables: Variables
+    deploys: Deploys
+    deletions: Deletions
+    tracker: Tracker
+    overviews: Overviews
+    answers: Answers
+    streams: Streams
+    seats: StreamLimiter
+    gate: RepoAccess
+
+
+def assemble(
+    settings: ApiSettings,
+    *,
+    repo_host: RepoHost | None,
+    deploy_http: httpx.AsyncBaseTransport | None,
+    stop: asyncio.Event,
+    clock: Clock | None = None,
+) -> Core:
+    """Make every part from the settings. Raises ConfigError."""
+    clock = clock or SystemClock()
+    db = Database(settings.datasource_url)
+    defaults = defaults_of(settings)
+    control = DeployClientPool(settings, deploy_http)
+    runner_key = _runner_key(settings.git_runner_public_key)
+    accounts = Accounts(
+        db, Passwords(), Tokens(settings.jwt_secret.get_secret_value(), settings.jwt_expiration), clock,
+        logins_per_minute=settings.login_attempts, registrations_per_hour=settings.registrations,
+    )  # fmt: skip
+    keys = Keys(db, clock, limit=settings.max_keys, reserved=runner_key)
+    apps = Apps(db, clock, defaults, repo_host if settings.git_enabled else None, limit=settings.max_apps)
+    sealer = Sealer.from_file(settings.env_key_file, create=True) if settings.env_key_file else None
+    variables = Variables(db, clock, sealer, max_count=settings.env_max_count, max_bytes=settings.env_max_bytes)
+    slots = Slots(db, clock, limit=settings.max_running)
+    tracker = Tracker(db, slots, control, clock)
+    answers = Answers(db, clock)
+    return Core(
+        settings=settings,
+        db=db,
+        control=control,
+        stop=stop,
+        trusted=networks(settings.trusted_proxies, "funai.api.trusted-proxies"),
+        accounts=accounts,
+        keys=keys,
+        apps=apps,
+        variables=variables,
+        deploys=Deploys(apps, slots, answers, variables, tracker, control, defaults),
+        deletions=Deletions(db, apps, control, clock),
+        tracker=tracker,
+        overviews=Overviews(db, apps, slots, control),
+        answers=answers,
+        streams=Streams(control, tracker, stop),
+        seats=StreamLimiter(settings.max_log_streams),
+        gate=RepoAccess(apps, keys, defaults, runner_key),
+    )
+
+
+def defaults_of(settings: ApiSettings) -> Defaults:
+    return Defaults(
+        ssh_host=settings.git_ssh_host if settings.git_enabled else None,
+        ssh_port=settings.git_ssh_port,
+        repo_owner=settings.git_repo_owner,
+        repo_template=settings.git_repo_template,
+        git_ref=settings.git_default_ref,
+        registry=settings.acr_registry if settings.acr_enabled else None,
+        namespace=settings.acr_namespace,
+        image_namespaces=tuple(settings.image_namespaces),
+        repo_prefixes=tuple(settings.git_allowed_repos),
+    )
+
+
+def _runner_key(text: str | None) -> PublicKey | None:
+    if not text:
+        return None
+    try:
+        return parse_public_key(text)
+    except BadInput as e:
+        raise ConfigError([f"funai.git.runner-public-key: {e.message('en')}"]) from e

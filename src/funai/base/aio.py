@@ -1,0 +1,152 @@
+"""Tasks that belong to somebody: periodic loops, a stop signal, and an HTTP server as a task."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from typing import cast
+
+import uvicorn
+from fastapi import FastAPI
+
+from funai.base.beat import next_beat
+from funai.base.http.wire import WireProtocol
+from funai.base.observability import log
+from funai.contracts.errors import ConfigError, FunaiError
+
+YOUNG_OBJECTS = 10_000
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT set ``stop``; the process then ends in its own order."""
+    loop = asyncio.get_running_loop()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, stop.set)
+
+
+def settle_memory() -> None:
+    """Call once a process is up: what it loaded is left out of every later garbage collection.
+
+    A full collection walks all modules and models, 100 to 160 ms in which the loop answers nobody
+    (docs/decisions/queue-measured.md). Young objects are looked at less often than once in 700: a request makes hundreds, and
+    nearly all of them go without a collector.
+    """
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
+
+
+async def wait_any(*events: asyncio.Event, timeout: float | None = None) -> None:
+    """Return when one of the events is set, or after ``timeout`` seconds."""
+    waits = [asyncio.create_task(e.wait()) for e in events]
+    try:
+        await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for w in waits:
+            w.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def guarded(name: str, work: Callable[[], Awaitable[object]]) -> None:
+    """Do ``work``; a failure is logged."""
+    logger = log.get(name)
+    try:
+        await work()
+    except Exception as e:
+        # A refusal of ours (the database is away) says all there is to say, and says it every few seconds.
+        unexpected = not isinstance(e, FunaiError)
+        logger.warning("periodic.failed", task=name, error=str(e) or type(e).__name__, exc_info=unexpected)
+
+
+async def periodic(
+    name: str, every: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event, *, jitter: float | None = 0.1
+) -> None:
+    """Do ``work`` now and then every ``every`` seconds (± jitter; None: with all of that pace, :mod:`funai.base.beat`) until
+    ``stop``. A failure is logged and retried later."""
+    while not stop.is_set():
+        await guarded(name, work)
+        now = asyncio.get_running_loop().time()
+        due = next_beat(now, every) if jitter is None else now + every * (1 + random.uniform(-jitter, jitter))
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(due):
+                await stop.wait()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening TCP socket; port 0 picks a free one. Raises ConfigError that names the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(2048)
+    except OSError as e:
+        sock.close()
+        raise ConfigError([f"{host}:{port} can't be listened on: {e.strerror or e}"]) from e
+    sock.setblocking(False)
+    return sock
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers (the process's own order of teardown rules), and without ten looks a second
+    whether it shall end, which were a tenth of what an idle service cost."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """uvicorn's, which writes the second for answers' ``Date`` at every tenth tick."""
+        loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(next_beat(loop.time())):
+                    await self._ending.wait()
+
+
+async def _run(server: _Server, sock: socket.socket, title: str) -> None:
+    """uvicorn leaves the whole process when the app's lifespan fails; here that is one service's error."""
+    try:
+        await server.serve(sockets=[sock])
+    except SystemExit as e:
+        raise ConfigError([f"{title} could not start; the lines before this one say why"]) from e
+
+
+@asynccontextmanager
+async def serving(app: FastAPI, sock: socket.socket, *, grace: float = 10) -> AsyncIterator[int]:
+    """Serve ``app`` on ``sock`` while the context is open; yields the port once it answers.
+
+    On leaving: no new connections, requests in flight get ``grace`` seconds, then the app's lifespan ends.
+    """
+    # X-Forwarded-For is `doors.client_address`'s business: uvicorn's own reading of it would trust all of loopback.
+    protocol = cast("type[asyncio.Protocol]", partial(WireProtocol, gather=getattr(app.state, "gather", None)))
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=int(grace), server_header=False,
+        timeout_keep_alive=75, http=protocol,
+    )  # fmt: skip
+    server = _Server(config)
+    task = asyncio.create_task(_run(server, sock, app.title), name=f"http:{app.title}")
+    try:
+        while not server.started:
+            if task.done():
+                await task
+                raise RuntimeError(f"{app.title} did not start")
+            await asyncio.sleep(0.01)
+        yield int(sock.getsockname()[1])
+    finally:
+        server.end()
+        await asyncio.gather(task, return_exceptions=True)
+        sock.close()

@@ -1,0 +1,264 @@
+"""The database door: one engine a process part, on SQLite, PostgreSQL or MySQL/MariaDB.
+
+Transactions are explicit: ``async with db.write() as conn`` or ``db.read()``. SQLite runs in WAL mode with one writer:
+writes queue on an in-process lock and begin IMMEDIATE, so that they wait in line instead of failing
+(``base.sqlite_inline`` says why without a thread). MySQL and MariaDB
+run READ COMMITTED (REPEATABLE READ's gap locks deadlock a queue).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Executable, dialects, event, literal_column, make_url, select
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from funai.base.db import mysql, prepared
+from funai.base.db.checkpoints import Checkpoints
+from funai.contracts.errors import ConfigError, Unavailable
+
+T = TypeVar("T")
+STATEMENTS = 100
+"""Prepared on MySQL's side, a connection."""
+FRESH_SECONDS = 10.0
+"""A MySQL connection that lay idle for longer is asked whether it lives before it is used."""
+
+
+class Dialect(StrEnum):
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+    MYSQL = "mysql"
+    """MySQL 8 and MariaDB ≥ 10.6."""
+
+
+_DRIVERS = {Dialect.SQLITE: "sqlite+inline", Dialect.POSTGRESQL: "postgresql+asyncpg", Dialect.MYSQL: "mysql+quiet"}
+_ALIASES = {"sqlite": Dialect.SQLITE, "postgresql": Dialect.POSTGRESQL, "postgres": Dialect.POSTGRESQL,
+            "mysql": Dialect.MYSQL, "mariadb": Dialect.MYSQL}  # fmt: skip
+
+_NOW_MS = {
+    Dialect.SQLITE: "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)",
+    Dialect.POSTGRESQL: "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+    Dialect.MYSQL: "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)",
+}
+
+
+def now_ms_sql(dialect: str) -> str:
+    """The database's own clock, epoch milliseconds, as SQL; for migrations, which have a connection and no Database."""
+    return _NOW_MS[_ALIASES[dialect]]
+
+
+def sqlite_url(file: Path) -> str:
+    return f"sqlite:///{file}"
+
+
+def storable(text: str) -> str:
+    """Text every one of the databases can hold: PostgreSQL takes no NUL, and none a lone surrogate."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+class Database:
+    """An engine and its dialect's habits. Make with a URL (``sqlite:///file``, ``postgresql://…``, ``mysql://…``)."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        try:
+            parsed = make_url(url)
+            self.dialect = _ALIASES[parsed.drivername.partition("+")[0]]
+        except Exception as e:
+            raise ConfigError([f"datasource.url: not a usable database URL ({type(e).__name__})"]) from e
+        if self.dialect is Dialect.SQLITE and parsed.database in (None, "", ":memory:"):
+            raise ConfigError(["datasource.url: SQLite needs a file, like sqlite:////var/lib/funai/api.db"])
+        self.url = parsed.set(drivername=_DRIVERS[self.dialect])
+        if self.dialect is Dialect.MYSQL and "charset" not in self.url.query:
+            self.url = self.url.update_query_dict({"charset": "utf8mb4"})
+        self._turn = asyncio.Lock()
+        self._writer: AsyncConnection | None = None
+        file = self.url.database if self.dialect is Dialect.SQLITE else None
+        self._checkpoints = Checkpoints(file, self._turn) if file and file != ":memory:" else None
+        self.engine, self._reader = self._make_engines(pool_size)
+
+    def _make_engines(self, pool_size: int) -> tuple[AsyncEngine, AsyncEngine]:
+        """(for all, for reads alone)."""
+        if self.dialect is Dialect.SQLITE:
+            dialects.registry.register("sqlite.inline", "funai.base.db.sqlite_inline", "InlineSQLite")
+            engine = create_async_engine(self.url, pool_size=pool_size, max_overflow=1, pool_use_lifo=True)
+            event.listen(engine.sync_engine, "connect", _sqlite_connect)
+            event.listen(engine.sync_engine, "begin", _sqlite_begin)
+            return engine, engine
+        if self.dialect is Dialect.POSTGRESQL:
+            engine = self._pooled(pool_size, pool_size)
+            return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
+        dialects.registry.register("mysql.quiet", "funai.base.db.mysql", "QuietMySQL")
+        readers = max(1, pool_size // 2)
+        engine = self._pooled(pool_size, readers, isolation_level="READ COMMITTED")
+        return engine, self._pooled(readers, pool_size - readers, isolation_level="AUTOCOMMIT")
+
+    def _pooled(self, size: int, overflow: int, **options: Any) -> AsyncEngine:
+        if self.dialect is Dialect.MYSQL:
+            options |= {"pool_recycle": 1800, "pool_reset_on_return": None, "connect_args": {"stmt_cache_size": STATEMENTS}}
+        engine = create_async_engine(
+            self.url, pool_size=size, max_overflow=overflow, pool_timeout=10, pool_use_lifo=True, **options
+        )
+        if self.dialect is Dialect.MYSQL:
+            event.listen(engine.sync_engine, "reset", mysql.reset)
+        _check_on_checkout(engine)
+        return engine
+
+    def now_ms(self) -> ColumnElement[int]:
+        """The database's own clock as an SQL expression: epoch milliseconds. Leases are decided by it alone."""
+        return literal_column(now_ms_sql(self.dialect))
+
+    async def clock(self, conn: AsyncConnection) -> int:
+        """What the database's clock says, in the caller's transaction."""
+        return int((await conn.execute(select(self.now_ms()))).scalar_one())
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may write: committed on leaving, rolled back on any error. Raises Unavailable."""
+        async with self._sqlite_writer() if self.dialect is Dialect.SQLITE else self._one_of_many() as conn, conn.begin():
+            yield conn
+
+    @asynccontextmanager
+    async def _one_of_many(self) -> AsyncIterator[AsyncConnection]:
+        async with _mapped(), self.engine.connect() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def _sqlite_writer(self) -> AsyncIterator[AsyncConnection]:
+        """Always the same connection, one user at a time: nobody else's writes make its page cache stale."""
+        async with self._turn, _mapped():
+            if self._writer is None or self._writer.closed or self._writer.invalidated:
+                self._writer = await (await self.engine.connect()).execution_options(funai_write=True)
+            yield self._writer
+        if self._checkpoints:
+            self._checkpoints.written()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads. Outside SQLite each statement is its own, which saves what begins and ends one on the
+        wire: READ COMMITTED shows every statement the newest rows either way."""
+        async with _mapped(), self._reader.connect() as conn:
+            if self.dialect is Dialect.SQLITE:
+                await conn.begin()
+            yield conn
+
+    async def retrying(self, work: Callable[[AsyncConnection], Awaitable[T]], *, tries: int = 5) -> T:
+        """Run ``work`` in a write transaction, again when the database chose it as a deadlock's victim."""
+        for attempt in range(tries):
+            try:
+                async with self.write() as conn:
+                    return await work(conn)
+            except Conflicted:
+                if attempt == tries - 1:
+                    raise
+                await asyncio.sleep(0.005 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    async def fetch_all(self, statement: Executable, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Rows of one read as dictionaries."""
+        async with self.read() as conn:
+            return [dict(row) for row in (await conn.execute(statement, parameters)).mappings()]
+
+    async def fetch_one(self, statement: Executable, parameters: dict[str, Any] | None = None) -> dict[str, Any] | None:
+        """The first row of one read, or None."""
+        async with self.read() as conn:
+            row = (await conn.execute(statement, parameters)).mappings().first()
+            return dict(row) if row is not None else None
+
+    async def close(self) -> None:
+        if self._checkpoints is not None:
+            await self._checkpoints.close()
+        if self._writer is not None:
+            await self._writer.close()
+            self._writer = None
+        for engine in {self.engine, self._reader}:
+            await engine.dispose()
+
+
+class Conflicted(Unavailable):
+    """The database rolled this transaction back for another's sake (deadlock, serialisation, busy): try again."""
+
+
+_RETRYABLE_SQLSTATES = {"40001", "40P01"}
+_RETRYABLE_MYSQL = {1205, 1213, 1020}
+_GONE_SQLSTATES = ("08", "53", "57P")
+"""Connection lost, no connection to spare, the server is stopping or starting."""
+_GONE_MYSQL = {1040, 1053, 1927, 2006, 2013}
+
+
+def _sqlstate(e: DBAPIError) -> str:
+    orig = e.orig
+    state = getattr(orig, "sqlstate", None) or getattr(getattr(orig, "__cause__", None), "sqlstate", None)
+    return str(state or "")
+
+
+def _conflict(e: DBAPIError) -> bool:
+    args: tuple[Any, ...] = getattr(e.orig, "args", ())
+    return _sqlstate(e) in _RETRYABLE_SQLSTATES or bool(args and (args[0] in _RETRYABLE_MYSQL or "locked" in str(args[0])))
+
+
+def _gone(e: DBAPIError) -> bool:
+    args: tuple[Any, ...] = getattr(e.orig, "args", ())
+    lost = e.connection_invalidated or isinstance(e, OperationalError | InterfaceError)
+    return lost or _sqlstate(e).startswith(_GONE_SQLSTATES) or bool(args and args[0] in _GONE_MYSQL)
+
+
+@asynccontextmanager
+async def _mapped() -> AsyncIterator[None]:
+    """Foreign exceptions to ours, once: a lost connection is Unavailable, a chosen victim is Conflicted."""
+    try:
+        yield
+    except DBAPIError as e:
+        if _conflict(e):
+            raise Conflicted() from e
+        if _gone(e):
+            raise Unavailable() from e
+        raise
+    except (ConnectionError, TimeoutError, PoolTimeout) as e:
+        raise Unavailable() from e
+
+
+def _sqlite_connect(dbapi_connection: Any, _record: Any) -> None:
+    # The driver's own implicit BEGIN would start transactions as readers that fail when they upgrade.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16000",
+                   "wal_autocheckpoint=0"):  # fmt: skip
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sqlite_begin(conn: Connection) -> None:
+    prepared.begin(conn, write=bool(conn.get_execution_options().get("funai_write")))
+
+
+def _check_on_checkout(engine: AsyncEngine) -> None:
+    """A connection that the server closed meanwhile is replaced. Asking every one every time, as SQLAlchemy can, costs up
+    to three round trips: both drivers know when their peer hung up, and MySQL's is asked only when it lay idle for long."""
+    dialect = engine.sync_engine.dialect
+
+    def used(_: Any, record: ConnectionPoolEntry) -> None:
+        record.info["funai_used"] = time.monotonic()
+
+    def taken(dbapi_connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+        if dialect.name == "postgresql":
+            if dbapi_connection.driver_connection.is_closed():
+                raise DisconnectionError
+        elif mysql.broken(dbapi_connection):
+            raise DisconnectionError
+        elif time.monotonic() - record.info.get("funai_used", 0) > FRESH_SECONDS:
+            try:
+                dialect.do_ping(dbapi_connection)
+            except dialect.loaded_dbapi.Error as e:
+                raise DisconnectionError from e
+
+    event.listen(engine.sync_engine, "checkin", used)
+    event.listen(engine.sync_engine, "checkout", taken)

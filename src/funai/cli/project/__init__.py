@@ -1,0 +1,1 @@
+"""The person's folder: its files, its link to an app, its login."""

@@ -1,0 +1,92 @@
+"""Hints between instances that there is work. Nothing depends on one arriving: the shared poll finds the same a bit later."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any, Protocol, cast
+
+import asyncpg
+
+from funai.base.aio import wait_any
+from funai.base.db.engine import Database
+from funai.base.observability import log
+from funai.deploy.queue.waiters import Waiters
+
+CHANNEL = "funai_deploy_jobs"
+GATHER_SECONDS = 0.02
+"""At most one hint in this time: every one is a commit that PostgreSQL lets happen one after the other."""
+MAX_JOBS = 1_000
+
+
+class Hints(Protocol):
+    def send(self) -> None:
+        """Tell other instances soon that one more job can be claimed. Never fails, and waits for nothing."""
+        ...
+
+    async def listen(self, stop: asyncio.Event) -> None:
+        """Wake this instance's waiters on others' hints until ``stop``."""
+        ...
+
+
+class NoHints:
+    """Where the database can't tell: SQLite (one instance) and MySQL/MariaDB (the poll does it)."""
+
+    def send(self) -> None:
+        return
+
+    async def listen(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+
+
+class PostgresHints:
+    """LISTEN and NOTIFY on one connection outside the pool, made again when it breaks. A hint says how many jobs came."""
+
+    def __init__(self, db: Database, waiters: Waiters) -> None:
+        self.db, self.waiters = db, waiters
+        self._jobs = 0
+        self._some = asyncio.Event()
+
+    def send(self) -> None:
+        self._jobs = min(self._jobs + 1, MAX_JOBS)
+        self._some.set()
+
+    async def listen(self, stop: asyncio.Event) -> None:
+        dsn = self.db.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        while not stop.is_set():
+            try:
+                await self._listen_once(dsn, stop)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
+                log.get("hints").info("hints.reconnecting", error=str(e) or type(e).__name__)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    await stop.wait()
+
+    async def _listen_once(self, dsn: str, stop: asyncio.Event) -> None:
+        connection = await cast("Any", asyncpg).connect(dsn, timeout=5)
+        broken = asyncio.Event()
+
+        def ended(_: Any) -> None:
+            broken.set()
+
+        def hinted(_: Any, pid: int, __: str, jobs: str) -> None:
+            if pid != connection.get_server_pid():
+                self.waiters.wake(int(jobs) if jobs.isdigit() else 1)
+
+        connection.add_termination_listener(ended)
+        try:
+            await connection.add_listener(CHANNEL, hinted)
+            self.waiters.wake(self.waiters.waiting)  # hints may have gone by while nobody listened
+            while not stop.is_set() and not broken.is_set():
+                await wait_any(stop, broken, self._some)
+                if self._some.is_set():
+                    await self._notify(connection)
+                    await wait_any(stop, broken, timeout=GATHER_SECONDS)
+        finally:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                await connection.close(timeout=2)
+
+    async def _notify(self, connection: Any) -> None:
+        jobs, self._jobs = self._jobs, 0
+        self._some.clear()
+        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, str(jobs), timeout=5)

@@ -1,0 +1,128 @@
+"""``/deploy/jobs/**``: the API's calls behind X-DEPLOY-SECRET, the runners' behind X-Runner-Token."""
+
+# pyright: reportUnusedFunction=false
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from funai.base.http.app import ok_json
+from funai.base.http.guards import SecretDoor
+from funai.base.http.shortcut import Shortcut
+from funai.contracts.jobs import (
+    AppendLog,
+    ClaimJob,
+    CreateJob,
+    HeartbeatJob,
+    Job,
+    JobEvent,
+    LogSlice,
+    ReportJob,
+    TransitionJob,
+)
+from funai.contracts.wire import MAX_ID, Envelope, Wire
+from funai.deploy.logs.service import LogService
+from funai.deploy.queue.service import JobService
+
+JobId = Annotated[int, Path(ge=1, le=MAX_ID)]
+Limit = Annotated[int, Query(ge=1, le=200)]
+AppId = Annotated[int, Query(alias="appId", ge=1, le=MAX_ID)]
+
+
+class NextOffset(Wire):
+    """Where the runner goes on in its log."""
+
+    next_offset: int
+
+
+def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRouter:
+    """What the API asks. Answers are written straight to JSON: these calls are the hot ones."""
+    router = APIRouter(prefix="/deploy/jobs", tags=["jobs"], dependencies=[Depends(door)])
+
+    @router.post("", response_model=Envelope[Job])
+    async def create(ask: CreateJob) -> Response:
+        return ok_json((await jobs.create(ask)).to_wire())
+
+    @router.get("", response_model=Envelope[list[Job]])
+    async def latest(limit: Limit = 50) -> Response:
+        return ok_json([j.to_wire() for j in await jobs.latest(limit)])
+
+    @router.get("/by-app", response_model=Envelope[list[Job]])
+    async def by_app(app_id: AppId, limit: Limit = 50) -> Response:
+        return ok_json([j.to_wire() for j in await jobs.by_app(app_id, limit)])
+
+    @router.get("/{job_id}", response_model=Envelope[Job])
+    async def info(job_id: JobId) -> Response:
+        return ok_json((await jobs.get(job_id)).to_wire())
+
+    @router.post("/{job_id}/cancel", response_model=Envelope[Job])
+    async def cancel(job_id: JobId) -> Response:
+        return ok_json((await jobs.cancel(job_id)).to_wire())
+
+    @router.post("/{job_id}/transition", response_model=Envelope[Job])
+    async def transition(job_id: JobId, ask: TransitionJob) -> Response:
+        return ok_json((await jobs.transition(job_id, ask)).to_wire())
+
+    @router.get("/{job_id}/events", response_model=Envelope[list[JobEvent]])
+    async def events(job_id: JobId, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> Response:
+        return ok_json([e.to_wire() for e in await jobs.events(job_id, limit)])
+
+    @router.get("/{job_id}/logs", response_model=Envelope[LogSlice])
+    async def read_log(
+        job_id: JobId,
+        offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
+        limit: Annotated[int, Query(ge=16, le=1024 * 1024)] = 256 * 1024,
+        wait_seconds: Annotated[float, Query(alias="waitSeconds", ge=0, le=25)] = 0,
+    ) -> Response:
+        return ok_json((await logs.read(job_id, offset, limit, wait_seconds)).to_wire())
+
+    return router
+
+
+def runner_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRouter:
+    """What a runner asks."""
+    router = APIRouter(prefix="/deploy/jobs", tags=["runners"], dependencies=[Depends(door)])
+
+    @router.post("/claim", response_model=Envelope[Job])
+    async def claim(ask: ClaimJob, request: Request) -> Response:
+        job = await jobs.claim(ask, request.is_disconnected)
+        return ok_json(job.to_wire() if job else None)
+
+    @router.post("/{job_id}/heartbeat", response_model=Envelope[Job])
+    async def heartbeat(job_id: JobId, beat: HeartbeatJob) -> Response:
+        return ok_json((await jobs.heartbeat(job_id, beat)).to_wire())
+
+    @router.post("/{job_id}/report", response_model=Envelope[Job])
+    async def report(job_id: JobId, said: ReportJob) -> Response:
+        return ok_json((await jobs.report(job_id, said)).to_wire())
+
+    @router.post("/{job_id}/logs", response_model=Envelope[NextOffset])
+    async def append_log(job_id: JobId, given: AppendLog) -> Response:
+        return ok_json({"nextOffset": await logs.append(job_id, given)})
+
+    return router
+
+
+def shortcuts(jobs: JobService, api: SecretDoor, runner: SecretDoor) -> list[Shortcut[Any]]:
+    """The four calls of every job's life, as their routes answer them."""
+
+    async def create(_: Request, ask: CreateJob, __: int) -> Any:
+        return (await jobs.create(ask)).to_wire()
+
+    async def claim(request: Request, ask: ClaimJob, _: int) -> Any:
+        job = await jobs.claim(ask, request.is_disconnected)
+        return job.to_wire() if job else None
+
+    async def heartbeat(_: Request, beat: HeartbeatJob, job_id: int) -> Any:
+        return (await jobs.heartbeat(job_id, beat)).to_wire()
+
+    async def report(_: Request, said: ReportJob, job_id: int) -> Any:
+        return (await jobs.report(job_id, said)).to_wire()
+
+    return [
+        Shortcut("/deploy/jobs", api, CreateJob, create),
+        Shortcut("/deploy/jobs/claim", runner, ClaimJob, claim),
+        Shortcut("/deploy/jobs/{job_id}/heartbeat", runner, HeartbeatJob, heartbeat),
+        Shortcut("/deploy/jobs/{job_id}/report", runner, ReportJob, report),
+    ]

@@ -1,0 +1,350 @@
+"""The queue in the database: every call is one short transaction that also writes its audit line."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from funai.base.db.engine import Database, Dialect, storable
+from funai.base.observability import log
+from funai.contracts.errors import Conflict, NotFound
+from funai.contracts.jobs import MAX_TEXT, Failure, JobResult, RuntimeNodeRef
+from funai.contracts.states import FailureCode, JobStatus, Phase
+from funai.deploy.events.store import EventStore, Happened
+from funai.deploy.queue import transitions
+from funai.deploy.queue.ports import FinishedJob, Placer, Releases, Waiting
+from funai.deploy.queue.statements import Statements, purge
+from funai.deploy.queue.transitions import Holder
+from funai.deploy.queue.views import Row, payload_of
+from funai.deploy.settings import QueueOrder
+from funai.deploy.tables import job
+
+POSITION_LIMIT = 10_000
+HEADS_PER_CLAIM = 16
+"""Blocked heads one claim transaction moves out of the way before it lets others have the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be stored. ``payload`` is its JSON object without anything sealed."""
+
+    type: str
+    app_id: int | None
+    user_id: int | None
+    payload: dict[str, Any]
+    env_sealed: str | None = None
+    idempotency_key: str | None = None
+    request_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    row: Row
+    node: RuntimeNodeRef | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimTurn:
+    """What one claim transaction came to. ``more``: it stopped after moving blocked heads aside; try again at once.
+
+    ``freed``: the job it took had been waiting for a node, so others that wait may be placed now too.
+    """
+
+    claimed: Claimed | None
+    more: bool = False
+    freed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A final word: what the job became, and why."""
+
+    status: JobStatus
+    error: str | None = None
+    failure: Failure | None = None
+    reason: str | None = None
+
+    def values(self) -> dict[str, Any]:
+        code = self.failure.code if self.failure else None
+        blame = self.failure.blame if self.failure else None
+        if code and blame is None and code in FailureCode.__members__:
+            blame = FailureCode(code).blame
+        return {
+            "p_status": self.status.value,
+            "p_error": storable(self.error[:MAX_TEXT]) if self.error else None,
+            "p_code": storable(str(code)[:64]) if code else None,
+            "p_blame": str(blame) if blame else None,
+            "p_reason": self.reason and storable(self.reason[:64]),
+        }
+
+
+class JobStore:
+    """``now`` is the database's clock as an SQL expression; tests give one that they steer."""
+
+    def __init__(
+        self, db: Database, *, placer: Placer, releases: Releases, order: QueueOrder, now: ColumnElement[int] | None = None
+    ) -> None:
+        self.db, self.placer, self.releases, self.order = db, placer, releases, order
+        self.now = db.now_ms() if now is None else now
+        self.sql = Statements(db.dialect, self.now)
+        self.events = EventStore(self.now)
+
+    # ------------------------------------------------------------------ create and read
+
+    async def create(self, new: NewJob) -> Row:
+        """Raises Conflict APP_DEPLOYING while the app has an active job, IDEMPOTENCY_MISMATCH for a reused key."""
+        try:
+            return await self.db.retrying(lambda conn: self._create(conn, new))
+        except IntegrityError as e:
+            if new.idempotency_key:
+                async with self.db.read() as conn:
+                    found = await self._by_key(conn, new)
+                if found:
+                    return found
+            raise Conflict("APP_DEPLOYING") from e
+
+    async def _create(self, conn: AsyncConnection, new: NewJob) -> Row:
+        if new.idempotency_key and (found := await self._by_key(conn, new)):
+            return found
+        if self.order is QueueOrder.FAIR:
+            at = (await self.sql.turns(conn, {"p_user": new.user_id})).one()
+            served, waiting = (at["oldest"], at["runs"]), (at["waits0"], at["waits1"])
+            turn = transitions.next_turn(served, waiting, (at["last0"], at.get("last1")))
+        else:
+            at = (await self.sql.last_turn(conn)).one()
+            turn = at["last"] or 0
+        values: dict[str, Any] = {
+            "type": new.type,
+            "app_id": new.app_id,
+            "user_id": new.user_id,
+            "status": JobStatus.PENDING.value,
+            "payload_json": storable(json.dumps(new.payload, ensure_ascii=False, separators=(",", ":"))),
+            "env_sealed": new.env_sealed,
+            "idempotency_key": new.idempotency_key,
+            "request_hash": new.request_hash,
+            "trace_id": log.trace_id(),
+            "turn": turn,
+            "created_ms": at["now_ms"],
+            "updated_ms": at["now_ms"],
+        }
+        made = await self.sql.create(conn, {f"p_{name}": value for name, value in values.items()})
+        job_id = int(made.one()["id"] if made.rows else made.made_id or 0)
+        row: dict[str, Any] = {c.name: None for c in job.c} | {"attempt": 0, "cancel_requested": 0, "claimable": 1}
+        row |= values | {"id": job_id}
+        await self.events.write(conn, Happened(job_id, new.app_id, "api", None, JobStatus.PENDING, 0))
+        return row
+
+    async def _by_key(self, conn: AsyncConnection, new: NewJob) -> Row | None:
+        row = (await conn.execute(self.sql.by_key, {"p_key": new.idempotency_key})).mappings().first()
+        if row is not None and row["request_hash"] != new.request_hash:
+            raise Conflict("IDEMPOTENCY_MISMATCH")
+        return dict(row) if row is not None else None
+
+    async def get(self, job_id: int) -> Row:
+        async with self.db.read() as conn:
+            return await self._view(conn, job_id)
+
+    async def position(self, row: Row) -> int | None:
+        """1 for the job the next claim would take; None when it isn't claimable now, or is too far back to count."""
+        if row["status"] != JobStatus.PENDING or not row["claimable"]:
+            return None
+        async with self.db.read() as conn:
+            at = {"p_turn": row["turn"], "p_id": row["id"], "p_limit": POSITION_LIMIT}
+            ahead = int((await self.sql.position(conn, at)).one()["ahead"])
+        return ahead + 1 if ahead < POSITION_LIMIT else None
+
+    async def head(self, limit: int) -> list[int]:
+        """Ids of the jobs the next claims would take, in order."""
+        async with self.db.read() as conn:
+            return [int(row["id"]) for row in (await self.sql.head(conn, {"p_limit": limit})).rows]
+
+    async def latest(self, limit: int) -> Sequence[Row]:
+        return await self.db.fetch_all(self.sql.latest, {"p_limit": limit})
+
+    async def by_app(self, app_id: int, limit: int) -> Sequence[Row]:
+        return await self.db.fetch_all(self.sql.by_app, {"p_app": app_id, "p_limit": limit})
+
+    async def active(self, app_id: int) -> Row | None:
+        """The app's PENDING or RUNNING job."""
+        return await self.db.fetch_one(self.sql.active, {"p_app": app_id})
+
+    async def purge_app(self, conn: AsyncConnection, app_id: int) -> int:
+        """Drop every finished job of the app with logs and events, in the caller's transaction."""
+        ids = list((await conn.execute(self.sql.ended_of_app, {"p_app": app_id})).scalars())
+        for start in range(0, len(ids), 500):
+            for statement in purge():
+                await conn.execute(statement, {"p_ids": ids[start : start + 500]})
+        return len(ids)
+
+    async def _view(self, conn: AsyncConnection, job_id: int) -> Row:
+        row = (await self.sql.view(conn, {"p_id": job_id})).first()
+        if row is None:
+            raise NotFound("JOB_NOT_FOUND")
+        return row
+
+    # ------------------------------------------------------------------ claim
+
+    async def claim(self, runner_id: str, lease_ms: int) -> ClaimTurn:
+        """Take the head of the queue for the runner, placed on a node if it is an app's."""
+        return await self.db.retrying(lambda conn: self._claim(conn, runner_id, lease_ms))
+
+    async def _claim(self, conn: AsyncConnection, runner_id: str, lease_ms: int) -> ClaimTurn:
+        for _ in range(HEADS_PER_CLAIM):
+            row = await self._take_head(conn, runner_id, lease_ms)
+            if row is None:
+                return ClaimTurn(None)
+            node: RuntimeNodeRef | Waiting | None = None
+            if row["app_id"] is not None:
+                node = await self.placer.place(conn, row["app_id"], row["updated_ms"], row["user_id"])
+            if isinstance(node, Waiting):
+                await self._block(conn, row, node.reason)
+                continue
+            if node is not None and node.id != row["node_id"]:
+                await self.sql.place(conn, {"p_id": row["id"], "p_node": node.id})
+                row["node_id"] = node.id
+            taken = Happened(
+                row["id"], row["app_id"], f"runner:{runner_id}", JobStatus.PENDING, JobStatus.RUNNING, row["attempt"]
+            )
+            await self.events.write(conn, taken)
+            return ClaimTurn(Claimed(row, node), freed=row["waiting_since_ms"] is not None)
+        return ClaimTurn(None, more=True)
+
+    async def _take_head(self, conn: AsyncConnection, runner_id: str, lease_ms: int) -> dict[str, Any] | None:
+        given = {"p_runner": runner_id, "p_token": secrets.token_urlsafe(18)}
+        if self.db.dialect is not Dialect.MYSQL:
+            return (await self.sql.claim(conn, {**given, "p_lease": lease_ms})).first()
+        pick, take = self.sql.claim_pick
+        row = (await pick(conn)).first()
+        if row is None:
+            return None
+        now, node_id = int(row["now_ms"]), row["home_id"] or row["node_id"]
+        placed = {"p_id": row["id"], "p_lease_at": now + lease_ms, "p_now": now, "p_node": node_id}
+        await take(conn, {**given, **placed})
+        return row | {
+            "node_id": node_id,
+            "status": JobStatus.RUNNING.value,
+            "runner_id": runner_id,
+            "lease_token": given["p_token"],
+            "attempt": row["attempt"] + 1,
+            "lease_expire_at": now + lease_ms,
+            "started_ms": now,
+            "updated_ms": now,
+            "log_next": 0,
+            "phase": None,
+            "phase_message": None,
+        }
+
+    async def _block(self, conn: AsyncConnection, row: Row, reason: str) -> None:
+        waited = row["updated_ms"] - row["waiting_since_ms"] if row["waiting_since_ms"] is not None else 0
+        delay = transitions.wait_delay_ms(waited)
+        await conn.execute(self.sql.block, {"p_id": row["id"], "p_reason": reason, "p_delay": delay})
+        if row["wait_reason"] != reason:
+            waits = Happened(
+                row["id"], row["app_id"], "placement", JobStatus.PENDING, JobStatus.PENDING, row["attempt"] - 1, reason
+            )
+            await self.events.write(conn, waits)
+
+    # ------------------------------------------------------------------ the holder's calls
+
+    async def heartbeat(self, job_id: int, who: Holder, extend_ms: int, phase: Phase | None, message: str | None) -> Row:
+        """Extend the lease. A job that ended under this very holder is answered as it is; else LEASE_LOST."""
+        given = _fence(job_id, who) | {"p_extend": extend_ms, "p_phase": phase, "p_message": message and storable(message)}
+
+        async def work(conn: AsyncConnection) -> Row:
+            done = await self.sql.heartbeat[who.lease_token is not None](conn, given)
+            row = await self._view(conn, job_id)
+            if not done.rowcount and not (
+                JobStatus(row["status"]).final and transitions.held_by(row["runner_id"], row["lease_token"], who)
+            ):
+                raise Conflict("LEASE_LOST")
+            return row
+
+        return await self.db.retrying(work)
+
+    async def report(self, job_id: int, who: Holder, ending: Ending, result: JobResult | None) -> tuple[Row, bool]:
+        """The holder's final word; (row, True) when it was news, (row, False) for the same word again. Else LEASE_LOST."""
+        text = storable(json.dumps(result.to_wire(), ensure_ascii=False)) if result else None
+        given = _fence(job_id, who) | ending.values() | {"p_result": text}
+
+        async def work(conn: AsyncConnection) -> tuple[Row, bool]:
+            done = await self.sql.report[who.lease_token is not None](conn, given)
+            row = await self._view(conn, job_id)
+            if not done.rowcount:
+                same = row["status"] == ending.status and transitions.held_by(row["runner_id"], row["lease_token"], who)
+                if not same:
+                    raise Conflict("LEASE_LOST")
+                return row, False
+            await self._ended(conn, row, JobStatus.RUNNING, f"runner:{who.runner_id}", result)
+            return row, True
+
+        return await self.db.retrying(work)
+
+    # ------------------------------------------------------------------ everybody else's
+
+    async def finish(self, job_id: int, ending: Ending, actor: str) -> Row:
+        """End the job from outside: cancel, or a named transition. Raises JOB_FINAL, TRANSITION_REFUSED."""
+
+        async def work(conn: AsyncConnection) -> Row:
+            for _ in range(5):
+                row = await self._view(conn, job_id)
+                source = JobStatus(row["status"])
+                if source is ending.status and source.final:
+                    return row
+                transitions.check_transition(source, ending.status)
+                if await self.end_guarded(conn, row, ending, actor):
+                    return await self._view(conn, job_id)
+            raise Conflict("CONFLICT")
+
+        return await self.db.retrying(work)
+
+    async def end_guarded(self, conn: AsyncConnection, row: Row, ending: Ending, actor: str) -> bool:
+        """End the job if it still is as ``row`` saw it; False when it moved on meanwhile."""
+        running = row["status"] == JobStatus.RUNNING
+        given = ending.values() | {
+            "p_id": row["id"],
+            "p_source": row["status"],
+            "p_attempt": row["attempt"],
+            "p_cancel": int(running and ending.status is JobStatus.CANCELLED),
+        }
+        if not (await conn.execute(self.sql.finish, given)).rowcount:
+            return False
+        await self._ended(conn, {**row, **_as_ended(ending)}, row["status"], actor, None)
+        return True
+
+    async def _ended(self, conn: AsyncConnection, row: Row, source: str, actor: str, result: JobResult | None) -> None:
+        """In the transaction that ended it: the audit line, and what the app runs now."""
+        detail = row["error_message"]
+        what = Happened(
+            row["id"], row["app_id"], actor, source, row["status"], row["attempt"], row["reason"] or row["failure_code"], detail
+        )
+        await self.events.write(conn, what)
+        if row["app_id"] is None:
+            return
+        ended = FinishedJob(row["id"], row["app_id"], row["user_id"], payload_of(row), row["env_sealed"], row["node_id"])
+        now = row["finished_ms"] or row["updated_ms"]
+        if row["status"] == JobStatus.SUCCEEDED:
+            await self.releases.record(conn, ended, result or JobResult(), now)
+        else:
+            await self.releases.failed(conn, ended, row["status"], row["error_message"], now)
+
+
+def _fence(job_id: int, who: Holder) -> dict[str, Any]:
+    given: dict[str, Any] = {"p_id": job_id, "p_runner": who.runner_id}
+    return given | {"p_token": who.lease_token} if who.lease_token is not None else given
+
+
+def _as_ended(ending: Ending) -> dict[str, Any]:
+    values = ending.values()
+    return {
+        "status": values["p_status"],
+        "error_message": values["p_error"],
+        "failure_code": values["p_code"],
+        "reason": values["p_reason"],
+    }

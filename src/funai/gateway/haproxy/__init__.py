@@ -1,0 +1,1 @@
+"""The embedded gateway: HAProxy, its configuration, its map and its process."""

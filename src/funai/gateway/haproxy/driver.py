@@ -1,0 +1,264 @@
+"""The embedded gateway: a HAProxy of our own, whose routes are entries of one map.
+
+Lifecycle: :meth:`HaproxyGateway.start` → routes → :meth:`~HaproxyGateway.close` (HAProxy goes on serving, the next owner
+adopts it) or :meth:`~HaproxyGateway.stop` (drained and ended).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from funai.base.observability import log
+from funai.contracts.routes import GatewayError, Route, RouteState
+from funai.gateway.haproxy import config as haproxy_config
+from funai.gateway.haproxy import routemap
+from funai.gateway.haproxy.access_log import AccessLog, RotatedFile
+from funai.gateway.haproxy.files import HaproxyFiles
+from funai.gateway.haproxy.route_sync import RouteKeeper
+from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
+from funai.gateway.haproxy.supervisor import ProxyLife
+from funai.gateway.metrics import GatewayMetrics
+from funai.gateway.probe import PROBE_HEADER, Prober, generation_of, local_url
+from funai.gateway.settings import GatewaySettings
+from funai.gateway.tls.certs import CertificateChange
+
+
+class HaproxyGateway:
+    """A :class:`~funai.contracts.routes.RouteTable` on HAProxy. Make it inside a running event loop."""
+
+    def __init__(self, settings: GatewaySettings, registry: CollectorRegistry | None = None) -> None:
+        self.settings = settings
+        self.metrics = GatewayMetrics(registry or CollectorRegistry(), max_apps=settings.metrics_max_apps)
+        files = self._files = HaproxyFiles(settings)
+        self._api = RuntimeApi(files.paths.admin_socket)
+        self._routes = RouteKeeper(self._api, files.map_file, files.boot)
+        self._prober = Prober()
+        file = RotatedFile(files.root / "access.log", settings.access_log_max_bytes, settings.access_log_keep)
+        self._access = AccessLog(files.paths.log_pipe, file if settings.access_log else None, self.metrics.count)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._life: ProxyLife | None = None
+        self._told: dict[str, str] = {}
+        self.adopted = False
+        """True when ``start`` found a proxy running and went on with it."""
+
+    @property
+    def url(self) -> str:
+        """The public door as a process on this machine reaches it."""
+        return local_url(self.settings.host, self.settings.port)
+
+    @property
+    def pid(self) -> int:
+        """The proxy that takes new connections; 0 while there is none."""
+        return self._life.pid if self._life else 0
+
+    @property
+    def healthy(self) -> bool:
+        """The proxy runs and holds the table we want."""
+        return self._life is not None and self._life.alive and self._routes.certain
+
+    async def start(self, routes: Sequence[Route] | None = None) -> None:
+        """Serve. A proxy that runs already is adopted when its configuration is the same, else replaced seamlessly.
+
+        ``routes``: exactly these. None: those the running proxy has, or those last written to disk (after a reboot
+        their apps are STARTING until ``replace_all``). Raises GatewayError that says what to mend.
+        """
+        await self._files.hold()
+        try:
+            await self._open(routes)
+        except BaseException:
+            await self._let_go()
+            raise
+
+    async def _open(self, routes: Sequence[Route] | None) -> None:
+        process = self._files.process()
+        change = await asyncio.to_thread(self._files.prepare, await process.version())
+        self._complain(change)
+        self._access.start()
+        running = await process.find()
+        self._routes.begin(await self._first_entries(routes, running is not None))
+        life = ProxyLife(process, self._routes, self.metrics, haproxy_config.listeners(self.settings), self._own)
+        if running is None:
+            await life.start("first")
+        elif running.identity == self._files.identity:
+            await life.adopt(running)
+            await self._renew_certificates()
+            self.adopted = True
+        else:
+            await life.replace(running.pid)
+        self._life = life
+        self._own(self._routes.keep_file(), "gateway:route-file")
+        self._own(self._routes.mend(), "gateway:mend")
+        if self.settings.https_port:
+            self._own(self._follow_certificates(life), "gateway:certificates")
+
+    async def _first_entries(self, routes: Sequence[Route] | None, running: bool) -> dict[str, str]:
+        if routes is not None:
+            return _entries(await _resolved(routes))
+        if not running:
+            return _entries(self._files.stored_routes())
+        try:
+            live = await self._routes.read_live()
+        except RuntimeApiError as e:
+            raise GatewayError(str(e)) from e
+        return _entries(r for key, value in live.items() if (r := routemap.parse_entry(key, value)))
+
+    # -- routes -----------------------------------------------------------------------------------------------------
+
+    async def put(self, route: Route) -> None:
+        await self._change(dict(_entries(await _resolved([route]))))
+
+    async def remove(self, app_id: int) -> None:
+        await self._change({routemap.key_of(app_id): None})
+        self.metrics.forget(app_id)
+
+    async def replace_all(self, routes: Sequence[Route]) -> None:
+        await self._change(dict(_entries(await _resolved(routes))), whole=True)
+
+    async def _change(self, entries: dict[str, str | None], *, whole: bool = False) -> None:
+        try:
+            await self._routes.change(entries, whole=whole)
+        except GatewayError:
+            self.metrics.changes.labels("failed").inc()
+            raise
+        self.metrics.changes.labels("done").inc()
+
+    # -- what the owner may ask -------------------------------------------------------------------------------------
+
+    async def serving_generation(self, app_id: int, path: str, *, timeout: float) -> tuple[int, int]:
+        url = f"{self.url}/runtime/{app_id}/{path.lstrip('/')}"
+        response = await self._prober.ask(url, {PROBE_HEADER: self._files.secret}, timeout)
+        return response.status, generation_of(response)
+
+    async def connections(self, host: str, port: int) -> int | None:
+        key = f"{await _address(host)}/{port}"
+        try:
+            answer = await self._api.ask(f"show table {haproxy_config.INFLIGHT_TABLE} key {key}")
+        except RuntimeApiError as e:
+            raise GatewayError(str(e)) from e
+        # What a replaced process still has in hand can't be asked: it counts as one.
+        return _conn_cur(answer) + (self._life.draining if self._life else 0)
+
+    # -- certificates -----------------------------------------------------------------------------------------------
+
+    async def _renew_certificates(self) -> None:
+        """The adopted proxy may have been loaded with older ones."""
+        try:
+            for name in self._files.certificates.names() if self.settings.https_port else ():
+                await self._load_certificate(name)
+        except RuntimeApiError as e:
+            raise GatewayError(str(e)) from e
+
+    async def _follow_certificates(self, life: ProxyLife) -> None:
+        while True:
+            await asyncio.sleep(self.settings.tls_poll_seconds)
+            try:
+                change = await asyncio.to_thread(self._files.refresh_certificates)
+                self._complain(change)
+                if change:
+                    async with self._routes.lock:
+                        await self._take_certificates(life, change)
+            except (OSError, GatewayError) as e:
+                log.get("gateway").error("gateway.certificates_failed", error=str(e))
+
+    def _complain(self, change: CertificateChange | None) -> None:
+        """Once for each problem, not at every look."""
+        problems = change.problems if change is not None else {}
+        for file, why in problems.items():
+            if self._told.get(file) != why:
+                log.get("gateway").warning("gateway.certificate_unusable", file=file, why=why)
+        self._told = problems
+
+    async def _take_certificates(self, life: ProxyLife, change: CertificateChange) -> None:
+        """New content of a known name goes in over the runtime API; another set of names needs a new process."""
+        if not life.pid:
+            return  # The restart in hand reads the files as they are now.
+        if not change.regrouped:
+            try:
+                for name in change.changed:
+                    await self._load_certificate(name)
+                log.get("gateway").info("gateway.certificates_updated", names=sorted(change.changed))
+                return
+            except RuntimeApiError as e:
+                log.get("gateway").warning("gateway.certificate_refused", error=str(e))
+        await life.replace(life.pid)
+
+    async def _load_certificate(self, name: str) -> None:
+        path = self._files.certificates.path(name)
+        answer = await self._api.ask(f"set ssl cert {path}", await asyncio.to_thread(path.read_text))
+        if "transaction" in answer.lower():
+            answer = await self._api.ask(f"commit ssl cert {path}")
+        if "success" not in answer.lower():
+            raise RuntimeApiError(f"{name}: {answer}")
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Leave HAProxy serving as it is; the next owner adopts it. Idempotent."""
+        if self._life is not None:
+            with suppress(GatewayError):
+                await self._routes.to_disk()
+        await self._let_go()
+
+    async def stop(self, grace: float = 10.0) -> None:
+        """No new connections; those in hand get ``grace`` seconds; then the proxy ends."""
+        life = self._life
+        await self._end_tasks()
+        if life is not None:
+            await life.end(self._api, grace)
+        await self.close()
+
+    async def _let_go(self) -> None:
+        await self._end_tasks()
+        self._access.close()
+        self._api.close()
+        await self._prober.aclose()
+        self._life = None
+        self._files.release()
+
+    async def _end_tasks(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _entries(routes: Iterable[Route]) -> dict[str, str]:
+    try:
+        return routemap.entries(routes)
+    except ValueError as e:
+        raise GatewayError(str(e)) from e
+
+
+def _conn_cur(answer: str) -> int:
+    mark = haproxy_config.CONN_CUR
+    found = [word.removeprefix(mark) for word in answer.split() if word.startswith(mark)]
+    return int(found[0]) if found else 0
+
+
+async def _resolved(routes: Sequence[Route]) -> list[Route]:
+    return [replace(r, host=await _address(r.host)) if r.state is RouteState.SERVING else r for r in routes]
+
+
+async def _address(host: str) -> str:
+    """An IP address for a name; addresses are what the proxy can follow. Raises GatewayError."""
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(host))
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as e:
+        raise GatewayError(f"upstream {host!r} has no address: {e.strerror}") from e
+    return str(ipaddress.ip_address(found[0][4][0]))

@@ -1,0 +1,137 @@
+"""The map inside the running proxy, kept equal to what we want, and its copy on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from funai.base.observability import log
+from funai.gateway.haproxy.routemap import Change, Edit, edit_for, edits, parse_show_map, payloads, render_file
+from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
+
+REPLACE_FROM = 200
+"""So many edits at once go in as one transaction instead: it is atomic, and no slower."""
+
+
+class MapRefused(RuntimeApiError):
+    """HAProxy answered a map command with an error."""
+
+
+class LiveMap:
+    """The proxy's table. ``have`` is what it surely holds; None after any doubt, and then it is asked again first.
+
+    Calls must not overlap (the gateway's lock).
+    """
+
+    def __init__(self, api: RuntimeApi, name: str) -> None:
+        self._api, self._name = api, name
+        self.have: dict[str, str] | None = None
+
+    def doubt(self) -> None:
+        """Something happened that we did not see the end of."""
+        self.have = None
+
+    def loaded(self, entries: Mapping[str, str] | None) -> None:
+        """A fresh process has just read these from the map file; None: we don't know what."""
+        self._api.close()
+        self.have = None if entries is None else dict(entries)
+
+    async def read(self) -> dict[str, str]:
+        """What the proxy holds. Raises RuntimeApiError."""
+        self.have = parse_show_map(await self._api.ask(f"show map {self._name}"))
+        return self.have
+
+    async def put(self, key: str, value: str | None) -> None:
+        """Make one entry so; None removes it. Raises RuntimeApiError, after which the table is in doubt."""
+        have, self.have = self.have if self.have is not None else await self.read(), None
+        edit = edit_for(have, key, value)
+        if edit is not None:
+            await self._apply(edit)
+            if edit.change is Change.DEL:
+                del have[key]
+            else:
+                have[key] = edit.value
+        self.have = have
+
+    async def replace(self, wanted: Mapping[str, str]) -> None:
+        """Make the table exactly ``wanted``; a large change is one transaction. Raises RuntimeApiError."""
+        have, self.have = await self.read(), None
+        todo = edits(have, wanted)
+        if len(todo) < REPLACE_FROM:
+            for edit in todo:
+                await self._apply(edit)
+        else:
+            await self._replace_whole(wanted)
+        self.have = dict(wanted)
+
+    async def _apply(self, edit: Edit) -> None:
+        answer = await self._api.ask(edit.command(self._name))
+        if answer:
+            raise MapRefused(f"{edit.change} map: {answer}")
+
+    async def _replace_whole(self, wanted: Mapping[str, str]) -> None:
+        answer = await self._api.ask(f"prepare map {self._name}")
+        version = answer.rpartition(" ")[2]
+        if not version.isdigit():
+            raise MapRefused(f"prepare map: {answer}")
+        for payload in payloads(wanted):
+            answer = await self._api.ask(f"add map @{version} {self._name}", payload)
+            if answer:
+                raise MapRefused(f"add map: {answer}")
+        answer = await self._api.ask(f"commit map @{version} {self._name}")
+        if answer:
+            raise MapRefused(f"commit map: {answer}")
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
+    """Readers see the old file or the new one, also after a crash."""
+    scratch = path.with_name(f".{path.name}.new")
+    fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(fd, "w", encoding="utf-8") as f:
+        f.write(text)
+        f.flush()
+        os.fsync(f.fileno())
+    scratch.replace(path)
+
+
+class MapFile:
+    """The copy on disk, written about a second after a change: many changes cost one write.
+
+    Nothing waits for it. The owner writes it itself before it starts a proxy; and a proxy that outlives its owner is
+    asked what it holds, not the file.
+    """
+
+    DELAY = 1.0
+    RETRY = 5.0
+
+    def __init__(self, path: Path, boot: str) -> None:
+        self.path, self._boot = path, boot
+        self._wanted: dict[str, str] = {}
+        self._changed = asyncio.Event()
+        self._writing = asyncio.Lock()
+
+    def want(self, entries: Mapping[str, str]) -> None:
+        """Have these written soon. The mapping is copied when it is written, so it may go on changing."""
+        self._wanted = entries if isinstance(entries, dict) else dict(entries)
+        self._changed.set()
+
+    async def keep(self) -> None:
+        """The writing task; runs until cancelled."""
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(self.DELAY)
+            try:
+                await self.flush()
+            except OSError as e:
+                log.get("gateway").error("gateway.map_file_failed", file=str(self.path), error=str(e))
+                self._changed.set()
+                await asyncio.sleep(self.RETRY)
+
+    async def flush(self) -> None:
+        """Write now. Raises OSError."""
+        async with self._writing:
+            self._changed.clear()
+            snapshot = dict(self._wanted)
+            await asyncio.to_thread(lambda: write_atomically(self.path, render_file(snapshot, self._boot)))

@@ -1,0 +1,225 @@
+"""The second driver: a Traefik that the operator runs. Chosen by ``gateway.driver``.
+
+``traefik-file``: we write a folder that Traefik's file provider watches, one file an app. ``traefik-labels``: Traefik
+reads the containers' labels; the containers themselves are the table, and there is nothing here to switch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from funai.contracts.routes import GatewayError, Route, RouteState
+from funai.gateway.haproxy.map_file import write_atomically
+from funai.gateway.pages.server import PageServer
+from funai.gateway.probe import PROBE_HEADER, Prober, generation_of
+from funai.gateway.settings import GatewaySettings
+from funai.gateway.traefik import config as traefik
+
+T = TypeVar("T")
+_APP_FILE = re.compile(r"rt-app-([1-9][0-9]{0,18})\.yml")
+_POLL = 0.05
+_OWN_ANSWERS = {404: "404 page not found", 502: "Bad Gateway", 503: "no available server", 504: "Gateway Timeout"}
+_OWN_BYTES = 200
+"""What Traefik says when no app answered (plain text, v2 and v3)."""
+
+
+class TraefikFileGateway:
+    """A :class:`~funai.contracts.routes.RouteTable` as files. Their folder is the memory: a restart finds them.
+
+    ``put`` returns when the public door shows the new generation, or fails after ``gateway.traefik-settle-seconds`` with
+    the old route back in place.
+    """
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        if settings.traefik_dir is None:
+            raise GatewayError("gateway.traefik-dir is not set")
+        self.settings, self._folder = settings, settings.traefik_dir
+        self._pages = PageServer(settings.pages_host, settings.pages_port, retry_after=settings.retry_after_seconds)
+        self._prober = Prober()
+        self._options = traefik.FileOptions(settings.traefik_version, "", "")
+
+    @property
+    def url(self) -> str:
+        return self.settings.public_url.rstrip("/")
+
+    @property
+    def healthy(self) -> bool:
+        """Files can't be lost by Traefik."""
+        return True
+
+    async def start(self, routes: Sequence[Route] | None = None) -> None:
+        """Serve the pages and write what all apps share. ``routes``: exactly these. Raises GatewayError."""
+        await self._pages.start()
+        s = self.settings
+        self._options = traefik.FileOptions(
+            version=s.traefik_version, secret=await _on_disk(self._load_secret),
+            pages_url=s.pages_url or f"http://{_bracketed(s.pages_host)}:{self._pages.port}",
+            entrypoints=tuple(s.traefik_entrypoints), wildcard_domain=s.wildcard_domain,
+        )  # fmt: skip
+        common = _text(traefik.common_config(self._options))
+        await _on_disk(lambda: self._write(traefik.COMMON_FILE, common))
+        if routes is not None:
+            await self.replace_all(routes)
+
+    async def put(self, route: Route) -> None:
+        path = self._folder / traefik.file_name(route.app_id)
+        before = await _on_disk(lambda: path.read_text(encoding="utf-8") if path.exists() else None)
+        text = self._render(route)
+        await _on_disk(lambda: self._write(path.name, text))
+        if route.state is RouteState.SERVING and self.settings.traefik_settle_seconds:
+            try:
+                await self._shown(route)
+            except GatewayError:
+                await _on_disk(lambda: self._restore(path, before))
+                raise
+
+    async def _shown(self, route: Route) -> None:
+        seen = "no answer"
+        try:
+            async with asyncio.timeout(self.settings.traefik_settle_seconds):
+                while True:
+                    try:
+                        status, generation = await self.serving_generation(route.app_id, "/", timeout=5)
+                        if generation == route.generation:
+                            return
+                        seen = f"generation {generation}, status {status}"
+                    except GatewayError as e:
+                        seen = str(e)
+                    await asyncio.sleep(_POLL)
+        except TimeoutError as e:
+            raise GatewayError(f"Traefik does not show generation {route.generation} of app {route.app_id}: {seen}") from e
+
+    async def remove(self, app_id: int) -> None:
+        await _on_disk(lambda: (self._folder / traefik.file_name(app_id)).unlink(missing_ok=True))
+
+    async def replace_all(self, routes: Sequence[Route]) -> None:
+        texts = {traefik.file_name(r.app_id): self._render(r) for r in routes}
+
+        def sync() -> None:
+            for path in self._folder.iterdir():
+                if _APP_FILE.fullmatch(path.name) and path.name not in texts:
+                    path.unlink(missing_ok=True)
+            for name, text in texts.items():
+                self._write(name, text)
+
+        await _on_disk(sync)
+
+    async def serving_generation(self, app_id: int, path: str, *, timeout: float) -> tuple[int, int]:
+        token = traefik.probe_token(self._options.secret, app_id)
+        response = await self._prober.ask(f"{self.url}/runtime/{app_id}/{path.lstrip('/')}", {PROBE_HEADER: token}, timeout)
+        return response.status, generation_of(response)
+
+    async def connections(self, host: str, port: int) -> int | None:  # noqa: ARG002 - Traefik does not tell
+        return None
+
+    async def close(self) -> None:
+        """Stop the pages; the routes stay. Idempotent."""
+        await self._pages.close()
+        await self._prober.aclose()
+
+    async def stop(self, grace: float = 10.0) -> None:  # noqa: ARG002 - Traefik is not ours to stop
+        await self.close()
+
+    def _render(self, route: Route) -> str:
+        if route.state is RouteState.SERVING:
+            try:
+                ipaddress.ip_address(route.host)
+            except ValueError as e:
+                raise GatewayError(f"app {route.app_id}: {route.host!r} is not an address") from e
+        return _text(traefik.route_config(route, self._options))
+
+    def _write(self, name: str, text: str) -> None:
+        path = self._folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            # Traefik may run as another user, and these hold no more than a probe token.
+            write_atomically(path, text, 0o644)
+
+    def _restore(self, path: Path, before: str | None) -> None:
+        if before is None:
+            path.unlink(missing_ok=True)
+        else:
+            self._write(path.name, before)
+
+    def _load_secret(self) -> str:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self.settings.probe_secret is not None:
+            return self.settings.probe_secret.get_secret_value()
+        file = self.settings.data_dir / "probe.secret"
+        if file.exists() and (kept := file.read_text().strip()):
+            return kept
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = secrets.token_urlsafe(32)
+        write_atomically(file, made + "\n")
+        return made
+
+
+async def _on_disk(work: Callable[[], T]) -> T:
+    try:
+        return await asyncio.to_thread(work)
+    except OSError as e:
+        raise GatewayError(f"gateway.traefik-dir can't be used: {e}") from e
+
+
+def _text(config: dict[str, Any]) -> str:
+    """JSON, which YAML includes: Traefik takes it by the file's ending."""
+    return json.dumps(config, indent=1) + "\n"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+class TraefikLabelsGateway:
+    """A :class:`~funai.contracts.routes.RouteTable` that only remembers: containers carry ``traefik.labels(...)``, and
+    Traefik switches when one comes or goes. While two generations overlap it serves both.
+    """
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self.settings = settings
+        self._prober = Prober()
+        self._routes: dict[int, Route] = {}
+
+    @property
+    def url(self) -> str:
+        return self.settings.public_url.rstrip("/")
+
+    @property
+    def healthy(self) -> bool:
+        return True
+
+    async def start(self, routes: Sequence[Route] | None = None) -> None:
+        await self.replace_all(routes or [])
+
+    async def put(self, route: Route) -> None:
+        self._routes[route.app_id] = route
+
+    async def remove(self, app_id: int) -> None:
+        self._routes.pop(app_id, None)
+
+    async def replace_all(self, routes: Sequence[Route]) -> None:
+        self._routes = {r.app_id: r for r in routes}
+
+    async def serving_generation(self, app_id: int, path: str, *, timeout: float) -> tuple[int, int]:
+        """As well as labels allow: an answer that is not Traefik's own counts as the generation last put."""
+        response = await self._prober.ask(f"{self.url}/runtime/{app_id}/{path.lstrip('/')}", {}, timeout, body=_OWN_BYTES)
+        route = self._routes.get(app_id)
+        own = _OWN_ANSWERS.get(response.status)
+        if route is None or (own is not None and response.body.decode("latin-1").strip() == own):
+            return response.status, 0
+        return response.status, route.generation
+
+    async def connections(self, host: str, port: int) -> int | None:  # noqa: ARG002
+        return None
+
+    async def close(self) -> None:
+        await self._prober.aclose()
+
+    async def stop(self, grace: float = 10.0) -> None:  # noqa: ARG002
+        await self.close()

@@ -1,0 +1,1 @@
+"""Image builds: the plan, base images, the engine's process and its limits."""

@@ -1,0 +1,301 @@
+"""One image build: its own process group and control group, watched for time, output, disk and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import resource
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from funai.base.process import proc
+from funai.base.process.proc import Command
+from funai.contracts.basecheck import declared_args, mounts_files, needs_docker
+from funai.contracts.buildspec import base_images
+from funai.contracts.errors import BadInput
+from funai.contracts.rules import parse_image
+from funai.contracts.states import FailureCode
+from funai.runner.build.base_images import BaseAbsent, BaseImage, Bases, image_ids
+from funai.runner.build.cgroup import BuildGroup, Usage
+from funai.runner.build.diskwatch import DiskWatch, working_containers
+from funai.runner.build.plan import Allowed, check_mounts
+from funai.runner.build.watch import BuildWatch
+from funai.runner.commands.engine import BuildRequest, Engine
+from funai.runner.failures import JobFailed, last_lines
+from funai.runner.publish.registry import Registry
+from funai.runner.sandbox.cell import Run
+from funai.runner.sandbox.storewatch import StoreWatch
+from funai.runner.sandbox.workshop import Fit, Workshop
+from funai.runner.settings import RunnerSettings
+
+TAIL_BYTES = 64 * 1024
+KILLED, FILE_TOO_LARGE = 128 + 9, 128 + 25
+"""A step's exit status when its process got SIGKILL."""
+ENGINE_FAILED = 125
+"""Podman's exit status when it failed itself, and not a step."""
+REPEATS = 2
+SHARED_CACHE = (
+    "==> 多个步骤共用一个 --mount=type=cache，因此不使用层缓存；给每个步骤不同的 id 即可恢复 / "
+    "steps share one --mount=type=cache, so no layers are cached; an id of its own for each step brings that back\n"
+)
+FORK_REFUSED = "Cannot fork"
+"""How Debian's shell says that it may start no process more."""
+
+
+class Output:
+    """What the build prints: passed on as it comes, its end kept, and ended past its limit (bytes)."""
+
+    def __init__(self, limit: int, write: Callable[[bytes], None]) -> None:
+        self._limit, self._write = limit, write
+        self._total = 0
+        self._tail = bytearray()
+
+    async def take(self, piece: bytes) -> None:
+        """Raises JobFailed BUILD_OUTPUT_LIMIT."""
+        self._total += len(piece)
+        self._tail += piece
+        if len(self._tail) > 2 * TAIL_BYTES:
+            del self._tail[:-TAIL_BYTES]
+        if self._total > self._limit:
+            raise JobFailed(FailureCode.BUILD_OUTPUT_LIMIT, self.lines(), limit=size(self._limit))
+        self._write(piece)
+
+    def lines(self) -> list[str]:
+        return last_lines(self._tail.decode("utf-8", "replace"))
+
+
+def group_name(workdir: Path, job: str) -> str:
+    """The control group of a job: runners of several platforms on one machine must not meet in one."""
+    return f"{hashlib.sha256(str(workdir).encode()).hexdigest()[:8]}-{job}"
+
+
+class Builder:
+    """Runs builds with the engine's command line under the settings' limits."""
+
+    def __init__(
+        self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path, search: Sequence[str] = (),
+        workshop: Workshop | None = None,
+    ) -> None:  # fmt: skip
+        self._settings, self._engine, self._registry, self._storage = settings, engine, registry, storage
+        self._workshop = workshop
+        self.bases = Bases(settings, engine, storage, search)
+        self.active = 0
+        """Builds running right now."""
+        self.gate = asyncio.Lock()
+        """Held while a build begins, and while the janitor looks for unused layers and removes them: never both."""
+
+    @property
+    def mounts(self) -> bool:
+        """Whether a build can mount files: Docker's classic builder can't."""
+        return self._workshop is not None or not self._engine.docker
+
+    async def build(
+        self, request: BuildRequest, dockerfile: str, may: Allowed, name: str, write: Callable[[bytes], None]
+    ) -> None:
+        """Build, or raise JobFailed with the limit that ended it or the build's last lines.
+
+        Cancelling it kills every process of the build and removes its containers before the cancellation goes on.
+        """
+        s = self._settings
+        async with self._group(group_name(s.workdir, name)) as group:
+            request, folder = self._limited(request, group), request.tmp.parent
+            disk = self._disk(folder, group)
+            watch, output = BuildWatch(group, disk), Output(s.build_output_bytes, write)
+            async with self.gate:
+                self.active += 1
+
+            async def run(command: Command) -> int:
+                return await self._run(command, group, watch, output)
+
+            async def fit(bases: list[BaseImage]) -> BuildRequest:
+                return await self._fit(request, dockerfile, bases, may, output)
+
+            try:
+                # One limit for all of it: fifty base images from slow registries are one build.
+                async with asyncio.timeout(s.build_seconds):
+                    if self._workshop:
+                        assert isinstance(disk, StoreWatch)
+                        code = await self._workshop.build(dockerfile, may, folder, group.folders, run, disk, fit)
+                    else:
+                        assert isinstance(disk, DiskWatch)
+                        code = await self._beside_all(dockerfile, may, request.tmp, run, disk, fit, output)
+            except BaseAbsent as e:
+                raise await self._absent(e.name, output.lines()) from e
+            except TimeoutError as e:
+                raise JobFailed(FailureCode.BUILD_TIMEOUT, output.lines(), seconds=int(s.build_seconds)) from e
+            finally:
+                self.active -= 1
+                watch.look()
+                await asyncio.shield(self._end(group))
+            if code != 0:
+                raise await self._why(code, watch.usage, output, dockerfile)
+
+    def _disk(self, folder: Path, group: BuildGroup) -> DiskWatch | StoreWatch:
+        limit = self._settings.build_disk_bytes
+        if self._workshop:
+            return StoreWatch(folder, limit)
+        return DiskWatch(self._storage, folder, group.engine_path, limit, group.steps)
+
+    async def _beside_all(
+        self, dockerfile: str, may: Allowed, tmp: Path, run: Run, disk: DiskWatch, fit: Fit, output: Output
+    ) -> int:
+        """Without the wall: on the machine's engine, whose images are everybody's."""
+
+        async def pull(command: Command) -> int:
+            disk.pulls = True
+            try:
+                return await run(command)
+            finally:
+                disk.pulls = False
+
+        async with self.bases.ready(dockerfile, may, tmp, pull) as bases:
+            return await self.repeated(await fit(bases), run, output)
+
+    async def _fit(
+        self, request: BuildRequest, dockerfile: str, bases: list[BaseImage], may: Allowed, output: Output
+    ) -> BuildRequest:
+        """The request for what the Dockerfile and the triggers of its base images do together. Raises JobFailed."""
+        text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
+        with_env = may.also(pair for b in bases for pair in b.env)
+        shared = await asyncio.to_thread(check_mounts, text, with_env, request.context)
+        if shared and self.mounts:
+            await output.take(SHARED_CACHE.encode())
+        dockers = needs_docker(text) or any(b.docker for b in bases)
+        return replace(_fitted(request, text), keep_layers=not shared, docker_format=dockers)
+
+    async def repeated(self, request: BuildRequest, run: Callable[[Command], Awaitable[int]], output: Output) -> int:
+        """Build; again when the engine itself gave up while images went that it had begun to look at (an app's removal)."""
+        for _ in range(REPEATS):
+            before = await asyncio.to_thread(image_ids, self._storage)
+            code = await run(self._engine.build(request))
+            if code != ENGINE_FAILED or before <= await asyncio.to_thread(image_ids, self._storage):
+                return code
+            await output.take("==> 构建期间有镜像被移除，重试 / images were removed meanwhile: once more\n".encode())
+        return await run(self._engine.build(request))
+
+    def _limited(self, r: BuildRequest, group: BuildGroup) -> BuildRequest:
+        s = self._settings
+        return replace(
+            r, network=s.build_network, ca_file=s.ca_file, memory_bytes=s.build_memory_bytes, cpus=s.build_cpus,
+            file_bytes=s.build_disk_bytes, pids=s.build_pids, cgroup=group.engine_path, files=within_hard_limit(s.build_files),
+        )  # fmt: skip
+
+    @asynccontextmanager
+    async def _group(self, name: str) -> AsyncIterator[BuildGroup]:
+        s = self._settings
+        group = BuildGroup(s.cgroup_parent, name)
+        leaf = self._workshop is not None
+        group.create(memory_bytes=s.build_memory_bytes, pids=s.build_pids, cpus=s.build_cpus, leaf=leaf)
+        try:
+            yield group
+        finally:
+            group.remove()
+
+    async def _run(self, command: Command, group: BuildGroup, watch: BuildWatch, output: Output) -> int:
+        """The engine's exit status. Raises JobFailed when a limit was broken; nothing of the build runs on then."""
+        async with proc.spawn(command, stderr=asyncio.subprocess.STDOUT) as child:
+            assert child.process.stdout is not None
+            watch.child(child.pid)
+            watching = asyncio.create_task(watch.run())
+            reading = asyncio.create_task(proc.pump(child.process.stdout, output.take))
+            try:
+                await asyncio.wait({watching, reading}, return_when=asyncio.FIRST_COMPLETED)
+                if watching.done():
+                    raise self._broken(watching.result(), output)
+                reading.result()
+                return await child.process.wait()
+            finally:
+                watch.child(None)
+                # The steps first: they are no children of the group that is killed on leaving.
+                if not reading.done() or reading.exception():
+                    await asyncio.shield(asyncio.to_thread(group.kill))
+                for task in (watching, reading):
+                    task.cancel()
+                await asyncio.gather(watching, reading, return_exceptions=True)
+
+    def _broken(self, code: FailureCode, output: Output) -> JobFailed:
+        if code is FailureCode.OUT_OF_DISK:
+            return JobFailed(code, output.lines(), limit=size(self._settings.build_disk_bytes))
+        return JobFailed(code, [self._too_many_processes(), *output.lines()], exit=137)
+
+    def _too_many_processes(self) -> str:
+        n = self._settings.build_pids
+        return f"[进程数达到上限 {n} / the limit of {n} processes was reached]"
+
+    async def _end(self, group: BuildGroup) -> None:
+        """After the engine's process is gone: nothing that it started may live on."""
+        if not group.available:
+            return
+        if await asyncio.to_thread(group.pids):
+            await asyncio.to_thread(group.kill)
+        if self._workshop:
+            return
+        leftover = await asyncio.to_thread(working_containers, self._storage, group.engine_path)
+        if leftover:
+            await proc.run(self._engine.remove_container(*leftover), timeout=60)
+
+    async def _why(self, code: int, usage: Usage, output: Output, dockerfile: str) -> JobFailed:
+        s, lines = self._settings, output.lines()
+        if usage.oom_kills or (usage.memory_full and code == KILLED):
+            return JobFailed(FailureCode.OUT_OF_MEMORY, lines, limit=size(s.build_memory_bytes))
+        if code == FILE_TOO_LARGE:
+            return self._broken(FailureCode.OUT_OF_DISK, output)
+        for image in base_images(dockerfile) if not self._workshop else ():
+            if failed := await self._base_missing(image):
+                failed.lines = failed.lines or lines
+                return failed
+        # A bomb that ends between two looks took its counters with it; what its shells said is left.
+        if usage.pids_refused or any(FORK_REFUSED in line for line in lines):
+            lines = [self._too_many_processes(), *lines]
+        if usage.memory_full:
+            lines = [f"[内存曾达到上限 / the memory limit was reached: {size(s.build_memory_bytes)}]", *lines]
+        return JobFailed(FailureCode.BUILD_FAILED, lines, exit=code)
+
+    async def _base_missing(self, image: str) -> JobFailed | None:
+        """The reason a base image is not there, or None when it is."""
+        if (await proc.run(self._engine.has_image(image), timeout=30)).code == 0:
+            return None
+        failed = await self._absent(image)
+        return None if failed.code is FailureCode.BUILD_FAILED else failed
+
+    async def _absent(self, image: str, lines: Sequence[str] = ()) -> JobFailed:
+        """Why an image could not be had, asked of its registry; BUILD_FAILED when that has it (now)."""
+        try:
+            ref = parse_image(image)
+            if not ref.registry and "/" not in ref.path:
+                ref.path = f"library/{ref.path}"
+            found = await self._registry.digest(ref)
+        except BadInput:
+            return JobFailed(FailureCode.IMAGE_NOT_FOUND, lines, image=image)
+        except JobFailed as e:
+            e.lines = [image, *e.lines, *lines]
+            return e
+        if found:
+            return JobFailed(FailureCode.BUILD_FAILED, lines, exit=ENGINE_FAILED)
+        return JobFailed(FailureCode.IMAGE_NOT_FOUND, lines, image=image)
+
+
+def _fitted(request: BuildRequest, text: str) -> BuildRequest:
+    """Only arguments that somebody declares: the engine warns in the user's log about all others. ``text``: all that runs.
+
+    No cache for steps that mount files: Podman would take another commit's result, or another tenant's, for them.
+    """
+    declared = declared_args(text)
+    args = {name: value for name, value in request.args.items() if name in declared}
+    return replace(request, args=args, use_cache=not mounts_files(text))
+
+
+def within_hard_limit(files: int) -> int:
+    """No process can be given more open files than this one may have."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return files if hard == resource.RLIM_INFINITY else min(files, hard)
+
+
+def size(limit: int) -> str:
+    """``2 GiB`` for people."""
+    for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
+        if limit >= unit:
+            return f"{limit / unit:.3g} {name}"
+    return f"{limit} B"

@@ -1,0 +1,172 @@
+"""Slots that claim jobs, work on them under their lease, and report.
+
+Teardown order: stop claiming; jobs in hand go on under their heartbeats for a bounded time; what is left then is
+stopped and its lease simply runs out, so that another attempt takes it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from funai.base.clients.deploy import RunnerDeployClient
+from funai.base.observability import log
+from funai.contracts.errors import FunaiError
+from funai.contracts.jobs import ClaimJob, Job, JobResult, ReportJob
+from funai.contracts.states import FailureCode, JobStatus, JobType
+from funai.runner.claim.lease import Lease, LeaseGone
+from funai.runner.failures import JobFailed
+from funai.runner.job import JobRun, RunnerContext, job_folder, read_payload
+from funai.runner.logs import LogStream, streaming
+from funai.runner.metrics import NOT_REPORTED
+from funai.runner.redact import Redactor
+
+HELD_OPEN = 1.0
+"""Seconds: an empty answer sooner than this came from a Deploy that does not hold claims open."""
+AWAY_PAUSE = 1.0
+LOG_SECONDS = 3.0
+
+
+class ClaimLoop:
+    def __init__(self, tools: RunnerContext, client: RunnerDeployClient) -> None:
+        self._tools, self._client, self._settings = tools, client, tools.settings
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop``, then finish what is in hand within the settings' time."""
+        self._tools.metrics.slots.set(self._settings.slots)
+        slots = [asyncio.create_task(self._slot(stop), name=f"slot-{n}") for n in range(self._settings.slots)]
+        try:
+            await stop.wait()
+            await asyncio.wait(slots, timeout=self._settings.stop_seconds)
+        finally:
+            for slot in slots:
+                slot.cancel()
+            await asyncio.gather(*slots, return_exceptions=True)
+
+    async def _slot(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            claiming = asyncio.create_task(self._claim())
+            stopping = asyncio.create_task(stop.wait())
+            try:
+                await asyncio.wait({claiming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                claimed = await claiming if claiming.done() else None
+            finally:
+                for task in (claiming, stopping):
+                    task.cancel()
+                await asyncio.gather(claiming, stopping, return_exceptions=True)
+            if claimed is not None:
+                await self._work(*claimed)
+
+    async def _claim(self) -> tuple[Job, float]:
+        """Wait for a job; answers it with the moment from which its lease counts."""
+        s = self._settings
+        claim = ClaimJob(
+            runner_id=s.runner_id, lease_seconds=s.lease_seconds, wait_seconds=s.claim_wait_seconds, labels=s.labels
+        )
+        while True:
+            sent_at = time.monotonic()
+            try:
+                job = await self._client.claim(claim)
+            except FunaiError as e:
+                log.get("runner").warning("claim.failed", error=str(e))
+                self._tools.metrics.claims_failed.inc()
+                await asyncio.sleep(max(AWAY_PAUSE, s.poll_seconds if e.code < 500 else AWAY_PAUSE))
+                continue
+            if job is not None:
+                return job, _granted_at(sent_at, s.claim_wait_seconds)
+            if time.monotonic() - sent_at < min(HELD_OPEN, s.claim_wait_seconds / 2):
+                await asyncio.sleep(s.poll_seconds)
+
+    async def _work(self, job: Job, granted_at: float) -> None:
+        """One job, from claim to report. Whatever goes wrong ends this job and not the slot."""
+        lease = Lease(job, seconds=self._settings.lease_seconds, granted_at=granted_at)
+        with log.bound(job_id=job.id, attempt=job.attempt):
+            logger, metrics = log.get("runner"), self._tools.metrics
+            logger.info("job.claimed")
+            self._tools.heart.add(lease)
+            try:
+                with metrics.in_hand.track_inprogress():
+                    report = await lease.guard(self._carry_out(job, lease))
+                metrics.jobs.labels(report.status, report.failure.code if report.failure else "").inc()
+                logger.info("job.ended", status=report.status)
+            except LeaseGone as e:
+                metrics.jobs.labels(e.why, "").inc()
+                logger.warning("job.stopped", why=e.why)
+            except FunaiError as e:
+                metrics.jobs.labels(NOT_REPORTED, "").inc()
+                logger.warning("job.not_reported", error=str(e))
+            finally:
+                self._tools.heart.drop(lease)
+
+    async def _carry_out(self, job: Job, lease: Lease) -> ReportJob:
+        out = LogStream(
+            self._client, self._settings.runner_id, job.id, token=lease.token, resume=(job.attempt or 1) > 1,
+            redact=Redactor(self._secrets(job)),
+        )  # fmt: skip
+        async with streaming(out, finish=LOG_SECONDS):
+            report = await self._outcome(job, lease, out)
+            if report.error_message:
+                out.line(f"==> {report.status} {report.failure.code if report.failure else ''}\n{report.error_message}")
+        await self._report(job, lease, report)
+        return report
+
+    async def _outcome(self, job: Job, lease: Lease, out: LogStream) -> ReportJob:
+        try:
+            result = await self._result(job, lease, out)
+            return self._final(lease, JobStatus.SUCCEEDED, result=result)
+        except JobFailed as e:
+            return self._failed(lease, e)
+        except LeaseGone:
+            raise
+        except Exception as e:  # noqa: BLE001  # whatever breaks in one job is that job's end and not the slot's
+            log.get("runner").exception("job.crashed")
+            return self._failed(lease, JobFailed(FailureCode.INTERNAL, detail=type(e).__name__))
+
+    async def _result(self, job: Job, lease: Lease, out: LogStream) -> JobResult:
+        if job.type != JobType.BUILD_AND_DEPLOY:
+            raise JobFailed(FailureCode.INTERNAL, detail=f"type {job.type}")
+        payload = read_payload(job)
+        async with job_folder(self._settings.workdir, job) as folder:
+            return await JobRun(self._tools, job, payload, lease, out, folder).carry_out()
+
+    def _failed(self, lease: Lease, e: JobFailed) -> ReportJob:
+        return self._final(lease, JobStatus.FAILED, message=e.error_message(), failed=e)
+
+    def _final(
+        self, lease: Lease, status: JobStatus, *, message: str | None = None, failed: JobFailed | None = None,
+        result: JobResult | None = None,
+    ) -> ReportJob:  # fmt: skip
+        return ReportJob(
+            runner_id=self._settings.runner_id, status=status, error_message=message, lease_token=lease.token,
+            result=result, failure=failed.failure if failed else None,
+        )  # fmt: skip
+
+    async def _report(self, job: Job, lease: Lease, report: ReportJob) -> None:
+        """The final word, repeated while Deploy is away and the lease lasts. Raises LeaseGone, FunaiError."""
+        lease.reported = report.status
+        while True:
+            try:
+                await self._client.report(job.id, report)
+            except FunaiError as e:
+                if e.code < 500:
+                    raise
+                lease.check()
+                await asyncio.sleep(AWAY_PAUSE)
+            else:
+                return
+
+    def _secrets(self, job: Job) -> list[str]:
+        s = self._settings
+        own = [x.get_secret_value() for x in (s.registry_password, s.agent_token, s.runner_token) if x]
+        env: object = job.payload.get("env")
+        values = [str(v) for v in env.values()] if isinstance(env, dict) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return [*own, *([job.lease_token] if job.lease_token else []), *values]
+
+
+def _granted_at(sent_at: float, waited: float) -> float:
+    """When the lease began, by our clock: a held claim was granted just before its answer came.
+
+    Two seconds are more than an answer takes; the first heartbeat, sent at once, makes it exact.
+    """
+    now = time.monotonic()
+    return max(sent_at, now - 2.0) if waited and now - sent_at > HELD_OPEN else sent_at

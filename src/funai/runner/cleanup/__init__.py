@@ -1,0 +1,1 @@
+"""Disk space: stale folders, caches and images."""

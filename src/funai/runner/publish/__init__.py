@@ -1,0 +1,1 @@
+"""Pushing an image and handing it to the agent."""

@@ -1,0 +1,1 @@
+"""Source code: mirrors, checkouts, why a fetch failed."""

@@ -1,0 +1,213 @@
+"""The rooms of one machine as values: each one's settings, made from options, layout, secrets and engine.
+
+The plan's order is the order of teardown: the runner first, while Deploy still answers it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import pwd
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from funai.agent import main as runtime
+from funai.agent.settings import RuntimeSettings
+from funai.api import main as api
+from funai.api.settings import ApiSettings
+from funai.base.aio import bind, serving
+from funai.base.db.engine import sqlite_url
+from funai.deploy import main as deploy
+from funai.deploy.settings import DeploySettings
+from funai.gateway.settings import GatewaySettings
+from funai.git import main as git
+from funai.git.repos import BareRepositories
+from funai.git.server import known_hosts_line
+from funai.git.settings import GitSettings
+from funai.runner import main as runner
+from funai.runner.settings import RunnerSettings
+from funai.standalone import registry
+from funai.standalone.layout import FIRST_ADMIN, Layout, Secrets, write_private
+from funai.standalone.options import LOOPBACK, UpOptions, default_data_dir
+from funai.standalone.parts.engine import EngineChoice
+
+NAMESPACE = "funaistudio"
+OPEN_NAMESPACE = "library"
+"""Images an operator pushes here may be deployed by anybody."""
+NODE = "local"
+DRAIN_PCT, MIN_PCT, HYSTERESIS_PCT = 4.0, 2.0, 1.0
+"""A single machine has no other node to send an app to, so it goes on until its disk is nearly full."""
+
+LEASE_SECONDS = 15
+"""The runner beats every second and dies with the rest: after a kill -9 a job goes on this long after it stopped."""
+
+
+@dataclass(frozen=True)
+class Room:
+    name: str
+    serve: Callable[[asyncio.Event], Awaitable[None]]
+    finishes_work: bool = False
+    """True when a stop may take as long as the work in hand."""
+
+
+Plan = tuple[Room, ...]
+
+
+def plan(
+    options: UpOptions, layout: Layout, secrets: Secrets, engine: EngineChoice, socket: Path, runner_public_key: str
+) -> Plan:
+    """Every room with its settings bound. Also pins the Git server's host key for the runner."""
+    write_private(layout.known_hosts, known_hosts_line(layout.git_host_key, options.public_host, options.ports.git))
+    return (
+        Room("runner", lambda stop: runner.serve(runner_settings(options, layout, secrets, engine), stop), finishes_work=True),
+        Room("git", lambda stop: git.serve(git_settings(options, layout, secrets), stop)),
+        Room("api", lambda stop: _serve_api(options, layout, secrets, runner_public_key, stop)),
+        Room(
+            "runtime-agent",
+            lambda stop: runtime.serve(
+                runtime_settings(options, secrets, engine, socket), gateway_settings(options, layout, secrets), stop
+            ),
+        ),
+        Room("deploy", lambda stop: deploy.serve(deploy_settings(options, layout, secrets), stop)),
+    )
+
+
+async def _serve_api(options: UpOptions, layout: Layout, secrets: Secrets, runner_public_key: str, stop: asyncio.Event) -> None:
+    """The API with this machine's own repositories, and its first admin."""
+    settings = api_settings(options, layout, secrets, runner_public_key)
+    app = api.build(settings, repo_host=BareRepositories(layout.git), stop=stop)
+    await api.ensure_admin(app, FIRST_ADMIN, secrets.admin_password.get_secret_value())
+    async with serving(app, bind(settings.host, settings.port)):
+        await stop.wait()
+
+
+def api_settings(options: UpOptions, layout: Layout, secrets: Secrets, runner_public_key: str) -> ApiSettings:
+    return ApiSettings(
+        host=options.host,
+        port=options.ports.api,
+        datasource_url=sqlite_url(layout.api_db),
+        jwt_secret=secrets.jwt,
+        deploy_base_url=options.deploy_url,
+        deploy_secret=secrets.deploy,
+        deploy_admin_token=secrets.operator,
+        git_ssh_host=options.public_host,
+        git_ssh_port=options.ports.git,
+        git_internal_token=secrets.git,
+        git_runner_public_key=runner_public_key,
+        acr_registry=options.registry_address,
+        acr_namespace=NAMESPACE,
+        image_namespaces=[f"{options.registry_address}/{OPEN_NAMESPACE}"],
+        env_key_file=layout.seal_key,
+    )
+
+
+def deploy_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> DeploySettings:
+    return DeploySettings(
+        host=LOOPBACK,
+        port=options.ports.deploy,
+        datasource_url=sqlite_url(layout.deploy_db),
+        env_key_file=layout.seal_key,
+        proxy_auth_secret=secrets.deploy,
+        runner_token=secrets.runner,
+        admin_token=secrets.operator,
+        node_registry_secret=secrets.node,
+        agent_token=secrets.agent,
+        disk_free_drain_pct=DRAIN_PCT,
+        disk_free_min_pct=MIN_PCT,
+        disk_hysteresis_pct=HYSTERESIS_PCT,
+        cleanup_enabled=True,
+        cleanup_registry=options.registry_address,
+        cleanup_namespace=NAMESPACE,
+        cleanup_insecure=True,
+        cleanup_username=registry.USER,
+        cleanup_password=secrets.registry_password,
+    )
+
+
+def git_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> GitSettings:
+    return GitSettings(
+        host=options.host,
+        port=options.ports.git,
+        repos_dir=layout.git,
+        host_key_path=layout.git_host_key,
+        api_base_url=options.api_url,
+        internal_token=secrets.git,
+    )
+
+
+def runner_settings(options: UpOptions, layout: Layout, secrets: Secrets, engine: EngineChoice) -> RunnerSettings:
+    return RunnerSettings(
+        deploy_base_url=options.deploy_url,
+        runner_id="runner-local",
+        runner_token=secrets.runner,
+        metrics_host=LOOPBACK,
+        metrics_port=options.ports.runner,
+        slots=options.slots,
+        lease_seconds=LEASE_SECONDS,
+        stop_seconds=options.grace_seconds,
+        agent_token=secrets.agent,
+        ssh_key_path=layout.runner_key,
+        known_hosts_path=layout.known_hosts,
+        workdir=layout.runner,
+        sandbox=os.environ.get("RUNNER_SANDBOX", "on"),
+        build_network=build_network(options),
+        engine=engine.binary,
+        registry=options.registry_address,
+        namespace=NAMESPACE,
+        registry_username=registry.USER,
+        registry_password=secrets.registry_password,
+    )
+
+
+def gateway_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> GatewaySettings:
+    return GatewaySettings(
+        host=options.host,
+        port=options.ports.gateway,
+        data_dir=layout.gateway,
+        probe_secret=secrets.probe,
+        stop_with_agent=True,
+    )
+
+
+def runtime_settings(options: UpOptions, secrets: Secrets, engine: EngineChoice, socket: Path) -> RuntimeSettings:
+    return RuntimeSettings(
+        host=LOOPBACK,
+        port=options.ports.agent,
+        token=secrets.agent,
+        node_name=NODE,
+        node_agent_base_url=options.agent_url,
+        node_gateway_base_url=options.gateway_url,
+        deploy_base_url=options.deploy_url,
+        deploy_node_token=secrets.node,
+        docker_bin=engine.kind,
+        engine_socket=str(socket),
+        instance=instance(options),
+        build_network=build_network(options),
+        registry_url=options.registry_address,
+        registry_username=registry.USER,
+        registry_password=secrets.registry_password,
+    )
+
+
+def build_network(options: UpOptions) -> str:
+    """Where builds run: a network that the agent makes and walls, so that a RUN step reaches no app and no port of ours."""
+    return f"funai-builds.{instance(options)}" if instance(options) else "funai-builds"
+
+
+def instance(options: UpOptions) -> str:
+    """Keeps the containers of two data dirs on one engine apart; the account's own default data dir has the plain names.
+
+    Not whatever is the default here: two people who became root with a HOME of their own share root's engine.
+    """
+    if options.data_dir == default_data_dir({"HOME": _account_home()}):
+        return ""
+    return hashlib.sha256(str(options.data_dir).encode()).hexdigest()[:8]
+
+
+def _account_home() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a uid without an account, as containers have
+        return str(Path.home())

@@ -1,0 +1,63 @@
+"""The firewall's rules as values."""
+
+from __future__ import annotations
+
+from funai.agent.network.firewall import Rules, jumps_in, matches
+
+RULES = Rules("ab12", "fuab12", "10.208.0.0/13", allow=("10.0.0.5:27017",), deny=("10.0.0.0/24",))
+
+
+def chain(name: str) -> list[str]:
+    prefix = f"-A {name} "
+    return [line.removeprefix(prefix) for line in RULES.restore_text().splitlines() if line.startswith(prefix)]
+
+
+def test_answers_come_first_and_the_host_is_closed_at_the_end() -> None:
+    inward = chain(RULES.inward)
+    assert inward[0] == "-m conntrack --ctstate ESTABLISHED,RELATED -j RETURN"
+    assert inward[-1] == "-j REJECT"
+
+
+def test_dns_at_the_bridge_stays_open() -> None:
+    assert "-d 10.208.0.0/13 -p udp --dport 53 -j RETURN" in chain(RULES.inward)
+
+
+def test_allowed_comes_before_what_it_is_an_exception_of() -> None:
+    for name in (RULES.inward, RULES.forward):
+        rules = chain(name)
+        allowed = rules.index("-d 10.0.0.5/32 -p tcp --dport 27017 -j RETURN".replace("/32", ""))
+        assert allowed < next(i for i, rule in enumerate(rules) if rule.endswith("REJECT"))
+
+
+def test_other_apps_metadata_published_ports_and_denied_addresses_are_refused() -> None:
+    forward = chain(RULES.forward)
+    for match in ("-d 10.208.0.0/13", "-d 169.254.0.0/16", "-d 10.0.0.0/24", "-m conntrack --ctstate DNAT"):
+        assert f"{match} -j REJECT" in forward
+    assert forward[-1] == "-j RETURN"
+
+
+def test_chains_are_replaced_in_one_transaction() -> None:
+    text = RULES.restore_text()
+    assert text.startswith("*filter\n:FUNAI-ab12-IN - [0:0]\n:FUNAI-ab12-FW - [0:0]\n:FUNAI-ab12-OUT - [0:0]\n")
+    assert text.endswith("COMMIT\n")
+
+
+def test_what_is_meant_for_an_app_leaves_by_no_other_way_than_its_bridge() -> None:
+    text = RULES.restore_text(["10.208.0.32/27", "10.208.0.0/27"])
+    outward = [line for line in text.splitlines() if line.startswith("-A FUNAI-ab12-OUT ")]
+    assert [line.split()[3] for line in outward] == ["lo", "10.208.0.0/27", "10.208.0.32/27"]
+    assert RULES.jump("OUTPUT") == ["-d", "10.208.0.0/13", "!", "-o", "fu+", "-j", "FUNAI-ab12-OUT"]
+
+
+def test_an_entry_with_a_port_is_tcp() -> None:
+    assert matches("10.0.0.5:80") == ["-d 10.0.0.5 -p tcp --dport 80"]
+    assert matches("10.0.0.0/24") == ["-d 10.0.0.0/24"]
+
+
+def test_in_front_means_that_only_our_kind_is_before_it() -> None:
+    jump = RULES.jump("INPUT")
+    ours, neighbour, foreign = f"-A INPUT {' '.join(jump)}", "-A INPUT -i fu99+ -j FUNAI-99-IN", "-A INPUT -j ACCEPT"
+    assert jumps_in(["-P INPUT ACCEPT", ours, foreign], "INPUT", jump) == ([0], True)
+    assert jumps_in(["-P INPUT ACCEPT", neighbour, ours], "INPUT", jump) == ([1], True)
+    assert jumps_in(["-P INPUT ACCEPT", foreign, ours], "INPUT", jump) == ([1], False)
+    assert jumps_in(["-P INPUT ACCEPT"], "INPUT", jump) == ([], False)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from funai.cli.project.envfile import parse_env_file, parse_pair
+
+
+def test_a_pair_is_cut_at_its_first_equals_sign() -> None:
+    assert parse_pair("A=b=c") == ("A", "b=c")
+    assert parse_pair("A=") == ("A", "")
+    assert parse_pair("=x") is None
+    assert parse_pair("A") is None
+
+
+def test_a_file_as_people_write_it() -> None:
+    text = '# comment\n\nexport A=1\nB = two words \nC=\'$x "y"\'\nD="a\\nb\\"c"\nE=a#b\n'
+    assert parse_env_file(text) == ({"A": "1", "B": "two words", "C": '$x "y"', "D": 'a\nb"c', "E": "a#b"}, [])
+
+
+def test_lines_that_are_none_are_told_by_number() -> None:
+    assert parse_env_file("A=1\nnonsense\n=3\n") == ({"A": "1"}, [2, 3])
+
+
+def test_a_comment_behind_a_value_is_none_of_it() -> None:
+    text = "A=1 # one\nB=\"x # y\" # two\nC='z'\t#three\nD= # nothing\nE=#ffcc00\nF=http://h/#top\n"
+    expected = {"A": "1", "B": "x # y", "C": "z", "D": "", "E": "#ffcc00", "F": "http://h/#top"}
+    assert parse_env_file(text) == (expected, [])
+
+
+def test_a_quoted_value_may_have_several_lines() -> None:
+    text = "KEY=\"-----BEGIN-----\nab=c\n-----END-----\"\nB='1\n# 2'\r\nbad\nC=3\n"
+    assert parse_env_file(text) == ({"KEY": "-----BEGIN-----\nab=c\n-----END-----", "B": "1\n# 2", "C": "3"}, [6])
+
+
+def test_an_escaped_backslash_escapes_nothing_more() -> None:
+    assert parse_env_file(r'A="C:\\new\n"') == ({"A": "C:\\new\n"}, [])
+    assert parse_env_file('A="C:\\dir\\"\nB="2"') == ({"A": "C:\\dir\\", "B": "2"}, [])
+
+
+def test_a_quote_that_never_ends_is_a_character() -> None:
+    assert parse_env_file('A="x\nB=2 "y"\n') == ({"A": '"x', "B": '2 "y"'}, [])
+
+
+def test_an_editors_byte_order_mark_is_no_part_of_the_first_name() -> None:
+    assert parse_env_file("\ufeffA=1\r\nB=2\r\n") == ({"A": "1", "B": "2"}, [])
