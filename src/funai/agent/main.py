@@ -32,6 +32,7 @@ from funai.base.clients.deploy import NodeDeployClient
 from funai.base.http.app import Answers, create_app
 from funai.base.http.guards import SecretDoor
 from funai.base.observability import log
+from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError, RouteTable
@@ -66,12 +67,13 @@ def no_proxy_labels(_: AgentDeploy) -> Mapping[str, str]:
 
 async def compose(
     settings: RuntimeSettings, engine: Engine, table: RouteTable, *, proxy_labels: ProxyLabels = no_proxy_labels,
-    any_base_path: bool = False, registry: CollectorRegistry | None = None,
+    any_base_path: bool = False, wildcard_domain: str = "", registry: CollectorRegistry | None = None,
 ) -> AgentParts:  # fmt: skip
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
     registry = registry or CollectorRegistry()
     node = Node(settings, engine, table, info, AgentMetrics(registry))
+    node.apps_url = _apps_url(settings, wildcard_domain)
     if info.missing_limits:
         log.get("agent").warning("engine.limits_missing", engine=info.title, not_enforced=list(info.missing_limits))
     tag = platform_tag(settings.instance, info.data_root)
@@ -173,7 +175,9 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
         teardown.push_async_callback(engine.close)
         table, labels = await _gateway(gateway, registry, teardown), _proxy_labels(settings, gateway)
         try:
-            parts = await compose(settings, engine, table, proxy_labels=labels, registry=registry)
+            parts = await compose(
+                settings, engine, table, proxy_labels=labels, wildcard_domain=gateway.wildcard_domain, registry=registry
+            )
         except EngineError as e:
             raise ConfigError([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e
         await teardown.enter_async_context(working(parts))
@@ -192,6 +196,13 @@ async def _gateway(settings: GatewaySettings, registry: CollectorRegistry, teard
         raise ConfigError([f"gateway: {e}"]) from e
     teardown.push_async_callback(table.stop if settings.stop_with_agent else table.close)
     return table
+
+
+def _apps_url(settings: RuntimeSettings, wildcard_domain: str) -> str:
+    """The template of apps' own addresses: as set, else as the gateway serves them."""
+    if settings.node_apps_url:
+        return settings.node_apps_url.removeprefix("none")
+    return naming.apps_url(settings.node_gateway_base_url, wildcard_domain)
 
 
 def _proxy_labels(settings: RuntimeSettings, gateway: GatewaySettings) -> ProxyLabels:

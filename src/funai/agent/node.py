@@ -95,6 +95,8 @@ class Node:
         self.settings, self.engine, self.routes, self.info = settings, engine, routes, info
         self.metrics = metrics
         self.busy = Busy()
+        self.apps_url = ""
+        """The template of apps' own addresses as people are given them; empty where there are none."""
         self.told: dict[int, Route] = {}
         """The gateway's routes as far as they are known to have arrived; what failed to is not in it."""
 

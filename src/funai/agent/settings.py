@@ -79,6 +79,12 @@ class RuntimeSettings(Settings):
     )
     node_agent_base_url: str = key("RUNTIME_NODE_AGENT_BASE_URL", "", doc="Where Deploy and runners reach this agent")
     node_gateway_base_url: str = key("RUNTIME_NODE_GATEWAY_BASE_URL", "", doc="Where the public reaches this node's gateway")
+    node_apps_url: str = key(
+        "RUNTIME_NODE_APPS_URL", "",
+        doc="Apps' own addresses as people are given them, e.g. `https://{app}.apps.example.com/`; `none`: they are given the "
+        "path form; default from `gateway.wildcard-domain` with the scheme and port of RUNTIME_NODE_GATEWAY_BASE_URL",
+        pattern=r"^(none|https?://\{app\}\.[A-Za-z0-9.-]+(:[0-9]{1,5})?/)?$",
+    )  # fmt: skip
     deploy_base_url: str = key("DEPLOY_BASE_URL", "", doc="Deploy, for heartbeats; empty sends none")
     deploy_node_token: Secret | None = key("DEPLOY_NODE_TOKEN", None, doc="Sent to Deploy as `X-RT-Node-Token`")
     heartbeat_seconds: float = key("DEPLOY_HEARTBEAT_SECONDS", 15.0, doc="How often Deploy hears of this node", gt=0, le=300)

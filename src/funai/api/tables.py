@@ -77,6 +77,7 @@ apps = Table(
     Column("job_id", Id, nullable=True),
     Column("last_error", Text(), nullable=True),
     Column("deploy_url", String(500), nullable=True),
+    Column("access_url", String(500), nullable=True),
     Column("container_port", Integer(), nullable=True),
     # What is under way (deploy, start), under which key, since when, and what to go back to if it comes to nothing.
     Column("op", String(16), nullable=True),

@@ -113,6 +113,8 @@ class RuntimeNodeRef(Wire):
     name: str
     agent_base_url: str
     gateway_base_url: str
+    apps_url: str | None = None
+    """(+) As :class:`~funai.contracts.nodes.NodeHeartbeat` has it."""
 
 
 class Failure(Wire):
@@ -145,6 +147,8 @@ class Job(Wire):
     lease_expire_at: Instant | None = None
     runtime_node: RuntimeNodeRef | None = None
     deploy_url: str | None = None
+    access_url: str | None = None
+    """(+) The app's own address, where its node gives apps one: what people are given."""
     created_at: Instant
     updated_at: Instant
     attempt: int | None = None

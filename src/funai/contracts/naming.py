@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
+from urllib.parse import urlsplit
+
 ATTEMPTS_PER_JOB = 1024
 LABEL = "funai"
 
@@ -25,6 +28,30 @@ def base_path(app_id: int) -> str:
 
 def deploy_url(gateway_base_url: str, path: str) -> str:
     return f"{gateway_base_url.rstrip('/')}{path.rstrip('/')}/"
+
+
+def apps_url(gateway_base_url: str, domain: str) -> str:
+    """The template of apps' own addresses, ``http://{app}.apps.example.com:8000/``, with the gateway's scheme and port.
+
+    Empty without a domain, and for a ``.localhost`` one behind a gateway that others reach: there it names their machine.
+    """
+    gateway = urlsplit(gateway_base_url)
+    if not domain or not gateway.hostname or (domain.endswith("localhost") and not _is_loopback(gateway.hostname)):
+        return ""
+    port = f":{gateway.port}" if gateway.port else ""
+    return f"{gateway.scheme}://{{app}}.{domain}{port}/"
+
+
+def access_url(template: str | None, app: int | str) -> str | None:
+    """An app's own address; None where apps have none."""
+    return template.replace("{app}", str(app)) if template else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def container_name(user_id: int, app_id: int) -> str:

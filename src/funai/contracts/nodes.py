@@ -15,10 +15,16 @@ MaybeUrl = Annotated[BaseUrl | None, BeforeValidator(lambda url: None if url == 
 """An agent in the field sends what it wasn't told as an empty text."""
 
 
+AppsUrl = Annotated[str, Field(max_length=300, pattern=r"^(https?://\{app\}\.[A-Za-z0-9.-]+(:[0-9]{1,5})?/)?$")]
+"""A template such as ``https://{app}.apps.example.com/``; empty where apps have no addresses of their own."""
+
+
 class NodeHeartbeat(Wire):
     node_name: Name
     agent_base_url: MaybeUrl = None
     gateway_base_url: MaybeUrl = None
+    apps_url: AppsUrl | None = None
+    """(+) Where people reach this node's apps by names of their own."""
     disk_free_pct: float | None = Field(default=None, ge=0, le=100)
     disk_free_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
     container_count: int | None = Field(default=None, ge=0, le=1_000_000)
@@ -44,6 +50,8 @@ class RuntimeNode(Wire):
     name: str
     agent_base_url: str | None = None
     gateway_base_url: str | None = None
+    apps_url: str | None = None
+    """(+) As :class:`NodeHeartbeat` has it."""
     enabled: bool
     weight: int
     health: NodeHealth
@@ -118,6 +126,8 @@ class AppOverview(Wire):
     node_name: str | None = None
     deploy_url: str | None = None
     """Where what was deployed last is reached now."""
+    access_url: str | None = None
+    """(+) The app's own address, where its node gives apps one."""
     stopped: bool = False
     """It was taken off line, and not started or deployed since."""
     crash_looping: bool | None = None

@@ -216,6 +216,7 @@ runtime_node = Table(
     Column("memory_free_bytes", BigInteger),
     Column("capacity", Integer),
     Column("engine", String(64)),
+    Column("apps_url", String(300)),
     _flag("drained", 0),  # hysteresis: fell under the drain mark and has not yet clearly risen above it
     _flag("unhealthy", 0),
     _number("placed_since_heartbeat"),

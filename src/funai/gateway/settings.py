@@ -13,7 +13,7 @@ from pydantic import AfterValidator, model_validator
 
 from funai.base.config.settings import CsvList, Secret, Settings, key
 
-_DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
+DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
 PLAIN_PATH = re.compile(r"[A-Za-z0-9._/@+~-]+")
 _COOKIE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HOST_PORT = re.compile(r"(?:[0-9.]+|\[[0-9a-fA-F:]+\]):([0-9]{1,5})")
@@ -49,7 +49,7 @@ def _networks(value: list[str]) -> list[str]:
 
 def _domain(value: str) -> str:
     value = value.lower().removeprefix("*.").strip(".")
-    if value and (len(value) > 200 or not _DOMAIN.fullmatch(value)):
+    if value and (len(value) > 200 or not DOMAIN.fullmatch(value)):
         raise ValueError("is not a domain name such as apps.example.com")
     return value
 
@@ -100,6 +100,10 @@ class GatewaySettings(Settings):
     wildcard_domain: Annotated[str, AfterValidator(_domain)] = key(
         "gateway.wildcard-domain", "", doc="`apps.example.com` also serves every app as `{appId}.apps.example.com`"
     )
+    lead_back: bool = key(
+        "gateway.lead-back", True,
+        doc="A request outside `/runtime/` whose `Referer` is an app's page is redirected (307) into that app",
+    )  # fmt: skip
     data_dir: PlainPath = key("gateway.data-dir", Path("/var/lib/funai/gateway"), doc="Where the gateway keeps its files")
     run_dir: PlainPath | None = key("gateway.run-dir", None, doc="Where its sockets are; default `run` in the data dir")
     probe_secret: Secret | None = key(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 EXIT_CONFIG = 2
 _DEFAULT = Ports()
+APPS_DOMAIN = UpOptions.apps_domain
 
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Where all state lives.", show_default="~/.local/share/funai/platform")
@@ -35,6 +36,14 @@ Host = Annotated[str, typer.Option(help="Address at which gateway, API and Git l
 PublicHost = Annotated[
     str | None,
     typer.Option(help="Name or address in the links and Git addresses people get.", show_default="--host, or 127.0.0.1"),
+]
+
+AppsDomain = Annotated[
+    str,
+    typer.Option(
+        metavar="DOMAIN",
+        help="Every app is also {appId}.DOMAIN; *.DOMAIN must lead to this machine. none: only /runtime/{appId}/.",
+    ),
 ]
 
 
@@ -52,6 +61,7 @@ def up(
     data_dir: DataDir = None,
     host: Host = LOOPBACK,
     public_host: PublicHost = None,
+    apps_domain: AppsDomain = APPS_DOMAIN,
     gateway_port: Annotated[int, _port("Public HTTP port of the apps.")] = _DEFAULT.gateway,
     api_port: Annotated[int, _port("Port of the API.")] = _DEFAULT.api,
     git_port: Annotated[int, _port("Port of the Git server (SSH).")] = _DEFAULT.git,
@@ -66,7 +76,10 @@ def up(
     Ctrl-C stops it in order; app containers stay and are found again by the next start.
     """
     chosen = Ports(gateway_port, api_port, deploy_port, agent_port, git_port, registry_port, runner_port)
-    options = UpOptions(data_dir=data_dir or default_data_dir(), host=host, name=public_host, ports=chosen, slots=slots)
+    domain = "" if apps_domain == "none" else apps_domain.lower().removeprefix("*.")
+    options = UpOptions(
+        data_dir=data_dir or default_data_dir(), host=host, name=public_host, apps_domain=domain, ports=chosen, slots=slots
+    )
     raise typer.Exit(_run(_up(options)))
 
 
@@ -130,7 +143,7 @@ def _welcome(running: Platform, seconds: float) -> Table:
         title_style="bold green",
     )
     table.add_row("API", o.public_api_url)
-    table.add_row(phrase("apps"), f"{o.gateway_url}/runtime/{{appId}}/")
+    table.add_row(phrase("apps"), o.apps_url.replace("{app}", "{appId}"))
     table.add_row("Git", f"ssh://git@{o.public_host}:{o.ports.git}/funai/u{{userId}}-app{{appId}}.git")
     table.add_row(phrase("engine"), f"{running.engine.kind} {running.engine.version} ({running.engine.why})")
     table.add_row(phrase("state"), str(o.data_dir))

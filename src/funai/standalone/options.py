@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from funai.base.process import ports
-from funai.contracts import rules
+from funai.contracts import naming, rules
 from funai.contracts.errors import BadInput, ConfigError
-from funai.gateway.settings import PLAIN_PATH, UNIX_PATH_LIMIT
+from funai.gateway.settings import DOMAIN, PLAIN_PATH, UNIX_PATH_LIMIT
 
 LOOPBACK = "127.0.0.1"
 
@@ -56,6 +56,8 @@ class UpOptions:
     """Where people reach it: gateway, API and Git listen here; everything else stays on loopback."""
     name: str | None = None
     """How people reach it, when that isn't ``host``: a name, or the address of this machine that others see."""
+    apps_domain: str = "apps.localhost"
+    """Every app is also ``{appId}.{apps_domain}``; empty: only the path form. Browsers resolve ``*.localhost`` themselves."""
     ports: Ports = field(default_factory=Ports)
     slots: int = 1
     grace_seconds: float = 30
@@ -76,6 +78,11 @@ class UpOptions:
     @property
     def gateway_url(self) -> str:
         return f"http://{self.public_host}:{self.ports.gateway}"
+
+    @property
+    def apps_url(self) -> str:
+        """Where people reach apps, ``{app}`` for the app's id: a name of each app's own, else the path form."""
+        return naming.apps_url(self.gateway_url, self.apps_domain) or f"{self.gateway_url}/runtime/{{app}}/"
 
     @property
     def api_url(self) -> str:
@@ -120,6 +127,8 @@ def check_options(options: UpOptions) -> None:
         problems.append(f"--host {options.host}: {why}; give an IP address of this machine, or 0.0.0.0 for all of them")
     if options.name is not None and not _is_name(options.name):
         problems.append(f"--public-host {options.name}: give a host name or an address, without a port")
+    if options.apps_domain and not DOMAIN.fullmatch(options.apps_domain):
+        problems.append(f"--apps-domain {options.apps_domain}: give a domain such as apps.example.com, or none")
     if problems:
         raise ConfigError(problems)
 

@@ -166,6 +166,7 @@ def gateway_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> Ga
         host=options.host,
         port=options.ports.gateway,
         data_dir=layout.gateway,
+        wildcard_domain=options.apps_domain,
         probe_secret=secrets.probe,
         stop_with_agent=True,
     )

@@ -137,8 +137,7 @@ async def test_odd_but_legal_paths_reach_the_app_unchanged(start_gateway: StartG
         status, _, body = await raw(gateway, f"/runtime/1{path}?..=../..&%2e%2e")
         assert (status, json.loads(body)["target"]) == (200, f"{path}?..=../..&%2e%2e")
     status, _, body = await raw(gateway, "http://h.example/runtime/1/abs?x=1")
-    assert status == 200
-    assert json.loads(body)["target"].endswith("/abs?x=1")
+    assert (status, json.loads(body)["target"]) == (200, "/abs?x=1")
 
 
 async def test_the_base_path_without_a_slash_is_redirected_with_its_query(

@@ -51,10 +51,13 @@ class Upstream:
         self.requests.append(request)
         path = target.partition("?")[0]
         if path in self.answers:
+            await self._take(request, reader)
             status, headers, body = self.answers[path]
             return await _answer(writer, body, status, headers)
         if path == "/ws":
             return await self._websocket(request, reader, writer)
+        if path == "/chat":
+            return await self._chat(request, reader, writer)
         if path == "/sse":
             return await self._events(writer)
         if path == "/hold":
@@ -100,13 +103,28 @@ class Upstream:
         await writer.drain()
         return True
 
-    async def _websocket(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _chat(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """A WebSocket as browsers speak it: one short text, answered with ``<app>: <text>``."""
+        self._accept(request, writer)
+        head = await reader.readexactly(6)
+        mask, length = head[2:6], head[1] & 0x7F
+        text = bytes(b ^ mask[n % 4] for n, b in enumerate(await reader.readexactly(length)))
+        said = f"{self.name}: ".encode() + text
+        writer.write(bytes([0x81, len(said)]) + said)
+        await writer.drain()
+        await reader.read()
+        return False
+
+    def _accept(self, request: Request, writer: asyncio.StreamWriter) -> None:
         key = (request.header("sec-websocket-key") or "").encode()
         accept = base64.b64encode(hashlib.sha1(key + _WS_KEY).digest()).decode()
         writer.write(
             f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
         )
+
+    async def _websocket(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        self._accept(request, writer)
         while piece := await reader.read(4096):
             writer.write(b"echo:" + piece)
             await writer.drain()

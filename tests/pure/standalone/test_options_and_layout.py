@@ -65,6 +65,15 @@ def test_people_are_given_the_public_name_and_this_machine_asks_itself() -> None
     assert UpOptions(host="0.0.0.0").public_host == "127.0.0.1"
 
 
+def test_apps_have_names_of_their_own_where_visitors_can_resolve_them() -> None:
+    assert UpOptions().apps_url == "http://{app}.apps.localhost:8000/"
+    assert UpOptions(apps_domain="").apps_url == "http://127.0.0.1:8000/runtime/{app}/"
+    assert UpOptions(name="192.0.2.1").apps_url == "http://192.0.2.1:8000/runtime/{app}/"
+    assert UpOptions(name="gw.example.com", apps_domain="a.example.com").apps_url == "http://{app}.a.example.com:8000/"
+    with pytest.raises(ConfigError, match="--apps-domain x_y"):
+        check_options(UpOptions(data_dir=Path("/var/lib/funai"), apps_domain="x_y"))
+
+
 @pytest.mark.parametrize(("words", "told"), [(["--api-port", "70000"], "65535"), (["--data-dir", "/dev/null"], "/dev/null: ")])
 def test_up_refuses_without_a_traceback(words: list[str], told: str) -> None:
     app = build()

@@ -206,10 +206,10 @@ class Platform:
     def core(self) -> Any:
         return self.api.state.core
 
-    async def heartbeat(self, gateway: str = "http://gw") -> None:
+    async def heartbeat(self, gateway: str = "http://gw", apps: str | None = None) -> None:
         beat = {
             "nodeName": "n1", "agentBaseUrl": "http://agent", "gatewayBaseUrl": gateway, "diskFreePct": 90,
-            "crashLooping": sorted(int(app_id) for app_id in self.node.looping),
+            "crashLooping": sorted(int(app_id) for app_id in self.node.looping), "appsUrl": apps,
         }  # fmt: skip
         done = await self.inside.post("/internal/runtime-nodes/heartbeat", json=beat, headers={"X-RT-Node-Token": NODE})
         assert done.status_code == 200, done.text

@@ -27,6 +27,22 @@ async def test_apps_follow_their_nodes_public_address(platform: Platform, monkey
     assert (await ada.call("GET", "/app/info", params={"appId": failed}))["deployAccessUrl"] is None
 
 
+@pytest.mark.parametrize("older", [False, True])
+async def test_access_url_is_the_apps_own_name_where_its_node_gives_one(platform: Platform, older: bool) -> None:
+    platform.wire.older = older
+    ada = await platform.person("ada")
+    before = await platform.ready(ada, "before")
+    await platform.heartbeat(apps="http://{app}.apps.localhost:8000/")
+    later = await platform.ready(ada, "later")
+    await platform.core.overviews.sweep()
+    for app_id in (before, later):
+        info = await ada.call("GET", "/app/info", params={"appId": app_id})
+        assert info["accessUrl"] == f"http://{app_id}.apps.localhost:8000/"
+        assert info["deployAccessUrl"] == f"http://gw/runtime/{app_id}/"
+    job = (await ada.call("GET", "/deploy/job/list"))[0]
+    assert (job["deployUrl"], job["accessUrl"]) == (info["deployAccessUrl"], info["accessUrl"])
+
+
 async def test_many_apps_are_one_question(platform: Platform) -> None:
     ada = await platform.person("ada")
     for name in ("a", "b", "c"):

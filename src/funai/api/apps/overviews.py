@@ -102,7 +102,7 @@ class Overviews:
             log.get("api.overviews").info("app.found_stopped", app_id=row["id"])
             await self.slots.stopped(int(row["id"]), row["job_id"], seen_at=int(row["update_time"]))
             return True
-        return await self._readdress(row, seen.deploy_url)
+        return await self._readdress(row, seen.deploy_url, seen.access_url)
 
     async def _readdress_by_job(self, row: Row) -> bool:
         try:
@@ -110,14 +110,16 @@ class Overviews:
                 job = await deploy.job(int(row["job_id"]))
         except NotFound:
             return False
-        return await self._readdress(row, job.deploy_url if job.status is JobStatus.SUCCEEDED else None)
+        return await self._readdress(row, job.deploy_url if job.status is JobStatus.SUCCEEDED else None, job.access_url)
 
-    async def _readdress(self, row: Row, url: str | None) -> bool:
-        if not url or url == row["deploy_url"] or len(url) > MAX_URL:
+    async def _readdress(self, row: Row, url: str | None, own: str | None) -> bool:
+        if not url or len(url) > MAX_URL or len(own or "") > MAX_URL:
+            return False
+        if (url, own) == (row["deploy_url"], row["access_url"]):
             return False
         same = (apps.c.id == row["id"], apps.c.job_id == row["job_id"], apps.c.status == int(AppStatus.READY))
         async with self.db.write() as conn:
-            await conn.execute(update(apps).where(*same).values(deploy_url=url))
+            await conn.execute(update(apps).where(*same).values(deploy_url=url, access_url=own))
         return True
 
 

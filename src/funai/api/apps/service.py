@@ -142,7 +142,7 @@ class Apps:
             last_job_id=row["job_id"],
             last_deploy_error=row["last_error"] if status is AppStatus.FAILED else None,
             deploy_access_url=url,
-            access_url=url,
+            access_url=(row["access_url"] or url) if url else None,
             created_at=from_epoch_ms(int(row["create_time"])),
             updated_at=from_epoch_ms(int(row["update_time"])),
         )

@@ -35,6 +35,7 @@ def of_job(job: Job, before: Before) -> dict[str, Any]:
         changes: dict[str, Any] = {"status": int(AppStatus.READY), "slot": 1, "serving": 1, "last_error": None}
         if job.deploy_url:
             changes["deploy_url"] = job.deploy_url if len(job.deploy_url) <= MAX_URL else None
+            changes["access_url"] = job.access_url if len(job.access_url or "") <= MAX_URL else None
         port = (job.result.container_port if job.result else None) or job.payload.get("containerPort")
         if rules.port_or_none(port) is not None:
             changes["container_port"] = port

@@ -106,6 +106,7 @@ def final_word(job: Job) -> dict[str, Any]:
     failure = seen.failure.to_wire() if seen.failure else None
     return {
         "jobId": seen.id, "status": seen.status.value, "errorMessage": seen.error_message, "deployUrl": seen.deploy_url,
+        "accessUrl": seen.access_url,
         "failure": failure,
     }  # fmt: skip
 

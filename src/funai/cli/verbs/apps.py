@@ -107,7 +107,7 @@ async def delete(
 
 def address(app: App) -> str | None:
     """Where the app answers, when it does."""
-    return app.deploy_access_url or app.access_url
+    return app.access_url or app.deploy_access_url
 
 
 async def _link(session: Session, app: App) -> None:

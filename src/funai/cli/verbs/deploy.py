@@ -89,7 +89,7 @@ async def see_through(session: Session, app: App, job: Job, *, follow: bool, det
 def _end(session: Session, job: Job, seconds: float) -> None:
     if job.status == "SUCCEEDED":
         session.out.line(session.say("job_succeeded", time=duration(seconds)), "bold green")
-        session.out.line(job.deploy_url or "", "bold")
+        session.out.line(job.access_url or job.deploy_url or "", "bold")
         return
     if job.status == "CANCELLED":
         session.out.line(session.say("job_cancelled", job=job.id), "yellow")

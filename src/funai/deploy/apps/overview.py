@@ -22,6 +22,7 @@ _RUNS = (
         app_run.c.stopped_ms,
         runtime_node.c.name,
         runtime_node.c.gateway_base_url,
+        runtime_node.c.apps_url,
         runtime_node.c.last_heartbeat_ms,
         runtime_node.c.crash_looping_json,
         release.c.base_path,
@@ -51,6 +52,7 @@ def _overview(row: Mapping[str, Any], now_ms: int, rules: Rules) -> AppOverview:
         app_id=app_id,
         node_name=row["name"],
         deploy_url=naming.deploy_url(gateway, _base_path(row)) if gateway else None,
+        access_url=naming.access_url(row["apps_url"], app_id),
         stopped=row["stopped_ms"] is not None,
         crash_looping=app_id in json.loads(row["crash_looping_json"] or "[]") if speaks else None,
     )

@@ -28,7 +28,7 @@ from funai.deploy.queue.ports import Queue
 from funai.i18n.reasons import Words
 
 _SHOWN = (
-    "id", "name", "agent_base_url", "gateway_base_url", "weight", "engine", "disk_free_bytes", "container_count",
+    "id", "name", "agent_base_url", "gateway_base_url", "apps_url", "weight", "engine", "disk_free_bytes", "container_count",
 )  # fmt: skip
 MAX_SKIPPED = 1_000
 """A drain that found so many apps it can't move looks no further."""

@@ -52,6 +52,7 @@ class Node:
     name: str
     agent_base_url: str | None = None
     gateway_base_url: str | None = None
+    apps_url: str | None = None
     enabled: bool = True
     weight: int = 100
     heartbeat_ms: int | None = None

@@ -71,4 +71,5 @@ def _ref(node: Node) -> RuntimeNodeRef:
         name=node.name,
         agent_base_url=node.agent_base_url or "",
         gateway_base_url=node.gateway_base_url or "",
+        apps_url=node.apps_url or None,
     )

@@ -40,6 +40,7 @@ _COLUMNS = (
     runtime_node.c.name,
     runtime_node.c.agent_base_url,
     runtime_node.c.gateway_base_url,
+    runtime_node.c.apps_url,
     runtime_node.c.enabled,
     runtime_node.c.weight,
     runtime_node.c.last_heartbeat_ms,
@@ -62,6 +63,7 @@ def _node_in(row: Mapping[str, Any]) -> Node:
         name=row["name"],
         agent_base_url=row["agent_base_url"],
         gateway_base_url=row["gateway_base_url"],
+        apps_url=row["apps_url"],
         enabled=bool(row["enabled"]),
         weight=row["weight"] or 100,
         heartbeat_ms=row["last_heartbeat_ms"],
@@ -143,7 +145,7 @@ def _told(name: str) -> ColumnElement[Any]:
 
 _TOLD = (
     "agent_base_url", "gateway_base_url", "disk_free_pct", "disk_free_bytes", "container_count", "cpu_pct",
-    "memory_free_bytes", "capacity", "engine",
+    "memory_free_bytes", "capacity", "engine", "apps_url",
 )  # fmt: skip
 _BEAT = Prepared(
     update(runtime_node)
@@ -183,6 +185,7 @@ class Beat:
             node,
             agent_base_url=given.agent_base_url or node.agent_base_url,
             gateway_base_url=given.gateway_base_url or node.gateway_base_url,
+            apps_url=node.apps_url if given.apps_url is None else given.apps_url,
             disk_free_pct=node.disk_free_pct if given.disk_free_pct is None else given.disk_free_pct,
             heartbeat_ms=self.before.now_ms,
             drained=self.marks.drained,

@@ -344,6 +344,7 @@ def _view(where: ColumnElement[bool] | None) -> Query:
         runtime_node.c.name.label("node_name"),
         runtime_node.c.agent_base_url.label("node_agent"),
         runtime_node.c.gateway_base_url.label("node_gateway"),
+        runtime_node.c.apps_url.label("node_apps_url"),
     )
     found = select(*VIEW_COLUMNS, *node).select_from(job.outerjoin(runtime_node, runtime_node.c.id == job.c.node_id))
     return found if where is None else found.where(where)

@@ -36,6 +36,7 @@ def node_of(row: Row) -> RuntimeNodeRef | None:
         name=row["node_name"],
         agent_base_url=row["node_agent"] or "",
         gateway_base_url=row["node_gateway"] or "",
+        apps_url=row["node_apps_url"] or None,
     )
 
 
@@ -54,6 +55,7 @@ def job_of(row: Row, *, node: RuntimeNodeRef | None = None, position: int | None
         lease_expire_at=_instant(row["lease_expire_at"]),
         runtime_node=node,
         deploy_url=_url(node, row["app_id"], payload),
+        access_url=naming.access_url(node.apps_url, row["app_id"]) if node and row["app_id"] is not None else None,
         created_at=from_epoch_ms(row["created_ms"]),
         updated_at=from_epoch_ms(row["updated_ms"]),
         attempt=row["attempt"] or None,

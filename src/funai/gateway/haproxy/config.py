@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from funai.contracts.routes import RouteState
-from funai.gateway.haproxy import rewrites
+from funai.gateway.haproxy import rewrites, strays
 from funai.gateway.haproxy.routemap import STATE_WORDS
 from funai.gateway.pages import pages
 from funai.gateway.pages.pages import Page
@@ -95,7 +95,7 @@ def render(settings: GatewaySettings, facts: Facts) -> str:
     """The configuration without its identity."""
     blocks = [_global(settings, facts), _defaults(settings), _frontend(settings, facts)]
     blocks.append([f"backend {INFLIGHT_TABLE} from base", "stick-table type string len 64 size 100k expire 10m store conn_cur"])
-    blocks += [_backend(variant, facts) for variant in VARIANTS]
+    blocks += [_backend(variant, settings, facts) for variant in VARIANTS]
     if settings.acme_upstream:
         blocks.append(["backend acme from base", f"server acme {settings.acme_upstream}"])
     # Part of the text, so that another program or set of certificates is another configuration.
@@ -174,6 +174,7 @@ def _frontend(s: GatewaySettings, f: Facts) -> list[str]:
         _log_line(),
         _error(500, pages.INTERNAL, "html", f),
         *_identify(s, f),
+        *_app_host(s),
         *_early_answers(s),
         *_find_route(s, f),
         *_answer_without_app(s, f),
@@ -190,10 +191,13 @@ def _identify(s: GatewaySettings, f: Facts) -> list[str]:
     lines = [
         "acl json req.fhdr(accept) -i -m sub application/json",
         "acl english req.fhdr(accept-language) -i -m beg en",
+        # The absolute form of a request target (RFC 9112, 3.2.2) means the same as its path.
+        "http-request set-uri %[pathq] if { url -m beg -i http:// https:// }",
         "http-request set-var(txn.path) path",
         "http-request set-var(txn.host) req.hdr(host),host_only",
         "http-request set-var(txn.method) method",
         "http-request set-var(txn.version) req.ver",
+        "http-request set-var(txn.authority) req.hdr(host),lower",
         "http-request set-var(txn.client) src",
         f"http-request set-var(txn.probe) int(1) if {{ req.hdr({PROBE_HEADER}),sha2(256),hex -m str {f.probe_sha256} }}",
         "http-request set-log-level silent if { var(txn.probe) -m found }",
@@ -202,18 +206,29 @@ def _identify(s: GatewaySettings, f: Facts) -> list[str]:
         f"http-after-response set-header {GENERATION_HEADER} %[var(txn.generation)] if {probed_app}",
         "http-after-response set-header X-Trace-Id %[unique-id]",
     ]
+    shown = "req.hdr(x-forwarded-host)"
     if s.trusted_proxies:
         lines += [
             "acl trusted src " + " ".join(s.trusted_proxies),
+            f"http-request set-var(txn.authority) {shown},lower if trusted {{ {shown} -m found }}",
             "http-request set-var(txn.client) req.hdr_ip(x-forwarded-for,-1) if trusted { req.hdr(x-forwarded-for) -m found }",
         ]
     return lines
 
 
+def _app_host(s: GatewaySettings) -> list[str]:
+    return [f"acl app_host var(txn.host) -m end .{s.wildcard_domain}"] if s.wildcard_domain else []
+
+
+def _in_path_form(s: GatewaySettings) -> str:
+    """The condition that a request is not for an app's own name; empty where there are none."""
+    return "!app_host " if s.wildcard_domain else ""
+
+
 def _early_answers(s: GatewaySettings) -> list[str]:
-    lines = [
-        "http-request return status 200 content-type application/json string '{\"ok\": true}' if { path /internal/health }"
-    ]
+    # Under a name of its own every path is the app's, its own health page too.
+    health = f"{_in_path_form(s)}{{ path /internal/health }}"
+    lines = [f"http-request return status 200 content-type application/json string '{{\"ok\": true}}' if {health}"]
     acme = ""
     if s.acme_upstream:
         lines.append("acl acme_challenge path_beg /.well-known/acme-challenge/")
@@ -233,15 +248,11 @@ def _early_answers(s: GatewaySettings) -> list[str]:
 
 def _find_route(s: GatewaySettings, f: Facts) -> list[str]:
     lines: list[str] = []
-    by_host = ""
+    by_host = _in_path_form(s)
     if s.wildcard_domain:
         dotted = s.wildcard_domain.replace(".", r"\.")
         of_app = f"{{ var(txn.host) -m reg '^[1-9][0-9]{{0,18}}\\.{dotted}$' }}"
-        lines += [
-            f"acl app_host var(txn.host) -m end .{s.wildcard_domain}",
-            f"http-request set-var(txn.segment) var(txn.host),field(1,.) if {of_app}",
-        ]
-        by_host = "!app_host "
+        lines.append(f"http-request set-var(txn.segment) var(txn.host),field(1,.) if {of_app}")
     lines += [
         f"http-request set-var(txn.segment) path,field(3,/) if {by_host}{{ path_beg /runtime/ }}",
         f"http-request set-var(txn.route) var(txn.segment),map_str({f.map_file})",
@@ -262,6 +273,7 @@ def _answer_without_app(s: GatewaySettings, f: Facts) -> list[str]:
         # A client resolves ".." itself before it asks; what still holds one, plain or encoded, wants to get out.
         r"http-request set-var(txn.refused) int(1) if { path -m reg -i '(^|/|\\|%2f|%5c)(\.|%2e){2}(/|\\|%2f|%5c|$)' }",
         *_return(pages.REFUSED, f, "{ var(txn.refused) -m found }"),
+        *(strays.leads_back(str(f.map_file), _in_path_form(s)) if s.lead_back else ()),
         *_return(pages.UNKNOWN, f, f"!routed{acme}"),
         *_return(pages.STOPPED, f, word[RouteState.STOPPED]),
         *_return(pages.STARTING, f, word[RouteState.STARTING], retry),
@@ -303,7 +315,7 @@ def _error(code: int, page: Page, variant: str, f: Facts) -> str:
     return f"http-error status {code} {_page(page, variant, f)}"
 
 
-def _backend(variant: str, f: Facts) -> list[str]:
+def _backend(variant: str, s: GatewaySettings, f: Facts) -> list[str]:
     return [
         f"backend apps_{variant} from base",
         _error(500, pages.INTERNAL, variant, f),
@@ -313,6 +325,7 @@ def _backend(variant: str, f: Facts) -> list[str]:
         _error(504, pages.TIMEOUT, variant, f),
         "http-response set-var(txn.answered) int(1)",
         *rewrites.response_headers(_page(pages.UNREACHABLE, variant, f)),
+        *(strays.names_itself() if s.lead_back else ()),
         'http-after-response set-status 502 reason "Bad Gateway" if { status 503 } !{ var(txn.answered) -m found }',
         "server app 0.0.0.0:0",
     ]

@@ -25,7 +25,6 @@ def request_headers(s: GatewaySettings, probe_header: str) -> list[str]:
             "http-request set-header X-Real-IP %[var(txn.client)] if !{ req.hdr(x-real-ip) -m found }",
             "http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)] if !{ req.hdr(x-forwarded-proto) -m found }",
             "http-request set-header X-Forwarded-Host %[req.hdr(host)] if !{ req.hdr(x-forwarded-host) -m found }",
-            "http-request set-var(txn.authority) req.hdr(x-forwarded-host),lower",
         ]
     else:
         lines += [
@@ -33,7 +32,6 @@ def request_headers(s: GatewaySettings, probe_header: str) -> list[str]:
             "http-request set-header X-Real-IP %[src]",
             "http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]",
             "http-request set-header X-Forwarded-Host %[req.hdr(host)]",
-            "http-request set-var(txn.authority) req.hdr(host),lower",
         ]
     lines += [
         f"http-request set-header X-Forwarded-Prefix {_BASE} if in_base",

@@ -72,6 +72,7 @@ TESTS = (
     Need("postgresql", patterns=("/usr/lib/postgresql/*/bin/postgres",)),
     Need("mariadb-server", ("mariadbd",)),
     Need("wrk", ("wrk",)),
+    Need("chromium", ("chromium",)),
 )
 
 

@@ -42,6 +42,17 @@ async def test_where_each_is_and_how_it_is(plane: Plane) -> None:
     assert (found[3].node_name, found[3].deploy_url, found[3].stopped) == ("n2", "http://n2/runtime/3/x/", False)
 
 
+async def test_overview_of_a_node_with_names_for_apps_tells_each_its_own(plane: Plane) -> None:
+    node = await plane.beat("n1", appsUrl="https://{app}.apps.example.com/")
+    await runs(plane, 12, node)
+    found = (await told(plane, 12))[12]
+    assert (found.deploy_url, found.access_url) == ("http://n1/runtime/12/", "https://12.apps.example.com/")
+    await plane.beat("n1", appsUrl=None)
+    assert (await told(plane, 12))[12].access_url == "https://12.apps.example.com/"
+    await plane.beat("n1", appsUrl="")
+    assert (await told(plane, 12))[12].access_url is None
+
+
 async def test_a_silent_node_tells_nothing(lite: Plane) -> None:
     await runs(lite, 1, await lite.beat("n1", crashLooping=[1]))
     assert (await told(lite, 1, later_ms=lite.rules.stale_ms))[1].crash_looping is None

@@ -1,0 +1,24 @@
+"""Debian's Chromium, headless, driven by Playwright."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from playwright.async_api import Browser, Playwright
+
+from funai.standalone.parts.packages import find_program
+
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage", "--no-proxy-server")
+
+
+@asynccontextmanager
+async def launch(playwright: Playwright) -> AsyncIterator[Browser]:
+    """A browser while the context is open. ``*.localhost`` is loopback in it."""
+    program = find_program("chromium")
+    assert program, "chromium is missing; `make setup-test` installs it"
+    browser = await playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+    try:
+        yield browser
+    finally:
+        await browser.close()
