@@ -88,12 +88,12 @@ class RunnerSettings(Settings):
         "RUNNER_BUILD_NETWORK", "", doc="Engine network of RUN steps, never host; empty: its default"
     )
     sandbox: str = key(
-        "RUNNER_SANDBOX", "on", doc="on: each build in namespaces, a network and a store of its own; off: a single trusted user",
+        "RUNNER_SANDBOX", "on", doc="on: each build has namespaces, network and store of its own; off: one trusted user",
         pattern=r"^(on|off)$",
     )  # fmt: skip
     allowed_places: Annotated[CsvList, AfterValidator(_places)] = key(
         "RUNNER_BUILD_ALLOW", [],
-        doc="Private places that builds may reach all the same: host, host:port, network/bits[:port]; public ones need no entry",
+        doc="Private places that builds may reach all the same: host, host:port, network/bits[:port]",
     )  # fmt: skip
     base_images: CsvList = key(
         "RUNNER_BASE_IMAGES", ["docker.io/library/*", "localhost/*"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -41,14 +42,18 @@ socket(my $r, 2, 3, 1) ? print "RAW OPEN\\n" : print "raw: $!\\n";'"""
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """No text is read before the engine reads it."""
-    monkeypatch.setattr(job_module, "check_sources", lambda *_, **__: None)
-    monkeypatch.setattr("funai.runner.build.image.check_mounts", lambda *_: False)
-    monkeypatch.setattr("funai.runner.sandbox.bases.judge", lambda *_: None)
+
+    def lets_all_pass(*_: object, **__: object) -> None:
+        pass
+
+    monkeypatch.setattr(job_module, "check_sources", lets_all_pass)
+    monkeypatch.setattr("funai.runner.build.image.check_mounts", lets_all_pass)
+    monkeypatch.setattr("funai.runner.sandbox.bases.judge", lets_all_pass)
 
 
 @pytest.mark.usefixtures("unchecked")
 async def test_a_build_finds_no_other_apps_image_whatever_it_calls_it(world: World) -> None:
-    dockerfile = NODE + f"RUN echo {SECRET} | rev | rev > /secret\n"
+    dockerfile = NODE + f"RUN echo {SECRET} > /secret\n"
     assert (await world.ended(world.build(world.repo("alice", {"Dockerfile": dockerfile}), appId=71)))["status"] == "SUCCEEDED"
     names = {"name": "u1-app71", "upper": "U1-APP71", "full": f"{world.registry.address}/t/u1-app71"}
     thieves = {
@@ -96,7 +101,8 @@ async def test_a_step_sees_its_limits_and_nothing_of_the_host(make_world: MakeWo
 
 async def test_a_step_reaches_no_private_place(world: World) -> None:
     with listening() as (address, port, asked):
-        places = ["169.254.169.254:80", "100.100.100.200:80", "168.63.129.16:80", "10.0.0.1:80", "192.168.1.1:80", "100.64.0.1:80",
+        closed = ["169.254.169.254", "100.100.100.200", "168.63.129.16", "10.0.0.1", "192.168.1.1", "100.64.0.1"]
+        places = [*(f"{host}:80" for host in closed),
                   f"127.0.0.1:{port}", f"{address}:{port}", f"{world.registry.address}"]  # fmt: skip
         script = (
             "const net=require('net');for(const p of process.argv.slice(2)){const [h,n]=p.split(':');"
@@ -163,7 +169,7 @@ async def test_a_private_registry_is_not_asked_and_a_realm_leads_nowhere(make_wo
                                          workdir=world.root / "other", retry_seconds=0)  # fmt: skip
         job = opened.build(opened.repo("realm", {"Dockerfile": f"FROM 127.0.0.1:{evil}/x\n"}))
         assert (await opened.ended(job))["status"] == "FAILED"
-        assert [line for line in asked if "/secret" not in line or "GET" in line] == [], asked
+        assert asked == []
 
 
 async def test_the_operators_umask_is_not_the_commits(make_world: MakeWorld) -> None:
@@ -173,9 +179,8 @@ async def test_the_operators_umask_is_not_the_commits(make_world: MakeWorld) -> 
         dockerfile = NODE + "WORKDIR /app\nCOPY . .\nRUN stat -c '%a %n' /app /app/a /app/sub\n"
         job = world.build(world.repo("app", {"Dockerfile": dockerfile, "a": "a", "sub/x": "x"}))
         assert (await world.ended(job))["status"] == "SUCCEEDED", world.deploy.log(job)
-        assert all(
-            f"{mode} {path}" in world.deploy.log(job) for mode, path in ((755, "/app"), (644, "/app/a"), (755, "/app/sub"))
-        )
+        for line in ("755 /app", "644 /app/a", "755 /app/sub"):
+            assert line in world.deploy.log(job).splitlines(), world.deploy.log(job)
     finally:
         os.umask(old)
 
@@ -197,8 +202,6 @@ def _own_addresses() -> list[str]:
 @contextmanager
 def listening() -> Iterator[tuple[str, int, list[str]]]:
     """A server of the host's on all its addresses that says hello; yields an own address, the port and who came."""
-    import threading
-
     asked = list[str]()
     with socket.create_server(("0.0.0.0", 0)) as server:
         port = int(server.getsockname()[1])

@@ -40,6 +40,7 @@ SHARED_CACHE = (
     "==> 多个步骤共用一个 --mount=type=cache，因此不使用层缓存；给每个步骤不同的 id 即可恢复 / "
     "steps share one --mount=type=cache, so no layers are cached; an id of its own for each step brings that back\n"
 )
+TOO_MANY_FILES = ("EMFILE", "Too many open files", "ulimit: error setting limit", "open files: cannot modify limit")
 FORK_REFUSED = "Cannot fork"
 """How Debian's shell says that it may start no process more."""
 
@@ -249,6 +250,9 @@ class Builder:
         # A bomb that ends between two looks took its counters with it; what its shells said is left.
         if usage.pids_refused or any(FORK_REFUSED in line for line in lines):
             lines = [self._too_many_processes(), *lines]
+        if any(word in line for line in lines for word in TOO_MANY_FILES):
+            n = within_hard_limit(s.build_files)
+            lines = [f"[平台限制每个进程打开 {n} 个文件 / the platform's limit of {n} open files, RUNNER_BUILD_FILES]", *lines]
         if usage.memory_full:
             lines = [f"[内存曾达到上限 / the memory limit was reached: {size(s.build_memory_bytes)}]", *lines]
         return JobFailed(FailureCode.BUILD_FAILED, lines, exit=code)

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -111,7 +110,8 @@ class BaseStores:
             async with self._lock(full, allowed):
                 if held := await self._local(full, allowed, sources, machine):
                     return held
-        for full in (n for n in names if not n.startswith("localhost/")) if wanted and self._settings.pull != "never" else ():
+        pulls = wanted and self._settings.pull != "never"
+        for full in (n for n in names if pulls and not n.startswith("localhost/")):
             async with self._lock(full, allowed):
                 held = await asyncio.to_thread(self._read, full, allowed)
                 if held is None or self._settings.pull == "always":
@@ -211,7 +211,7 @@ class BaseStores:
 
 
 def ordered_meanings(name: str, search: Sequence[str]) -> list[str]:
-    """:func:`meanings` in the order in which they are tried: the machine's own, then the searched registries, then Docker Hub."""
+    """:func:`meanings` in the order in which they are tried: the machine's own, the searched registries, Docker Hub."""
     places = ["localhost", *search, "docker.io"]
     return sorted(meanings(name, search), key=lambda n: places.index(p) if (p := n.partition("/")[0]) in places else 0)
 
@@ -220,7 +220,8 @@ def read_held(folder: Path) -> Held | None:
     """A store from the disk; None when it is none or its record is older than this program's form."""
     try:
         record = json.loads((folder / "record.json").read_text())
-        return Held(read_image(folder / "root"), folder, bool(record["pulled"]), bool(record["owner"]))
+        pulled, private = bool(record["pulled"]), bool(record["owner"])
+        return Held(read_image(folder / "root"), folder, pulled, private)
     except (OSError, ValueError, KeyError, TypeError, JobFailed):
         return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,14 +17,13 @@ from funai.base.process.proc import Command, base_environment
 from funai.contracts.errors import ConfigError
 from funai.contracts.rules import ImageRef
 from funai.runner.commands.engine import Engine
-from funai.runner.sandbox import etc
+from funai.runner.sandbox import etc, host
 from funai.runner.sandbox.door import Door, Grant, Upstream
 from funai.runner.sandbox.fence import Opening, split_place
-from funai.runner.sandbox.host import Programs
 from funai.runner.sandbox.network import Network, NoNetwork, make
 from funai.runner.sandbox.relay import Policy, Relay, openings_of
 from funai.runner.sandbox.stores import Store
-from funai.runner.sandbox.wall import DOOR, DOOR_PORT, STAGE, Bind, Entry, Host, walled
+from funai.runner.sandbox.wall import DOOR, DOOR_PORT, Bind, Entry, Host, walled
 from funai.runner.settings import RunnerSettings
 
 Run = Callable[[Command], Awaitable[int]]
@@ -45,7 +43,7 @@ class Way:
 
     @asynccontextmanager
     async def opened(self, openings: Sequence[Opening] = (), grant: Grant | None = None) -> AsyncIterator[str]:
-        """Something may go out, and by the door as far as ``grant`` says; closed for everything else. Yields the network's path."""
+        """Something may go out, and by the door as far as ``grant`` says. Yields the network's path."""
         self.policy.openings, self.door.grant = tuple(openings), grant
         self.policy.open = True
         try:
@@ -148,7 +146,7 @@ class Room:
 class Sandbox:
     """See the module. Open it with :func:`opened`."""
 
-    def __init__(self, settings: RunnerSettings, programs: Programs, openings: Sequence[Opening]) -> None:
+    def __init__(self, settings: RunnerSettings, programs: host.Programs, openings: Sequence[Opening]) -> None:
         self.programs, self.openings, self.host = programs, tuple(openings), Host.here()
         insecure = frozenset(settings.insecure_registries)
         self.engine = Engine(programs.podman, Path("/etc/containers"), insecure)
@@ -169,11 +167,10 @@ class Sandbox:
 
 @asynccontextmanager
 async def opened(
-    settings: RunnerSettings, programs: Programs, upstream: Upstream, http: httpx.AsyncClient
+    settings: RunnerSettings, programs: host.Programs, upstream: Upstream, http: httpx.AsyncClient
 ) -> AsyncIterator[Sandbox]:
     """All cells of a Runner. Raises ConfigError when a network can't be made."""
-    STAGE.mkdir(exist_ok=True, mode=0o755)
-    os.chmod(STAGE, 0o755)
+    host.make_stage()
     openings = await openings_of([*map(split_place, settings.allowed_places), *_place_of(settings.npm_registry)])
     sandbox, relay = Sandbox(settings, programs, openings), Relay()
     relay.start()

@@ -80,7 +80,7 @@ class Door:
         answer = await self._send(
             request, image, f"{self._upstream.base_url(image.registry)}/v2/{path}", query, login=own or base
         )
-        return self._told(answer, image)
+        return self._told(answer)
 
     async def _send(self, request: Request, image: ImageRef, url: str, query: str, *, login: bool) -> httpx.Response:
         headers = {k: v for k, v in request.headers.items() if k in _SENT}
@@ -98,7 +98,8 @@ class Door:
             await self._upstream.challenged(answer, image, request.method)
             headers["X-Asked"] = "1"
 
-    def _told(self, answer: httpx.Response, image: ImageRef) -> Response:
+    @staticmethod
+    def _told(answer: httpx.Response) -> Response:
         headers = {k: v for k, v in answer.headers.items() if k.lower() in _ANSWERED}
         if there := answer.headers.get("Location"):
             # Where an upload goes on: by its path, at this door.

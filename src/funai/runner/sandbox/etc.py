@@ -15,6 +15,7 @@ from funai.runner.sandbox.wall import DOOR, DOOR_PORT, RESOLVER
 
 CA_FILE = "/etc/funai-ca.pem"
 BASES, STORE = "/bases", "/store"
+READ_ALL = 0o444
 _MOUNT_POINTS = ("ssl", "pki", "ca-certificates", "alternatives")
 _POLICY = {"default": [{"type": "insecureAcceptAnything"}]}
 _REGISTRIES = Path("/etc/containers/registries.conf")
@@ -56,9 +57,9 @@ def write(folder: Path, engine: Engine) -> Path:
         shutil.copyfile(engine.ca_file, folder / "funai-ca.pem")
     for path, folders, names in os.walk(folder):
         for name in (".", *folders):
-            os.chmod(os.path.join(path, name), 0o755)
+            Path(path, name).chmod(READ_ALL | 0o311)
         for name in names:
-            os.chmod(os.path.join(path, name), 0o644)
+            Path(path, name).chmod(READ_ALL | 0o200)
     return folder
 
 
@@ -112,13 +113,14 @@ def registries_text(conf: Mapping[str, Any], registry: str, *, door: bool) -> st
     """For a pull of an image of this registry: the operator's search list and entries. ``door``: it is the platform's own,
     which is had at the door unless the operator sends its names somewhere else."""
     search = conf.get("unqualified-search-registries") or ["docker.io"]
-    entries = entries_of(conf, registry)
+    entries: list[dict[str, Any]] = entries_of(conf, registry)
     if door and not any(e.get("mirror") or e.get("location") not in (None, registry) for e in entries):
         entries = [{"prefix": registry, "location": f"{DOOR}:{DOOR_PORT}", "insecure": True}]
     out = f"unqualified-search-registries = {json.dumps(search)}\n"
     for entry in entries:
         out += "\n[[registry]]\n" + _plain(entry)
-        for mirror in entry.get("mirror", []):
+        mirrors: list[dict[str, Any]] = entry.get("mirror") or []
+        for mirror in mirrors:
             out += "[[registry.mirror]]\n" + _plain(mirror)
     return out
 

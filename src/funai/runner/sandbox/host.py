@@ -15,6 +15,10 @@ from funai.runner.sandbox.wall import STAGE, Entry, Host, walled
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROBE_SECONDS = 30
 _NEEDED = {"podman": "podman", "bwrap": "bubblewrap", "ip": "iproute2", "iptables-restore": "iptables"}
+_PROBE = (
+    "mkdir /tmp/l /tmp/u /tmp/w /tmp/m && "
+    "mount -t overlay -o lowerdir=/tmp/l,upperdir=/tmp/u,workdir=/tmp/w,userxattr overlay /tmp/m"
+)
 _USERNS = Path("/proc/sys/user/max_user_namespaces")
 _APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 
@@ -47,6 +51,12 @@ def programs(find: Find = find_program) -> tuple[Programs | None, list[str]]:
     return Programs(str(found["podman"]), str(found["bwrap"]), runtime), []
 
 
+def make_stage() -> None:
+    """The folder that launches mount on: the ids inside must reach it, whatever this process's umask."""
+    STAGE.mkdir(exist_ok=True)
+    STAGE.chmod(0o711)
+
+
 async def why_not(find: Find = find_program) -> Words | None:
     """The sentence that says what is missing; None when a process could be put behind the wall."""
     if os.geteuid() != 0:
@@ -68,13 +78,8 @@ async def why_not(find: Find = find_program) -> Words | None:
 async def _probed(have: Programs) -> Words | None:
     """A process behind the wall that mounts an overlay, which is what an engine needs most."""
     try:
-        STAGE.mkdir(exist_ok=True, mode=0o755)
-        argv = (
-            "sh",
-            "-c",
-            "mkdir /tmp/l /tmp/u /tmp/w /tmp/m && mount -t overlay -o lowerdir=/tmp/l,upperdir=/tmp/u,workdir=/tmp/w,userxattr o /tmp/m",
-        )
-        command = walled(Command(argv), Entry(bwrap=have.bwrap), Host.here())
+        make_stage()
+        command = walled(Command(("sh", "-c", _PROBE)), Entry(bwrap=have.bwrap), Host.here())
         done = await run(command, timeout=_PROBE_SECONDS)
     except (OSError, ProcessMissing, ProcessTimeout) as e:
         return Words(f"沙箱无法启动：{e}", f"a sandbox could not be started: {e}")

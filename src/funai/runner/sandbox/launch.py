@@ -9,24 +9,25 @@ import ctypes
 import json
 import os
 import sys
+from typing import Any
 
 NEWNS, NEWUSER, NEWNET = 0x00020000, 0x10000000, 0x40000000
 RDONLY, NOSUID, NODEV, NOEXEC, BIND, REC, PRIVATE = 0x1, 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def checked(result):
+def checked(result: int) -> None:
     if result != 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
 
 
-def mount(source, target, kind, flags, data=None):
+def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     words = [w.encode() if w is not None else None for w in (source, target, kind)]
     checked(libc.mount(*words, ctypes.c_ulong(flags), data.encode() if data else None))
 
 
-def join(spec):
+def join(spec: dict[str, Any]) -> None:
     for group in spec["cgroups"]:
         with open(group + "/cgroup.procs", "w") as procs:
             procs.write(str(os.getpid()))
@@ -36,7 +37,7 @@ def join(spec):
         os.close(fd)
 
 
-def gather(stage, sources):
+def gather(stage: str, sources: list[str]) -> None:
     """The sources as ``stage/0``, ``stage/1`` …, and the network's own ``/sys``; in a mount namespace of this process."""
     checked(libc.unshare(NEWNS))
     mount("none", "/", None, REC | PRIVATE)
@@ -52,7 +53,7 @@ def gather(stage, sources):
     mount("sysfs", f"{stage}/sys", "sysfs", RDONLY | NOSUID | NODEV | NOEXEC)
 
 
-def become_root_of_a_user_namespace(first, count):
+def become_root_of_a_user_namespace(first: int, count: int) -> None:
     """A child, still with the host's rights, writes the maps: the ids inside are ``count`` of the host's from ``first``."""
     me = os.getpid()
     ready, go = os.pipe()
@@ -74,7 +75,7 @@ def become_root_of_a_user_namespace(first, count):
     os.setresuid(0, 0, 0)
 
 
-def main():
+def main() -> None:
     spec = json.loads(sys.argv[1])
     os.umask(0o022)
     join(spec)

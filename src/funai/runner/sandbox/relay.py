@@ -9,9 +9,11 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 from funai.base.observability import log
 from funai.runner.sandbox.fence import Opening, reachable
@@ -58,12 +60,16 @@ class Relay(threading.Thread):
 
     async def _begin(self, network: Network, policy: Policy) -> None:
         names = _Names(network.names)
-        self._spawn(_accepting(network.relay, lambda s: self._relayed(s, policy)))
+
+        async def relayed(sock: socket.socket) -> None:
+            await self._relayed(sock, policy)
+
+        self._spawn(_accepting(network.relay, relayed))
         self._spawn(_accepting(network.names_tcp, self._named))
         self._spawn(names.run())
 
-    def _spawn(self, work: object) -> None:
-        task = self._loop.create_task(work)  # type: ignore[arg-type]
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -123,14 +129,14 @@ def _reset(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def _accepting(listener: socket.socket, serve: object) -> None:
+async def _accepting(listener: socket.socket, serve: Callable[[socket.socket], Awaitable[None]]) -> None:
     """Each connection is a task of its own; more than the limit wait in the backlog."""
     loop, places = asyncio.get_running_loop(), asyncio.Semaphore(MAX_CONNECTIONS)
     tasks = set[asyncio.Task[None]]()
 
     async def one(sock: socket.socket) -> None:
         with sock, suppress(OSError):
-            await serve(sock)  # type: ignore[operator]
+            await serve(sock)
 
     def ended(task: asyncio.Task[None]) -> None:
         tasks.discard(task)
@@ -205,7 +211,7 @@ class _Names:
         self._tasks.discard(task)
         self._places.release()
 
-    async def _answer(self, question: bytes, asker: object) -> None:
+    async def _answer(self, question: bytes, asker: Any) -> None:
         loop = asyncio.get_running_loop()
         for server in nameservers():
             family = socket.AF_INET6 if ":" in server else socket.AF_INET
@@ -234,8 +240,6 @@ def nameservers(conf: Path = RESOLV_CONF) -> list[str]:
 
 async def openings_of(places: Iterable[tuple[str, int | None]]) -> tuple[Opening, ...]:
     """The operator's exceptions as addresses; a name that can't be resolved now opens nothing."""
-    from ipaddress import ip_network
-
     found: list[Opening] = []
     for host, port in places:
         try:

@@ -21,6 +21,7 @@ from funai.i18n.reasons import Words
 from funai.runner.build.base_images import BaseImage
 from funai.runner.build.plan import Allowed, invalid
 from funai.runner.commands.engine import BuildRequest, Engine
+from funai.runner.failures import JobFailed
 from funai.runner.publish.registry import Registry
 from funai.runner.sandbox import etc
 from funai.runner.sandbox.bases import BaseStores, Sources, read_held
@@ -59,17 +60,19 @@ class Workshop:
     ) -> int:
         """The exit status of the engine. Raises JobFailed, BaseAbsent. ``folder`` is the job's, with ``src`` and ``tmp``."""
         await asyncio.to_thread(hand_over, folder / "src", folder / "tmp")
-        async with self.sandbox.room(folder, groups) as room, self.stores.held(may.own) as store:
-            async with self.bases.ready(dockerfile, may, self._sources(room, may, run, watch)) as held:
-                request = await fit([h.image for h in held])
-                roots = await self._founded(room, run, store, [h.folder for h in held])
-                watch.begin(store)
-                store.write({**store.read(), "dirty": True})
-                code = await room.build(
-                    run, self.sandbox.engine.build(_seen(request)), store, roots, _context(request, folder), request.ca_file
-                )
-                store.write({**store.read(), "dirty": False})
-                return code
+        async with (
+            self.sandbox.room(folder, groups) as room,
+            self.stores.held(may.own) as store,
+            self.bases.ready(dockerfile, may, self._sources(room, may, run, watch)) as held,
+        ):
+            request = await fit([h.image for h in held])
+            roots = await self._founded(room, run, store, [h.folder for h in held])
+            watch.begin(store)
+            store.write({**store.read(), "dirty": True})
+            command = self.sandbox.engine.build(_seen(request))
+            code = await room.build(run, command, store, roots, _context(request, folder), request.ca_file)
+            store.write({**store.read(), "dirty": False})
+            return code
 
     async def push(self, image: ImageRef, target: ImageRef, folder: Path, seconds: float) -> proc.Finished:
         """Push what :meth:`build` built; with the program's last words."""
