@@ -179,9 +179,9 @@ async def opened(
         stack.callback(lambda: [n.close() for n in networks])
         stack.callback(relay.close)
 
-        async def way(*, loopback: bool) -> Way:
+        async def way(*, ours: bool) -> Way:
             try:
-                network = await make(openings, loopback=loopback)
+                network = await make(openings, ours=ours)
             except NoNetwork as e:
                 raise ConfigError([f"RUNNER_SANDBOX: a build's network can't be made: {e}"]) from e
             networks.append(network)
@@ -191,7 +191,7 @@ async def opened(
 
         # One more than there are jobs: the janitor's.
         for _ in range(settings.slots + 1):
-            sandbox.add(Cell(await way(loopback=False), await way(loopback=True)))
+            sandbox.add(Cell(await way(ours=False), await way(ours=True)))
         yield sandbox
 
 

@@ -21,7 +21,7 @@ from funai.runner.sandbox.fence import CLOSED, Opening
 from funai.runner.sandbox.wall import DOOR, DOOR_PORT, RELAY, RELAY_PORT, RESOLVER
 
 _NEWNET = 0x40000000
-_OWN = "192.0.2.0/24"
+_OWN = "198.19.255.0/24"
 _STEP_SECONDS = 20
 _BACKLOG = 512
 
@@ -51,27 +51,27 @@ class Network:
         os.close(self.handle)
 
 
-def rules(openings: Iterable[Opening], *, loopback: bool) -> str:
-    """The namespace's own ``iptables-restore`` text. ``loopback``: 127.0.0.0/8 is the host's too, by the openings alone
-    (for our own pulls); else it is the build's.
+def rules(openings: Iterable[Opening], *, ours: bool) -> str:
+    """The namespace's own ``iptables-restore`` text.
+
+    ``ours``: for programs of ours that fetch by an operator's settings; whatever they try comes to the relay, which decides.
+    A build's own loopback is its own, and what is closed to it refuses at once.
     """
-    lines = ["*nat", ":OUTPUT ACCEPT [0:0]", f"-A OUTPUT -d {_OWN} -j RETURN"]
     to_relay = f"-j DNAT --to-destination {RELAY}:{RELAY_PORT}"
-    if not loopback:
+    lines = ["*nat", ":OUTPUT ACCEPT [0:0]", f"-A OUTPUT -d {_OWN} -j RETURN"]
+    if not ours:
         lines.append("-A OUTPUT -d 127.0.0.0/8 -j RETURN")
-    for opening in openings:
-        if opening.network.version == 4:
-            port = f" --dport {opening.port}" if opening.port else ""
-            lines.append(f"-A OUTPUT -p tcp -d {opening.network}{port} {to_relay}")
-    # Nothing listens at these: a connection is refused at once.
-    lines += [f"-A OUTPUT -d {closed} -j RETURN" for closed in CLOSED]
-    lines += [f"-A OUTPUT -p tcp {to_relay}", "COMMIT", ""]
-    return "\n".join(lines)
+        for opening in openings:
+            if opening.network.version == 4:
+                port = f" --dport {opening.port}" if opening.port else ""
+                lines.append(f"-A OUTPUT -p tcp -d {opening.network}{port} {to_relay}")
+        lines += [f"-A OUTPUT -d {closed} -j RETURN" for closed in CLOSED]
+    return "\n".join([*lines, f"-A OUTPUT -p tcp {to_relay}", "COMMIT", ""])
 
 
-async def make(openings: Iterable[Opening], *, loopback: bool = False) -> Network:
+async def make(openings: Iterable[Opening], *, ours: bool = False) -> Network:
     """Raises NoNetwork. The thread that makes it is the only one that is ever in it."""
-    return await _apart(rules(openings, loopback=loopback))
+    return await _apart(rules(openings, ours=ours))
 
 
 async def _apart(text: str) -> Network:

@@ -15,8 +15,8 @@ STAGE = Path("/run/funai-sandbox")
 """An empty folder of the host's on which each launch mounts, in a mount namespace of its own, what its build sees."""
 FIRST_ID, IDS = 0x7000_0000, 65_536
 """The host's user and group ids that are a build's 0 to 65535: above those of containers and users, below 2^31."""
-RESOLVER, DOOR, RELAY = "192.0.2.53", "192.0.2.80", "192.0.2.1"
-"""Addresses of ours inside every build's network (documentation's, nobody's): names, the registry, the way out."""
+RESOLVER, DOOR, RELAY = "198.19.255.53", "198.19.255.80", "198.19.255.1"
+"""Addresses of ours inside every build's network (from a range of testers of networks): names, the registry, the way out."""
 DOOR_PORT, RELAY_PORT = 5000, 15001
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _CONFIGURATION = ("/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/alternatives", "/etc/ld.so.cache")
