@@ -10,16 +10,17 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from funai.dockerfile.emit import Emitted
+from funai.dockerfile.stages import Plan
 from funai.runner import job as job_module
-from funai.runner.build import image
-from funai.runner.sandbox import bases
+from funai.runner.build.reading import BaseFacts, Reading
 from tests.e2e.runner.world import World
 from tests.fuzz.grammar import BASE, Grammar, Made, Targets
 
@@ -124,28 +125,26 @@ async def _neighbour(world: World, secret: str, seconds: float) -> AsyncIterator
         world.deploy.status[job] = "CANCELLED"
 
 
-def read_half() -> Callable[[], None]:
-    """The Runner's checks of a Dockerfile's text let pass what bears the mark; answers what ends that."""
-    undo: list[tuple[object, str, object]] = []
+class Unread(Reading):
+    """A Dockerfile with the mark reaches the engine as it stands, above the base image alone; others are read as always."""
 
-    def unless_marked(module: object, name: str, position: int) -> None:
-        checked = getattr(module, name)
+    def plan(self, bases: Mapping[str, BaseFacts] | None = None) -> Plan:
+        return self._plain.plan(bases) if UNREAD in self.text else super().plan(bases)
 
-        def check(*words: object, **more: object) -> object:
-            return None if UNREAD in str(words[position]) else checked(*words, **more)
+    def written(self, bases: Mapping[str, BaseFacts]) -> tuple[Plan, Emitted]:
+        if UNREAD not in self.text:
+            return super().written(bases)
+        plan, emitted = self._plain.written(bases)
+        return plan, replace(emitted, text=self.text)
 
-        undo.append((module, name, checked))
-        setattr(module, name, check)
+    @property
+    def _plain(self) -> Reading:
+        return Reading(f"FROM {BASE}\n", self.allowed, self.args, self.platform)
 
-    unless_marked(job_module, "check_sources", 0)
-    unless_marked(image, "check_mounts", 0)
-    unless_marked(bases, "judge", 2)
 
-    def end() -> None:
-        for one in undo:
-            setattr(*one)
-
-    return end
+def leave_unread() -> None:
+    """Jobs of this process read by :class:`Unread` from now on."""
+    job_module.Reading = Unread  # type: ignore[misc]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,10 @@ from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.clock import Clock
 from funai.base.db import migrate
 from funai.base.http.app import TRACE_HEADER, create_app, ok
+from funai.base.http.guards import networks
 from funai.base.observability import log
+from funai.console import main as console
+from funai.console.main import ConsoleMount
 from funai.contracts.accounts import User
 from funai.contracts.repohost import RepoHost
 
@@ -46,17 +49,23 @@ def build(
     deploy_http: httpx.AsyncBaseTransport | None = None,
     stop: asyncio.Event | None = None,
     clock: Clock | None = None,
+    own_url: str | None = None,
 ) -> FastAPI:
     """The API as an ASGI app; ``app.state.core`` has its parts. Its lifespan upgrades the database and runs the sweeps.
 
     ``stop`` ends open streams, so that a graceful shutdown needs not wait for their readers. ``deploy_http`` replaces
-    the way to Deploy (tests). Raises ConfigError.
+    the way to Deploy (tests). ``own_url`` is where this API answers: given, the web console is served too, and calls it
+    there. Raises ConfigError.
     """
     core = assemble(settings, repo_host=repo_host, deploy_http=deploy_http, stop=stop or asyncio.Event(), clock=clock)
 
+    pages = _console(settings, own_url) if own_url and settings.console_enabled else None
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with running(core):
+        async with running(core), AsyncExitStack() as stack:
+            if pages:
+                await stack.enter_async_context(pages.router.lifespan_context(pages))
             yield
 
     app = create_app("FunAI API", lifespan=lifespan)
@@ -69,12 +78,26 @@ def build(
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         return ok({"ok": True})
 
+    if pages:
+        app.router.routes.append(ConsoleMount("", pages, name="console"))
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"],
             expose_headers=["Authorization", TRACE_HEADER],
         )  # fmt: skip
     return app
+
+
+def _console(settings: ApiSettings, own_url: str) -> FastAPI:
+    trusted = networks(settings.trusted_proxies, "funai.api.trusted-proxies")
+    return console.build(own_url, https=settings.console_https, trusted=trusted)
+
+
+def own_url(settings: ApiSettings, port: int) -> str:
+    """Where a process on this machine reaches this API."""
+    any_address = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}
+    host = any_address.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
+    return f"http://{host}:{port}"
 
 
 @asynccontextmanager
@@ -119,9 +142,10 @@ async def ensure_admin(app: FastAPI, user_name: str, password: str) -> User:
 
 async def serve(settings: ApiSettings, stop: asyncio.Event) -> None:
     """Serve until ``stop``. Without a Git server in this process, repositories are somebody else's to make."""
-    app = build(settings, stop=stop)
+    sock = bind(settings.host, settings.port)
+    app = build(settings, stop=stop, own_url=own_url(settings, int(sock.getsockname()[1])))
     await migrate.reachable(app.state.core.db)
-    async with serving(app, bind(settings.host, settings.port)) as port:
+    async with serving(app, sock) as port:
         log.get("api").info("api.listening", host=settings.host, port=port)
         settle_memory()
         await stop.wait()

@@ -33,6 +33,8 @@ from funai.base.http.guards import Network, networks
 from funai.contracts.errors import BadInput, ConfigError
 from funai.contracts.repohost import RepoHost
 
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+
 
 @dataclass(frozen=True, slots=True)
 class Core:
@@ -85,7 +87,7 @@ def assemble(
         db=db,
         control=control,
         stop=stop,
-        trusted=networks(settings.trusted_proxies, "funai.api.trusted-proxies"),
+        trusted=_trusted(settings),
         accounts=accounts,
         keys=keys,
         apps=apps,
@@ -99,6 +101,12 @@ def assemble(
         seats=StreamLimiter(settings.max_log_streams),
         gate=RepoAccess(apps, keys, defaults, runner_key),
     )
+
+
+def _trusted(settings: ApiSettings) -> tuple[Network, ...]:
+    """The proxies whose X-Forwarded-For counts; the console of this process calls from loopback and is one."""
+    own = LOOPBACK if settings.console_enabled else ()
+    return networks([*settings.trusted_proxies, *own], "funai.api.trusted-proxies")
 
 
 def defaults_of(settings: ApiSettings) -> Defaults:

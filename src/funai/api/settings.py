@@ -95,6 +95,11 @@ class ApiSettings(Settings):
     )
     env_max_count: int = key("funai.env.max-count", 100, doc="Variables an app may have", ge=1, le=1_000)
     env_max_bytes: int = key("funai.env.max-bytes", 65_536, doc="Size of all variables of an app together", ge=1, le=1_048_576)
+    console_enabled: bool = key("funai.console.enabled", True, doc="Whether this process serves the web console under /")
+    console_https: bool = key(
+        "funai.console.https", False,
+        doc="People reach the console over HTTPS (a proxy in front ends it): cookies get Secure and the __Host- prefix",
+    )  # fmt: skip
     sweep_seconds: float = key(
         "funai.api.sweep-seconds", 1.0, doc="How often outcomes of running deploys are asked for", gt=0, le=60
     )

@@ -24,8 +24,12 @@ class Exit(IntEnum):
     """The platform can't be reached, or failed."""
     CANCELLED = 7
     """The job that was waited for was cancelled."""
+    OUTPUT = 8
+    """The answer could not be written: standard output's disk is full, or its device failed."""
     INTERRUPTED = 130
     """Ctrl-C. A job that was being followed goes on."""
+    PIPE = 141
+    """The reader of standard output left (``| head``), as a shell shows SIGPIPE."""
 
 
 _BY_CODE = {400: Exit.USAGE, 401: Exit.LOGIN, 403: Exit.REFUSED, 404: Exit.NOT_FOUND, 409: Exit.REFUSED, 413: Exit.REFUSED,

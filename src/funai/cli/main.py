@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import io
 import os
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typer.exceptions import TyperException
 
 from funai.cli import help as frontpage
 from funai.cli.exits import Exit
+from funai.cli.output import streams
 from funai.cli.output.output import Output
 from funai.cli.verbs import account, apps, check, deploy, doctor, env, keys, life, logs, nodes, serve, status, version
 from funai.i18n.language import pick
@@ -41,9 +41,27 @@ def add_standalone(app: typer.Typer) -> None:
 
 
 def main() -> None:
-    """The entry point. With ``--json`` also a wrong use is told in JSON."""
-    _settle_streams()
-    app, words = build(), sys.argv[1:]
+    """The entry point: one command, and an exit status also when its output is lost."""
+    streams.settle()
+    code: str | int | None = None
+    lost: streams.OutputLost | None = None
+    try:
+        _run(sys.argv[1:])
+    except SystemExit as e:
+        code = e.code
+    except streams.OutputLost as e:
+        lost = e
+    lost = streams.let_go() or lost
+    if lost is not None:
+        streams.complain(lost)
+        code = int(lost.exit_code)
+    if code is not None:
+        sys.exit(code)
+
+
+def _run(words: list[str]) -> None:
+    """Leaves by SystemExit. With ``--json`` also a wrong use is told in JSON."""
+    app = build()
     if words in ([], ["--help"], ["-h"]) and not os.environ.get("_FUNAI_COMPLETE"):
         print(frontpage.render(entries(app), colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
         return
@@ -60,13 +78,6 @@ def main() -> None:
         output = Output(as_json=True, language=pick(os.environ))
         output.error(e.format_message(), "funai --help", reason="USAGE", exitCode=int(Exit.USAGE))
         sys.exit(int(Exit.USAGE))
-
-
-def _settle_streams() -> None:
-    """A terminal that lacks a character gets ``?``, not a traceback; input that isn't in its encoding is refused."""
-    for stream, errors in ((sys.stdout, "replace"), (sys.stderr, "replace"), (sys.stdin, "strict")):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=errors)
 
 
 def entries(app: typer.Typer) -> list[frontpage.Entry]:

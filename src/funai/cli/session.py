@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from funai.base.home import home
 from funai.cli.exits import Exit
 from funai.cli.output.output import Output
 from funai.cli.project import profile
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import httpx
 
     from funai.base.clients.api import ApiClient
+    from funai.base.proxies import Proxies
 
 
 class Refused(Exception):
@@ -71,8 +73,17 @@ class Session:
             raise Refused(self.say("no_folder")) from e
 
     @property
-    def config_file(self) -> Path:
+    def config_file(self) -> Path | None:
+        """Where logins are remembered; None for an account without a home."""
         return profile.config_file(self.environ)
+
+    @property
+    def ssh_folder(self) -> Path:
+        """Where SSH keys are. Raises Refused for an account without a home."""
+        found = home(self.environ)
+        if found is None:
+            raise Refused(self.say("no_home"))
+        return found / ".ssh"
 
     @cached_property
     def profile(self) -> profile.Profile:
@@ -85,6 +96,13 @@ class Session:
         self.known["server"] = found.server
         return found
 
+    @cached_property
+    def proxies(self) -> Proxies:
+        """Raises ConfigError for a proxy variable that can't be used."""
+        from funai.base.proxies import read
+
+        return read(self.environ)
+
     @property
     def api(self) -> ApiClient:
         """The API with whatever login there is; the API itself refuses who has none."""
@@ -96,9 +114,8 @@ class Session:
         """A client of the session's server with other credentials. The caller closes it."""
         from funai.base.clients.api import ApiClient
 
-        return ApiClient(
-            self.access.server, {**headers, "Accept-Language": self.language, "X-Trace-Id": self.trace_id}, http=self._http
-        )
+        headers = {**headers, "Accept-Language": self.language, "X-Trace-Id": self.trace_id}
+        return ApiClient(self.access.server, headers, http=self._http, proxies=self.proxies)
 
     async def user_id(self) -> int:
         """The caller's id: as remembered at login, else asked for."""

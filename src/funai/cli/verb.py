@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from typer.models import ArgumentInfo
 
 from funai.cli.exits import Exit, exit_for_error
 from funai.cli.session import Ended, Refused, Session
 from funai.contracts.errors import ConfigError, FunaiError
 from funai.i18n.hints import hint
-from funai.i18n.reasons import MESSAGES, render
 
 _COMMON = "Common options"
 JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON.", rich_help_panel=_COMMON)]
@@ -22,6 +22,8 @@ ServerOption = Annotated[
     typer.Option("--server", metavar="URL", help="The platform to talk to (else FUNAI_SERVER, else the last login).",
                  rich_help_panel=_COMMON, show_default=False),
 ]  # fmt: skip
+AppOption = Annotated[str | None, typer.Option("--app", "-a", hidden=True)]
+"""Every verb that takes the app as its argument takes it as an option too: some did so before the others."""
 
 
 def verb(app: typer.Typer, name: str, *, panel: str | None = None, server: bool = True, **options: Any) -> Callable[..., Any]:
@@ -36,13 +38,18 @@ def verb(app: typer.Typer, name: str, *, panel: str | None = None, server: bool 
         own = [p.replace(annotation=hints[p.name]) for p in given]
         kind = inspect.Parameter.KEYWORD_ONLY
         shared = [inspect.Parameter("as_json", kind, default=False, annotation=JsonFlag)]
+        names_app = any(p.name == "app" and p.default is None and _is_argument(p) for p in own)
+        if names_app:
+            shared.append(inspect.Parameter("app_option", kind, default=None, annotation=AppOption))
         if server:
             shared.append(inspect.Parameter("server_url", kind, default=None, annotation=ServerOption))
 
         @functools.wraps(func)
         def command(**values: Any) -> None:
             session = Session(as_json=values.pop("as_json"), server=values.pop("server_url", None))
-            code = run(session, lambda: func(session, **_readable(values)))
+            if names_app:
+                values["app"] = (values["app"], values.pop("app_option"))
+            code = run(session, lambda: func(session, **_readable(session, values)))
             if code is not Exit.OK:
                 raise typer.Exit(int(code))
 
@@ -56,8 +63,17 @@ def verb(app: typer.Typer, name: str, *, panel: str | None = None, server: bool 
     return register
 
 
-def _readable(values: dict[str, Any]) -> dict[str, Any]:
-    """Raises UnicodeError for bytes that no text has; in a path they are fine."""
+def _is_argument(parameter: inspect.Parameter) -> bool:
+    return any(isinstance(word, ArgumentInfo) for word in getattr(parameter.annotation, "__metadata__", ()))
+
+
+def _readable(session: Session, values: dict[str, Any]) -> dict[str, Any]:
+    """Raises UnicodeError for bytes that no text has; in a path they are fine. Raises Refused for two different apps."""
+    if isinstance(values.get("app"), tuple):
+        given: list[str] = [word for word in values["app"] if word is not None]
+        if len(set(given)) > 1:
+            raise Refused(session.say("app_twice", one=given[0], other=given[1]))
+        values["app"] = given[0] if given else None
     for value in values.values():
         for text in value if isinstance(value, list) else [value]:  # pyright: ignore[reportUnknownVariableType]
             if isinstance(text, str):
@@ -102,27 +118,16 @@ def run(session: Session, work: Callable[[], Awaitable[None] | None]) -> Exit:
 
 def refuse(session: Session, error: FunaiError) -> Exit:
     """Say a refusal with what to do next; answers its exit status."""
-    from funai.base.clients.transport import Unreachable
+    from funai.cli.blame import NOT_FUNAI, UNREACHABLE, explain
 
-    code = exit_for_error(error)
-    reason = "UNREACHABLE" if isinstance(error, Unreachable) else error.reason
-    said = in_language(error, session.language)
-    if isinstance(error, Unreachable):
-        said = session.say("unreachable", server=session.access.server, detail=error.params["detail"])
+    reason, message, advice = explain(session, error)
+    code = Exit.PLATFORM if reason == NOT_FUNAI else exit_for_error(error)
     session.out.error(
-        said, hint(reason, session.language, session.known, code=error.code),
-        code=error.code, reason=reason, exitCode=int(code), traceId=session.trace_id,
+        message, advice, code=error.code, reason=reason, exitCode=int(code), traceId=session.trace_id,
     )  # fmt: skip
-    if error.code >= 500 and not isinstance(error, Unreachable):
+    if error.code >= 500 and reason not in (UNREACHABLE, NOT_FUNAI):
         session.out.aside(f"traceId: {session.trace_id}")
     return code
-
-
-def in_language(error: FunaiError, language: str) -> str:
-    """The error's words. What was relayed from a process that didn't know the language is said again from the catalogue."""
-    entry = MESSAGES.get(error.reason)
-    plain = entry is not None and "{" not in entry[0]
-    return render(error.reason, language, {}) if plain and error.message(language) in (entry or ()) else error.message(language)
 
 
 async def _closing(session: Session, work: Awaitable[None]) -> None:

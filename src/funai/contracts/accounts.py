@@ -20,6 +20,8 @@ class User(Wire):
     id: int
     user_name: str
     admin: bool = False
+    disabled: bool = False
+    """(+) Whether an operator shut the account out."""
     created_at: Instant
 
 
@@ -159,4 +161,5 @@ class AppDeleted(Wire):
     steps: list[CleanupStep] = Field(default_factory=list[CleanupStep])
 
 
-SetEnv = Annotated[dict[str, str], Field(max_length=200)]
+SetEnv = dict[str, str]
+"""How many an app may have is the API's setting; the body's size bounds what one call may carry."""

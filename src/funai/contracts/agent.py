@@ -61,6 +61,10 @@ class AgentDeployed(Wire):
     timings_ms: dict[str, int] | None = None
     verified: bool | None = None
     """(+) True when the gateway's public path answered from this generation before this answer was given."""
+    port: int | None = None
+    """(+) Where the app listens: the port that was asked for, or the one other that it was found to listen on."""
+    notes: list[str] = Field(default_factory=list[str])
+    """(+) What the app's owner should know, each in Chinese and English."""
 
 
 class AgentApp(Wire):

@@ -11,14 +11,15 @@ from funai.contracts.errors import BadInput
 from funai.i18n.reasons import Words
 
 _USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,31}")
-_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
+_NOT_IN_REF = re.compile(r"[\x00-\x20\x7f-\x9f~^:?*\[\\\u2028\u2029\ud800-\udfff]")
+_NOT_IN_PATH = re.compile(r"[\x00-\x1f\x7f-\x9f:\\\u2028\u2029\ud800-\udfff]")
+MAX_REF_BYTES = 1_000
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _IMAGE_PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*")
 _HOST = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[0-9]{1,5})?"
 )
-_PATH_PART = re.compile(r"[A-Za-z0-9_@+.][A-Za-z0-9_@+. -]*")
 _BASE_PATH = re.compile(r"(?:/[A-Za-z0-9_.~-]+){1,8}")
 _HEALTH_PATH = re.compile(r"/[!-~]{0,499}")
 _UPWARDS = re.compile(r"(?:^|[/\\]|%2f|%5c)(?:\.|%2e){2}(?:[/\\]|%2f|%5c|$)", re.IGNORECASE)
@@ -58,14 +59,16 @@ def no_bool(value: object) -> object:
 
 
 def check_git_ref(value: str, field: str = "gitRef") -> str:
-    """A branch, tag or (abbreviated) commit by git's own ref rules, and never something git reads as an option."""
+    """A branch, tag or (abbreviated) commit by ``git check-ref-format``'s rules, and never what git reads as an option."""
     bad = (
-        not _REF.fullmatch(value)
+        value in ("", "@")
+        or value.startswith("-")
+        or _NOT_IN_REF.search(value)
+        or len(value.encode()) > MAX_REF_BYTES
         or ".." in value
-        or "//" in value
         or "@{" in value
-        or value.endswith(("/", ".", ".lock"))
-        or any(part.startswith(".") or part.endswith(".lock") for part in value.split("/"))
+        or value.endswith(".")
+        or any(not part or part.startswith(".") or part.endswith(".lock") for part in value.split("/"))
     )
     if bad:
         raise _refuse(field, "不是合法的分支、标签或提交", "not a branch, tag or commit name")
@@ -73,11 +76,15 @@ def check_git_ref(value: str, field: str = "gitRef") -> str:
 
 
 def check_inner_path(value: str, field: str) -> str:
-    """A relative path that stays inside its folder: no leading ``/`` or ``-``, no ``..``. Answers it without ``./``."""
+    """A relative path that stays inside its folder: no leading ``/`` or ``-``, no ``..``. Answers it without ``./``.
+
+    No control character or backslash, and no ``:``, which separates paths in engines' options.
+    """
     if value in ("", ".", "./"):
         return "."
     parts = [p for p in value.split("/") if p not in ("", ".")]
-    if value.startswith("/") or len(value) > 300 or not parts or any(p == ".." or not _PATH_PART.fullmatch(p) for p in parts):
+    outside = value.startswith("/") or any(p == ".." or p.startswith("-") for p in parts)
+    if outside or not parts or len(value) > 300 or _NOT_IN_PATH.search(value):
         raise _refuse(field, "须为仓库内的相对路径", "must be a relative path inside the repository")
     return "/".join(parts)
 
@@ -120,11 +127,25 @@ def check_ssh_url(value: str, field: str = "repoSshUrl") -> str:
 
 
 def check_env_name(value: str) -> str:
-    if not _ENV_NAME.fullmatch(value) or value == "PORT":
-        raise _refuse(
-            value[:64], "不是可用的环境变量名（PORT 由镜像自己决定）", "not a usable variable name (PORT is the image's own)"
-        )
+    if why := env_name_trouble(value):
+        raise BadInput("BAD_INPUT", detail=why)
     return value
+
+
+def env_name_trouble(value: str) -> Words | None:
+    """Why a variable can't have this name; None when it can. Shows at most 64 characters of it."""
+    if value == "PORT":
+        return Words(
+            "PORT 由镜像自己决定：请去掉它；应用监听的端口用 funai deploy --port 或 deploy/app.yaml 指定",
+            "PORT is the image's own: leave it out, and name the app's port with funai deploy --port or in deploy/app.yaml",
+        )
+    if not _ENV_NAME.fullmatch(value):
+        name = f"{value[:64]}…" if len(value) > 64 else value
+        return Words(
+            f"{name} 不是可用的变量名：只能有字母、数字和 _，不以数字开头，最多 128 个字符",
+            f"{name} is no usable variable name: letters, digits and _, no digit first, at most 128 characters",
+        )
+    return None
 
 
 class ImageRef:
@@ -164,3 +185,17 @@ def parse_image(value: str, field: str = "image") -> ImageRef:
     if (colon and not _TAG.fullmatch(tag)) or not _IMAGE_PATH.fullmatch(path):
         raise bad
     return ImageRef(registry, path, tag or None, digest or None)
+
+
+def full_repository(ref: ImageRef) -> str:
+    """The repository with what engines add when it is left out: ``node`` is ``docker.io/library/node``."""
+    registry = ref.registry or "docker.io"
+    if registry in ("index.docker.io", "registry-1.docker.io"):
+        registry = "docker.io"
+    path = f"library/{ref.path}" if registry == "docker.io" and "/" not in ref.path else ref.path
+    return f"{registry}/{path}"
+
+
+def full_name(ref: ImageRef) -> str:
+    """The one name that every engine takes for the same image: registry, path, and digest or tag."""
+    return f"{full_repository(ref)}@{ref.digest}" if ref.digest else f"{full_repository(ref)}:{ref.tag or 'latest'}"

@@ -117,7 +117,9 @@ class GatewaySettings(Settings):
         "gateway.trusted-proxies", [], doc="Addresses/CIDRs of proxies in front of us whose `X-Forwarded-*` counts"
     )
     hidden_cookies: Annotated[CsvList, AfterValidator(lambda v: _all_match(_COOKIE, "a cookie name", v))] = key(
-        "gateway.hidden-cookies", ["funai_session"], doc="Cookies of the platform that no app ever gets to see"
+        "gateway.hidden-cookies",
+        ["funai_session", "__Host-funai_session"],
+        doc="Cookies of the platform that no app ever gets to see",
     )
     max_connections: int = key("gateway.max-connections", 0, doc="Connections at once; 0 = what the file limit allows", ge=0)
     app_max_inflight: int = key(

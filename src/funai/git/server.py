@@ -24,9 +24,16 @@ from funai.contracts.errors import ConfigError, FunaiError
 from funai.git.access import Access
 from funai.git.repos import DEFAULT_BRANCH, BareRepositories, check_repo
 from funai.git.settings import GitSettings
+from funai.i18n.git import told
 
 SERVICES = {"git-upload-pack": False, "git-receive-pack": True}
 """Command → whether it writes."""
+LFS = ("git-lfs-authenticate", "git-lfs-transfer")
+HARMLESS = (
+    "badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "missingEmail", "missingNameBeforeEmail",
+    "missingSpaceBeforeDate", "missingSpaceBeforeEmail", "multipleAuthors", "zeroPaddedDate", "zeroPaddedFilemode",
+)  # fmt: skip
+"""Defects of old tools that git fsck names and every git reads well. What could harm a checkout stays refused."""
 _PROTOCOL = re.compile(r"version=[0-2]")
 REFUSED = 128
 """git's own exit status for a fatal error."""
@@ -39,20 +46,22 @@ class Refusal(Exception):
 def parse_request(command: str | None) -> tuple[str, str]:
     """``git-receive-pack 'funai/u1-app2.git'`` → (service, ``owner/name``). Raises Refusal."""
     if not command:
-        raise Refusal("FunAI: the key works, but there is no shell here. Use git clone, fetch or push.")
+        raise Refusal(told("no_shell"))
     try:
         words = shlex.split(command)
     except ValueError:
         words = []
     if len(words) == 3 and words[0] == "git":
         words = [f"git-{words[1]}", words[2]]
+    if words and words[0] in LFS:
+        raise Refusal(told("lfs"))
     if len(words) != 2 or words[0] not in SERVICES:
-        raise Refusal("FunAI: only git clone, fetch and push are served here.")
+        raise Refusal(told("git_only"))
     repo = words[1].lstrip("/").removesuffix("/").removesuffix(".git")
     try:
         return words[0], check_repo(repo)
     except FunaiError as e:
-        raise Refusal("FunAI: repository not found.") from e
+        raise Refusal(told("unknown_repo")) from e
 
 
 def service_command(service: str, path: Path, *, protocol: str | None, max_push: int) -> Command:
@@ -60,7 +69,9 @@ def service_command(service: str, path: Path, *, protocol: str | None, max_push:
     config = ["-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*"]
     if SERVICES[service]:
         config += ["-c", "receive.fsckObjects=true", "-c", f"receive.maxInputSize={max_push}", "-c", "receive.autogc=false",
-                   "-c", "receive.denyDeleteCurrent=warn", "-c", "transfer.hideRefs=refs/funai"]  # fmt: skip
+                   "-c", "receive.denyDeleteCurrent=warn", "-c", "transfer.hideRefs=refs/funai",
+                   "-c", "receive.shallowUpdate=true"]  # fmt: skip
+        config += [word for defect in HARMLESS for word in ("-c", f"receive.fsck.{defect}=ignore")]
     else:
         config += ["-c", "uploadpack.allowReachableSHA1InWant=true", "-c", "uploadpack.allowFilter=true"]
     env = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
@@ -149,7 +160,7 @@ class GitServer:
             return
         except Exception:  # noqa: BLE001  # the last door: logged, and the client gets an end
             log.get("git").exception("git.crashed")
-            process.stderr.write(b"FunAI: internal error; try again.\n")
+            process.stderr.write(f"{told('internal')}\n".encode())
             code = REFUSED
         with suppress(asyncssh.Error, ConnectionError):
             process.exit(code)
@@ -160,7 +171,7 @@ class GitServer:
         access = await self._ask(key, repo, writes)
         path = await self._ready(repo, writes)
         if self._busy.total() >= self._settings.max_sessions or self._busy[key] >= self._settings.max_sessions_per_key:
-            raise Refusal("FunAI: too many git operations at once; try again in a moment.")
+            raise Refusal(told("busy"))
         self._busy[key] += 1
         try:
             protocol = process.env.get("GIT_PROTOCOL")
@@ -176,9 +187,9 @@ class GitServer:
         try:
             access = await self._access.ask(key, repo, write=writes)
         except FunaiError as e:
-            raise Refusal("FunAI: the platform can't check your access right now; try again soon.") from e
+            raise Refusal(told("cant_ask")) from e
         if not access.allowed:
-            raise Refusal(access.message or "FunAI: repository not found, or not yours.")
+            raise Refusal(access.message or told("unknown_repo"))
         return access
 
     async def _ready(self, repo: str, writes: bool) -> Path:
@@ -186,7 +197,7 @@ class GitServer:
         await self._repos.create(repo)
         if writes and await self._repos.size(repo) > self._settings.max_repo_bytes:
             limit = self._settings.max_repo_bytes // 1024**2
-            raise Refusal(f"FunAI: the repository is larger than {limit} MiB; remove large files from its history first.")
+            raise Refusal(told("too_large", limit=limit))
         return self._repos.path(repo)
 
     async def _converse(self, process: asyncssh.SSHServerProcess[bytes], command: Command) -> int:
@@ -198,7 +209,7 @@ class GitServer:
                     finally:
                         await asyncio.shield(_let_end(child))
         except TimeoutError as e:
-            raise Refusal(f"FunAI: this took longer than {self._settings.operation_seconds:g} s and was ended.") from e
+            raise Refusal(told("too_slow", seconds=f"{self._settings.operation_seconds:g}")) from e
 
     async def _after_push(self, process: asyncssh.SSHServerProcess[bytes], repo: str, access: GitAccess) -> None:
         branches = await self._repos.branches(repo)
@@ -208,11 +219,8 @@ class GitServer:
             except FunaiError as e:
                 log.get("git").warning("git.notify_failed", repo=repo, error=str(e))
         if branches and DEFAULT_BRANCH not in branches:
-            hint = (
-                f"FunAI: a deploy takes the branch {DEFAULT_BRANCH}; this repository has {', '.join(branches[:5])}. "
-                f"Push with `git push origin HEAD:{DEFAULT_BRANCH}` or deploy with --ref.\n"
-            )
-            process.stderr.write(hint.encode())
+            hint = told("other_branch", wanted=DEFAULT_BRANCH, there=", ".join(branches[:5]))
+            process.stderr.write(f"{hint}\n".encode())
 
 
 async def _relay(process: asyncssh.SSHServerProcess[bytes], child: Child) -> int:

@@ -1,1 +1,1 @@
-"""Messages for people, in Chinese and English: one catalogue that the API, the command line and `funai up` speak from."""
+"""Texts for people, Chinese and English. Pure; imports nothing of ours."""

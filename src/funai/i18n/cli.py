@@ -58,13 +58,86 @@ PHRASES: dict[str, tuple[str, str]] = {
     "no_folder": ("当前目录已不存在：请先 cd 到别处", "the current folder is gone: cd to another one first"),
     "not_utf8": ("参数或输入不是 UTF-8 文本", "an argument or the input isn't UTF-8 text"),
     "unreachable": ("连不上 {server}：{detail}", "{server} can't be reached: {detail}"),
+    "unreachable_proxied": (
+        "经代理 {proxy}（{variable}）连不上 {server}：{detail}",
+        "{server} can't be reached through the proxy {proxy} ({variable}): {detail}",
+    ),
+    "proxy_mend": (
+        "代理可用吗？不需要代理时把 {host} 加进 NO_PROXY，或清除 {variable}",
+        "does the proxy work? If {host} needs none, add it to NO_PROXY, or unset {variable}",
+    ),
+    "login_there": ("运行 funai login --server {server} 登录", "run: funai login --server {server}"),
+    "server_from_option": (
+        "{server} 来自 --server：对吗？平台已启动吗（funai up）？",
+        "{server} is from --server: is it right, and is the platform up (funai up)?",
+    ),
+    "server_from_variable": (
+        "{server} 来自环境变量 FUNAI_SERVER：对吗？平台已启动吗（funai up）？",
+        "{server} is from the variable FUNAI_SERVER: is it right, and is the platform up (funai up)?",
+    ),
+    "server_from_login": (
+        "{server} 是上次 funai login 记在 {file} 里的：还对吗？平台已启动吗（funai up）？",
+        "{server} is from the last funai login, kept in {file}: is it still right, and is the platform up (funai up)?",
+    ),
+    "server_from_default": (
+        "没有指定平台地址，用的是本机默认 {server}：先 funai up，或用 funai login --server URL 指定",
+        "no platform was named, so {server} was tried: start one with funai up, or name yours: funai login --server URL",
+    ),
+    "not_funai": (
+        "{server} 有应答（HTTP {status}），但不是 FunAI 的 API",
+        "{server} answers (HTTP {status}), but it is no FunAI API",
+    ),
+    "server_form": ("API 的地址形如 http://主机:8080", "an API's address looks like http://host:8080"),
+    "server_without_path": ("地址不带路径：试试 {root}", "the address has no path: try {root}"),
+    "server_redirects": ("{server} 转向 {target}", "{server} redirects to {target}"),
+    "server_redirects_mend": ("改用 --server {target}", "use --server {target}"),
+    "server_behind_proxy": (
+        "{server} 应答 HTTP {status}，但不是 FunAI 的 API 说的：它前面的代理连不上 API",
+        "{server} answers HTTP {status}, but not as a FunAI API does: a proxy in front of it can't reach it",
+    ),
+    "key_refused": ("{server} 不认 FUNAI_API_KEY 里的密钥", "{server} does not know the key in FUNAI_API_KEY"),
+    "key_refused_mend": (
+        "unset FUNAI_API_KEY 后用登录，或用 funai api-key 换一个新密钥",
+        "unset FUNAI_API_KEY to use your login, or set it to a new key from: funai api-key",
+    ),
+    "no_home": (
+        "本账号没有主目录：设置 HOME，或用 FUNAI_SERVER 和 FUNAI_API_KEY",
+        "this account has no home folder: set HOME, or use FUNAI_SERVER and FUNAI_API_KEY",
+    ),
     "no_jobs": ("还没有任务：funai deploy", "no jobs yet: funai deploy"),
     "no_deploys": ("没有部署中的应用：funai deploy APP", "nothing is deployed yet: funai deploy APP"),
     "no_active_job": ("没有进行中的任务", "there is no job under way"),
     "no_releases": ("还没有成功的部署：funai deploy", "no successful deploys yet: funai deploy"),
     "no_env": ("没有环境变量：funai env set NAME=VALUE", "no variables yet: funai env set NAME=VALUE"),
     "env_saved": ("已保存；下次部署时生效：funai deploy {app}", "saved; in force from the next deploy: funai deploy {app}"),
+    "env_refused": (
+        "有 {count} 处不能用，什么都没有设置：",
+        "{count} of them can't be used, and nothing was set:",
+    ),
+    "env_where": ("{file} 第 {line} 行：{why}", "{file}, line {line}: {why}"),
+    "env_line": ("不是 NAME=VALUE", "not NAME=VALUE"),
+    "env_encoding": (
+        "{file} 第 {line} 行不是 UTF-8 文本：请把文件存为 UTF-8",
+        "{file}, line {line}: not UTF-8 text; save the file as UTF-8",
+    ),
+    "app_twice": (
+        "应用给了两次，且不一样：{one} 和 {other}",
+        "the app is given twice, and differently: {one} and {other}",
+    ),
     "env_bad": ("{text}：须形如 NAME=VALUE", "{text}: must look like NAME=VALUE"),
+    "sha256_repository": (
+        "这是 SHA-256 仓库，平台只支持 SHA-1 仓库",
+        "this is a SHA-256 repository; the platform takes SHA-1 repositories only",
+    ),
+    "sha256_mend": (
+        "在新目录 git init --object-format=sha1，拷入文件后提交，再推送",
+        "in a new folder: git init --object-format=sha1, copy the files there, commit and push",
+    ),
+    "push_failed": ("git push 失败（退出码 {code}），原因见上", "git push failed (exit status {code}); its reason is above"),
+    "push_by_hand": (
+        "在终端里运行一次 {command}：ssh 会问主机密钥和口令；funai doctor 检查公钥",
+        "run this once in a terminal, where ssh can ask its questions: {command}; funai doctor checks your key",
+    ),
     "job_created": ("任务 {job}：部署 {app}", "job {job}: deploying {app}"),
     "job_detached": (
         "任务 {job} 继续进行。查看：funai status {app}；取消：funai cancel {job}",

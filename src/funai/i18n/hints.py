@@ -52,10 +52,6 @@ HINTS: dict[str, tuple[str, str]] = {
     "TOO_MANY": ("稍等后重试", "wait a moment and try again"),
     "DEPLOY_DISABLED": ("请管理员打开 deploy-proxy.enabled", "ask the operator to switch deploy-proxy.enabled on"),
     "DEPLOY_UNREACHABLE": ("稍后重试；管理员可运行 funai doctor", "try again soon; an operator may run: funai doctor"),
-    "UNREACHABLE": (
-        "检查 {server} 是否正确、服务是否已启动（funai up）；funai doctor 会逐项检查",
-        "is {server} right, and is the platform up (funai up)? funai doctor checks step by step",
-    ),
     "NODE_DISK_PRESSURE": ("管理员：funai nodes list 查看各节点磁盘", "operators: funai nodes list shows each node's disk"),
     "NO_RUNTIME_NODE": ("管理员：funai nodes list 查看各节点心跳", "operators: funai nodes list shows each node's heartbeat"),
     # failures of a job

@@ -120,7 +120,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_BUSY": ("应用当前请求过多，请稍后再试", "the app has too many requests in hand; try again soon"),
     "PATH_REFUSED": ("请求路径不合法", "that path is not acceptable"),
     # a rollout that failed: the agent's words
-    "APP_EXITED": ("应用启动后退出（退出码 {exit}）", "the app exited after its start (exit status {exit})"),
+    "APP_EXITED": ("应用启动后退出（退出码 {exit}）{cause}", "the app exited after its start (exit status {exit}){cause}"),
     "APP_OUT_OF_MEMORY": ("应用内存超过上限 {limit}，被系统终止", "the app used more than its {limit} of memory and was ended"),
     "APP_NOT_LISTENING": (
         "应用在 {seconds} 秒内没有监听端口 {port}{seen}",

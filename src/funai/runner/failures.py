@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from funai.base.clients.transport import AgentRefused
 from funai.contracts.agent import DeployFailure
-from funai.contracts.errors import FunaiError
+from funai.contracts.errors import BadInput, FunaiError
 from funai.contracts.jobs import MAX_TEXT, Failure
 from funai.contracts.states import FailureCode
-from funai.i18n.reasons import render
+from funai.i18n.reasons import Words, render
 
 KEPT_LINES = 20
 LINE_WIDTH = 500
@@ -77,3 +77,11 @@ def from_agent(error: FunaiError) -> JobFailed:
         return JobFailed(FailureCode.STALE_GENERATION)
     code = FailureCode.APP_UNHEALTHY if error.code == 422 else FailureCode.AGENT_UNREACHABLE
     return JobFailed(code, message=str(error) or None, detail=str(error))
+
+
+def invalid(error: BadInput) -> JobFailed:
+    """A refusal of the contract's rules as the job's failure; the reason's own words in both languages."""
+    zh, en = error.message("zh"), error.message("en")
+    if error.reason == "BAD_INPUT" and isinstance(words := error.params.get("detail"), Words):
+        zh, en = words.zh, words.en
+    return JobFailed(FailureCode.CONTRACT_INVALID, detail=Words(zh, en))

@@ -22,11 +22,12 @@ from funai.contracts.jobs import Job, JobResult, Payload
 from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode, Phase
 from funai.runner.build.image import Builder
-from funai.runner.build.plan import allowed, app_spec, check_sources, inputs_hash, invalid, read_recipe
+from funai.runner.build.plan import app_spec, inputs_hash, read_recipe
+from funai.runner.build.reading import Reading, allowed
 from funai.runner.claim.lease import Lease, LeaseKeeper
 from funai.runner.cleanup.fs import remove_tree
 from funai.runner.commands.engine import BuildRequest
-from funai.runner.failures import JobFailed
+from funai.runner.failures import JobFailed, invalid
 from funai.runner.logs import LogStream
 from funai.runner.metrics import RunnerMetrics
 from funai.runner.publish.push import Pusher
@@ -229,7 +230,7 @@ class JobRun:
     async def _build(self, src: Path, commit: Commit, image: ImageRef) -> None:
         s = self.tools.settings
         ca, mounts = s.ca_file, self.tools.builder.mounts
-        recipe = await asyncio.to_thread(read_recipe, self.payload, src, self.folder, ca_to_copy=None if mounts else ca)
+        recipe = await asyncio.to_thread(read_recipe, self.payload, src, ca_to_copy=None if mounts else ca)
         if recipe.generated:
             self.out.line("    没有 Dockerfile：使用平台的标准 Node 镜像 / no Dockerfile: the platform's standard Node image")
         tmp = self.folder / "tmp"
@@ -239,12 +240,11 @@ class JobRun:
             args["NODE_EXTRA_CA_CERTS"] = CA_IN_BUILD if mounts else CA_IN_STAGE
         elif ca:
             self.out.line("    此引擎的构建无法挂载平台的 CA 证书 / this engine's builds can't mount the platform's CA file")
-        may = allowed(image, s.registry, args)
-        await asyncio.to_thread(check_sources, recipe.text, may)
+        reading = Reading(recipe.text, allowed(image, s), args)
         # One label and no more: the builder commits one more image for each.
         labels = {LABEL_COMMIT: commit.sha}
-        request = BuildRequest(recipe.context, recipe.dockerfile, str(image), self.folder / "iid", tmp, labels, args)
-        await self.tools.builder.build(request, recipe.text, may, self.folder.name, self.out.write)
+        request = BuildRequest(recipe.context, str(image), self.folder / "iid", tmp, labels=labels, args=args)
+        await self.tools.builder.build(request, reading, recipe.ignore, self.folder.name, self.out.write)
 
     async def _deploy(self, image: Image) -> str | None:
         """Hand it to the agent; answers the digest, which for an unresolved prebuilt image the agent may know."""
@@ -262,6 +262,8 @@ class JobRun:
             deployed = await self.tools.rollout.deploy(node, wish, self.out.line)
         for name, ms in (deployed.timings_ms or {}).items():
             self.phases_ms[f"deploy.{name}"] = ms
+        for note in deployed.notes:
+            self.out.line(note)
         return image.digest or deployed.digest
 
     def _generation(self) -> int | None:

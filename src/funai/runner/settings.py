@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from funai.base.config.settings import CsvList, Secret, Settings, key
+from funai.dockerfile.images import check_base_prefixes
 from funai.runner.sandbox.fence import split_place
 
 GIB = 1024**3
@@ -40,6 +41,9 @@ def _places(value: list[str]) -> list[str]:
 
 
 BuildNetwork = Annotated[str, AfterValidator(_own_network)]
+
+
+BasePrefixes = Annotated[CsvList, AfterValidator(check_base_prefixes)]
 
 
 def _own_name() -> str:
@@ -95,8 +99,8 @@ class RunnerSettings(Settings):
         "RUNNER_BUILD_ALLOW", [],
         doc="Private places that builds may reach all the same: host, host:port, network/bits[:port]",
     )  # fmt: skip
-    base_images: CsvList = key(
-        "RUNNER_BASE_IMAGES", ["docker.io/library/*", "localhost/*"],
+    machine_images: CsvList = key(
+        "RUNNER_MACHINE_IMAGES", ["docker.io/library/*", "localhost/*"],
         doc="Full names (* matches anything) of images of the machine's engine that builds may stand on without a pull",
     )  # fmt: skip
     bases_dir: Path | None = key("RUNNER_BASES_DIR", None, doc="Where base images are kept; empty: base-stores in the work dir")
@@ -118,6 +122,12 @@ class RunnerSettings(Settings):
     registry_password: SecretStr | None = key("REGISTRY_PASSWORD", None, doc="Its password")
     insecure_registries: CsvList = key(
         "RUNNER_INSECURE_REGISTRIES", [], doc="Registries spoken to over plain HTTP; loopback always is"
+    )
+    private_registries: CsvList = key(
+        "RUNNER_PRIVATE_REGISTRIES", [], doc="Registries (host[:port]) at private addresses that apps may build on"
+    )
+    base_images: BasePrefixes = key(
+        "RUNNER_BASE_IMAGES", [], doc="Prefixes of the platform's base images, `registry/namespace/base-`; the API reads it too"
     )
     push_seconds: float = key("RUNNER_PUSH_SECONDS", 600, doc="A push takes at most this long", gt=0)
     retry_seconds: float = key("RUNNER_RETRY_SECONDS", 45, doc="Git, registry or agent away: tried again for this long", ge=0)

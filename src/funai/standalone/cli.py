@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
+from funai.base import proxies
+from funai.cli.output.streams import OutputLost
 from funai.contracts.errors import ConfigError, FunaiError
 from funai.standalone.options import LOOPBACK, Ports, UpOptions, check_options, default_data_dir
 from funai.standalone.phrases import phase_words, phrase
@@ -93,8 +95,9 @@ async def _up(options: UpOptions) -> int:
     from funai.base.aio import stop_on_signals  # noqa: PLC0415
     from funai.standalone import up as platform  # noqa: PLC0415
 
-    console = Console(stderr=False, highlight=False)
+    show = _Terminal().show
     try:
+        proxies.read()
         check_options(options := options.with_absolute_dir())
         _log_to(options.data_dir)
     except ConfigError as e:
@@ -104,14 +107,25 @@ async def _up(options: UpOptions) -> int:
     began = time.monotonic()
 
     def ready(running: Platform) -> None:
-        console.print(_welcome(running, time.monotonic() - began))
+        show(_welcome(running, time.monotonic() - began))
 
     try:
-        await platform.run(options, stop, ready, lambda line: console.print(f"[dim]· {line}[/dim]"))
+        await platform.run(options, stop, ready, lambda line: show(f"[dim]· {line}[/dim]"))
     except ConfigError as e:
         return _refused(e)
-    console.print(f"[dim]{phrase('stopped')}[/dim]")
+    show(f"[dim]{phrase('stopped')}[/dim]")
     return 0
+
+
+class _Terminal:
+    """Where ``up`` says how it goes. A platform outlives its terminal, and the reader of its pipe."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+
+    def show(self, what: RenderableType) -> None:
+        with contextlib.suppress(OutputLost):
+            self._console.print(what)
 
 
 def _refused(error: ConfigError) -> int:

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import secrets as random
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,13 +21,26 @@ FIRST_ADMIN = "admin"
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths under the data dir; every folder is made mode 0700 by :meth:`make`."""
+    """Paths under the data dir; :meth:`make` has every folder there, mode 0700."""
 
     root: Path
 
     def make(self) -> None:
-        for folder in (self.root, self.keys, self.git, self.registry, self.run, self.log, self.runner, self.gateway):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Raises OSError. Also closes to others what a package, systemd or ``mkdir`` made open before.
+
+        A folder that holds other things than ours is left as it is; what is ours in it is closed all the same.
+        """
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.secrets_file.exists() or {p.name for p in self.root.iterdir()} <= {self.log.name}:
+            _close(self.root, 0o700)
+        for folder in (self.keys, self.git, self.registry, self.run, self.log, self.runner, self.gateway):
+            folder.mkdir(exist_ok=True, mode=0o700)
+            _close(folder, 0o700)
+        for database in (self.api_db, self.deploy_db):
+            os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+            for file in (database, *(database.with_name(f"{database.name}{end}") for end in ("-wal", "-shm", "-journal"))):
+                if file.exists():
+                    _close(file, 0o600)
 
     @property
     def keys(self) -> Path:
@@ -95,6 +109,13 @@ class Layout:
     @property
     def addresses_file(self) -> Path:
         return self.run / "addresses.json"
+
+
+def _close(path: Path, mode: int) -> None:
+    """Take from others what ``mode`` doesn't give them; somebody else's file is theirs."""
+    found = path.stat()
+    if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & ~mode:
+        path.chmod(stat.S_IMODE(found.st_mode) & mode)
 
 
 def _secret() -> SecretStr:

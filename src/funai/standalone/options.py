@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from funai.base.home import user_folder
 from funai.base.process import ports
 from funai.contracts import naming, rules
 from funai.contracts.errors import BadInput, ConfigError
@@ -17,9 +18,11 @@ LOOPBACK = "127.0.0.1"
 
 
 def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """``$XDG_DATA_HOME/funai/platform`` or its default."""
-    home = environ.get("XDG_DATA_HOME") or Path(environ.get("HOME") or Path.home()) / ".local" / "share"
-    return Path(home) / "funai" / "platform"
+    """``$XDG_DATA_HOME/funai/platform`` or its default. Raises ConfigError for an account without a home."""
+    folder = user_folder("XDG_DATA_HOME", ".local/share", environ)
+    if folder is None:
+        raise ConfigError(["this account has no home folder; give --data-dir, and set HOME for the container engine"])
+    return folder / "funai" / "platform"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import sys
 from funai.agent.settings import RuntimeSettings
 from funai.api.settings import ApiSettings
 from funai.base.config.settings import Settings, reference
+from funai.console.settings import ConsoleSettings
 from funai.deploy.settings import DeploySettings
 from funai.gateway.settings import GatewaySettings
 from funai.git.settings import GitSettings
@@ -14,6 +15,7 @@ from funai.runner.settings import RunnerSettings
 
 SERVICES: tuple[tuple[str, str, type[Settings]], ...] = (
     ("API", "funai serve api", ApiSettings),
+    ("Console", "funai serve console", ConsoleSettings),
     ("Deploy", "funai serve deploy", DeploySettings),
     ("Runner", "funai serve runner", RunnerSettings),
     ("runtime-agent", "funai serve agent", RuntimeSettings),
@@ -28,6 +30,14 @@ service at start with the key, where the value came from, and the mend (exit sta
 start with `CHANGE_ME`.
 
 `funai up` sets all of these itself; see `funai up --help` for what can be chosen there.
+
+## Proxies
+
+`HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` (`http://`, `https://`, `socks5://`, `socks5h://`) and `NO_PROXY` are read in one
+place, for every process and for the command line; a lower-case spelling wins. `NO_PROXY` takes host names (with their
+subdomains), `*.domain`, addresses, networks (`10.0.0.0/8`, `fd00::/8`), `10.*`, `host:port` and `*`. Loopback never goes
+through a proxy, nor do calls between the platform's own services. A value that can't be used stops the start with a sentence.
+Builds and apps get none of these variables: there may be a password in them.
 """
 
 

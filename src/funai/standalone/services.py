@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-import pwd
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from funai.api import main as api
 from funai.api.settings import ApiSettings
 from funai.base.aio import bind, serving
 from funai.base.db.engine import sqlite_url
+from funai.base.home import home
 from funai.deploy import main as deploy
 from funai.deploy.settings import DeploySettings
 from funai.gateway.settings import GatewaySettings
@@ -77,7 +76,8 @@ def plan(
 async def _serve_api(options: UpOptions, layout: Layout, secrets: Secrets, runner_public_key: str, stop: asyncio.Event) -> None:
     """The API with this machine's own repositories, and its first admin."""
     settings = api_settings(options, layout, secrets, runner_public_key)
-    app = api.build(settings, repo_host=BareRepositories(layout.git), stop=stop)
+    own_url = api.own_url(settings, settings.port)
+    app = api.build(settings, repo_host=BareRepositories(layout.git), stop=stop, own_url=own_url)
     await api.ensure_admin(app, FIRST_ADMIN, secrets.admin_password.get_secret_value())
     async with serving(app, bind(settings.host, settings.port)):
         await stop.wait()
@@ -202,13 +202,7 @@ def instance(options: UpOptions) -> str:
 
     Not whatever is the default here: two people who became root with a HOME of their own share root's engine.
     """
-    if options.data_dir == default_data_dir({"HOME": _account_home()}):
+    account = home({})  # not $HOME
+    if account is not None and options.data_dir == default_data_dir({"HOME": str(account)}):
         return ""
     return hashlib.sha256(str(options.data_dir).encode()).hexdigest()[:8]
-
-
-def _account_home() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_dir
-    except KeyError:  # a uid without an account, as containers have
-        return str(Path.home())

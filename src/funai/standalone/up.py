@@ -134,7 +134,7 @@ async def _start_daemons(
 
 def _engine_ready(socket: Path) -> Callable[[], Awaitable[bool]]:
     async def ready() -> bool:
-        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(socket)), timeout=3) as http:
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(socket)), trust_env=False, timeout=3) as http:
             try:
                 return (await http.get("http://engine/_ping")).status_code == 200
             except httpx.HTTPError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import struct
 import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -55,9 +56,26 @@ TEMPERS: Mapping[str, Sequence[str]] = {
     "idle": ("/bin/sleep", "600"),
     "broken": ("/bin/sh", "-c", "while :; do printf 'HTTP/1.0 503 x\\r\\n\\r\\n' | nc -l -p 3000 >/dev/null; done"),
     "hungry": ("/bin/sh", "-c", "echo eating; head -c 400000000 /dev/zero | tail"),
+    "pid1": (
+        "/bin/sh",
+        "-c",
+        "[ $$ = 1 ] || { echo 's6: fatal: can only run as pid 1'; exit 100; }; exec /bin/httpd -f -p 3000 -h /www",
+    ),
+    "crlf": ("/crlf.sh",),
+    "noshell": ("/noshell.sh",),
+    "noexec": ("/noexec.sh",),
+    "arm64": ("/bin/sh", "-c", "exec /arm64"),
     "crashes": ("/bin/sh", "-c", "httpd -p 3000 -h /www; sleep 1.5; echo crashing; exit 7"),
 }
 
+ARM64 = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 183, 1, 0, 64, 0, 0, 64, 56, 0, 0, 0, 0)
+FILES = {
+    "crlf.sh": (b"#!/bin/sh\r\n", 0o755),
+    "noshell.sh": (b"#!/bin/nosuch\n", 0o755),
+    "noexec.sh": (b"#!/bin/sh\n", 0o644),
+    "arm64": (ARM64, 0o755),
+}
+"""Programs that can't be executed."""
 FAULTS: Mapping[str, Sequence[str]] = {"nouser": ("USER nosuchuser",), "nogroup": ("USER 0:nosuchgroup",)}
 """Images that no container can be started of, by what is wrong with them."""
 
@@ -81,6 +99,8 @@ def tree(greeting: str = "web") -> bytes:
         _add(tar, "www/index.html", f"{greeting}\n".encode(), 0o644)
         for name, script in (("try", TRY), ("resolve", RESOLVE), ("status", STATUS), ("slow", SLOW)):
             _add(tar, f"www/cgi-bin/{name}", script.encode(), 0o755)
+        for name, (content, mode) in FILES.items():
+            _add(tar, name, content, mode)
     return out.getvalue()
 
 

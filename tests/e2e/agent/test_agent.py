@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import aiodocker
 import pytest
 
 from funai.agent.engine.docker_api import DockerEngine
@@ -47,8 +48,9 @@ async def test_limits_and_privileges_are_taken_away_by_default(agent: Agent) -> 
     assert "NoNewPrivs:\t1" in inside
     engine = DockerEngine(str(agent.process.socket))
     box = (await engine.containers({state.APP_ID: str(agent.app), state.INSTANCE: agent.process.instance}))[0]
-    raw = await asyncio.to_thread(engine._api.inspect_container, box.id)
     await engine.close()
+    async with aiodocker.Docker(url=f"unix://{agent.process.socket}") as docker:
+        raw = await docker.containers.container(box.id).show()
     limits = raw["HostConfig"]
     assert limits["Memory"] == 96 << 20
     assert limits["NanoCpus"] == 1_000_000_000
@@ -68,10 +70,14 @@ async def test_a_prebuilt_image_on_port_80_works(agent: Agent) -> None:
         ("podman", "exits", "APP_EXITED", "exit status 3"),
         ("podman", "hungry", "APP_OUT_OF_MEMORY", "96 MiB"),
         ("podman", "loopback", "APP_NOT_LISTENING", "listens on 127.0.0.1:3000 only"),
-        ("podman", "port80", "APP_NOT_LISTENING", "listens on 80 instead"),
+        ("podman", "crlf", "APP_EXITED", "/crlf.sh: its first line ends in CR"),
+        ("podman", "noshell", "APP_EXITED", "/noshell.sh needs /bin/nosuch, which is not in the image"),
+        ("podman", "noexec", "APP_EXITED", "/noexec.sh is not executable (chmod +x)"),
+        ("podman", "arm64", "APP_EXITED", "/arm64 is built for arm64, this node is amd64"),
         ("podman", "broken", "APP_UNHEALTHY", "HTTP 503"),
         ("podman", "nouser", "IMAGE_UNUSABLE", "the engine says: unable to find user nosuchuser: no matching entries"),
         ("docker", "nogroup", "IMAGE_UNUSABLE", "the engine says: unable to find group nosuchgroup: no matching entries"),
+        ("docker", "crlf", "APP_EXITED", "/crlf.sh: its first line ends in CR"),
         ("docker", "exits", "APP_EXITED", "exit status 3"),
         ("docker", "hungry", "APP_OUT_OF_MEMORY", "96 MiB"),
     ],
@@ -88,6 +94,23 @@ async def test_a_bad_one_is_told_why_and_the_old_one_serves_on(agent: Agent, tem
         assert set(detail["logTail"]) == {"about to fail", "no such module"}  # once or more: the engine restarts it
     assert await agent.status() == before
     assert (await agent.get()).text == "web\n"
+
+
+@on_both_engines
+async def test_an_image_that_must_be_process_1_runs(agent: Agent) -> None:
+    answer = await agent.deploy(5, "pid1")
+    assert answer.status_code == 200, answer.text
+    assert (await agent.get()).text == "web\n"
+
+
+async def test_the_one_other_port_that_an_app_listens_on_is_served_and_told(agent: Agent) -> None:
+    answer = await agent.deploy(5, "port80", health={"timeoutSeconds": 2})
+    assert (answer.status_code, answer.json()["port"]) == (200, 80), answer.text
+    assert "the app listens on port 80, not on 3000" in answer.json()["notes"][0]
+    assert (await agent.get()).text == "web\n"
+    again = await agent.deploy(6, "port80")
+    assert again.json()["port"] == 80
+    assert again.json()["timingsMs"]["healthy"] < 1000 * 15, "the next release begins with what was found"
 
 
 async def test_an_image_that_is_nowhere(agent: Agent) -> None:

@@ -118,7 +118,7 @@ async def test_a_foreign_repository_and_a_missing_one_look_the_same(world: World
     work = world.work("w")
     foreign = await world.git("bob", "push", world.url("funai/u1-app1"), "main", cwd=work)
     missing = await world.git("bob", "push", world.url("funai/u9-app9"), "main", cwd=work)
-    assert foreign[0] != 0 and "not found, or not yours" in foreign[1]
+    assert foreign[0] != 0 and "no such repository, or not yours" in foreign[1] and "仓库不存在或无权访问" in foreign[1]
     assert foreign == missing
     assert not (world.settings.repos_dir / "funai" / "u9-app9.git").exists()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from pathlib import Path
 
-import docker
+import aiodocker
 import httpx
 
 from funai.standalone.parts import base_image
@@ -16,12 +17,19 @@ from tests.parts.sshd import Sshd
 
 
 def _node_says_hello(socket: Path) -> None:
-    client = docker.DockerClient(base_url=f"unix://{socket}", timeout=60)
-    try:
-        out = client.containers.run(base_image.IMAGE, ["-e", "console.log('hello')"], remove=True, mem_limit="128m")
-        assert out == b"hello\n"
-    finally:
-        client.close()
+    async def run() -> list[str]:
+        command = ["node", "-e", "console.log('hello')"]
+        config = {"Image": base_image.IMAGE, "Entrypoint": command, "HostConfig": {"Memory": 128 << 20}}
+        async with aiodocker.Docker(url=f"unix://{socket}") as client:
+            container = await client.containers.create(config)
+            try:
+                await container.start()
+                await container.wait()
+                return await container.log(stdout=True)
+            finally:
+                await container.delete(force=True)
+
+    assert asyncio.run(run()) == ["hello\n"]
 
 
 def test_podman_runs_the_base_image_over_its_api(podman: Podman, engine_socket: Path) -> None:

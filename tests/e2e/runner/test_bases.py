@@ -20,7 +20,7 @@ from funai.contracts.rules import parse_image
 from funai.contracts.states import FailureCode
 from funai.runner.build.base_images import BaseAbsent, Bases
 from funai.runner.build.image import ENGINE_FAILED, Builder, Output
-from funai.runner.build.plan import allowed
+from funai.runner.build.reading import Reading, allowed
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.failures import JobFailed
 from funai.runner.main import engine_storage, prepare_engine
@@ -96,12 +96,12 @@ async def test_a_short_name_is_not_taken_for_an_image_that_ends_alike(make_world
     world.settings.workdir.mkdir(exist_ok=True)
     engine = prepare_engine(world.settings)
     bases = Bases(world.settings, engine, await engine_storage(engine))
-    may = allowed(parse_image("r.example/t/u1-app1"), "", {})
+    may = allowed(parse_image("r.example/t/u1-app1"), world.settings)
     with pytest.raises(BaseAbsent):
-        async with bases.ready("FROM nobodys:1\n", may, world.root, never):
+        async with bases.ready(["nobodys:1"], may, world.root, never):
             pass
     for name in ("honest:1", "library/honest:1", "evil.example/nobodys:1"):
-        async with bases.ready(f"FROM {name}\n", may, world.root, never) as found:
+        async with bases.ready([name], may, world.root, never) as found:
             assert len(found) == 1
 
 
@@ -109,7 +109,7 @@ async def test_a_registry_that_never_answers_delays_nobody_elses_images(world: W
     world.settings.workdir.mkdir(exist_ok=True)
     engine = prepare_engine(world.settings)
     bases = Bases(world.settings, engine, await engine_storage(engine))
-    may = allowed(parse_image("r.example/t/u1-app1"), "", {})
+    may = allowed(parse_image("r.example/t/u1-app1"), world.settings)
     pulling = asyncio.Event()
 
     async def hang(_: Command) -> int:
@@ -117,12 +117,12 @@ async def test_a_registry_that_never_answers_delays_nobody_elses_images(world: W
         return await asyncio.Event().wait()
 
     async def slow() -> None:
-        async with bases.ready("FROM evil.example/node:20-bookworm-slim\n", may, world.root, hang):
+        async with bases.ready(["evil.example/node:20-bookworm-slim"], may, world.root, hang):
             pass
 
     hanging = asyncio.create_task(slow())
     await pulling.wait()
-    async with asyncio.timeout(10), bases.ready(NODE, may, world.root, never) as found:
+    async with asyncio.timeout(10), bases.ready([NODE.split()[1]], may, world.root, never) as found:
         assert len(found) == 1
     hanging.cancel()
     await asyncio.gather(hanging, return_exceptions=True)
@@ -134,10 +134,11 @@ async def test_all_images_of_a_build_share_its_time(tmp_path: Path) -> None:
     program.chmod(0o755)
     settings = RunnerSettings(agent_token=SecretStr("agent-token-1"), workdir=tmp_path, build_seconds=1, cgroup_parent="")
     builder = Builder(settings, Engine(str(program), tmp_path), RegistryClient(None, frozenset()), tmp_path)
-    request = BuildRequest(tmp_path, tmp_path / "Dockerfile", "r/n/u1-app1:latest", tmp_path / "iid", tmp_path / "tmp")
-    dockerfile = "".join(f"FROM r.example/a{n}\n" for n in range(5))
+    request = BuildRequest(tmp_path, "r/n/u1-app1:latest", tmp_path / "iid", tmp_path / "tmp")
+    dockerfile = "FROM r.example/a\n" + "".join(f"COPY --from=r.example/a{n} / /\n" for n in range(5))
+    reading = Reading(dockerfile, allowed(parse_image("r/n/u1-app1"), settings), {})
     with pytest.raises(JobFailed) as caught:
-        await builder.build(request, dockerfile, allowed(parse_image("r/n/u1-app1"), "", {}), "job", bytearray().extend)
+        await builder.build(request, reading, (), "job", bytearray().extend)
     assert caught.value.code is FailureCode.BUILD_TIMEOUT
 
 
@@ -230,7 +231,7 @@ async def test_a_build_that_lost_an_image_under_its_feet_is_built_again(tmp_path
     listing.parent.mkdir()
     settings = RunnerSettings(agent_token=SecretStr("agent-token-1"), workdir=tmp_path)
     builder = Builder(settings, Engine("podman", tmp_path), RegistryClient(None, frozenset()), tmp_path)
-    request = BuildRequest(tmp_path, tmp_path / "Dockerfile", "r/n/u1-app1:latest", tmp_path / "iid", tmp_path)
+    request = BuildRequest(tmp_path, "r/n/u1-app1:latest", tmp_path / "iid", tmp_path)
     said, runs = bytearray(), list[int]()
 
     async def run(_: Command) -> int:

@@ -105,7 +105,7 @@ async def test_builds_that_fail(world: World) -> None:
     failed(ended[1], "IMAGE_NOT_FOUND", "user", "u1-app4242:none")
     failed(ended[2], "REGISTRY_UNREACHABLE", "platform", "127.0.0.1:9")
     failed(ended[3], "CONTRACT_INVALID", "user", "no/such:1")
-    failed(ended[4], "IMAGE_NOT_FOUND", "user", "Node:20", "lowercase")
+    failed(ended[4], "CONTRACT_INVALID", "user", "Node:20", "lower case")
     assert world.leftovers() == []
 
 

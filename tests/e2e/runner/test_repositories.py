@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from funai.contracts.rules import check_git_ref
 from funai.runner.build.diskwatch import ENTRY_BYTES, tree_bytes
 from funai.runner.cleanup.fs import remove_tree
 from funai.runner.settings import MIB
@@ -172,3 +173,22 @@ async def test_folders_too_deep_to_name_are_counted_and_removed(tmp_path: Path) 
     for n in range(10):
         (tmp_path / "many" / str(n)).touch()
     assert tree_bytes(tmp_path / "many", 10**9) == 10 * ENTRY_BYTES
+
+
+REFS = ("功能/支付", "feature/#12", "fix(ui)", "user's", "a=b", "x&y", "b" * 224, "$(id)")
+
+
+async def test_a_shallow_repository_and_any_branch_name_are_fetched(world: World, tmp_path: Path) -> None:
+    whole, bare = world.repo("whole", {"a": "1"}), world.repo("app", {"a": "0"})
+    world.push(whole, {"a": "2"})
+    own = tmp_path / "own"
+    own.mkdir()
+    plumbing(bare, "fetch", "-q", "--depth", "1", f"file://{whole}", "main")
+    sha = plumbing(bare, "rev-parse", "FETCH_HEAD")
+    for ref in REFS:
+        plumbing(bare, "update-ref", f"refs/heads/{ref}", sha)
+    source = Source(world.settings.model_copy(update={"workdir": own}))
+    source.prepare()
+    for ref in REFS:
+        commit = await source.fetch(world.sshd.url(bare), check_git_ref(ref))
+        assert await source.text(commit, "a", limit=9) == "2", ref

@@ -18,6 +18,7 @@ from funai.runner.settings import MIB
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.test_hostile import processes
 from tests.e2e.runner.world import MakeWorld, World
+from tests.fuzz.driver import UNREAD, Unread
 from tests.parts.waiting import eventually
 
 NODE = "FROM node:20-bookworm-slim\n"
@@ -41,14 +42,8 @@ socket(my $r, 2, 3, 1) ? print "RAW OPEN\\n" : print "raw: $!\\n";'"""
 
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No text is read before the engine reads it."""
-
-    def lets_all_pass(*_: object, **__: object) -> None:
-        pass
-
-    monkeypatch.setattr(job_module, "check_sources", lets_all_pass)
-    monkeypatch.setattr("funai.runner.build.image.check_mounts", lets_all_pass)
-    monkeypatch.setattr("funai.runner.sandbox.bases.judge", lets_all_pass)
+    """What ends with the mark reaches the engine as it stands."""
+    monkeypatch.setattr(job_module, "Reading", Unread)
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -57,7 +52,7 @@ async def test_a_build_finds_no_other_apps_image_whatever_it_calls_it(world: Wor
     assert (await world.ended(world.build(world.repo("alice", {"Dockerfile": dockerfile}), appId=71)))["status"] == "SUCCEEDED"
     names = {"name": "u1-app71", "upper": "U1-APP71", "full": f"{world.registry.address}/t/u1-app71"}
     thieves = {
-        kind: world.build(world.repo(f"bob-{kind}", {"Dockerfile": text.format(**names)}), userId=2)
+        kind: world.build(world.repo(f"bob-{kind}", {"Dockerfile": text.format(**names) + UNREAD}), userId=2)
         for kind, text in THEFTS.items()
     }
     for kind, thief in thieves.items():
@@ -71,7 +66,7 @@ async def test_a_link_and_a_workdir_make_no_folder_on_the_host(world: World, tmp
     target.mkdir(mode=0o777)
     os.chmod(target, 0o777)
     lines = f"RUN ln -s {target} /out\nUSER 1000\nWORKDIR /out/made\nVOLUME /out/volume\nCOPY a /out/copied\nRUN pwd\n"
-    job = world.build(world.repo("app", {"Dockerfile": NODE + lines, "a": "a"}))
+    job = world.build(world.repo("app", {"Dockerfile": NODE + lines + UNREAD, "a": "a"}))
     await world.ended(job)
     assert list(target.iterdir()) == [], world.deploy.log(job)
 

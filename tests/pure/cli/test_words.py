@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from funai.cli.verb import in_language
+from funai.cli.blame import in_language
 from funai.contracts.errors import Conflict
 from funai.contracts.states import FailureCode
 from funai.i18n.cli import PHRASES, phrase

@@ -11,7 +11,11 @@ from funai.contracts.errors import BadInput
 from funai.contracts.jobs import CreateJob, Payload
 
 
-@pytest.mark.parametrize("ref", ["main", "feature/x-1", "v1.2.3", "a" * 40, "release_2", "user@host", "1.x", "dep+x"])
+@pytest.mark.parametrize(
+    "ref",
+    ["main", "feature/x-1", "v1.2.3", "a" * 40, "release_2", "user@host", "1.x", "dep+x", "功能/支付", "feature/#12", "fix(ui)",
+     "user's", "a,b", "ünï", "v1%2", "a=b", "x&y", "b" * 224, "$(id)", "a;b", "@/x", "é" * 400],
+)  # fmt: skip
 def test_ordinary_refs(ref: str) -> None:
     assert rules.check_git_ref(ref) == ref
 
@@ -19,7 +23,8 @@ def test_ordinary_refs(ref: str) -> None:
 @pytest.mark.parametrize(
     "ref",
     ["", "--upload-pack=x", "-b", "a..b", "a b", "a//b", ".hidden", "a/.b", "x.lock", "x/", "x.", "a@{1}", "a\nb", "a~1", "a^",
-     "a:b", "*", "a\\b", "/abs", "x" * 201, "ref\x00", "$(id)", "`id`", "a;b"],
+     "a:b", "*", "a\\b", "/abs", "é" * 501, "ref\x00", "@", "a?", "a[b", "a/-/.b", "a\x85", "a\u2028b", "a\ud800",
+     "a\x7f", "a/b.lock/c", "-"],
 )  # fmt: skip
 def test_refs_that_git_would_misread_are_refused(ref: str) -> None:
     with pytest.raises(BadInput, match="gitRef"):
@@ -27,14 +32,39 @@ def test_refs_that_git_would_misread_are_refused(ref: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "clean"), [("Dockerfile", "Dockerfile"), ("./a/b", "a/b"), ("a//b/", "a/b"), (".", "."), ("", ".")]
+    ("path", "clean"),
+    [
+        ("Dockerfile", "Dockerfile"),
+        ("./a/b", "a/b"),
+        ("a//b/", "a/b"),
+        (".", "."),
+        ("", "."),
+        ("应用/Dockerfile", "应用/Dockerfile"),
+        ("apps/(web)/[slug]/Dockerfile", "apps/(web)/[slug]/Dockerfile"),
+        ("a b/@x/#1'&=", "a b/@x/#1'&="),
+    ],
 )
 def test_inner_paths_are_cleaned(path: str, clean: str) -> None:
     assert rules.check_inner_path(path, "dockerfilePath") == clean
 
 
 @pytest.mark.parametrize(
-    "path", ["../../etc/passwd", "/etc/passwd", "a/../b", "-f", "a/-b", "a\0b", "a\nb", "x" * 301, "~/x", "a/../../b"]
+    "path",
+    [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "a/../b",
+        "-f",
+        "a/-b",
+        "a\0b",
+        "a\nb",
+        "x" * 301,
+        "a:b",
+        "a\\b",
+        "a/../../b",
+        "a\x9b",
+        "a\ud800",
+    ],
 )
 def test_paths_cannot_leave_the_repository(path: str) -> None:
     with pytest.raises(BadInput, match="dockerfilePath"):

@@ -10,7 +10,7 @@ from funai.runner.commands.git import Git, candidates, environment, ssh_config
 
 GIT = Git(Path("/w/m.git"), {"A": "1"}, 1000)
 REQUEST = BuildRequest(
-    Path("/j/src"), Path("/j/src/Dockerfile"), "r/n/u1-app1:latest", Path("/j/iid"), Path("/j/tmp"), {"l": "v"},
+    Path("/j/src"), "r/n/u1-app1:latest", Path("/j/iid"), Path("/j/tmp"), Path("/j/Dockerfile"), None, {"l": "v"},
     {"NPM_REGISTRY": "https://n"}, "", Path("/ca.pem"), 1000, 1.5, 2000, 64, "/p/job/run",
 )  # fmt: skip
 

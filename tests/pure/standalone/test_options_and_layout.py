@@ -116,6 +116,31 @@ def test_broken_secrets_are_not_replaced(tmp_path: Path) -> None:
     assert file.read_text() == "{"
 
 
+def test_an_open_data_dir_is_closed_with_what_is_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir(mode=0o755)
+    Layout(folder).make()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for name in ("api.db", "deploy.db", "api.db-wal"):
+        (folder / name).touch()
+        (folder / name).chmod(0o644)
+    (folder / "secrets.json").touch()
+    for path in (folder, folder / "keys"):
+        path.chmod(0o755)
+    Layout(folder).make()
+    modes = {p.name: p.stat().st_mode & 0o777 for p in [folder, folder / "keys", *folder.glob("*.db*")]}
+    assert modes == {"d": 0o700, "keys": 0o700, "api.db": 0o600, "deploy.db": 0o600, "api.db-wal": 0o600}
+
+
+def test_a_folder_of_other_things_keeps_its_mode_and_shows_nothing_of_ours(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir(mode=0o755)
+    (folder / "somebody's").touch()
+    Layout(folder).make()
+    assert folder.stat().st_mode & 0o777 == 0o755
+    assert {p.stat().st_mode & 0o077 for p in folder.iterdir() if p.name != "somebody's"} == {0}
+
+
 def test_one_platform_a_data_dir(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "d")
     layout.make()

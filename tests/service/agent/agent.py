@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from funai.agent.engine.dummy import DummyEngine, Script
 from funai.agent.main import AgentParts, compose
-from funai.agent.settings import RuntimeSettings
+from funai.agent.settings import Reach, RuntimeSettings
 from funai.base.aio import bind, serving
 from funai.contracts.routes import GatewayError, Route, RouteState
 
@@ -118,6 +118,7 @@ async def world(engine: DummyEngine | None = None, table: Table | None = None, *
     """A listening agent. Handing in the engine (and table) of an earlier one is a restart of the agent."""
     own = engine is None
     engine = engine or DummyEngine(local=SCRIPTS)
+    more.setdefault("reach", Reach.PUBLISHED)  # what answers for the dummy's containers
     parts = await compose(settings(**more), engine, table or Table())
     sock = bind("127.0.0.1", 0)
     try:

@@ -78,3 +78,58 @@ def test_a_secret_typed_without_its_name_is_not_shown(ann: World) -> None:
     assert "open-the-door" not in said.err
     app_id = ann.create_app("shop")
     assert ann.funai("env", "set", "--app", app_id, "PORT=1").code == 2
+
+
+def test_every_fault_of_a_file_and_of_the_words_is_told_at_once(ann: World) -> None:
+    ann.create_app("shop")
+    file = ann.folder / "work" / "a.env"
+    file.write_text("A=1\nPORT=3000\na.b=x\nKEY: sesame\nB=2\nmy-key=9\n")
+    said = ann.funai("env", "set", "shop", "--file", file, "1X=2", "D=3")
+    assert said.code == 2
+    lines = said.err.splitlines()
+    assert [line.partition(",")[2].partition(":")[0].split()[:2] for line in lines[1:5]] == [
+        ["line", "2"], ["line", "3"], ["line", "4"], ["line", "6"]
+    ]  # fmt: skip
+    assert "--port" in lines[1] and "PORT" not in "".join(lines[2:])
+    assert "1X" in lines[5]
+    assert "sesame" not in said.err
+    assert ann.ok("env", "list", "shop", "--json").document == []
+    file.write_bytes("A=1\n".encode("utf-16"))
+    ann.ok("env", "set", "shop", "--file", file)
+    file.write_bytes(b"A=1\nB=\xff\n")
+    assert "line 2: not UTF-8" in ann.funai("env", "set", "shop", "--file", file).err
+
+
+def test_too_many_variables_are_told_with_the_one_limit(ann: World) -> None:
+    ann.create_app("shop")
+    said = {n: ann.funai("env", "set", "shop", *(f"V{i}=1" for i in range(n))) for n in (101, 300)}
+    assert {s.code for s in said.values()} == {2}
+    assert said[101].err == said[300].err
+    assert "100" in said[300].err
+
+
+def test_the_app_is_named_first_in_every_verb_and_by_option_too(ann: World) -> None:
+    shop, other = ann.create_app("shop"), ann.create_app("other")
+    ann.ok("env", "set", "shop", "A=1", "B=2", "other=3")
+    assert len(ann.ok("env", "list", "--app", shop, "--json").document) == 3
+    ann.ok("env", "unset", "shop", "A")
+    ann.ok("apps", "link", shop)
+    ann.ok("env", "set", "other", "C=1", "D=1")
+    ann.ok("env", "unset", "other", "D")
+    assert [v["name"] for v in ann.ok("env", "list", "other", "--json").document] == ["C", "D"], (
+        "a variable of this folder's app"
+    )
+    ann.ok("env", "unset", other, "D")
+    ann.ok("env", "unset", "B", "no-app-and-no-variable")
+    assert ann.ok("env", "list", "--json").document == []
+    assert ann.ok("status", "-a", "other", "--json").document["app"]["id"] == other
+    twice = ann.funai("apps", "info", "shop", "--app", "other")
+    assert (twice.code, "given twice" in twice.err) == (2, True)
+
+
+def test_a_job_is_cancelled_by_the_apps_name_or_its_own_number(ann: World) -> None:
+    ann.create_app("shop")
+    for named in (["shop"], ["--app", "shop"], None):
+        job = ann.ok("deploy", "shop", "--detach", "--json").document["id"]
+        assert ann.ok("cancel", *(named or [job]), "--json").document["id"] == job
+    assert ann.funai("cancel", "shop").code == 5

@@ -73,6 +73,8 @@ class EngineInfo:
     rootless: bool = False
     data_root: str = ""
     """The folder whose disk fills up with images and containers."""
+    platform: str = ""
+    """What it runs, as images name it: ``linux/amd64``."""
     missing_limits: tuple[str, ...] = ()
     """Limits that this engine on this kernel ignores: ``cpu``, ``memory``, ``pids``."""
 
@@ -86,6 +88,13 @@ class Image:
     id: str
     digests: tuple[str, ...] = ()
     """``sha256:…`` manifest digests under which registries know it."""
+    platform: str = ""
+    """What it was built for: ``linux/arm64``."""
+    command: tuple[str, ...] = ()
+    """Its ENTRYPOINT and CMD together: what a container of it runs."""
+    path: tuple[str, ...] = ()
+    """The folders where a program without a slash is looked for, from its PATH."""
+    workdir: str = "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,15 @@ class StoredImage:
     """``repository:tag``."""
     digests: tuple[str, ...] = ()
     """``repository@sha256:…``."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileHead:
+    """The beginning of a regular file in a container. ``path`` is where its links lead; ``mode`` its permission bits."""
+
+    path: str
+    mode: int
+    head: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +170,8 @@ class ContainerSpec:
     """The only capabilities kept."""
     restarts: int = 0
     """How often the engine itself restarts it after a failure before it leaves it to the agent."""
+    init: bool = True
+    """Whether the engine's init program is process 1 and the image's own command its child."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +259,10 @@ class Engine(Protocol):
 
     async def unlabelled(self, pattern: str, label: str) -> list[Container]:
         """All whose name matches the regular expression and that have no label of this name, in any phase."""
+        ...
+
+    async def read_file(self, id: str, path: str) -> FileHead | None:
+        """The first 4 KiB of a file in a container in any phase, links followed; None when no regular file is there."""
         ...
 
     async def next_exit(self, id: str) -> int:

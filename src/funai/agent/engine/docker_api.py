@@ -1,35 +1,29 @@
 """Docker and Podman over the Docker Engine API on a unix socket.
 
-The SDK is synchronous: calls run in threads of our own pool (an ``inspect`` takes 2–5 ms, a CLI call 40). Podman
-answers the same API, but creates isolated networks only through its own one; the few such places ask ``self._podman``.
+Podman answers the same API; the few places where it differs ask ``EngineClient.is_podman``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, TypeVar
-from urllib.parse import quote
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
-import docker
-import requests.exceptions
-from docker import errors
-from docker.types import IPAMConfig, IPAMPool, LogConfig
+import aiodocker
 
-from funai.agent.engine import capabilities, imagefaults, readings
+from funai.agent.engine import capabilities, files, readings
 from funai.agent.engine.addresses import mac_of
+from funai.agent.engine.client import AGAIN_AFTER, EngineClient, again, mapped
 from funai.agent.engine.contract import (
     Container,
     ContainerSpec,
     EngineInfo,
     EngineRefused,
     EngineUnreachable,
+    FileHead,
     Image,
-    ImageUnusable,
     Login,
     NameTaken,
     Network,
@@ -40,286 +34,226 @@ from funai.agent.engine.contract import (
     PullFailed,
     StoredImage,
 )
-from funai.agent.engine.longcalls import LongCalls
+from funai.agent.engine.logs import unframe
+from funai.agent.engine.networks import EngineNetworks
 from funai.base.observability import log
 from funai.contracts import rules
 
-T = TypeVar("T")
-READ_SECONDS = 120
-"""A start on a loaded machine takes seconds; a call that takes this long is lost."""
-AGAIN_AFTER = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 WAIT_SETTLES, WAIT_LOOKS = 0.03, 2.0
 _LIMIT_FLAGS = {"CpuCfsQuota": "cpu", "MemoryLimit": "memory", "PidsLimit": "pids"}
-_LIBPOD = "http+docker://localhost/v4.0.0/libpod"
 
 
 class DockerEngine:
-    """``socket`` is a path. Every method follows ``engine.contract``. Close it: it owns threads."""
+    """``socket`` is a path. Every method follows ``engine.contract``. Close it: it owns connections."""
 
-    def __init__(self, socket: str, *, threads: int = 32) -> None:
-        self._url = f"unix://{socket}"
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="engine")
-        self._long = LongCalls(socket)
-        self._lock = threading.Lock()
-        self._client: Any = None
-        self._podman = False
+    def __init__(self, socket: str) -> None:
+        self._client = EngineClient(socket)
+        self._networks = EngineNetworks(self._client)
         self._init = True
-
-    # -- plumbing ---------------------------------------------------------------------------------------------------
-
-    async def _call(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(_mapped, work))
 
     @property
     def _api(self) -> Any:
-        """The SDK's low-level client; made at first use, when the engine answers."""
-        with self._lock:
-            if self._client is None:
-                client: Any = docker.APIClient(base_url=self._url, version="auto", timeout=READ_SECONDS, max_pool_size=64)
-                parts: list[Any] = client.version().get("Components") or []
-                self._podman = any("podman" in str(p.get("Name", "")).lower() for p in parts)
-                self._client = client
-            return self._client
+        return self._client.api
 
     async def info(self) -> EngineInfo:
-        def ask() -> EngineInfo:
-            info: dict[str, Any] = self._api.info()
-            security = " ".join(info.get("SecurityOptions") or [])
-            rootless = bool(info.get("Rootless")) or "rootless" in security
-            # Cgroup v1 can't be delegated to an ordinary user: the engine then takes limits and ignores them.
-            powerless = rootless and str(info.get("CgroupVersion", "")).lstrip("v") == "1"
-            return EngineInfo(
-                kind="podman" if self._podman else "docker",
-                version=str(info.get("ServerVersion") or self._api.version().get("Version")),
-                rootless=rootless,
-                data_root=str(info.get("DockerRootDir") or ""),
-                missing_limits=tuple(word for flag, word in _LIMIT_FLAGS.items() if powerless or info.get(flag) is False),
-            )
-
-        return await self._call(ask)
+        podman = await self._client.is_podman()
+        with mapped():
+            info: dict[str, Any] = await self._api.system.info()
+            version = str(info.get("ServerVersion") or (await self._api.version()).get("Version"))
+        rootless = bool(info.get("Rootless")) or "rootless" in " ".join(info.get("SecurityOptions") or [])
+        # Cgroup v1 can't be delegated to an ordinary user: the engine then takes limits and ignores them.
+        powerless = rootless and str(info.get("CgroupVersion", "")).lstrip("v") == "1"
+        return EngineInfo(
+            kind="podman" if podman else "docker",
+            version=version,
+            rootless=rootless,
+            data_root=str(info.get("DockerRootDir") or ""),
+            platform=readings.platform(str(info.get("OSType") or "linux"), str(info.get("Architecture") or "")),
+            missing_limits=tuple(word for flag, word in _LIMIT_FLAGS.items() if powerless or info.get(flag) is False),
+        )
 
     # -- images -----------------------------------------------------------------------------------------------------
 
     async def image(self, ref: str) -> Image:
-        return await self._call(partial(_again, lambda: readings.image(self._api.inspect_image(ref))))
+        with mapped(missing=NoSuchImage):
+            return readings.image(await again(lambda: self._api.images.inspect(ref)))
 
     async def pull(self, ref: str, login: Login | None) -> Image:
-        return await self._call(partial(self._pull, ref, login))
-
-    def _pull(self, ref: str, login: Login | None) -> Image:
         parsed = rules.parse_image(ref)
         tag = parsed.digest or parsed.tag or "latest"
-        auth = {"username": login.username, "password": login.password} if login else None
+        lines = b""
         try:
-            for line in self._api.pull(parsed.repository, tag=tag, stream=True, decode=True, auth_config=auth):
-                if line.get("error"):
-                    raise PullFailed(str(line["error"]))
-        except errors.APIError as e:
-            raise PullFailed(str(e.explanation or e)) from e
+            async for piece in self._client.stream(
+                "POST", "images/create", {"fromImage": parsed.repository, "tag": tag}, headers=_authorization(login)
+            ):
+                *whole, lines = (lines + piece).split(b"\n")
+                _check_progress(whole)
+            _check_progress([lines])
+        except EngineRefused as e:
+            raise PullFailed(str(e)) from e
         exact = f"{parsed.repository}@{parsed.digest}" if parsed.digest else f"{parsed.repository}:{tag}"
-        return readings.image(self._api.inspect_image(exact))
+        try:
+            return await self.image(exact)
+        except NoSuchImage as e:
+            # No error was sent, and nothing is there: the stream broke off.
+            raise EngineUnreachable(f"the engine ended the pull of {exact} without a result") from e
 
     async def remove_image(self, ref: str) -> bool:
-        def work() -> bool:
+        with mapped(missing=NoSuchImage):
             try:
-                self._api.remove_image(ref)
-            except errors.APIError as e:
-                if e.status_code in (404, 409):
+                await self._api.images.delete(ref)
+            except aiodocker.DockerError as e:
+                if e.status in (404, 409):
                     return False
                 raise
-            return True
-
-        return await self._call(work)
+        return True
 
     async def images(self) -> list[StoredImage]:
-        return await self._call(partial(_again, lambda: [i for row in self._api.images() if (i := readings.stored(row))]))
+        with mapped():
+            rows = await again(self._api.images.list)
+        return [image for row in rows if (image := readings.stored(row))]
 
     async def images_in_use(self) -> frozenset[str]:
-        return await self._call(
-            partial(_again, lambda: frozenset(readings.bare(str(row["ImageID"])) for row in self._api.containers(all=True)))
-        )
+        with mapped():
+            rows = await again(lambda: self._api.containers.list(all=True))
+        return frozenset(readings.bare(str(row["ImageID"])) for row in rows)
 
     # -- networks ---------------------------------------------------------------------------------------------------
 
     async def ensure_network(self, spec: NetworkSpec) -> Network:
-        return await self._call(partial(self._ensure_network, spec))
-
-    def _ensure_network(self, spec: NetworkSpec) -> Network:
-        try:
-            return self._inspect_network(spec.name)
-        except errors.NotFound:
-            pass
-        try:
-            if self._podman:
-                self._podman_network(spec)
-            else:
-                self._docker_network(spec)
-        except errors.APIError as e:
-            if e.status_code != 409:
-                raise
-        return self._inspect_network(spec.name)
-
-    def _inspect_network(self, name: str) -> Network:
-        api = self._api  # first: it finds out which engine this is
-        if self._podman:
-            return readings.podman_network(self._podman_get(f"networks/{quote(name, safe='')}/json"))
-        return readings.network(api.inspect_network(name))
-
-    def _podman_get(self, path: str) -> Any:
-        """Podman's own API. Its Docker-like one answers about networks too, but while it does so it takes the option
-        ``isolate`` out of the network that the service has in memory: containers started later would not be isolated.
-        """
-        answer = self._api.get(f"{_LIBPOD}/{path}", timeout=READ_SECONDS)
-        self._api._raise_for_status(answer)  # pyright: ignore[reportPrivateUsage]
-        return answer.json()
-
-    def _podman_network(self, spec: NetworkSpec) -> None:
-        body: dict[str, Any] = {
-            "name": spec.name, "driver": "bridge", "dns_enabled": True, "labels": dict(spec.labels),
-            "options": {"isolate": "true"} if spec.isolate else {},
-        }  # fmt: skip
-        if spec.subnet:
-            body["subnets"] = [{"subnet": spec.subnet}]
-        if spec.interface:
-            body["network_interface"] = spec.interface
-        answer = self._api.post(f"{_LIBPOD}/networks/create", json=body, timeout=READ_SECONDS)
-        self._api._raise_for_status(answer)  # pyright: ignore[reportPrivateUsage]
-
-    def _docker_network(self, spec: NetworkSpec) -> None:
-        options = {"com.docker.network.bridge.enable_icc": "false"} if spec.isolate else {}
-        if spec.interface:
-            options["com.docker.network.bridge.name"] = spec.interface
-        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=spec.subnet)]) if spec.subnet else None
-        self._api.create_network(
-            spec.name, driver="bridge", ipam=ipam, options=options, labels=dict(spec.labels), check_duplicate=True
-        )
+        return await self._networks.ensure(spec)
 
     async def remove_network(self, name: str) -> None:
-        await self._call(partial(_ignoring_404, lambda: self._api.remove_network(name)))
+        await self._networks.remove(name)
 
     async def networks(self) -> list[Network]:
-        return await self._call(partial(_again, self._networks))
-
-    def _networks(self) -> list[Network]:
-        api = self._api
-        if self._podman:
-            return [readings.podman_network(n) for n in self._podman_get("networks/json")]
-        return [readings.network(n) for n in api.networks()]
+        return await self._networks.all()
 
     # -- containers -------------------------------------------------------------------------------------------------
 
     async def create(self, spec: ContainerSpec) -> str:
-        return await self._call(partial(self._create, spec))
-
-    def _create(self, spec: ContainerSpec) -> str:
         try:
-            return self._create_with(spec, init=self._init)
-        except errors.NotFound as e:
-            raise NoSuchImage(str(e.explanation or e)) from e
-        except errors.APIError as e:
-            if e.status_code == 409 or self._existing(spec.name):
-                return self._adopt(spec, e)
-            if not self._init:
+            return await self._create_with(spec, init=self._init and spec.init)
+        except NoSuchImage:
+            raise
+        except EngineRefused as e:
+            if existing := await self._existing(spec.name):
+                return _adopt(existing, spec, e)
+            if not (self._init and spec.init):
                 raise
-            created = self._create_with(spec, init=False)
+            created = await self._create_with(spec, init=False)
         # It works without: the engine has no init program. Remembered, so that the next one is made at once.
         self._init = False
         log.get("engine").warning(
-            "engine.no_init", why=f"{self._url} can't give containers an init process; install catatonit (Podman)"
+            "engine.no_init",
+            why=f"{self._client.socket} can't give containers an init process; install catatonit (Podman)",
         )
         return created
 
-    def _adopt(self, spec: ContainerSpec, cause: Exception) -> str:
-        existing = self._existing(spec.name)
-        if existing and all(existing.labels.get(k) == v for k, v in spec.labels.items()):
-            return existing.id
-        raise NameTaken(spec.name) from cause
+    async def _existing(self, name: str) -> Container | None:
+        with mapped():
+            try:
+                return readings.container(await self._api.containers.container(name).show())
+            except aiodocker.DockerError as e:
+                if e.status == 404:
+                    return None
+                raise
 
-    def _existing(self, name: str) -> Container | None:
-        try:
-            return readings.container(self._api.inspect_container(name))
-        except errors.NotFound:
-            return None
-
-    def _create_with(self, spec: ContainerSpec, *, init: bool) -> str:
-        limits, (drop, add) = spec.limits, capabilities.changes(spec.capabilities)
-        log_options = {"max-size": str(limits.log_bytes)} if limits.log_bytes else {}
-        if not self._podman and limits.log_bytes:
-            log_options["max-file"] = "1"
-        host = self._api.create_host_config(
-            network_mode=spec.network,
-            nano_cpus=int(limits.cpus * 1_000_000_000) or None,
-            mem_limit=limits.memory or None,
-            memswap_limit=limits.memory or None,
-            pids_limit=limits.pids or None,
-            security_opt=["no-new-privileges"],
-            cap_drop=drop,
-            cap_add=add,
-            restart_policy={"Name": "on-failure", "MaximumRetryCount": spec.restarts} if spec.restarts else None,
-            log_config=LogConfig(type="k8s-file" if self._podman else "json-file", config=log_options),
-            init=init,
-            port_bindings={spec.port: ("127.0.0.1",)} if spec.publish else None,
-        )
-        # The address decides the MAC: the next container with this address then is where the host's ARP cache says.
-        address = {"ipv4_address": spec.address, "mac_address": mac_of(spec.address)} if spec.address else {}
-        networks = self._api.create_networking_config({spec.network: self._api.create_endpoint_config(**address)})
-        made = self._api.create_container(
-            spec.image, name=spec.name, environment=dict(spec.env), labels=dict(spec.labels), host_config=host,
-            networking_config=networks, ports=[spec.port] if spec.publish else None,
-        )  # fmt: skip
-        return str(made["Id"])
+    async def _create_with(self, spec: ContainerSpec, *, init: bool) -> str:
+        body = creation(spec, podman=await self._client.is_podman(), init=init)
+        with mapped(missing=NoSuchImage):
+            return str((await self._api.containers.create(body, name=spec.name)).id)
 
     async def start(self, id: str) -> None:
-        await self._call(lambda: self._api.start(id))
+        with mapped():
+            await self._api.containers.container(id).start()
 
     async def stop(self, id: str, grace: float) -> None:
-        await self._call(lambda: self._api.stop(id, timeout=max(1, round(grace))))
+        with mapped():
+            await self._api.containers.container(id).stop(t=max(1, round(grace)))
 
     async def remove(self, id: str) -> None:
-        await self._call(partial(_again, partial(_ignoring_404, lambda: self._api.remove_container(id, force=True, v=True))))
+        with mapped():
+            try:
+                await again(lambda: self._api.containers.container(id).delete(force=True, v=True))
+            except aiodocker.DockerError as e:
+                if e.status != 404:
+                    raise
 
     async def rename(self, id: str, name: str) -> None:
-        await self._call(partial(self._rename, id, name))
-
-    def _rename(self, id: str, name: str) -> None:
-        try:
-            self._api.rename(id, name)
-        except errors.APIError as e:
-            holder = self._existing(name)
-            if holder is None or e.status_code == 404:
-                raise
-            if holder.id != readings.container(self._api.inspect_container(id)).id:
-                raise NameTaken(name) from e
+        with mapped():
+            try:
+                await self._api.containers.container(id).rename(name)
+            except aiodocker.DockerError as e:
+                holder = await self._existing(name)
+                if holder is None or e.status == 404:
+                    raise
+                if holder.id != (await self.inspect(id)).id:
+                    raise NameTaken(name) from e
 
     async def inspect(self, id: str) -> Container:
-        return await self._call(partial(_again, lambda: readings.container(self._api.inspect_container(id))))
+        with mapped():
+            return readings.container(await again(lambda: self._api.containers.container(id).show()))
 
     async def containers(self, labels: Mapping[str, str]) -> list[Container]:
-        wanted = {"label": [f"{k}={v}" for k, v in labels.items()]}
-        found = await self._call(partial(_again, partial(self._containers, wanted)))
+        found = await self._listed({"label": [f"{k}={v}" for k, v in labels.items()]})
         # To Podman an empty value means any value: a platform without an instance would take every other's containers.
         return [c for c in found if labels.items() <= dict(c.labels).items()]
 
     async def unlabelled(self, pattern: str, label: str) -> list[Container]:
-        return await self._call(partial(_again, partial(self._containers, {"name": [pattern]}, label)))
+        return await self._listed({"name": [pattern]}, without=label)
 
-    def _containers(self, filters: dict[str, list[str]], without: str = "") -> list[Container]:
-        found: list[Container] = []
-        try:
-            rows = self._api.containers(all=True, filters=filters)
-        except errors.NotFound as e:
-            raise ListMoved(str(e.explanation or e)) from e
-        for row in rows:
-            if without and without in (row.get("Labels") or {}):
-                continue
-            try:
-                found.append(readings.container(self._api.inspect_container(row["Id"])))
-            except errors.NotFound:
-                continue
+    async def _listed(self, filters: dict[str, list[str]], without: str = "") -> list[Container]:
+        with mapped():
+            rows = await again(lambda: self._rows(filters))
+            found: list[Container] = []
+            for row in rows:
+                if without and without in (row["Labels"] or {}):
+                    continue
+                try:
+                    found.append(readings.container(await again(row.show)))
+                except aiodocker.DockerError as e:
+                    if e.status != 404:
+                        raise
         return found
 
+    async def _rows(self, filters: dict[str, list[str]]) -> list[Any]:
+        """A list can't lack a container: Podman's 404 says that one went while it listed, so the list is asked again."""
+        try:
+            return await self._api.containers.list(all=True, filters=filters)
+        except aiodocker.DockerError as e:
+            if e.status == 404:
+                raise aiodocker.DockerError(500, e.message) from e
+            raise
+
+    async def read_file(self, id: str, path: str) -> FileHead | None:
+        for _ in range(files.MAX_LINKS):
+            entry = await self._first_entry(id, path)
+            if not entry.target:
+                return entry.head
+            path = entry.target
+        return None
+
+    async def _first_entry(self, id: str, path: str) -> files.Entry:
+        """Podman refuses while it restarts the container, so it is asked again."""
+        for pause in (*AGAIN_AFTER, None):
+            archive = bytearray()
+            try:
+                async for piece in self._client.stream("GET", f"containers/{id}/archive", {"path": path}):
+                    archive += piece
+                    if len(archive) >= files.ENOUGH:
+                        break
+                return files.first(bytes(archive), path)
+            except NoSuchContainer:
+                return files.Entry()
+            except EngineRefused:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        raise AssertionError
+
     async def next_exit(self, id: str) -> int:
-        waiting = asyncio.ensure_future(self._long.next_exit(id))
+        waiting = asyncio.ensure_future(self._wait(id))
         try:
             # It may have ended before the engine heard of our waiting, so it is looked at as well, ever more seldom.
             pause = WAIT_SETTLES
@@ -335,64 +269,81 @@ class DockerEngine:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
 
+    async def _wait(self, id: str) -> int:
+        with mapped():
+            return int((await self._api.containers.container(id).wait(condition="next-exit"))["StatusCode"])
+
     async def logs(self, id: str, *, tail: int | None, follow: bool) -> AsyncIterator[bytes]:
-        if follow:
-            async for piece in self._long.follow(id, tail=tail):
-                yield piece
-            return
-        options: dict[str, Any] = {"stdout": True, "stderr": True, "tail": "all" if tail is None else tail}
-        yield await self._call(lambda: bytes(self._api.logs(id, **options)))
+        params = {"stdout": "1", "stderr": "1", "follow": str(int(follow)), "tail": "all" if tail is None else str(tail)}
+        buffer = bytearray()
+        async for piece in self._client.stream("GET", f"containers/{id}/logs", params, endless=follow):
+            buffer.extend(piece)
+            if payload := unframe(buffer):
+                yield payload
 
     async def close(self) -> None:
-        await self._long.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        if self._client is not None:
-            await asyncio.to_thread(self._client.close)
+        await self._client.close()
 
 
-class ListMoved(errors.APIError):
-    """A list has no container that it could miss: one went while Podman listed it, so it is asked again."""
-
-    @property
-    def status_code(self) -> int:
-        return 500
-
-    def __str__(self) -> str:
-        return str(self.args[0])
+def _authorization(login: Login | None) -> dict[str, str]:
+    if login is None:
+        return {}
+    value = json.dumps({"username": login.username, "password": login.password}).encode()
+    return {"X-Registry-Auth": base64.urlsafe_b64encode(value).decode()}
 
 
-def _mapped(work: Callable[[], T]) -> T:
-    """Foreign exceptions become ours here and nowhere else."""
-    try:
-        return work()
-    except errors.APIError as e:
-        raise _kind(e)(str(e.explanation or e)) from e
-    except (requests.exceptions.RequestException, errors.DockerException, OSError) as e:
-        raise EngineUnreachable(str(e)) from e
-
-
-def _kind(e: errors.APIError) -> type[EngineRefused]:
-    if imagefaults.is_images_own(str(e.explanation or e)):
-        return ImageUnusable
-    if isinstance(e, errors.NotFound):
-        return NoSuchImage if isinstance(e, errors.ImageNotFound) else NoSuchContainer
-    return EngineRefused
-
-
-def _again(call: Callable[[], T]) -> T:
-    """Podman answers 500 when a container changes under its hands (listed while removed, removed while restarting)."""
-    for pause in AGAIN_AFTER:
+def _check_progress(lines: list[bytes]) -> None:
+    """Raises PullFailed with the words of a line of progress that tells a failure, EngineUnreachable when one can't be read."""
+    for line in filter(None, (line.strip() for line in lines)):
         try:
-            return call()
-        except errors.APIError as e:
-            if e.status_code is None or e.status_code < 500:
-                raise
-        time.sleep(pause)
-    return call()
+            error = json.loads(line).get("error")
+        except (ValueError, AttributeError) as e:
+            raise EngineUnreachable("the engine's progress of a pull can't be read") from e
+        if error:
+            raise PullFailed(str(error))
 
 
-def _ignoring_404(work: Callable[[], object]) -> None:
-    try:
-        work()
-    except errors.NotFound:
-        return
+def creation(spec: ContainerSpec, *, podman: bool, init: bool) -> dict[str, Any]:
+    """The body of ``POST /containers/create``."""
+    limits, (drop, add) = spec.limits, capabilities.changes(spec.capabilities)
+    log_options = {"max-size": str(limits.log_bytes)} if limits.log_bytes else {}
+    if not podman and limits.log_bytes:
+        log_options["max-file"] = "1"
+    host: dict[str, Any] = {
+        "NetworkMode": spec.network,
+        "SecurityOpt": ["no-new-privileges"],
+        "CapDrop": drop,
+        "CapAdd": add,
+        "Init": init,
+        "LogConfig": {"Type": "k8s-file" if podman else "json-file", "Config": log_options},
+    }
+    if limits.cpus:
+        host["NanoCpus"] = int(limits.cpus * 1_000_000_000)
+    if limits.memory:
+        host["Memory"] = host["MemorySwap"] = limits.memory
+    if limits.pids:
+        host["PidsLimit"] = limits.pids
+    if spec.restarts:
+        host["RestartPolicy"] = {"Name": "on-failure", "MaximumRetryCount": spec.restarts}
+    # The address decides the MAC: the next container with this address then is where the host's ARP cache says.
+    endpoint: dict[str, Any] = (
+        {"IPAMConfig": {"IPv4Address": spec.address}, "MacAddress": mac_of(spec.address)} if spec.address else {}
+    )
+    body: dict[str, Any] = {
+        "Image": spec.image,
+        "Env": [f"{k}={v}" for k, v in spec.env.items()],
+        "Labels": dict(spec.labels),
+        "HostConfig": host,
+        "NetworkingConfig": {"EndpointsConfig": {spec.network: endpoint}},
+    }
+    if spec.publish:
+        body["ExposedPorts"] = {f"{spec.port}/tcp": {}}
+        host["PortBindings"] = {f"{spec.port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}
+    return body
+
+
+def _adopt(existing: Container, spec: ContainerSpec, cause: Exception) -> str:
+    """The id of a container that a lost answer left; raises NameTaken when it is another's."""
+    if all(existing.labels.get(k) == v for k, v in spec.labels.items()):
+        return existing.id
+    raise NameTaken(spec.name) from cause

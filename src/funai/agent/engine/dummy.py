@@ -18,6 +18,7 @@ from funai.agent.engine.contract import (
     EngineInfo,
     EngineRefused,
     EngineUnreachable,
+    FileHead,
     Image,
     ImageUnusable,
     Login,
@@ -49,6 +50,13 @@ class Script:
     output: bytes = b"started\n"
     unusable: str = ""
     """The engine's words when a container of it is to be started."""
+    files: Mapping[str, FileHead] = field(default_factory=dict[str, FileHead])
+    """What lies in its containers, by path."""
+    command: tuple[str, ...] = ()
+    needs_pid_1: bool = False
+    """Its containers end at once with the words of s6 when an init program is process 1."""
+    refuses_address: str = ""
+    """An address that the engine's books hold: a container that is to have it can't be started."""
 
 
 @dataclass
@@ -73,7 +81,10 @@ class _Box:
 class DummyEngine:
     """``registry`` is what can be pulled, ``local`` what is here: image reference → script."""
 
-    def __init__(self, registry: Mapping[str, Script] | None = None, local: Mapping[str, Script] | None = None) -> None:
+    def __init__(
+        self, registry: Mapping[str, Script] | None = None, local: Mapping[str, Script] | None = None, *, rootless: bool = True
+    ) -> None:
+        self.rootless = rootless
         self.registry = dict(registry or {})
         self.local = dict(local or {})
         self.faults = Faults()
@@ -98,7 +109,7 @@ class DummyEngine:
 
     async def info(self) -> EngineInfo:
         await self._enter("info")
-        return EngineInfo("dummy", "1", rootless=True, data_root="/")
+        return EngineInfo("dummy", "1", rootless=self.rootless, data_root="/", platform="linux/amd64")
 
     async def image(self, ref: str) -> Image:
         await self._enter("image")
@@ -106,7 +117,7 @@ class DummyEngine:
         if ref not in self.local:
             raise NoSuchImage(ref)
         digest = None if ref.startswith("sha256:") else rules.parse_image(ref).digest
-        return Image(id=f"id-of-{ref}", digests=(digest,) if digest else ())
+        return Image(f"id-of-{ref}", (digest,) if digest else (), "linux/amd64", self.local[ref].command, ("/bin",))
 
     async def pull(self, ref: str, login: Login | None) -> Image:  # noqa: ARG002
         await self._enter("pull")
@@ -169,23 +180,28 @@ class DummyEngine:
             return
         if box.script.unusable:
             raise ImageUnusable(box.script.unusable)
+        script = box.script
+        if script.needs_pid_1 and box.spec.init:
+            script = replace(script, listens=False, exits_after=0, exit_code=100, output=b"s6: fatal: can only run as pid 1\n")
+        if script.refuses_address and script.refuses_address == box.spec.address:
+            raise EngineRefused(f"IPAM error: requested ip address {box.spec.address} is already allocated")
         port = 0
-        if box.script.listens:
-            box.server = await asyncio.start_server(_answering(box.script.status), "127.0.0.1", 0)
+        if script.listens:
+            box.server = await asyncio.start_server(_answering(script.status), "127.0.0.1", 0)
             port = int(box.server.sockets[0].getsockname()[1])
         box.ended.clear()
-        box.output += box.script.output
+        box.output += script.output
         box.now = replace(
             box.now, phase=Phase.RUNNING, exit_code=None, started_at="2026-01-01T00:00:00Z", address="127.0.0.1",
             published=port or NOT_LISTENING, oom_killed=False,
         )  # fmt: skip
-        if box.script.exits_after is not None:
-            box.end = asyncio.create_task(self._end_later(box, box.script.exits_after))
+        if script.exits_after is not None:
+            box.end = asyncio.create_task(self._end_later(box, script, script.exits_after))
 
-    async def _end_later(self, box: _Box, seconds: float) -> None:
+    async def _end_later(self, box: _Box, script: Script, seconds: float) -> None:
         await asyncio.sleep(seconds)
         box.end = None
-        await self._ended(box, box.script.exit_code, oom=box.script.oom)
+        await self._ended(box, script.exit_code, oom=script.oom)
 
     async def _ended(self, box: _Box, code: int, *, oom: bool = False) -> None:
         if box.end:
@@ -244,6 +260,10 @@ class DummyEngine:
         await self._enter("unlabelled")
         boxes = [b.now for b in self._boxes.values()]
         return [now for now in boxes if label not in now.labels and re.search(pattern, now.name)]
+
+    async def read_file(self, id: str, path: str) -> FileHead | None:
+        await self._enter("read_file")
+        return self._box(id).script.files.get(path)
 
     async def next_exit(self, id: str) -> int:
         await self._enter("next_exit")

@@ -6,6 +6,9 @@ from typing import Any
 
 from funai.agent.engine.contract import Container, Image, Network, Phase, StoredImage
 
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_KERNELS = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
 
 def _inner(attrs: dict[str, Any], *names: str) -> dict[str, Any]:
     """The object below these names; empty when the engine left it out or said null."""
@@ -16,7 +19,21 @@ def _inner(attrs: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def image(attrs: dict[str, Any]) -> Image:
     known: list[str] = attrs.get("RepoDigests") or []
-    return Image(id=str(attrs["Id"]), digests=tuple(dict.fromkeys(d.partition("@")[2] for d in known)))
+    config: dict[str, Any] = _inner(attrs, "Config")
+    paths = [str(entry).removeprefix("PATH=") for entry in config.get("Env") or () if str(entry).startswith("PATH=")]
+    return Image(
+        id=str(attrs["Id"]),
+        digests=tuple(dict.fromkeys(d.partition("@")[2] for d in known)),
+        platform=platform(str(attrs.get("Os") or "linux"), str(attrs.get("Architecture") or "")),
+        command=tuple(str(word) for word in (*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ()))),
+        path=tuple(filter(None, (paths or [DEFAULT_PATH])[-1].split(":"))),
+        workdir=str(config.get("WorkingDir") or "/"),
+    )
+
+
+def platform(os: str, architecture: str) -> str:
+    """``linux/amd64``, also where the kernel's word for the architecture is given; empty when it is unknown."""
+    return f"{os}/{_KERNELS.get(architecture, architecture)}" if architecture else ""
 
 
 def bare(id: str) -> str:

@@ -1,19 +1,20 @@
-"""What apps may reach on and through this host, and where their requests may go: rules as values, and the hand that keeps
-them in place.
+"""The host's firewall around the apps: rules as values, and the component that keeps them in place.
 
-Networks keep apps from one another; but a container reaches every port its host listens on at the bridge's address.
-One rule of ours at the top of INPUT and FORWARD catches everything that comes from one of our bridges (their names begin
-with a prefix of this platform) and sends it through our own chains. A third one, in OUTPUT, catches what is meant for an
-app and is about to leave by another way: Podman takes a bridge away with its last container, and then the requests for an
-app that is down would follow the default route to whoever has that address out there::
+Networks separate apps from each other, but a container reaches every port its host listens on at the bridge's address.
+One rule at the top of INPUT and FORWARD catches everything that comes from one of our bridges (their names begin with a
+prefix of this platform) and sends it through chains of ours. A third one, in OUTPUT, catches what is meant for an app and is
+about to leave by another way: Podman removes a bridge with its last container, and then the requests for an app that is
+down would follow the default route to whoever has that address out there. A fourth chain, in the table nat, keeps the apps'
+way out when another program flushes the engine's own masquerading rules::
 
-    IN   answers → pass · DNS at the bridge → pass · allow-list → pass · the rest of the host → refused
-    FW   answers → pass · allow-list → pass · other apps, link-local (cloud metadata), the host's published ports,
-         deny-list → refused · the internet → pass
-    OUT  this host itself → pass · an app's subnet, but not through a bridge of our kind → refused
+    IN   answers, DNS at the bridge, allow-list: accept · the rest of the host: refuse
+    FW   answers: return · allow-list: accept · other apps, link-local and metadata addresses, published ports,
+         deny-list: refuse · the internet: return (the engine's and the operator's own rules decide)
+    OUT  this host itself: return · an app's subnet, but not through a bridge of our kind: refuse
+    NAT  from an app, out of this host: masquerade
 
-Chains are replaced as a whole in one transaction, so that at no moment is there half of them. They stay when the agent
-stops: the containers stay too.
+INPUT's exceptions are accepted and not returned: a host firewall with the policy DROP would refuse them afterwards.
+Chains are replaced as a whole in one transaction. They stay when the agent stops: the containers stay too.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ COMMAND_SECONDS = 10
 LOCK_SECONDS = "5"
 SYSTEM_PATH = "/usr/sbin:/sbin:/usr/local/sbin"
 CHAINS = "FUNAI-"
-LINK_LOCAL = "169.254.0.0/16"
+METADATA = ("169.254.0.0/16", "100.100.100.200", "168.63.129.16")
+"""Link-local addresses, where most clouds serve metadata, and those of Alibaba Cloud and Azure. Apps have no IPv6."""
 ANY_BRIDGE = "fu+"
 """Of any platform: an address that is another's by now is not refused."""
 HOOKS = {"iptables": ("INPUT", "FORWARD", "OUTPUT"), "ip6tables": ("INPUT", "FORWARD")}
+NAT_HOOK = "POSTROUTING"
 
 
 class FirewallRefused(Exception):
@@ -64,23 +67,27 @@ class Rules:
     def outward(self) -> str:
         return f"{CHAINS}{self.tag}-OUT"
 
+    @property
+    def nat(self) -> str:
+        return f"{CHAINS}{self.tag}-NAT"
+
     def jump(self, hook: str) -> list[str]:
-        """The one rule in ``INPUT``, ``FORWARD`` or ``OUTPUT``, in the words that ``iptables -S`` has for it."""
+        """The one rule in this chain of the kernel, in the words that ``iptables -S`` has for it."""
+        if hook == NAT_HOOK:
+            return ["-s", str(IPv4Network(self.pool)), "-j", self.nat]
         if hook == "OUTPUT":
             return ["-d", str(IPv4Network(self.pool)), "!", "-o", ANY_BRIDGE, "-j", self.outward]
         return ["-i", f"{self.bridges}+", "-j", self.inward if hook == "INPUT" else self.forward]
 
     def restore_text(self, subnets: Collection[str] = ()) -> str:
         """For ``iptables-restore --noflush``: all chains, whole. ``subnets``: those of the apps there are."""
-        answers = "-m conntrack --ctstate ESTABLISHED,RELATED -j RETURN"
-        allowed = [f"{match} -j RETURN" for entry in self.allow for match in matches(entry)]
-        refused = [f"{match} -j REJECT" for entry in (LINK_LOCAL, *self.deny) for match in matches(entry)]
-        inward = [
-            answers, f"-d {self.pool} -p udp --dport 53 -j RETURN", f"-d {self.pool} -p tcp --dport 53 -j RETURN",
-            *allowed, "-j REJECT",
-        ]  # fmt: skip
+        answers = "-m conntrack --ctstate ESTABLISHED,RELATED"
+        allowed = [f"{match} -j ACCEPT" for entry in self.allow for match in matches(entry)]
+        refused = [f"{match} -j REJECT" for entry in (*METADATA, *self.deny) for match in matches(entry)]
+        dns = [f"-d {self.pool} -p {protocol} --dport 53 -j ACCEPT" for protocol in ("udp", "tcp")]
+        inward = [f"{answers} -j ACCEPT", *dns, *allowed, "-j REJECT"]
         forward = [
-            answers,
+            f"{answers} -j RETURN",
             *allowed,
             f"-d {self.pool} -j REJECT",
             *refused,
@@ -89,11 +96,15 @@ class Rules:
         ]
         # By a reset, which the gateway hears of at once; an ICMP error would have its connect wait for a second try.
         outward = ["-o lo -j RETURN", *(f"-d {s} -p tcp -j REJECT --reject-with tcp-reset" for s in sorted(subnets))]
-        return _restore({self.inward: inward, self.forward: forward, self.outward: outward})
+        return _restore("filter", {self.inward: inward, self.forward: forward, self.outward: outward})
+
+    def restore_text_nat(self) -> str:
+        """For ``iptables-restore --noflush``: what leaves this host by anything but a bridge of our kind is masqueraded."""
+        return _restore("nat", {self.nat: ["-d 224.0.0.0/4 -j RETURN", f"! -o {ANY_BRIDGE} -j MASQUERADE"]})
 
     def restore_text_v6(self) -> str:
         """Apps have no IPv6 network; what they could reach by link-local addresses is the host itself."""
-        return _restore({self.inward: ["-j REJECT"], self.forward: ["-j REJECT"]})
+        return _restore("filter", {self.inward: ["-j REJECT"], self.forward: ["-j REJECT"]})
 
 
 def matches(entry: str) -> list[str]:
@@ -109,8 +120,8 @@ def jumps_in(listed: Sequence[str], hook: str, jump: Sequence[str]) -> tuple[lis
     return places, bool(places) and all(rule[-1].startswith(CHAINS) for rule in rules[: places[0]])
 
 
-def _restore(chains: dict[str, list[str]]) -> str:
-    lines = ["*filter", *(f":{chain} - [0:0]" for chain in chains)]
+def _restore(table: str, chains: dict[str, list[str]]) -> str:
+    lines = [f"*{table}", *(f":{chain} - [0:0]" for chain in chains)]
     lines += [f"-A {chain} {rule}" for chain, rules in chains.items() for rule in rules]
     return "\n".join([*lines, "COMMIT", ""])
 
@@ -121,7 +132,7 @@ class Firewall:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self._subnets: frozenset[str] = frozenset()
-        self._in_place = False
+        self._in_place = self._nat_refused = False
         self._writing = asyncio.Lock()
 
     @staticmethod
@@ -138,6 +149,7 @@ class Firewall:
             families.append("ip6tables")
         for family in families:
             await self.ensure_first(family)
+        await self._ensure_nat()
         self._in_place = True
 
     async def cover(self, subnets: Collection[str]) -> None:
@@ -155,6 +167,28 @@ class Firewall:
         async with self._writing:
             await self._restore("iptables", self.rules.restore_text(self._subnets))
 
+    async def _ensure_nat(self) -> None:
+        """The apps' way out. A kernel without nat is logged once: the engine's own rules are all there is then."""
+        hook, jump = NAT_HOOK, self.rules.jump(NAT_HOOK)
+        try:
+            await self._restore("iptables", self.rules.restore_text_nat())
+            listed = (await self._run("iptables", "-t", "nat", "-S", hook)).splitlines()
+            if not jumps_in(listed, hook, jump)[0]:
+                await self._run("iptables", "-t", "nat", "-A", hook, *jump)
+                self._put_in_place("iptables", hook)
+            self._nat_refused = False
+        except FirewallRefused as e:
+            if not self._nat_refused:
+                log.get("firewall").warning("firewall.no_nat", error=str(e))
+            self._nat_refused = True
+
+    def _put_in_place(self, family: str, hook: str) -> None:
+        """Logs a rule that was put in place; a warning when it had been there: another program took it away."""
+        if self._in_place:
+            log.get("firewall").warning("firewall.restored", hook=hook, family=family, why="another program had removed it")
+        else:
+            log.get("firewall").info("firewall.in_place", hook=hook, family=family)
+
     async def ensure_first(self, family: str = "iptables") -> None:
         """Engines put rules of their own in front when they start: ours go back to the top."""
         for hook in HOOKS[family]:
@@ -166,7 +200,10 @@ class Firewall:
             for _ in places:
                 await self._run(family, "-D", hook, *jump)
             await self._run(family, "-I", hook, "1", *jump)
-            log.get("firewall").info("firewall.in_place", hook=hook, family=family)
+            if places:
+                log.get("firewall").info("firewall.in_front_again", hook=hook, family=family)
+            else:
+                self._put_in_place(family, hook)
 
     async def remove(self) -> None:
         """Nothing of ours is left. What is not there is no error."""
@@ -180,6 +217,10 @@ class Firewall:
             for chain in (self.rules.inward, self.rules.forward, self.rules.outward):
                 if await self._try(family, "-F", chain):
                     await self._try(family, "-X", chain)
+        while await self._try("iptables", "-t", "nat", "-D", NAT_HOOK, *self.rules.jump(NAT_HOOK)):
+            pass
+        if await self._try("iptables", "-t", "nat", "-F", self.rules.nat):
+            await self._try("iptables", "-t", "nat", "-X", self.rules.nat)
 
     async def _restore(self, family: str, text: str) -> None:
         await self._checked([_found(f"{family}-restore"), "-w", LOCK_SECONDS, "--noflush"], text.encode())

@@ -99,6 +99,8 @@ class Listener:
     everywhere: bool
 
 
+FIRST_CHOSEN_PORT = 32768
+"""Linux chooses ports from here on (``ip_local_port_range``) for who names none."""
 _LISTEN, _ESTABLISHED = "0A", "01"
 _LOOPBACK = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
 
@@ -153,12 +155,32 @@ def misplaced(found: list[Listener], port: int) -> bool:
     return any(entry.everywhere or entry.port == port for entry in found)
 
 
+def elsewhere(found: list[Listener], port: int) -> int:
+    """The one port besides ``port`` that an app listens on for everybody; 0 when there is none, or more than one.
+
+    A port that the system chose is none: the next start gets another.
+    """
+    if any(entry.port == port for entry in found):
+        return 0
+    others = [entry.port for entry in found if entry.everywhere]
+    return others[0] if len(others) == 1 and others[0] < FIRST_CHOSEN_PORT else 0
+
+
 def describe(found: list[Listener], port: int) -> tuple[str, str]:
     """What a person should know about the ports that are listened on, in Chinese and English; empty when nothing is."""
     here = next((entry for entry in found if entry.port == port), None)
     if here and not here.everywhere:
         return f"；它只监听 127.0.0.1:{port}，请监听 0.0.0.0", f"; it listens on 127.0.0.1:{port} only: listen on 0.0.0.0"
-    others = ", ".join(str(entry.port) for entry in found if entry.port != port)
+    others = [entry.port for entry in found if entry.port != port]
+    listed = ", ".join(map(str, others))
+    if others and min(others) >= FIRST_CHOSEN_PORT:
+        zh = f"；它监听的是系统随机分配的 {listed}：应用多半监听 process.env.PORT，而平台不设置它"
+        en = f"; it listens on {listed}, which the system chose: probably on process.env.PORT, which this platform does not set"
+        mend_zh, mend_en = (
+            f"请写明 {port}，或在 Dockerfile 里写 ENV PORT={port}",
+            f"write {port}, or ENV PORT={port} in the Dockerfile",
+        )
+        return f"{zh}；{mend_zh}", f"{en}; {mend_en}"
     if others:
-        return f"；它监听的是 {others}", f"; it listens on {others} instead"
+        return f"；它监听的是 {listed}", f"; it listens on {listed} instead"
     return "", ""

@@ -10,17 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from funai.agent.engine.contract import Container, ContainerSpec, EngineError, Limits, NameTaken, NoSuchContainer, Phase
+from funai.agent.engine.contract import (
+    Container,
+    ContainerSpec,
+    EngineError,
+    EngineUnreachable,
+    Image,
+    ImageUnusable,
+    Limits,
+    NameTaken,
+    NoSuchContainer,
+    NoSuchImage,
+    Phase,
+)
 from funai.agent.engine.patience import patiently
 from funai.agent.images.pull import Found, Images, digest_of
-from funai.agent.network.networks import ADDRESS, Networks
+from funai.agent.network.networks import ADDRESS, Networks, Place
 from funai.agent.node import Endpoint, Node, to_the_end
 from funai.agent.reconcile import state
 from funai.agent.reconcile.state import AppView
 from funai.agent.rollout import health
+from funai.agent.rollout.diagnosis import Diagnosis, Variant, first_variant, health_path, notes
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import RolloutFailed, of_engine
 from funai.agent.rollout.health import Probed, Verdict
@@ -30,13 +43,21 @@ from funai.contracts.agent import AgentDeploy, AgentDeployed
 from funai.contracts.errors import BadInput, Conflict
 from funai.contracts.routes import GatewayError, Route, RouteState
 from funai.contracts.states import FailureCode
-from funai.i18n.reasons import Words
 
 ProxyLabels = Callable[[AgentDeploy], Mapping[str, str]]
 """Labels that a proxy reads from the container (Traefik); none for HAProxy."""
 VERIFY_EVERY = 0.05
 ADDRESS_SECONDS = 5
-SIGKILLED = 128 + 9
+PLACES = 3
+"""So many addresses an engine may refuse before that is the rollout's end."""
+
+
+class NotUp(Exception):
+    """A new container did not become healthy."""
+
+    def __init__(self, probed: Probed) -> None:
+        super().__init__(probed.verdict)
+        self.probed = probed
 
 
 @dataclass
@@ -59,6 +80,7 @@ class Rollouts:
     ) -> None:  # fmt: skip
         self._node, self._networks, self._images, self._retirer = node, networks, images, drainer
         self._proxy_labels, self._any_base_path = proxy_labels, any_base_path
+        self._diagnosis = Diagnosis(node)
 
     async def deploy(self, wanted: AgentDeploy) -> AgentDeployed:
         """Roll out. Raises RolloutFailed, Conflict (``DEPLOY_IN_PROGRESS``, ``STALE_GENERATION``), BadInput."""
@@ -82,11 +104,8 @@ class Rollouts:
         image = await patiently(lambda: self._images.fetch(wanted.image, local), patience)
         watch.mark("pull")
         await self._announce(before)
-        new: Container | None = None
         try:
-            new = await self._start(before, wanted, generation, image)
-            watch.mark("start")
-            await self.bring_up(new, wanted, watch)
+            new, variant = await self._come_up(before, wanted, generation, image, watch)
             await to_the_end(self._commit(before, new))
         except BaseException:
             await to_the_end(self._undo(before, wanted, generation))
@@ -97,10 +116,43 @@ class Rollouts:
             if old:
                 self._retirer.retire(old)
         log.get("rollout").info("rollout.done", generation=generation, **watch.marks)
-        return self.answer(wanted, new, watch)
+        return self.answer(wanted, new, watch, notes(wanted, variant))
+
+    async def _come_up(
+        self, before: AppView, wanted: AgentDeploy, generation: int, image: Found, watch: Stopwatch
+    ) -> tuple[Container, Variant]:
+        """A container that the public path answers from, and how it was made. Raises RolloutFailed; undoes nothing.
+
+        A container that shows how it should have been made is replaced by one made so, once for each variant.
+        """
+        variant = first_variant(before, wanted, image.image)
+        tried = {variant}
+        while True:
+            new = await self._start(before, wanted, generation, image, variant)
+            watch.mark("start")
+            try:
+                await self._reach(new, variant.of(wanted), watch)
+            except NotUp as e:
+                better = await self._diagnosis.another(new, variant, e.probed)
+                if better is None or better in tried:
+                    raise await self._diagnosis.failure(new, variant.of(wanted), image.image, e.probed) from None
+                log.get("rollout").info("rollout.another_variant", port=better.port, init=better.init)
+                tried.add(better)
+                variant = better
+                await self._node.engine.remove(new.id)
+            else:
+                return new, variant
 
     async def bring_up(self, new: Container, wanted: AgentDeploy, watch: Stopwatch) -> None:
         """A started container until the public path answers from it. Raises RolloutFailed; undoes nothing."""
+        try:
+            await self._reach(new, wanted, watch)
+        except NotUp as e:
+            known = await self._images.local(wanted.image)
+            raise await self._diagnosis.failure(new, wanted, known.image if known else Image(""), e.probed) from None
+
+    async def _reach(self, new: Container, wanted: AgentDeploy, watch: Stopwatch) -> None:
+        """Raises NotUp, RolloutFailed."""
         end = await self._until_healthy(new, wanted)
         watch.mark("healthy")
         await self._switch(new, end)
@@ -117,22 +169,16 @@ class Rollouts:
             except GatewayError as e:
                 log.get("rollout").info("rollout.not_announced", why=str(e))
 
-    async def _start(self, before: AppView, wanted: AgentDeploy, generation: int, image: Found) -> Container:
+    async def _start(self, before: AppView, wanted: AgentDeploy, generation: int, image: Found, variant: Variant) -> Container:
         node = self._node
         names = node.names(int(wanted.user_id), int(wanted.app_id))
         for leftover in before.candidates:
             await node.engine.remove(leftover.id)
 
         async def attempt() -> str:
-            place = await self._networks.place(before)
-            spec = self._spec(wanted, generation, image, names.candidate(generation), place.network, place.address)
-            try:
-                id = await node.engine.create(spec)
-                await node.engine.start(id)
-            except EngineError:
-                self._networks.doubt(before.app_id)
-                raise
-            return id
+            return await self._start_somewhere(
+                before, lambda place: self._spec(wanted, generation, image, names.candidate(generation), place, variant)
+            )
 
         try:
             id = await patiently(attempt, node.settings.engine_patience_seconds)
@@ -143,22 +189,61 @@ class Rollouts:
             id = await patiently(attempt, node.settings.engine_patience_seconds)
         return await patiently(lambda: node.engine.inspect(id), node.settings.engine_patience_seconds)
 
-    def _spec(self, wanted: AgentDeploy, generation: int, image: Found, name: str, network: str, address: str) -> ContainerSpec:
+    async def _start_somewhere(self, before: AppView, spec: Callable[[Place], ContainerSpec]) -> str:
+        """A started container's id. Raises EngineError.
+
+        An engine that refuses is asked once more, and again with another address: the app's network may have been removed by
+        hand, and an engine that was killed at the wrong moment counts an address as taken for good.
+        """
+        for left in reversed(range(PLACES)):
+            place, id = await self._networks.place(before), ""
+            try:
+                id = await self._node.engine.create(spec(place))
+                await self._node.engine.start(id)
+            except EngineError as e:
+                self._networks.doubt(before.app_id)
+                if not left or isinstance(e, EngineUnreachable | NameTaken | NoSuchImage | ImageUnusable):
+                    raise
+                log.get("rollout").info("rollout.placed_anew", address=place.address, why=str(e)[:200])
+                if id:
+                    await self._node.engine.remove(id)
+            else:
+                return id
+        raise AssertionError
+
+    def _spec(
+        self, wanted: AgentDeploy, generation: int, image: Found, name: str, place: Place, variant: Variant
+    ) -> ContainerSpec:
         settings = self._node.settings
         labels = {
-            state.INSTANCE: settings.instance, state.USER_ID: wanted.user_id, state.APP_ID: wanted.app_id,
-            state.GENERATION: str(generation), state.JOB_ID: str(wanted.job_id or ""),
+            state.INSTANCE: settings.instance,
+            state.USER_ID: wanted.user_id,
+            state.APP_ID: wanted.app_id,
+            state.GENERATION: str(generation),
+            state.JOB_ID: str(wanted.job_id or ""),
             state.DIGEST: digest_of(wanted.image, image.image),
-            state.IMAGE: wanted.image, state.PORT: str(wanted.container_port), state.HEALTH_PATH: health_path(wanted),
-            state.BASE_PATH: wanted.base_path or naming.base_path(int(wanted.app_id)), ADDRESS: address,
-            **self._proxy_labels(wanted),
-        }  # fmt: skip
+            state.IMAGE: wanted.image,
+            state.PORT: str(variant.port),
+            state.ASKED_PORT: str(wanted.container_port),
+            state.HEALTH_PATH: health_path(wanted),
+            state.BASE_PATH: wanted.base_path or naming.base_path(int(wanted.app_id)),
+            ADDRESS: place.address,
+            **self._proxy_labels(variant.of(wanted)),
+        }
         return ContainerSpec(
-            name=name, image=image.name, port=wanted.container_port, labels=labels, network=network, address=address,
-            publish=self._node.publish, env=wanted.env or {}, capabilities=tuple(settings.app_capabilities),
+            name=name,
+            image=image.name,
+            port=variant.port,
+            labels=labels,
+            network=place.network,
+            address=place.address,
+            publish=self._node.publish,
+            env=wanted.env or {},
+            capabilities=tuple(settings.app_capabilities),
             restarts=settings.app_restarts,
+            init=variant.init,
             limits=Limits(settings.app_cpus, settings.app_memory, settings.app_pids_limit, settings.app_log_max),
-        )  # fmt: skip
+        )
 
     def _limits_in_words(self) -> str:
         """For an engine that refuses one: which were asked for, and by which settings."""
@@ -180,7 +265,7 @@ class Rollouts:
             exited.cancel()
             await asyncio.gather(exited, return_exceptions=True)
         if end is None or probed.verdict is not Verdict.HEALTHY:
-            raise await self._diagnosis(new, wanted, probed)
+            raise NotUp(probed)
         return end
 
     async def _exit_of(self, id: str) -> int:
@@ -197,36 +282,6 @@ class Rollouts:
             await asyncio.wait({exited}, timeout=0.05)
             new = await self._node.again(new)
         return end
-
-    async def _diagnosis(self, new: Container, wanted: AgentDeploy, probed: Probed) -> RolloutFailed:
-        """What to tell the app's owner, with the container's last lines."""
-        settings, tail = self._node.settings, await self._node.tail(new.id)
-        seconds = f"{probed.seconds:g}"
-        if probed.verdict is Verdict.EXITED:
-            oom = await self._ran_out_of_memory(new.id, probed.exit_code)
-            code = FailureCode.APP_OUT_OF_MEMORY if oom else FailureCode.APP_EXITED
-            return RolloutFailed(
-                code, exit_code=probed.exit_code, oom_killed=oom, log_tail=tail, exit=probed.exit_code,
-                limit=f"{settings.app_memory >> 20} MiB",
-            )  # fmt: skip
-        if probed.verdict is Verdict.SILENT:
-            found = health.listeners(await asyncio.to_thread(health.socket_tables, new.pid))
-            seen = Words(*health.describe(found, wanted.container_port))
-            return RolloutFailed(
-                FailureCode.APP_NOT_LISTENING, log_tail=tail, port=wanted.container_port, seconds=seconds, seen=seen
-            )
-        return RolloutFailed(
-            FailureCode.APP_UNHEALTHY, log_tail=tail, path=health_path(wanted), seconds=seconds, detail=probed.detail
-        )
-
-    async def _ran_out_of_memory(self, id: str, exit_code: int | None) -> bool:
-        """What the engine says. Podman can miss it (cgroup v1): a SIGKILL that none of us sent is the kernel's then."""
-        if exit_code == SIGKILLED and self._node.settings.app_memory:
-            return True
-        try:
-            return (await self._node.engine.inspect(id)).oom_killed
-        except EngineError:
-            return False
 
     async def _switch(self, new: Container, end: Endpoint) -> None:
         try:
@@ -295,7 +350,7 @@ class Rollouts:
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
-    def answer(self, wanted: AgentDeploy, container: Container, watch: Stopwatch) -> AgentDeployed:
+    def answer(self, wanted: AgentDeploy, container: Container, watch: Stopwatch, told: Sequence[str] = ()) -> AgentDeployed:
         app_id = int(wanted.app_id)
         path = wanted.base_path or naming.base_path(app_id)
         return AgentDeployed(
@@ -306,16 +361,14 @@ class Rollouts:
             digest=container.labels.get(state.DIGEST),
             timings_ms=watch.marks,
             verified=True,
+            port=state.number(container, state.PORT) or None,
+            notes=list(told),
         )
 
     def _check_base_path(self, wanted: AgentDeploy) -> None:
         expected = naming.base_path(int(wanted.app_id))
         if wanted.base_path and wanted.base_path != expected and not self._any_base_path:
             raise BadInput("BASE_PATH_UNSUPPORTED", expected=expected, given=wanted.base_path)
-
-
-def health_path(wanted: AgentDeploy) -> str:
-    return wanted.health.path if wanted.health else "/"
 
 
 def admit(before: AppView, asked: int | None) -> int:

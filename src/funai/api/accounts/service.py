@@ -182,6 +182,7 @@ def user_of(row: Row) -> User:
         id=int(row["id"]),
         user_name=str(row["user_name"]),
         admin=bool(row["admin"]),
+        disabled=bool(row.get("disabled")),
         created_at=from_epoch_ms(int(row["create_time"])),
     )
 

@@ -17,6 +17,8 @@ from funai.contracts import rules
 from funai.contracts.errors import BadInput, Conflict, NotFound
 from funai.i18n.reasons import Words
 
+MAX_SHOWN = 10
+"""Faults that one refusal spells out."""
 Change = Callable[[dict[str, str]], dict[str, str]]
 
 
@@ -44,8 +46,7 @@ class Variables:
 
     async def set(self, app_id: int, values: Mapping[str, str]) -> list[str]:
         """Add or replace; answers all names. Raises BadInput, Conflict ENV_DISABLED."""
-        for name, value in values.items():
-            check_variable(name, value)
+        check_variables(values)
         return await self._change(app_id, lambda now: {**now, **values})
 
     async def unset(self, app_id: int, names: list[str]) -> list[str]:
@@ -82,8 +83,20 @@ class Variables:
             raise BadInput("ENV_LIMIT", count=self.max_count, bytes=self.max_bytes)
 
 
-def check_variable(name: str, value: str) -> None:
-    """Raises BadInput. The value is never repeated in a message."""
-    rules.check_env_name(name)
+def check_variables(values: Mapping[str, str]) -> None:
+    """Raises BadInput with everything that is wrong with them. A value is never repeated in a message."""
+    found = [why for name, value in values.items() if (why := _trouble(name, value))]
+    if found:
+        shown, more = found[:MAX_SHOWN], len(found) - MAX_SHOWN
+        zh, en = "；".join(w.zh for w in shown), "; ".join(w.en for w in shown)
+        if more > 0:
+            zh, en = f"{zh}；还有 {more} 处", f"{en}; and {more} more"
+        raise BadInput(detail=Words(zh, en))
+
+
+def _trouble(name: str, value: str) -> Words | None:
+    if why := rules.env_name_trouble(name):
+        return why
     if "\0" in value or any(unicodedata.category(c) == "Cs" for c in value):
-        raise BadInput(detail=Words(f"{name} 的值含有不可用的字符", f"{name}: its value has unusable characters"))
+        return Words(f"{name} 的值含有不可用的字符", f"{name}: its value has unusable characters")
+    return None

@@ -74,22 +74,13 @@ def image_allowed(image: str, user_id: int, app_id: int, defaults: Defaults) -> 
 
     Another app's repository stays shut even when the operator opened the namespace it lies in.
     """
-    repository = _full(rules.parse_image(image))
+    repository = rules.full_repository(rules.parse_image(image))
     if defaults.registry:
         if repository == naming.image_repository(defaults.registry, defaults.namespace, user_id, app_id):
             return True
         if re.fullmatch(re.escape(f"{defaults.registry}/{defaults.namespace}/") + r"u\d+-app\d+(/.*)?", repository):
             return False
     return any(repository.startswith(entry.rstrip("/") + "/") for entry in defaults.image_namespaces)
-
-
-def _full(ref: rules.ImageRef) -> str:
-    """The repository with what engines add when it is left out: ``node`` is ``docker.io/library/node``."""
-    registry = ref.registry or "docker.io"
-    if registry == "index.docker.io":
-        registry = "docker.io"
-    path = f"library/{ref.path}" if registry == "docker.io" and "/" not in ref.path else ref.path
-    return f"{registry}/{path}"
 
 
 def _check_fences(asked: CreateDeploy, user_id: int, app_id: int, own_repo: str | None, defaults: Defaults) -> None:

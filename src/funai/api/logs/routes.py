@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
 from funai.api.edge import PREFIX, AppId, CurrentUser, JobId, Services, UserId, answers
+from funai.api.logs.streams import SLICE_BYTES
 from funai.base.http.app import ok
 from funai.contracts.jobs import LogSlice
 from funai.contracts.wire import MAX_ID
@@ -26,8 +27,11 @@ async def job_logs(
     core: Services, caller: CurrentUser, job_id: JobId, follow: Follow = False,
     offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
     last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", description="Where a broken stream goes on")] = None,
+    tail: Annotated[int | None, Query(ge=16, le=SLICE_BYTES, description="The last so many bytes, instead of offset")] = None,
 ) -> Any:  # fmt: skip
     await core.deploys.info(caller, job_id)
+    if tail is not None:
+        return ok(await core.streams.job_tail(job_id, tail))
     if not follow:
         return ok(await core.streams.job_slice(job_id, offset))
     # Digits by the ASCII meaning: str.isdigit also accepts ² and its kin, which int refuses.

@@ -36,6 +36,11 @@ class Streams:
         with self.control.asking() as deploy:
             return await deploy.log(job_id, offset, limit=SLICE_BYTES)
 
+    async def job_tail(self, job_id: int, limit: int) -> LogSlice:
+        """The last ``limit`` bytes."""
+        with self.control.asking() as deploy:
+            return await deploy.log_tail(job_id, limit)
+
     async def job_events(self, job_id: int, offset: int) -> AsyncIterator[bytes]:
         """The whole stream from byte ``offset``, as SSE."""
         async with aclosing(self._events(job_id, offset)) as events:

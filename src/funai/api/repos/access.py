@@ -8,7 +8,6 @@ from funai.api.accounts.keys import Keys
 from funai.api.accounts.publickeys import PublicKey, parse_public_key
 from funai.api.apps.service import Apps
 from funai.api.deploys.policy import Defaults
-from funai.base.http.app import language
 from funai.contracts.accounts import GitAccess, GitAccessQuestion
 from funai.contracts.errors import BadInput
 from funai.i18n.reasons import render
@@ -23,7 +22,7 @@ class RepoAccess:
         try:
             key = parse_public_key(question.public_key)
         except BadInput as e:
-            return GitAccess(allowed=False, message=e.message(language()))
+            return GitAccess(allowed=False, message="\n".join(f"FunAI: {e.message(language)}" for language in ("zh", "en")))
         if self.runner_key and key.fingerprint == self.runner_key.fingerprint:
             return await self._runner(question)
         user_id = await self.keys.owner(key)
@@ -66,4 +65,6 @@ def parse_repo(repo: str, defaults: Defaults) -> tuple[int, int] | None:
 
 
 def _no(reason: str, user_id: int | None = None) -> GitAccess:
-    return GitAccess(allowed=False, user_id=user_id, message=render(reason, language(), {}))
+    """In both languages: SSH tells neither the Git server nor us which one the person reads."""
+    lines = [f"FunAI: {render(reason, language, {})}" for language in ("zh", "en")]
+    return GitAccess(allowed=False, user_id=user_id, message="\n".join(lines))

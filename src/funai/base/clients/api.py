@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from funai.base.clients.transport import Transport, Unreachable, error_of
+from funai.base.proxies import Proxies
 from funai.contracts.accounts import (
     AddSshKey,
     ApiKey,
@@ -32,9 +33,9 @@ class ApiClient:
 
     def __init__(
         self, base_url: str, headers: Mapping[str, str] | None = None, *, timeout: float = 30,
-        http: httpx.AsyncBaseTransport | None = None,
+        http: httpx.AsyncBaseTransport | None = None, proxies: Proxies | None = None,
     ) -> None:  # fmt: skip
-        self.transport = Transport("api", base_url, headers, timeout=timeout, http=http)
+        self.transport = Transport("api", base_url, headers, timeout=timeout, http=http, proxies=proxies)
 
     async def register(self, user_name: str, password: str) -> User:
         body = {"userName": user_name, "password": password}
@@ -45,7 +46,7 @@ class ApiClient:
         body = {"userName": user_name, "password": password}
         response = await self.transport.request("POST", f"{BASE}/auth/login", json=body)
         token = response.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-        return User.model_validate(response.json()["data"]), token
+        return User.model_validate(self.transport.opened(response)), token
 
     async def me(self) -> User:
         return User.model_validate(await self.transport.data("GET", f"{BASE}/user/me"))
@@ -85,6 +86,12 @@ class ApiClient:
         params = {"userId": user_id}
         return App.model_validate(await self.transport.data("POST", f"{BASE}/app/create", params=params, json=app.to_wire()))
 
+    async def update_app(self, user_id: int, app_id: int, name: str, description: str) -> App:
+        """Change name and description."""
+        body = {"appId": app_id, "appName": name, "description": description}
+        params = {"userId": user_id}
+        return App.model_validate(await self.transport.data("POST", f"{BASE}/app/update-basic", params=params, json=body))
+
     async def delete_app(self, user_id: int, app_id: int) -> AppDeleted:
         """Answers the report of the clean-up, step by step."""
         params = _app(user_id, app_id)
@@ -116,6 +123,11 @@ class ApiClient:
     async def job_log(self, job_id: int, offset: int) -> LogSlice:
         """What there is of the log from byte ``offset``, in a bounded slice; go on from ``nextOffset``."""
         params = {"jobId": job_id, "offset": offset}
+        return LogSlice.model_validate(await self.transport.data("GET", f"{BASE}/deploy/job/logs", params=params))
+
+    async def job_log_tail(self, job_id: int, limit: int) -> LogSlice:
+        """The last ``limit`` bytes of the log."""
+        params = {"jobId": job_id, "tail": limit}
         return LogSlice.model_validate(await self.transport.data("GET", f"{BASE}/deploy/job/logs", params=params))
 
     @asynccontextmanager
@@ -177,6 +189,21 @@ class ApiClient:
     async def admin(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Any:
         """One of the operator's calls, ``/admin/deploy-nodes/…``, for an admin user."""
         return await self.transport.data(method, f"{BASE}/admin/deploy-nodes/{path}", params=params, json=json)
+
+    async def users(self, after: int, limit: int) -> list[User]:
+        """Accounts with ids above ``after``, for an admin."""
+        params = {"after": after, "limit": limit}
+        return [User.model_validate(u) for u in await self.transport.data("GET", f"{BASE}/admin/users/list", params=params)]
+
+    async def set_user_disabled(self, user_id: int, disabled: bool) -> User:
+        """Shut an account out, or let it in again, for an admin."""
+        params = {"userId": user_id, "disabled": str(disabled).lower()}
+        return User.model_validate(await self.transport.data("POST", f"{BASE}/admin/users/set-disabled", params=params))
+
+    async def all_apps(self, after: int, limit: int) -> list[App]:
+        """Every user's apps with ids above ``after``, for an admin."""
+        params = {"after": after, "limit": limit}
+        return [App.model_validate(a) for a in await self.transport.data("GET", f"{BASE}/admin/apps/list", params=params)]
 
     async def healthy(self) -> bool:
         body: Any = await self.transport.data("GET", "/internal/health")

@@ -44,6 +44,11 @@ class DeployClient:
             LogSlice, await self.transport.data("GET", f"/deploy/jobs/{job_id}/logs", params=params, timeout=wait + 10)
         )
 
+    async def log_tail(self, job_id: int, limit: int) -> LogSlice:
+        """The last ``limit`` bytes of the log. A Deploy without this call answers from its beginning."""
+        params = {"fromEnd": "true", "limit": limit}
+        return _read(LogSlice, await self.transport.data("GET", f"/deploy/jobs/{job_id}/logs", params=params))
+
     async def releases(self, app_id: int, limit: int = 50) -> list[Release]:
         rows = await self.transport.data("GET", f"/deploy/apps/{app_id}/releases", params={"limit": limit})
         return [_read(Release, r) for r in rows]

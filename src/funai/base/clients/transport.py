@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 
+from funai.base.clients.proxied import ProxiedTransport
 from funai.base.observability import log
+from funai.base.proxies import Proxies
 from funai.contracts.errors import CalleeFailed, ConfigError, FunaiError, error_for
 
 UNREASONED = "REMOTE"
@@ -23,22 +25,33 @@ class Unreachable(CalleeFailed):
         self.sent = sent
 
 
+class NotOurs(CalleeFailed):
+    """Something answered that is no service of ours: another program, or a proxy in front of one."""
+
+    def __init__(self, service: str, detail: str, response: httpx.Response) -> None:
+        super().__init__("CALLEE_FAILED", service=service, detail=detail)
+        self.status = response.status_code
+        self.location = str(response.url.join(response.headers["Location"])) if response.has_redirect_location else None
+
+
 class Transport:
     """An httpx client bound to one callee. Close it, or use it as a context manager.
 
     ``timeout`` seconds bound one whole request by its parts (connect at most 3 s); ``http`` lets tests plug in an ASGI
-    transport.
+    transport. Calls go straight to the callee; ``proxies`` are for the command line, whose callee may be far away.
     """
 
     def __init__(
         self, service: str, base_url: str, headers: Mapping[str, str] | None = None, *, timeout: float = 10,
-        http: httpx.AsyncBaseTransport | None = None,
+        http: httpx.AsyncBaseTransport | None = None, proxies: Proxies | None = None,
     ) -> None:  # fmt: skip
         self.service = service
+        trust, limits = _trust(base_url), httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
+        if http is None and proxies is not None and proxies.chosen(base_url):
+            http = ProxiedTransport(proxies, verify=trust, limits=limits)
         self._client = httpx.AsyncClient(
-            base_url=_address(service, base_url), headers=dict(headers or {}), transport=http, trust_env=False,
-            verify=_trust(base_url), timeout=httpx.Timeout(timeout, connect=min(3.0, timeout)),
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30),
+            base_url=_address(service, base_url), headers=dict(headers or {}), transport=http, trust_env=False, verify=trust,
+            timeout=httpx.Timeout(timeout, connect=min(3.0, timeout)), limits=limits,
         )  # fmt: skip
 
     async def request(
@@ -55,15 +68,19 @@ class Transport:
             raise Unreachable(self.service, str(e) or type(e).__name__, sent=False) from e
         except httpx.HTTPError as e:
             raise Unreachable(self.service, str(e) or type(e).__name__, sent=True) from e
-        if response.status_code >= 400:
+        if response.status_code >= 300:
             raise error_of(self.service, response)
         return response
 
     async def data(self, method: str, path: str, **kw: Any) -> Any:
         """The ``data`` of an enveloped answer."""
-        body = _json(self.service, await self.request(method, path, **kw))
+        return self.opened(await self.request(method, path, **kw))
+
+    def opened(self, response: httpx.Response) -> Any:
+        """The ``data`` of an enveloped answer. Raises NotOurs."""
+        body = _json(self.service, response)
         if not isinstance(body, dict) or "code" not in body:
-            raise CalleeFailed(service=self.service, detail="not an envelope")
+            raise NotOurs(self.service, "not an envelope", response)
         return body.get("data")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 
     async def plain(self, method: str, path: str, **kw: Any) -> Any:
@@ -130,7 +147,7 @@ def _json(service: str, response: httpx.Response) -> Any:
     try:
         return response.json()
     except ValueError as e:
-        raise CalleeFailed(service=service, detail="answer is not JSON") from e
+        raise NotOurs(service, "answer is not JSON", response) from e
 
 
 def error_of(service: str, response: httpx.Response) -> FunaiError:
@@ -145,4 +162,4 @@ def error_of(service: str, response: httpx.Response) -> FunaiError:
         detail: Any = body["detail"]  # pyright: ignore[reportUnknownVariableType]
         text = str(detail.get("message", detail)) if isinstance(detail, dict) else str(detail)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
         return AgentRefused(response.status_code, str(body.get("reason") or UNREASONED), text, detail)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-    return CalleeFailed(service=service, detail=f"HTTP {response.status_code}")
+    return NotOurs(service, f"HTTP {response.status_code}", response)

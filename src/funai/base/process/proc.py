@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from funai.base import proxies
 
 READ_SIZE = 64 * 1024
 
@@ -55,13 +58,13 @@ class ProcessMissing(Exception):
 _KEPT_ENV = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME",
     "CONTAINERS_CONF", "CONTAINERS_REGISTRIES_CONF", "CONTAINERS_STORAGE_CONF", "DOCKER_HOST",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
 
 
 def base_environment() -> dict[str, str]:
-    """What a child inherits: where programs and certificates are, and nothing of our secrets."""
-    return {k: v for k, v in os.environ.items() if k in _KEPT_ENV}
+    """What a child inherits: where programs, proxies and certificates are, and nothing of our secrets."""
+    return {k: v for k, v in os.environ.items() if k in _KEPT_ENV} | proxies.for_children()
 
 
 class Child:
@@ -143,6 +146,20 @@ async def run(command: Command, *, timeout: float, input: bytes | None = None, m
             return Finished(code, bytes(out), bytes(err))
     except TimeoutError as e:
         raise ProcessTimeout(f"{command.argv[0]} took longer than {timeout:g} s") from e
+
+
+async def attached(command: Command) -> int:
+    """Run with this process's own terminal, in its process group, for as long as the person takes; the exit status.
+
+    Its standard output goes to our standard error, so that ours keeps the answer alone. Raises ProcessMissing.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command.argv, cwd=command.cwd, env={**base_environment(), **(command.env or {})}, stdout=sys.stderr
+        )
+    except (FileNotFoundError, PermissionError) as e:
+        raise ProcessMissing(f"{command.argv[0]}: {e.strerror}") from e
+    return await process.wait()
 
 
 async def pump(stream: asyncio.StreamReader, sink: Callable[[bytes], Awaitable[None]]) -> None:

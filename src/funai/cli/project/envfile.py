@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import re
+from dataclasses import dataclass
 
 _QUOTED = re.compile(r"""\s*(?:'(?P<plain>[^']*)'|"(?P<escaped>(?:[^"\\]|\\.)*)")[ \t]*(?:\#[^\n]*)?\r?(?=\n|\Z)""", re.DOTALL)
 _COMMENT = re.compile(r"\s#")
@@ -15,14 +17,31 @@ def parse_pair(text: str) -> tuple[str, str] | None:
     return (name.strip(), value) if equals and name.strip() else None
 
 
-def parse_env_file(text: str) -> tuple[dict[str, str], list[int]]:
-    """The file's variables, and the numbers of lines that are none.
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """``lines`` is where each variable was set last; ``bad`` are the numbers of lines that are no variable."""
+
+    values: dict[str, str]
+    lines: dict[str, int]
+    bad: list[int]
+
+
+def decode(raw: bytes) -> str:
+    """A file's text: UTF-8, or UTF-16 as Windows' PowerShell writes it. Raises UnicodeDecodeError."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16")
+    return raw.decode("utf-8-sig")
+
+
+def parse_env_file(text: str) -> EnvFile:
+    """The file's variables.
 
     Much as dotenv reads it: blank lines and ``#`` lines are skipped, a leading ``export`` and a byte order mark are dropped;
     quotes around a whole value go, and it may have several lines; inside double quotes ``\\n`` is a line break; behind a value
     a `` #`` begins a comment. No variable is expanded.
     """
     values: dict[str, str] = {}
+    numbers: dict[str, int] = {}
     bad: list[int] = []
     lines = text.removeprefix("\ufeff").split("\n")
     at = 0
@@ -35,12 +54,13 @@ def parse_env_file(text: str) -> tuple[dict[str, str], list[int]]:
             bad.append(at)
             continue
         name, value = pair
+        numbers[name] = at
         if found := _QUOTED.match("\n".join([value, *lines[at:]])) if value.lstrip()[:1] in ("'", '"') else None:
             values[name] = _meant(found)
             at += found[0].count("\n")
         else:
             values[name] = _bare(value)
-    return values, bad
+    return EnvFile(values, numbers, bad)
 
 
 def _meant(quoted: re.Match[str]) -> str:

@@ -20,9 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from funai.base.home import user_folder
 from funai.contracts.errors import ConfigError
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
+_ORIGINS = {"--server": "option", "FUNAI_SERVER": "variable", "config file": "login", "default": "default"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,18 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where to call, and as whom. ``source`` says, for doctor, where the server's address came from."""
+    """Where to call, and as whom. ``source`` says where the server's address came from."""
 
     server: str
     source: str
+    """``--server``, ``FUNAI_SERVER``, ``config file`` or ``default``."""
     login: Login | None = None
     api_key: str | None = field(default=None, repr=False)
+
+    @property
+    def origin(self) -> str:
+        """The source as a word of its own: option, variable, login or default."""
+        return _ORIGINS[self.source]
 
     def headers(self) -> dict[str, str]:
         if self.api_key:
@@ -107,9 +115,10 @@ def _api_key(environ: Mapping[str, str]) -> str | None:
     return key or None
 
 
-def config_file(environ: Mapping[str, str]) -> Path:
-    home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME") or str(Path.home()), ".config")
-    return Path(home) / "funai" / "config.toml"
+def config_file(environ: Mapping[str, str]) -> Path | None:
+    """None for an account without a home: nothing is remembered there, and nothing is needed."""
+    folder = user_folder("XDG_CONFIG_HOME", ".config", environ)
+    return folder / "funai" / "config.toml" if folder else None
 
 
 def parse(text: str, name: str) -> Profile:
@@ -143,8 +152,10 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def load(file: Path) -> Profile:
+def load(file: Path | None) -> Profile:
     """An absent file is an empty profile. Raises ConfigError."""
+    if file is None:
+        return Profile()
     try:
         return parse(file.read_text(encoding="utf-8"), str(file))
     except FileNotFoundError:
@@ -153,10 +164,12 @@ def load(file: Path) -> Profile:
         raise ConfigError([f"{file}: can't be read ({e}); mend its permissions"]) from e
 
 
-def save(file: Path, profile: Profile) -> None:
+def save(file: Path | None, profile: Profile) -> None:
     """Atomically, mode 0600: a reader sees the old file or the new one. Raises ConfigError."""
     import tempfile
 
+    if file is None:
+        raise ConfigError(["this account has no home folder to remember the login in; set HOME or XDG_CONFIG_HOME"])
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".config-")

@@ -7,7 +7,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from funai.contracts.buildspec import Finding, RepoFacts, lint
+from funai.dockerfile.lint import Finding, RepoFacts, lint
+from funai.i18n.cli import PHRASES
 
 READ = (
     "Dockerfile",
@@ -76,6 +77,12 @@ def uncommitted(files: Mapping[str, str], tracked: Collection[str]) -> list[Find
         for path in ("Dockerfile", "package.json", "deploy/app.yaml", "package-lock.json")
         if path in files and path not in tracked
     ]
+
+
+def sha256_repository() -> Finding:
+    """The platform's repositories, and every older git, are SHA-1."""
+    (zh, en), (mend_zh, mend_en) = PHRASES["sha256_repository"], PHRASES["sha256_mend"]
+    return Finding(True, "GIT_UNSUPPORTED", f"{zh}：{mend_zh}", f"{en}: {mend_en}")
 
 
 def summary(found: Sequence[Finding]) -> tuple[int, int]:

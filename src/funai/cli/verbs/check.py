@@ -14,7 +14,7 @@ from funai.cli.session import Ended, Refused, Session
 from funai.cli.verb import verb
 
 if TYPE_CHECKING:
-    from funai.contracts.buildspec import RepoFacts
+    from funai.dockerfile.lint import RepoFacts
 
 PANEL = "Build"
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The repository's folder.")]
@@ -35,12 +35,14 @@ async def check(
     ] = None,
 ) -> None:
     """Check a repository against the build contract before you deploy it."""
-    from funai.cli.project.repocheck import findings, summary
+    from funai.cli.project.repocheck import findings, sha256_repository, summary
 
     if not folder.is_dir():
         raise Refused(f"{folder}: {os.strerror(20)}")
     tracked = await tracked_files(folder)
     found = findings(gather(folder, tracked, submodules=await submodules(folder)), tracked, port=port)
+    if await git(folder, "rev-parse", "--show-object-format") == "sha256":
+        found.insert(0, sha256_repository())
     errors, warnings = summary(found)
     words = [(f, f.en if session.language == "en" else f.zh) for f in found]
     session.out.document(
@@ -97,7 +99,7 @@ def gather(folder: Path, tracked: set[str] | None, *, submodules: list[str]) -> 
     """The folder as the rules see it; sizes are of what would be in the build context."""
     from funai.cli.project.dockerignore import ignorer
     from funai.cli.project.repocheck import READ
-    from funai.contracts.buildspec import RepoFacts
+    from funai.dockerfile.lint import RepoFacts
 
     files = {name: text for name in READ if (text := _text(folder / name)) is not None}
     ignored = ignorer(files.get(".dockerignore", ""))

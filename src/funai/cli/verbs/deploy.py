@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,18 +122,25 @@ def _blame(job: Job) -> str | None:
 
 
 async def _push(session: Session, app: App) -> None:
-    from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run
+    from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, attached, run
     from funai.cli.session import Refused
 
     where = await git(session.cwd, "config", "--get", f"remote.{REMOTE}.url") or app.repo_ssh_url
     if not where:
         raise Refused(session.say("no_target"))
-    # The push is the person's own: it needs their SSH agent and their Git settings.
+    if await git(session.cwd, "rev-parse", "--show-object-format") == "sha256":
+        raise Refused(session.say("sha256_repository"), Exit.FAILED, reason="GIT_UNSUPPORTED", hint=session.say("sha256_mend"))
+    # The push is the person's own: it needs their SSH agent, their Git settings, and their terminal for what ssh asks.
     command = Command(("git", "-C", str(session.cwd), "push", where, "HEAD:main"), env=dict(session.environ))
     try:
-        done = await run(command, timeout=PUSH_SECONDS)
+        if sys.stdin.isatty() and sys.stderr.isatty():
+            code, said = await attached(command), ""
+        else:
+            done = await run(command, timeout=PUSH_SECONDS)
+            code, said = done.code, done.error_text
     except (ProcessMissing, ProcessTimeout) as e:
         raise Refused(f"git push: {e}", Exit.FAILED) from e
-    if done.code != 0:
-        raise Refused(f"git push:\n{done.error_text}", Exit.FAILED, hint="funai doctor")
-    session.out.aside(done.error_text)
+    if code != 0:
+        by_hand = session.say("push_by_hand", command=shlex.join(("git", "push", where, "HEAD:main")))
+        raise Refused(f"git push:\n{said}" if said else session.say("push_failed", code=code), Exit.FAILED, hint=by_hand)
+    session.out.aside(said)

@@ -54,6 +54,8 @@ async def doctor(
 
 def _config(session: Session) -> Check:
     file = session.config_file
+    if file is None:
+        return Check("config", Level.WARN, session.say("no_home"))
     if not file.exists():
         return Check("config", Level.WARN, session.say("doc_no_config", file=file), "funai login")
     mode = stat.S_IMODE(file.stat().st_mode)
@@ -91,9 +93,7 @@ async def _account(session: Session) -> list[Check]:
 
 
 def _ssh_key(session: Session, registered: set[str]) -> Check:
-    from pathlib import Path
-
-    folder = Path(session.environ.get("HOME") or Path.home()) / ".ssh"
+    folder = session.ssh_folder
     found = [f for name in DEFAULT_KEYS if (f := folder / name).is_file()]
     if not found:
         return Check("ssh key", Level.WARN, session.say("doc_no_key", folder=folder), session.say("doc_no_key_mend"))

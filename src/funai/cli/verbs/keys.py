@@ -82,7 +82,7 @@ def _read_stdin(session: Session) -> str:
 
 async def _default_key(session: Session) -> Path:
     """The first of the usual keys; when there is none, offers to make one if a person is there to ask."""
-    folder = Path(session.environ.get("HOME") or Path.home()) / ".ssh"
+    folder = session.ssh_folder
     for name in DEFAULT_KEYS:
         if (folder / name).is_file():
             return folder / name

@@ -39,6 +39,7 @@ SERVICES = (
         "agent", "agent", ("agent.RuntimeSettings", "gateway.GatewaySettings"),
         "A node's runtime-agent (7005) with its gateway's routes.",
     ),
+    Service("console", "console", ("console.ConsoleSettings",), "The web console apart from the API's process (8081)."),
     Service("git", "git", ("git.GitSettings",), "The built-in Git server over SSH (2222), where there is no forge."),
 )  # fmt: skip
 DATABASES = {"api": "api.ApiSettings", "deploy": "deploy.DeploySettings"}
@@ -47,7 +48,7 @@ DATABASES = {"api": "api.ApiSettings", "deploy": "deploy.DeploySettings"}
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True,
-        help="Run one service in the foreground: api, deploy, runner, agent, git.",
+        help="Run one service in the foreground: api, deploy, runner, agent, console, git.",
         epilog="funai serve deploy --config deploy.properties",
     )
     for service in SERVICES:
@@ -62,9 +63,11 @@ def _verb(service: Service) -> Callable[..., Any]:
     async def serve(_: Session, config: Config = None) -> None:
         import asyncio
 
+        from funai.base import proxies
         from funai.base.aio import stop_on_signals
         from funai.base.observability import log
 
+        proxies.read()
         settings = load(service, config)
         serve_room = importlib.import_module(f"funai.{service.room}.main").serve
         log.configure(service.name)

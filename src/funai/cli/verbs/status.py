@@ -29,7 +29,7 @@ PANEL = "Deploy"
 def register(app: typer.Typer) -> None:
     verb(app, "status", panel=PANEL)(status)
     verb(app, "jobs", panel=PANEL)(jobs)
-    verb(app, "cancel", panel=PANEL, epilog="funai cancel 42 · funai cancel --app shop")(cancel)
+    verb(app, "cancel", panel=PANEL, epilog="funai cancel shop · funai cancel 42")(cancel)
 
 
 async def status(session: Session, app: Target = None) -> None:
@@ -134,21 +134,29 @@ async def jobs(
 
 async def cancel(
     session: Session,
-    job: Annotated[
-        int | None, typer.Argument(metavar="JOB", help="The job's id; else the app's active one.", show_default=False)
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="APP|JOB", help="A job's id, or an app by name; else this folder's app.", show_default=False),
     ] = None,
-    app: Annotated[str | None, typer.Option("--app", help="Cancel this app's active job.", show_default=False)] = None,
+    app: Annotated[str | None, typer.Option("--app", "-a", help="The app by id or name.", show_default=False)] = None,
 ) -> None:
     """Cancel a deploy under way. What served before goes on serving."""
-    if job is None:
-        target = await resolve(session, app)
-        active = [j for j in await session.api.history(target.user_id, target.id, 5) if not j.status.final]
-        if not active:
-            raise Refused(session.say("no_active_job"), Exit.NOT_FOUND)
-        job = active[0].id
+    if app is None and target is not None and target.isascii() and target.isdigit():
+        job = int(target)
+    else:
+        job = await _active_job(session, app or target)
     cancelled = await session.api.cancel(job)
     session.out.document(cancelled.to_wire())
     session.out.line(session.say("job_cancelled" if cancelled.status.final else "job_cancelling", job=job))
+
+
+async def _active_job(session: Session, app: str | None) -> int:
+    """Raises Refused when nothing is under way."""
+    found = await resolve(session, app)
+    for job in await session.api.history(found.user_id, found.id, 5):
+        if not job.status.final:
+            return job.id
+    raise Refused(session.say("no_active_job"), Exit.NOT_FOUND)
 
 
 def _phase(session: Session, job: Job) -> str | None:

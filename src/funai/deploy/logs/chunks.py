@@ -79,3 +79,8 @@ def _incomplete_tail(data: bytes) -> int:
         need = 1 if byte < 0x80 else 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4
         return back if need > back else 0
     return 0
+
+
+def broken_start(data: bytes) -> int:
+    """Bytes at the start of ``data`` that belong to a character begun before it."""
+    return next((i for i, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), 0)

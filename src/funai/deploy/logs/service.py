@@ -52,6 +52,10 @@ class LogService:
                 if not followers:
                     del self._followers[job_id]
 
+    async def tail(self, job_id: int, limit: int) -> LogSlice:
+        """The last ``limit`` bytes of what there is now."""
+        return await self.store.read(job_id, None, limit)
+
     def wake(self, job_id: int) -> None:
         """There is more, or the job ended."""
         for event in self._followers.get(job_id, ()):

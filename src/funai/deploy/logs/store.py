@@ -61,14 +61,16 @@ class LogStore:
         }
         await conn.execute(insert(job_log).values(at_ms=self.now), row)
 
-    async def read(self, job_id: int, offset: int, limit: int) -> LogSlice:
-        """From byte ``offset``, at most ``limit`` bytes. Raises JOB_NOT_FOUND."""
+    async def read(self, job_id: int, offset: int | None, limit: int) -> LogSlice:
+        """From byte ``offset``, at most ``limit`` bytes; None reads the last ``limit`` bytes. Raises JOB_NOT_FOUND."""
         async with self.db.read() as conn:
             head = await conn.execute(select(job.c.status, job.c.log_bytes).where(job.c.id == job_id))
             row = head.first()
             if row is None:
                 raise NotFound("JOB_NOT_FOUND")
             total, final = int(row.log_bytes), JobStatus(row.status).final
+            from_end = offset is None
+            offset = max(0, total - limit) if offset is None else offset
             if offset >= total:
                 return LogSlice(offset=total, next_offset=total, chunk="", final=final)
             pieces = (
@@ -79,6 +81,9 @@ class LogStore:
             found = (await conn.execute(pieces)).all()
         data = b"".join(zlib.decompress(p.data) for p in found)
         data = data[offset - found[0].start_byte :] if found else b""
+        if from_end:
+            skipped = chunks.broken_start(data)
+            data, offset = data[skipped:], offset + skipped
         data = chunks.cut(data[:limit], limit, more=offset + limit < total)
         end = offset + len(data)
         return LogSlice(offset=offset, next_offset=end, chunk=data.decode("utf-8", "replace"), final=final and end >= total)

@@ -74,7 +74,10 @@ def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRoute
         offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
         limit: Annotated[int, Query(ge=16, le=1024 * 1024)] = 256 * 1024,
         wait_seconds: Annotated[float, Query(alias="waitSeconds", ge=0, le=25)] = 0,
+        from_end: Annotated[bool, Query(alias="fromEnd")] = False,
     ) -> Response:
+        if from_end:
+            return ok_json((await logs.tail(job_id, limit)).to_wire())
         return ok_json((await logs.read(job_id, offset, limit, wait_seconds)).to_wire())
 
     return router

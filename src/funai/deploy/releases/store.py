@@ -91,7 +91,7 @@ class ReleaseBook:
                 image=image,
                 digest=digest,
                 git_sha=_short(result.git_sha or payload.get("gitSha"), 64),
-                git_ref=_short(payload.get("gitRef"), 200),
+                git_ref=_whole(payload.get("gitRef"), 200),
                 container_port=rules.port_or_none(result.container_port)
                 or rules.port_or_none(payload.get("containerPort"))
                 or DEFAULT_PORT,
@@ -126,6 +126,11 @@ def _implied(job: FinishedJob) -> str | None:
         return None
     tag = job.payload.get("imageTag") or "latest"
     return f"{naming.image_repository(registry, namespace, job.user_id, job.app_id)}:{tag}"
+
+
+def _whole(value: Any, limit: int) -> str | None:
+    """None for what is longer: half a ref is another one, or none at all."""
+    return storable(str(value)) if value and len(str(value)) <= limit else None
 
 
 def _short(value: Any, limit: int) -> str | None:

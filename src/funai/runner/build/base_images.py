@@ -1,8 +1,8 @@
 """The images a build stands on, fetched and looked at before it begins.
 
 The engine would run a base image's ONBUILD triggers as if they stood in the Dockerfile, and resolves short names among
-everything it holds. So each image that the Dockerfile could name is looked at first, by the engine's own resolution, and
-what is missing is pulled by the policy; the build itself then pulls nothing and has no login.
+everything it holds. So each image that the build needs is looked at first, by the engine's own resolution, and what is
+missing is pulled by the policy; the build itself then names each in full, pulls nothing and has no login.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +21,14 @@ from typing import Any
 
 from funai.base.process import proc
 from funai.base.process.proc import Command
-from funai.contracts.basecheck import possible_images, wanted_images
 from funai.contracts.errors import BadInput
-from funai.contracts.rules import parse_image
+from funai.contracts.rules import ImageRef, full_name, parse_image
 from funai.contracts.states import FailureCode
-from funai.runner.build.plan import Allowed, check_sources
+from funai.dockerfile.images import Allowed, needs_login
+from funai.i18n.reasons import Words
+from funai.runner.build.reading import BaseFacts
 from funai.runner.commands.engine import Engine
-from funai.runner.failures import JobFailed, last_lines
+from funai.runner.failures import JobFailed, invalid, last_lines
 from funai.runner.settings import RunnerSettings
 
 _DOCKERS = ("onbuild", "shell", "healthcheck")
@@ -46,6 +47,7 @@ class BaseImage:
     names: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
     triggers: tuple[str, ...]
+    shell: tuple[str, ...] = ()
     docker: bool = False
     """Its configuration has what only Docker's own format can pass on: a shell, a health check, triggers."""
 
@@ -77,56 +79,67 @@ class Bases:
         self._records = settings.workdir / "bases"
 
     @asynccontextmanager
-    async def ready(self, dockerfile: str, allowed: Allowed, tmp: Path, run: Run) -> AsyncIterator[list[BaseImage]]:
-        """The images are there, and stay as they were looked at while the context is open.
+    async def ready(self, images: Sequence[str], allowed: Allowed, tmp: Path, run: Run) -> AsyncIterator[dict[str, BaseImage]]:
+        """The images by their names, as they are looked at; they stay so while the context is open.
 
-        Raises JobFailed when one is not for this tenant or makes the build do what a Dockerfile may not, BaseAbsent.
-        ``run`` runs a pull under the build's limits and answers its exit status; one that fails is left to the build,
-        which then tells what it misses.
+        Raises JobFailed when one is not for this tenant, BaseAbsent when one can't be had. ``run`` runs a pull under the
+        build's limits and answers its exit status.
         """
-        possible = await asyncio.to_thread(possible_images, dockerfile, allowed.given)
-        if len(possible) > MAX_BASES:
-            raise JobFailed(FailureCode.CONTRACT_INVALID, detail=f"FROM, --from: {len(possible)} > {MAX_BASES}")
-        wanted = set(await asyncio.to_thread(wanted_images, dockerfile, allowed.given))
+        if len(images) > MAX_BASES:
+            raise JobFailed(FailureCode.CONTRACT_INVALID, detail=f"FROM, --from: {len(images)} > {MAX_BASES}")
         held: list[str] = []
-        found: list[BaseImage] = []
+        found: dict[str, BaseImage] = {}
         try:
-            for name in possible:
+            for name in images:
                 keys = sorted(meanings(name, self._search))
                 async with AsyncExitStack() as locks:
                     # By the full name: a pull from a registry that never answers must delay nobody else's image.
                     for key in keys:
                         await locks.enter_async_context(self._locks.setdefault(key, asyncio.Lock()))
-                    image = await self._have(name, keys, name in wanted, allowed, tmp, run)
+                    image = await self._have(name, keys, allowed, tmp, run)
                     self._standing.update(keys)
                     held += keys
-                if image:
-                    await asyncio.to_thread(judge, name, image, dockerfile, allowed)
-                    found.append(image)
+                judge(name, image, allowed)
+                found[name] = image
             yield found
         finally:
             self._standing.subtract(held)
 
-    async def _have(
-        self, name: str, keys: Sequence[str], wanted: bool, allowed: Allowed, tmp: Path, run: Run
-    ) -> BaseImage | None:
+    def facts(self, images: Mapping[str, BaseImage]) -> dict[str, BaseFacts]:
+        """What the Dockerfile has from each, and the full name by which the engine finds exactly it."""
+        return {
+            name: BaseFacts(self._full(name, image), dict(image.env), image.shell, image.triggers)
+            for name, image in images.items()
+        }
+
+    def _full(self, name: str, image: BaseImage) -> str:
+        meant = meanings(name, self._search)
+        if self._engine.docker or "@" in name:
+            return full_name(parse_image(name))
+        return next((n for n in image.names if n in meant), full_name(parse_image(name)))
+
+    async def _have(self, name: str, keys: Sequence[str], allowed: Allowed, tmp: Path, run: Run) -> BaseImage:
         """The image, pulled by the policy. One that a build stands on stays: what was looked at is what is used."""
         policy, stands = self._settings.pull, any(self._standing[key] for key in keys)
-        image = await self._here(name, surely=wanted)
-        right = image is not None and self._means(name, image, allowed)
+        image = await self._here(name)
+        right = image is not None and self._means(name, image)
         for key in keys:
             with suppress(FileNotFoundError):
                 os.utime(self._record_of(key))
-        if not wanted or (right and (policy != "always" or stands)):
+        if image and right and (policy != "always" or stands):
             return image
-        pulled = policy != "never" and await run(self._engine.pull(name, login=allowed.owns(name), tmp=tmp)) == 0
-        image = await self._here(name, surely=True)
-        if image and pulled:
-            await asyncio.to_thread(self._record, image, keys)
+        pulled = policy != "never" and await run(self._pull(name, allowed, tmp)) == 0
+        image = await self._here(name)
         # After a pull the engine finds what it pulled; it falls back on names that merely end alike when there is none.
-        if image and not pulled and not self._means(name, image, allowed):
+        if image is None or (not pulled and not self._means(name, image)):
             raise BaseAbsent(name)
+        if pulled:
+            await asyncio.to_thread(self._record, image, keys)
         return image
+
+    def _pull(self, name: str, allowed: Allowed, tmp: Path) -> Command:
+        """With the platform's login for the app's own images and the operator's base images, and for no others."""
+        return self._engine.pull(name, login=needs_login(parse_image(name), allowed), tmp=tmp)
 
     def _record_of(self, name: str) -> Path:
         return self._records / hashlib.sha256(name.encode()).hexdigest()[:32]
@@ -157,15 +170,12 @@ class Bases:
             self._record_of(name).unlink(missing_ok=True)
             return True
 
-    def _means(self, name: str, image: BaseImage, allowed: Allowed) -> bool:
+    def _means(self, name: str, image: BaseImage) -> bool:
         """Whether the reference means this image. Podman also finds ``evil.example/node:20`` under ``node:20``."""
-        if self._engine.docker or "@" in name:
-            return True
-        meant = meanings(name, self._search)
-        return len(meant) == 1 or any(n in meant or allowed.owns(n) for n in image.names)
+        return self._engine.docker or "@" in name or any(n in meanings(name, self._search) for n in image.names)
 
-    async def _here(self, name: str, *, surely: bool) -> BaseImage | None:
-        """The image as the engine resolves the name. Without ``surely``, one that nothing here resembles is not asked for.
+    async def _here(self, name: str) -> BaseImage | None:
+        """The image as the engine resolves the name.
 
         A program's start costs more than reading the engine's list: what is known stays known while the list has the
         same images of this name.
@@ -176,19 +186,19 @@ class Bases:
         alike = await asyncio.to_thread(_alike, self._storage, name, known[1].id if known else "")
         if known and known[0] == alike:
             return known[1]
-        if not alike and not surely:
-            return None
         image = await self._ask(name)
         if image:
             self._seen[name] = (await asyncio.to_thread(_alike, self._storage, name, image.id), image)
         return image
 
     async def _ask(self, name: str) -> BaseImage | None:
-        done = await proc.run(self._engine.look(name), timeout=LOOK_SECONDS)
+        # Docker finds a short name among the ids of all that it holds.
+        asked = full_name(parse_image(name)) if self._engine.docker else name
+        done = await proc.run(self._engine.look(asked), timeout=LOOK_SECONDS)
         if done.code != 0:
-            # An image that is here and can't be looked at must not be built on; what is no name at all can't be here.
-            there = (await proc.run(self._engine.exists(name), timeout=LOOK_SECONDS)).code
-            if there == 0 or (there != 1 and _is_name(name)):
+            # An image that is here and can't be looked at must not be built on.
+            there = (await proc.run(self._engine.exists(asked), timeout=LOOK_SECONDS)).code
+            if there != 1:
                 raise JobFailed(FailureCode.INTERNAL, last_lines(done.error_text), detail=name)
             return None
         found, tags, digests, *more = json.loads(done.text)
@@ -198,33 +208,20 @@ class Bases:
 
 
 def meanings(name: str, search: Sequence[str] = ()) -> set[str]:
-    """The full names that a reference can stand for: one where it names its registry, else one in each that is searched."""
-    bare, at, digest = name.partition("@")
-    head, slash, path = bare.partition("/")
-    if slash and ("." in head or ":" in head or head == "localhost"):
-        places = ["docker.io" if head == "index.docker.io" else head]
-    else:
-        places, path = [*search, "docker.io", "localhost"], bare
-    repository, colon, tag = path.rpartition(":") if ":" in path.rpartition("/")[2] else (path, "", "")
-    end = f"@{digest}" if at else f":{tag if colon else 'latest'}"
-    return {f"{p}/{'library/' if p == 'docker.io' and '/' not in repository else ''}{repository}{end}" for p in places}
+    """The full names that a reference can stand for: one where it names its registry, else one in each that is searched.
+
+    Raises BadInput for what is no image's name.
+    """
+    ref = parse_image(name)
+    places = [ref.registry] if ref.registry else [*search, "docker.io", "localhost"]
+    return {full_name(ImageRef(place, ref.path, ref.tag, ref.digest)) for place in places}
 
 
-def judge(name: str, image: BaseImage, dockerfile: str, allowed: Allowed) -> None:
-    """Raises JobFailed when the image may not be used here, or makes the build do what a Dockerfile may not."""
-    if all(map(allowed.foreign, image.names)) and (image.names or image.id.startswith(name)):
-        raise allowed.refused(name)
-    # ONBUILD ADD of the image runs with the image's ENV, and so does what the Dockerfile itself says after FROM.
-    with_env = allowed.also(image.env)
-    check_sources(dockerfile, with_env)
-    check_sources("\n".join(image.triggers), with_env, base=name)
-
-
-def _is_name(name: str) -> bool:
-    try:
-        return bool(parse_image(name))
-    except BadInput:
-        return False
+def judge(name: str, image: BaseImage, allowed: Allowed) -> None:
+    """Raises JobFailed when all names of the image are of another app's, or of the platform's own."""
+    if image.names and all(allowed.foreign(n) for n in image.names):
+        words = Words(f"不能使用镜像 {name[:200]}", f"the image {name[:200]} may not be used here")
+        raise invalid(BadInput(detail=words))
 
 
 def _alike(storage: Path, name: str, image_id: str) -> frozenset[tuple[str, tuple[str, ...]]] | None:
@@ -272,19 +269,22 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object with every key it has: engines read keys in any case, and the last of two equal ones."""
 
 
-def parse_config(config: Any) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...], bool]:
-    """Environment and ONBUILD triggers, wherever in the configuration they stand, and whether it is Docker's alone."""
+def parse_config(config: Any) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...], tuple[str, ...], bool]:
+    """Environment, ONBUILD triggers and shell, wherever in the configuration they stand; whether it is Docker's alone."""
     docker = False
+    shell: tuple[str, ...] = ()
     env: list[tuple[str, str]] = []
     triggers: list[str] = []
     for key, value in _walk(config):
         docker = docker or (key.lower() in _DOCKERS and bool(value))
         if key.lower() == "onbuild" and isinstance(value, list):
             triggers += [str(v) for v in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        elif key.lower() == "shell" and isinstance(value, list):
+            shell = tuple(str(v) for v in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         elif key.lower() == "env" and isinstance(value, list):
             pairs = [str(v).partition("=") for v in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
             env += [(variable, text) for variable, _, text in pairs]
-    return tuple(env), tuple(triggers), docker
+    return tuple(env), tuple(triggers), shell, docker
 
 
 def _walk(value: Any) -> Iterable[tuple[str, Any]]:

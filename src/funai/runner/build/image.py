@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import resource
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from funai.base.process import proc
 from funai.base.process.proc import Command
-from funai.contracts.basecheck import declared_args, mounts_files, needs_docker
-from funai.contracts.buildspec import base_images
 from funai.contracts.errors import BadInput
-from funai.contracts.rules import parse_image
+from funai.contracts.rules import full_name, parse_image
 from funai.contracts.states import FailureCode
+from funai.dockerfile.images import Allowed
+from funai.dockerfile.rules import trigger_args
+from funai.i18n.reasons import Words
 from funai.runner.build.base_images import BaseAbsent, BaseImage, Bases, image_ids
 from funai.runner.build.cgroup import BuildGroup, Usage
 from funai.runner.build.diskwatch import DiskWatch, working_containers
-from funai.runner.build.plan import Allowed, check_mounts
+from funai.runner.build.plan import check_mounts
+from funai.runner.build.reading import Reading, write_down
 from funai.runner.build.watch import BuildWatch
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.failures import JobFailed, last_lines
@@ -39,6 +41,10 @@ REPEATS = 2
 SHARED_CACHE = (
     "==> 多个步骤共用一个 --mount=type=cache，因此不使用层缓存；给每个步骤不同的 id 即可恢复 / "
     "steps share one --mount=type=cache, so no layers are cached; an id of its own for each step brings that back\n"
+)
+NO_HEREDOC_FILES = Words(
+    "Docker 的构建器不支持 COPY <<；请把内容放进文件并 COPY 它",
+    "Docker's builder has no COPY <<; put the text into a file and COPY that",
 )
 TOO_MANY_FILES = ("EMFILE", "Too many open files", "ulimit: error setting limit", "open files: cannot modify limit")
 FORK_REFUSED = "Cannot fork"
@@ -93,13 +99,14 @@ class Builder:
         return self._workshop is not None or not self._engine.docker
 
     async def build(
-        self, request: BuildRequest, dockerfile: str, may: Allowed, name: str, write: Callable[[bytes], None]
+        self, request: BuildRequest, reading: Reading, ignore: Sequence[Path], name: str, write: Callable[[bytes], None]
     ) -> None:
-        """Build, or raise JobFailed with the limit that ended it or the build's last lines.
+        """Build the request's context, or raise JobFailed with the limit that ended it or the build's last lines.
 
         Cancelling it kills every process of the build and removes its containers before the cancellation goes on.
         """
         s = self._settings
+        plan = await asyncio.to_thread(reading.plan)
         async with self._group(group_name(s.workdir, name)) as group:
             request, folder = self._limited(request, group), request.tmp.parent
             disk = self._disk(folder, group)
@@ -110,18 +117,21 @@ class Builder:
             async def run(command: Command) -> int:
                 return await self._run(command, group, watch, output)
 
-            async def fit(bases: list[BaseImage]) -> BuildRequest:
-                return await self._fit(request, dockerfile, bases, may, output)
+            async def fit(bases: Mapping[str, BaseImage]) -> BuildRequest:
+                fitted = await asyncio.to_thread(self._fitted, request, reading, bases, ignore)
+                if not fitted.keep_layers and self.mounts:
+                    await output.take(SHARED_CACHE.encode())
+                return fitted
 
             try:
                 # One limit for all of it: fifty base images from slow registries are one build.
                 async with asyncio.timeout(s.build_seconds):
                     if self._workshop:
                         assert isinstance(disk, StoreWatch)
-                        code = await self._workshop.build(dockerfile, may, folder, group.folders, run, disk, fit)
+                        code = await self._workshop.build(plan.images, reading.allowed, folder, group.folders, run, disk, fit)
                     else:
                         assert isinstance(disk, DiskWatch)
-                        code = await self._beside_all(dockerfile, may, request.tmp, run, disk, fit, output)
+                        code = await self._beside_all(plan.images, reading.allowed, request.tmp, run, disk, fit, output)
             except BaseAbsent as e:
                 raise await self._absent(e.name, output.lines()) from e
             except TimeoutError as e:
@@ -131,7 +141,7 @@ class Builder:
                 watch.look()
                 await asyncio.shield(self._end(group))
             if code != 0:
-                raise await self._why(code, watch.usage, output, dockerfile)
+                raise await self._why(code, watch.usage, output, plan.images)
 
     def _disk(self, folder: Path, group: BuildGroup) -> DiskWatch | StoreWatch:
         limit = self._settings.build_disk_bytes
@@ -140,7 +150,7 @@ class Builder:
         return DiskWatch(self._storage, folder, group.engine_path, limit, group.steps)
 
     async def _beside_all(
-        self, dockerfile: str, may: Allowed, tmp: Path, run: Run, disk: DiskWatch, fit: Fit, output: Output
+        self, images: Sequence[str], may: Allowed, tmp: Path, run: Run, disk: DiskWatch, fit: Fit, output: Output
     ) -> int:
         """Without the wall: on the machine's engine, whose images are everybody's."""
 
@@ -151,20 +161,8 @@ class Builder:
             finally:
                 disk.pulls = False
 
-        async with self.bases.ready(dockerfile, may, tmp, pull) as bases:
+        async with self.bases.ready(images, may, tmp, pull) as bases:
             return await self.repeated(await fit(bases), run, output)
-
-    async def _fit(
-        self, request: BuildRequest, dockerfile: str, bases: list[BaseImage], may: Allowed, output: Output
-    ) -> BuildRequest:
-        """The request for what the Dockerfile and the triggers of its base images do together. Raises JobFailed."""
-        text = "\n".join([dockerfile, *(t for b in bases for t in b.triggers)])
-        with_env = may.also(pair for b in bases for pair in b.env)
-        shared = await asyncio.to_thread(check_mounts, text, with_env, request.context)
-        if shared and self.mounts:
-            await output.take(SHARED_CACHE.encode())
-        dockers = needs_docker(text) or any(b.docker for b in bases)
-        return replace(_fitted(request, text), keep_layers=not shared, docker_format=dockers)
 
     async def repeated(self, request: BuildRequest, run: Callable[[Command], Awaitable[int]], output: Output) -> int:
         """Build; again when the engine itself gave up while images went that it had begun to look at (an app's removal)."""
@@ -176,11 +174,33 @@ class Builder:
             await output.take("==> 构建期间有镜像被移除，重试 / images were removed meanwhile: once more\n".encode())
         return await run(self._engine.build(request))
 
+    def _fitted(
+        self, request: BuildRequest, reading: Reading, bases: Mapping[str, BaseImage], ignore: Sequence[Path]
+    ) -> BuildRequest:
+        """With the Dockerfile as it is written anew for the engine, and what follows from it. Raises JobFailed.
+
+        Only arguments that somebody declares: the engine warns in the user's log about all others. No cache for steps that
+        mount files: Podman would take another commit's result, or another tenant's, for them.
+        """
+        facts = self._workshop.bases.facts(bases) if self._workshop else self.bases.facts(bases)
+        plan, emitted = reading.written(facts)
+        shared = check_mounts(plan, request.context)
+        if emitted.files and not self.mounts:
+            raise JobFailed(FailureCode.CONTRACT_INVALID, detail=NO_HEREDOC_FILES)
+        dockerfile, files = write_down(emitted, request.tmp.parent, ignore)
+        declared = plan.declared_args | trigger_args(t for b in bases.values() for t in b.triggers)
+        return replace(
+            request, dockerfile=dockerfile, files=files, keep_layers=not shared, use_cache=not plan.mounts_files,
+            args={name: value for name, value in request.args.items() if name in declared},
+            docker_format=plan.dockers_only or any(b.docker for b in bases.values()),
+        )  # fmt: skip
+
     def _limited(self, r: BuildRequest, group: BuildGroup) -> BuildRequest:
         s = self._settings
         return replace(
             r, network=s.build_network, ca_file=s.ca_file, memory_bytes=s.build_memory_bytes, cpus=s.build_cpus,
-            file_bytes=s.build_disk_bytes, pids=s.build_pids, cgroup=group.engine_path, files=within_hard_limit(s.build_files),
+            file_bytes=s.build_disk_bytes, pids=s.build_pids, cgroup=group.engine_path,
+            open_files=within_hard_limit(s.build_files),
         )  # fmt: skip
 
     @asynccontextmanager
@@ -237,13 +257,13 @@ class Builder:
         if leftover:
             await proc.run(self._engine.remove_container(*leftover), timeout=60)
 
-    async def _why(self, code: int, usage: Usage, output: Output, dockerfile: str) -> JobFailed:
+    async def _why(self, code: int, usage: Usage, output: Output, images: Sequence[str]) -> JobFailed:
         s, lines = self._settings, output.lines()
         if usage.oom_kills or (usage.memory_full and code == KILLED):
             return JobFailed(FailureCode.OUT_OF_MEMORY, lines, limit=size(s.build_memory_bytes))
         if code == FILE_TOO_LARGE:
             return self._broken(FailureCode.OUT_OF_DISK, output)
-        for image in base_images(dockerfile) if not self._workshop else ():
+        for image in images if not self._workshop else ():
             if failed := await self._base_missing(image):
                 failed.lines = failed.lines or lines
                 return failed
@@ -267,9 +287,7 @@ class Builder:
     async def _absent(self, image: str, lines: Sequence[str] = ()) -> JobFailed:
         """Why an image could not be had, asked of its registry; BUILD_FAILED when that has it (now)."""
         try:
-            ref = parse_image(image)
-            if not ref.registry and "/" not in ref.path:
-                ref.path = f"library/{ref.path}"
+            ref = parse_image(full_name(parse_image(image)))
             found = await self._registry.digest(ref)
         except BadInput:
             return JobFailed(FailureCode.IMAGE_NOT_FOUND, lines, image=image)
@@ -279,16 +297,6 @@ class Builder:
         if found:
             return JobFailed(FailureCode.BUILD_FAILED, lines, exit=ENGINE_FAILED)
         return JobFailed(FailureCode.IMAGE_NOT_FOUND, lines, image=image)
-
-
-def _fitted(request: BuildRequest, text: str) -> BuildRequest:
-    """Only arguments that somebody declares: the engine warns in the user's log about all others. ``text``: all that runs.
-
-    No cache for steps that mount files: Podman would take another commit's result, or another tenant's, for them.
-    """
-    declared = declared_args(text)
-    args = {name: value for name, value in request.args.items() if name in declared}
-    return replace(request, args=args, use_cache=not mounts_files(text))
 
 
 def within_hard_limit(files: int) -> int:

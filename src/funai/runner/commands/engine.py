@@ -8,6 +8,7 @@ from pathlib import Path
 
 from funai.base.process.proc import Command
 from funai.contracts.buildspec import CA_IN_BUILD
+from funai.dockerfile.emit import FILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +16,14 @@ class BuildRequest:
     """One image build. Paths are absolute and inside the job's own folder."""
 
     context: Path
-    dockerfile: Path
     image: str
     """The local name the image gets: ``registry/namespace/repo:tag``."""
     iidfile: Path
     tmp: Path
+    dockerfile: Path = Path("Dockerfile")
+    """What is built, as it was written for the engine."""
+    files: Path | None = None
+    """The build context of heredocs' files."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     args: Mapping[str, str] = field(default_factory=dict[str, str])
     network: str = ""
@@ -39,12 +43,12 @@ class BuildRequest:
     """Whether later builds may find this one's steps."""
     walled: bool = False
     """Podman runs inside the wall, which has the network and the limits of all steps."""
-    files: int = 0
+    open_files: int = 0
     """Files that a process of a step may have open."""
 
 
 CPU_PERIOD = 100_000
-FILES = 4096
+OPEN_FILES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ class Engine:
         elif not r.walled:
             argv += ["--memory", str(r.memory_bytes), "--memory-swap", str(r.memory_bytes)]
             argv += ["--cpu-period", str(CPU_PERIOD), "--cpu-quota", str(int(r.cpus * CPU_PERIOD))]
-        argv += ["--ulimit", "core=0:0", "--ulimit", f"nofile={r.files or FILES}:{r.files or FILES}"]
+        argv += ["--ulimit", "core=0:0", "--ulimit", f"nofile={r.open_files or OPEN_FILES}:{r.open_files or OPEN_FILES}"]
         if r.file_bytes:
             argv += ["--ulimit", f"fsize={r.file_bytes}:{r.file_bytes}"]
         return argv
@@ -118,9 +122,11 @@ class Engine:
             *([] if r.use_cache else ["--no-cache"]),
             "--isolation",
             "oci",
+            "--http-proxy=false",  # the operator's, with a password perhaps
             "--pull=never",
-            "--http-proxy=false",
         ]
+        if r.files:
+            argv += ["--build-context", f"{FILES}={r.files}"]
         if r.pids:
             argv += ["--ulimit", f"nproc={4 * r.pids}:{4 * r.pids}"]
         if r.ca_file:

@@ -41,7 +41,7 @@ class Git:
         # Version 2 asks for the references in a second round trip; we take nearly all of them anyway.
         fetch = self._git(
             "-c", "protocol.version=0", "fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-recurse-submodules",
-            "--no-write-fetch-head", "--no-auto-maintenance", "--", url,
+            "--no-write-fetch-head", "--no-auto-maintenance", "--update-shallow", "--", url,
             "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
         )  # fmt: skip
         return Command(bounded(fetch.argv, file_bytes=self.max_bytes), env=fetch.env)

@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 
+from funai.base import proxies
+from funai.base.clients.proxied import ProxiedTransport
 from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode
 from funai.runner.failures import JobFailed
@@ -70,7 +72,9 @@ class Registry:
 
     def __init__(self, login: RegistryLogin | None, insecure: frozenset[str], *, timeout: float = 5) -> None:
         self._login, self._insecure = login, insecure
-        self._http = httpx.AsyncClient(timeout=httpx.Timeout(timeout, connect=3), trust_env=True)
+        self._http = httpx.AsyncClient(
+            timeout=httpx.Timeout(timeout, connect=3), transport=ProxiedTransport(proxies.read()), trust_env=False
+        )
         self._tokens: dict[tuple[str, str], str] = {}
 
     async def close(self) -> None:

@@ -14,18 +14,18 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from funai.contracts.basecheck import possible_images, wanted_images
 from funai.contracts.errors import BadInput
-from funai.contracts.rules import parse_image
+from funai.contracts.rules import full_name, parse_image
 from funai.contracts.states import FailureCode
+from funai.dockerfile.images import Allowed
 from funai.runner.build.base_images import MAX_BASES, MAX_CONFIG, BaseAbsent, BaseImage, config_of, judge, meanings
-from funai.runner.build.plan import Allowed
+from funai.runner.build.reading import BaseFacts
 from funai.runner.cleanup.fs import remove_tree
 from funai.runner.failures import JobFailed
 from funai.runner.sandbox.wall import FIRST_ID
@@ -73,33 +73,38 @@ class BaseStores:
         self._known: dict[str, Held] = {}
 
     @asynccontextmanager
-    async def ready(self, dockerfile: str, allowed: Allowed, sources: Sources) -> AsyncIterator[list[Held]]:
-        """The images that the Dockerfile names; they stay while the context is open.
+    async def ready(self, images: Sequence[str], allowed: Allowed, sources: Sources) -> AsyncIterator[dict[str, Held]]:
+        """The images by their names; they stay while the context is open.
 
-        Raises JobFailed when one is not for this tenant or makes the build do what a Dockerfile may not, BaseAbsent when
-        one that the build needs can't be had.
+        Raises JobFailed when one is not for this tenant, BaseAbsent when one can't be had.
         """
-        possible = await asyncio.to_thread(possible_images, dockerfile, allowed.given)
-        if len(possible) > MAX_BASES:
-            raise JobFailed(FailureCode.CONTRACT_INVALID, detail=f"FROM, --from: {len(possible)} > {MAX_BASES}")
-        wanted = set(await asyncio.to_thread(wanted_images, dockerfile, allowed.given))
-        found: list[Held] = []
+        if len(images) > MAX_BASES:
+            raise JobFailed(FailureCode.CONTRACT_INVALID, detail=f"FROM, --from: {len(images)} > {MAX_BASES}")
+        found: dict[str, Held] = {}
         try:
-            for name in possible:
-                held = await self._have(name, allowed, sources, wanted=name in wanted)
-                if held is None and name in wanted:
+            for name in images:
+                held = await self._have(name, allowed, sources)
+                if held is None:
                     raise BaseAbsent(name)
-                if held:
-                    self._standing[held.folder.name] += 1
-                    found.append(held)
-                    await asyncio.to_thread(judge, name, held.image, dockerfile, allowed)
+                self._standing[held.folder.name] += 1
+                found[name] = held
+                judge(name, held.image, allowed)
             yield found
         finally:
-            for held in found:
+            for held in found.values():
                 self._standing[held.folder.name] -= 1
 
-    async def _have(self, name: str, allowed: Allowed, sources: Sources, *, wanted: bool) -> Held | None:
-        """The image under its first meaning that is here, on the machine's engine, or (``wanted``) can be pulled."""
+    def facts(self, images: Mapping[str, BaseImage]) -> dict[str, BaseFacts]:
+        """What the Dockerfile has from each, and the full name by which the engine finds exactly it."""
+        out: dict[str, BaseFacts] = {}
+        for name, image in images.items():
+            meant = meanings(name, self._search)
+            full = next((n for n in image.names if n in meant), full_name(parse_image(name)))
+            out[name] = BaseFacts(full, dict(image.env), image.shell, image.triggers)
+        return out
+
+    async def _have(self, name: str, allowed: Allowed, sources: Sources) -> Held | None:
+        """The image under its first meaning that is here, on the machine's engine, or can be pulled."""
         try:
             parse_image(name)
         except BadInput:
@@ -110,7 +115,7 @@ class BaseStores:
             async with self._lock(full, allowed):
                 if held := await self._local(full, allowed, sources, machine):
                     return held
-        pulls = wanted and self._settings.pull != "never"
+        pulls = self._settings.pull != "never"
         for full in (n for n in names if pulls and not n.startswith("localhost/")):
             async with self._lock(full, allowed):
                 held = await asyncio.to_thread(self._read, full, allowed)
@@ -123,7 +128,7 @@ class BaseStores:
     async def _local(self, full: str, allowed: Allowed, sources: Sources, machine: dict[str, str]) -> Held | None:
         """What needs no pull by the policy: the store's, or a copy of what the operator has on the machine's engine."""
         held = await asyncio.to_thread(self._read, full, allowed)
-        there = machine.get(full) if any(fnmatchcase(full, p) for p in self._settings.base_images) else None
+        there = machine.get(full) if any(fnmatchcase(full, p) for p in self._settings.machine_images) else None
         if there and (held is None or not held.image.id.startswith(there)) and not (held and held.pulled):
             held = await self._made(full, allowed, sources.copy, pulled=False) or held
         return None if held and held.pulled and self._settings.pull == "always" else held

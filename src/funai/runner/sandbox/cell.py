@@ -119,18 +119,19 @@ class Room:
         async with self.cell.build.opened((), grant) as network:
             return await run(walled(command, self.entry(network, folder, *own, *under), self.sandbox.host))
 
-    async def pull(self, run: Run, full: str, root: Path, own: ImageRef, platform: Sequence[str]) -> int:
-        """Fetch a base image into ``root``. ``platform``: the registries that are had at the door, ``own`` with the login."""
-        registry = full.partition("/")[0]
-        door = registry in platform
+    async def pull(self, run: Run, full: str, root: Path, granted: tuple[Grant | None, list[str]]) -> int:
+        """Fetch a base image into ``root``: by the door as far as it is granted, else from the public internet, the
+        operator's mirrors, and the places given beside the grant."""
+        registry, (grant, more) = full.partition("/")[0], granted
+        door = grant is not None
         conf = etc.machine_registries(base_environment())
         text = etc.registries_text(conf, registry, door=door)
         engine = etc.Engine(self.sandbox.programs.runtime, registries=text)
         folder = await asyncio.to_thread(self._etc, f"pull-{root.parent.name}", engine)
-        grant = Grant(own if registry == own.registry else ImageRef(registry, "-", None, None), write=False, others=True)
-        openings = [*self.sandbox.openings, *await openings_of(map(split_place, etc.operators_places(conf, registry)))]
+        places = map(split_place, [*more, *etc.operators_places(conf, registry)])
+        openings = [*self.sandbox.openings, *await openings_of(places)]
         command = replace(self.sandbox.engine.pull(full, login=False), env={})
-        async with self.cell.ours.opened(openings, grant if door else None) as network:
+        async with self.cell.ours.opened(openings, grant) as network:
             entry = self.entry(network, folder, Bind(root, etc.STORE, True))
             return await run(walled(command, entry, self.sandbox.host))
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,22 +17,23 @@ from funai.base.process import proc
 from funai.base.process.proc import Command, base_environment
 from funai.contracts.errors import BadInput
 from funai.contracts.rules import ImageRef, parse_image
+from funai.dockerfile.images import Allowed, needs_login
 from funai.i18n.reasons import Words
 from funai.runner.build.base_images import BaseImage
-from funai.runner.build.plan import Allowed, invalid
 from funai.runner.commands.engine import BuildRequest, Engine
-from funai.runner.failures import JobFailed
+from funai.runner.failures import JobFailed, invalid
 from funai.runner.publish.registry import Registry
 from funai.runner.sandbox import etc
 from funai.runner.sandbox.bases import BaseStores, Sources, read_held
 from funai.runner.sandbox.cell import Room, Run, Sandbox
+from funai.runner.sandbox.door import Grant
 from funai.runner.sandbox.fence import Opening, reachable, split_place
 from funai.runner.sandbox.relay import openings_of
 from funai.runner.sandbox.stores import MAX_BASES, Store, Stores
 from funai.runner.sandbox.storewatch import StoreWatch
 from funai.runner.sandbox.wall import FIRST_ID, Bind
 
-Fit = Callable[[list[BaseImage]], Awaitable[BuildRequest]]
+Fit = Callable[[Mapping[str, BaseImage]], Awaitable[BuildRequest]]
 """The request, once it is known what it stands on; raises JobFailed."""
 COPY_SECONDS = 600
 BASE_REPOSITORY = "funai-base"
@@ -56,19 +57,20 @@ class Workshop:
     _sharing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def build(
-        self, dockerfile: str, may: Allowed, folder: Path, groups: tuple[Path, ...], run: Run, watch: StoreWatch, fit: Fit
+        self, images: Sequence[str], may: Allowed, folder: Path, groups: tuple[Path, ...], run: Run, watch: StoreWatch, fit: Fit
     ) -> int:
         """The exit status of the engine. Raises JobFailed, BaseAbsent. ``folder`` is the job's, with ``src`` and ``tmp``."""
         await asyncio.to_thread(hand_over, folder / "src", folder / "tmp")
         async with (
             self.sandbox.room(folder, groups) as room,
             self.stores.held(may.own) as store,
-            self.bases.ready(dockerfile, may, self._sources(room, may, run, watch)) as held,
+            self.bases.ready(images, may, self._sources(room, may, run, watch)) as held,
         ):
-            request = await fit([h.image for h in held])
-            roots = await self._founded(room, run, store, [h.folder for h in held])
+            request = await fit({name: h.image for name, h in held.items()})
+            roots = await self._founded(room, run, store, [h.folder for h in held.values()])
             watch.begin(store)
             store.write({**store.read(), "dirty": True})
+            await asyncio.to_thread(hand_over, *([request.files] if request.files else []), files=_dockerfiles(folder))
             command = self.sandbox.engine.build(_seen(request))
             code = await room.build(run, command, store, roots, _context(request, folder), request.ca_file)
             store.write({**store.read(), "dirty": False})
@@ -154,7 +156,7 @@ class Workshop:
 
         async def pull(full: str, root: Path) -> bool:
             await self._refuse_private(full, may)
-            return await watched(root, room.pull(run, full, root, parse_image(may.own), may.registries))
+            return await watched(root, room.pull(run, full, root, _granted(full, may)))
 
         async def copy(full: str, root: Path) -> bool:
             archive = root.parent / "image.tar"
@@ -193,7 +195,7 @@ class Workshop:
         """Raises JobFailed CONTRACT_INVALID for a registry on this host or in a private network that nobody opened."""
         registry = full.partition("/")[0]
         conf = etc.machine_registries(base_environment())
-        if registry in may.registries or etc.entries_of(conf, registry):
+        if registry in may.registries or registry in may.private or etc.entries_of(conf, registry):
             return
         host, port = split_place(registry)
         openings = await openings_of(map(split_place, etc.operators_places(conf, registry)))
@@ -213,6 +215,16 @@ async def _closed(host: str, port: int, openings: Sequence[Opening]) -> str:
     return next((a for a in found if not reachable(a.partition("%")[0], port, openings)), "")
 
 
+def _granted(full: str, may: Allowed) -> tuple[Grant | None, list[str]]:
+    """How the image is pulled: by the door where it is of the platform's registry, with the login if that is for it; else
+    from where the operator allows it beside the public ones."""
+    ref = parse_image(full)
+    if ref.registry not in may.registries:
+        return None, [ref.registry] if ref.registry in may.private else []
+    own = ImageRef(ref.registry, ref.path if needs_login(ref, may) else "-", None, None)
+    return Grant(own, write=False, others=True), []
+
+
 def _podmans(storage: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     with suppress(OSError, ValueError, KeyError, TypeError):
@@ -222,8 +234,10 @@ def _podmans(storage: Path) -> dict[str, str]:
     return found
 
 
-def hand_over(*folders: Path) -> None:
-    """Everything in them, links themselves and not what they lead to, becomes the build's own."""
+def hand_over(*folders: Path, files: Sequence[Path] = ()) -> None:
+    """Everything in the folders, links themselves and not what they lead to, becomes the build's own, and so do the files."""
+    for file in files:
+        os.chown(file, FIRST_ID, FIRST_ID)
     for folder in folders:
         os.chown(folder, FIRST_ID, FIRST_ID)
         for at, names, files, fd in os.fwalk(folder, follow_symlinks=False):
@@ -241,6 +255,11 @@ def _seen(request: BuildRequest) -> BuildRequest:
 def _context(request: BuildRequest, folder: Path) -> list[Bind]:
     source = folder / "src"
     binds = [Bind(source, str(source), writable=True)]
-    if not request.dockerfile.is_relative_to(source):
-        binds.append(Bind(request.dockerfile, str(request.dockerfile)))
-    return binds
+    if request.files:
+        binds.append(Bind(request.files, str(request.files)))
+    return binds + [Bind(file, str(file)) for file in _dockerfiles(folder)]
+
+
+def _dockerfiles(folder: Path) -> list[Path]:
+    """As they were written for the engine."""
+    return [file for file in folder.glob("Dockerfile*") if file.is_file()]

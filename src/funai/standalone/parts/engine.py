@@ -23,6 +23,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from funai.base.home import user_folder
 from funai.base.process.proc import Command, Finished, ProcessMissing, ProcessTimeout, run
 from funai.standalone.parts import engine_conf, probe
 from funai.standalone.parts.probe import Limit
@@ -83,8 +84,10 @@ class EngineChoice(BaseModel):
 
 def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """Where the choice and the private files are kept: ``$XDG_DATA_HOME/funai/engine`` or its default."""
-    home = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "share")
-    return Path(home) / "funai" / "engine"
+    folder = user_folder("XDG_DATA_HOME", ".local/share", environ)
+    if folder is None:
+        raise NoEngine("this account has no home folder, and an engine keeps its images there; set HOME")
+    return folder / "funai" / "engine"
 
 
 def find_program(name: str) -> str | None:

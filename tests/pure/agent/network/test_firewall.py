@@ -14,24 +14,25 @@ def chain(name: str) -> list[str]:
 
 def test_answers_come_first_and_the_host_is_closed_at_the_end() -> None:
     inward = chain(RULES.inward)
-    assert inward[0] == "-m conntrack --ctstate ESTABLISHED,RELATED -j RETURN"
+    assert inward[0] == "-m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
     assert inward[-1] == "-j REJECT"
 
 
 def test_dns_at_the_bridge_stays_open() -> None:
-    assert "-d 10.208.0.0/13 -p udp --dport 53 -j RETURN" in chain(RULES.inward)
+    assert "-d 10.208.0.0/13 -p udp --dport 53 -j ACCEPT" in chain(RULES.inward)
 
 
 def test_allowed_comes_before_what_it_is_an_exception_of() -> None:
     for name in (RULES.inward, RULES.forward):
         rules = chain(name)
-        allowed = rules.index("-d 10.0.0.5/32 -p tcp --dport 27017 -j RETURN".replace("/32", ""))
+        allowed = rules.index("-d 10.0.0.5/32 -p tcp --dport 27017 -j ACCEPT".replace("/32", ""))
         assert allowed < next(i for i, rule in enumerate(rules) if rule.endswith("REJECT"))
 
 
 def test_other_apps_metadata_published_ports_and_denied_addresses_are_refused() -> None:
     forward = chain(RULES.forward)
-    for match in ("-d 10.208.0.0/13", "-d 169.254.0.0/16", "-d 10.0.0.0/24", "-m conntrack --ctstate DNAT"):
+    metadata = ("-d 169.254.0.0/16", "-d 100.100.100.200", "-d 168.63.129.16")
+    for match in ("-d 10.208.0.0/13", *metadata, "-d 10.0.0.0/24", "-m conntrack --ctstate DNAT"):
         assert f"{match} -j REJECT" in forward
     assert forward[-1] == "-j RETURN"
 

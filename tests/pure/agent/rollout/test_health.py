@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from funai.agent.rollout.health import Listener, connections, describe, listeners
+from funai.agent.rollout.health import Listener, connections, describe, elsewhere, listeners
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 TCP = HEAD + (
@@ -32,3 +32,18 @@ def test_a_person_is_told_what_is_wrong() -> None:
     assert describe([Listener(8080, True)], 3000)[1] == "; it listens on 8080 instead"
     assert "0.0.0.0" in describe([Listener(3000, False)], 3000)[1]
     assert describe([], 3000) == ("", "")
+
+
+def test_the_one_other_port_for_everybody_is_found() -> None:
+    assert elsewhere([Listener(8080, True)], 3000) == 8080
+    assert elsewhere([Listener(8080, True), Listener(9229, False)], 3000) == 8080
+    assert elsewhere([Listener(8080, True), Listener(9090, True)], 3000) == 0
+    assert elsewhere([Listener(8080, True), Listener(3000, False)], 3000) == 0
+    assert elsewhere([Listener(8080, False)], 3000) == 0
+    assert elsewhere([], 3000) == 0
+
+
+def test_a_port_that_the_system_chose_is_told_and_not_taken() -> None:
+    found = [Listener(37807, True)]
+    assert elsewhere(found, 3000) == 0
+    assert "process.env.PORT, which this platform does not set; write 3000" in describe(found, 3000)[1]

@@ -24,10 +24,9 @@ def job(status: JobStatus, **kw: Any) -> Job:
 
 @pytest.mark.parametrize("before", [NEVER_RAN, SERVES, FAILED_BUT_SERVES])
 def test_success(before: Before) -> None:
-    done = of_job(job(JobStatus.SUCCEEDED, deploy_url="http://gw/runtime/1/", result=JobResult(container_port=80)), before)
-    assert done == {
-        "status": 3, "slot": 1, "serving": 1, "last_error": None, "deploy_url": "http://gw/runtime/1/", "container_port": 80,
-    }  # fmt: skip
+    reached = {"deploy_url": "http://gw/runtime/1/", "access_url": "http://1.apps.test/"}
+    done = of_job(job(JobStatus.SUCCEEDED, **reached, result=JobResult(container_port=80)), before)
+    assert done == {"status": 3, "slot": 1, "serving": 1, "last_error": None, "container_port": 80, **reached}
 
 
 def test_a_success_that_tells_nonsense_is_one_all_the_same() -> None:

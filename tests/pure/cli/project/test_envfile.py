@@ -1,6 +1,14 @@
 from __future__ import annotations
 
-from funai.cli.project.envfile import parse_env_file, parse_pair
+import pytest
+
+from funai.cli.project.envfile import decode, parse_pair
+from funai.cli.project.envfile import parse_env_file as parse
+
+
+def parse_env_file(text: str) -> tuple[dict[str, str], list[int]]:
+    found = parse(text)
+    return found.values, found.bad
 
 
 def test_a_pair_is_cut_at_its_first_equals_sign() -> None:
@@ -41,3 +49,17 @@ def test_a_quote_that_never_ends_is_a_character() -> None:
 
 def test_an_editors_byte_order_mark_is_no_part_of_the_first_name() -> None:
     assert parse_env_file("\ufeffA=1\r\nB=2\r\n") == ({"A": "1", "B": "2"}, [])
+
+
+def test_a_variables_line_is_where_it_was_set_last() -> None:
+    assert parse("A=1\n\nB='x\ny'\nA=2\n").lines == {"A": 5, "B": 3}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_decode_a_file_of_an_editor_or_of_powershell_is_its_text(encoding: str) -> None:
+    assert decode("A=é\n".encode(encoding)) == "A=é\n"
+
+
+def test_decode_another_encoding_is_refused() -> None:
+    with pytest.raises(UnicodeDecodeError):
+        decode("A=é\n".encode("latin-1"))

@@ -4,7 +4,8 @@ import pytest
 
 from funai.cli.project.dockerignore import ignorer
 from funai.cli.project.repocheck import findings, summary
-from funai.contracts.buildspec import DOCKERIGNORE, RepoFacts
+from funai.contracts.buildspec import DOCKERIGNORE
+from funai.dockerfile.lint import RepoFacts
 
 DOCKERFILE = 'FROM node:20\nEXPOSE 3000\nCMD ["npm", "start"]\n'
 PACKAGE = '{"scripts": {"start": "node ."}}'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funai.agent.engine.longcalls import unframe
+from funai.agent.engine.logs import unframe
 
 
 def frame(payload: bytes, stream: int = 1) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from funai.contracts.mountcheck import read_mounts
+from funai.dockerfile.mounts import share_caches
+from tests.pure.dockerfile.kit import errors, plan
 
 BASE = "FROM node:20 AS a\n"
 
@@ -29,8 +30,9 @@ BASE = "FROM node:20 AS a\n"
         "RUN --mount=type=cache,target=/c true\nRUN --mount=type=cache,target=/c,sharing=locked true",
         "RUN --mount=type=cache,id=buildah-cache-lockfiles,target=/c true",
         "ENV I=../../..\nRUN --mount=type=cache,id=$I,target=/x true",
-        "RUN --mount=type=cache,id=${I#x},target=/x true",
         'RUN --mount="type=bind,target=/x y,from=a,source=/link" true',
+        "ENV S=a,source=/link\nRUN --mount=type=cache,id=$S,target=/x true",
+        "RUN --mount=type=secret,id=a,env=B true",
         "RUN --mount=type=bind,target=/x\\ ,from=a,source=/link true",
         "RUN --mount=type=bind,target=/x\x1c,from=a,source=/link true",
         "RUN --mount=type=bind,\\\nfrom=a,source=/link,target=/x true",
@@ -41,7 +43,7 @@ BASE = "FROM node:20 AS a\n"
     ],
 )
 def test_a_source_that_a_step_could_bend_is_refused(text: str) -> None:
-    assert read_mounts(BASE + text).refused
+    assert errors(BASE + text)
 
 
 @pytest.mark.parametrize(
@@ -57,17 +59,21 @@ def test_a_source_that_a_step_could_bend_is_refused(text: str) -> None:
     ],
 )
 def test_what_dockerfiles_really_mount_is_allowed(text: str) -> None:
-    mounts = read_mounts(BASE + text)
-    assert not mounts.refused and not mounts.context
+    assert errors(BASE + text) == [] and not any(m.of_context for m in plan(BASE + text).mounts)
 
 
 def test_files_of_the_context_are_named_for_who_can_look_at_them() -> None:
-    text = "ARG F=lock\nRUN --mount=type=bind,source=package-$F.json,target=l --mount=target=.,readwrite npm ci"
-    assert {(m.source, m.writable) for m in read_mounts(text).context} == {("package-lock.json", False), (".", True)}
-    assert [m.source for m in read_mounts("RUN --mount=source=../../etc/,target=/x true").context] == ["etc"]
+    text = "FROM a\nARG F=lock\nRUN --mount=type=bind,source=package-$F.json,target=l --mount=target=.,readwrite npm ci"
+    assert {(m.source, m.writable) for m in plan(text).mounts} == {("package-lock.json", False), (".", True)}
+    assert [m.source for m in plan("FROM a\nRUN --mount=source=../../etc/,target=/x true").mounts] == ["etc"]
 
 
 def test_steps_that_share_a_cache() -> None:
     one, two = "RUN --mount=type=cache,target=/a true\n", "RUN --mount=type=cache,id=b,target=/a true\n"
-    assert not read_mounts(one + two).shared and not read_mounts("RUN \\\n  --mount=type=cache,target=/a true\n").shared
-    assert read_mounts(one + BASE + one).shared and read_mounts(two + "RUN --mount=type=cache,id=b,target=/x true\n").shared
+
+    def shared(text: str) -> bool:
+        return share_caches(plan(BASE + text).mounts)
+
+    assert not shared(one + two) and not shared("RUN \\\n  --mount=type=cache,target=/a true\n")
+    assert shared(one + one) and shared(two + "RUN --mount=type=cache,id=b,target=/x true\n")
+    assert not shared(one + BASE + one), "the first stage is not needed"

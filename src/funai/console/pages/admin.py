@@ -1,0 +1,89 @@
+"""An operator's pages: runtime nodes, runners, users, all apps."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Query
+
+from funai.console import presenter
+from funai.console.pages.apps import Done
+from funai.console.pages.forms import Id, see
+from funai.console.session import Change, SignedIn
+from funai.contracts.errors import NotFound
+from funai.contracts.nodes import DrainReport, RunnerInfo, RuntimeNode
+from funai.contracts.wire import MAX_ID
+
+
+async def admin_only(visit: SignedIn) -> None:
+    visit.must_be_admin()
+
+
+router = APIRouter(prefix="/admin", dependencies=[Depends(admin_only)])
+PAGE = 50
+After = Annotated[int, Query(ge=0, le=MAX_ID)]
+NODE_KINDS = {"HEALTHY": "good", "DRAINING": "busy", "UNHEALTHY": "bad", "STALE": "bad"}
+
+
+@router.get("")
+async def admin_home() -> Any:
+    return see("/admin/nodes")
+
+
+@router.get("/nodes")
+async def nodes_page(visit: SignedIn, done: Done = None) -> Any:
+    return visit.page("admin_nodes.html", nodes=await _nodes(visit), done=done, kinds=NODE_KINDS, tab="nodes")
+
+
+@router.get("/nodes/rows")
+async def nodes_rows(visit: SignedIn) -> Any:
+    return visit.page("admin_nodes_rows.html", nodes=await _nodes(visit), kinds=NODE_KINDS)
+
+
+async def _nodes(visit: SignedIn) -> list[RuntimeNode]:
+    return [RuntimeNode.model_validate(n) for n in await visit.api.admin("GET", "list")]
+
+
+@router.post("/nodes/enabled")
+async def set_enabled(visit: Change, name: Annotated[str, Form(max_length=128)], enabled: Annotated[bool, Form()]) -> Any:
+    await visit.api.admin("POST", "set-enabled", params={"name": name, "enabled": str(enabled).lower()})
+    return see("/admin/nodes", done="done_node")
+
+
+@router.get("/nodes/{node_id}/drain")
+async def drain_page(visit: SignedIn, node_id: Id) -> Any:
+    node = next((n for n in await _nodes(visit) if n.id == node_id), None)
+    if node is None:
+        raise NotFound("NODE_NOT_FOUND")
+    return visit.page("admin_drain.html", node=node, report=None, tab="nodes")
+
+
+@router.post("/nodes/{node_id}/drain")
+async def drain(visit: Change, node_id: Id) -> Any:
+    report = DrainReport.model_validate(await visit.api.admin("POST", "drain", json={"sourceNodeId": node_id}))
+    node = next(n for n in await _nodes(visit) if n.id == node_id)
+    return visit.page("admin_drain.html", node=node, report=report, tab="nodes")
+
+
+@router.get("/runners")
+async def runners_page(visit: SignedIn) -> Any:
+    runners = [RunnerInfo.model_validate(r) for r in await visit.api.admin("GET", "runners/list")]
+    return visit.page("admin_runners.html", runners=runners, tab="runners")
+
+
+@router.get("/users")
+async def users_page(visit: SignedIn, after: After = 0, done: Done = None) -> Any:
+    users = await visit.api.users(after, PAGE)
+    return visit.page("admin_users.html", users=users, full=len(users) == PAGE, done=done, tab="users")
+
+
+@router.post("/users/disabled")
+async def set_user_disabled(visit: Change, user: Annotated[int, Form(ge=1)], disabled: Annotated[bool, Form()]) -> Any:
+    await visit.api.set_user_disabled(user, disabled)
+    return see("/admin/users", done="done_user")
+
+
+@router.get("/apps")
+async def apps_page(visit: SignedIn, after: After = 0) -> Any:
+    apps = await visit.api.all_apps(after, PAGE)
+    return visit.page("admin_apps.html", apps=apps, full=len(apps) == PAGE, kind=presenter.app_kind, tab="apps")

@@ -1,0 +1,56 @@
+"""Templates to answers: Jinja2 with autoescape, the catalogue's texts, and the words for times and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from fastapi import Request
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from funai.console import presenter
+from funai.console.assets import asset_url
+from funai.i18n.console import TEXTS, next_step, text
+from funai.i18n.reasons import render
+
+
+class Pages:
+    """Renders the templates of ``console/templates``."""
+
+    def __init__(self) -> None:
+        self.environment = Environment(
+            loader=PackageLoader("funai.console", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        names: dict[str, Any] = self.environment.globals  # pyright: ignore[reportAssignmentType]
+        names.update(
+            asset=asset_url,
+            now=lambda: datetime.now(UTC),
+            advice_for=next_step,
+            reason_words=_reason_words,
+            known_notices=TEXTS,
+        )
+        self.environment.filters.update(duration=presenter.duration, bytes=presenter.size)
+
+    def answer(self, request: Request, template: str, language: str, *, status: int, **values: Any) -> HTMLResponse:
+        """The page as an answer. ``values`` are the template's names."""
+        known: Mapping[str, Any] = {
+            "t": partial(text, language),
+            "language": language,
+            "nonce": request.state.nonce,
+            "ago": partial(presenter.ago, language),
+            "request_path": request.url.path,
+        }
+        body = self.environment.get_template(template).render({**known, **values})
+        return HTMLResponse(body, status_code=status, headers={"Vary": "Cookie, Accept-Language"})
+
+
+def _reason_words(language: str, reason: str) -> str:
+    """What a reason word means, for people."""
+    return render(reason, language, {})

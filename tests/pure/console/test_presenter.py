@@ -1,0 +1,108 @@
+"""What pages show of jobs and releases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from funai.console import presenter
+from funai.contracts.jobs import Job, JobResult, Release
+from funai.contracts.states import JobStatus, JobType
+
+BEGAN = datetime(2026, 1, 31, 9, tzinfo=UTC)
+
+
+def _job(status: JobStatus, phase: str | None = None, **more: Any) -> Job:
+    payload = {"appId": 7, **({"phase": phase} if phase else {})}
+    return Job(
+        id=more.pop("id", 5),
+        type=JobType.BUILD_AND_DEPLOY,
+        status=status,
+        payload=payload,
+        created_at=BEGAN,
+        updated_at=BEGAN,
+        **more,
+    )
+
+
+def _states(job: Job) -> dict[str, str]:
+    return {s.name: s.state for s in presenter.steps(job)}
+
+
+def test_steps_of_a_queued_job_wait_behind_the_queue() -> None:
+    states = _states(_job(JobStatus.PENDING))
+    assert states == {"QUEUED": "running", "CLONE": "waiting", "BUILD": "waiting", "PUSH": "waiting", "DEPLOY": "waiting"}
+
+
+def test_steps_of_a_running_job_follow_its_phase() -> None:
+    states = _states(_job(JobStatus.RUNNING, "BUILD", started_at=BEGAN + timedelta(seconds=2)))
+    assert states == {"QUEUED": "done", "CLONE": "done", "BUILD": "running", "PUSH": "waiting", "DEPLOY": "waiting"}
+
+
+def test_steps_of_a_failed_job_name_the_phase_that_failed() -> None:
+    states = _states(_job(JobStatus.FAILED, "BUILD"))
+    assert states["BUILD"] == "failed"
+    assert states["PUSH"] == states["DEPLOY"] == "skipped"
+
+
+def test_steps_of_a_successful_job_have_times_beside_those_before() -> None:
+    now = _job(
+        JobStatus.SUCCEEDED, started_at=BEGAN, result=JobResult(phases_ms={"clone": 100, "deploy": 300, "deploy.pull": 9})
+    )
+    before = _job(JobStatus.SUCCEEDED, started_at=BEGAN, result=JobResult(phases_ms={"clone": 200, "build": 9000}))
+    steps = {s.name: s for s in presenter.steps(now, before)}
+    assert (steps["CLONE"].ms, steps["CLONE"].before_ms) == (100, 200)
+    assert (steps["BUILD"].state, steps["BUILD"].before_ms) == ("skipped", 9000)
+    assert steps["DEPLOY"].state == "done"
+
+
+def test_previous_success_is_the_newest_older_one() -> None:
+    history = [
+        _job(s, id=i)
+        for i, s in ((9, JobStatus.SUCCEEDED), (8, JobStatus.FAILED), (3, JobStatus.SUCCEEDED), (2, JobStatus.SUCCEEDED))
+    ]
+    assert (found := presenter.previous_success(history[0], history)) is not None
+    assert found.id == 3
+
+
+def test_compare_tells_what_changed() -> None:
+    old = Release(
+        app_id=1, number=1, job_id=1, image="i", digest="sha256:a", git_sha="1", container_port=3000, created_at=BEGAN
+    )
+    new = old.model_copy(update={"git_sha": "2", "container_port": 8080})
+    changed = {d.name: d.changed for d in presenter.compare(old, new)}
+    assert changed == {
+        "release_commit": True,
+        "release_ref": False,
+        "release_image": False,
+        "release_digest": False,
+        "release_port": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"), [(None, ""), (0, "0 ms"), (999, "999 ms"), (12_400, "12.4 s"), (185_000, "3 min 05 s")]
+)
+def test_duration_in_words(ms: int | None, words: str) -> None:
+    assert presenter.duration(ms) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(-5, "just now"), (59, "just now"), (60, "1 min ago"), (7_200, "2 h ago"), (200_000, "2 d ago")]
+)
+def test_ago_in_words(seconds: int, words: str) -> None:
+    assert presenter.ago("en", BEGAN, BEGAN + timedelta(seconds=seconds)) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(None, ""), (512, "512 B"), (1536, "1.5 KiB"), (3 * 1024**3, "3.0 GiB"), (2**50, "1024.0 TiB")]
+)
+def test_size_in_words(count: int | None, words: str) -> None:
+    assert presenter.size(count) == words
+
+
+def test_error_message_splits_into_its_head_and_the_programs_lines() -> None:
+    assert presenter.error_parts("failed (exit 1)\nline 1\nline 2\n") == ("failed (exit 1)", "line 1\nline 2")
+    assert presenter.error_parts(None) == ("", "")
