@@ -87,6 +87,8 @@ async def _workshop(
     if settings.sandbox == "off":
         log.get("runner").warning("sandbox.off", meaning=SANDBOX_OFF)
         return None
+    if not settings.cgroup_parent:
+        raise ConfigError(["RUNNER_CGROUP: a sandbox needs a control group; name one, or set RUNNER_SANDBOX=off"])
     if reason := await host.why_not():
         told = "until then, RUNNER_SANDBOX=off builds without it, for a single trusted user"
         raise ConfigError([f"RUNNER_SANDBOX: {reason.zh} / {reason.en}; {told}"])

@@ -79,7 +79,9 @@ class BuildGroup:
                 for name, value in limits(memory_bytes=memory_bytes, pids=pids, cpus=cpus).items():
                     if (folder / name).exists():
                         (folder / name).write_text(value)
-                if not leaf:
+                if leaf:
+                    folder.chmod(0o755)  # what is inside reads its limits, whatever this process's umask
+                else:
                     _enable_controllers(folder)
             self.available = True
         except OSError:

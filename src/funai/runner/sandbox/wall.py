@@ -60,7 +60,7 @@ class Host:
 
 def walled(command: Command, entry: Entry, host: Host) -> Command:
     """``command`` inside the wall. Only ``entry.env`` and the command's own variables are its environment."""
-    sources = [str(b.source) for b in entry.binds]
+    sources = [*(str(b.source) for b in entry.binds), *map(str, entry.cgroups)]
     spec = {
         "stage": str(STAGE), "sources": sources, "cgroups": [str(g) for g in entry.cgroups], "network": entry.network,
         "first_id": FIRST_ID, "ids": IDS,
@@ -100,18 +100,21 @@ def _view(entry: Entry, host: Host) -> list[str]:
     for place in ("/tmp", "/run", "/var"):
         words += ["--tmpfs", place]
     words += ["--dir", "/var/tmp", "--chmod", "1777", "/tmp", "--chmod", "1777", "/var/tmp"]
-    words += _groups_seen(entry.cgroups)
+    words += _groups_seen(entry.cgroups, len(entry.binds))
     for number, bind in enumerate(entry.binds):
         if bind not in early:
             words += ["--bind" if bind.writable else "--ro-bind", f"{STAGE}/{number}", bind.target]
     return words
 
 
-def _groups_seen(groups: tuple[Path, ...], root: Path = Path("/sys/fs/cgroup")) -> list[str]:
-    """The build's own groups in place of their hierarchies' roots, so that its limits stand where programs look for them."""
+def _groups_seen(groups: tuple[Path, ...], first: int, root: Path = Path("/sys/fs/cgroup")) -> list[str]:
+    """The build's own groups in place of their hierarchies' roots, so that its limits stand where programs look for them.
+
+    ``first`` is the number of the first group among the gathered sources.
+    """
     if (root / "cgroup.controllers").exists() and groups:
-        return ["--ro-bind", str(groups[0]), str(root)]
+        return ["--ro-bind", f"{STAGE}/{first}", str(root)]
     words = ["--tmpfs", str(root)]
-    for group in groups:
-        words += ["--ro-bind", str(group), str(root / group.relative_to(root).parts[0])]
+    for number, group in enumerate(groups, first):
+        words += ["--ro-bind", f"{STAGE}/{number}", str(root / group.relative_to(root).parts[0])]
     return [*words, "--remount-ro", str(root)]
