@@ -139,6 +139,9 @@ class RunnerSettings(Settings):
 
     disk_high_pct: float = key("RUNNER_DISK_HIGH_PCT", 85, doc="Disk use that starts the eviction of caches", ge=1, le=100)
     disk_low_pct: float = key("RUNNER_DISK_LOW_PCT", 75, doc="Disk use at which eviction ends", ge=1, le=100)
+    min_free_bytes: int = key(
+        "RUNNER_MIN_FREE_BYTES", 256 * MIB, doc="With less free in the work dir the Runner claims nothing and hands back", ge=0
+    )
     cache_bytes: int = key("RUNNER_CACHE_BYTES", 20 * GIB, doc="Git mirrors together stay under this", ge=MIB)
     cache_images: int = key("RUNNER_CACHE_IMAGES", 300, doc="Build layers and images of the engine kept as cache", ge=1)
     clean_seconds: float = key("RUNNER_CLEAN_SECONDS", 300, doc="Pause between checks of the watermarks", gt=0)

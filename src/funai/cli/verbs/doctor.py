@@ -170,7 +170,9 @@ async def _sandbox(session: Session) -> Check:
     if os.environ.get("RUNNER_SANDBOX") == "off":
         return Check("sandbox", Level.WARN, session.say("doc_sandbox_off"))
     if reason := await why_not():
-        return Check("sandbox", Level.FAIL, reason.zh if session.language == "zh" else reason.en, session.say("doc_sandbox_mend"))
+        return Check(
+            "sandbox", Level.FAIL, reason.zh if session.language == "zh" else reason.en, session.say("doc_sandbox_mend")
+        )
     return Check("sandbox", Level.OK, session.say("doc_sandbox_ok"))
 
 

@@ -118,9 +118,12 @@ class Workshop:
         os.chown(self.blobs, FIRST_ID, FIRST_ID)
 
     def _hand_blobs(self, store: Store) -> None:
-        if (known := self.blobs / BLOBS_FILE).is_file() and not os.path.lexists(store.blobs / BLOBS_FILE):
-            shutil.copyfile(known, store.blobs / BLOBS_FILE)
-            os.chown(store.blobs / BLOBS_FILE, FIRST_ID, FIRST_ID)
+        if (known := self.blobs / BLOBS_FILE).is_file():
+            # The build may have made one, which knows nothing yet; no process of the app's runs now.
+            fresh = store.folder / BLOBS_FILE
+            shutil.copyfile(known, fresh)
+            os.chown(fresh, FIRST_ID, FIRST_ID)
+            fresh.rename(store.blobs / BLOBS_FILE)
 
     def under(self, store: Store) -> list[Path]:
         """The base images' stores that this one's layers stand on and that are still there."""
@@ -240,9 +243,8 @@ def hand_over(*folders: Path, files: Sequence[Path] = ()) -> None:
         os.chown(file, FIRST_ID, FIRST_ID)
     for folder in folders:
         os.chown(folder, FIRST_ID, FIRST_ID)
-        for at, names, files, fd in os.fwalk(folder, follow_symlinks=False):
-            del at
-            for name in (*names, *files):
+        for _, below, plain, fd in os.fwalk(folder, follow_symlinks=False):
+            for name in (*below, *plain):
                 os.chown(name, FIRST_ID, FIRST_ID, dir_fd=fd, follow_symlinks=False)
 
 
