@@ -4,7 +4,7 @@ DB ?= sqlite
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db docs bench-deploy bench-queue fuzz-dockerfile clean distclean
+.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db docs bench-deploy bench-queue bench-console fuzz-dockerfile chaos clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,8 +55,14 @@ fuzz-dockerfile: setup-test ## Hostile Dockerfiles against a real Runner, with c
 bench-deploy: setup-test ## Time deploys and the gateway beside their floors; one JSON line last
 	@$(PY) -m benchmarks.deploy $(ARGS)
 
+chaos: setup-test ## Faults in a running platform, invariants checked; one JSON line last (ARGS="--rounds 50")
+	@$(PY) -m benchmarks.chaos $(ARGS)
+
 bench-queue: setup-test ## Time the job queue (DB=sqlite|postgresql|mariadb); one JSON line last
 	@$(PY) -m benchmarks.queue --db $(DB) $(ARGS)
+
+bench-console: setup-test ## Time the console's log and first page in Chromium; one JSON line last
+	@$(PY) -m benchmarks.console $(ARGS)
 
 clean: ## Remove caches and logs
 	@rm -rf .state .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from funai.agent.engine.contract import Container, EngineError, EngineUnreachable
+from funai.agent.engine.contract import Container, EngineError, EngineRefused, EngineUnreachable, ImageUnusable
 from funai.agent.images.gc import ImageGC
 from funai.agent.network.networks import Networks
 from funai.agent.node import Node, to_the_end
 from funai.agent.reconcile import state
 from funai.agent.reconcile.crashes import Crashes
+from funai.agent.reconcile.journal import Journal, Wanted
+from funai.agent.rollout.admission import newest
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import of_engine
 from funai.agent.rollout.rollout import Rollouts, Stopwatch
@@ -22,7 +24,7 @@ from funai.contracts.agent import (
     AgentStopped,
     HealthSpec,
 )
-from funai.contracts.errors import NotFound, Unavailable
+from funai.contracts.errors import Conflict, NotFound, Unavailable
 from funai.contracts.routes import GatewayError, Route, RouteState
 
 
@@ -30,16 +32,21 @@ class Apps:
     """Every call is idempotent, and waits for (stop, delete: ends) a rollout of the same app."""
 
     def __init__(
-        self, node: Node, rollouts: Rollouts, networks: Networks, drainer: Drainer, crashes: Crashes, discards: ImageGC
-    ) -> None:
+        self, node: Node, rollouts: Rollouts, networks: Networks, drainer: Drainer, crashes: Crashes, discards: ImageGC,
+        journal: Journal,
+    ) -> None:  # fmt: skip
+        self._journal = journal
         self._node, self._rollouts, self._networks = node, rollouts, networks
         self._retirer, self._crashes, self._discards = drainer, crashes, discards
 
     async def stop(self, app: AgentApp) -> AgentStopped:
-        """Off line: the gateway says "stopped", the container is kept for ``start``."""
+        """Off line: the gateway says "stopped", the container is kept for ``start``. Raises Conflict ``STALE_GENERATION``."""
         app_id = int(app.app_id)
-        async with self._node.busy.end_rollout(app_id):
+        async with self._node.busy.end_rollout(app_id, app.generation):
             view = await self._look(app_id)
+            _check_generation(view, app.generation)
+            if view.kept or app.generation or self._journal.knows(app_id):
+                await self._journal.stop(app_id, app.generation)
             if view.kept:
                 await self._route(state.stopped_route(app_id))
             if live := view.live:
@@ -53,18 +60,28 @@ class Apps:
         return AgentStopped(app_id=app.app_id)
 
     async def start(self, app: AgentApp) -> AgentDeployed:
-        """Bring the kept release back. Raises NotFound when none is kept, RolloutFailed when it does not come up."""
+        """Bring the kept release back. A container that was removed by hand, or that the engine can't start any more, is made
+        again. Raises NotFound when no release is kept, RolloutFailed when it does not come up, Conflict.
+        """
         app_id = int(app.app_id)
-        async with self._node.busy.rollout(app_id):
+        async with self._node.busy.rollout(app_id, app.generation):
             view = await self._look(app_id)
+            _check_generation(view, app.generation)
+            if app.generation is not None and app.generation < self._journal.fence(app_id):
+                raise Conflict("STALE_GENERATION")
             kept = view.kept
             if kept is None:
-                raise NotFound("RELEASE_NOT_KEPT")
+                return await self._again(app_id)
             wanted = self._as_deploy(kept)
             if view.live and view.live.running:
                 return self._rollouts.answer(wanted, view.live, Stopwatch())
             self._crashes.forget(app_id)
             return await self._bring_back(kept, wanted)
+
+    async def _again(self, app_id: int) -> AgentDeployed:
+        if not self._journal.knows(app_id):
+            raise NotFound("RELEASE_NOT_KEPT")
+        return await self._rollouts.from_journal(app_id)
 
     async def _bring_back(self, kept: Container, wanted: AgentDeploy) -> AgentDeployed:
         watch, names = Stopwatch(), self._names(kept)
@@ -75,10 +92,15 @@ class Apps:
             await to_the_end(self._rename(kept, names.live))
         except EngineError as e:
             await to_the_end(self._put_back(kept))
+            remade = isinstance(e, EngineRefused) and not isinstance(e, ImageUnusable)
+            if remade and self._journal.generation(int(wanted.app_id)) == wanted.generation:
+                log.get("apps").warning("start.made_again", container=kept.name, why=str(e)[:200])
+                return await self._again(int(wanted.app_id))
             raise of_engine(e) from e
         except BaseException:
             await to_the_end(self._put_back(kept))
             raise
+        await self._journal.settle(int(wanted.app_id), wanted.generation or 0, Wanted.SERVING)
         return self._rollouts.answer(wanted, kept, watch)
 
     async def _put_back(self, kept: Container) -> None:
@@ -90,10 +112,12 @@ class Apps:
             log.get("apps").warning("start.undo_later", container=kept.name, why=str(e))
 
     async def delete(self, app: AgentApp) -> AgentDeleted:
-        """No route, no container, no network; images by policy."""
+        """No route, no container, no network; images by policy. Raises Conflict ``STALE_GENERATION``."""
         app_id = int(app.app_id)
-        async with self._node.busy.end_rollout(app_id):
+        async with self._node.busy.end_rollout(app_id, app.generation):
             view = await self._look(app_id)
+            _check_generation(view, app.generation)
+            await self._journal.forget(app_id, app.generation)
             await self._forget_route(app_id)
             images = await self._retirer.remove(*view.all)
             refs = {c.labels.get(state.IMAGE, c.image) for c in view.all}
@@ -163,8 +187,15 @@ class Apps:
             image=labels[state.IMAGE],
             container_port=state.number(kept, state.PORT),
             base_path=labels.get(state.BASE_PATH, naming.base_path(state.number(kept, state.APP_ID))),
+            strip_prefix=labels.get(state.STRIP_PREFIX) != "false",
             generation=state.generation_of(kept),
             health=HealthSpec(
                 path=labels.get(state.HEALTH_PATH, "/"), timeout_seconds=self._node.settings.health_timeout_seconds
             ),
         )
+
+
+def _check_generation(view: state.AppView, decided_for: int | None) -> None:
+    """Raises Conflict for an app that has a newer generation than whoever decided this knew of."""
+    if decided_for is not None and newest(view) > decided_for:
+        raise Conflict("STALE_GENERATION")

@@ -10,8 +10,11 @@ from pathlib import Path
 
 from funai.agent.apps import Apps
 from funai.agent.engine.contract import Phase
+from funai.agent.network.look import Look
 from funai.agent.node import Node
 from funai.agent.reconcile.crashes import Crashes
+from funai.agent.reconcile.journal import Journal
+from funai.agent.reconcile.restore import Restorer
 from funai.base.clients.deploy import NodeDeployClient
 from funai.base.observability import log
 from funai.contracts.agent import AgentApp
@@ -50,7 +53,11 @@ def available_memory(meminfo: str) -> int | None:
 
 
 class Heartbeat:
-    def __init__(self, node: Node, apps: Apps, crashes: Crashes, deploy: NodeDeployClient) -> None:
+    def __init__(
+        self, node: Node, apps: Apps, crashes: Crashes, journal: Journal, restorer: Restorer, look: Look,
+        deploy: NodeDeployClient,
+    ) -> None:  # fmt: skip
+        self._journal, self._restorer, self._look = journal, restorer, look
         self._node, self._apps, self._crashes, self._deploy = node, apps, crashes, deploy
         self._cpu: CpuTimes | None = None
         self._stale: dict[int, int] = {}
@@ -79,7 +86,8 @@ class Heartbeat:
             memory_free_bytes=await asyncio.to_thread(_memory),
             capacity=settings.capacity,
             engine=info.title[:64],
-            crash_looping=self._crashes.looping[:MAX_CRASHING],
+            problem=self._look.problem.en if self._look.problem else "",
+            crash_looping=sorted({*self._crashes.looping, *self._restorer.failing})[:MAX_CRASHING],
         )
 
     async def _heed(self, stale: list[int]) -> None:
@@ -89,9 +97,9 @@ class Heartbeat:
             if beats < STALE_BEATS or self._node.busy.rolling(app_id):
                 continue
             app = await self._node.look(app_id)
-            if app.all:
+            if user_id := app.user_id or self._journal.user(app_id):
                 log.get("heartbeat").info("placement.left", app_id=app_id)
-                await self._apps.delete(AgentApp(user_id=str(app.user_id), app_id=str(app_id)))
+                await self._apps.delete(AgentApp(user_id=str(user_id), app_id=str(app_id)))
 
     def _cpu_pct(self) -> float | None:
         try:

@@ -20,12 +20,16 @@ from funai.agent.images.gc import ImageGC
 from funai.agent.images.pull import Images
 from funai.agent.metrics import AgentMetrics
 from funai.agent.network.firewall import Firewall, FirewallRefused, Rules
+from funai.agent.network.look import Look
 from funai.agent.network.networks import Networks, bridge_prefix, platform_tag, unwalled
 from funai.agent.node import Node
 from funai.agent.reconcile.crashes import Crashes
+from funai.agent.reconcile.journal import Journal
 from funai.agent.reconcile.reconciler import Reconciler
+from funai.agent.reconcile.restore import Restorer
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.rollout import ProxyLabels, Rollouts
+from funai.agent.rollout.visit import Door
 from funai.agent.settings import RuntimeSettings
 from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.clients.deploy import NodeDeployClient
@@ -36,11 +40,12 @@ from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError, RouteTable
-from funai.gateway.main import container_labels, open_gateway
+from funai.gateway.main import Gateway, container_labels, open_gateway
 from funai.gateway.settings import Driver, GatewaySettings
 
 ENGINE_SECONDS = 30
 FIREWALL_SECONDS = 15
+LOOK_SECONDS = 20
 MAX_BODY = 4 * 1024 * 1024
 
 
@@ -54,9 +59,12 @@ class AgentParts:
     networks: Networks
     rollouts: Rollouts
     reconciler: Reconciler
+    restorer: Restorer
+    journal: Journal
     crashes: Crashes
     drainer: Drainer
     images: Images
+    look: Look
     firewall: Firewall | None
     """None where it can't be had; apps reach this host's ports then."""
 
@@ -67,13 +75,13 @@ def no_proxy_labels(_: AgentDeploy) -> Mapping[str, str]:
 
 async def compose(
     settings: RuntimeSettings, engine: Engine, table: RouteTable, *, proxy_labels: ProxyLabels = no_proxy_labels,
-    any_base_path: bool = False, wildcard_domain: str = "", registry: CollectorRegistry | None = None,
+    any_base_path: bool = False, wildcard_domain: str = "", door: Door | None = None, registry: CollectorRegistry | None = None,
 ) -> AgentParts:  # fmt: skip
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
     registry = registry or CollectorRegistry()
     node = Node(settings, engine, table, info, AgentMetrics(registry))
-    node.apps_url = _apps_url(settings, wildcard_domain)
+    node.apps_url, node.door = _apps_url(settings, wildcard_domain), door
     if info.missing_limits:
         log.get("agent").warning("engine.limits_missing", engine=info.title, not_enforced=list(info.missing_limits))
     tag = platform_tag(settings.instance, info.data_root)
@@ -86,20 +94,27 @@ async def compose(
         tag=tag, fixed=not info.rootless, covers=firewall.cover if firewall else unwalled,
     )  # fmt: skip
     drainer = Drainer(node)
-    rollouts = Rollouts(node, networks, images, drainer, proxy_labels, any_base_path=any_base_path)
-    apps = Apps(node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete))
+    journal = Journal(settings.journal_folder)
+    journal.load()
+    rollouts = Rollouts(node, networks, images, drainer, proxy_labels, journal=journal, any_base_path=any_base_path)
+    restorer = Restorer(node, rollouts, journal)
+    apps = Apps(node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete), journal)
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
-    routes.install(app, routes.Agent(node, rollouts, apps), SecretDoor("X-Runtime-Token", settings.token))
+    look = Look(node)
+    routes.install(app, routes.Agent(node, rollouts, apps, look), SecretDoor("X-Runtime-Token", settings.token))
     return AgentParts(
         app,
         node,
         apps,
         networks,
         rollouts,
-        Reconciler(node, drainer, crashes),
+        Reconciler(node, drainer, crashes, journal, restorer),
+        restorer,
+        journal,
         crashes,
         drainer,
         images,
+        look,
         firewall,
     )
 
@@ -111,6 +126,7 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
     async with AsyncExitStack() as teardown:
         teardown.push_async_callback(parts.drainer.close)
         teardown.push_async_callback(parts.images.close)
+        teardown.push_async_callback(parts.restorer.close)
         quiet = asyncio.Event()
         tasks: list[asyncio.Task[None]] = []
         if await _walled(parts) and parts.firewall:
@@ -119,10 +135,11 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
             await parts.networks.ensure_builds(settings.build_network)
         await parts.reconciler.rebuild()
         tasks.append(asyncio.create_task(periodic("sweep", settings.sweep_seconds, parts.reconciler.sweep, quiet)))
+        tasks.append(asyncio.create_task(periodic("look", LOOK_SECONDS, parts.look.look, quiet)))
         if settings.deploy_base_url and settings.deploy_node_token:
             client = NodeDeployClient(settings.deploy_base_url, settings.deploy_node_token.get_secret_value())
             teardown.push_async_callback(client.close)
-            beat = Heartbeat(parts.node, parts.apps, parts.crashes, client)
+            beat = Heartbeat(parts.node, parts.apps, parts.crashes, parts.journal, parts.restorer, parts.look, client)
             tasks.append(asyncio.create_task(periodic("heartbeat", settings.heartbeat_seconds, beat.beat, quiet)))
 
         async def end() -> None:
@@ -176,7 +193,13 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
         table, labels = await _gateway(gateway, registry, teardown), _proxy_labels(settings, gateway)
         try:
             parts = await compose(
-                settings, engine, table, proxy_labels=labels, wildcard_domain=gateway.wildcard_domain, registry=registry
+                settings,
+                engine,
+                table,
+                proxy_labels=labels,
+                wildcard_domain=gateway.wildcard_domain,
+                door=Door(table.url, table.owner_headers),
+                registry=registry,
             )
         except EngineError as e:
             raise ConfigError([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e
@@ -187,7 +210,7 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
         await stop.wait()
 
 
-async def _gateway(settings: GatewaySettings, registry: CollectorRegistry, teardown: AsyncExitStack) -> RouteTable:
+async def _gateway(settings: GatewaySettings, registry: CollectorRegistry, teardown: AsyncExitStack) -> Gateway:
     """The route table by setting. Raises ConfigError when it can't start."""
     table = open_gateway(settings, registry)
     try:

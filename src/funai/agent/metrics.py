@@ -22,6 +22,7 @@ SUCCEEDED, FAILED, REFUSED, INTERRUPTED = "succeeded", "failed", "refused", "int
 """``refused``: nothing was begun (409, 400). ``interrupted``: a stop, a delete, or a caller that hung up ended it."""
 _AGENTS_CODES = (
     FailureCode.APP_EXITED, FailureCode.APP_OUT_OF_MEMORY, FailureCode.APP_NOT_LISTENING, FailureCode.APP_UNHEALTHY,
+    FailureCode.APP_SPEAKS_HTTP2,
     FailureCode.IMAGE_NOT_FOUND, FailureCode.IMAGE_UNUSABLE, FailureCode.REGISTRY_AUTH, FailureCode.REGISTRY_UNREACHABLE,
     FailureCode.GATEWAY_FAILED, FailureCode.ENGINE_FAILED,
 )  # fmt: skip

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from funai.agent.engine.contract import Container, Engine, EngineError, EngineInfo
@@ -14,6 +14,7 @@ from funai.agent.metrics import AgentMetrics
 from funai.agent.network.networks import ADDRESS
 from funai.agent.reconcile import inherited, state
 from funai.agent.reconcile.state import AppView, Desired, Names
+from funai.agent.rollout.visit import Door
 from funai.agent.settings import Reach, RuntimeSettings
 from funai.contracts.errors import Conflict
 from funai.contracts.routes import Route, RouteState, RouteTable
@@ -23,50 +24,75 @@ TAIL_LINES = 40
 TAIL_BYTES = 16 * 1024
 
 
+@dataclass
+class _Hand:
+    """Who works on one app. Kept only while somebody does, or waits to."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+    rollout: asyncio.Task[object] | None = None
+    generation: int | None = None
+
+
 class Busy:
-    """One hand an app. A rollout or start refuses a second one; stop and delete end it; the sweep steps aside."""
+    """Serialises work on an app. A rollout or start refuses a second one; stop and delete end it; the sweep steps aside."""
 
     def __init__(self) -> None:
-        self._rollouts: dict[int, asyncio.Task[object]] = {}
-        self._locks: dict[int, asyncio.Lock] = {}
+        self._hands: dict[int, _Hand] = {}
 
-    def _lock(self, app_id: int) -> asyncio.Lock:
-        return self._locks.setdefault(app_id, asyncio.Lock())
+    @contextmanager
+    def _hand(self, app_id: int) -> Iterator[_Hand]:
+        hand = self._hands.setdefault(app_id, _Hand())
+        hand.users += 1
+        try:
+            yield hand
+        finally:
+            hand.users -= 1
+            if not hand.users:
+                del self._hands[app_id]
 
     def rolling(self, app_id: int) -> bool:
-        return app_id in self._rollouts
+        hand = self._hands.get(app_id)
+        return hand is not None and hand.rollout is not None
 
     @asynccontextmanager
-    async def rollout(self, app_id: int) -> AsyncIterator[None]:
+    async def rollout(self, app_id: int, generation: int | None = None) -> AsyncIterator[None]:
         """For a deploy or start. Raises Conflict ``DEPLOY_IN_PROGRESS`` while another one has the app."""
-        if app_id in self._rollouts:
-            raise Conflict("DEPLOY_IN_PROGRESS")
-        task = asyncio.current_task()
-        assert task is not None
-        self._rollouts[app_id] = task
-        try:
-            async with self._lock(app_id):
-                yield
-        finally:
-            del self._rollouts[app_id]
+        with self._hand(app_id) as hand:
+            if hand.rollout:
+                raise Conflict("DEPLOY_IN_PROGRESS")
+            task = asyncio.current_task()
+            assert task is not None
+            hand.rollout, hand.generation = task, generation
+            try:
+                async with hand.lock:
+                    yield
+            finally:
+                hand.rollout = hand.generation = None
 
     @asynccontextmanager
-    async def end_rollout(self, app_id: int) -> AsyncIterator[None]:
-        """For stop and delete: cancel a rollout, wait until it has cleaned up, then hold the app."""
-        if task := self._rollouts.get(app_id):
-            task.cancel()
-        async with self._lock(app_id):
-            yield
+    async def end_rollout(self, app_id: int, generation: int | None = None) -> AsyncIterator[None]:
+        """For stop and delete: cancel a rollout, wait until it has cleaned up, then hold the app.
+
+        Raises Conflict ``STALE_GENERATION`` when the rollout is of a newer generation than this was decided for.
+        """
+        with self._hand(app_id) as hand:
+            if hand.rollout:
+                if generation is not None and (hand.generation or 0) > generation:
+                    raise Conflict("STALE_GENERATION")
+                hand.rollout.cancel()
+            async with hand.lock:
+                yield
 
     @asynccontextmanager
     async def if_free(self, app_id: int) -> AsyncIterator[bool]:
         """For the sweep: yields False when somebody has the app."""
-        lock = self._lock(app_id)
-        if lock.locked():
-            yield False
-            return
-        async with lock:
-            yield True
+        with self._hand(app_id) as hand:
+            if hand.lock.locked():
+                yield False
+                return
+            async with hand.lock:
+                yield True
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
@@ -97,6 +123,8 @@ class Node:
         self.busy = Busy()
         self.apps_url = ""
         """The template of apps' own addresses as people are given them; empty where there are none."""
+        self.door: Door | None = None
+        """Where a finished rollout is looked at as a visitor would; None: nowhere."""
         self.told: dict[int, Route] = {}
         """The gateway's routes as far as they are known to have arrived; what failed to is not in it."""
 

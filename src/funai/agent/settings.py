@@ -112,6 +112,11 @@ class RuntimeSettings(Settings):
     instance: Annotated[str, AfterValidator(_instance)] = key(
         "RUNTIME_INSTANCE", "", doc="Keeps two platforms on one engine apart (part of container names)"
     )
+    state_dir: str = key(
+        "RUNTIME_STATE_DIR",
+        "/var/lib/funai/agent",
+        doc="Where releases are kept (variables sealed) so that apps whose containers were removed come back; empty keeps none",
+    )
     reach: Reach = key("RUNTIME_REACH", Reach.AUTO, doc="How the gateway reaches apps: `auto`, `address` or `published`")
     build_network: str = key(
         "RUNTIME_BUILD_NETWORK", "", doc="A network kept for this node's Runner (its RUNNER_BUILD_NETWORK), walled like apps",
@@ -155,3 +160,7 @@ class RuntimeSettings(Settings):
         if self.engine_socket:
             return self.engine_socket.removeprefix("unix://")
         return "/run/podman/podman.sock" if Path(self.docker_bin).name == "podman" else "/var/run/docker.sock"
+
+    @property
+    def journal_folder(self) -> Path | None:
+        return Path(self.state_dir) / (self.instance or "default") if self.state_dir else None

@@ -98,7 +98,7 @@ def assemble(
         overviews=Overviews(db, apps, slots, control),
         answers=answers,
         streams=Streams(control, tracker, stop),
-        seats=StreamLimiter(settings.max_log_streams),
+        seats=StreamLimiter(settings.max_log_streams, settings.max_log_streams_all),
         gate=RepoAccess(apps, keys, defaults, runner_key),
     )
 

@@ -89,6 +89,9 @@ class ApiSettings(Settings):
     max_log_streams: int = key(
         "funai.limits.log-streams-per-user", 12, doc="Followed logs a user may hold open", ge=1, le=10_000
     )
+    max_log_streams_all: int = key(
+        "funai.limits.log-streams", 1_000, doc="Followed logs open at once, of all users together", ge=1, le=100_000
+    )
     max_keys: int = key("funai.limits.max-ssh-keys-per-user", 20, doc="SSH keys a user may register", ge=1, le=1_000)
     env_key_file: Path | None = key(
         "funai.env.key-file", None, doc="Key that seals app variables; made at first start; Deploy needs the same file"

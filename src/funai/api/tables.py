@@ -103,6 +103,7 @@ app_env = Table(
     metadata,
     Column("app_id", Id, ForeignKey("funai_app.id"), primary_key=True, autoincrement=False),
     Column("sealed", Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"), nullable=False),
+    Column("secret_names", Text(), nullable=True),  # a JSON list: what its owner marked
     _time("update_time"),
 )
 

@@ -7,9 +7,11 @@ import gc
 import random
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import uvicorn
@@ -21,6 +23,8 @@ from funai.base.observability import log
 from funai.contracts.errors import ConfigError, FunaiError
 
 YOUNG_OBJECTS = 10_000
+CERTIFICATE_SECONDS = 5.0
+"""How often a certificate's files are looked at."""
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
@@ -126,16 +130,56 @@ async def _run(server: _Server, sock: socket.socket, title: str) -> None:
 
 
 @asynccontextmanager
-async def serving(app: FastAPI, sock: socket.socket, *, grace: float = 10) -> AsyncIterator[int]:
+async def serving_https(
+    app: FastAPI, sock: socket.socket, certificate: Path, key: Path, stop: asyncio.Event
+) -> AsyncIterator[int]:
+    """One more door of an app that :func:`serving` serves already. A renewed certificate is taken over while it runs."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    seen = _written(certificate, key)
+
+    async def renew() -> None:
+        nonlocal seen
+        now = _written(certificate, key)
+        if now != seen:
+            context.load_cert_chain(certificate, key)  # new connections get it; a half-written pair is tried again
+            seen = now
+
+    watch = asyncio.create_task(periodic("https-certificate", CERTIFICATE_SECONDS, renew, stop))
+    try:
+        async with serving(app, sock, tls=context) as port:
+            yield port
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+
+def _always(tls: ssl.SSLContext) -> Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]:
+    def factory(config: uvicorn.Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:  # noqa: ARG001
+        return tls
+
+    return factory
+
+
+def _written(*files: Path) -> list[tuple[int, int]]:
+    return [(f.stat().st_mtime_ns, f.stat().st_size) for f in files]
+
+
+@asynccontextmanager
+async def serving(
+    app: FastAPI, sock: socket.socket, *, grace: float = 10, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     """Serve ``app`` on ``sock`` while the context is open; yields the port once it answers.
 
-    On leaving: no new connections, requests in flight get ``grace`` seconds, then the app's lifespan ends.
+    On leaving: no new connections, requests in flight get ``grace`` seconds, then the app's lifespan ends. With ``tls`` it is
+    another door of an app whose lifespan is somebody else's.
     """
     # X-Forwarded-For is `doors.client_address`'s business: uvicorn's own reading of it would trust all of loopback.
     protocol = cast("type[asyncio.Protocol]", partial(WireProtocol, gather=getattr(app.state, "gather", None)))
     config = uvicorn.Config(
         app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=int(grace), server_header=False,
-        timeout_keep_alive=75, http=protocol,
+        timeout_keep_alive=75, http=protocol, lifespan="auto" if tls is None else "off",
+        ssl_context_factory=_always(tls) if tls else None,
     )  # fmt: skip
     server = _Server(config)
     task = asyncio.create_task(_run(server, sock, app.title), name=f"http:{app.title}")

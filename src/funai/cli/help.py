@@ -26,6 +26,7 @@ FOOTER = (
 ORDER = ("Deploy", "Apps", "Build", "Account", "Platform", "Operate")
 STANDALONE = (
     ("up", "Platform", "Run the whole platform on this machine"),
+    ("config", "Platform", "What funai up reads: check it, show what is in force"),
     ("demo", "Platform", "Set up, deploy two apps, show where the time went, leave nothing behind"),
 )
 """The verbs of ``funai.standalone``, told here so that the front page needn't load it."""

@@ -37,6 +37,14 @@ class AddSshKey(Wire):
     public_key: str = Field(max_length=16_000)
 
 
+class Serving(Wire):
+    """(+) What answers an app's users now, whatever became of its latest deploy. What isn't known is None."""
+
+    release: int | None = None
+    address: str | None = None
+    since: Instant | None = None
+
+
 class App(Wire):
     id: int
     user_id: int
@@ -49,6 +57,8 @@ class App(Wire):
     last_deploy_error: str | None = None
     deploy_access_url: str | None = None
     access_url: str | None = None
+    serving: Serving | None = None
+    """(+) What serves; None when nothing does. ``appStatus`` tells what happened last."""
     crash_looping: bool | None = None
     """(+) Whether what serves keeps ending, as its node told last; left out where nothing serves or it isn't known."""
     runtime_message: str | None = None
@@ -145,6 +155,10 @@ class EnvVar(Wire):
 
     name: str
     value: str = "******"
+    secret: bool = False
+    """(+) Its owner marked it: masked in logs whatever it looks like."""
+    build: bool | None = None
+    """(+) True: builds get it too."""
 
 
 class CleanupStep(Wire):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -31,6 +32,24 @@ def _usable_env(env: dict[str, str] | None) -> dict[str, str] | None:
     return env
 
 
+def _removed(images: object) -> object:
+    """Agents in the field answer ``{"removed": […], "kept": […]}``."""
+    if isinstance(images, dict):
+        removed: object = images.get("removed")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return removed if isinstance(removed, list) else []  # pyright: ignore[reportUnknownVariableType]
+    return [] if images is None else images
+
+
+def _as_text(mongo: object) -> object:
+    """Agents in the field answer an object; what failed is its first word, as in our own answers."""
+    if not isinstance(mongo, dict):
+        return mongo
+    mongo = cast("dict[str, object]", mongo)
+    said = json.dumps(mongo, ensure_ascii=False, default=str)[:500]
+    failed = bool(mongo.get("error")) or any(mongo.get(word) is False for word in ("ok", "success"))
+    return f"failed: {said}" if failed else said
+
+
 class HealthSpec(Wire):
     path: Annotated[str, AfterValidator(rules.check_health_path)] = "/"
     timeout_seconds: float = Field(default=60, ge=1, le=600)
@@ -42,6 +61,8 @@ class AgentDeploy(Wire):
     image: Annotated[str, AfterValidator(lambda v: str(rules.parse_image(v)))]
     container_port: Annotated[int, BeforeValidator(rules.no_bool), AfterValidator(rules.check_port)] = 3000
     base_path: Annotated[str, AfterValidator(lambda v: v and rules.check_base_path(v))] = ""
+    strip_prefix: bool = True
+    """(+) False: the gateway leaves ``base_path`` on the paths of requests, and the app answers below it."""
     job_id: int | None = None
     generation: int | None = Field(default=None, ge=0, le=2**63 - 1)
     health: HealthSpec | None = None
@@ -55,7 +76,7 @@ class AgentDeployed(Wire):
     app_id: str
     container_name: str
     status: str = "DEPLOYED"
-    preview_url: str
+    preview_url: Annotated[str, BeforeValidator(lambda url: url or "")] = ""
     generation: int | None = None
     digest: str | None = None
     timings_ms: dict[str, int] | None = None
@@ -70,6 +91,9 @@ class AgentDeployed(Wire):
 class AgentApp(Wire):
     user_id: AgentId
     app_id: AgentId
+    generation: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    """(+) The newest generation that whoever decided this knew of: an app that has a newer one is left alone (409
+    ``STALE_GENERATION``), and after a stop or delete rollouts of this generation and older ones are refused."""
 
 
 class AgentStopped(Wire):
@@ -80,8 +104,8 @@ class AgentStopped(Wire):
 class AgentDeleted(Wire):
     app_id: str
     status: str = "DELETED"
-    images: list[str] = Field(default_factory=list)
-    mongo: str | None = None
+    images: Annotated[list[str], BeforeValidator(_removed)] = Field(default_factory=list)
+    mongo: Annotated[str | None, BeforeValidator(_as_text)] = None
 
 
 class AgentStatus(Wire):

@@ -46,12 +46,20 @@ class Payload(Wire):
     acr_namespace: str | None = None
     image_tag: str | None = None
     health_path: str | None = None
+    strip_prefix: bool | None = None
+    """(+) False: the app sees ``/runtime/{appId}`` in its requests' paths; None: what ``deploy/app.yaml`` says."""
     rollback_of: int | None = None
     """(+) The release number this job runs again."""
     env: dict[str, str] | None = None
     """(+) Plain variables; present only in a claim's answer."""
+    build_env: list[str] | None = None
+    """(+) Names of those variables that builds get too; present only in a claim's answer."""
+    release: int | None = None
+    """(+) The number that the release gets when the job succeeds; present only in a claim's answer."""
     env_sealed: str | None = Field(default=None, pattern=r"^[!-~]*$")
     """(+) The variables sealed with the platform's key; never shown to people."""
+    secret_env: list[str] | None = None
+    """(+) Names of variables that their owner marked as secret: masked wherever their values would be shown."""
     phase: Phase | None = None
     phase_message: str | None = None
 
@@ -106,10 +114,15 @@ class Payload(Wire):
         return v if not v else rules.check_namespace(v)
 
 
+def _plain_id(given: object) -> object:
+    """A Deploy in the field answers ``{"value": 7}``."""
+    return given.get("value") if isinstance(given, dict) else given  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
 class RuntimeNodeRef(Wire):
     """The node a job was placed on, as a claim's answer and a Job carry it."""
 
-    id: int
+    id: Annotated[int, BeforeValidator(_plain_id)]
     name: str
     agent_base_url: str
     gateway_base_url: str
@@ -132,9 +145,12 @@ class JobResult(Wire):
     git_sha: str | None = None
     container_port: int | None = None
     health_path: str | None = None
+    strip_prefix: bool | None = None
     built: bool | None = None
     """False when the commit's image already existed, or the job had a prebuilt one."""
     phases_ms: dict[str, int] | None = None
+    notes: list[str] | None = None
+    """(+) What the app's owner should know although it serves, each in Chinese and English."""
 
 
 class Job(Wire):

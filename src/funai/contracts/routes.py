@@ -14,7 +14,7 @@ Contract of a driver:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -36,6 +36,10 @@ class Route:
     host: str = ""
     port: int = 0
     generation: int = 0
+    strip_prefix: bool = True
+    """False: the app gets the path as it was asked for, ``/runtime/{app_id}`` included."""
+    user_id: int = field(default=0, compare=False)
+    """Whose app it is, for shares of the gateway; 0: not known."""
 
 
 class GatewayError(Exception):

@@ -90,6 +90,8 @@ class FailureCode(StrEnum):
     GIT_UNREACHABLE = "GIT_UNREACHABLE"
     REGISTRY_AUTH = "REGISTRY_AUTH"
     REGISTRY_UNREACHABLE = "REGISTRY_UNREACHABLE"
+    PACKAGE_REGISTRY_UNREACHABLE = "PACKAGE_REGISTRY_UNREACHABLE"
+    """The registry that the build's packages come from (npm's) is away: no layer of that install is kept."""
     IMAGE_NOT_FOUND = "IMAGE_NOT_FOUND"
     IMAGE_UNUSABLE = "IMAGE_UNUSABLE"
     """No container of it can be started: its USER, WORKDIR, ENTRYPOINT or CMD names what isn't in it."""
@@ -97,6 +99,7 @@ class FailureCode(StrEnum):
     APP_OUT_OF_MEMORY = "APP_OUT_OF_MEMORY"
     APP_NOT_LISTENING = "APP_NOT_LISTENING"
     APP_UNHEALTHY = "APP_UNHEALTHY"
+    APP_SPEAKS_HTTP2 = "APP_SPEAKS_HTTP2"
     GATEWAY_FAILED = "GATEWAY_FAILED"
     ENGINE_FAILED = "ENGINE_FAILED"
     AGENT_UNREACHABLE = "AGENT_UNREACHABLE"
@@ -129,5 +132,6 @@ _USER_FAILURES = frozenset(
         FailureCode.APP_OUT_OF_MEMORY,
         FailureCode.APP_NOT_LISTENING,
         FailureCode.APP_UNHEALTHY,
+        FailureCode.APP_SPEAKS_HTTP2,
     }
 )

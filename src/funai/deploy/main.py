@@ -7,7 +7,7 @@ clients and database close.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +29,9 @@ from funai.base.http.app import create_app, ok
 from funai.base.http.gather import Gather
 from funai.base.http.guards import SecretDoor, networks
 from funai.base.observability import log
+from funai.contracts.nodes import CredentialKind as Kind
+from funai.deploy.access.credentials import Credentials
+from funai.deploy.access.routes import credential_routes
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
@@ -47,7 +50,7 @@ from funai.deploy.queue.runners import RunnerRegistry
 from funai.deploy.queue.service import JobService
 from funai.deploy.queue.store import JobStore
 from funai.deploy.queue.waiters import Waiters
-from funai.deploy.registry.drivers import open_registry
+from funai.deploy.releases.registry import open_registry
 from funai.deploy.releases.retention import Registry, Retention
 from funai.deploy.releases.store import ReleaseBook
 from funai.deploy.settings import DeploySettings
@@ -74,6 +77,7 @@ class Core:
     nodes: Nodes
     node_metrics: NodeMetrics
     apps: Apps
+    credentials: Credentials
     retention: Retention | None = None
 
     def release_waiting(self) -> None:
@@ -102,19 +106,22 @@ def build(
     app.state.refreshers.add(core.sweeps.measure, partial(core.nodes.measure, core.node_metrics))
     door = _doors(settings)
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
-    runner = door("X-Runner-Token", settings.runner_token, "runner-auth")
+    credentials = core.credentials
+    runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.known, Kind.RUNNER))
     app.include_router(runner_routes(core.jobs, core.logs, runner))
     app.include_router(api_routes(core.jobs, core.logs, api))
     app.state.shortcuts.add(shortcuts(core.jobs, api, runner))
     app.include_router(app_routes(core.apps, core.releases, core.db, api))
     if settings.node_registry_enabled:
-        node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry")
+        known = partial(credentials.known, Kind.NODE)
+        node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         app.include_router(heartbeat_routes(core.heartbeats, node))
         app.state.shortcuts.add([heartbeat_shortcut(core.heartbeats, node)])
         app.state.gather = core.gather
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
         app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
+        app.include_router(credential_routes(credentials, admin))
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -123,7 +130,7 @@ def build(
     return app
 
 
-def _doors(settings: DeploySettings) -> Callable[[str, SecretStr | None, str], SecretDoor]:
+def _doors(settings: DeploySettings) -> Callable[..., SecretDoor]:
     trusted = networks(settings.trusted_proxies, "deploy.server.trusted-proxies")
     allowed = {
         "proxy-auth": settings.proxy_auth_allowed_ips,
@@ -132,9 +139,13 @@ def _doors(settings: DeploySettings) -> Callable[[str, SecretStr | None, str], S
         "admin": settings.admin_allowed_ips,
     }
 
-    def door(header: str, secret: SecretStr | None, name: str) -> SecretDoor:
+    def door(
+        header: str, secret: SecretStr | None, name: str, own: Callable[[str], Awaitable[bool]] | None = None
+    ) -> SecretDoor:
         nets = networks(allowed[name], f"deploy.{name}.allowed-ips")
-        return SecretDoor(header, secret, allowed=nets, trusted=trusted)
+        if secret is None:
+            log.get("deploy").warning("door.open", door=f"deploy.{name}", allowed=[str(net) for net in nets] or "anybody")
+        return SecretDoor(header, secret, allowed=nets, trusted=trusted, own=own)
 
     return door
 
@@ -183,6 +194,7 @@ def assemble(
         nodes=Nodes(db, rules, jobs),
         node_metrics=NodeMetrics(metrics_registry),
         apps=Apps(db, agents, jobs, images or retention),
+        credentials=Credentials(db),
         retention=retention,
     )
 
@@ -255,6 +267,7 @@ async def upgrade(db: Database) -> None:
 
 async def serve(settings: DeploySettings, stop: asyncio.Event) -> None:
     """Serve until ``stop``; then waiting runners are answered, requests in hand finish, and it ends."""
+    settings.check_runner_door()
     app = build(settings)
     await migrate.reachable(app.state.core.db)
     async with serving(app, bind(settings.host, settings.port)) as port:

@@ -6,11 +6,11 @@ nor a private address that the operator did not name.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from funai.contracts.addresses import is_private
 from funai.contracts.errors import BadInput
 from funai.contracts.rules import ImageRef, full_name, parse_image
 from funai.i18n.reasons import Words
@@ -24,8 +24,6 @@ _APPS_NAME = re.compile(r"(?:.*/)?u[1-9]\d*-app[1-9]\d*(?:[:@].*)?", re.IGNORECA
 """An app's image under whatever registry's name: an engine finds ``u1-app1`` among what it built for others."""
 _APP_BEGINS = re.compile(r"(?:u(?:[1-9]\d*(?:-(?:a(?:p(?:p(?:[1-9]\d*)?)?)?)?)?)?)?")
 """Everything that the name of an app's repository can begin with."""
-_PRIVATE_NAMES = (".localhost", ".internal", ".local", ".lan", ".localdomain", ".home.arpa")
-HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 OTHERS = Words("这是其他应用的镜像", "it is another app's")
 NO_NAME = Words("这不是镜像名（须小写，形如 node:20）", "it is no image's name (lower case, as in node:20)")
@@ -88,20 +86,6 @@ class Allowed:
     def doubt(self, image: str) -> bool:
         """Whether only the platform can tell: the image is of a private registry, and its lists are not known here."""
         return not self.complete and self.refusal(image) is None and is_private(parse_image(image).registry)
-
-
-def is_private(registry: str) -> bool:
-    """Whether ``host[:port]`` is, by its text alone, no public address; "" is Docker Hub."""
-    host = registry.lower().rpartition("]")[0].lstrip("[") if registry.startswith("[") else registry.lower().partition(":")[0]
-    if not host or host in HUB:
-        return False
-    if "." not in host or host.endswith(_PRIVATE_NAMES):
-        return True
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        # Old forms of addresses (127.1, 0x7f.0.0.1) are read by some resolvers; no public name ends in a number.
-        return re.fullmatch(r"\d+|0x[0-9a-f]*", host.rpartition(".")[2]) is not None
 
 
 def check_base_prefixes(prefixes: Iterable[str]) -> list[str]:

@@ -24,6 +24,11 @@ class Gateway(RouteTable, Protocol):
         ...
 
     @property
+    def owner_headers(self) -> Mapping[str, str]:
+        """What marks a request at the door as the owner's: it is in no log, and met by no redirect to HTTPS."""
+        ...
+
+    @property
     def healthy(self) -> bool: ...
 
     async def start(self, routes: Sequence[Route] | None = None) -> None:

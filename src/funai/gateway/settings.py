@@ -125,7 +125,16 @@ class GatewaySettings(Settings):
     app_max_inflight: int = key(
         "gateway.app-max-inflight",
         0,
-        doc="Requests in flight to one app, WebSockets included; 0 = half of all connections",
+        doc="Requests in flight to one app, WebSockets included; 0 = a quarter of all connections",
+        ge=0,
+    )
+    user_max_inflight: int = key(
+        "gateway.user-max-inflight", 0, doc="Requests in flight to all apps of one user; 0 = a third of all connections", ge=0
+    )
+    source_max_connections: int = key(
+        "gateway.source-max-connections",
+        0,
+        doc="Connections of one address (IPv6: one /64) above which its requests to apps are refused; 0 = three fifths of all",
         ge=0,
     )
     connect_timeout: float = key("gateway.connect-timeout", 1.0, doc="Seconds to reach an app's container", gt=0, le=60)

@@ -237,16 +237,20 @@ async def _relay(process: asyncssh.SSHServerProcess[bytes], child: Child) -> int
         await process.stderr.drain()
 
     feeding = asyncio.create_task(_feed(process, p.stdin))
+    status: int | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(pump(p.stdout, out))
             tasks.create_task(pump(p.stderr, err))
-        return await p.wait()
+        status = await p.wait()
     except* (asyncssh.Error, ConnectionError):
-        raise ConnectionResetError("the client went away") from None
+        status = None  # told below: what is raised in here comes out as a group, and on Python before 3.11.4 as another one
     finally:
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
+    if status is None:
+        raise ConnectionResetError("the client went away")
+    return status
 
 
 async def _let_end(child: Child, grace: float = 2) -> None:

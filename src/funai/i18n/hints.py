@@ -40,8 +40,8 @@ HINTS: dict[str, tuple[str, str]] = {
     "APP_NEVER_DEPLOYED": ("先运行 funai deploy {app}", "deploy it first: funai deploy {app}"),
     "QUOTA_APPS": ("用 funai apps delete APP 删除不用的应用", "delete one you don't need: funai apps delete APP"),
     "QUOTA_RUNNING_APPS": (
-        "用 funai status 查看在运行的应用，funai stop APP 停止一个",
-        "funai status shows what runs; free a slot with: funai stop APP",
+        "用 funai apps list 查看在运行的应用（部署失败而旧版本仍在线的也算），funai stop APP 停止一个",
+        "funai apps list shows what runs (also where the latest deploy failed); free a slot with: funai stop APP",
     ),
     "IMAGE_FORBIDDEN": (
         "推送到该应用自己的仓库，或请管理员放行该命名空间",
@@ -83,6 +83,10 @@ HINTS: dict[str, tuple[str, str]] = {
     "APP_NOT_LISTENING": (
         "应用须监听 containerPort（默认 3000，0.0.0.0）；不同端口用 --port",
         "the app must listen on the port (3000 by default, on 0.0.0.0); name another with --port",
+    ),
+    "APP_SPEAKS_HTTP2": (
+        "请让应用（在 allowHTTP1 之类的选项下）同时提供 HTTP/1.1；gRPC 可使用 gRPC-Web",
+        "let the app serve HTTP/1.1 too (an option such as allowHTTP1); for gRPC, gRPC-Web does",
     ),
     "APP_UNHEALTHY": (
         "健康检查路径须返回低于 500 的状态；可用 --health-path 指定",

@@ -64,8 +64,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_NEVER_DEPLOYED": ("应用还没有成功部署过", "the app was never deployed successfully"),
     "QUOTA_APPS": ("应用数量已达上限 {limit}，请先删除不用的应用", "at most {limit} apps per user; delete one first"),
     "QUOTA_RUNNING_APPS": (
-        "同时运行的应用已达上限 {limit}，请先停止一个",
-        "at most {limit} running apps per user; stop one first",
+        "同时运行的应用已达上限 {limit}（{apps}），请先停止一个",
+        "at most {limit} running apps per user ({apps}); stop one first",
     ),
     "IMAGE_FORBIDDEN": (
         "镜像 {image} 不在该应用自己的仓库或允许的命名空间内",
@@ -106,6 +106,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "LOG_GAP": ("日志偏移不连续，应为 {expected}", "log offset leaves a gap; expected {expected}"),
     # placement
     "NODE_NOT_FOUND": ("节点不存在", "no such node"),
+    "CREDENTIAL_NOT_FOUND": ("凭据不存在", "no such credential"),
+    "CREDENTIAL_LIMIT": ("凭据数量已达上限 {limit}，请先吊销不用的", "at most {limit} credentials; revoke unused ones first"),
+    "NODE_ALIVE": (
+        "节点 {node} 仍在发送心跳：先停止其 runtime-agent（force=true 可强制删除）",
+        "node {node} still sends heartbeats: stop its runtime-agent first (force=true removes it all the same)",
+    ),
     "NODE_DISK_PRESSURE": ("节点磁盘空间不足，任务等待中", "every node is short of disk; the job waits"),
     "NO_RUNTIME_NODE": ("没有可用的运行节点，任务等待中", "no runtime node is available; the job waits"),
     "NODE_NOT_ELIGIBLE": ("目标节点不可用（{health}）", "the target node can't take apps ({health})"),
@@ -118,6 +124,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_UNREACHABLE": ("应用没有响应", "the app does not answer"),
     "APP_TIMEOUT": ("应用响应超时", "the app took too long to answer"),
     "APP_BUSY": ("应用当前请求过多，请稍后再试", "the app has too many requests in hand; try again soon"),
+    "APP_REPLACED": ("应用的新版本已接替", "another version of the app took over"),
+    "APP_HEAD_TOO_LARGE": ("应用的响应头过大", "the app's answer has too large a head"),
+    "GATEWAY_BUSY": ("网关当前请求过多，请稍后再试", "the gateway has too many requests in hand; try again soon"),
     "PATH_REFUSED": ("请求路径不合法", "that path is not acceptable"),
     # a rollout that failed: the agent's words
     "APP_EXITED": ("应用启动后退出（退出码 {exit}）{cause}", "the app exited after its start (exit status {exit}){cause}"),
@@ -125,6 +134,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_NOT_LISTENING": (
         "应用在 {seconds} 秒内没有监听端口 {port}{seen}",
         "the app did not listen on port {port} within {seconds} s{seen}",
+    ),
+    "APP_SPEAKS_HTTP2": (
+        "应用在端口 {port} 上只支持 HTTP/2；平台用 HTTP/1.1 与应用通信",
+        "the app speaks HTTP/2 only at port {port}; this platform speaks HTTP/1.1 to apps",
     ),
     "APP_UNHEALTHY": (
         "应用在 {seconds} 秒内没有通过健康检查 {path}：{detail}",
@@ -144,6 +157,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "ROLLOUT_INTERRUPTED": ("部署被停止、删除或调用方断开中断", "the rollout was ended by a stop, a delete or the caller"),
     "RELEASE_NOT_KEPT": ("节点上没有保留该应用的版本，请重新部署", "this node keeps no release of the app; deploy it again"),
     "LOG_STREAMS": ("同时跟踪的日志已达上限 {limit}，请先关闭一个", "at most {limit} followed logs at a time; close one first"),
+    "LOG_STREAMS_ALL": (
+        "平台正在跟踪的日志已达上限 {limit}（funai.limits.log-streams，由运维设置），请稍后再试",
+        "the platform follows {limit} logs already (funai.limits.log-streams, the operator's setting); try again later",
+    ),
     # callees
     "DEPLOY_DISABLED": (
         "部署功能未启用（deploy-proxy.enabled=false）",
@@ -186,12 +203,36 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "JOB_GIT_UNSUPPORTED": ("不支持{what}：{path}", "{what} is not supported: {path}"),
     "JOB_GIT_UNREACHABLE": ("连不上 Git 服务器 {host}", "the Git server {host} can't be reached"),
     "JOB_REGISTRY_AUTH": ("镜像仓库 {registry} 拒绝了平台的登录", "registry {registry} refused the platform's login"),
+    "JOB_REGISTRY_LIMITED": (
+        "镜像仓库 {registry} 限制了拉取次数：请稍后再试，或由运维为它设置登录",
+        "registry {registry} limits pulls: try later, or have the operator set a login for it",
+    ),
+    "JOB_REGISTRY_FULL": (
+        "镜像仓库 {registry} 的磁盘已满，请联系运维",
+        "the registry's disk is full ({registry}); the operator has to make room",
+    ),
+    "JOB_NO_REGISTRY": (
+        "{registry} 不是镜像仓库：它返回了一个网页（代理、防火墙或登录页）",
+        "{registry}: that is no registry: it answers a web page (of a proxy, a filter, a login)",
+    ),
+    "JOB_REGISTRY_PRIVATE": (
+        "{registry} 位于或指向内网地址，须由运维在 RUNNER_PRIVATE_REGISTRIES 中列出",
+        "{registry} is at, or leads to, a private address, which the operator has to list in RUNNER_PRIVATE_REGISTRIES",
+    ),
     "JOB_REGISTRY_UNREACHABLE": ("连不上镜像仓库 {registry}", "registry {registry} can't be reached"),
+    "JOB_PACKAGE_REGISTRY_UNREACHABLE": (
+        "连不上软件包仓库 {registry}：依赖没有装上，构建未保留",
+        "the package registry {registry} can't be reached: no packages were installed, and nothing of the build is kept",
+    ),
     "JOB_IMAGE_NOT_FOUND": ("找不到镜像 {image}", "image {image} was not found"),
     "JOB_IMAGE_UNUSABLE": ("镜像无法启动", "the image can't be started"),
     "JOB_APP_EXITED": ("应用启动后退出", "the app exited after its start"),
     "JOB_APP_OUT_OF_MEMORY": ("应用内存超限，被系统终止", "the app used up its memory and was ended"),
     "JOB_APP_NOT_LISTENING": ("应用没有监听约定的端口", "the app does not listen on the agreed port"),
+    "JOB_APP_SPEAKS_HTTP2": (
+        "应用只支持 HTTP/2；平台用 HTTP/1.1 与应用通信",
+        "the app speaks HTTP/2 only; this platform speaks HTTP/1.1 to apps",
+    ),
     "JOB_APP_UNHEALTHY": ("应用没有通过健康检查", "the app did not become healthy"),
     "JOB_GATEWAY_FAILED": ("网关没有切换到新版本", "the gateway did not switch to the new version"),
     "JOB_AGENT_UNREACHABLE": ("运行节点不可用：{detail}", "the runtime node can't be reached: {detail}"),

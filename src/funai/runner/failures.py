@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,8 +29,17 @@ class JobFailed(Exception):
     """The job ends as FAILED. ``lines`` are another program's last words, shown below the message."""
 
     def __init__(
-        self, code: FailureCode, /, lines: Sequence[str] = (), *, message: str | None = None, **params: object
+        self,
+        code: FailureCode,
+        /,
+        lines: Sequence[str] = (),
+        *,
+        message: str | None = None,
+        again: bool = True,
+        **params: object,
     ) -> None:
+        self.again = again
+        """Whether it may be otherwise in a moment."""
         self.code = code
         self.lines = list(lines)
         self.params = params
@@ -41,12 +50,15 @@ class JobFailed(Exception):
     def failure(self) -> Failure:
         return Failure(code=self.code, blame=self.code.blame)
 
-    def error_message(self) -> str:
-        """Chinese, then English, then the last lines; at most MAX_TEXT characters."""
+    def error_message(self, mask: Callable[[str], str] = str) -> str:
+        """Chinese, then English, then the last lines; at most MAX_TEXT characters.
+
+        ``mask`` takes secrets out before anything is cut: half a secret is one that it doesn't know.
+        """
         key = f"JOB_{self.code}"
         zh, en = (render(key, language, self.params) for language in ("zh", "en"))
         head = self.text if self.text is not None else f"{zh}\n{en}"
-        return "\n".join([head, *self.lines])[:MAX_TEXT]
+        return "\n".join([mask(head), *(mask(line)[:LINE_WIDTH] for line in self.lines)])[:MAX_TEXT]
 
 
 class WorkRefused(Exception):
@@ -56,7 +68,7 @@ class WorkRefused(Exception):
 def last_lines(output: str, count: int = KEPT_LINES) -> list[str]:
     """The last lines with something in them, without colours and control characters."""
     clean = (_CONTROL.sub("", _ANSI.sub("", line.rpartition("\r")[2] or line)).rstrip() for line in output.split("\n"))
-    return [line[:LINE_WIDTH] for line in clean if line][-count:]
+    return [line for line in clean if line][-count:]
 
 
 def agent_failure(error: FunaiError) -> DeployFailure | None:
@@ -75,6 +87,10 @@ def from_agent(error: FunaiError) -> JobFailed:
         return JobFailed(code, last_lines("\n".join(failure.log_tail)), message=failure.message or None)
     if error.reason == "STALE_GENERATION":
         return JobFailed(FailureCode.STALE_GENERATION)
+    if error.reason == "ROLLOUT_INTERRUPTED":
+        return JobFailed(
+            FailureCode.STALE_GENERATION, message="\n".join(render("ROLLOUT_INTERRUPTED", word, {}) for word in ("zh", "en"))
+        )
     code = FailureCode.APP_UNHEALTHY if error.code == 422 else FailureCode.AGENT_UNREACHABLE
     return JobFailed(code, message=str(error) or None, detail=str(error))
 

@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager, suppress
 
 from funai.base.clients.deploy import RunnerDeployClient
 from funai.base.observability import log
+from funai.base.observability.redact import Redactor
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import LOG_CHUNK_BYTES, AppendLog
-from funai.runner.redact import Redactor
 
 SEND_BYTES = LOG_CHUNK_BYTES // 2
 PARTIAL_LINE = 8 * 1024
@@ -32,8 +32,8 @@ class LogStream:
                  redact: Redactor) -> None:  # fmt: skip
         self._client, self._runner_id, self._job_id, self._token = client, runner_id, job_id, token
         self._redact = redact
+        self._lines = redact.stream(PARTIAL_LINE)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._partial = ""
         self._ready: list[bytes] = []
         self._pending = 0
         self._dropped = 0
@@ -44,22 +44,18 @@ class LogStream:
 
     def write(self, data: bytes) -> None:
         """Bytes of a program's output, as they come."""
-        self._partial += self._decoder.decode(data)
-        cut = self._partial.rfind("\n") + 1
-        if not cut and len(self._partial) > PARTIAL_LINE:
-            cut = len(self._partial) - self._redact.longest
-        if cut > 0:
-            text, self._partial = self._partial[:cut], self._partial[cut:]
-            self._take(text)
+        # NUL is legal UTF-8 but no database's text column takes it; it goes first, or it would hide a secret.
+        self._take(self._lines.feed(self._decoder.decode(data).replace("\x00", "")))
 
     def line(self, text: str) -> None:
         """A line of the runner's own."""
         self._flush_partial()
-        self._take(text + "\n")
+        self._take(self._redact(text.replace("\x00", "")) + "\n")
 
     def _take(self, text: str) -> None:
-        # NUL is legal UTF-8 but no database's text column takes it.
-        data = self._redact(text).replace("\x00", "").encode("utf-8", "replace")
+        if not text:
+            return
+        data = text.encode("utf-8", "replace")
         if self._dead or self._pending + len(data) > MAX_PENDING:
             self._dropped += len(data)
             return
@@ -68,8 +64,7 @@ class LogStream:
         self._wake.set()
 
     def _flush_partial(self) -> None:
-        if self._partial:
-            text, self._partial = self._partial, ""
+        if text := self._lines.rest():
             self._take(text if text.endswith("\n") else text + "\n")
 
     def _next_chunk(self) -> bytes:

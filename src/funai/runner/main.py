@@ -14,6 +14,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from funai.base.clients.deploy import RunnerDeployClient
+from funai.base.clients.registry.http import is_insecure
 from funai.base.observability import log
 from funai.base.process import proc
 from funai.contracts.errors import ConfigError
@@ -25,7 +26,7 @@ from funai.runner.commands.engine import Engine
 from funai.runner.job import RunnerContext
 from funai.runner.metrics import RunnerMetrics, listening
 from funai.runner.publish.push import Pusher
-from funai.runner.publish.registry import Registry, RegistryLogin, auth_config, is_insecure
+from funai.runner.publish.registry import Registry, RegistryLogin, auth_config
 from funai.runner.publish.rollout import Rollout
 from funai.runner.sandbox import host
 from funai.runner.sandbox.bases import BaseStores
@@ -53,7 +54,8 @@ async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.
     engine = prepare_engine(settings)
     storage = await engine_storage(engine)
     async with AsyncExitStack() as stack:
-        registry = Registry(_login(settings), frozenset(settings.insecure_registries))
+        named = frozenset(filter(None, (settings.registry, *settings.private_registries, *_base_registries(settings))))
+        registry = Registry(_login(settings), frozenset(settings.insecure_registries), trusted=named)
         stack.push_async_callback(registry.close)
         search = await searched_registries(engine)
         workshop = await _workshop(settings, engine, storage, registry, search, stack)
@@ -66,7 +68,12 @@ async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.
         builder = Builder(settings, engine, registry, storage, search, workshop)
         janitor = Janitor(settings, engine, source, storage, builder, metrics, workshop)
         await janitor.sweep_leftovers()
-        heart = LeaseKeeper(lambda: _connect(settings), settings.runner_id, every=settings.heartbeat_seconds)
+        heart = LeaseKeeper(
+            lambda: _connect(settings),
+            settings.runner_id,
+            every=settings.heartbeat_seconds,
+            crashed=metrics.crashes.labels("heartbeat").inc,
+        )
         pusher = Pusher(settings, engine, registry, workshop)
         tools = RunnerContext(settings, source, builder, pusher, registry, rollout, heart, metrics)
         log.get("runner").info("runner.started", runner_id=settings.runner_id, slots=settings.slots, engine=engine.binary)
@@ -94,7 +101,7 @@ async def _workshop(
         raise ConfigError([f"RUNNER_SANDBOX: {reason.zh} / {reason.en}; {told}"])
     have, _ = host.programs()
     assert have is not None
-    sandbox = await stack.enter_async_context(opened(settings, have, registry, registry.http))
+    sandbox = await stack.enter_async_context(opened(settings, have, registry.http))
     folder = settings.bases_dir or settings.workdir / "base-stores"
     bases, stores = BaseStores(settings, folder, search), Stores(settings.workdir / "stores")
     return Workshop(sandbox, stores, bases, engine, storage, registry, folder / "blobs")
@@ -103,6 +110,10 @@ async def _workshop(
 def _connect(settings: RunnerSettings) -> RunnerDeployClient:
     token = settings.runner_token.get_secret_value() if settings.runner_token else None
     return RunnerDeployClient(settings.deploy_base_url, token)
+
+
+def _base_registries(settings: RunnerSettings) -> list[str]:
+    return [prefix.partition("/")[0] for prefix in settings.base_images]
 
 
 def _login(settings: RunnerSettings) -> RegistryLogin | None:

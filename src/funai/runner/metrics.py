@@ -39,6 +39,15 @@ class RunnerMetrics:
             "funai_runner_builds_skipped_total", "Jobs whose image was in the registry already", registry=registry
         )
         self.claims_failed = Counter("funai_runner_claims_failed_total", "Claims that Deploy did not answer", registry=registry)
+        self.claims_unreadable = Counter(
+            "funai_runner_claims_unreadable_total", "Claims whose answer could not be read; given back", registry=registry
+        )
+        self.crashes = Counter(
+            "funai_runner_crashes_total", "Loops that an unexpected error ended, and that were begun anew", ["loop"],
+            registry=registry,
+        )  # fmt: skip
+        for loop in ("slot", "heartbeat"):
+            self.crashes.labels(loop)
         self.evicted = Counter(
             "funai_runner_evicted_total", "Images and mirrors removed from the caches", ["kind"], registry=registry
         )

@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from funai.base import proxies
 from funai.cli.output.streams import OutputLost
+from funai.cli.project.profile import DEFAULT_SERVER
 from funai.contracts.errors import ConfigError, FunaiError
-from funai.standalone.options import LOOPBACK, Ports, UpOptions, check_options, default_data_dir
+from funai.standalone import operate, unit
+from funai.standalone.configuration import choosing, template
+from funai.standalone.configuration.loading import FILE, Flags, ignored, unread
+from funai.standalone.options import LOOPBACK, Ports, UpOptions, check_options
 from funai.standalone.phrases import phase_words, phrase
 
 if TYPE_CHECKING:
@@ -29,60 +34,80 @@ if TYPE_CHECKING:
 
 EXIT_CONFIG = 2
 _DEFAULT = Ports()
-APPS_DOMAIN = UpOptions.apps_domain
 
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Where all state lives.", show_default="~/.local/share/funai/platform")
 ]
-Host = Annotated[str, typer.Option(help="Address at which gateway, API and Git listen; 0.0.0.0 is all of this machine's.")]
-PublicHost = Annotated[
-    str | None,
-    typer.Option(help="Name or address in the links and Git addresses people get.", show_default="--host, or 127.0.0.1"),
-]
-
-AppsDomain = Annotated[
-    str,
-    typer.Option(
-        metavar="DOMAIN",
-        help="Every app is also {appId}.DOMAIN; *.DOMAIN must lead to this machine. none: only /runtime/{appId}/.",
-    ),
-]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="What to read instead of the data dir's own file.",
+                              show_default="funai.toml in the data dir"),
+]  # fmt: skip
 
 
-def _port(about: str) -> Any:
-    return typer.Option(min=1, max=65535, metavar="PORT", help=about)
+def _port(about: str, default: int) -> Any:
+    return typer.Option(min=1, max=65535, metavar="PORT", help=about, show_default=str(default))
 
 
 def register(app: typer.Typer) -> None:
-    """Add the two verbs to the command line."""
+    """Add ``up``, ``demo`` and what an operator does about them to the command line."""
     app.command("up", help="Run the whole platform on this machine.")(up)
     app.command("demo", help="Set up, deploy two apps, show where the time went, leave nothing behind.")(demo)
+    operate.register(app)
 
 
 def up(
     data_dir: DataDir = None,
-    host: Host = LOOPBACK,
-    public_host: PublicHost = None,
-    apps_domain: AppsDomain = APPS_DOMAIN,
-    gateway_port: Annotated[int, _port("Public HTTP port of the apps.")] = _DEFAULT.gateway,
-    api_port: Annotated[int, _port("Port of the API.")] = _DEFAULT.api,
-    git_port: Annotated[int, _port("Port of the Git server (SSH).")] = _DEFAULT.git,
-    deploy_port: Annotated[int, _port("Port of Deploy (loopback).")] = _DEFAULT.deploy,
-    agent_port: Annotated[int, _port("Port of the runtime-agent (loopback).")] = _DEFAULT.agent,
-    registry_port: Annotated[int, _port("Port of the registry (loopback).")] = _DEFAULT.registry,
-    runner_port: Annotated[int, _port("Port of the Runner's metrics (loopback).")] = _DEFAULT.runner,
-    slots: Annotated[int, typer.Option(min=1, max=64, help="Builds at the same time.")] = 1,
+    config: ConfigFile = None,
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address at which gateway, API and Git listen; 0.0.0.0 is all of them.", show_default=LOOPBACK),
+    ] = None,
+    public_host: Annotated[
+        str | None,
+        typer.Option(help="Name or address in the links and Git addresses people get.", show_default="--host, or 127.0.0.1"),
+    ] = None,
+    apps_domain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DOMAIN",
+            show_default=UpOptions.apps_domain,
+            help="Every app is also {appId}.DOMAIN; *.DOMAIN must lead to this machine. none: only /runtime/{appId}/.",
+        ),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="HTTPS for API and apps with this certificate (PEM).", show_default=False)
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).", show_default=False)] = None,
+    gateway_port: Annotated[int | None, _port("Public HTTP port of the apps.", _DEFAULT.gateway)] = None,
+    api_port: Annotated[int | None, _port("Port of the API.", _DEFAULT.api)] = None,
+    https_port: Annotated[int | None, _port("HTTPS port of the apps.", 8443)] = None,
+    api_https_port: Annotated[int | None, _port("HTTPS port of the API.", 8444)] = None,
+    git_port: Annotated[int | None, _port("Port of the Git server (SSH).", _DEFAULT.git)] = None,
+    deploy_port: Annotated[int | None, _port("Port of Deploy (loopback).", _DEFAULT.deploy)] = None,
+    agent_port: Annotated[int | None, _port("Port of the runtime-agent (loopback).", _DEFAULT.agent)] = None,
+    registry_port: Annotated[int | None, _port("Port of the registry (loopback).", _DEFAULT.registry)] = None,
+    runner_port: Annotated[int | None, _port("Port of the Runner's metrics (loopback).", _DEFAULT.runner)] = None,
+    slots: Annotated[int | None, typer.Option(min=1, max=64, help="Builds at the same time.", show_default="1")] = None,
+    install: Annotated[
+        bool, typer.Option("--install", help="Write a systemd unit with these options and start it, instead of running here.")
+    ] = False,
 ) -> None:
     """Run the whole platform on this machine: API, Deploy, a Runner, the runtime-agent, HAProxy, a registry and Git.
 
-    Ctrl-C stops it in order; app containers stay and are found again by the next start.
+    What is set here wins over the environment, and the environment over funai.toml in the data dir, which the first start
+    writes with its comments. Ctrl-C stops it in order; app containers stay and are found again by the next start.
     """
-    chosen = Ports(gateway_port, api_port, deploy_port, agent_port, git_port, registry_port, runner_port)
-    domain = "" if apps_domain == "none" else apps_domain.lower().removeprefix("*.")
-    options = UpOptions(
-        data_dir=data_dir or default_data_dir(), host=host, name=public_host, apps_domain=domain, ports=chosen, slots=slots
-    )
-    raise typer.Exit(_run(_up(options)))
+    ports = {"gateway": gateway_port, "api": api_port, "git": git_port, "deploy": deploy_port, "agent": agent_port,
+             "registry": registry_port, "runner": runner_port}  # fmt: skip
+    flags = {("ports", name): port for name, port in ports.items()} | {
+        ("server", "host"): host, ("server", "public_host"): public_host, ("server", "apps_domain"): apps_domain,
+        ("https", "certificate"): tls_certificate, ("https", "key"): tls_key, ("https", "port"): https_port,
+        ("https", "api_port"): api_https_port, ("builds", "slots"): slots,
+    }  # fmt: skip
+    given: Flags = {name: value for name, value in flags.items() if value is not None}
+    if install:
+        raise typer.Exit(unit.install(config, data_dir, given))
+    raise typer.Exit(_run(_up(config, data_dir, given)))
 
 
 def _run(work: Coroutine[None, None, int]) -> int:
@@ -91,22 +116,30 @@ def _run(work: Coroutine[None, None, int]) -> int:
     return asyncio.run(work)
 
 
-async def _up(options: UpOptions) -> int:
+async def _up(config: Path | None, data_dir: Path | None, flags: Flags) -> int:
     from funai.base.aio import stop_on_signals  # noqa: PLC0415
     from funai.standalone import up as platform  # noqa: PLC0415
 
     show = _Terminal().show
     try:
+        loaded = choosing.read(config, data_dir, flags)
+        choosing.set_proxies(loaded)
         proxies.read()
-        check_options(options := options.with_absolute_dir())
+        options = choosing.options_of(loaded)
         _log_to(options.data_dir)
+        if config is None and template.ensure(options.data_dir / FILE):
+            show(f"[dim]· {phrase('config_written', file=options.data_dir / FILE)}[/dim]")
     except ConfigError as e:
         return _refused(e)
+    for line in unread(os.environ):
+        show(f"[yellow]! {escape(line)}[/yellow]")
     stop = asyncio.Event()
     stop_on_signals(stop)
     began = time.monotonic()
 
     def ready(running: Platform) -> None:
+        for line in ignored(os.environ, options.given.fixed):
+            show(f"[yellow]! {escape(line)}[/yellow]")
         show(_welcome(running, time.monotonic() - began))
 
     try:
@@ -168,7 +201,7 @@ def _welcome(running: Platform, seconds: float) -> Table:
         table.add_row(phrase("admin"), phrase("admin_known", user=running.admin_user, file=running.layout.secrets_file))
     if running.adopted:
         table.add_row(phrase("adopted"), phrase("adopted_what", names=", ".join(running.adopted)))
-    server = "" if o.ports.api == _DEFAULT.api and o.public_host == LOOPBACK else f" --server {o.public_api_url}"
+    server = "" if o.public_api_url == DEFAULT_SERVER else f" --server {o.public_api_url}"
     table.add_row(phrase("next"), phrase("next_steps", server=server))
     return table
 

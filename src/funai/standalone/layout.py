@@ -31,7 +31,7 @@ class Layout:
         A folder that holds other things than ours is left as it is; what is ours in it is closed all the same.
         """
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if self.secrets_file.exists() or {p.name for p in self.root.iterdir()} <= {self.log.name}:
+        if self.secrets_file.exists() or {p.name for p in self.root.iterdir()} <= {self.log.name, self.config_file.name}:
             _close(self.root, 0o700)
         for folder in (self.keys, self.git, self.registry, self.run, self.log, self.runner, self.gateway):
             folder.mkdir(exist_ok=True, mode=0o700)
@@ -41,6 +41,10 @@ class Layout:
             for file in (database, *(database.with_name(f"{database.name}{end}") for end in ("-wal", "-shm", "-journal"))):
                 if file.exists():
                     _close(file, 0o600)
+
+    @property
+    def config_file(self) -> Path:
+        return self.root / "funai.toml"
 
     @property
     def keys(self) -> Path:
@@ -65,6 +69,10 @@ class Layout:
     @property
     def runner(self) -> Path:
         return self.root / "runner"
+
+    @property
+    def agent(self) -> Path:
+        return self.root / "agent"
 
     @property
     def gateway(self) -> Path:

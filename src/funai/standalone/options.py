@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from funai.base.process import ports
 from funai.contracts import naming, rules
 from funai.contracts.errors import BadInput, ConfigError
 from funai.gateway.settings import DOMAIN, PLAIN_PATH, UNIX_PATH_LIMIT
+from funai.standalone.given import Given
 
 LOOPBACK = "127.0.0.1"
 
@@ -53,6 +55,16 @@ class Ports:
 
 
 @dataclass(frozen=True)
+class Tls:
+    """A certificate's files (PEM), and the ports that serve it: the apps' and the API's."""
+
+    certificate: Path
+    key: Path
+    port: int
+    api_port: int
+
+
+@dataclass(frozen=True)
 class UpOptions:
     data_dir: Path = field(default_factory=default_data_dir)
     host: str = LOOPBACK
@@ -62,6 +74,11 @@ class UpOptions:
     apps_domain: str = "apps.localhost"
     """Every app is also ``{appId}.{apps_domain}``; empty: only the path form. Browsers resolve ``*.localhost`` themselves."""
     ports: Ports = field(default_factory=Ports)
+    tls: Tls | None = None
+    """None: plain HTTP."""
+    image_mirror: str | None = None
+    """Asked first for Docker Hub's images."""
+    given: Given = field(default_factory=Given)
     slots: int = 1
     grace_seconds: float = 30
     """How long a stop waits for jobs in hand."""
@@ -80,6 +97,8 @@ class UpOptions:
 
     @property
     def gateway_url(self) -> str:
+        if self.tls:
+            return f"https://{self.public_host}{'' if self.tls.port == 443 else f':{self.tls.port}'}"
         return f"http://{self.public_host}:{self.ports.gateway}"
 
     @property
@@ -88,11 +107,18 @@ class UpOptions:
         return naming.apps_url(self.gateway_url, self.apps_domain) or f"{self.gateway_url}/runtime/{{app}}/"
 
     @property
+    def api_host(self) -> str:
+        """Where the API's plain port listens: with HTTPS on it is for this machine's own services alone."""
+        return LOOPBACK if self.tls else self.host
+
+    @property
     def api_url(self) -> str:
-        return f"http://{self.local_host}:{self.ports.api}"
+        return f"http://{LOOPBACK if self.tls else self.local_host}:{self.ports.api}"
 
     @property
     def public_api_url(self) -> str:
+        if self.tls:
+            return f"https://{self.public_host}{'' if self.tls.api_port == 443 else f':{self.tls.api_port}'}"
         return f"http://{self.public_host}:{self.ports.api}"
 
     @property
@@ -132,8 +158,20 @@ def check_options(options: UpOptions) -> None:
         problems.append(f"--public-host {options.name}: give a host name or an address, without a port")
     if options.apps_domain and not DOMAIN.fullmatch(options.apps_domain):
         problems.append(f"--apps-domain {options.apps_domain}: give a domain such as apps.example.com, or none")
+    if options.tls and (why := _certificate_trouble(options.tls)):
+        problems.append(f"https.certificate {options.tls.certificate}, https.key {options.tls.key}: {why}")
     if problems:
         raise ConfigError(problems)
+
+
+def _certificate_trouble(tls: Tls) -> str | None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, password="")
+    except ssl.SSLError as e:
+        return f"not a certificate with its unencrypted key ({e.reason or e})"
+    except OSError as e:
+        return str(e.strerror)
+    return None
 
 
 def _host_trouble(host: str) -> str | None:
@@ -151,6 +189,9 @@ def _is_name(host: str) -> bool:
         return False
 
 
+_PUBLIC = ("gateway", "git", "https", "api-https")
+
+
 def check_ports(options: UpOptions, ours: set[int]) -> None:
     """Every port must be free, or held by a daemon of this data dir that goes on (``ours``: its pids).
 
@@ -158,11 +199,12 @@ def check_ports(options: UpOptions, ours: set[int]) -> None:
     """
     problems: list[str] = []
     seen: dict[int, str] = {}
-    for name, port in options.ports.items():
+    https = [("https", options.tls.port), ("api-https", options.tls.api_port)] if options.tls else []
+    for name, port in [*options.ports.items(), *https]:
         if port in seen:
             problems.append(f"--{name}-port {port}: the same port as --{seen[port]}-port; give another")
         seen[port] = name
-        host = options.host if name in ("gateway", "api", "git") else LOOPBACK
+        host = options.api_host if name == "api" else options.host if name in _PUBLIC else LOOPBACK
         if ports.is_free(host, port):
             continue
         holder = ports.holder(port) or "a program that doesn't show itself"

@@ -12,6 +12,22 @@ from funai.i18n.language import pick
 PHRASES: dict[str, tuple[str, str]] = {
     # funai up
     "finding_engine": ("正在寻找容器引擎", "finding the container engine"),
+    "config_written": ("已写入 {file}：可设置的都在里面，附有说明", "wrote {file}: what can be set, with its meaning"),
+    "config_fine": ("配置可用", "the configuration can be used"),
+    "config_none": ("还没有 {file}；第一次 funai up 会写一个", "there is no {file} yet; the first funai up writes one"),
+    "default": ("默认", "default"),
+    "unit_root": (
+        "--install 要写 /etc/systemd/system：请用 root 运行",
+        "--install writes to /etc/systemd/system: run it as root",
+    ),
+    "unit_no_systemd": (
+        "本机不由 systemd 管理：请用自己的方式运行 funai up",
+        "this machine isn't run by systemd: run funai up by its own means",
+    ),
+    "unit_installed": (
+        "已安装 {file} 并启动。日志：journalctl -u {name}",
+        "installed {file} and started it. Its log: journalctl -u {name}",
+    ),
     "starting_services": ("正在启动各个服务", "starting the services"),
     "stopping": (
         "正在停止：先做完手头的事（应用容器继续运行）",

@@ -29,7 +29,8 @@ Made from the settings classes by `make docs`; a test compares. Every setting ha
 service at start with the key, where the value came from, and the mend (exit status 2). Secrets must not be empty or
 start with `CHANGE_ME`.
 
-`funai up` sets all of these itself; see `funai up --help` for what can be chosen there.
+`funai up` makes addresses and secrets itself and takes all others from the environment and from
+[`funai.toml`](operations.md#settings).
 
 ## Proxies
 

@@ -92,9 +92,10 @@ def _write_htpasswd(file: Path, password: str) -> None:
     write_private(file, f"{USER}:{hashed}\n")
 
 
-def registries_conf(system: Path, port: int) -> str:
-    """The machine's own registries.conf with our registry added as plain HTTP."""
-    return engine_conf.registries_conf([f"{HOST}:{port}"], system.read_text() if system.exists() else "")
+def registries_conf(system: Path, port: int, mirror: str | None = None) -> str:
+    """The machine's own registries.conf with our registry added as plain HTTP, and a mirror of Docker Hub."""
+    conf = engine_conf.registries_conf([f"{HOST}:{port}"], system.read_text() if system.exists() else "")
+    return conf + engine_conf.mirror("docker.io", mirror) if mirror else conf
 
 
 def docker_auth(port: int, secrets: Secrets) -> str:

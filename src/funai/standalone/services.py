@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from funai.agent import main as runtime
 from funai.agent.settings import RuntimeSettings
 from funai.api import main as api
 from funai.api.settings import ApiSettings
-from funai.base.aio import bind, serving
+from funai.base.aio import bind, serving, serving_https
 from funai.base.db.engine import sqlite_url
 from funai.base.home import home
+from funai.contracts.errors import ConfigError
 from funai.deploy import main as deploy
 from funai.deploy.settings import DeploySettings
 from funai.gateway.settings import GatewaySettings
@@ -30,7 +32,7 @@ from funai.runner import main as runner
 from funai.runner.settings import RunnerSettings
 from funai.standalone import registry
 from funai.standalone.layout import FIRST_ADMIN, Layout, Secrets, write_private
-from funai.standalone.options import LOOPBACK, UpOptions, default_data_dir
+from funai.standalone.options import LOOPBACK, Tls, UpOptions, default_data_dir
 from funai.standalone.parts.engine import EngineChoice
 
 NAMESPACE = "funaistudio"
@@ -42,6 +44,9 @@ DRAIN_PCT, MIN_PCT, HYSTERESIS_PCT = 4.0, 2.0, 1.0
 
 LEASE_SECONDS = 15
 """The runner beats every second and dies with the rest: after a kill -9 a job goes on this long after it stopped."""
+
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -58,138 +63,197 @@ Plan = tuple[Room, ...]
 def plan(
     options: UpOptions, layout: Layout, secrets: Secrets, engine: EngineChoice, socket: Path, runner_public_key: str
 ) -> Plan:
-    """Every room with its settings bound. Also pins the Git server's host key for the runner."""
+    """Every room with its settings, all of them read before anything starts. Raises ConfigError with every problem.
+
+    Also pins the Git server's host key for the runner.
+    """
     write_private(layout.known_hosts, known_hosts_line(layout.git_host_key, options.public_host, options.ports.git))
+    problems: list[str] = []
+
+    def read(settings: Callable[[], S]) -> S | None:
+        try:
+            return settings()
+        except ConfigError as e:
+            problems.extend(e.problems)
+            return None
+
+    at_runner = read(lambda: runner_settings(options, layout, secrets, engine))
+    at_git = read(lambda: git_settings(options, layout, secrets))
+    at_api = read(lambda: api_settings(options, layout, secrets, runner_public_key))
+    at_agent = read(lambda: runtime_settings(options, layout, secrets, engine, socket))
+    at_gateway = read(lambda: gateway_settings(options, layout, secrets))
+    at_deploy = read(lambda: deploy_settings(options, layout, secrets))
+    if not (at_runner and at_git and at_api and at_agent and at_gateway and at_deploy):
+        raise ConfigError(problems)
     return (
-        Room("runner", lambda stop: runner.serve(runner_settings(options, layout, secrets, engine), stop), finishes_work=True),
-        Room("git", lambda stop: git.serve(git_settings(options, layout, secrets), stop)),
-        Room("api", lambda stop: _serve_api(options, layout, secrets, runner_public_key, stop)),
-        Room(
-            "runtime-agent",
-            lambda stop: runtime.serve(
-                runtime_settings(options, secrets, engine, socket), gateway_settings(options, layout, secrets), stop
-            ),
-        ),
-        Room("deploy", lambda stop: deploy.serve(deploy_settings(options, layout, secrets), stop)),
+        Room("runner", lambda stop: runner.serve(at_runner, stop), finishes_work=True),
+        Room("git", lambda stop: git.serve(at_git, stop)),
+        Room("api", lambda stop: _serve_api(at_api, options, layout, secrets, stop)),
+        Room("runtime-agent", lambda stop: runtime.serve(at_agent, at_gateway, stop)),
+        Room("deploy", lambda stop: deploy.serve(at_deploy, stop)),
     )
 
 
-async def _serve_api(options: UpOptions, layout: Layout, secrets: Secrets, runner_public_key: str, stop: asyncio.Event) -> None:
-    """The API with this machine's own repositories, and its first admin."""
-    settings = api_settings(options, layout, secrets, runner_public_key)
+async def _serve_api(settings: ApiSettings, options: UpOptions, layout: Layout, secrets: Secrets, stop: asyncio.Event) -> None:
+    """The API with this machine's own repositories, and its first admin; over HTTPS too where there is a certificate."""
     own_url = api.own_url(settings, settings.port)
     app = api.build(settings, repo_host=BareRepositories(layout.git), stop=stop, own_url=own_url)
     await api.ensure_admin(app, FIRST_ADMIN, secrets.admin_password.get_secret_value())
-    async with serving(app, bind(settings.host, settings.port)):
+    async with AsyncExitStack() as doors:
+        await doors.enter_async_context(serving(app, bind(settings.host, settings.port)))
+        if tls := options.tls:
+            await doors.enter_async_context(
+                serving_https(app, bind(options.host, tls.api_port), tls.certificate, tls.key, stop)
+            )
         await stop.wait()
 
 
+def gateway_certificates(tls: Tls, layout: Layout) -> Path:
+    """The folder that the gateway watches, with links to the operator's files."""
+    folder = layout.gateway / "certificates"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, file in (("funai.crt", tls.certificate), ("funai.key", tls.key)):
+        link, target = folder / name, file.absolute()
+        if not link.is_symlink() or link.readlink() != target:
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+    return folder
+
+
 def api_settings(options: UpOptions, layout: Layout, secrets: Secrets, runner_public_key: str) -> ApiSettings:
-    return ApiSettings(
-        host=options.host,
-        port=options.ports.api,
-        datasource_url=sqlite_url(layout.api_db),
-        jwt_secret=secrets.jwt,
-        deploy_base_url=options.deploy_url,
-        deploy_secret=secrets.deploy,
-        deploy_admin_token=secrets.operator,
-        git_ssh_host=options.public_host,
-        git_ssh_port=options.ports.git,
-        git_internal_token=secrets.git,
-        git_runner_public_key=runner_public_key,
-        acr_registry=options.registry_address,
-        acr_namespace=NAMESPACE,
-        image_namespaces=[f"{options.registry_address}/{OPEN_NAMESPACE}"],
-        env_key_file=layout.seal_key,
+    return options.given.load(
+        ApiSettings,
+        {
+            "host": options.api_host,
+            "port": options.ports.api,
+            "datasource_url": sqlite_url(layout.api_db),
+            "jwt_secret": secrets.jwt,
+            "deploy_base_url": options.deploy_url,
+            "deploy_secret": secrets.deploy,
+            "deploy_admin_token": secrets.operator,
+            "git_ssh_host": options.public_host,
+            "git_ssh_port": options.ports.git,
+            "git_internal_token": secrets.git,
+            "git_runner_public_key": runner_public_key,
+            "acr_registry": options.registry_address,
+            "acr_namespace": NAMESPACE,
+            "env_key_file": layout.seal_key,
+            **({"console_https": True} if options.tls else {}),
+        },
+        {
+            "image_namespaces": [f"{options.registry_address}/{OPEN_NAMESPACE}"],
+        },
     )
 
 
 def deploy_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> DeploySettings:
-    return DeploySettings(
-        host=LOOPBACK,
-        port=options.ports.deploy,
-        datasource_url=sqlite_url(layout.deploy_db),
-        env_key_file=layout.seal_key,
-        proxy_auth_secret=secrets.deploy,
-        runner_token=secrets.runner,
-        admin_token=secrets.operator,
-        node_registry_secret=secrets.node,
-        agent_token=secrets.agent,
-        disk_free_drain_pct=DRAIN_PCT,
-        disk_free_min_pct=MIN_PCT,
-        disk_hysteresis_pct=HYSTERESIS_PCT,
-        cleanup_enabled=True,
-        cleanup_registry=options.registry_address,
-        cleanup_namespace=NAMESPACE,
-        cleanup_insecure=True,
-        cleanup_username=registry.USER,
-        cleanup_password=secrets.registry_password,
+    return options.given.load(
+        DeploySettings,
+        {
+            "host": LOOPBACK,
+            "port": options.ports.deploy,
+            "datasource_url": sqlite_url(layout.deploy_db),
+            "env_key_file": layout.seal_key,
+            "proxy_auth_secret": secrets.deploy,
+            "runner_token": secrets.runner,
+            "admin_token": secrets.operator,
+            "node_registry_secret": secrets.node,
+            "agent_token": secrets.agent,
+            "cleanup_enabled": True,
+            "cleanup_registry": options.registry_address,
+            "cleanup_namespace": NAMESPACE,
+            "cleanup_insecure": True,
+            "cleanup_username": registry.USER,
+            "cleanup_password": secrets.registry_password,
+        },
+        {
+            "disk_free_drain_pct": DRAIN_PCT,
+            "disk_free_min_pct": MIN_PCT,
+            "disk_hysteresis_pct": HYSTERESIS_PCT,
+        },
     )
 
 
 def git_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> GitSettings:
-    return GitSettings(
-        host=options.host,
-        port=options.ports.git,
-        repos_dir=layout.git,
-        host_key_path=layout.git_host_key,
-        api_base_url=options.api_url,
-        internal_token=secrets.git,
+    return options.given.load(
+        GitSettings,
+        {
+            "host": options.host,
+            "port": options.ports.git,
+            "repos_dir": layout.git,
+            "host_key_path": layout.git_host_key,
+            "api_base_url": options.api_url,
+            "internal_token": secrets.git,
+        },
     )
 
 
 def runner_settings(options: UpOptions, layout: Layout, secrets: Secrets, engine: EngineChoice) -> RunnerSettings:
-    return RunnerSettings(
-        deploy_base_url=options.deploy_url,
-        runner_id="runner-local",
-        runner_token=secrets.runner,
-        metrics_host=LOOPBACK,
-        metrics_port=options.ports.runner,
-        slots=options.slots,
-        lease_seconds=LEASE_SECONDS,
-        stop_seconds=options.grace_seconds,
-        agent_token=secrets.agent,
-        ssh_key_path=layout.runner_key,
-        known_hosts_path=layout.known_hosts,
-        workdir=layout.runner,
-        sandbox=os.environ.get("RUNNER_SANDBOX", "on"),
-        build_network=build_network(options),
-        engine=engine.binary,
-        registry=options.registry_address,
-        namespace=NAMESPACE,
-        registry_username=registry.USER,
-        registry_password=secrets.registry_password,
+    return options.given.load(
+        RunnerSettings,
+        {
+            "deploy_base_url": options.deploy_url,
+            "runner_id": "runner-local",
+            "runner_token": secrets.runner,
+            "metrics_port": options.ports.runner,
+            "slots": options.slots,
+            "stop_seconds": options.grace_seconds,
+            "agent_token": secrets.agent,
+            "ssh_key_path": layout.runner_key,
+            "known_hosts_path": layout.known_hosts,
+            "workdir": layout.runner,
+            "build_network": build_network(options),
+            "engine": engine.binary,
+            "registry": options.registry_address,
+            "namespace": NAMESPACE,
+            "registry_username": registry.USER,
+            "registry_password": secrets.registry_password,
+        },
+        {
+            "metrics_host": LOOPBACK,
+            "lease_seconds": LEASE_SECONDS,
+        },
     )
 
 
 def gateway_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> GatewaySettings:
-    return GatewaySettings(
-        host=options.host,
-        port=options.ports.gateway,
-        data_dir=layout.gateway,
-        wildcard_domain=options.apps_domain,
-        probe_secret=secrets.probe,
-        stop_with_agent=True,
+    return options.given.load(
+        GatewaySettings,
+        {
+            "host": options.host,
+            "port": options.ports.gateway,
+            "data_dir": layout.gateway,
+            "wildcard_domain": options.apps_domain,
+            "probe_secret": secrets.probe,
+            "stop_with_agent": True,
+            **({"https_port": options.tls.port, "tls_dir": gateway_certificates(options.tls, layout)} if options.tls else {}),
+        },
     )
 
 
-def runtime_settings(options: UpOptions, secrets: Secrets, engine: EngineChoice, socket: Path) -> RuntimeSettings:
-    return RuntimeSettings(
-        host=LOOPBACK,
-        port=options.ports.agent,
-        token=secrets.agent,
-        node_name=NODE,
-        node_agent_base_url=options.agent_url,
-        node_gateway_base_url=options.gateway_url,
-        deploy_base_url=options.deploy_url,
-        deploy_node_token=secrets.node,
-        docker_bin=engine.kind,
-        engine_socket=str(socket),
-        instance=instance(options),
-        build_network=build_network(options),
-        registry_url=options.registry_address,
-        registry_username=registry.USER,
-        registry_password=secrets.registry_password,
+def runtime_settings(
+    options: UpOptions, layout: Layout, secrets: Secrets, engine: EngineChoice, socket: Path
+) -> RuntimeSettings:
+    return options.given.load(
+        RuntimeSettings,
+        {
+            "host": LOOPBACK,
+            "port": options.ports.agent,
+            "token": secrets.agent,
+            "node_name": NODE,
+            "node_agent_base_url": options.agent_url,
+            "node_gateway_base_url": options.gateway_url,
+            "deploy_base_url": options.deploy_url,
+            "deploy_node_token": secrets.node,
+            "docker_bin": engine.kind,
+            "engine_socket": str(socket),
+            "instance": instance(options),
+            "build_network": build_network(options),
+            "state_dir": str(layout.agent),
+            "registry_url": options.registry_address,
+            "registry_username": registry.USER,
+            "registry_password": secrets.registry_password,
+        },
     )
 
 

@@ -114,7 +114,9 @@ async def _start_daemons(
     options: UpOptions, layout: Layout, secrets: Secrets, engine: engines.EngineChoice, teardown: AsyncExitStack
 ) -> tuple[Path, list[Daemon]]:
     """The registry and, for Podman, its API; watched until teardown. Returns the engine's socket."""
-    write_private(layout.registries_conf, registry.registries_conf(SYSTEM_REGISTRIES, options.ports.registry))
+    write_private(
+        layout.registries_conf, registry.registries_conf(SYSTEM_REGISTRIES, options.ports.registry, options.image_mirror)
+    )
     os.environ.update(engine.environment)
     os.environ["CONTAINERS_REGISTRIES_CONF"] = str(layout.registries_conf)
     daemons = [registry.daemon(layout, secrets, options.ports.registry)]

@@ -60,7 +60,8 @@ class Process:
             "agent": {
                 "token": TOKEN, "port": self.port, "engine_socket": str(self.socket), "instance": self.instance,
                 "node_gateway_base_url": f"http://127.0.0.1:{self.gateway_port}", "drain_seconds": 5,
-                "stop_grace_seconds": 2, "sweep_seconds": 1, "app_memory": 96 << 20, "app_cpus": 1, **self.settings,
+                "stop_grace_seconds": 2, "sweep_seconds": 1, "app_memory": 96 << 20, "app_cpus": 1,
+                "state_dir": str(self.folder / "state"), **self.settings,
             },
             "gateway": {"host": "127.0.0.1", "port": self.gateway_port, "data_dir": str(self.folder / "gw")},
         }  # fmt: skip

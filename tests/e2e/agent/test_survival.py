@@ -9,6 +9,9 @@ import signal
 import httpx
 import pytest
 
+from funai.agent.engine.docker_api import DockerEngine
+from funai.agent.network.networks import network_name
+from funai.agent.reconcile import state
 from tests.e2e.agent.agent import Agent, on_both_engines
 from tests.parts.docker import DockerEngine as DockerPart
 from tests.parts.podman import Podman
@@ -129,3 +132,19 @@ async def test_docker_restarted_with_all_its_containers_ended(agent: Agent, dock
     await asyncio.to_thread(docker_engine.restart)
     await eventually(lambda: settled(agent), seconds=60, what="it serves again")
     assert (await agent.deploy(6)).status_code == 200
+
+
+async def test_an_app_removed_by_hand_with_its_network_comes_back(agent: Agent, podman: Podman) -> None:
+    await agent.deploy(5, env={"GREETING": "kept-here"})
+    engine = DockerEngine(str(agent.process.socket))
+    labels = {state.APP_ID: str(agent.app), state.INSTANCE: agent.process.instance}
+    (box,) = await engine.containers(labels)
+    podman.cli("network", "rm", "--force", network_name(agent.app, agent.process.instance))
+
+    async def back() -> bool:
+        return "GREETING=kept-here" in (await agent.get("cgi-bin/status")).text
+
+    await eventually(back, seconds=40, every=0.2, what="it serves again")
+    (again,) = await engine.containers(labels)
+    await engine.close()
+    assert (again.name, again.labels[state.GENERATION]) == (box.name, "5")

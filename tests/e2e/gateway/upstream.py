@@ -62,6 +62,9 @@ class Upstream:
             return await self._events(writer)
         if path == "/hold":
             await self.release.wait()
+        if path == "/hold-and-cut":
+            await self.release.wait()
+            return False
         if path == "/cut":
             return False
         if path == "/half":

@@ -129,10 +129,13 @@ async def test_a_registry_that_never_answers_delays_nobody_elses_images(world: W
 
 
 async def test_all_images_of_a_build_share_its_time(tmp_path: Path) -> None:
-    program = tmp_path / "podman-slow"
-    program.write_text('#!/bin/sh\n[ "$1" = image ] && exit 1\n[ "$1" = pull ] && sleep 0.4\nexit 0\n')
+    program = tmp_path / "docker-slow"
+    found = json.dumps(["sha256:0", ["r.example/a:latest"], [], {}])
+    program.write_text(f'#!/bin/sh\n[ "$1" = image ] && echo \'{found}\'\n[ "$1" = pull ] && sleep 0.4\nexit 0\n')
     program.chmod(0o755)
-    settings = RunnerSettings(agent_token=SecretStr("agent-token-1"), workdir=tmp_path, build_seconds=1, cgroup_parent="")
+    settings = RunnerSettings(
+        agent_token=SecretStr("agent-token-1"), workdir=tmp_path, build_seconds=1, cgroup_parent="", pull="always"
+    )
     builder = Builder(settings, Engine(str(program), tmp_path), RegistryClient(None, frozenset()), tmp_path)
     request = BuildRequest(tmp_path, "r/n/u1-app1:latest", tmp_path / "iid", tmp_path / "tmp")
     dockerfile = "FROM r.example/a\n" + "".join(f"COPY --from=r.example/a{n} / /\n" for n in range(5))

@@ -45,6 +45,20 @@ async def test_source_that_cannot_be_had(world: World) -> None:
     assert world.leftovers() == []
 
 
+async def test_errors_and_logs_mask_secrets_and_leave_ordinary_values(world: World) -> None:
+    echo = "building hello-node for production on localhost with console.log true; see https://docs.example.com/production"
+    bare = world.repo("app", {"Dockerfile": f"{DOCKERFILE}RUN echo '{echo}'\n"})
+    url = "postgres://u:pa55word-long@db.example/x"
+    ordinary = {"NODE_ENV": "production", "APP": "hello-node", "DB_HOST": "localhost", "LOG": "console.log"}
+    detail = {"code": "APP_EXITED", "message": f"exit 1 with {url}", "logTail": [f"connecting to {url}", "x" * 490 + url]}
+    world.agent.refuse = (422, detail)
+    job = world.build(bare, env={**ordinary, "DATABASE_URL": url})
+    report = await world.ended(job)
+    failed(report, "APP_EXITED", "user", "connecting to postgres://u:**********@db.example/x")
+    shown = report["errorMessage"] + world.deploy.log(job)
+    assert echo in shown and "pa55" not in shown
+
+
 async def test_a_changed_host_key_is_refused_with_the_mend(world: World) -> None:
     bare = world.repo("app", {"Dockerfile": DOCKERFILE})
     world.sshd.change_host_key()

@@ -7,7 +7,7 @@ import pytest
 from funai.agent.engine.contract import Container, Phase
 from funai.agent.reconcile import state
 from funai.agent.reconcile.state import Names
-from funai.agent.rollout.rollout import admit, same_release
+from funai.agent.rollout.admission import admit, same_release
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.errors import Conflict
 
@@ -40,7 +40,7 @@ def test_a_failed_attempts_leftover_refuses_nobody() -> None:
 
 
 def test_a_repeated_request_is_answered_from_what_runs() -> None:
-    assert same_release(app(5), wanted(5), 5) is not None
+    assert same_release(app(5), wanted(5)) is not None
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,11 @@ def test_a_repeated_request_is_answered_from_what_runs() -> None:
     [(app(5), wanted(6)), (app(5), wanted(5, "img:2")), (app(5, phase=Phase.EXITED), wanted(5)), (app(5), wanted(None))],
 )
 def test_anything_else_is_rolled_out(before: state.AppView, asked: AgentDeploy) -> None:
-    assert same_release(before, asked, asked.generation or 6) is None
+    assert same_release(before, asked) is None
+
+
+def test_what_a_stop_came_after_is_refused() -> None:
+    with pytest.raises(Conflict):
+        admit(app(5), 8, fence=8)
+    assert admit(app(5), 9, fence=8) == 9
+    assert admit(app(5), None, fence=8) == 9

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from funai.base.clients.deploy import RunnerDeployClient
+from funai.base.clients.agent import AgentClient
+from funai.base.clients.deploy import DeployClient, RunnerDeployClient, UnreadableClaim
+from funai.contracts.agent import AgentDeploy
 from funai.contracts.errors import CalleeFailed
 from funai.contracts.jobs import AppendLog, ClaimJob, HeartbeatJob, ReportJob
 from funai.contracts.states import JobStatus
@@ -31,4 +34,91 @@ async def test_an_answer_of_another_shape(call: str, data: Any) -> None:
     client = RunnerDeployClient("http://deploy", None, http=httpx.MockTransport(answer))
     with pytest.raises(CalleeFailed):
         await CALLS[call](client)
+    await client.close()
+
+
+DEPLOY_CALLS: dict[str, Callable[[DeployClient], Awaitable[object]]] = {
+    "jobs": lambda c: c.jobs(5),
+    "history": lambda c: c.jobs_by_app(1, 5),
+    "releases": lambda c: c.releases(1),
+    "stop": lambda c: c.app_call("stop", 1, 1),
+    "status": lambda c: c.app_status(1, 1),
+    "overview": lambda c: c.overview([1]),
+}
+
+
+@pytest.mark.parametrize("call", DEPLOY_CALLS)
+@pytest.mark.parametrize("data", ["x", 7, {"a": [1]}, [7]])
+async def test_deploy_client_of_an_unknown_shape_fails_as_the_callee(call: str, data: Any) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"code": 200, "message": "ok", "data": data})
+
+    client = DeployClient("http://deploy", "s", http=httpx.MockTransport(answer))
+    if call in ("stop", "status") and isinstance(data, dict):
+        assert await DEPLOY_CALLS[call](client) == data
+    else:
+        with pytest.raises(CalleeFailed):
+            await DEPLOY_CALLS[call](client)
+    await client.close()
+
+
+AGENT_CALLS: dict[str, Callable[[AgentClient], Awaitable[object]]] = {
+    "deploy": lambda c: c.deploy(AgentDeploy(user_id="1", app_id="1", image="x/y:1"), timeout=1),
+    "stop": lambda c: c.stop(1, 1),
+    "start": lambda c: c.start(1, 1),
+    "delete": lambda c: c.delete(1, 1),
+    "status": lambda c: c.status(1, 1),
+}
+
+
+@pytest.mark.parametrize("call", AGENT_CALLS)
+@pytest.mark.parametrize("body", ["x", [1], {"appId": {}}, None])
+async def test_agent_client_of_an_unknown_shape_fails_as_the_callee(call: str, body: Any) -> None:
+    client = AgentClient("http://agent", "t", http=httpx.MockTransport(lambda _: httpx.Response(200, json=body)))
+    with pytest.raises(CalleeFailed, match="runtime-agent"):
+        await AGENT_CALLS[call](client)
+    await client.close()
+
+
+async def test_agent_client_reads_what_agents_in_the_field_answer() -> None:
+    answers = {
+        "/agent/apps/delete": {
+            "appId": "7",
+            "status": "DELETED",
+            "images": {"removed": ["a"], "kept": ["b"]},
+            "mongo": {"enabled": False, "dropped": False},
+        },
+        "/agent/apps/deploy": {"appId": "7", "containerName": "c", "status": "DEPLOYED", "previewUrl": None},
+    }
+    sent: list[Any] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content))
+        return httpx.Response(200, json=answers[request.url.path])
+
+    client = AgentClient("http://agent", "t", http=httpx.MockTransport(answer))
+    gone = await client.delete(1, 7, generation=5)
+    assert (gone.images, gone.mongo) == (["a"], '{"enabled": false, "dropped": false}')
+    assert sent == [{"userId": "1", "appId": "7", "generation": 5}]
+    assert (await AGENT_CALLS["deploy"](client)).preview_url == ""  # type: ignore[attr-defined]
+    await client.close()
+
+
+async def test_claim_that_cannot_be_read_names_what_is_to_be_given_back() -> None:
+    beats: list[tuple[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/claim"):
+            data: Any = {"id": 9, "status": "UNHEARD_OF", "leaseToken": "t-1"}
+            return httpx.Response(200, json={"code": 200, "message": "ok", "data": data})
+        beats.append((request.url.path, json.loads(request.content)))
+        return httpx.Response(200, json={"code": 200, "message": "ok", "data": {"strange": True}})
+
+    client = RunnerDeployClient("http://deploy", None, http=httpx.MockTransport(answer))
+    with pytest.raises(UnreadableClaim) as caught:
+        await client.claim(ClaimJob(runner_id="r"))
+    await client.give_back(caught.value, "r")
+    (beat,) = beats
+    assert beat[0] == "/deploy/jobs/9/heartbeat"
+    assert (beat[1]["leaseToken"], beat[1]["extendSeconds"]) == ("t-1", 5)
     await client.close()

@@ -9,6 +9,7 @@ import pytest
 
 from funai.base.clients.deploy import RunnerDeployClient
 from funai.base.clients.transport import AgentRefused, Unreachable
+from funai.base.observability.redact import MASK, Redactor
 from funai.contracts.errors import Conflict
 from funai.contracts.jobs import AppendLog, Job
 from funai.contracts.states import Blame, FailureCode, JobStatus
@@ -19,7 +20,6 @@ from funai.runner.cleanup.image_eviction import CachedImage, is_cache, parse_des
 from funai.runner.failures import JobFailed, from_agent, last_lines
 from funai.runner.logs import LogStream
 from funai.runner.publish.registry import RegistryLogin, auth_config, is_insecure
-from funai.runner.redact import MASK, Redactor
 from funai.runner.settings import RunnerSettings
 from funai.runner.source.mirrors import Entry, parse_tree, refuse_unsupported
 
@@ -107,6 +107,21 @@ class TestLogs:
         await stream.finish(1)
         assert b"hunter2" not in sink.kept and MASK.encode() in sink.kept
 
+    async def test_a_secret_across_the_cut_of_a_long_line_is_masked(self) -> None:
+        sink = Sink()
+        stream = self.stream(sink, "hunter2-hunter2")
+        for at in range(8100, 8300, 7):
+            stream.write(b"x" * at + b"hunter2-hunter2" + b"y" * 9000)
+        await stream.finish(1)
+        assert b"hunter" not in sink.kept and b"2y" not in sink.kept
+
+    async def test_a_nul_hides_no_secret(self) -> None:
+        sink = Sink()
+        stream = self.stream(sink, "hunter2-hunter2")
+        stream.write(b"hunter2\x00-hunter2\n")
+        await stream.finish(1)
+        assert sink.kept.decode() == f"{MASK}\n"
+
     async def test_a_later_attempt_goes_on_where_the_log_ends(self) -> None:
         sink = Sink()
         sink.kept = b"before\n"
@@ -132,19 +147,18 @@ class TestLogs:
         assert b"bytes of output dropped" in sink.kept and len(sink.kept) < 5 * 1024 * 1024
 
 
-def test_redaction_takes_whole_secrets_and_every_line_of_long_ones() -> None:
-    redact = Redactor(["short", "s3cret-value", "-----BEGIN KEY-----\nabcdefgh\n-----END KEY-----"])
-    assert redact("a s3cret-value b") == f"a {MASK} b"
-    assert redact("short") == "short"
-    assert redact("x abcdefgh y") == f"x {MASK} y"
-
-
 class TestFailures:
     def test_both_languages_then_the_last_lines(self) -> None:
         e = JobFailed(FailureCode.GIT_REF_NOT_FOUND, ["why"], ref="x")
         zh, en, why = e.error_message().split("\n")
         assert "x" in zh and "x" in en and zh != en and why == "why"
         assert e.failure.blame is Blame.USER
+
+    def test_secrets_are_masked_before_lines_are_cut(self) -> None:
+        secret = "hunter2-hunter2"
+        line = "x" * 495 + secret
+        said = JobFailed(FailureCode.APP_EXITED, [line, secret], detail=secret).error_message(Redactor([secret]))
+        assert "hunter" not in said and said.endswith("x" * 495 + MASK[:5] + "\n" + MASK)
 
     def test_every_code_has_its_words(self) -> None:
         for code in FailureCode:

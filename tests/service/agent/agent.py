@@ -108,7 +108,8 @@ class World:
 def settings(**more: Any) -> RuntimeSettings:
     values: dict[str, Any] = {
         "token": TOKEN, "node_gateway_base_url": "http://gw:8000", "drain_seconds": 0.1, "stop_grace_seconds": 0,
-        "verify_seconds": 0.3, "engine_patience_seconds": 2, "firewall": False, "health_interval_seconds": 0.02, **more,
+        "verify_seconds": 0.3, "engine_patience_seconds": 2, "firewall": False, "state_dir": "",
+        "health_interval_seconds": 0.02, **more,
     }  # fmt: skip
     return RuntimeSettings(**values)
 

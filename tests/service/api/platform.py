@@ -30,6 +30,8 @@ class Wire(httpx.AsyncBaseTransport):
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self.inner, self.cut, self.lose = inner, 0, 0
         self.only = ""
+        self.fail = 0
+        """Requests that Deploy carries out and then answers with 503, as when its database goes in a COMMIT."""
         self.held: asyncio.Event | None = None
         """While set to an event, requests wait for it."""
         self.asked: list[str] = []
@@ -50,6 +52,11 @@ class Wire(httpx.AsyncBaseTransport):
             self.cut -= 1
             raise httpx.ConnectError("cut", request=request)
         response = await self.inner.handle_async_request(request)
+        if self.fail:
+            self.fail -= 1
+            await response.aread()
+            body = {"code": 503, "message": "not now", "data": None, "reason": "UNAVAILABLE"}
+            return httpx.Response(503, json=body, request=request)
         if self.lose:
             self.lose -= 1
             await response.aread()

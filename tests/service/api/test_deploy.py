@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 
-from funai.api.apps.slots import Operation
-from tests.parts.waiting import eventually
 from tests.service.api.platform import Platform, Refused
 
 
@@ -69,6 +66,28 @@ async def test_a_failed_redeploy_keeps_the_slot_of_what_still_serves(platform: P
     assert await ada.status(app_id) == 4
     row = await platform.core.apps.find(app_id)
     assert (row["slot"], row["serving"]) == (1, 1)
+    for path in ("/deploy/app/list", "/app/list"):
+        (shown,) = await ada.call("GET", path, params={"userId": ada.id})
+        assert (shown["appStatus"], shown["deployAccessUrl"]) == (4, None)
+        assert (shown["serving"]["release"], shown["serving"]["address"]) == (1, f"http://gw/runtime/{app_id}/")
+        assert shown["serving"]["since"].endswith("Z")
+    platform.wire.cut = 100  # Deploy is away: what the API knows by itself is told
+    assert (await ada.call("GET", "/app/info", params={"appId": app_id}))["serving"] == {
+        "address": f"http://gw/runtime/{app_id}/"
+    }
+    platform.wire.cut = 0
+    assert (await ada.call("POST", "/deploy/app/stop", params={"appId": app_id}))["serving"] is None
+
+
+async def test_the_running_quota_names_what_holds_its_places(platform: Platform) -> None:
+    ada = await platform.person("ada")
+    for name in ("a", "b", "c"):
+        app_id = await platform.ready(ada, name)
+        await ada.deploy(app_id)
+        await platform.finish("FAILED", errorMessage="boom")
+    answer = await ada.raw("POST", "/deploy/job/create", params={"appId": await ada.app("d")})
+    assert (answer.status_code, answer.json()["reason"]) == (409, "QUOTA_RUNNING_APPS")
+    assert "(a, b, c)" in answer.json()["message"].replace("（", "(").replace("）", ")")
 
 
 async def test_a_cancelled_deploy_leaves_the_app_as_it_was(platform: Platform) -> None:
@@ -256,73 +275,6 @@ async def test_bad_wishes_are_refused_before_anything_is_taken(platform: Platfor
     assert await ada.status(app_id) == 0
 
 
-async def test_deploy_away_takes_no_slot(platform: Platform) -> None:
-    ada = await platform.person("ada")
-    app_id = await ada.app()
-    platform.wire.cut = 1
-    platform.wire.only = "/deploy/jobs"
-    assert await ada.refused("POST", "/deploy/job/create", params={"appId": app_id}) == "502 DEPLOY_UNREACHABLE"
-    row = await platform.core.apps.find(app_id)
-    assert (row["status"], row["slot"]) == (0, 0)
-
-
-async def test_a_lost_answer_is_asked_for_again_and_makes_one_job(platform: Platform) -> None:
-    ada = await platform.person("ada")
-    app_id = await ada.app()
-    platform.wire.lose, platform.wire.only = 1, "/deploy/jobs"
-    job = await ada.deploy(app_id)
-    assert [j["id"] for j in await ada.call("GET", "/deploy/job/history", params={"appId": app_id})] == [job["id"]]
-
-
-async def test_an_unknown_outcome_keeps_the_slot_until_it_is_known(tmp_path: Any) -> None:
-    async with Platform(tmp_path, deploy_read_timeout_ms=100).running() as platform:
-        ada = await platform.person("ada")
-        app_id = await ada.app()
-        platform.wire.lose, platform.wire.only = 2, "/deploy/jobs"
-        key = {"Idempotency-Key": "k"}
-        assert (
-            await ada.refused("POST", "/deploy/job/create", params={"appId": app_id}, headers=key) == "502 DEPLOY_UNREACHABLE"
-        )
-        assert (await platform.core.apps.find(app_id))["slot"] == 1
-
-        async def found() -> Any:
-            return (await platform.core.apps.find(app_id))["op_job_id"]
-
-        job_id = await eventually(found, seconds=5)
-        assert (await ada.deploy(app_id, headers=key))["id"] == job_id
-        await platform.finish()
-        assert await ada.status(app_id) == 3
-
-
-async def test_a_request_that_never_arrived_is_undone(tmp_path: Any) -> None:
-    async with Platform(tmp_path, deploy_read_timeout_ms=100).running() as platform:
-        platform.core.tracker.grace_ms = 0
-        ada = await platform.person("ada")
-        app_id = await ada.app()
-        # The API dies between taking the slot and asking Deploy.
-        await platform.core.deploys.slots.take(ada.id, app_id, Operation.DEPLOY, "op-1")
-
-        async def undone() -> bool:
-            return (await platform.core.apps.find(app_id))["slot"] == 0
-
-        await eventually(undone, seconds=5)
-        assert await ada.status(app_id) == 0
-
-
-async def test_a_job_the_api_forgot_is_adopted(platform: Platform) -> None:
-    ada = await platform.person("ada")
-    app_id = await ada.app()
-    body = {"type": "BUILD_AND_DEPLOY", "payload": {"userId": ada.id, "appId": app_id, "image": "x/y:1"}}
-    await platform.inside.post("/deploy/jobs", json=body, headers={"X-DEPLOY-SECRET": "deploy-secret"})
-    key = {"Idempotency-Key": "k"}
-    at = {"params": {"appId": app_id}, "headers": key}
-    assert await ada.refused("POST", "/deploy/job/create", **at) == "409 APP_DEPLOYING"
-    assert await ada.status(app_id) == 2
-    await platform.finish()
-    assert await ada.status(app_id) == 3
-    assert (await ada.deploy(app_id, headers=key))["status"] == "PENDING"
-
-
 async def test_a_wrong_secret_is_not_the_callers_fault(tmp_path: Any) -> None:
     running = Platform(tmp_path)
     running.settings = running.settings.model_copy(update={"deploy_secret": running.settings.jwt_secret})
@@ -331,34 +283,3 @@ async def test_a_wrong_secret_is_not_the_callers_fault(tmp_path: Any) -> None:
         app_id = await ada.app()
         assert await ada.refused("POST", "/deploy/job/create", params={"appId": app_id}) == "502 CALLEE_FAILED"
         assert (await platform.core.apps.find(app_id))["slot"] == 0
-
-
-async def test_the_same_key_gets_the_same_job(platform: Platform) -> None:
-    ada = await platform.person("ada")
-    app_id = await ada.app()
-    key = {"Idempotency-Key": "once"}
-    first = await ada.deploy(app_id, headers=key)
-    assert await ada.deploy(app_id, headers=key) == first
-    await platform.finish()
-    assert await ada.deploy(app_id, headers=key) == first
-    different = {"params": {"appId": app_id}, "json": {"gitRef": "dev"}, "headers": key}
-    assert await ada.refused("POST", "/deploy/job/create", **different) == "409 IDEMPOTENCY_MISMATCH"
-    bad = {"params": {"appId": app_id}, "headers": {"Idempotency-Key": "x" * 201}}
-    assert await ada.refused("POST", "/deploy/job/create", **bad) == "400 IDEMPOTENCY_KEY_INVALID"
-
-
-async def test_a_key_of_a_refused_request_is_free_again(platform: Platform) -> None:
-    ada = await platform.person("ada")
-    app_id = await ada.app()
-    platform.wire.cut, platform.wire.only = 1, "/deploy/jobs"
-    key = {"Idempotency-Key": "again"}
-    with pytest.raises(Refused):
-        await ada.deploy(app_id, headers=key)
-    assert (await ada.deploy(app_id, headers=key))["status"] == "PENDING"
-
-
-async def test_racing_requests_with_one_key_make_one_job(platform_on: Platform) -> None:
-    ada = await platform_on.person("ada")
-    app_id = await ada.app()
-    jobs = await asyncio.gather(*(ada.deploy(app_id, headers={"Idempotency-Key": "k"}) for _ in range(8)))
-    assert len({j["id"] for j in jobs}) == 1

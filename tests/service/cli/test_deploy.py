@@ -72,6 +72,15 @@ def test_the_platforms_failure_has_its_own_exit_status(ann: World, shop: int) ->
     assert said.error["reason"] == "REGISTRY_UNREACHABLE"
 
 
+def test_a_failed_redeploy_shows_what_serves(ann: World, shop: int) -> None:
+    finished(ann, shop)
+    assert finished(ann, shop, status="FAILED", errorMessage="boom", failure={"code": "BUILD_FAILED", "blame": "user"}).code
+    shown = ann.ok("status", shop).out
+    assert "READY; the latest deploy failed" in shown and "release 1 since" in shown
+    for words in (("status", shop), ("apps", "list"), ("apps", "info", shop), ("open", shop)):
+        assert f"http://gw/runtime/{shop}/" in ann.ok(*words).out, words
+
+
 def test_detach_comes_back_and_a_second_deploy_is_refused(ann: World, shop: int) -> None:
     said = ann.ok("deploy", shop, "--detach")
     assert "funai cancel" in said.out

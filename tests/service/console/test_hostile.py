@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.service.console.conftest import OWN, Browser, Site
+from tests.service.console.site import OWN, Browser, Site
 
 MARKUP = "<img src=x onerror=alert(1)>\"'{{7*7}}"
 

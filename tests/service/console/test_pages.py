@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.service.console.conftest import Browser, Site
+from tests.service.console.site import Browser, Site
 
 
 async def _app(ada: Browser, name: str = "Shop") -> str:

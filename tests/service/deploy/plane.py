@@ -28,6 +28,7 @@ class Calls:
     cancelled: list[int] = field(default_factory=list)
     active: dict[int, int] = field(default_factory=dict)
     purged: list[int] = field(default_factory=list)
+    generations: dict[int, int] = field(default_factory=dict)
 
     async def nodes_changed(self) -> None:
         self.changes += 1
@@ -35,6 +36,9 @@ class Calls:
     async def cancel_active(self, app_id: int, actor: str) -> int | None:
         self.cancelled.append(app_id)
         return self.active.pop(app_id, None)
+
+    async def newest_generation(self, app_id: int) -> int | None:
+        return self.generations.get(app_id)
 
     async def purge_app(self, conn: AsyncConnection, app_id: int) -> int:
         self.purged.append(app_id)

@@ -88,6 +88,8 @@ class DummyEngine:
         self.registry = dict(registry or {})
         self.local = dict(local or {})
         self.faults = Faults()
+        self.broken: set[str] = set()
+        """Containers that can't be started any more."""
         self.calls: list[str] = []
         self._boxes: dict[str, _Box] = {}
         self._networks: dict[str, Network] = {}
@@ -178,6 +180,8 @@ class DummyEngine:
         box = self._box(id)
         if box.now.running:
             return
+        if box.now.id in self.broken:
+            raise EngineRefused("its network is gone")
         if box.script.unusable:
             raise ImageUnusable(box.script.unusable)
         script = box.script
@@ -227,6 +231,9 @@ class DummyEngine:
         box = self._box(id)
         if box.now.running:
             await self._ended(box, 143)
+
+    def env_of(self, name: str) -> dict[str, str]:
+        return dict(next(b.spec.env for b in self._boxes.values() if b.now.name == name))
 
     async def crash(self, id: str, code: int = 1) -> None:
         """By hand: the container ends by itself."""

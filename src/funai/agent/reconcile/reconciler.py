@@ -2,17 +2,20 @@
 
 One look at the engine answers for all apps. Apps that somebody has in hand are left alone; for the others, leftovers
 go, replaced generations are drained, a verified successor is named, a live container that ended is started again (ever
-more slowly), and the gateway has exactly the right routes.
+more slowly), and the gateway has exactly the right routes. Apps that the journal knows as served and that have no container
+are brought back (``restore``).
 """
 
 from __future__ import annotations
 
 import time
 
-from funai.agent.engine.contract import Container, EngineError, Phase
+from funai.agent.engine.contract import Container, EngineError, EngineRefused, Phase
 from funai.agent.node import Node
 from funai.agent.reconcile import state
 from funai.agent.reconcile.crashes import Crashes
+from funai.agent.reconcile.journal import Journal, Wanted
+from funai.agent.reconcile.restore import Restorer
 from funai.agent.reconcile.state import AppView, Desired
 from funai.agent.rollout.drain import Drainer
 from funai.base.observability import log
@@ -20,8 +23,9 @@ from funai.contracts.routes import GatewayError
 
 
 class Reconciler:
-    def __init__(self, node: Node, drainer: Drainer, crashes: Crashes) -> None:
+    def __init__(self, node: Node, drainer: Drainer, crashes: Crashes, journal: Journal, restorer: Restorer) -> None:
         self._node, self._retirer, self._crashes = node, drainer, crashes
+        self._journal, self._restorer = journal, restorer
 
     async def rebuild(self) -> None:
         """At start: the whole route table from the containers. Raises EngineError, GatewayError."""
@@ -43,8 +47,15 @@ class Reconciler:
                 async with self._node.busy.if_free(app_id) as free:
                     if free and not self._settled(apps.get(app_id)):
                         await self._repair(await self._node.look(app_id))
+                    elif free and (kept := apps[app_id].kept):
+                        wanted = Wanted.SERVING if apps[app_id].live else Wanted.STOPPED
+                        await self._journal.settle(app_id, state.generation_of(kept), wanted)
             except (EngineError, GatewayError) as e:
                 log.get("converge").warning("converge.later", app_id=app_id, why=str(e))
+        lost = set(self._journal.serving()) - set(apps)
+        self._restorer.keep_only(lost | {a for a, app in apps.items() if app.live and not app.live.running})
+        for app_id in lost:
+            self._restorer.restore(app_id)
         self._node.metrics.saw(apps.values(), self._crashes)
 
     def _settled(self, app: AppView | None) -> bool:
@@ -96,6 +107,8 @@ class Reconciler:
                 self._crashes.started(app.app_id)
             except EngineError as e:
                 log.get("converge").warning("converge.restart_refused", app_id=app.app_id, why=str(e))
+                if isinstance(e, EngineRefused) and self._journal.generation(app.app_id) == state.generation_of(live.keep):
+                    self._restorer.restore(app.app_id)  # its network, or its files in the engine's store, may be gone
 
     async def _tell(self, app: AppView) -> None:
         """The gateway hears of a route only when it changed."""

@@ -34,6 +34,7 @@ ASKED_PORT = f"{naming.LABEL}.askedPort"
 """The port that was asked for; ``PORT`` is where the app was found to listen."""
 HEALTH_PATH = f"{naming.LABEL}.healthPath"
 BASE_PATH = f"{naming.LABEL}.basePath"
+STRIP_PREFIX = f"{naming.LABEL}.stripPrefix"
 IMAGE = f"{naming.LABEL}.image"
 
 _SUFFIX = re.compile(r"-(?:(?P<off>off)|g(?P<gen>\d+)(?P<old>-old)?)$")
@@ -182,7 +183,10 @@ def repair(app: AppView, instance: str = "") -> Repair:
 
 
 def route_to(container: Container, host: str, port: int) -> Route:
-    return Route(number(container, APP_ID), RouteState.SERVING, host, port, generation_of(container))
+    return Route(
+        number(container, APP_ID), RouteState.SERVING, host, port, generation_of(container),
+        user_id=number(container, USER_ID), strip_prefix=container.labels.get(STRIP_PREFIX) != "false",
+    )  # fmt: skip
 
 
 def stopped_route(app_id: int) -> Route:

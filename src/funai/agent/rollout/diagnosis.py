@@ -15,6 +15,7 @@ from funai.agent.rollout import health
 from funai.agent.rollout.failures import RolloutFailed
 from funai.agent.rollout.health import Probed, Verdict
 from funai.agent.rollout.startfaults import STATUSES, StartFaults
+from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.states import FailureCode
 from funai.i18n.reasons import Words
@@ -59,6 +60,15 @@ def notes(wanted: AgentDeploy, variant: Variant) -> list[str]:
     return [f"{zh} / {en}"]
 
 
+def base_path(wanted: AgentDeploy) -> str:
+    return wanted.base_path or naming.base_path(int(wanted.app_id))
+
+
+def own_health_path(wanted: AgentDeploy) -> str:
+    """The health path as the container itself sees it: below the base path when the gateway leaves that on."""
+    return health_path(wanted) if wanted.strip_prefix else base_path(wanted) + health_path(wanted)
+
+
 def health_path(wanted: AgentDeploy) -> str:
     return wanted.health.path if wanted.health else "/"
 
@@ -96,6 +106,8 @@ class Diagnosis:
                 limit=f"{self._node.settings.app_memory >> 20} MiB",
                 cause=NOTHING if oom else await self._cause(new.id, image, probed.exit_code),
             )
+        if probed.verdict is Verdict.HTTP2:
+            return RolloutFailed(FailureCode.APP_SPEAKS_HTTP2, log_tail=tail, port=wanted.container_port)
         if probed.verdict is Verdict.SILENT:
             found = health.listeners(await asyncio.to_thread(health.socket_tables, new.pid))
             seen = Words(*health.describe(found, wanted.container_port))

@@ -14,8 +14,14 @@ import httpx
 FIRST_PAUSE = 0.02
 PAUSE_SHARE = 0.05
 """A pause is this share of the time waited so far: what is lost by looking late stays small beside the wait itself."""
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""How a client of HTTP/2 begins (RFC 9113, 3.4): the preface, and empty settings."""
+SETTINGS = 4
 ASK_SECONDS = 5.0
 """How long one answer's head may take, however it drips."""
+
+
+NOT_HTTP = "not HTTP"
 
 
 class Verdict(StrEnum):
@@ -26,6 +32,8 @@ class Verdict(StrEnum):
     """Nothing accepted a connection on the port until the deadline."""
     UNHEALTHY = "unhealthy"
     """Something listens, but did not answer below 500 in time; ``detail`` is what it did."""
+    HTTP2 = "http2"
+    """It speaks HTTP/2 and nothing else, as gRPC servers do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,8 @@ async def until_healthy(
                 return Probed(Verdict.HEALTHY)
             if detail_now:
                 listens, detail = True, detail_now
+            if detail_now.startswith(NOT_HTTP) and await _speaks_http2(host, port):
+                return Probed(Verdict.HTTP2, seconds=round(time.monotonic() - began))
             now = time.monotonic()
             patience = now + misplaced_seconds if listens or not misplaced() else patience
             if now >= min(deadline, patience):
@@ -88,7 +98,22 @@ async def _ask(http: httpx.AsyncClient, url: str, longest: float) -> tuple[int |
     except (httpx.TimeoutException, TimeoutError):
         return None, f"no answer within {longest:g} s"
     except httpx.HTTPError as e:
-        return None, f"not HTTP ({type(e).__name__})"
+        return None, f"{NOT_HTTP} ({type(e).__name__})"
+
+
+async def _speaks_http2(host: str, port: int) -> bool:
+    """Whether it answers a client of HTTP/2 in kind."""
+    try:
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(HELLO)
+                head = await reader.readexactly(9)
+            finally:
+                writer.transport.abort()
+    except (OSError, asyncio.IncompleteReadError, TimeoutError):
+        return False
+    return head[3] == SETTINGS and head[5:] == bytes(4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,16 +31,18 @@ from funai.agent.images.pull import Found, Images, digest_of
 from funai.agent.network.networks import ADDRESS, Networks, Place
 from funai.agent.node import Endpoint, Node, to_the_end
 from funai.agent.reconcile import state
+from funai.agent.reconcile.journal import Journal, Wanted
 from funai.agent.reconcile.state import AppView
-from funai.agent.rollout import health
-from funai.agent.rollout.diagnosis import Diagnosis, Variant, first_variant, health_path, notes
+from funai.agent.rollout import health, visit
+from funai.agent.rollout.admission import admit, same_release
+from funai.agent.rollout.diagnosis import Diagnosis, Variant, base_path, first_variant, health_path, notes, own_health_path
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import RolloutFailed, of_engine
 from funai.agent.rollout.health import Probed, Verdict
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy, AgentDeployed
-from funai.contracts.errors import BadInput, Conflict
+from funai.contracts.errors import BadInput, NotFound
 from funai.contracts.routes import GatewayError, Route, RouteState
 from funai.contracts.states import FailureCode
 
@@ -76,8 +78,9 @@ class Stopwatch:
 class Rollouts:
     def __init__(
         self, node: Node, networks: Networks, images: Images, drainer: Drainer, proxy_labels: ProxyLabels, *,
-        any_base_path: bool = False,
+        journal: Journal | None = None, any_base_path: bool = False,
     ) -> None:  # fmt: skip
+        self._journal = journal or Journal(None)
         self._node, self._networks, self._images, self._retirer = node, networks, images, drainer
         self._proxy_labels, self._any_base_path = proxy_labels, any_base_path
         self._diagnosis = Diagnosis(node)
@@ -87,36 +90,62 @@ class Rollouts:
         app_id, watch = int(wanted.app_id), Stopwatch()
         with self._node.metrics.rollout(watch.marks):
             self._check_base_path(wanted)
-            async with self._node.busy.rollout(app_id):
+            async with self._node.busy.rollout(app_id, wanted.generation):
                 with log.bound(app_id=app_id, job_id=wanted.job_id), self._images.holding(wanted.image):
                     try:
-                        return await self._roll_out(app_id, wanted, watch)
+                        return await self._roll_out(app_id, wanted, watch, fence=self._journal.fence(app_id))
                     except EngineError as e:
                         raise of_engine(e, self._limits_in_words()) from e
 
-    async def _roll_out(self, app_id: int, wanted: AgentDeploy, watch: Stopwatch) -> AgentDeployed:
+    async def restore(self, app_id: int) -> bool:
+        """Make the release in the journal again, unless the app runs or is wanted otherwise by now. Raises as ``deploy``."""
+        with self._node.metrics.rollout({}):
+            async with self._node.busy.rollout(app_id):
+                if app_id not in self._journal.serving() or await self._runs(app_id):
+                    return True
+                await self.from_journal(app_id)
+        return True
+
+    async def _runs(self, app_id: int) -> bool:
+        live = (await self._node.look(app_id)).live
+        return live is not None and live.running
+
+    async def from_journal(self, app_id: int) -> AgentDeployed:
+        """For who holds the app. Raises NotFound ``RELEASE_NOT_KEPT``, RolloutFailed."""
+        wanted = self._journal.release(app_id)
+        if wanted is None:
+            raise NotFound("RELEASE_NOT_KEPT")
+        with log.bound(app_id=app_id), self._images.holding(wanted.image):
+            try:
+                return await self._roll_out(app_id, wanted, Stopwatch(), fence=0)
+            except EngineError as e:
+                raise of_engine(e, self._limits_in_words()) from e
+
+    async def _roll_out(self, app_id: int, wanted: AgentDeploy, watch: Stopwatch, *, fence: int) -> AgentDeployed:
         patience = self._node.settings.engine_patience_seconds
         looking = patiently(lambda: self._images.local(wanted.image, wanted.image_id), patience)
         before, local = await asyncio.gather(self._node.look(app_id, patience=patience), looking)
-        generation = admit(before, wanted.generation)
-        if again := same_release(before, wanted, generation):
+        if again := same_release(before, wanted):
             return self.answer(wanted, again, watch)
+        generation = admit(before, wanted.generation, fence)
         image = await patiently(lambda: self._images.fetch(wanted.image, local), patience)
         watch.mark("pull")
         await self._announce(before)
         try:
             new, variant = await self._come_up(before, wanted, generation, image, watch)
+            await self._journal.promise(app_id, wanted.model_copy(update={"generation": generation}))
             await to_the_end(self._commit(before, new))
         except BaseException:
             await to_the_end(self._undo(before, wanted, generation))
             raise
         watch.mark("commit")
+        await self._journal.settle(app_id, generation, Wanted.SERVING)
         self._images.name_later(wanted.image, image)
         for old in (before.live, before.stopped):
             if old:
                 self._retirer.retire(old)
         log.get("rollout").info("rollout.done", generation=generation, **watch.marks)
-        return self.answer(wanted, new, watch, notes(wanted, variant))
+        return self.answer(wanted, new, watch, notes(wanted, variant) + await visit.told(self._node, wanted))
 
     async def _come_up(
         self, before: AppView, wanted: AgentDeploy, generation: int, image: Found, watch: Stopwatch
@@ -226,7 +255,8 @@ class Rollouts:
             state.PORT: str(variant.port),
             state.ASKED_PORT: str(wanted.container_port),
             state.HEALTH_PATH: health_path(wanted),
-            state.BASE_PATH: wanted.base_path or naming.base_path(int(wanted.app_id)),
+            state.BASE_PATH: base_path(wanted),
+            **({} if wanted.strip_prefix else {state.STRIP_PREFIX: "false"}),
             ADDRESS: place.address,
             **self._proxy_labels(variant.of(wanted)),
         }
@@ -257,7 +287,7 @@ class Rollouts:
         try:
             end = await self._endpoint_of(new, exited)
             probed = await health.until_healthy(
-                end.host, end.port, health_path(wanted), timeout=timeout, interval=settings.health_interval_seconds,
+                end.host, end.port, own_health_path(wanted), timeout=timeout, interval=settings.health_interval_seconds,
                 exited=exited, misplaced_seconds=settings.misplaced_seconds,
                 misplaced=lambda: health.misplaced(health.listeners(health.socket_tables(new.pid)), wanted.container_port),
             ) if end else Probed(Verdict.EXITED, exit_code=await exited)  # fmt: skip
@@ -352,11 +382,10 @@ class Rollouts:
 
     def answer(self, wanted: AgentDeploy, container: Container, watch: Stopwatch, told: Sequence[str] = ()) -> AgentDeployed:
         app_id = int(wanted.app_id)
-        path = wanted.base_path or naming.base_path(app_id)
         return AgentDeployed(
             app_id=wanted.app_id,
             container_name=self._node.names(int(wanted.user_id), app_id).live,
-            preview_url=naming.deploy_url(self._node.settings.node_gateway_base_url, path),
+            preview_url=naming.deploy_url(self._node.settings.node_gateway_base_url, base_path(wanted)),
             generation=state.generation_of(container),
             digest=container.labels.get(state.DIGEST),
             timings_ms=watch.marks,
@@ -369,22 +398,3 @@ class Rollouts:
         expected = naming.base_path(int(wanted.app_id))
         if wanted.base_path and wanted.base_path != expected and not self._any_base_path:
             raise BadInput("BASE_PATH_UNSUPPORTED", expected=expected, given=wanted.base_path)
-
-
-def admit(before: AppView, asked: int | None) -> int:
-    """The generation to roll out. Raises Conflict ``STALE_GENERATION``. Without one (older runners): the next."""
-    newest = max((state.generation_of(c) for c in (before.live, before.stopped, *before.retired) if c), default=0)
-    if asked is None:
-        return newest + 1
-    if asked < newest:
-        raise Conflict("STALE_GENERATION")
-    return asked
-
-
-def same_release(before: AppView, wanted: AgentDeploy, generation: int) -> Container | None:
-    """The live container when this very rollout has been committed already: the caller lost the answer."""
-    live = before.live
-    if wanted.generation is None or live is None or not live.running:
-        return None
-    same = state.generation_of(live) == generation and live.labels.get(state.IMAGE) == wanted.image
-    return live if same else None

@@ -113,9 +113,9 @@ class Accounts:
         return await self._replace_password(user_id, new)
 
     async def set_password(self, user_id: int, new: str) -> None:
-        """An operator's reset; ends every earlier login. Raises NotFound, BadInput."""
+        """An operator's reset; ends every earlier login and the API key. Raises NotFound, BadInput."""
         await self.get(user_id)
-        await self._replace_password(user_id, check_password(new))
+        await self._replace_password(user_id, check_password(new), api_key_hash=None)
 
     async def page(self, after: int, limit: int) -> list[User]:
         """Accounts by id, for an operator."""
@@ -151,13 +151,13 @@ class Accounts:
         async with self.db.read() as conn:
             return int((await conn.execute(select(func.count()).select_from(users))).scalar_one())
 
-    async def _replace_password(self, user_id: int, new: str) -> str:
+    async def _replace_password(self, user_id: int, new: str, **values: Any) -> str:
         digest = await self.passwords.hash(new)
         async with self.db.write() as conn:
             await conn.execute(
                 update(users)
                 .where(users.c.id == user_id)
-                .values(password_hash=digest, token_version=users.c.token_version + 1, update_time=now_ms(self.clock))
+                .values(password_hash=digest, token_version=users.c.token_version + 1, update_time=now_ms(self.clock), **values)
             )
             row = await first(conn, select(users.c.token_version).where(users.c.id == user_id))
         if row is None:

@@ -21,7 +21,7 @@ from funai.api.tables import apps
 from funai.base.db.engine import Database
 from funai.base.http.app import language
 from funai.base.observability import log
-from funai.contracts.accounts import App, AppRuntime
+from funai.contracts.accounts import App, AppRuntime, Serving
 from funai.contracts.agent import AgentStatus
 from funai.contracts.errors import CalleeFailed, FunaiError, NotFound
 from funai.contracts.nodes import MAX_OVERVIEW, AppOverview
@@ -42,14 +42,15 @@ class Overviews:
         self._reached = 0
 
     async def sweep(self) -> None:
-        """Learn where READY apps are reached now (a node may have got another public address), and which are off line.
+        """Learn where apps that serve are reached now (a node may have got another address), and which are off line.
 
         Looks at some apps and goes on behind them the next time, or at once for as long as it finds a change. Raises
         what Deploy's client raises.
         """
         while self.control.enabled:
             ready = select(apps).where(
-                apps.c.status == int(AppStatus.READY),
+                apps.c.status.in_((int(AppStatus.READY), int(AppStatus.FAILED))),
+                apps.c.serving == 1,
                 apps.c.id > self._reached,
                 apps.c.deleting == 0,
                 apps.c.job_id.is_not(None),
@@ -117,19 +118,28 @@ class Overviews:
             return False
         if (url, own) == (row["deploy_url"], row["access_url"]):
             return False
-        same = (apps.c.id == row["id"], apps.c.job_id == row["job_id"], apps.c.status == int(AppStatus.READY))
+        same = (apps.c.id == row["id"], apps.c.job_id == row["job_id"], apps.c.serving == 1)
         async with self.db.write() as conn:
             await conn.execute(update(apps).where(*same).values(deploy_url=url, access_url=own))
         return True
 
 
 def _told(app: App, seen: AppOverview | None) -> App:
-    if seen is None or seen.crash_looping is None:
+    if seen is None or app.serving is None:
         return app
-    told: dict[str, Any] = {"crash_looping": seen.crash_looping}
+    told: dict[str, Any] = {"serving": _serving(app.serving, seen)}
+    if seen.crash_looping is not None:
+        told["crash_looping"] = seen.crash_looping
     if seen.crash_looping:
         told["runtime_message"] = looping_words(app.id)
     return app.model_copy(update=told)
+
+
+def _serving(known: Serving, seen: AppOverview) -> Serving | None:
+    """With Deploy's word; None once it was taken off line there."""
+    if seen.stopped:
+        return None
+    return Serving(release=seen.release, address=seen.access_url or seen.deploy_url or known.address, since=seen.deployed_at)
 
 
 def looping_words(app_id: int, exit_code: int | None = None, at: datetime | None = None) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query
 
 from funai.api.edge import PREFIX, AppId, CurrentUser, Services, UserId, answers
+from funai.api.services import Core
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, AppDeleted, CreateApp, EnvVar, SetEnv, UpdateApp
 from funai.contracts.errors import BadInput
@@ -72,7 +73,7 @@ async def delete(core: Services, caller: CurrentUser, app_id: AppId, user_id: Us
 )
 async def env_names(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
     await core.apps.own(caller.acting_for(user_id), app_id)
-    return ok(_masked(await core.variables.names(app_id)))
+    return ok(await _masked(core, app_id, await core.variables.names(app_id)))
 
 
 @router.put(
@@ -80,10 +81,12 @@ async def env_names(core: Services, caller: CurrentUser, app_id: AppId, user_id:
     summary="Add or replace variables; the next deploy carries them",
 )  # fmt: skip
 async def set_env(
-    core: Services, caller: CurrentUser, app_id: AppId, body: Annotated[SetEnv, Body()], user_id: UserId = None
-) -> Any:
+    core: Services, caller: CurrentUser, app_id: AppId, body: Annotated[SetEnv, Body()], user_id: UserId = None,
+    secret: Annotated[bool | None, Query(description="Whether to mask these values in logs, whatever they look like")] = None,
+    build: Annotated[bool, Query(description="Builds get these too, as build arguments")] = False,
+) -> Any:  # fmt: skip
     await core.apps.own(caller.acting_for(user_id), app_id)
-    return ok(_masked(await core.variables.set(app_id, body)))
+    return ok(await _masked(core, app_id, await core.variables.set(app_id, body, secret=secret, build=build)))
 
 
 @router.delete("/app/env", tags=["variables"], summary="Forget variables by name", **answers(list[EnvVar]))
@@ -92,8 +95,10 @@ async def unset_env(
     name: Annotated[list[str], Query(max_length=200, description="May be given several times")] = [],  # noqa: B006
 ) -> Any:  # fmt: skip
     await core.apps.own(caller.acting_for(user_id), app_id)
-    return ok(_masked(await core.variables.unset(app_id, name)))
+    return ok(await _masked(core, app_id, await core.variables.unset(app_id, name)))
 
 
-def _masked(names: list[str]) -> list[EnvVar]:
-    return [EnvVar(name=n, value=MASK) for n in names]
+async def _masked(core: Core, app_id: int, names: list[str]) -> list[EnvVar]:
+    marked = (await core.variables.kept(app_id)).secret
+    build = await core.variables.builds(app_id)
+    return [EnvVar(name=n, value=MASK, secret=n in marked, **({"build": True} if n in build else {})) for n in names]

@@ -13,7 +13,7 @@ from funai.api.models import Row, first, lock_user, now_ms
 from funai.api.tables import apps
 from funai.base.clock import Clock
 from funai.base.db.engine import Database
-from funai.contracts.accounts import App
+from funai.contracts.accounts import App, Serving
 from funai.contracts.errors import BadInput, CalleeFailed, Conflict, FunaiError, NotFound
 from funai.contracts.repohost import RepoHost
 from funai.contracts.states import AppStatus
@@ -142,6 +142,7 @@ class Apps:
             last_job_id=row["job_id"],
             last_deploy_error=row["last_error"] if status is AppStatus.FAILED else None,
             deploy_access_url=url,
+            serving=_serving(row) if status is not AppStatus.DISABLED else None,
             access_url=(row["access_url"] or url) if url else None,
             created_at=from_epoch_ms(int(row["create_time"])),
             updated_at=from_epoch_ms(int(row["update_time"])),
@@ -154,6 +155,10 @@ class Apps:
             async with self.db.write() as conn:
                 await conn.execute(apps.delete().where(apps.c.id == app_id))
             raise CalleeFailed("REPO_HOST_FAILED") from e
+
+
+def _serving(row: Row) -> Serving | None:
+    return Serving(address=row["access_url"] or row["deploy_url"]) if row["serving"] else None
 
 
 def clean_name(name: str) -> str:

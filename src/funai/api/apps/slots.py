@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Delete, delete, func, insert, select, update
+from sqlalchemy import Delete, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.api.deploys import outcome
@@ -25,6 +25,8 @@ from funai.contracts.errors import Conflict, NotFound
 from funai.contracts.jobs import Job
 from funai.contracts.states import AppStatus
 
+MAX_NAMED = 10
+"""Apps that a refusal names."""
 Changes = Callable[[Row], dict[str, Any]]
 _OVER = {"op": None, "op_key": None, "op_job_id": None, "op_since": None, "prev_status": None, "prev_slot": None}
 """Nothing is under way any more."""
@@ -102,10 +104,25 @@ class Slots:
 
         return await self.db.retrying(work)
 
-    async def give_back(self, app_id: int, op_key: str) -> bool:
-        """Nothing came of the operation: the app is as it was, its slot and Idempotency-Key are free."""
+    async def renew(self, app_id: int, op_key: str) -> bool:
+        """Count the operation from now: it is asked for once more. False when it is over or has its job already."""
+        held = (apps.c.id == app_id, apps.c.op_key == op_key, apps.c.op_job_id.is_(None), apps.c.deleting == 0)
+        async with self.db.write() as conn:
+            renewed = await conn.execute(update(apps).where(*held).values(op_since=now_ms(self.clock)))
+        return bool(renewed.rowcount)
+
+    async def give_back(self, app_id: int, op_key: str, *, since: int | None = None) -> bool:
+        """Nothing came of the operation: the app is as it was, its slot and Idempotency-Key are free.
+
+        ``since``: only while the operation counts from then, for one who found so some time ago.
+        """
 
         async def work(conn: AsyncConnection) -> bool:
+            if since is not None:
+                same = select(apps.c.op_since).where(apps.c.id == app_id, apps.c.op_key == op_key).with_for_update()
+                row = await first(conn, same)
+                if row is None or row["op_since"] != since:
+                    return False
             await conn.execute(_unanswered(op_key))
             return await _end(conn, app_id, op_key, now_ms(self.clock), lambda row: outcome.undone(before(row)))
 
@@ -178,11 +195,11 @@ class Slots:
             raise Conflict("APP_DEPLOYING")
         if app["slot"]:
             return
-        held = select(func.count()).select_from(apps).where(
-            apps.c.user_id == app["user_id"], apps.c.slot == 1, apps.c.deleting == 0
-        )  # fmt: skip
-        if int((await conn.execute(held)).scalar_one()) >= self.limit:
-            raise Conflict("QUOTA_RUNNING_APPS", limit=self.limit)
+        held = select(apps.c.app_name).where(apps.c.user_id == app["user_id"], apps.c.slot == 1, apps.c.deleting == 0)
+        names = list((await conn.execute(held.order_by(apps.c.id))).scalars())
+        if len(names) >= self.limit:
+            shown = ", ".join(names[:MAX_NAMED]) + (" …" if len(names) > MAX_NAMED else "")
+            raise Conflict("QUOTA_RUNNING_APPS", limit=self.limit, apps=shown)
 
     async def _over(self, app_id: int, op_key: str, changes: Changes) -> bool:
         return await self.db.retrying(lambda conn: _end(conn, app_id, op_key, now_ms(self.clock), changes))

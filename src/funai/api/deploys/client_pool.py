@@ -15,11 +15,15 @@ from funai.contracts.errors import CalleeFailed, FunaiError, Unavailable
 
 
 class OutcomeUnknown(CalleeFailed):
-    """Deploy was asked, and whether it acted is not known. ``over``: it answered, so nothing more comes of the request."""
+    """Deploy was asked, and whether it acted is not known. ``over``: it answered, so nothing more comes of the request.
 
-    def __init__(self, reason: str = "DEPLOY_UNREACHABLE", text: str | None = None, *, over: bool = False) -> None:
-        super().__init__(reason, text=text)
-        self.over = over
+    A 503 (``code``) tells no more than a lost answer does: Deploy's database may have gone in the middle of a COMMIT.
+    """
+
+    def __init__(self, answered: FunaiError | None = None) -> None:
+        super().__init__(answered.reason if answered else "DEPLOY_UNREACHABLE", text=answered and answered.message(language()))
+        self.code = Unavailable.code if isinstance(answered, Unavailable) else CalleeFailed.code
+        self.over = answered is not None
 
 
 class DeployClientPool:
@@ -34,8 +38,10 @@ class DeployClientPool:
         if settings.deploy_enabled and settings.deploy_secret:
             secret = settings.deploy_secret.get_secret_value()
             self._client = DeployClient(settings.deploy_base_url, secret, timeout=self.read_seconds, http=http)
-            # Followed logs hold their connections for long; they must not use up those of everybody else.
-            self._followers = DeployClient(settings.deploy_base_url, secret, timeout=self.read_seconds, http=http)
+            # Followed logs hold their connections for long; `StreamLimiter` limits them, and they use up no other call's.
+            self._followers = DeployClient(
+                settings.deploy_base_url, secret, timeout=self.read_seconds, http=http, connections=None
+            )
             for client in (self._client, self._followers):
                 client.transport.raw.event_hooks = {"request": [_speak]}
 
@@ -61,19 +67,20 @@ class DeployClientPool:
     def asking(self, *, long: bool = False) -> Iterator[DeployClient]:
         """Use the client (``long``: the one for long calls); its errors come out as the caller's.
 
-        Raises Unavailable, OutcomeUnknown when the request was sent and no usable answer came, CalleeFailed, or what
-        Deploy itself refused (400, 404, 409, 413, 429).
+        Raises Unavailable DEPLOY_DISABLED, OutcomeUnknown when the request was sent and no usable answer came,
+        CalleeFailed, or what Deploy itself refused (400, 404, 409, 413, 429).
         """
+        client = self.followers if long else self.client
         try:
-            yield self.followers if long else self.client
+            yield client
         except Unreachable as e:
             raise (OutcomeUnknown() if e.sent else CalleeFailed("DEPLOY_UNREACHABLE")) from e
         except FunaiError as e:
             if e.code == 401 or e.code == 403:
                 # Our own secret was refused: to the caller that is no reason to log in again.
                 raise CalleeFailed(service="deploy", detail=e.reason) from e
-            if e.code >= 500 and not isinstance(e, Unavailable):
-                raise OutcomeUnknown(e.reason, e.message(language()), over=True) from e
+            if e.code >= 500:
+                raise OutcomeUnknown(e) from e
             raise
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -18,7 +19,14 @@ from funai.contracts.errors import BadInput, Conflict
 from funai.contracts.jobs import Job
 
 KEPT_SECONDS = 24 * 3600
-_WAIT_SECONDS = 10.0
+_WAIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The key is known, and what became of its request is not: it may be asked for again, as the same operation."""
+
+    op_key: str
 
 
 def remember(key: str, request: dict[str, Any]) -> Remember:
@@ -33,11 +41,10 @@ class Answers:
     def __init__(self, db: Database, clock: Clock) -> None:
         self.db, self.clock = db, clock
 
-    async def find(self, user_id: int, record: Remember) -> Job | None:
-        """The answer given before; waits while the first request is still under way.
+    async def find(self, user_id: int, record: Remember) -> Job | Unanswered | None:
+        """The answer given before; waits a moment for a first request that is still under way.
 
-        None when the key is unknown. Raises Conflict: IDEMPOTENCY_MISMATCH, or APP_DEPLOYING when the first request's
-        outcome stays unknown.
+        None when the key is unknown. Raises Conflict IDEMPOTENCY_MISMATCH.
         """
         deadline = self.clock.monotonic() + _WAIT_SECONDS
         while True:
@@ -51,7 +58,7 @@ class Answers:
             if row["answer"] is not None:
                 return Job.model_validate_json(str(row["answer"]))
             if self.clock.monotonic() >= deadline:
-                raise Conflict("APP_DEPLOYING")
+                return Unanswered(str(row["op_key"]))
             await asyncio.sleep(0.05)
 
     async def prune(self) -> int:

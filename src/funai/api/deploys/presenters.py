@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from funai.contracts.jobs import Job
 
-REQUEST_ID = "requestId"
-"""Payload field by which the API knows its own request again."""
-HIDDEN = frozenset({"env", "envSealed", REQUEST_ID})
+HIDDEN = frozenset({"env", "envSealed", "requestId"})
 """Payload fields that are nobody's business outside the platform."""
 
 

@@ -18,19 +18,22 @@ from funai.api.apps.slots import Operation, Remember, Repeated, Slots
 from funai.api.apps.variables import Variables
 from funai.api.deploys import idempotency
 from funai.api.deploys.client_pool import DeployClientPool, OutcomeUnknown
-from funai.api.deploys.idempotency import Answers
+from funai.api.deploys.idempotency import Answers, Unanswered
 from funai.api.deploys.policy import Defaults, fill
-from funai.api.deploys.presenters import REQUEST_ID, answer_text, shown
+from funai.api.deploys.presenters import answer_text, shown
 from funai.api.deploys.tracker import Tracker
 from funai.api.models import Row
+from funai.base.clients.deploy import DeployClient
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.accounts import App, CreateDeploy
-from funai.contracts.errors import Conflict, FunaiError, NotFound
+from funai.contracts.errors import CalleeFailed, Conflict, FunaiError, NotFound, Unavailable
 from funai.contracts.jobs import CreateJob, Job, Payload, Release
 from funai.contracts.states import AppStatus, JobType
 
 START_SECONDS = 120.0
+ASK_AGAIN = (0.1, 0.5)
+"""Seconds between tries of a request whose outcome isn't known."""
 
 
 class Deploys:
@@ -88,7 +91,8 @@ class Deploys:
             with self.control.asking() as deploy:
                 await deploy.app_call("stop", int(app["user_id"]), app_id)
         except FunaiError as e:
-            if not isinstance(e, OutcomeUnknown) or e.over:  # else it may still be at it, and the tracker ends it
+            # Else it may still be at it, or has done it without writing that down; the tracker ends it then.
+            if not isinstance(e, OutcomeUnknown) or (e.over and e.code != Unavailable.code):
                 await self.slots.not_stopping(app_id, op_key)
             raise
         await self.slots.stopped(app_id, app["job_id"])
@@ -198,30 +202,36 @@ class Deploys:
     ) -> Job:
         """Take the slot, ask Deploy, answer the job. A repeated Idempotency-Key is answered from its record."""
         record = idempotency.remember(key, request) if key is not None else None
-        if record and (known := await self.answers.find(user_id, record)):
-            return known
         _ = self.control.client  # switched off: say so before anything is taken
         app_id = int(app["id"])
         op_key = secrets.token_hex(16)
-        if with_env and (sealed := await self.variables.sealed(app_id)):
-            payload = payload.model_copy(update={"env_sealed": sealed})
+        kept = await self.variables.kept(app_id)  # a rollback has its release's variables, and today's marks
+        payload = payload.model_copy(
+            update={"env_sealed": kept.sealed if with_env else None, "secret_env": list(kept.secret) or None}
+        )
+        create = CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=payload, idempotency_key=op_key)
         await self.tracker.fresh(app)  # a deploy that ended a moment ago is no obstacle
         try:
             await self.slots.take(user_id, app_id, Operation.DEPLOY, op_key, record)
         except Repeated:
-            return await self._other_answer(user_id, record)
-        marked = Payload.model_validate({**payload.to_wire(), REQUEST_ID: op_key})
-        return await self._ask(app_id, op_key, CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=marked, idempotency_key=op_key))
+            return await self._other_answer(user_id, record, create)
+        return await self._ask(app_id, op_key, create)
 
-    async def _other_answer(self, user_id: int, record: Remember | None) -> Job:
+    async def _other_answer(self, user_id: int, record: Remember | None, create: CreateJob) -> Job:
+        """What the first request with this key got; when that isn't known, it is asked for again as the same operation."""
         known = await self.answers.find(user_id, record) if record else None
-        if known is None:  # the first request failed meanwhile; its caller knows, this one may try again
+        app_id = create.payload.app_id or 0
+        if isinstance(known, Unanswered) and await self.slots.renew(app_id, known.op_key):
+            again = create.model_copy(update={"idempotency_key": known.op_key})
+            return await self._ask(app_id, known.op_key, again, unsure=True)
+        if not isinstance(known, Job):  # the first request failed meanwhile; its caller knows, this one may try again
             raise Conflict()
         return known
 
-    async def _ask(self, app_id: int, op_key: str, create: CreateJob) -> Job:
+    async def _ask(self, app_id: int, op_key: str, create: CreateJob, *, unsure: bool = False) -> Job:
+        """``unsure``: the same was asked before, and what became of that isn't known."""
         try:
-            job = await self._create_job(create)
+            job = await self._create_job(create, unsure=unsure)
         except OutcomeUnknown:
             log.get("api.deploys").warning("deploy.outcome_unknown", app_id=app_id, op=op_key)
             raise
@@ -244,13 +254,29 @@ class Deploys:
             return job is not None and await self.slots.adopt(app_id, op_key, job)
         return False
 
-    async def _create_job(self, create: CreateJob) -> Job:
-        try:
-            with self.control.asking() as deploy:
-                return await deploy.create(create)
-        except OutcomeUnknown:
-            with self.control.asking() as deploy:
-                return await deploy.create(create)
+    async def _create_job(self, create: CreateJob, *, unsure: bool) -> Job:
+        """Asked again under the same key while the outcome isn't known: what an earlier try made is the answer then."""
+        for pause in (*ASK_AGAIN, None):
+            try:
+                with self.control.asking() as deploy:
+                    return await _create_once(deploy, create)
+            except CalleeFailed as e:
+                unsure = unsure or isinstance(e, OutcomeUnknown)
+                if not unsure:
+                    raise
+                if pause is None:
+                    raise e if isinstance(e, OutcomeUnknown) else OutcomeUnknown() from e
+                await asyncio.sleep(pause)
+        raise AssertionError("unreachable")
+
+
+async def _create_once(deploy: DeployClient, create: CreateJob) -> Job:
+    try:
+        return await deploy.create(create)
+    except Conflict as e:
+        if e.reason != "IDEMPOTENCY_MISMATCH" or create.idempotency_key is None:
+            raise
+        return await deploy.job_by_key(create.idempotency_key)  # the app's variables were changed between two tries
 
 
 def _earlier(releases: list[Release], number: int | None) -> Release:

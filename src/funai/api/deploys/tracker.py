@@ -15,13 +15,13 @@ from sqlalchemy import select
 from funai.api.apps.slots import Operation, Slots, before
 from funai.api.deploys import outcome
 from funai.api.deploys.client_pool import DeployClientPool
-from funai.api.deploys.presenters import REQUEST_ID, answer_text
+from funai.api.deploys.presenters import answer_text
 from funai.api.models import Row, now_ms
 from funai.api.tables import apps
 from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.base.observability import log
-from funai.contracts.errors import FunaiError, NotFound
+from funai.contracts.errors import BadInput, FunaiError, NotFound
 from funai.contracts.jobs import Job
 from funai.contracts.states import AppStatus
 from funai.i18n.reasons import render
@@ -152,18 +152,33 @@ class Tracker:
             log.get("api.tracker").warning("cancel.stop_failed", app_id=row["id"], reason=e.reason)
 
     async def _find_job(self, row: Row) -> None:
-        """Deploy may or may not have got the request: its jobs tell."""
+        """Deploy may or may not have got the request: it is asked by the request's own key."""
         age = now_ms(self.clock) - int(row["op_since"] or 0)
         if age < self.control.read_seconds * 1000:
             return  # most likely still being asked
         app_id, op_key = int(row["id"]), str(row["op_key"])
-        with self.control.asking() as deploy:
-            jobs = await deploy.jobs_by_app(app_id, 20)
-        job = next((j for j in jobs if j.payload.get(REQUEST_ID) == op_key), None)
+        job = await self.job_of(row)
         if job is not None:
             await self.slots.bind(app_id, op_key, job, answer_text(job))
-        elif age > self.grace_ms and await self.slots.give_back(app_id, op_key):
+        elif age > self.grace_ms and await self.slots.give_back(app_id, op_key, since=row["op_since"]):
             log.get("api.tracker").warning("deploy.never_arrived", app_id=app_id)
+
+    async def job_of(self, row: Row) -> Job | None:
+        """The job of the app's operation at Deploy, None when there is none. Raises what Deploy's client raises.
+
+        An older Deploy knows no keys: there it is the app's only job since the last one that the API knew.
+        """
+        app_id = int(row["id"])
+        with self.control.asking() as deploy:
+            try:
+                return await deploy.job_by_key(str(row["op_key"]))
+            except NotFound as e:
+                if e.reason == "JOB_NOT_FOUND":
+                    return None
+            except BadInput:
+                pass
+            jobs = await deploy.jobs_by_app(app_id, 1)
+        return next((j for j in jobs if j.id > int(row["job_id"] or 0)), None)
 
     async def _look_at_start(self, row: Row) -> None:
         if now_ms(self.clock) - int(row["op_since"] or 0) < START_GRACE_MS:

@@ -1,34 +1,35 @@
-"""Followed logs a user may hold open at a time, so that nobody takes everybody's connections."""
+"""Limits how many followed logs are open at a time, in all and by user, within this process."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from funai.contracts.errors import TooMany
 
 
 class StreamLimiter:
-    """Counts by user, within this process. A seat is taken when a stream begins and given back however it ends."""
+    """``limit`` streams a user, ``total`` in all."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int, total: int) -> None:
+        self._limit, self._total = limit, total
         self._taken: Counter[int] = Counter()
 
-    def check(self, user_id: int) -> None:
-        """Raises TooMany LOG_STREAMS when the user holds as many as allowed."""
+    @property
+    def taken(self) -> int:
+        return self._taken.total()
+
+    @contextmanager
+    def seat(self, user_id: int) -> Iterator[None]:
+        """Hold a seat while the context is open. Raises TooMany LOG_STREAMS, LOG_STREAMS_ALL."""
         if self._taken[user_id] >= self._limit:
             raise TooMany("LOG_STREAMS", limit=self._limit)
-
-    async def seated(self, user_id: int, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The stream, holding a seat while somebody reads it."""
+        if self.taken >= self._total:
+            raise TooMany("LOG_STREAMS_ALL", limit=self._total)
         self._taken[user_id] += 1
         try:
-            async for piece in stream:
-                yield piece
+            yield
         finally:
             self._taken[user_id] -= 1
-            if not self._taken[user_id]:
-                del self._taken[user_id]
-            if close := getattr(stream, "aclose", None):
-                await close()
+            self._taken += Counter()  # forgets users without a stream

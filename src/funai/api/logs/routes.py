@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
 from funai.api.edge import PREFIX, AppId, CurrentUser, JobId, Services, UserId, answers
-from funai.api.logs.streams import SLICE_BYTES
+from funai.api.logs.streams import SLICE_BYTES, masked
 from funai.base.http.app import ok
+from funai.base.http.streaming import HeldStream
+from funai.base.observability.redact import secrets_of
 from funai.contracts.jobs import LogSlice
 from funai.contracts.wire import MAX_ID
 
@@ -37,9 +40,10 @@ async def job_logs(
     # Digits by the ASCII meaning: str.isdigit also accepts ² and its kin, which int refuses.
     if last_event_id and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19:
         offset = int(last_event_id)
-    core.seats.check(caller.id)
-    events = core.seats.seated(caller.id, core.streams.job_events(job_id, offset))
-    return StreamingResponse(events, media_type="text/event-stream; charset=utf-8", headers=_STREAM_HEADERS)
+    async with AsyncExitStack() as held:
+        held.enter_context(core.seats.seat(caller.id))
+        events = core.streams.job_events(job_id, offset)
+        return HeldStream(events, held.pop_all(), media_type="text/event-stream; charset=utf-8", headers=_STREAM_HEADERS)
 
 
 @router.get(
@@ -52,9 +56,10 @@ async def app_logs(
 ) -> Any:  # fmt: skip
     owner = caller.acting_for(user_id)
     await core.apps.own(owner, app_id)
-    if follow:
-        core.seats.check(caller.id)
-    output, kind = await core.streams.app_output(owner, app_id, tail, follow=follow)
-    if follow:
-        output = core.seats.seated(caller.id, output)
-    return StreamingResponse(output, media_type=kind, headers=_STREAM_HEADERS)
+    env, marked = await core.variables.opened(app_id)
+    async with AsyncExitStack() as held:
+        if follow:
+            held.enter_context(core.seats.seat(caller.id))
+        output, kind = await core.streams.app_output(held, owner, app_id, tail, follow=follow)
+        shown = masked(output, secrets_of(env, marked))
+        return HeldStream(shown, held.pop_all(), media_type=kind, headers=_STREAM_HEADERS)

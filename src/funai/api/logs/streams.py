@@ -7,8 +7,10 @@ that keep the line alive; ``end`` with the job's final status, after which nothi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+import codecs
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -18,12 +20,15 @@ from funai.api.deploys.presenters import shown
 from funai.api.deploys.tracker import Tracker
 from funai.base.clients.transport import error_of
 from funai.base.http.app import json_bytes, language
+from funai.base.observability.redact import Redactor
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import Job, LogSlice
 
 HOLD_SECONDS = 10.0
 """Longest silence on a stream."""
 SLICE_BYTES = 262_144
+LONG_LINE = 8 * 1024
+"""Characters of an app's line after which it is passed on before its end."""
 _MAX_FAILURES = 30
 
 
@@ -31,6 +36,7 @@ class Streams:
     def __init__(self, control: DeployClientPool, tracker: Tracker, stop: asyncio.Event) -> None:
         """``stop`` ends every stream, so that a shutdown doesn't wait for the reader."""
         self.control, self.tracker, self.stop = control, tracker, stop
+        self._readings: dict[tuple[int, int], _Reading] = {}
 
     async def job_slice(self, job_id: int, offset: int) -> LogSlice:
         with self.control.asking() as deploy:
@@ -47,21 +53,22 @@ class Streams:
             async for chunk in until(self.stop, events):
                 yield chunk
 
-    async def app_output(self, user_id: int, app_id: int, tail: int, *, follow: bool) -> tuple[AsyncIterator[bytes], str]:
-        """A container's output (stdout and stderr) and its content type. Raises NotFound, CalleeFailed."""
+    async def app_output(
+        self, held: AsyncExitStack, user_id: int, app_id: int, tail: int, *, follow: bool
+    ) -> tuple[AsyncIterator[bytes], str]:
+        """A container's output (stdout and stderr) and its content type; ``held`` closes it. Raises NotFound, CalleeFailed."""
         params = {"userId": user_id, "appId": app_id, "tail": tail, "follow": "true" if follow else "false"}
         raw = self.control.followers.transport.raw
         # Followed output may be silent for as long as the app is.
         wait = httpx.Timeout(self.control.read_seconds, read=None if follow else 30, connect=3)
         try:
             response = await raw.send(raw.build_request("GET", "/deploy/apps/logs", params=params, timeout=wait), stream=True)
+            held.push_async_callback(response.aclose)
+            if response.status_code >= 400:
+                await response.aread()
         except httpx.HTTPError as e:
             raise CalleeFailed("DEPLOY_UNREACHABLE") from e
         if response.status_code >= 400:
-            try:
-                await response.aread()
-            finally:
-                await response.aclose()
             with self.control.asking():
                 raise error_of("deploy", response)
         return self._relay(response), response.headers.get("content-type", "text/plain; charset=utf-8")
@@ -71,9 +78,7 @@ class Streams:
         yield b"retry: 2000\n\n"
         while True:
             try:
-                with self.control.asking(long=True) as deploy:
-                    part = await deploy.log(job_id, offset, wait=HOLD_SECONDS, limit=SLICE_BYTES)
-                    job = await deploy.job(job_id) if part.final and not part.chunk else None
+                part, job = await self._read(job_id, offset)
             except FunaiError as e:
                 failures += 1
                 if e.code not in (502, 503) or failures >= _MAX_FAILURES:
@@ -95,14 +100,56 @@ class Streams:
                 if part.final:
                     await asyncio.sleep(0.5)
 
+    async def _read(self, job_id: int, offset: int) -> tuple[LogSlice, Job | None]:
+        """The next part of the log, and the job once there is no more. Those who wait at one place share one request."""
+        place = (job_id, offset)
+        reading = self._readings.get(place)
+        if reading is None:
+            task = asyncio.create_task(self._ask(job_id, offset), name=f"log:{job_id}")
+            reading = self._readings[place] = _Reading(task)
+        reading.readers += 1
+        try:
+            return await asyncio.shield(reading.task)
+        finally:
+            reading.readers -= 1
+            if self._readings.get(place) is reading and (reading.task.done() or not reading.readers):
+                del self._readings[place]
+            if not reading.readers:
+                reading.task.cancel()
+
+    async def _ask(self, job_id: int, offset: int) -> tuple[LogSlice, Job | None]:
+        with self.control.asking(long=True) as deploy:
+            part = await deploy.log(job_id, offset, wait=HOLD_SECONDS, limit=SLICE_BYTES)
+            return part, await deploy.job(job_id) if part.final and not part.chunk else None
+
     async def _relay(self, response: httpx.Response) -> AsyncIterator[bytes]:
         try:
             async for chunk in until(self.stop, response.aiter_raw()):
                 yield chunk
         except httpx.HTTPError:
             return  # the container or its node went away: the text ends here
-        finally:
-            await response.aclose()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A request for a part of a log, and how many wait for its answer."""
+
+    task: asyncio.Task[tuple[LogSlice, Job | None]]
+    readers: int = 0
+
+
+async def masked(output: AsyncIterator[bytes], secrets: Sequence[str]) -> AsyncIterator[bytes]:
+    """An app's output without its secrets; passed on as it comes when there are none."""
+    if not secrets:
+        async for piece in output:
+            yield piece
+        return
+    decoder, lines = codecs.getincrementaldecoder("utf-8")("replace"), Redactor(secrets).stream(LONG_LINE)
+    async for piece in output:
+        if text := lines.feed(decoder.decode(piece)):
+            yield text.encode()
+    if text := lines.feed(decoder.decode(b"", final=True)) + lines.rest():
+        yield text.encode()
 
 
 def final_word(job: Job) -> dict[str, Any]:

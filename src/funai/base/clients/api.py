@@ -178,9 +178,14 @@ class ApiClient:
         """The app's variables, values masked."""
         return _env(await self.transport.data("GET", f"{BASE}/app/env", params=_app(user_id, app_id)))
 
-    async def set_env(self, user_id: int, app_id: int, values: Mapping[str, str]) -> list[EnvVar]:
-        """Set these, leave the others; answers all of them, masked."""
-        return _env(await self.transport.data("PUT", f"{BASE}/app/env", params=_app(user_id, app_id), json=dict(values)))
+    async def set_env(
+        self, user_id: int, app_id: int, values: Mapping[str, str], *, secret: bool | None = None, build: bool = False
+    ) -> list[EnvVar]:
+        """Set these, leave the others; answers all of them, masked. ``secret`` marks these, or takes the mark away;
+        ``build``: builds get them too.
+        """
+        params = {**_app(user_id, app_id), "secret": secret, **({"build": True} if build else {})}
+        return _env(await self.transport.data("PUT", f"{BASE}/app/env", params=params, json=dict(values)))
 
     async def unset_env(self, user_id: int, app_id: int, names: Sequence[str]) -> list[EnvVar]:
         params = {**_app(user_id, app_id), "name": list(names)}

@@ -19,14 +19,30 @@ T = TypeVar("T", bound=BaseModel)
 class DeployClient:
     """For the API: jobs, apps, releases. Authenticates with ``X-DEPLOY-SECRET``."""
 
-    def __init__(self, base_url: str, secret: str, *, timeout: float = 8, http: httpx.AsyncBaseTransport | None = None) -> None:
-        self.transport = Transport("deploy", base_url, {"X-DEPLOY-SECRET": secret}, timeout=timeout, http=http)
+    def __init__(
+        self,
+        base_url: str,
+        secret: str,
+        *,
+        timeout: float = 8,
+        http: httpx.AsyncBaseTransport | None = None,
+        connections: int | None = 100,
+    ) -> None:
+        headers = {"X-DEPLOY-SECRET": secret}
+        self.transport = Transport("deploy", base_url, headers, timeout=timeout, http=http, connections=connections)
 
     async def create(self, job: CreateJob) -> Job:
         return _read(Job, await self.transport.data("POST", "/deploy/jobs", json=job.to_wire()))
 
     async def job(self, job_id: int) -> Job:
         return _read(Job, await self.transport.data("GET", f"/deploy/jobs/{job_id}"))
+
+    async def job_by_key(self, key: str) -> Job:
+        """(+) The job that was created under this idempotency key. Raises NotFound JOB_NOT_FOUND.
+
+        A Deploy without the call answers NotFound or BadInput with another reason.
+        """
+        return _read(Job, await self.transport.data("GET", "/deploy/jobs/by-key", params={"key": key}))
 
     async def jobs(self, limit: int, *, timeout: float = 1.5) -> list[Job]:
         return _jobs(await self.transport.data("GET", "/deploy/jobs", params={"limit": limit}, timeout=timeout))
@@ -51,17 +67,17 @@ class DeployClient:
 
     async def releases(self, app_id: int, limit: int = 50) -> list[Release]:
         rows = await self.transport.data("GET", f"/deploy/apps/{app_id}/releases", params={"limit": limit})
-        return [_read(Release, r) for r in rows]
+        return _all(Release, rows)
 
     async def app_call(self, verb: str, user_id: int, app_id: int, *, timeout: float = 60) -> dict[str, Any]:
         """``POST /deploy/apps/{verb}`` with verb stop, start, purge or cleanup; answers its report."""
         body = {"userId": user_id, "appId": app_id}
-        return dict(await self.transport.data("POST", f"/deploy/apps/{verb}", json=body, timeout=timeout) or {})
+        return _object(await self.transport.data("POST", f"/deploy/apps/{verb}", json=body, timeout=timeout) or {})
 
     async def app_status(self, user_id: int, app_id: int) -> dict[str, Any]:
         """The agent's status of the app, or ``exists: false`` when it was never placed."""
         params = {"userId": user_id, "appId": app_id}
-        return dict(await self.transport.data("GET", "/deploy/apps/status", params=params))
+        return _object(await self.transport.data("GET", "/deploy/apps/status", params=params))
 
     async def overview(self, app_ids: Sequence[int], *, timeout: float | None = None) -> list[AppOverview] | None:
         """(+) What Deploy knows of these apps (at most 200), those that were ever deployed; None when it has no such call."""
@@ -72,7 +88,7 @@ class DeployClient:
             if e.code in (404, 405):
                 return None
             raise
-        return [_read(AppOverview, row) for row in list[Any](rows or ())]
+        return _all(AppOverview, rows or [])
 
     async def admin(
         self, method: str, path: str, token: str, *, params: Mapping[str, Any] | None = None, json: Any = None
@@ -82,6 +98,17 @@ class DeployClient:
 
     async def close(self) -> None:
         await self.transport.close()
+
+
+class UnreadableClaim(CalleeFailed):
+    """A claim was answered with a job that this runner can't read: it holds the job, and must give it back."""
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(service="deploy", detail="the claim's answer is no job that this runner can read")
+        job: dict[str, Any] = data if isinstance(data, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+        number, token = job.get("id"), job.get("leaseToken")
+        self.job_id = number if isinstance(number, int | str) and str(number).replace("-", "").isalnum() else None
+        self.lease_token = token if isinstance(token, str) and len(token) <= 128 else None
 
 
 class RunnerDeployClient:
@@ -95,7 +122,21 @@ class RunnerDeployClient:
 
     async def claim(self, claim: ClaimJob) -> Job | None:
         data = await self.transport.data("POST", "/deploy/jobs/claim", json=claim.to_wire(), timeout=claim.wait_seconds + 10)
-        return _read(Job, data) if data else None
+        if not data:
+            return None
+        try:
+            return _read(Job, data)
+        except CalleeFailed as e:
+            raise UnreadableClaim(data) from e
+
+    async def give_back(self, claim: UnreadableClaim, runner_id: str) -> None:
+        """Let a claimed job's lease end as soon as the contract allows, so that it is given to somebody else.
+
+        Older Deploys do the same: it is a heartbeat with the shortest extension. Raises FunaiError.
+        """
+        if claim.job_id is not None:
+            beat = HeartbeatJob(runner_id=runner_id, extend_seconds=1, lease_token=claim.lease_token)
+            await self.transport.data("POST", f"/deploy/jobs/{claim.job_id}/heartbeat", json=beat.to_wire())
 
     async def heartbeat(self, job_id: int, beat: HeartbeatJob) -> Job:
         return _read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire()))
@@ -123,7 +164,7 @@ class NodeDeployClient:
 
     async def heartbeat(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer | None:
         data = await self.transport.data("POST", "/internal/runtime-nodes/heartbeat", json=beat.to_wire())
-        return _read(NodeHeartbeatAnswer, data) if data and "nodeId" in data else None
+        return _read(NodeHeartbeatAnswer, data) if isinstance(data, dict) and "nodeId" in data else None
 
     async def close(self) -> None:
         await self.transport.close()
@@ -138,4 +179,16 @@ def _read(model: type[T], data: Any) -> T:
 
 
 def _jobs(data: Any) -> list[Job]:
-    return [_read(Job, j) for j in data]
+    return _all(Job, data)
+
+
+def _all(model: type[T], rows: Any) -> list[T]:
+    if not isinstance(rows, list):
+        raise CalleeFailed(service="deploy", detail=f"{model.__name__}: not a list")
+    return [_read(model, row) for row in rows]  # pyright: ignore[reportUnknownVariableType]
+
+
+def _object(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise CalleeFailed(service="deploy", detail="not an object")
+    return data  # pyright: ignore[reportUnknownVariableType]

@@ -38,15 +38,18 @@ class Transport:
     """An httpx client bound to one callee. Close it, or use it as a context manager.
 
     ``timeout`` seconds bound one whole request by its parts (connect at most 3 s); ``http`` lets tests plug in an ASGI
-    transport. Calls go straight to the callee; ``proxies`` are for the command line, whose callee may be far away.
+    transport; ``connections`` limits how many are open at once (None: no limit, where the caller has one of its own).
+    Calls go straight to the callee; ``proxies`` are for the command line, whose callee may be far away.
     """
 
     def __init__(
         self, service: str, base_url: str, headers: Mapping[str, str] | None = None, *, timeout: float = 10,
         http: httpx.AsyncBaseTransport | None = None, proxies: Proxies | None = None,
+        connections: int | None = 100,
     ) -> None:  # fmt: skip
         self.service = service
-        trust, limits = _trust(base_url), httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
+        trust = _trust(base_url)
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=20, keepalive_expiry=30)
         if http is None and proxies is not None and proxies.chosen(base_url):
             http = ProxiedTransport(proxies, verify=trust, limits=limits)
         self._client = httpx.AsyncClient(

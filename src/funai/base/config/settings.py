@@ -51,8 +51,14 @@ class Settings(BaseModel):
     title: ClassVar[str] = ""
 
     @classmethod
-    def load(cls, file: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Self:
-        """Gather from file, environment and ``overrides`` (by field name); raises ConfigError with every problem."""
+    def load(
+        cls, file: Path | None = None, environ: Mapping[str, str] | None = None, origins: Mapping[str, str] | None = None,
+        **overrides: Any,
+    ) -> Self:  # fmt: skip
+        """Gather from file, environment and ``overrides`` (by field name); raises ConfigError with every problem.
+
+        ``origins`` names where a value of ``environ`` really came from, by its environment name.
+        """
         environ = os.environ if environ is None else environ
         in_file = read_properties(file) if file else {}
         values: dict[str, Any] = {}
@@ -63,7 +69,7 @@ class Settings(BaseModel):
                 values[alias], sources[alias] = overrides[field], "argument"
             elif env_form(alias) in environ:
                 values[alias] = _parse(info, environ[env_form(alias)])
-                sources[alias] = f"environment variable {env_form(alias)}"
+                sources[alias] = (origins or {}).get(env_form(alias), f"environment variable {env_form(alias)}")
             elif alias in in_file:
                 values[alias], sources[alias] = _parse(info, in_file[alias]), f"file {file}"
         try:
@@ -94,14 +100,18 @@ def read_properties(file: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as e:
         raise ConfigError([f"{file}: can't be read ({e}); give a readable file with --config"]) from e
     out: dict[str, str] = {}
+    problems: list[str] = []
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if not line or line[0] in "#!":
             continue
         cut = min((i for i in (line.find("="), line.find(":")) if i > 0), default=-1)
         if cut < 0:
-            raise ConfigError([f"{file}:{number}: not a key=value line"])
+            problems.append(f"{file}:{number}: not a key=value line")
+            continue
         out[line[:cut].strip()] = line[cut + 1 :].strip()
+    if problems:
+        raise ConfigError(problems)
     return out
 
 

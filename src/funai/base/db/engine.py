@@ -29,6 +29,20 @@ from funai.contracts.errors import ConfigError, Unavailable
 T = TypeVar("T")
 STATEMENTS = 100
 """Prepared on MySQL's side, a connection."""
+STATEMENT_SECONDS = 30
+"""A statement that runs for longer is ended by the database: whoever called has given up by then."""
+LOCK_SECONDS = 10
+"""A statement waits so long for another transaction's lock."""
+_POSTGRES_LIMITS = {
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    "lock_timeout": f"{LOCK_SECONDS}s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+# MariaDB reads the comment with M, MySQL the one with its version's number.
+MYSQL_LIMITS = (
+    f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS} /*M! , max_statement_time = {STATEMENT_SECONDS} */ "
+    f"/*!50708 , max_execution_time = {STATEMENT_SECONDS * 1000} */"
+)
 FRESH_SECONDS = 10.0
 """A MySQL connection that lay idle for longer is asked whether it lives before it is used."""
 
@@ -103,7 +117,10 @@ class Database:
 
     def _pooled(self, size: int, overflow: int, **options: Any) -> AsyncEngine:
         if self.dialect is Dialect.MYSQL:
-            options |= {"pool_recycle": 1800, "pool_reset_on_return": None, "connect_args": {"stmt_cache_size": STATEMENTS}}
+            own = {"stmt_cache_size": STATEMENTS, "init_command": MYSQL_LIMITS}
+            options |= {"pool_recycle": 1800, "pool_reset_on_return": None, "connect_args": own}
+        else:
+            options |= {"connect_args": {"server_settings": _POSTGRES_LIMITS}}
         engine = create_async_engine(
             self.url, pool_size=size, max_overflow=overflow, pool_timeout=10, pool_use_lifo=True, **options
         )
@@ -187,11 +204,17 @@ class Conflicted(Unavailable):
     """The database rolled this transaction back for another's sake (deadlock, serialisation, busy): try again."""
 
 
-_RETRYABLE_SQLSTATES = {"40001", "40P01"}
+_RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
 _RETRYABLE_MYSQL = {1205, 1213, 1020}
-_GONE_SQLSTATES = ("08", "53", "57P")
-"""Connection lost, no connection to spare, the server is stopping or starting."""
-_GONE_MYSQL = {1040, 1053, 1927, 2006, 2013}
+_GONE_SQLSTATES = ("08", "53", "57P", "57014", "58")
+"""Connection lost, no connection to spare, the server is stopping or starting, a statement ran for too long, a disk failed."""
+_GONE_MYSQL = frozenset(
+    {1021, 1037, 1040, 1041, 1053, 1077, 1079, 1080, 1129, 1203, 1226, 1290, 1836, 1927, 1969, 3024, 4031}
+    | set(range(1158, 1162))
+    | set(range(2001, 2056))
+)
+"""No memory, disk or connection to spare, stopping, read-only, lost, a statement that ran for too long; the client's own."""
+_GONE_SQLITE = ("unable to open", "disk i/o", "is full", "readonly", "locked", "busy")
 
 
 def _sqlstate(e: DBAPIError) -> str:
@@ -207,8 +230,14 @@ def _conflict(e: DBAPIError) -> bool:
 
 def _gone(e: DBAPIError) -> bool:
     args: tuple[Any, ...] = getattr(e.orig, "args", ())
-    lost = e.connection_invalidated or isinstance(e, OperationalError | InterfaceError)
-    return lost or _sqlstate(e).startswith(_GONE_SQLSTATES) or bool(args and args[0] in _GONE_MYSQL)
+    if e.connection_invalidated or isinstance(e, InterfaceError) or _sqlstate(e).startswith(_GONE_SQLSTATES):
+        return True
+    if not args or not isinstance(e, OperationalError):
+        return False
+    if isinstance(args[0], int):
+        return args[0] in _GONE_MYSQL
+    # SQLite's word for a missing column is of the same class as that for a full disk; the one passes, the other doesn't.
+    return any(word in str(args[0]).lower() for word in _GONE_SQLITE)
 
 
 @asynccontextmanager

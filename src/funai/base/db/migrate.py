@@ -11,10 +11,12 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from funai.base.db.engine import Database, Dialect
+from funai.base.db.engine import MYSQL_LIMITS, Database, Dialect
 from funai.contracts.errors import ConfigError, Unavailable
 
 _ONE_AT_A_TIME = threading.Lock()  # Alembic's `context` and `op` are the process's, and our rooms may share a process
+LOCK_SECONDS = 120
+"""How long one instance waits on MySQL for another's upgrade."""
 _LOCK = 0x66756E61  # "funa"; the same for every room, since they may share one database
 
 
@@ -49,9 +51,16 @@ async def upgrade(db: Database, scripts: Path, *, revision: str = "head") -> Non
 
 def _locked_upgrade(conn: Connection, dialect: Dialect, scripts: Path, revision: str) -> None:
     if dialect is Dialect.POSTGRESQL:
+        # An upgrade may take its time, and waits for another instance's.
+        conn.execute(text("SET LOCAL statement_timeout = 0"))
+        conn.execute(text("SET LOCAL lock_timeout = 0"))
         conn.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _LOCK})
     elif dialect is Dialect.MYSQL:
-        conn.execute(text("SELECT GET_LOCK('funai_migrate', 120)"))
+        conn.execute(text("SET SESSION innodb_lock_wait_timeout = 3600 /*M! , max_statement_time = 0 */"))
+        if conn.execute(text(f"SELECT GET_LOCK('funai_migrate', {LOCK_SECONDS})")).scalar() != 1:
+            raise ConfigError(
+                [f"another instance has been upgrading this database for {LOCK_SECONDS} s; wait for it, or end it"]
+            )
     try:
         config = Config()
         config.set_main_option("script_location", str(scripts).replace("%", "%%"))
@@ -60,3 +69,4 @@ def _locked_upgrade(conn: Connection, dialect: Dialect, scripts: Path, revision:
     finally:
         if dialect is Dialect.MYSQL:
             conn.execute(text("SELECT RELEASE_LOCK('funai_migrate')"))
+            conn.execute(text(MYSQL_LIMITS))

@@ -61,7 +61,7 @@ async def list_apps(session: Session) -> None:
     if not apps:
         session.out.line(session.say("no_apps"))
         return
-    session.out.table(["id", "name", "status", "url"], [(a.id, a.app_name, a.app_status.name, address(a)) for a in apps])
+    session.out.table(["id", "name", "status", "url"], [(a.id, a.app_name, state(session, a), address(a)) for a in apps])
 
 
 async def info(session: Session, app: Target = None) -> None:
@@ -70,7 +70,8 @@ async def info(session: Session, app: Target = None) -> None:
     session.out.document(found.to_wire())
     session.out.facts(
         [
-            ("name", found.app_name), ("id", found.id), ("status", found.app_status.name), ("url", address(found)),
+            ("name", found.app_name), ("id", found.id), ("status", state(session, found)),
+            ("serves", serves(session, found)), ("url", address(found)),
             ("repository", found.repo_ssh_url), ("port", found.container_port), ("description", found.description),
             ("last job", found.last_job_id), ("last error", found.last_deploy_error),
             ("created", f"{found.created_at:%Y-%m-%d %H:%M} UTC"),
@@ -107,7 +108,27 @@ async def delete(
 
 def address(app: App) -> str | None:
     """Where the app answers, when it does."""
-    return app.access_url or app.deploy_access_url
+    return app.access_url or app.deploy_access_url or (app.serving.address if app.serving else None)
+
+
+def state(session: Session, app: App) -> str:
+    """What serves and what happened last in a few words: ``READY; the latest deploy failed``."""
+    from funai.contracts.states import AppStatus
+
+    words = app.app_status.name
+    if app.serving and app.app_status is AppStatus.FAILED:
+        words = session.say("serves_after_failure")
+    elif app.serving and app.app_status is AppStatus.DEPLOYING:
+        words = session.say("serves_meanwhile")
+    return f"{words}{session.say('comma')}{session.say('crash_looping')}" if app.crash_looping else words
+
+
+def serves(session: Session, app: App) -> str | None:
+    """The release that serves, and since when."""
+    if app.serving is None or app.serving.release is None:
+        return None
+    since = f"{app.serving.since:%Y-%m-%d %H:%M} UTC" if app.serving.since else "?"
+    return session.say("serves_since", release=app.serving.release, since=since)
 
 
 async def _link(session: Session, app: App) -> None:

@@ -92,6 +92,9 @@ def _end(session: Session, job: Job, seconds: float) -> None:
     if job.status == "SUCCEEDED":
         session.out.line(session.say("job_succeeded", time=duration(seconds)), "bold green")
         session.out.line(job.access_url or job.deploy_url or "", "bold")
+        for note in (job.result.notes if job.result else None) or []:
+            zh, _, en = note.partition(" / ")
+            session.out.aside(zh if session.language == "zh" or not en else en, "yellow")
         return
     if job.status == "CANCELLED":
         session.out.line(session.say("job_cancelled", job=job.id), "yellow")

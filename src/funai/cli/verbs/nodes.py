@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
 
-from funai.cli.session import Session
+from funai.cli.session import Refused, Session
 from funai.cli.verb import verb
 
 Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")]
@@ -14,7 +15,7 @@ Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")]
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Runtime nodes, for an admin: list, enable, disable, drain, reassign, placements, runners.", no_args_is_help=True
+        help="Runtime nodes, for an admin: list, enable, drain, remove, reassign, placements, runners.", no_args_is_help=True
     )
     verb(group, "list")(list_nodes)
     verb(group, "enable")(enable)
@@ -22,7 +23,11 @@ def register(app: typer.Typer) -> None:
     verb(group, "placements")(placements)
     verb(group, "reassign")(reassign)
     verb(group, "drain")(drain)
+    verb(group, "remove")(remove)
     verb(group, "runners")(runners)
+    verb(group, "credentials")(credentials)
+    verb(group, "grant", epilog="funai nodes grant runner builder-2")(grant)
+    verb(group, "revoke")(revoke)
     app.add_typer(group, name="nodes", rich_help_panel="Operate")
 
 
@@ -43,6 +48,9 @@ async def list_nodes(session: Session) -> None:
             for n in rows
         ],
     )  # fmt: skip
+    for n in rows:
+        if n.problem:
+            session.out.line(f"{n.name}: {n.problem}", "yellow")
 
 
 async def enable(session: Session, name: Name) -> None:
@@ -97,6 +105,25 @@ async def drain(
         session.out.table(["app", "to node", "why it stays"], sorted(rows, key=lambda row: row[0]))
 
 
+async def remove(
+    session: Session,
+    name: Name,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also one that still sends heartbeats; it is back with the next.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Forget a node that is gone for good. What it ran counts as stopped; the next deploy chooses another node."""
+    if not yes:
+        if session.out.as_json or not sys.stdin.isatty():
+            raise Refused(session.say("ask_no_tty"))
+        if not typer.confirm(session.say("node_remove_ask", node=name), err=True):
+            raise Refused(session.say("aborted"))
+    answer = await session.api.admin("POST", "remove", params={"name": name, "force": str(force).lower()})
+    session.out.document(answer)
+    session.out.line(session.say("node_removed", node=name, count=len(answer.get("apps", []))))
+
+
 async def runners(session: Session) -> None:
     """List runners and when they were last seen."""
     from funai.contracts.nodes import RunnerInfo
@@ -113,6 +140,39 @@ async def runners(session: Session) -> None:
             for r in rows
         ],
     )
+
+
+async def credentials(session: Session) -> None:
+    """List the credentials of runners and nodes; what is shared by all is not among them."""
+    from funai.contracts.nodes import Credential
+
+    rows = [Credential.model_validate(c) for c in items(await session.api.admin("GET", "credentials/list"))]
+    session.out.document([c.to_wire() for c in rows])
+    if not rows:
+        session.out.line(session.say("no_credentials"))
+        return
+    session.out.table(
+        ["id", "kind", "name", "created"], [(c.id, c.kind, c.name, f"{c.created_at:%Y-%m-%d %H:%M}") for c in rows]
+    )
+
+
+async def grant(
+    session: Session,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="runner or node.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the runner or node.")],
+) -> None:
+    """Make a runner or node a credential of its own, for RUNNER_TOKEN or DEPLOY_NODE_TOKEN. It is shown this once."""
+    made = await session.api.admin("POST", "credentials/create", json={"kind": kind, "name": name})
+    session.out.document(made)
+    session.out.line(session.say("credential_made", id=made.get("id"), name=name))
+    session.out.line(str(made.get("token")), "bold")
+
+
+async def revoke(session: Session, credential: Annotated[int, typer.Argument(metavar="ID", help="Its id.", min=1)]) -> None:
+    """Revoke one credential; all others go on."""
+    answer = await session.api.admin("POST", "credentials/revoke", params={"id": credential})
+    session.out.document(answer)
+    session.out.line(session.say("credential_revoked", id=credential))
 
 
 async def _set_enabled(session: Session, name: str, enabled: bool) -> None:

@@ -12,7 +12,7 @@ from funai.cli.output.views import queue_words
 from funai.cli.project.target import resolve
 from funai.cli.session import Refused, Session
 from funai.cli.verb import verb
-from funai.cli.verbs.apps import Target, address
+from funai.cli.verbs.apps import Target, address, serves, state
 from funai.cli.verbs.deploy import tell_failure
 from funai.i18n.cli import phrase
 from funai.i18n.labels import one_line
@@ -42,7 +42,8 @@ async def status(session: Session, app: Target = None) -> None:
         if app is not None:
             raise
         everything = await session.api.apps(await session.user_id())
-        shown = [a for a in everything if a.app_status in (AppStatus.DEPLOYING, AppStatus.READY, AppStatus.FAILED)]
+        deployed = (AppStatus.DEPLOYING, AppStatus.READY, AppStatus.FAILED)
+        shown = [a for a in everything if a.app_status in deployed or a.serving]
         session.out.document([a.to_wire() for a in shown])
         if not everything:
             session.out.line(session.say("no_apps"))
@@ -50,7 +51,7 @@ async def status(session: Session, app: Target = None) -> None:
             session.out.line(session.say("no_deploys"))
         else:
             rows = [
-                (a.id, a.app_name, _status_words(session, a), address(a) or one_line(a.last_deploy_error, session.language))
+                (a.id, a.app_name, state(session, a), address(a) or one_line(a.last_deploy_error, session.language))
                 for a in shown
             ]
             session.out.table(["id", "name", "status", "url"], rows)
@@ -75,10 +76,6 @@ async def _runtime(session: Session, app: App) -> AppRuntime | None:
     return found if found.exists else None
 
 
-def _status_words(session: Session, app: App) -> str:
-    return f"{app.app_status.name}, {session.say('crash_looping')}" if app.crash_looping else app.app_status.name
-
-
 def _looping_words(session: Session, app: App, runtime: AppRuntime | None) -> str | None:
     """How an app that keeps ending ended last; None for one that doesn't."""
     if runtime is None or not runtime.crash_looping:
@@ -95,7 +92,8 @@ def _show(session: Session, app: App, job: Job | None, runtime: AppRuntime | Non
     looping = _looping_words(session, app, runtime)
     session.out.facts(
         [
-            ("app", f"{app.app_name} (id {app.id})"), ("status", app.app_status.name), ("runtime", looping),
+            ("app", f"{app.app_name} (id {app.id})"), ("status", state(session, app)),
+            ("serves", serves(session, app)), ("runtime", looping),
             ("output", f"funai logs {app.id} --runtime" if looping else None), ("url", address(app)),
             ("last job", f"{job.id} {job.status}, {when(session, job)}" if job else None),
             ("phase", _phase(session, job) if job else None),

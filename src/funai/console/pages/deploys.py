@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Header, Query
+import httpx
+from fastapi import APIRouter, Depends, Form, Header, Query
 from starlette.responses import Response, StreamingResponse
 
 from funai.console import presenter
@@ -135,25 +136,25 @@ async def log_text(visit: SignedIn, app_id: Id, job_id: Id) -> StreamingResponse
     return StreamingResponse(pieces(), media_type="text/plain; charset=utf-8", headers=headers)
 
 
-@router.get(DEPLOY + "/events")
-async def events(
+async def followed(
     visit: SignedIn,
     app_id: Id,
     job_id: Id,
     offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
     last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", max_length=19)] = None,
-) -> StreamingResponse:
-    """The API's log stream, handed on as it is. A browser that comes back names the byte where it stopped."""
+) -> AsyncIterator[httpx.Response]:
+    """The API's stream of the job's log, open for as long as the answer is sent."""
     await _job(visit, app_id, job_id)
     if last_event_id and last_event_id.isascii() and last_event_id.isdigit():
         offset = int(last_event_id)
+    async with visit.api.job_log_stream(job_id, offset) as response:
+        yield response
 
-    async def relay() -> AsyncIterator[bytes]:
-        async with visit.api.job_log_stream(job_id, offset) as response:
-            async for chunk in response.aiter_raw():
-                yield chunk
 
-    return StreamingResponse(relay(), media_type="text/event-stream; charset=utf-8", headers=STREAM_HEADERS)
+@router.get(DEPLOY + "/events")
+async def events(stream: Annotated[httpx.Response, Depends(followed)]) -> StreamingResponse:
+    """The API's log stream, handed on as it is. A browser that comes back names the byte where it stopped."""
+    return StreamingResponse(stream.aiter_raw(), media_type="text/event-stream; charset=utf-8", headers=STREAM_HEADERS)
 
 
 @router.get(APP + "/releases")

@@ -102,6 +102,7 @@ class JobLog extends HTMLElement {
     this.box.setAttribute('role', 'region');
     this.box.setAttribute('aria-labelledby', 'log-title');
     this.box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    this.box.addEventListener('click', (event) => this.#clicked(event));
     this.append(tools, this.box);
   }
 
@@ -186,21 +187,15 @@ class JobLog extends HTMLElement {
   #line(parts, number) {
     const row = document.createElement('div');
     row.className = 'line';
-    const link = document.createElement('a');
-    link.href = `#L${number}`;
-    link.id = `L${number}`;
-    link.dataset.n = number;
-    link.tabIndex = -1;
-    link.setAttribute('aria-hidden', 'true');
-    const text = document.createElement('span');
+    row.id = `L${number}`;
+    row.dataset.n = number;
     for (const [classes, piece] of parts) {
-      if (classes.size === 0) { text.append(piece); continue; }
+      if (classes.size === 0) { row.append(piece); continue; }
       const span = document.createElement('span');
       span.className = [...classes].map((name) => `a-${name}`).join(' ');
       span.textContent = piece;
-      text.append(span);
+      row.append(span);
     }
-    row.append(link, text);
     return row;
   }
 
@@ -242,11 +237,10 @@ class JobLog extends HTMLElement {
 
   #number() {
     let n = 0;
-    for (const link of this.box.querySelectorAll('.line > a')) {
+    for (const row of this.box.querySelectorAll('.line')) {
       n += 1;
-      link.href = `#L${n}`;
-      link.id = `L${n}`;
-      link.dataset.n = n;
+      row.id = `L${n}`;
+      row.dataset.n = n;
     }
     this.count = n;
   }
@@ -267,12 +261,25 @@ class JobLog extends HTMLElement {
   }
 
   #goTo(number) {
-    const link = this.box.querySelector(`#L${CSS.escape(number)}`);
-    if (!link) return;
+    const row = this.box.querySelector(`#L${CSS.escape(number)}`);
+    if (!row) return;
     this.#setFollow(false);
-    link.closest('details')?.setAttribute('open', '');
-    link.parentElement.scrollIntoView({ block: 'center' });
-    link.parentElement.classList.add('target');
+    row.closest('details')?.setAttribute('open', '');
+    row.scrollIntoView({ block: 'center' });
+    this.#mark(row);
+  }
+
+  #mark(row) {
+    this.box.querySelector('.target')?.classList.remove('target');
+    row.classList.add('target');
+  }
+
+  /** A click on a line's number makes the address one of that line. */
+  #clicked(event) {
+    const row = event.target.closest('.line');
+    if (!row || event.clientX - row.getBoundingClientRect().left > parseFloat(getComputedStyle(row).paddingLeft)) return;
+    history.replaceState(null, '', `#${row.id}`);
+    this.#mark(row);
   }
 
   #find(step) {
@@ -283,7 +290,7 @@ class JobLog extends HTMLElement {
     lines[here]?.classList.remove('found');
     for (let i = 1; i <= lines.length; i++) {
       const line = lines[(here + step * i + lines.length * 2) % lines.length];
-      if (!line.lastChild.textContent.toLowerCase().includes(wanted)) continue;
+      if (!line.textContent.toLowerCase().includes(wanted)) continue;
       line.classList.add('found');
       this.#setFollow(false);
       line.closest('details')?.setAttribute('open', '');
@@ -295,7 +302,7 @@ class JobLog extends HTMLElement {
   }
 
   async #copy() {
-    const lines = [...this.box.querySelectorAll('.line > span')].map((line) => line.textContent);
+    const lines = [...this.box.querySelectorAll('.line')].map((line) => line.textContent);
     await navigator.clipboard.writeText(`${lines.join('\n')}\n`);
     this.note.textContent = this.dataset.wordCopied;
   }

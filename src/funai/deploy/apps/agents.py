@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import httpx
@@ -33,6 +33,8 @@ class AppLocation:
     left: list[Node]
     silent: bool = False
     """The home node sends no heartbeats."""
+    left_speaking: list[Node] = field(default_factory=list[Node])
+    """Those of ``left`` that do send heartbeats."""
 
     @property
     def all(self) -> list[Node]:
@@ -64,7 +66,8 @@ class Agents:
             home = await store.node(conn, home_id) if home_id is not None else None
             left = [n for o in others if (n := await store.node(conn, o)) is not None]
         silent = home is not None and policy.health(home, now_ms, self.rules) is NodeHealth.STALE
-        return AppLocation(home, left, silent)
+        speaking = [n for n in left if policy.health(n, now_ms, self.rules) is not NodeHealth.STALE]
+        return AppLocation(home, left, silent, speaking)
 
     @asynccontextmanager
     async def client(self, node: Node) -> AsyncIterator[AgentClient]:
@@ -102,7 +105,7 @@ class Agents:
                 except Unreachable as e:
                     raise AgentGone(node, str(e.params.get("detail", ""))) from e
                 except AgentRefused as e:
-                    if e.code != 409 or asyncio.get_running_loop().time() >= deadline:
+                    if e.code != 409 or e.reason == "STALE_GENERATION" or asyncio.get_running_loop().time() >= deadline:
                         raise
                 await asyncio.sleep(BUSY_EVERY)
 

@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import httpx
-from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from funai.base.clients.transport import AgentRefused, error_of
-from funai.contracts.errors import CalleeFailed, Conflict
+from funai.base.http.streaming import HeldStream
+from funai.contracts.errors import CalleeFailed, Conflict, FunaiError
 from funai.deploy.apps.agents import AgentGone, Agents
 from funai.deploy.placement.policy import Node
 
+TEXT = "text/plain; charset=utf-8"
 FOLLOW_SILENCE_SECONDS = 3600.0
 """A followed log may say nothing for so long before the stream is given up."""
 
 
-class PassedThrough(StreamingResponse):
-    """Streams an agent's answer, and lets go of the agent however the stream ends."""
-
-    def __init__(self, body: AsyncIterator[bytes], held: AsyncExitStack) -> None:
-        super().__init__(body, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
-        self._held = held
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._held:
-            await super().__call__(scope, receive, send)
-
-
-async def container_logs(agents: Agents, user_id: int, app_id: int, *, tail: int, follow: bool) -> PassedThrough:
+async def container_logs(agents: Agents, user_id: int, app_id: int, *, tail: int, follow: bool) -> HeldStream:
     """The last ``tail`` lines, and with ``follow`` what comes after, from the node where the app runs.
 
     Raises Conflict(APP_NEVER_DEPLOYED), CalleeFailed(AGENT_UNREACHABLE), or what the agent refused.
@@ -41,12 +29,14 @@ async def container_logs(agents: Agents, user_id: int, app_id: int, *, tail: int
     if not at.all:
         raise Conflict("APP_NEVER_DEPLOYED")
     node = at.all[0]
-    for other in at.left:  # moved, but not deployed there yet: it still runs where it was
-        status = await agents.call(other, lambda agent: agent.status(user_id, app_id))
-        node = other if status.running else node
+    for other in at.left_speaking:  # moved, but not deployed there yet: it still runs where it was
+        with suppress(FunaiError):  # a node that doesn't answer hides no other's log
+            status = await agents.call(other, lambda agent: agent.status(user_id, app_id))
+            node = other if status.running else node
     async with AsyncExitStack() as opening:
         response = await _open(opening, agents, node, {"userId": user_id, "appId": app_id, "tail": tail, "follow": follow})
-        return PassedThrough(_bytes(response, agents.closing), opening.pop_all())
+        body = _bytes(response, agents.closing)
+        return HeldStream(body, opening.pop_all(), media_type=TEXT, headers={"Cache-Control": "no-store"})
 
 
 async def _open(held: AsyncExitStack, agents: Agents, node: Node, params: dict[str, int | bool]) -> httpx.Response:

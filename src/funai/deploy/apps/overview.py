@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts import naming
 from funai.contracts.nodes import AppOverview
+from funai.contracts.wire import from_epoch_ms
 from funai.deploy.placement.policy import Rules
 from funai.deploy.queue.views import payload_of
 from funai.deploy.tables import app_run, job, release, runtime_node
@@ -20,6 +21,8 @@ _RUNS = (
     select(
         app_run.c.app_id,
         app_run.c.stopped_ms,
+        app_run.c.live_release_number,
+        app_run.c.last_deployed_ms,
         runtime_node.c.name,
         runtime_node.c.gateway_base_url,
         runtime_node.c.apps_url,
@@ -31,7 +34,7 @@ _RUNS = (
         job.c.phase_message,
     )
     .select_from(
-        app_run.join(runtime_node, runtime_node.c.id == app_run.c.node_id)
+        app_run.outerjoin(runtime_node, runtime_node.c.id == app_run.c.node_id)
         .outerjoin(release, _RELEASE)
         .outerjoin(job, and_(job.c.id == app_run.c.last_job_id, app_run.c.live_release_number.is_(None)))
     )
@@ -40,8 +43,10 @@ _RUNS = (
 
 
 async def of(conn: AsyncConnection, app_ids: Sequence[int], now_ms: int, rules: Rules) -> list[AppOverview]:
-    """By app id; apps that were never deployed, or whose node is forgotten, are left out. In the caller's transaction."""
-    rows = (await conn.execute(_RUNS.where(app_run.c.app_id.in_(app_ids)))).mappings()
+    """By app id; apps that were never deployed, or whose node isn't known, are left out, but for those that were taken off
+    line with their node. In the caller's transaction."""
+    known = or_(runtime_node.c.id.is_not(None), app_run.c.stopped_ms.is_not(None))
+    rows = (await conn.execute(_RUNS.where(app_run.c.app_id.in_(app_ids), known))).mappings()
     return [_overview(dict(row), now_ms, rules) for row in rows]
 
 
@@ -52,6 +57,8 @@ def _overview(row: Mapping[str, Any], now_ms: int, rules: Rules) -> AppOverview:
         app_id=app_id,
         node_name=row["name"],
         deploy_url=naming.deploy_url(gateway, _base_path(row)) if gateway else None,
+        release=row["live_release_number"],
+        deployed_at=from_epoch_ms(row["last_deployed_ms"]) if row["last_deployed_ms"] else None,
         access_url=naming.access_url(row["apps_url"], app_id),
         stopped=row["stopped_ms"] is not None,
         crash_looping=app_id in json.loads(row["crash_looping_json"] or "[]") if speaks else None,

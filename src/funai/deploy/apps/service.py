@@ -50,17 +50,18 @@ class Apps:
         ``deferred``: the node is told when it beats again. Raises CalleeFailed(AGENT_UNREACHABLE), AgentRefused.
         """
         cancelled = await self.queue.cancel_active(app_id, ACTOR)
+        newest = await self.queue.newest_generation(app_id)
         at = await self.agents.find(app_id)
         deferred = False
         if at.home is not None:
             try:
-                await self.agents.call(at.home, lambda agent: agent.stop(user_id, app_id), silent=at.silent)
+                await self.agents.call(at.home, lambda agent: agent.stop(user_id, app_id, generation=newest), silent=at.silent)
             except AgentGone:
                 if not at.silent:
                     raise
                 deferred = True
         for node in at.left:
-            await self._stop_left(node, user_id, app_id)
+            await self._stop_left(node, user_id, app_id, newest)
         await self._stopped(app_id, at, deferred)
         return {
             "appId": app_id,
@@ -83,11 +84,11 @@ class Apps:
             raise Conflict("APP_DEPLOYING")
         if at.home is None or not deployed:
             raise Conflict("APP_NEVER_DEPLOYED")
-        home = at.home
+        home, newest = at.home, await self.queue.newest_generation(app_id)
         async with self.db.write() as conn:
             await stale.forget(conn, app_id, home.id)
         try:
-            started = await self.agents.call(home, lambda agent: agent.start(user_id, app_id), busy_seconds=0)
+            started = await self.agents.call(home, lambda agent: agent.start(user_id, app_id, newest), busy_seconds=0)
         except AgentRefused as e:
             if e.lacks_the_call:  # Its stop took the container away: the release is at the registry.
                 raise NotFound("RELEASE_NOT_KEPT") from e
@@ -100,8 +101,13 @@ class Apps:
         """The agent's words from the node where the app is, with the node's name; ``exists: false`` when nowhere."""
         at = await self.agents.find(app_id)
         found: tuple[Node, AgentStatus] | None = None
-        for node in at.all:
-            status = await self.agents.call(node, lambda agent: agent.status(user_id, app_id))
+        for node in [*([at.home] if at.home else []), *at.left_speaking]:
+            try:
+                status = await self.agents.call(node, lambda agent: agent.status(user_id, app_id))
+            except FunaiError:
+                if node is at.home:
+                    raise
+                continue  # moved away from there: it has no word to wait for
             if found is None or (status.running and not found[1].running):
                 found = (node, status)
             if status.running:
@@ -127,20 +133,21 @@ class Apps:
     async def cleanup(self, user_id: int, app_id: int) -> AppDeleted:
         """Take the app away: remote images, container, local images, database, rows. One failing step stops no other."""
         await self.queue.cancel_active(app_id, ACTOR)
+        newest = await self.queue.newest_generation(app_id)
         at = await self.agents.find(app_id)
         steps = [
             await _step("remote-images", lambda: self._remote_images(user_id, app_id)),
-            *await self._on_nodes(at, user_id, app_id),
+            *await self._on_nodes(at, user_id, app_id, newest),
             await _step("rows", lambda: self._rows(app_id)),
         ]
         return AppDeleted(app_id=app_id, complete=all(s.ok for s in steps), steps=steps)
 
     # ------------------------------------------------------------------ parts
 
-    async def _stop_left(self, node: Node, user_id: int, app_id: int) -> None:
+    async def _stop_left(self, node: Node, user_id: int, app_id: int, newest: int | None) -> None:
         """A node the app was moved away from: if it can't be reached now, it is told with its next heartbeat."""
         try:
-            await self.agents.call(node, lambda agent: agent.stop(user_id, app_id))
+            await self.agents.call(node, lambda agent: agent.stop(user_id, app_id, generation=newest))
         except FunaiError as e:
             log.get("apps").warning("app.leftover_not_stopped", app_id=app_id, node=node.name, error=str(e))
 
@@ -159,13 +166,15 @@ class Apps:
             return "registry cleanup is switched off"
         return await self.images.remove_app(user_id, app_id)
 
-    async def _on_nodes(self, at: AppLocation, user_id: int, app_id: int) -> list[CleanupStep]:
+    async def _on_nodes(self, at: AppLocation, user_id: int, app_id: int, newest: int | None) -> list[CleanupStep]:
         """The agent's delete does three steps in one call: each is reported as its own."""
         steps = {name: CleanupStep(step=name, ok=True, detail="nothing there") for name in _NODE_STEPS}
         for node in at.all:
             try:
                 silent = at.silent and node is at.home
-                gone = await self.agents.call(node, lambda agent: agent.delete(user_id, app_id), silent=silent)
+                gone = await self.agents.call(
+                    node, lambda agent: agent.delete(user_id, app_id, generation=newest), silent=silent
+                )
                 done = _deleted(node, gone)
             except FunaiError as e:
                 done = [CleanupStep(step=name, ok=False, detail=str(e)) for name in _NODE_STEPS]

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import Database
+from funai.base.observability import log
 from funai.contracts.errors import BadInput, Conflict, NotFound
 from funai.contracts.nodes import (
     DrainNode,
     DrainReport,
     MovedApp,
+    NodeRemoved,
     Placement,
     ReassignApp,
     RuntimeNode,
     SkippedApp,
     UpsertNode,
 )
+from funai.contracts.states import NodeHealth
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.placement import policy, stale, store
 from funai.deploy.placement.heartbeats import gained
@@ -28,8 +32,18 @@ from funai.deploy.queue.ports import Queue
 from funai.i18n.reasons import Words
 
 _SHOWN = (
-    "id", "name", "agent_base_url", "gateway_base_url", "apps_url", "weight", "engine", "disk_free_bytes", "container_count",
-)  # fmt: skip
+    "id",
+    "name",
+    "agent_base_url",
+    "gateway_base_url",
+    "apps_url",
+    "problem",
+    "weight",
+    "engine",
+    "disk_free_bytes",
+    "container_count",
+)
+DRAIN_SECONDS = 4.0
 MAX_SKIPPED = 1_000
 """A drain that found so many apps it can't move looks no further."""
 
@@ -83,6 +97,28 @@ class Nodes:
             raise NotFound("NODE_NOT_FOUND")
         return await self.upsert(UpsertNode(name=name, enabled=enabled))
 
+    async def remove(self, name: str, *, force: bool = False) -> NodeRemoved:
+        """Forget a node that is gone for good, with all that is placed there.
+
+        Its apps count as stopped; their next deploy chooses another node. Raises NotFound(NODE_NOT_FOUND),
+        Conflict(NODE_ALIVE) for one that still sends heartbeats (it would be back with the next), unless ``force``.
+        """
+
+        async def work(conn: AsyncConnection) -> NodeRemoved:
+            now_ms = await self.db.clock(conn)
+            found = await store.by_name(conn, name)
+            if found is None:
+                raise NotFound("NODE_NOT_FOUND")
+            if not force and policy.health(found, now_ms, self.rules) is not NodeHealth.STALE:
+                raise Conflict("NODE_ALIVE", node=name)
+            apps = await store.remove_node(conn, found.id, now_ms)
+            await stale.forget_node(conn, found.id)
+            return NodeRemoved(node_id=found.id, name=name, apps=apps)
+
+        removed = await self.db.retrying(work)
+        log.get("nodes").warning("node.removed", node=name, apps=len(removed.apps))
+        return removed
+
     async def placements(self, node_id: int | None, offset: int, limit: int) -> list[Placement]:
         """Apps and their nodes by app id; all nodes when ``node_id`` is None."""
         async with self.db.read() as conn:
@@ -111,7 +147,8 @@ class Nodes:
     async def drain(self, given: DrainNode) -> DrainReport:
         """Move up to ``limit`` apps off a node: to the target, or each to where a new app would go.
 
-        Every app is its own transaction. One whose job a runner has is skipped and doesn't count; call again when it
+        Every app is its own transaction. Ends after a few seconds, before its caller has given up: ``remaining`` tells.
+        One whose job a runner has is skipped and doesn't count; call again when it
         ended. Disable the node first, or new apps keep coming. Raises NotFound(NODE_NOT_FOUND), Conflict(NODE_NOT_ELIGIBLE).
         """
         if given.source_node_id == given.target_node_id:
@@ -123,11 +160,16 @@ class Nodes:
             if given.target_node_id is not None:
                 await self._target(conn, given.target_node_id, now_ms)
         report = DrainReport(source_node_id=given.source_node_id)
-        after = 0
-        while (left := _left(report, given.limit)) and (apps := await self._lodgers(given.source_node_id, after, left)):
+        after, end = 0, time.monotonic() + DRAIN_SECONDS
+        while (
+            time.monotonic() < end
+            and (left := _left(report, given.limit))
+            and (apps := await self._lodgers(given.source_node_id, after, left))
+        ):
             after = apps[-1]
             for app_id in apps:
-                await self._drain_into(report, app_id, given)
+                if time.monotonic() < end:
+                    await self._drain_into(report, app_id, given)
         async with self.db.read() as conn:
             report.remaining = (await store.count_lodgers(conn)).get(given.source_node_id, 0)
         if report.moved:

@@ -17,6 +17,7 @@ from funai.contracts.nodes import (
     DrainReport,
     NodeHeartbeat,
     NodeHeartbeatAnswer,
+    NodeRemoved,
     Placement,
     ReassignApp,
     RunnerInfo,
@@ -67,6 +68,10 @@ def admin_routes(nodes: Nodes, db: Database, runner_stale_seconds: int, door: Do
     @router.post("/runtime-nodes/set-enabled")
     async def set_enabled(name: Annotated[str, Query(max_length=128)], enabled: bool) -> Envelope[RuntimeNode]:
         return _ok(await nodes.set_enabled(name, enabled))
+
+    @router.post("/runtime-nodes/remove")
+    async def remove(name: Annotated[str, Query(max_length=128)], force: bool = False) -> Envelope[NodeRemoved]:
+        return _ok(await nodes.remove(name, force=force))
 
     @router.get("/runtime-nodes/placements")
     async def placements(

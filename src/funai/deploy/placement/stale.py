@@ -65,3 +65,8 @@ async def tell(conn: AsyncConnection, node_id: int, now_ms: int) -> list[int]:
     if fresh:
         await conn.execute(update(leftover).where(mine, leftover.c.app_id.in_(fresh)).values(told_ms=now_ms))
     return [r.app_id for r in rows if r.app_id not in set(done)]
+
+
+async def forget_node(conn: AsyncConnection, node_id: int) -> None:
+    """The node is gone, with all that was left on it."""
+    await conn.execute(delete(leftover).where(leftover.c.node_id == node_id))

@@ -27,14 +27,17 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.prepared import Prepared, Row
 from funai.contracts.nodes import NodeHeartbeat, UpsertNode
 from funai.contracts.states import JobStatus
 from funai.deploy.placement.policy import Marks, Node, Rules
-from funai.deploy.tables import job, leftover, placement, runtime_node
+from funai.deploy.tables import app_run, job, leftover, placement, runtime_node
 
+DUPLICATE_KEY = 1062
+"""MySQL's error."""
 _COLUMNS = (
     runtime_node.c.id,
     runtime_node.c.name,
@@ -145,7 +148,7 @@ def _told(name: str) -> ColumnElement[Any]:
 
 _TOLD = (
     "agent_base_url", "gateway_base_url", "disk_free_pct", "disk_free_bytes", "container_count", "cpu_pct",
-    "memory_free_bytes", "capacity", "engine", "apps_url",
+    "memory_free_bytes", "capacity", "engine", "apps_url", "problem",
 )  # fmt: skip
 _BEAT = Prepared(
     update(runtime_node)
@@ -246,7 +249,9 @@ _SETTLE = ("app_id", "node_id", "user_id", "last_active_at", "created_ms")
 
 @cache
 def _settled(dialect: str) -> Any:
-    return _if_new(dialect, placement, {name: bindparam(f"p_{name}", type_=BigInteger) for name in _SETTLE})
+    new = _if_new(dialect, placement, {name: bindparam(f"p_{name}", type_=BigInteger) for name in _SETTLE})
+    # Numbers always fit, so that IGNORE hides nothing here but the row that is there.
+    return new if dialect in ("postgresql", "sqlite") else new.prefix_with("IGNORE")
 
 
 async def settle(conn: AsyncConnection, app_id: int, node_id: int, user_id: int | None, now_ms: int) -> bool:
@@ -323,9 +328,35 @@ async def placements(
     return [dict(r) for r in (await conn.execute(query)).mappings()]
 
 
+async def by_name(conn: AsyncConnection, name: str) -> Node | None:
+    """The node of this name; its row is locked, where the database has such locks."""
+    query = select(runtime_node.c.id).where(runtime_node.c.name == name).with_for_update()
+    node_id = (await conn.execute(query)).scalar_one_or_none()
+    return None if node_id is None else await node(conn, node_id)
+
+
+async def remove_node(conn: AsyncConnection, node_id: int, now_ms: int) -> list[int]:
+    """Forget the node and what is placed there; answers its apps, which count as stopped from now on."""
+    lives = select(placement.c.app_id).where(placement.c.node_id == node_id).order_by(placement.c.app_id)
+    apps = [int(app_id) for app_id in (await conn.execute(lives)).scalars()]
+    await conn.execute(delete(placement).where(placement.c.node_id == node_id))
+    ran = update(app_run).where(app_run.c.node_id == node_id)
+    await conn.execute(ran.values(node_id=None, stopped_ms=func.coalesce(app_run.c.stopped_ms, now_ms)))
+    await conn.execute(delete(runtime_node).where(runtime_node.c.id == node_id))
+    return apps
+
+
 async def insert_new(conn: AsyncConnection, table: Table, values: dict[str, Any]) -> bool:
-    """Insert unless a row with that key is there; waits for a transaction that is inserting it."""
-    return (await conn.execute(_if_new(conn.dialect.name, table, values))).rowcount == 1
+    """Insert unless a row with that key is there; waits for a transaction that is inserting it.
+
+    On MySQL not by INSERT IGNORE, which makes values that don't fit into some that do and says nothing.
+    """
+    try:
+        return (await conn.execute(_if_new(conn.dialect.name, table, values))).rowcount == 1
+    except IntegrityError as e:
+        if conn.dialect.name in ("mysql", "mariadb") and e.orig is not None and e.orig.args[:1] == (DUPLICATE_KEY,):
+            return False  # the statement alone is undone, not its transaction
+        raise
 
 
 def _if_new(dialect: str, table: Table, values: dict[str, Any]) -> Any:
@@ -335,4 +366,4 @@ def _if_new(dialect: str, table: Table, values: dict[str, Any]) -> Any:
         case "sqlite":
             return sqlite.insert(table).values(values).on_conflict_do_nothing()
         case _:
-            return insert(table).values(values).prefix_with("IGNORE")
+            return insert(table).values(values)

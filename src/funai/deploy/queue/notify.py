@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol, cast
 
@@ -17,6 +18,8 @@ CHANNEL = "funai_deploy_jobs"
 GATHER_SECONDS = 0.02
 """At most one hint in this time: every one is a commit that PostgreSQL lets happen one after the other."""
 MAX_JOBS = 1_000
+_SQLALCHEMYS = ("prepared_statement_cache_size", "prepared_statement_name_func", "async_creator_fn", "async_fallback")
+"""Options that SQLAlchemy takes out before asyncpg sees them."""
 
 
 class Hints(Protocol):
@@ -39,6 +42,13 @@ class NoHints:
         await stop.wait()
 
 
+def postgres_address(db: Database) -> dict[str, Any]:
+    """What asyncpg is to connect to, as SQLAlchemy's dialect reads the URL: its options (``ssl``, several hosts) mean the same
+    here as on the pool's connections, and as a plain address they would not."""
+    _, options = db.engine.dialect.create_connect_args(db.url)
+    return {name: value for name, value in options.items() if name not in _SQLALCHEMYS}
+
+
 class PostgresHints:
     """LISTEN and NOTIFY on one connection outside the pool, made again when it breaks. A hint says how many jobs came."""
 
@@ -52,18 +62,18 @@ class PostgresHints:
         self._some.set()
 
     async def listen(self, stop: asyncio.Event) -> None:
-        dsn = self.db.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        address = postgres_address(self.db)
         while not stop.is_set():
             try:
-                await self._listen_once(dsn, stop)
+                await self._listen_once(address, stop)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
                 log.get("hints").info("hints.reconnecting", error=str(e) or type(e).__name__)
             with suppress(TimeoutError):
                 async with asyncio.timeout(2):
                     await stop.wait()
 
-    async def _listen_once(self, dsn: str, stop: asyncio.Event) -> None:
-        connection = await cast("Any", asyncpg).connect(dsn, timeout=5)
+    async def _listen_once(self, address: Mapping[str, Any], stop: asyncio.Event) -> None:
+        connection = await cast("Any", asyncpg).connect(**address, timeout=5)
         broken = asyncio.Event()
 
         def ended(_: Any) -> None:

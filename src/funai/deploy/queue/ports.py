@@ -75,6 +75,10 @@ class Queue(Protocol):
         """Cancel the app's PENDING or RUNNING job, if it has one; answers its id. Idempotent."""
         ...
 
+    async def newest_generation(self, app_id: int) -> int | None:
+        """The newest generation that any of the app's jobs may have given to a node; None when it has no job."""
+        ...
+
     async def purge_app(self, conn: AsyncConnection, app_id: int) -> int:
         """Delete the app's jobs with their logs and events, in the caller's transaction; answers how many jobs.
 

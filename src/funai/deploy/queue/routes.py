@@ -52,6 +52,10 @@ def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRoute
     async def by_app(app_id: AppId, limit: Limit = 50) -> Response:
         return ok_json([j.to_wire() for j in await jobs.by_app(app_id, limit)])
 
+    @router.get("/by-key", response_model=Envelope[Job])
+    async def by_key(key: Annotated[str, Query(min_length=1, max_length=200)]) -> Response:
+        return ok_json((await jobs.by_key(key)).to_wire())
+
     @router.get("/{job_id}", response_model=Envelope[Job])
     async def info(job_id: JobId) -> Response:
         return ok_json((await jobs.get(job_id)).to_wire())

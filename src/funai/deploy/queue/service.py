@@ -7,12 +7,14 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.config.sealing import SealBroken, Sealer
 from funai.base.observability import log
+from funai.contracts import naming
 from funai.contracts.errors import BadInput, Conflict, FunaiError, NotFound
 from funai.contracts.jobs import ClaimJob, CreateJob, Failure, HeartbeatJob, Job, JobEvent, ReportJob, TransitionJob
 from funai.contracts.states import FailureCode, JobStatus
@@ -78,7 +80,10 @@ class JobService:
         log.get("jobs").info("job.created", job_id=row["id"], app_id=new.app_id, user_id=new.user_id)
         if not self.waiters.wake():
             self.hints.send()
-        return views.job_of(row, position=await self.store.position(row))
+        position = None
+        with suppress(FunaiError):  # the job is there, whether or not its place in the line can be told now
+            position = await self.store.position(row)
+        return views.job_of(row, position=position)
 
     async def _filled(self, ask: CreateJob, given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
         """The payload to keep, and the variables sealed. A rollback takes both from its release."""
@@ -110,6 +115,13 @@ class JobService:
     async def get(self, job_id: int) -> Job:
         row = await self.store.get(job_id)
         return views.job_of(row, position=await self.store.position(row))
+
+    async def by_key(self, key: str) -> Job:
+        """The job created under this idempotency key. Raises NotFound JOB_NOT_FOUND."""
+        row = await self.store.by_key(key)
+        if row is None:
+            raise NotFound("JOB_NOT_FOUND")
+        return await self.get(row["id"])
 
     async def latest(self, limit: int) -> list[Job]:
         return await self._listed(await self.store.latest(limit))
@@ -266,6 +278,11 @@ class JobService:
             if e.reason != "JOB_FINAL":
                 raise
         return row["id"]
+
+    async def newest_generation(self, app_id: int) -> int | None:
+        """The newest generation that any of the app's jobs may have given to a node; None when it has no job."""
+        rows = await self.store.by_app(app_id, 1)
+        return naming.generation(rows[0]["id"], rows[0]["attempt"] or 1) if rows else None
 
     async def purge_app(self, conn: AsyncConnection, app_id: int) -> int:
         """Delete the app's finished jobs with their logs and events, in the caller's transaction; answers how many."""

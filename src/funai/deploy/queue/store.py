@@ -147,6 +147,10 @@ class JobStore:
             raise Conflict("IDEMPOTENCY_MISMATCH")
         return dict(row) if row is not None else None
 
+    async def by_key(self, key: str) -> Row | None:
+        """The job created under this idempotency key."""
+        return await self.db.fetch_one(self.sql.by_key, {"p_key": key})
+
     async def get(self, job_id: int) -> Row:
         async with self.db.read() as conn:
             return await self._view(conn, job_id)

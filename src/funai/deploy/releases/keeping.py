@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from funai.deploy.registry.contract import Artifact
+from funai.base.clients.registry.contract import Artifact
 
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})(?:-[0-9a-f]{12})?")
 """A commit, or ``{commit}-{inputs}``: the Runner writes both."""

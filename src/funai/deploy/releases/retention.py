@@ -19,12 +19,12 @@ from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.aio import periodic
+from funai.base.clients.registry.contract import Artifact, ImageRegistry, RegistryFailed
 from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts import naming, rules
 from funai.contracts.errors import BadInput
 from funai.contracts.states import ACTIVE_STATUSES
-from funai.deploy.registry.contract import Artifact, ImageRegistry, RegistryFailed
 from funai.deploy.releases import keeping, runs
 from funai.deploy.releases.keeping import Needed
 from funai.deploy.tables import job, release

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from funai.contracts.routes import RouteState
-from funai.gateway.haproxy import rewrites, strays
+from funai.gateway.haproxy import faults, rewrites, shares, strays, targets
+from funai.gateway.haproxy.faults import VARIANTS
 from funai.gateway.haproxy.routemap import STATE_WORDS
 from funai.gateway.pages import pages
 from funai.gateway.pages.pages import Page
@@ -19,14 +20,14 @@ from funai.gateway.probe import GENERATION_HEADER, PROBE_HEADER
 from funai.gateway.settings import GatewaySettings
 
 LOG_FD_VARIABLE = "FUNAI_GATEWAY_LOG_FD"
-INFLIGHT_TABLE = "inflight"
 CONN_CUR = "conn_cur="
 """How the table's entries say how many requests are in flight."""
-BUFFER = 32_768
+BUFFER = 163_840
 """``tune.bufsize``: a request's or response's head may take ``BUFFER - REWRITE`` bytes."""
-REWRITE = 16_384
+REWRITE = 81_920
 """Kept free in each buffer for the headers we add and the cookies we confine."""
-VARIANTS = ("html", "json_zh", "json_en")
+HEADERS = 1_000
+"""Headers that a request or response may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def probe_digest(secret: str) -> str:
 def page_files(settings: GatewaySettings) -> dict[str, str]:
     """File name → content of every page, as HAProxy log-format files (``%`` is its escape)."""
     out: dict[str, str] = {}
-    for page in (*pages.ROUTING_PAGES, pages.INTERNAL, pages.UNREACHABLE, pages.TIMEOUT):
+    for page in (*pages.ROUTING_PAGES, pages.INTERNAL, pages.HEAD_TOO_LARGE, pages.TIMEOUT):
         html = pages.as_html(page, trace="@t@", refresh_seconds=settings.retry_after_seconds)
         out[f"{page.name}.html"] = _log_format(html)
         for language in pages.LANGUAGES:
@@ -94,7 +95,7 @@ def with_identity(config: str, name: str) -> str:
 def render(settings: GatewaySettings, facts: Facts) -> str:
     """The configuration without its identity."""
     blocks = [_global(settings, facts), _defaults(settings), _frontend(settings, facts)]
-    blocks.append([f"backend {INFLIGHT_TABLE} from base", "stick-table type string len 64 size 100k expire 10m store conn_cur"])
+    blocks += shares.tables()
     blocks += [_backend(variant, settings, facts) for variant in VARIANTS]
     if settings.acme_upstream:
         blocks.append(["backend acme from base", f"server acme {settings.acme_upstream}"])
@@ -119,6 +120,7 @@ def _global(s: GatewaySettings, f: Facts) -> list[str]:
         f"hard-stop-after {_ms(s.drain_seconds)}",
         f"tune.bufsize {BUFFER}",
         f"tune.maxrewrite {REWRITE}",
+        f"tune.http.maxhdr {HEADERS}",
         "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
     ]
     return [*lines, f"user {f.user}"] if f.user else lines
@@ -141,6 +143,8 @@ def _defaults(s: GatewaySettings) -> list[str]:
         "option http-no-delay",
         # A replaced process says "Connection: close" with its last answer instead of cutting an idle connection.
         "option idle-close-on-response",
+        # A client that left frees its place at once, also while its app has not answered yet.
+        "option abortonclose",
         "http-reuse safe",
         # An upstream may close a kept-alive connection just as a request goes out on it: ask again, once. A refused
         # connection is not retried, so that a dead app answers at once.
@@ -171,6 +175,8 @@ def _frontend(s: GatewaySettings, f: Facts) -> list[str]:
     if s.https_port:
         lines.append(f"bind {address}:{s.https_port}{both} ssl crt-list {f.certificate_list} alpn h2,http/1.1")
     lines += [
+        targets.RAW,
+        *shares.at_the_door(s, f.max_connections),
         _log_line(),
         _error(500, pages.INTERNAL, "html", f),
         *_identify(s, f),
@@ -191,13 +197,13 @@ def _identify(s: GatewaySettings, f: Facts) -> list[str]:
     lines = [
         "acl json req.fhdr(accept) -i -m sub application/json",
         "acl english req.fhdr(accept-language) -i -m beg en",
-        # The absolute form of a request target (RFC 9112, 3.2.2) means the same as its path.
-        "http-request set-uri %[pathq] if { url -m beg -i http:// https:// }",
+        "http-request set-var(txn.authority) req.hdr(host),lower",
+        *targets.strict(),
         "http-request set-var(txn.path) path",
         "http-request set-var(txn.host) req.hdr(host),host_only",
-        "http-request set-var(txn.method) method",
+        # Kept as a text: of a method that it has no number for, HAProxy keeps no name.
+        "http-request set-var(txn.method) method,bytes(0,32)",
         "http-request set-var(txn.version) req.ver",
-        "http-request set-var(txn.authority) req.hdr(host),lower",
         "http-request set-var(txn.client) src",
         f"http-request set-var(txn.probe) int(1) if {{ req.hdr({PROBE_HEADER}),sha2(256),hex -m str {f.probe_sha256} }}",
         "http-request set-log-level silent if { var(txn.probe) -m found }",
@@ -269,9 +275,8 @@ def _answer_without_app(s: GatewaySettings, f: Facts) -> list[str]:
     acme = " !acme_challenge" if s.acme_upstream else ""
     word = {state: f"{{ var(txn.route) -m beg {w}/ }}" for state, w in STATE_WORDS.items()}
     retry = f" hdr Retry-After {s.retry_after_seconds}"
+    slash = "http-request redirect code 308 location %[var(txn.base)]/"
     return [
-        # A client resolves ".." itself before it asks; what still holds one, plain or encoded, wants to get out.
-        r"http-request set-var(txn.refused) int(1) if { path -m reg -i '(^|/|\\|%2f|%5c)(\.|%2e){2}(/|\\|%2f|%5c|$)' }",
         *_return(pages.REFUSED, f, "{ var(txn.refused) -m found }"),
         *(strays.leads_back(str(f.map_file), _in_path_form(s)) if s.lead_back else ()),
         *_return(pages.UNKNOWN, f, f"!routed{acme}"),
@@ -279,8 +284,9 @@ def _answer_without_app(s: GatewaySettings, f: Facts) -> list[str]:
         *_return(pages.STARTING, f, word[RouteState.STARTING], retry),
         "acl bare_base path -m reg ^/runtime/[0-9]+$",
         "acl in_base var(txn.base) -m found",
-        "http-request redirect code 308 location %[var(txn.base)]/?%[query] if in_base bare_base { query -m len gt 0 }",
-        "http-request redirect code 308 location %[var(txn.base)]/ if in_base bare_base",
+        "acl keeps_prefix var(txn.route),field(6,/) -m str k",
+        f"{slash}?%[query] if in_base !keeps_prefix bare_base {{ query -m len gt 0 }}",
+        f"{slash} if in_base !keeps_prefix bare_base",
     ]
 
 
@@ -292,23 +298,32 @@ def _return(page: Page, f: Facts, condition: str, headers: str = "") -> list[str
 
 
 def _to_upstream(s: GatewaySettings, f: Facts) -> list[str]:
-    limit = s.app_max_inflight or max(1, f.max_connections // 2)
+    count, app_full, all_full = shares.of_apps(s, f.max_connections)
+    owner = "var(txn.route),field(5,/)"
     return [
         "http-request set-var(txn.to) var(txn.route),field(2,/,2)",
-        f"http-request track-sc0 var(txn.to) table {INFLIGHT_TABLE} if routed",
-        *_return(pages.BUSY, f, f"{{ sc0_conn_cur gt {limit} }}", " hdr Retry-After 1"),
+        "http-request set-var(txn.self) var(txn.route),field(2,/,2),regsub(/,:)",
+        f"http-request set-var(txn.owner) {owner} if {{ {owner} -m reg ^[1-9] }}",
+        *count,
+        *_return(pages.BUSY, f, app_full, " hdr Retry-After 1 hdr Connection close"),
+        *_return(pages.CROWDED, f, all_full, " hdr Retry-After 1 hdr Connection close"),
         *rewrites.request_headers(s, PROBE_HEADER),
         # A request that changes something is sent once.
         "http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
         "http-request set-dst var(txn.route),field(2,/) if routed",
         "http-request set-dst-port var(txn.route),field(3,/) if routed",
-        "http-request set-path /%[path,field(4,/,0)] if in_base",
+        # An app that answers only below its base path has nothing at the root of its own name.
+        "http-request redirect code 307 location /runtime/%[var(txn.app)]/ if keeps_prefix !in_base { path / }",
+        "http-request set-path /%[path,field(4,/,0)] if in_base !keeps_prefix",
     ]
 
 
+def _kind(variant: str) -> str:
+    return "text/html" if variant == "html" else "application/json"
+
+
 def _page(page: Page, variant: str, f: Facts) -> str:
-    kind = "text/html" if variant == "html" else "application/json"
-    return f'content-type "{kind}; charset=utf-8" lf-file {f.pages}/{page.name}.{variant} hdr Cache-Control no-store'
+    return f'content-type "{_kind(variant)}; charset=utf-8" lf-file {f.pages}/{page.name}.{variant} hdr Cache-Control no-store'
 
 
 def _error(code: int, page: Page, variant: str, f: Facts) -> str:
@@ -319,14 +334,12 @@ def _backend(variant: str, s: GatewaySettings, f: Facts) -> list[str]:
     return [
         f"backend apps_{variant} from base",
         _error(500, pages.INTERNAL, variant, f),
-        _error(502, pages.UNREACHABLE, variant, f),
-        # HAProxy's word for "could not connect" is 503; to the public that is a bad gateway.
-        _error(503, pages.UNREACHABLE, variant, f),
+        *faults.answers(variant, str(f.pages), str(f.map_file), _kind(variant)),
         _error(504, pages.TIMEOUT, variant, f),
         "http-response set-var(txn.answered) int(1)",
-        *rewrites.response_headers(_page(pages.UNREACHABLE, variant, f)),
+        *rewrites.response_headers(_page(pages.HEAD_TOO_LARGE, variant, f)),
         *(strays.names_itself() if s.lead_back else ()),
-        'http-after-response set-status 502 reason "Bad Gateway" if { status 503 } !{ var(txn.answered) -m found }',
+        *faults.statuses(str(f.map_file)),
         "server app 0.0.0.0:0",
     ]
 

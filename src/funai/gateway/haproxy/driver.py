@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -24,6 +24,7 @@ from funai.gateway.haproxy.access_log import AccessLog, RotatedFile
 from funai.gateway.haproxy.files import HaproxyFiles
 from funai.gateway.haproxy.route_sync import RouteKeeper
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
+from funai.gateway.haproxy.shares import INFLIGHT_TABLE
 from funai.gateway.haproxy.supervisor import ProxyLife
 from funai.gateway.metrics import GatewayMetrics
 from funai.gateway.probe import PROBE_HEADER, Prober, generation_of, local_url
@@ -53,6 +54,10 @@ class HaproxyGateway:
     def url(self) -> str:
         """The public door as a process on this machine reaches it."""
         return local_url(self.settings.host, self.settings.port)
+
+    @property
+    def owner_headers(self) -> Mapping[str, str]:
+        return {PROBE_HEADER: self._files.secret}
 
     @property
     def pid(self) -> int:
@@ -140,7 +145,7 @@ class HaproxyGateway:
     async def connections(self, host: str, port: int) -> int | None:
         key = f"{await _address(host)}/{port}"
         try:
-            answer = await self._api.ask(f"show table {haproxy_config.INFLIGHT_TABLE} key {key}")
+            answer = await self._api.ask(f"show table {INFLIGHT_TABLE} key {key}")
         except RuntimeApiError as e:
             raise GatewayError(str(e)) from e
         # What a replaced process still has in hand can't be asked: it counts as one.

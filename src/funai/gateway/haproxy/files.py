@@ -13,7 +13,7 @@ from pathlib import Path
 
 from funai.contracts.routes import GatewayError, Route
 from funai.gateway.haproxy import config as haproxy_config
-from funai.gateway.haproxy import routemap
+from funai.gateway.haproxy import faults, routemap
 from funai.gateway.haproxy.config import Facts
 from funai.gateway.haproxy.map_file import write_atomically
 from funai.gateway.haproxy.process import HaproxyProcess, Paths
@@ -102,7 +102,7 @@ class HaproxyFiles:
         return list(routemap.parse_file(text, self.boot).values())
 
     def _write_config(self, version: str) -> None:
-        texts = haproxy_config.page_files(self.settings)
+        texts = haproxy_config.page_files(self.settings) | faults.map_files()
         for name, text in texts.items():
             _write_if_new(self.root / "pages" / name, text)
         config = haproxy_config.render(self.settings, self._facts(version))

@@ -47,16 +47,22 @@ def request_headers(s: GatewaySettings, probe_header: str) -> list[str]:
     return lines
 
 
-REWRITABLE_HEAD = 9_000
-"""Bytes that the head of a response with cookies or a redirect may take. With up to 101 headers, each longer by at most
-two base paths of 28 bytes and the padding, what is rewritten fits the part of the buffer kept free (``REWRITE``)."""
+REWRITABLE_COOKIES, REWRITABLE_HEAD = 200, 65_536
+"""Cookies that a response may set below a base path, and the bytes its head may take with cookies or a redirect. With each
+cookie longer by at most two base paths of 28 bytes and the padding, what is rewritten fits the part of the buffer kept free
+(``REWRITE``)."""
 _CLAIMS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Server",
            "X-Real-IP")  # fmt: skip
 
 
-_FOR_THE_ORIGIN = ("Service-Worker-Allowed", "Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc", "NEL", "Report-To")
+_FOR_THE_ORIGIN = (
+    "Service-Worker-Allowed", "Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc", "NEL", "Report-To",
+    "Reporting-Endpoints", "Accept-CH", "Critical-CH", "Set-Login", "Origin-Agent-Cluster", "Speculation-Rules",
+    "Public-Key-Pins", "Expect-CT", "Activate-Storage-Access",
+)  # fmt: skip
 """What a browser applies to the whole origin: one app would stand in front of the others' pages with its script, empty their
-storage and log their users out, shut plain HTTP for every port of this host, move them elsewhere, be told of their traffic."""
+storage and log their users out, shut plain HTTP for every port of this host, move them elsewhere, be told of their traffic,
+have its visitors' browsers send the others more than they asked for, or say who is logged in."""
 
 
 def response_headers(too_large: str) -> list[str]:
@@ -66,6 +72,7 @@ def response_headers(too_large: str) -> list[str]:
         "acl has_cookie res.hdr(set-cookie) -m found",
         "acl has_location res.hdr(location) -m found",
         f"acl too_large res.hdrs,length gt {REWRITABLE_HEAD}",
+        f"acl too_large res.fhdr_cnt(set-cookie) gt {REWRITABLE_COOKIES}",
         f"http-response return status 502 {too_large} if in_base has_cookie too_large",
         f"http-response return status 502 {too_large} if in_base has_location too_large",
         "http-response strict-mode on",
@@ -79,7 +86,7 @@ def response_headers(too_large: str) -> list[str]:
 # The base path is put before the value ("/runtime/1|…|name=…"), so that one static expression can compare with it; then
 # each value matches one rule, which marks it done ("/runtime/1!name=…"), and the last takes the mark off. Only the first
 # rule makes a value longer: HAProxy 2.6 hands out foreign memory when the values that one rule lengthens make it compact
-# its buffer twice, so the padding already takes the room that the result may need, and REWRITABLE_HEAD bounds the sum.
+# its buffer twice, so the padding already takes the room that the result may need, and REWRITABLE_COOKIES bounds the sum.
 _PAD = "|" + _BASE + "|" + "#" * 8 + "|"
 _B = r"^(/runtime/[0-9]+)\|\1\|########\|"
 _TO_PATH = r"([^;]*;(?:.*;)?[ \t]*path[ \t]*="
@@ -106,11 +113,31 @@ def _cookie_rule(match: str, to: str) -> str:
 
 
 def _location() -> list[str]:
+    """Redirects to the gateway's own address get the base path; those to the container's own are led back to the gateway.
+
+    An app that takes its address from where it listens says ``http://localhost:3000/x``. A visitor may mean this machine by
+    that name only where the gateway itself is reached by one, and then not the port that the app listens on.
+    """
     foreign = r"(?!runtime/[0-9]+(?:[/?#]|$))"
     rooted = rf"'^/(?!/){foreign}(.*)$' '{_BASE}/\1'"
-    absolute = rf"'^((?:https?:)?//[^/?#]+)(?:/{foreign}(.*))?$' '\1{_BASE}/\2'"
-    same_origin = "{ res.fhdr(location),field(3,/),lower,strcmp(txn.authority) eq 0 }"
+    absolute = rf"'(?i)^((?:https?:)?//[^/?#]+)(?:/{foreign}(.*)|([?#].*))?$' '\1{_BASE}/\2\3'"
+    inside = r"'(?i)^(?:https?:)?//[^/?#]*/?(.*)$' '/\1'"
+    replace = "http-response replace-header Location"
+    loopback = r"^(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?$"
+    goal = r"res.fhdr(location),field(3,/),field(1,?),field(1,\#),lower"
     return [
-        f"http-response replace-header Location {rooted} if has_location in_base",
-        f"http-response replace-header Location {absolute} if has_location in_base {same_origin}",
+        f"http-response set-var(txn.goal) {goal} if {{ res.fhdr(location) -m reg -i ^(https?:)?// }}",
+        "acl to_us var(txn.goal),strcmp(txn.authority) eq 0",
+        r"acl to_container var(txn.goal) -m reg ^(0\.0\.0\.0|\[::\])(:[0-9]+)?$",
+        "acl to_container var(txn.goal),strcmp(txn.self) eq 0",
+        f"acl to_loopback var(txn.goal) -m reg {loopback}",
+        f"acl on_loopback var(txn.authority) -m reg {loopback}",
+        "acl on_loopback var(txn.authority) -m end .localhost",
+        "http-response set-var(txn.port) var(txn.route),field(3,/)",
+        "acl to_its_port var(txn.goal),field(-1,:),strcmp(txn.port) eq 0",
+        f"{replace} {inside} if has_location !to_us to_container",
+        f"{replace} {inside} if has_location !to_us to_loopback !on_loopback",
+        f"{replace} {inside} if has_location !to_us to_loopback to_its_port",
+        f"{replace} {rooted} if has_location in_base",
+        f"{replace} {absolute} if has_location in_base to_us",
     ]

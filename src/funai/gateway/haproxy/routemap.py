@@ -1,7 +1,8 @@
 """Routes as HAProxy map entries, on disk and over the runtime API. Pure.
 
-An entry is ``<appId> <state>/<host>/<port>/<generation>``; one lookup gives a request everything that its way depends
-on, so that no request can see half of a switch. State: ``s`` serving, ``w`` starting, ``x`` stopped.
+An entry is ``<appId> <state>/<host>/<port>/<generation>[/<userId>[/k]]``; one lookup gives a request everything that its
+way depends on, so that no request can see half of a switch. State: ``s`` serving, ``w`` starting, ``x`` stopped. ``k``: the
+app keeps its prefix.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def value_of(route: Route) -> str:
     address = ipaddress.ip_address(route.host)
     if not 0 < route.port < 65536:
         raise ValueError(f"app {route.app_id}: {route.port} is not a port")
-    return f"s/{address}/{route.port}/{route.generation}"
+    keep = "" if route.strip_prefix else "/k"
+    more = f"/{route.user_id}{keep}" if route.user_id or keep else ""
+    return f"s/{address}/{route.port}/{route.generation}{more}"
 
 
 def parse_entry(key: str, value: str) -> Route | None:
@@ -42,10 +45,13 @@ def parse_entry(key: str, value: str) -> Route | None:
     try:
         state = _STATES[parts[0]]
         app_id, port, generation = int(key), int(parts[2]), int(parts[3])
+        user_id = int(parts[4]) if len(parts) > 4 else 0
     except (KeyError, ValueError, IndexError):
         return None
     serving = state is RouteState.SERVING
-    route = Route(app_id, state, parts[1] if serving else "", port if serving else 0, generation)
+    route = Route(app_id, state, generation=generation)
+    if serving:
+        route = replace(route, host=parts[1], port=port, user_id=user_id, strip_prefix=parts[5:] != ["k"])
     try:
         return route if value_of(route) == value and key_of(app_id) == key else None
     except ValueError:

@@ -19,14 +19,15 @@ class RuntimeApiError(Exception):
 class RuntimeApi:
     """Keeps one connection and sends one command at a time over it; reconnects by itself.
 
-    After any failure or cancellation the connection is dropped: an answer that nobody read must not be taken for the
-    next command's.
+    A command that was sent is seen to its end, whatever became of its caller: until HAProxy has answered it, or its
+    connection broke, no other command is sent. So what is read afterwards holds what the command did.
     """
 
     def __init__(self, socket: Path, *, timeout: float = 5.0) -> None:
         self._socket, self._timeout = socket, timeout
         self._lock = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._sent = False
 
     async def ask(self, command: str, payload: str | None = None) -> str:
         """The answer's text, without surrounding blank space. ``payload`` may not hold an empty line.
@@ -34,22 +35,32 @@ class RuntimeApi:
         Raises RuntimeApiError; an error that HAProxy reports is an answer.
         """
         message = f"{command}\n" if payload is None else f"{command} <<\n{payload.rstrip()}\n\n"
-        async with self._lock:
-            done = False
-            try:
-                async with asyncio.timeout(self._timeout):
-                    reader, writer = self._streams or await self._open()
-                    writer.write(message.encode())
-                    answer = await _until_prompt(reader)
-                    if payload is not None:
-                        answer = _MORE.sub("", answer)
-                done = True
-                return answer
-            except (OSError, asyncio.IncompleteReadError, TimeoutError) as e:
-                raise RuntimeApiError(f"{self._socket}: {command.split(' ', 1)[0]}: {e or type(e).__name__}") from e
-            finally:
-                if not done:
-                    self.close()
+        exchange: asyncio.Task[str] | None = None
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._lock.acquire()
+                self._sent = False
+                exchange = asyncio.create_task(self._exchange(message), name="gateway:runtime-api")
+                exchange.add_done_callback(self._over)
+                answer = await asyncio.shield(exchange)
+        except (OSError, asyncio.IncompleteReadError, TimeoutError) as e:
+            raise RuntimeApiError(f"{self._socket}: {command.split(' ', 1)[0]}: {e or type(e).__name__}") from e
+        finally:
+            if exchange and not exchange.done() and not self._sent:
+                exchange.cancel()
+        return answer if payload is None else _MORE.sub("", answer)
+
+    async def _exchange(self, message: str) -> str:
+        reader, writer = self._streams or await self._open()
+        self._sent = True
+        writer.write(message.encode())
+        return await _until_prompt(reader)
+
+    def _over(self, exchange: asyncio.Task[str]) -> None:
+        """The next command may be sent; an answer that was not read to its end must not be taken for that one's."""
+        if exchange.cancelled() or exchange.exception():
+            self.close()
+        self._lock.release()
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         streams = await asyncio.open_unix_connection(str(self._socket), limit=_LIMIT)
@@ -59,7 +70,7 @@ class RuntimeApi:
         return streams
 
     def close(self) -> None:
-        """Drop the connection; the next command opens another. Idempotent."""
+        """Drop the connection, and with it a command that is under way; the next one opens another. Idempotent."""
         streams, self._streams = self._streams, None
         if streams is not None:
             streams[1].transport.abort()

@@ -11,7 +11,7 @@ import ipaddress
 import json
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,6 +48,10 @@ class TraefikFileGateway:
     @property
     def url(self) -> str:
         return self.settings.public_url.rstrip("/")
+
+    @property
+    def owner_headers(self) -> Mapping[str, str]:
+        return {}
 
     @property
     def healthy(self) -> bool:
@@ -189,6 +193,10 @@ class TraefikLabelsGateway:
     @property
     def url(self) -> str:
         return self.settings.public_url.rstrip("/")
+
+    @property
+    def owner_headers(self) -> Mapping[str, str]:
+        return {}
 
     @property
     def healthy(self) -> bool:

@@ -115,7 +115,16 @@ class Lease:
 class LeaseKeeper:
     """Beats for every lease it was given. Start and stop through :func:`beating`."""
 
-    def __init__(self, connect: Callable[[], RunnerDeployClient], runner_id: str, *, every: float) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], RunnerDeployClient],
+        runner_id: str,
+        *,
+        every: float,
+        crashed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``crashed`` is told, from the thread, of every unexpected error that a heartbeat met."""
+        self._crashed = crashed
         self._connect, self._runner_id, self._every = connect, runner_id, every
         self._loop = asyncio.new_event_loop()
         self._client: RunnerDeployClient | None = None
@@ -149,7 +158,12 @@ class LeaseKeeper:
         self._loop.run_forever()
 
     def _begin(self, lease: Lease) -> None:
-        self._client = self._client or self._connect()
+        try:
+            self._client = self._client or self._connect()
+        except Exception:  # noqa: BLE001  # without heartbeats there is no lease: the job ends now and not unseen later
+            self._failed(lease)
+            lease.lose(Lost.LEASE_LOST)
+            return
         self._nudges[id(lease)] = asyncio.Event()
         self._tasks[id(lease)] = self._loop.create_task(self._keep(lease, self._client))
 
@@ -185,6 +199,12 @@ class LeaseKeeper:
                     await self._beat(lease, client)
             except TimeoutError:
                 continue
+            except Exception:  # noqa: BLE001  # the next beat may do; without one the lease ends in time
+                self._failed(lease)
+
+    def _failed(self, lease: Lease) -> None:
+        log.get("runner").exception("heartbeat.crashed", job_id=lease.job_id)
+        self._crashed()
 
     async def _pause(self, lease: Lease, every: float) -> None:
         nudge = self._nudges[id(lease)]

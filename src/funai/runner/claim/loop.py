@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 
-from funai.base.clients.deploy import RunnerDeployClient
+from funai.base.aio import wait_any
+from funai.base.clients.deploy import RunnerDeployClient, UnreadableClaim
 from funai.base.observability import log
+from funai.base.observability.redact import Redactor, secrets_of
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import ClaimJob, Job, JobResult, ReportJob
 from funai.contracts.states import FailureCode, JobStatus, JobType
@@ -20,11 +22,12 @@ from funai.runner.failures import JobFailed
 from funai.runner.job import JobRun, RunnerContext, job_folder, read_payload
 from funai.runner.logs import LogStream, streaming
 from funai.runner.metrics import NOT_REPORTED
-from funai.runner.redact import Redactor
 
 HELD_OPEN = 1.0
 """Seconds: an empty answer sooner than this came from a Deploy that does not hold claims open."""
 AWAY_PAUSE = 1.0
+UNREADABLE_PAUSE = 15.0
+"""Seconds without a claim after one that couldn't be read: the next would most likely be like it."""
 LOG_SECONDS = 3.0
 ROOM_PAUSE = 2.0
 NO_DISK = (
@@ -45,7 +48,7 @@ class ClaimLoop:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then finish what is in hand within the settings' time."""
         self._tools.metrics.slots.set(self._settings.slots)
-        slots = [asyncio.create_task(self._slot(stop), name=f"slot-{n}") for n in range(self._settings.slots)]
+        slots = [asyncio.create_task(self._kept_up(stop), name=f"slot-{n}") for n in range(self._settings.slots)]
         try:
             await stop.wait()
             await asyncio.wait(slots, timeout=self._settings.stop_seconds)
@@ -53,6 +56,16 @@ class ClaimLoop:
             for slot in slots:
                 slot.cancel()
             await asyncio.gather(*slots, return_exceptions=True)
+
+    async def _kept_up(self, stop: asyncio.Event) -> None:
+        """A slot that begins anew when something unexpected ends it; counted, since it is a fault of this program."""
+        while not stop.is_set():
+            try:
+                await self._slot(stop)
+            except Exception:  # noqa: BLE001  # whatever it was, the runner goes on with the next job
+                log.get("runner").exception("slot.crashed")
+                self._tools.metrics.crashes.labels("slot").inc()
+                await wait_any(stop, timeout=AWAY_PAUSE)
 
     async def _slot(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -79,6 +92,10 @@ class ClaimLoop:
             sent_at = time.monotonic()
             try:
                 job = await self._client.claim(claim)
+            except UnreadableClaim as e:
+                await self._give_back(e)
+                await asyncio.sleep(UNREADABLE_PAUSE)
+                continue
             except FunaiError as e:
                 log.get("runner").warning("claim.failed", error=str(e))
                 self._tools.metrics.claims_failed.inc()
@@ -102,6 +119,15 @@ class ClaimLoop:
                 said = True
             await asyncio.sleep(ROOM_PAUSE)
 
+    async def _give_back(self, claim: UnreadableClaim) -> None:
+        """A job that this runner can't read is another's. Deploy gives it away when its lease ends, which is made soon."""
+        self._tools.metrics.claims_unreadable.inc()
+        log.get("runner").error("claim.unreadable", job_id=claim.job_id, error=str(claim.__cause__))
+        try:
+            await self._client.give_back(claim, self._settings.runner_id)
+        except FunaiError as e:
+            log.get("runner").warning("claim.not_given_back", job_id=claim.job_id, error=str(e))
+
     async def _work(self, job: Job, granted_at: float) -> None:
         """One job, from claim to report. Whatever goes wrong ends this job and not the slot."""
         lease = Lease(job, seconds=self._settings.lease_seconds, granted_at=granted_at)
@@ -124,28 +150,28 @@ class ClaimLoop:
                 self._tools.heart.drop(lease)
 
     async def _carry_out(self, job: Job, lease: Lease) -> ReportJob:
+        redact = Redactor(self._secrets(job))
         out = LogStream(
-            self._client, self._settings.runner_id, job.id, token=lease.token, resume=(job.attempt or 1) > 1,
-            redact=Redactor(self._secrets(job)),
-        )  # fmt: skip
+            self._client, self._settings.runner_id, job.id, token=lease.token, resume=(job.attempt or 1) > 1, redact=redact
+        )
         async with streaming(out, finish=LOG_SECONDS):
-            report = await self._outcome(job, lease, out)
+            report = await self._outcome(job, lease, out, redact)
             if report.error_message:
                 out.line(f"==> {report.status} {report.failure.code if report.failure else ''}\n{report.error_message}")
         await self._report(job, lease, report)
         return report
 
-    async def _outcome(self, job: Job, lease: Lease, out: LogStream) -> ReportJob:
+    async def _outcome(self, job: Job, lease: Lease, out: LogStream, redact: Redactor) -> ReportJob:
         try:
             result = await self._result(job, lease, out)
             return self._final(lease, JobStatus.SUCCEEDED, result=result)
         except JobFailed as e:
-            return self._failed(lease, e)
+            return self._failed(lease, e, redact)
         except LeaseGone:
             raise
         except Exception as e:  # noqa: BLE001  # whatever breaks in one job is that job's end and not the slot's
             log.get("runner").exception("job.crashed")
-            return self._failed(lease, JobFailed(FailureCode.INTERNAL, detail=type(e).__name__))
+            return self._failed(lease, JobFailed(FailureCode.INTERNAL, detail=type(e).__name__), redact)
 
     async def _result(self, job: Job, lease: Lease, out: LogStream) -> JobResult:
         if job.type != JobType.BUILD_AND_DEPLOY:
@@ -160,8 +186,8 @@ class ClaimLoop:
                     raise LeaseGone(Lost.NO_DISK) from e
                 raise
 
-    def _failed(self, lease: Lease, e: JobFailed) -> ReportJob:
-        return self._final(lease, JobStatus.FAILED, message=e.error_message(), failed=e)
+    def _failed(self, lease: Lease, e: JobFailed, redact: Redactor) -> ReportJob:
+        return self._final(lease, JobStatus.FAILED, message=e.error_message(redact), failed=e)
 
     def _final(
         self, lease: Lease, status: JobStatus, *, message: str | None = None, failed: JobFailed | None = None,
@@ -189,9 +215,16 @@ class ClaimLoop:
     def _secrets(self, job: Job) -> list[str]:
         s = self._settings
         own = [x.get_secret_value() for x in (s.registry_password, s.agent_token, s.runner_token) if x]
-        env: object = job.payload.get("env")
-        values = [str(v) for v in env.values()] if isinstance(env, dict) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        return [*own, *([job.lease_token] if job.lease_token else []), *values]
+        token = [job.lease_token] if job.lease_token else []
+        return [*own, *token, *secrets_of(_texts(job.payload.get("env")), _names(job.payload.get("secretEnv")))]
+
+
+def _texts(env: object) -> dict[str, str]:
+    return {str(k): str(v) for k, v in env.items()} if isinstance(env, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def _names(given: object) -> list[str]:
+    return [str(name) for name in given] if isinstance(given, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def _granted_at(sent_at: float, waited: float) -> float:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from funai.base.clients.registry.distribution import Manifest
 from funai.base.process import proc
 from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode
 from funai.runner.commands.engine import Engine
 from funai.runner.failures import JobFailed, last_lines
-from funai.runner.publish.registry import Manifest, Registry
+from funai.runner.publish.registry import Registry
 from funai.runner.retry import retrying
 from funai.runner.sandbox.workshop import Workshop
 from funai.runner.settings import RunnerSettings
@@ -29,7 +30,7 @@ class Pusher:
         return await retrying(
             lambda: self._once(image, target, job_dir),
             seconds=self._settings.retry_seconds,
-            when=lambda e: e.code is FailureCode.REGISTRY_UNREACHABLE,
+            when=lambda e: e.again and e.code is FailureCode.REGISTRY_UNREACHABLE,
         )
 
     async def _pushed(self, image: ImageRef, target: ImageRef, job_dir: Path, digestfile: Path) -> proc.Finished:
@@ -48,8 +49,10 @@ class Pusher:
         except proc.ProcessTimeout as e:
             raise JobFailed(FailureCode.REGISTRY_UNREACHABLE, [str(e)], registry=image.registry) from e
         if done.code != 0:
-            # A look at the registry tells its login apart from its absence; when it answers, the push itself is at fault.
+            # A look at the registry tells its login and a full disk apart from its absence; when it answers and takes what
+            # it is sent, the push itself is at fault.
             await self._registry.digest(target)
+            await self._registry.takes(target)
             raise JobFailed(FailureCode.REGISTRY_UNREACHABLE, last_lines(done.error_text), registry=target.registry)
         digest = (await asyncio.to_thread(digestfile.read_text)).strip() if digestfile.exists() else None
         manifest = await self._registry.manifest(ImageRef(target.registry, target.path, target.tag, digest))

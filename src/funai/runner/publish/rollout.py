@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 
 from funai.base.clients.agent import AgentClient
-from funai.base.clients.transport import Unreachable
+from funai.base.clients.transport import UNREASONED, Unreachable
 from funai.contracts.agent import AgentDeploy, AgentDeployed
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import RuntimeNodeRef
@@ -56,7 +56,7 @@ class Rollout:
                 if now > min(away_until, end):
                     raise JobFailed(FailureCode.AGENT_UNREACHABLE, detail=str(e)) from e
             except FunaiError as e:
-                if e.code != 409 or not _busy(e) or now > end:
+                if e.code != 409 or not passes(e) or now > end:
                     raise from_agent(e) from e
                 say("等待上一次部署结束 / waiting for an earlier roll-out of this app to end")
             await asyncio.sleep(BUSY_PAUSE)
@@ -95,7 +95,11 @@ class Rollout:
         say(f"无法从执行者访问 {url}（{last}），以容器在运行为准 / can't be reached from the runner: the container runs")
 
 
-def _busy(error: FunaiError) -> bool:
-    """A 409 that passes: the app's earlier roll-out is still going on. A stale generation's never does."""
+def passes(error: FunaiError) -> bool:
+    """A 409 that passes: the app's earlier roll-out is still going on.
+
+    One that was ended by a stop or delete must not be tried again, or the stopped app would come up. An older agent's 409
+    has no reason, and means just this.
+    """
     failure = agent_failure(error)
-    return error.reason != "STALE_GENERATION" and (failure is None or failure.code == "DEPLOY_IN_PROGRESS")
+    return (failure.code if failure else error.reason) in ("DEPLOY_IN_PROGRESS", UNREASONED)

@@ -10,15 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
-
 from funai.base.aio import serving
+from funai.base.clients.registry.http import RegistryHttp
 from funai.base.process.proc import Command, base_environment
 from funai.contracts.errors import ConfigError
 from funai.contracts.rules import ImageRef
 from funai.runner.commands.engine import Engine
 from funai.runner.sandbox import etc, host
-from funai.runner.sandbox.door import Door, Grant, Upstream
+from funai.runner.sandbox.door import Door, Grant
 from funai.runner.sandbox.fence import Opening, split_place
 from funai.runner.sandbox.network import Network, NoNetwork, make
 from funai.runner.sandbox.relay import Policy, Relay, openings_of
@@ -167,9 +166,7 @@ class Sandbox:
 
 
 @asynccontextmanager
-async def opened(
-    settings: RunnerSettings, programs: host.Programs, upstream: Upstream, http: httpx.AsyncClient
-) -> AsyncIterator[Sandbox]:
+async def opened(settings: RunnerSettings, programs: host.Programs, upstream: RegistryHttp) -> AsyncIterator[Sandbox]:
     """All cells of a Runner. Raises ConfigError when a network can't be made."""
     host.make_stage()
     openings = await openings_of([*map(split_place, settings.allowed_places), *_place_of(settings.npm_registry)])
@@ -186,7 +183,7 @@ async def opened(
             except NoNetwork as e:
                 raise ConfigError([f"RUNNER_SANDBOX: a build's network can't be made: {e}"]) from e
             networks.append(network)
-            door = Door(upstream, http)
+            door = Door(upstream)
             await stack.enter_async_context(serving(door.app(), network.door, grace=0))
             return Way(network, await asyncio.to_thread(relay.serve, network), door)
 

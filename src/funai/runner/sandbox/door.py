@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import httpx
 from fastapi import FastAPI, Request, Response
 from starlette.responses import StreamingResponse
 
+from funai.base.clients.registry.http import RegistryHttp
+from funai.base.observability import log
 from funai.contracts.rules import ImageRef
 
 _PATH = re.compile(r"(?P<repository>[a-z0-9][a-z0-9._/-]*)/(?P<what>(manifests|blobs|tags)/.*)")
@@ -24,16 +25,6 @@ _ANSWERED = (
     "docker-distribution-api-version", "oci-chunk-min-length", "etag",
 )  # fmt: skip
 _READS = ("GET", "HEAD")
-
-
-class Upstream(Protocol):
-    """What the door asks of the registry client."""
-
-    def base_url(self, registry: str) -> str: ...
-
-    def authorization(self, image: ImageRef) -> str | None: ...
-
-    async def challenged(self, response: httpx.Response, image: ImageRef, method: str) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +42,8 @@ class Grant:
 class Door:
     """Serves one network's door. Closed unless ``grant`` is set."""
 
-    def __init__(self, upstream: Upstream, http: httpx.AsyncClient) -> None:
-        self._upstream, self._http = upstream, http
+    def __init__(self, upstream: RegistryHttp) -> None:
+        self._upstream = upstream
         self.grant: Grant | None = None
 
     def app(self) -> FastAPI:
@@ -77,29 +68,19 @@ class Door:
             # A blob of another repository: the client uploads it instead.
             query = ""
         image = ImageRef(grant.own.registry, found["repository"], None, None)
-        answer = await self._send(
-            request, image, f"{self._upstream.base_url(image.registry)}/v2/{path}", query, login=own or base
-        )
-        return self._told(answer)
-
-    async def _send(self, request: Request, image: ImageRef, url: str, query: str, *, login: bool) -> httpx.Response:
         # A client says what it accepts in several headers.
         headers = [(k, v) for k, v in request.headers.items() if k in _SENT]
         headers.append(("Accept-Encoding", "identity"))
         body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-        full = f"{url}?{query}" if query else url
-        for last in (False, True):
-            auth = self._upstream.authorization(image) if login else None
-            sent = self._http.build_request(
-                request.method, full, headers=[*headers, *([("Authorization", auth)] if auth else [])],
-                content=request.stream() if body else None,
+        try:
+            answer = await self._upstream.hand_on(
+                image.registry, request.method, f"/v2/{path}{'?' if query else ''}{query}", headers=headers,
+                content=request.stream() if body else None, repository=image.path, login=own or base,
             )  # fmt: skip
-            answer = await self._http.send(sent, stream=True, follow_redirects=not body)
-            if answer.status_code != 401 or body or not login or last:
-                return answer
-            await answer.aread()
-            await self._upstream.challenged(answer, image, request.method)
-        raise AssertionError("the second answer is returned")
+        except (httpx.HTTPError, httpx.InvalidURL) as e:
+            log.get("runner").warning("door.failed", registry=image.registry, error=str(e) or type(e).__name__)
+            return Response(status_code=502)
+        return self._told(answer)
 
     @staticmethod
     def _told(answer: httpx.Response) -> Response:
@@ -112,8 +93,9 @@ class Door:
 
         async def body() -> AsyncIterator[bytes]:
             try:
-                async for piece in answer.aiter_raw(256 * 1024):
-                    yield piece
+                if not answer.is_closed:
+                    async for piece in answer.aiter_raw(256 * 1024):
+                        yield piece
             finally:
                 await answer.aclose()
 

@@ -87,14 +87,18 @@ async def make(choice: EngineChoice, say: Say = silent) -> None:
     say(phrase("making", image=IMAGE, suite=SUITE, node=NODE_VERSION))
     with tempfile.TemporaryDirectory(prefix="funai-base-") as folder:
         work = Path(folder)
+        failed: list[str] = []
+        made: list[asyncio.Task[Path]] = []
         try:
             async with asyncio.TaskGroup() as steps:
-                debian = steps.create_task(_debian(work))
-                wheel = steps.create_task(_wheel(work))
+                made = [steps.create_task(_debian(work)), steps.create_task(_wheel(work))]
         except* NoBaseImage as group:
-            raise NoBaseImage("; ".join(str(e) for e in group.exceptions)) from group
+            failed = [str(e) for e in group.exceptions]  # raised outside: in here it would come out as a group
+        if failed:
+            raise NoBaseImage("; ".join(failed))
         tree = work / "image.tar"
-        await asyncio.to_thread(_compose, debian.result(), wheel.result(), tree)
+        debian, wheel = (step.result() for step in made)
+        await asyncio.to_thread(_compose, debian, wheel, tree)
         say(phrase("importing"))
         changes = [word for change in _CHANGES for word in ("--change", change)]
         await _step("import", choice.cli("import", *changes, str(tree), IMAGE), IMPORT_SECONDS)

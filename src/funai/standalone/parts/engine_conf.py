@@ -69,6 +69,11 @@ def registries_conf(insecure: Iterable[str], machine: str = "") -> str:
     return kept + "".join(entries)
 
 
+def mirror(registry: str, where: str) -> str:
+    """Lines of ``registries.conf``: ``where`` is asked first for what ``registry`` has."""
+    return f"\n[[registry]]\nlocation = {json.dumps(registry)}\n[[registry.mirror]]\nlocation = {json.dumps(where)}\n"
+
+
 def _location(address: str) -> str:
     return urlsplit(address).netloc if "://" in address else address
 

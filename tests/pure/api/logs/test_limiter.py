@@ -1,8 +1,8 @@
-"""A user's followed logs are counted, and given back however they end."""
+"""Followed logs are counted, by user and in all, and given back however they end."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -10,20 +10,21 @@ from funai.api.logs.limiter import StreamLimiter
 from funai.contracts.errors import TooMany
 
 
-async def endless() -> AsyncIterator[bytes]:
-    while True:
-        yield b"x"
+def test_seat_of_a_user_with_all_of_theirs_taken_is_refused() -> None:
+    seats = StreamLimiter(2, 10)
+    with ExitStack() as held:
+        for _ in range(2):
+            held.enter_context(seats.seat(1))
+        with pytest.raises(TooMany, match="at most 2"):
+            held.enter_context(seats.seat(1))
+        held.enter_context(seats.seat(2))
+        assert seats.taken == 3
+    assert seats.taken == 0
 
 
-async def test_a_seat_is_held_while_read_and_given_back_at_the_end() -> None:
-    seats = StreamLimiter(2)
-    held = [seats.seated(1, endless()) for _ in range(2)]
-    for stream in held:
-        seats.check(1)
-        assert await anext(stream) == b"x"
-    with pytest.raises(TooMany, match="at most 2"):
-        seats.check(1)
-    seats.check(2)
-    await held[0].aclose()  # type: ignore[attr-defined]
-    seats.check(1)
-    await held[1].aclose()  # type: ignore[attr-defined]
+def test_seat_beyond_all_seats_is_refused_with_the_operators_setting() -> None:
+    seats = StreamLimiter(2, 1)
+    with seats.seat(1), pytest.raises(TooMany, match=r"funai\.limits\.log-streams"), seats.seat(2):
+        pass
+    with seats.seat(2):
+        pass

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from funai.base.clients.registry.contract import Artifact
 from funai.contracts.jobs import Payload
-from funai.deploy.registry.contract import Artifact
 from funai.deploy.releases.keeping import Needed, made_here, plan, spare_children, to_retire
 from funai.runner.build.plan import inputs_hash
 

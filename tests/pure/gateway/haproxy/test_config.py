@@ -70,8 +70,8 @@ def test_pages_are_log_formats_that_only_name_the_trace() -> None:
         ({"acme_upstream": "127.0.0.1:8402"}, "server acme 127.0.0.1:8402", "trusted"),
         ({"wildcard_domain": "*.Apps.example.com"}, r"^[1-9][0-9]{0,18}\.apps\.example\.com$", "acme"),
         ({"trusted_proxies": ["10.0.0.1", "fd00::/8"]}, "acl trusted src 10.0.0.1/32 fd00::/8", "acme"),
-        ({"app_max_inflight": 7}, "sc0_conn_cur gt 7 ", "sc0_conn_cur gt 500 "),
-        ({"hidden_cookies": []}, "sc0_conn_cur gt 500 ", "regsub"),
+        ({"app_max_inflight": 7}, "sc0_conn_cur gt 7\n", "sc0_conn_cur gt 250\n"),
+        ({"hidden_cookies": []}, "sc0_conn_cur gt 250\n", "funai_session"),
         ({"connect_timeout": 0.25}, "timeout connect 250ms", "timeout connect 1000ms"),
     ],
 )  # fmt: skip

@@ -7,14 +7,12 @@ from funai.contracts.wire import MAX_ID
 from funai.gateway.haproxy import rewrites
 from funai.gateway.haproxy.config import BUFFER, REWRITE
 
-MAX_HEADERS = 101
-"""HAProxy's ``tune.http.maxhdr``: more are refused."""
-
 
 def test_rewritten_heads_always_fit_the_room_kept_for_them() -> None:
     """Should this not hold, HAProxy 2.6 would compact its buffer in mid-rule and hand out foreign memory."""
     growth = len(f"{base_path(MAX_ID)}|{base_path(MAX_ID)}|########|")
-    assert rewrites.REWRITABLE_HEAD + MAX_HEADERS * growth <= REWRITE
+    assert rewrites.REWRITABLE_HEAD + rewrites.REWRITABLE_COOKIES * growth <= REWRITE
+    assert rewrites.REWRITABLE_HEAD <= BUFFER - REWRITE  # more never arrives
     assert REWRITE <= BUFFER // 2  # HAProxy takes no more
 
 

@@ -120,6 +120,14 @@ async def test_a_password_change_ends_other_logins(platform: Platform) -> None:
     assert (await login(platform, "ada", "another good one")).status_code == 200
 
 
+async def test_a_password_reset_ends_logins_and_the_api_key(platform: Platform) -> None:
+    ada = await platform.person("ada")
+    key = (await ada.call("PUT", "/user/api-key"))["apiKey"]
+    await platform.core.accounts.set_password(ada.id, "another good one")
+    assert await ada.refused("GET", "/user/me") == "401 UNAUTHENTICATED"
+    assert (await platform.http.get(f"{BASE}/user/me", headers={"X-API-Key": key})).status_code == 401
+
+
 async def test_the_first_admin_is_made_once(platform: Platform) -> None:
     root = await platform.admin()
     again = await api_main.ensure_admin(platform.api, "root", "another good one")

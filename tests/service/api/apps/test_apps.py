@@ -116,12 +116,40 @@ async def test_variables_are_set_masked_and_unset(platform: Platform) -> None:
     ada = await platform.person("ada")
     at = {"params": {"appId": await ada.app()}}
     masked = await ada.call("PUT", "/app/env", json={"B": "two", "A": "一"}, **at)
-    assert masked == [{"name": "A", "value": "******"}, {"name": "B", "value": "******"}]
+    assert masked == [{"name": name, "value": "******", "secret": False} for name in ("A", "B")]
     assert await ada.call("GET", "/app/env", **at) == masked
     left = await ada.call("DELETE", "/app/env", params={**at["params"], "name": ["A", "Z"]})
     assert [v["name"] for v in left] == ["B"]
     stored = Path(platform.settings.datasource_url.removeprefix("sqlite:///"))
     assert b"two" not in b"".join(p.read_bytes() for p in stored.parent.glob("api.db*"))
+
+
+async def test_variables_of_builds_are_told_and_forgotten_with_their_mark(platform: Platform) -> None:
+    ada = await platform.person("ada")
+    at = {"appId": await ada.app()}
+    public = {"name": "VITE_A", "value": "******", "secret": False, "build": True}
+    assert await ada.call("PUT", "/app/env", params={**at, "build": "true"}, json={"VITE_A": "1"}) == [public]
+    assert (await ada.call("PUT", "/app/env", params=at, json={"VITE_A": "2", "B": "3"}))[1] == public
+    await ada.call("DELETE", "/app/env", params={**at, "name": ["VITE_A"]})
+    again = await ada.call("PUT", "/app/env", params=at, json={"VITE_A": "4"})
+    assert again == [{"name": n, "value": "******", "secret": False} for n in ("B", "VITE_A")]
+
+
+async def test_set_env_with_a_mark_keeps_it_until_it_is_taken_away(platform: Platform) -> None:
+    ada = await platform.person("ada")
+    app_id = await ada.app()
+
+    async def put(values: dict[str, str], **how: str) -> list[str]:
+        found = await ada.call("PUT", "/app/env", params={"appId": app_id, **how}, json=values)
+        return [v["name"] for v in found if v["secret"]]
+
+    assert await put({"A": "1", "B": "2"}, secret="true") == ["A", "B"]
+    assert await put({"A": "3", "C": "4"}) == ["A", "B"]
+    await ada.deploy(app_id)
+    assert (await platform.claim())["payload"]["secretEnv"] == ["A", "B"]
+    assert await put({"A": "3"}, secret="false") == ["B"]
+    await ada.call("DELETE", "/app/env", params={"appId": app_id, "name": "B"})
+    assert await put({"B": "again"}) == []
 
 
 async def test_variables_that_will_not_do(platform: Platform) -> None:

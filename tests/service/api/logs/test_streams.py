@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from funai.api import main as api_main
 from funai.base.aio import bind, serving
+from tests.parts.waiting import eventually
 from tests.service.api.platform import BASE, Person, Platform
 
 
@@ -24,6 +25,10 @@ class Line:
     url: str
     stop: asyncio.Event
     http: httpx.AsyncClient
+    api: FastAPI
+
+    def seats(self) -> int:
+        return self.api.state.core.seats.taken
 
     async def events(self, person: Person, job_id: int, **headers: str) -> AsyncIterator[dict[str, Any]]:
         """The SSE stream, one event at a time; comments come as ``{"comment": …}``."""
@@ -56,7 +61,7 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
         platform.settings = platform.settings.model_copy(update={"deploy_base_url": at})
         api = api_main.build(platform.settings, stop=stop)
         async with serving(api, bind("127.0.0.1", 0)) as port, httpx.AsyncClient(timeout=30, trust_env=False) as http:
-            yield Line(platform, f"http://127.0.0.1:{port}{BASE.removeprefix('http://test')}", stop, http)
+            yield Line(platform, f"http://127.0.0.1:{port}{BASE.removeprefix('http://test')}", stop, http, api)
             platform.deploy.state.core.release_waiting()
             stop.set()
 
@@ -93,6 +98,51 @@ async def test_a_log_streams_while_the_build_runs_and_ends_with_it(line: Line) -
     plain = await ada.call("GET", "/deploy/job/logs", params={"jobId": job["id"], "offset": offset})
     assert plain["offset"] == offset
     assert plain["final"] is True
+
+
+async def test_readers_at_one_place_of_a_log_share_one_request(platform: Platform) -> None:
+    ada = await platform.person("ada")
+    job = await ada.deploy(await ada.app())
+    platform.wire.asked.clear()
+    streams = [platform.core.streams.job_events(job["id"], 0) for _ in range(20)]
+    for stream in streams:
+        assert await anext(stream) == b"retry: 2000\n\n"
+    waiting = [asyncio.ensure_future(anext(stream)) for stream in streams]
+    await eventually(lambda: platform.wire.asked)
+    waiting.pop(0).cancel()
+    claimed = await platform.claim()
+    await write(platform, claimed, 0, "hello\n")
+    for text in await asyncio.gather(*waiting):
+        assert b"hello" in text
+    assert platform.wire.asked.count(f"/deploy/jobs/{job['id']}/logs") == 1
+    for stream in streams:
+        await stream.aclose()
+
+
+async def test_more_followed_logs_than_a_user_may_have_are_refused_and_all_are_given_back(line: Line) -> None:
+    ada = await line.platform.person("ada")
+    job = await ada.deploy(await ada.app())
+    most = line.platform.settings.max_log_streams
+    ask = line.http.build_request(
+        "GET",
+        f"{line.url}/deploy/job/logs",
+        params={"jobId": job["id"], "follow": "true"},
+        headers={"Authorization": ada.token},
+    )
+    answers = await asyncio.gather(*(line.http.send(ask, stream=True) for _ in range(most + 8)))
+    assert sorted(a.status_code for a in answers) == [200] * most + [429] * 8
+    for answer in answers:
+        await answer.aclose()
+    await eventually(lambda: line.seats() == 0)
+
+
+async def test_an_apps_output_is_masked(line: Line) -> None:
+    platform = line.platform
+    ada = await platform.person("ada")
+    app_id = await platform.ready(ada)
+    await ada.call("PUT", "/app/env", params={"appId": app_id, "secret": "true"}, json={"WHO": "container"})
+    answer = await line.http.get(f"{line.url}/deploy/app/logs", params={"appId": app_id}, headers={"Authorization": ada.token})
+    assert answer.text == "hello from the **********, tail 200\n"
 
 
 async def test_a_shutdown_does_not_wait_for_readers(line: Line) -> None:

@@ -29,6 +29,8 @@ class Agents(httpx.AsyncBaseTransport):
     mongo: str | None = None
     calls: list[tuple[str, str, str, str]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
+    generations: list[tuple[str, int | None]] = field(default_factory=list)
+    """What each stop, start and delete said it was about."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host, verb = request.url.host, request.url.path.rpartition("/")[2]
@@ -38,6 +40,8 @@ class Agents(httpx.AsyncBaseTransport):
             raise httpx.ReadTimeout("timed out", request=request)
         given: dict[str, Any] = json.loads(request.content) if request.content else dict(request.url.params)
         self.calls.append((host, verb, str(given["userId"]), str(given["appId"])))
+        if verb in ("stop", "start", "delete"):
+            self.generations.append((verb, given.get("generation")))
         self.tokens.add(request.headers.get("x-runtime-token", ""))
         if self.busy.get(host, 0) > 0:
             self.busy[host] -= 1

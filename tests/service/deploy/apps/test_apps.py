@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from funai.base.clients.registry.contract import RegistryFailed
 from funai.base.clients.transport import AgentRefused, error_of
+from funai.contracts import naming
 from funai.contracts.errors import CalleeFailed, Conflict, FunaiError
 from funai.contracts.jobs import ClaimJob, JobResult, ReportJob
 from funai.contracts.nodes import NodeHeartbeat
 from funai.contracts.states import JobStatus
 from funai.deploy import tables
-from funai.deploy.registry.contract import RegistryFailed
 from tests.service.deploy.apps.agents import Agents, deploying
 from tests.service.deploy.queue.kit import ADMIN, Deploy
 
@@ -98,6 +99,30 @@ async def test_stop_and_start(deploy: Deploy, agents: Agents) -> None:
     assert (await deploy.api.releases(7))[0].live
     status = await deploy.api.app_status(3, 7)
     assert (status["running"], status["nodeName"], status["placed"]) == (True, "n1", True)
+
+
+async def test_stop_start_and_cleanup_name_the_newest_generation_they_are_about(deploy: Deploy, agents: Agents) -> None:
+    await deploy.node("n1")
+    await run(deploy, agents, 7)
+    await run(deploy, agents, 7)
+    await deploy.api.app_call("stop", 1, 7)
+    await deploy.api.app_call("start", 1, 7)
+    await deploy.api.app_call("cleanup", 1, 7)
+    assert agents.generations == [(verb, naming.generation(2, 1)) for verb in ("stop", "start", "delete")]
+
+
+async def test_a_dead_node_that_the_app_was_moved_from_hides_nothing(deploy: Deploy, agents: Agents) -> None:
+    await deploy.node("n1", 90)
+    await run(deploy, agents, 7)
+    await deploy.node("n2", 50)
+    await deploy.api.admin("POST", "/admin/runtime-nodes/reassign", ADMIN, json={"appId": 7, "targetNodeId": 2})
+    agents.dead.add("n1")
+    agents.running.add(("n2", 7))
+    assert (await deploy.api.app_status(1, 7))["nodeName"] == "n2"
+    await silence(deploy, "n1")
+    await deploy.api.admin("POST", "/admin/runtime-nodes/remove", ADMIN, params={"name": "n1"})
+    report = await deploy.api.app_call("cleanup", 1, 7)
+    assert report["complete"] is True, report
 
 
 async def test_an_app_that_was_never_placed(deploy: Deploy, agents: Agents) -> None:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from funai.contracts.nodes import MAX_OVERVIEW, AppOverview
+from funai.contracts.wire import from_epoch_ms
 from funai.deploy import tables
 from funai.deploy.apps import overview
 from tests.service.deploy.apps.agents import Agents, deploying
@@ -31,13 +32,20 @@ async def test_where_each_is_and_how_it_is(plane: Plane) -> None:
         await conn.execute(insert(tables.release).values(made))
         job = {"id": 60, "type": "BUILD_AND_DEPLOY", "app_id": 3, "status": "SUCCEEDED"}
         await conn.execute(insert(tables.job).values(**job, payload_json='{"basePath": "/runtime/3/x"}'))
-    await runs(plane, 1, n1, live_release_number=3)
+    await runs(plane, 1, n1, live_release_number=3, last_deployed_ms=1_000)
     await runs(plane, 2, n1, stopped_ms=5)
     await runs(plane, 3, n2, last_job_id=60)
     await runs(plane, 4, None)
     found = await told(plane, 1, 2, 3, 4, 5)
     assert sorted(found) == [1, 2, 3]
-    assert found[1] == AppOverview(app_id=1, node_name="n1", deploy_url="http://n1/runtime/1/deep/", crash_looping=False)
+    assert found[1] == AppOverview(
+        app_id=1,
+        node_name="n1",
+        deploy_url="http://n1/runtime/1/deep/",
+        release=3,
+        deployed_at=from_epoch_ms(1_000),
+        crash_looping=False,
+    )
     assert (found[2].deploy_url, found[2].stopped, found[2].crash_looping) == ("http://n1/runtime/2/", True, True)
     assert (found[3].node_name, found[3].deploy_url, found[3].stopped) == ("n2", "http://n2/runtime/3/x/", False)
 

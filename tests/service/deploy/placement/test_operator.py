@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import update
 
 from funai.contracts.errors import BadInput, Conflict, NotFound
 from funai.contracts.nodes import DrainNode, ReassignApp
-from funai.deploy.tables import job
+from funai.deploy.apps import overview
+from funai.deploy.tables import app_run, job, runtime_node
 from tests.service.deploy.plane import Plane
 
 
@@ -149,3 +151,31 @@ async def test_drains_and_claims_at_once_leave_every_app_on_one_node(plane: Plan
 async def test_an_unknown_node_is_not_enabled(plane: Plane) -> None:
     with pytest.raises(NotFound):
         await plane.nodes.set_enabled("nobody", True)
+
+
+async def test_remove_of_a_node_that_is_gone_forgets_all_that_was_there(plane: Plane) -> None:
+    a = await plane.beat("a", 90)
+    for app in (1, 2):
+        await plane.placed(app)
+    async with plane.db.write() as conn:
+        await conn.execute(app_run.insert().values(app_id=1, node_id=a, live_release_number=1))
+    with pytest.raises(Conflict) as alive:
+        await plane.nodes.remove("a")
+    assert alive.value.reason == "NODE_ALIVE"
+    with pytest.raises(NotFound):
+        await plane.nodes.remove("b")
+    async with plane.db.write() as conn:
+        await conn.execute(update(runtime_node).values(last_heartbeat_ms=1))
+    removed = await plane.nodes.remove("a")
+    assert (removed.node_id, removed.apps) == (a, [1, 2])
+    assert await plane.nodes.list() == []
+    async with plane.db.read() as conn:
+        (seen,) = await overview.of(conn, [1, 2], await plane.db.clock(conn), plane.rules)
+    assert (seen.app_id, seen.stopped, seen.node_name) == (1, True, None)
+    b = await plane.beat("b", 60)
+    assert (await plane.placed(1)).id == b
+
+
+async def test_remove_by_force_takes_one_that_still_beats(plane: Plane) -> None:
+    await plane.beat("a", 90)
+    assert (await plane.nodes.remove("a", force=True)).apps == []

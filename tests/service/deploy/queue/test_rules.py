@@ -103,13 +103,13 @@ async def test_waiting_for_a_node_ends(sqlite_url: str) -> None:
 
 async def test_a_rollback_runs_the_releases_image_and_variables(sqlite_url: str, tmp_path: Path) -> None:
     key = tmp_path / "key"
-    sealed = Sealer.from_file(key, create=True).seal({"COLOUR": "green"})
+    sealed = Sealer.from_file(key, create=True).seal({"COLOUR": "green", "build:COLOUR": ""})
     async with deploying(sqlite_url, env_key_file=key) as d:
         await d.node()
         job_id = await d.create(1, env_sealed=sealed)
         assert "envSealed" not in (await d.api.job(job_id)).payload
         first = await claim(d)
-        assert first.payload["env"] == {"COLOUR": "green"}
+        assert (first.payload["env"], first.payload["buildEnv"]) == ({"COLOUR": "green"}, ["COLOUR"])
         digest = "sha256:" + "a" * 64
         result = JobResult(image="registry.local/x/y:1", digest=digest, container_port=8080, health_path="/up")
         await report(d, first, JobStatus.SUCCEEDED, result)

@@ -12,20 +12,20 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.base.clients.registry.contract import Artifact, RegistryFailed
+from funai.base.clients.registry.distribution import Distribution
+from funai.base.clients.registry.http import RegistryHttp
 from funai.contracts.errors import NotFound
 from funai.contracts.jobs import JobResult
 from funai.deploy.queue.ports import FinishedJob
-from funai.deploy.registry.contract import Artifact, RegistryFailed
-from funai.deploy.registry.distribution import Distribution
-from funai.deploy.registry.http import RegistryHttp
 from funai.deploy.releases.retention import Registry as Kept
 from funai.deploy.releases.retention import Retention
 from funai.deploy.releases.store import ReleaseBook
 from funai.deploy.tables import app_run, job, release
 from tests.parts.registry import Registry
 from tests.parts.waiting import eventually
+from tests.service.base.clients.registry.pushing import Pusher, digest_of, own_layer
 from tests.service.deploy.plane import Plane
-from tests.service.deploy.registry.pushing import Pusher, digest_of, own_layer
 
 _apps = itertools.count(100)
 BOOK = ReleaseBook()
@@ -80,7 +80,7 @@ class World:
 
 @pytest.fixture
 async def world(lite: Plane, registry: Registry) -> AsyncIterator[World]:
-    driver = Distribution(RegistryHttp(f"http://{registry.address}", "", "", timeout=10))
+    driver = Distribution(RegistryHttp(plain=lambda _: True, trusted=[registry.address], timeout=10).at(registry.address))
     retention = Retention(lite.db, Kept(driver, registry.address, "funaistudio"), grace_ms=0)
     yield World(lite, registry, retention, next(_apps), itertools.count(1))
     await driver.close()
@@ -223,7 +223,7 @@ async def test_a_deleted_apps_images_go_but_for_those_another_app_runs(world: Wo
 
 async def test_a_registry_that_is_away_loses_nothing_and_is_asked_again(world: World) -> None:
     digests = [await world.deploy(f"away{i}") for i in range(4)]
-    dead = Distribution(RegistryHttp("http://127.0.0.1:9", "", "", timeout=5))
+    dead = Distribution(RegistryHttp(plain=lambda _: True, trusted=["127.0.0.1:9"]).at("127.0.0.1:9"))
     away = Retention(world.plane.db, replace(world.retention.registry, images=dead), grace_ms=0)
     await away.sweep()
     await away.sweep()

@@ -1,0 +1,66 @@
+"""Harbor's artifact API (v2.0). https://goharbor.io/docs/latest/working-with-projects/using-api-explorer/"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from funai.base.clients.registry.contract import Artifact, RegistryFailed
+from funai.base.clients.registry.http import RegistryAt, body
+
+API = "/api/v2.0"
+_PAGE = 100
+_MAX_PAGES = 1_000
+
+
+class Harbor:
+    """``ImageRegistry`` over Harbor: the first part of a path is its project, the rest its repository.
+
+    Harbor lists untagged manifests too, and deletes an artifact with its tags. It asks for a robot account that may
+    list, read and delete artifacts.
+    """
+
+    def __init__(self, http: RegistryAt) -> None:
+        self._http = http
+
+    async def artifacts(self, repository: str) -> list[Artifact]:
+        found: list[Artifact] = []
+        for page in range(1, _MAX_PAGES + 1):
+            params = {"page": page, "page_size": _PAGE, "with_tag": "true"}
+            got = await self._http.call("GET", _artifacts(repository), ok=(200, 404), params=params)
+            rows: list[Any] = [] if got.status_code == 404 else body(got)
+            found.extend(_artifact(r) for r in rows)
+            if len(rows) < _PAGE:
+                break
+        return found
+
+    async def artifact(self, repository: str, digest: str) -> Artifact | None:
+        params = {"with_tag": "true"}
+        got = await self._http.call("GET", f"{_artifacts(repository)}/{digest}", ok=(200, 404), params=params)
+        return _artifact(body(got)) if got.status_code == 200 else None
+
+    async def delete(self, repository: str, digest: str) -> bool:
+        gone = await self._http.call("DELETE", f"{_artifacts(repository)}/{digest}", ok=(200, 404))
+        return gone.status_code == 200
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+def _artifacts(repository: str) -> str:
+    """Slashes in a repository's name are encoded twice over, as Harbor's specification asks."""
+    project, slash, rest = repository.partition("/")
+    if not slash:
+        raise RegistryFailed(f"{repository}: Harbor keeps repositories in a project; set a namespace")
+    return f"{API}/projects/{quote(project, safe='')}/repositories/{quote(quote(rest, safe=''), safe='')}/artifacts"
+
+
+def _artifact(row: Any) -> Artifact:
+    try:
+        return Artifact(str(row["digest"]), _each(row.get("tags"), "name"), _each(row.get("references"), "child_digest"))
+    except (KeyError, TypeError, AttributeError) as e:
+        raise RegistryFailed("the answer is not an artifact of Harbor's") from e
+
+
+def _each(rows: list[dict[str, Any]] | None, name: str) -> frozenset[str]:
+    return frozenset(str(r[name]) for r in rows or ())

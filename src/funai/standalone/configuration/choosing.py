@@ -1,0 +1,60 @@
+"""From flags, environment and ``funai.toml`` to the options of one start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+
+from funai.contracts.errors import ConfigError
+from funai.standalone.configuration import loading
+from funai.standalone.configuration.loading import FILE, Flags, Loaded
+from funai.standalone.options import Ports, Tls, UpOptions, check_options, default_data_dir
+
+
+def read(file: Path | None, data_dir: Path | None, flags: Flags, environ: Mapping[str, str] = os.environ) -> Loaded:
+    """``file`` is ``--config``, ``data_dir`` is ``--data-dir``. Raises ConfigError with every problem."""
+    if file is not None:
+        if not file.exists():
+            raise ConfigError([f"--config {file}: there is no such file"])
+        return loading.load(file, _with_dir(flags, data_dir), environ)
+    folder = data_dir or _named_dir(environ) or default_data_dir(environ)
+    return loading.load(folder.expanduser() / FILE, _with_dir(flags, folder), environ)
+
+
+def options_of(loaded: Loaded) -> UpOptions:
+    """The options, checked. Raises ConfigError."""
+    config = loaded.config
+    server, https, ports = config.server, config.https, config.ports
+    if (https.certificate is None) is not (https.key is None):
+        missing = "key" if https.key is None else "certificate"
+        raise ConfigError([f"https.{missing} is not set; HTTPS needs both a certificate and its key"])
+    options = UpOptions(
+        data_dir=server.data_dir or default_data_dir(),
+        host=server.host,
+        name=server.public_host,
+        apps_domain=server.apps_domain,
+        ports=Ports(**{name: getattr(ports, name) for name in type(ports).model_fields}),
+        tls=Tls(https.certificate, https.key, https.port, https.api_port) if https.certificate and https.key else None,
+        image_mirror=config.builds.image_mirror,
+        given=loaded.given,
+        slots=config.builds.slots,
+    ).with_absolute_dir()
+    check_options(options)
+    return options
+
+
+def set_proxies(loaded: Loaded, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Give the file's proxies to this process, where the environment has none in either spelling."""
+    found = loaded.config.proxies
+    for name, value in (("http_proxy", found.http), ("https_proxy", found.https), ("no_proxy", found.none)):
+        if value and name not in environ and name.upper() not in environ:
+            environ[name] = value
+
+
+def _named_dir(environ: Mapping[str, str]) -> Path | None:
+    return Path(environ["FUNAI_DATA_DIR"]) if environ.get("FUNAI_DATA_DIR") else None
+
+
+def _with_dir(flags: Flags, data_dir: Path | None) -> Flags:
+    return {**flags, ("server", "data_dir"): data_dir} if data_dir else flags

@@ -1,0 +1,77 @@
+"""``funai config check|show``, ``backup``, ``restore``, ``upgrade``: what an operator of one machine does beside running it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from funai.base import proxies
+from funai.cli.session import Session
+from funai.cli.verb import verb
+from funai.standalone.configuration import choosing
+from funai.standalone.configuration.loading import FILE, Loaded, ignored, unread
+from funai.standalone.configuration.model import sections
+from funai.standalone.layout import Layout, Secrets
+from funai.standalone.parts.engine import EngineChoice, EngineKind
+from funai.standalone.phrases import phrase
+
+PANEL = "Platform"
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The platform's data dir.", show_default="as for funai up")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="The file, if not the data dir's funai.toml.",
+                                                 show_default=False)]  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="What funai up reads: check it, show what is in force.")
+    verb(group, "check", server=False)(check)
+    verb(group, "show", server=False)(show)
+    app.add_typer(group, name="config", rich_help_panel=PANEL)
+
+
+def check(session: Session, config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Read the configuration as funai up would, without starting anything."""
+    loaded = choosing.read(config, data_dir, {})
+    warnings = _warnings(session, loaded)
+    session.out.document({"ok": True, "file": str(loaded.file) if loaded.file else None, "warnings": warnings})
+    for line in warnings:
+        session.out.line(f"! {line}", "yellow")
+    session.out.line(f"✓ {phrase('config_fine')}", "green")
+
+
+def show(session: Session, config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Show every value in force, and where it came from."""
+    loaded = choosing.read(config, data_dir, {})
+    rows: list[tuple[str, str, str]] = []
+    for section, kind in sections().items():
+        for key in kind.model_fields:
+            value = getattr(getattr(loaded.config, section), key)
+            shown = "" if value is None else proxies.shown(value) if section == "proxies" and key != "none" else str(value)
+            rows.append((f"{section}.{key}", shown, loaded.sources.get((section, key), phrase("default"))))
+    rows += [(f"settings.{name}", str(value), str(loaded.file)) for name, value in loaded.config.settings.items()]
+    session.out.document([{"name": n, "value": v or None, "source": s} for n, v, s in rows])
+    session.out.table(["name", "value", "from"], rows)
+    if loaded.file is None and not config:
+        folder = loaded.config.server.data_dir
+        session.out.aside(phrase("config_none", file=folder / FILE if folder else FILE))
+
+
+def _warnings(session: Session, loaded: Loaded) -> list[str]:
+    """Raises ConfigError for what funai up would refuse."""
+    from funai.standalone import services  # noqa: PLC0415  # all of the platform
+
+    environ = dict(session.environ)
+    choosing.set_proxies(loaded, environ)
+    proxies.read(environ)
+    options = choosing.options_of(loaded)
+    engine = EngineChoice(
+        kind=EngineKind.PODMAN, binary="podman", version="", rootless=False, socket=None, environment={}, why="", limits=(),
+        host_reaches_containers=True,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="funai-check-") as folder:
+        layout = Layout(Path(folder))
+        layout.make()
+        services.plan(options, layout, Secrets(), engine, layout.engine_socket, "")
+    return [*unread(session.environ), *ignored(session.environ, options.given.fixed)]
