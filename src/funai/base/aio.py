@@ -10,18 +10,17 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
 from pathlib import Path
-from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from funai.base.beat import next_beat
-from funai.base.http.wire import WireProtocol
 from funai.base.observability import log
 from funai.contracts.errors import ConfigError, FunaiError
 
+MAX_HEAD = 64 * 1024
+"""Bytes of a request's head."""
 YOUNG_OBJECTS = 10_000
 CERTIFICATE_SECONDS = 5.0
 """How often a certificate's files are looked at."""
@@ -175,12 +174,23 @@ async def serving(
     another door of an app whose lifespan is somebody else's.
     """
     # X-Forwarded-For is `doors.client_address`'s business: uvicorn's own reading of it would trust all of loopback.
-    protocol = cast("type[asyncio.Protocol]", partial(WireProtocol, gather=getattr(app.state, "gather", None)))
+    # h11, because uvicorn's other parser stops at an offered upgrade (`Upgrade: h2c`, which the JDK's client always sends) and
+    # loses the request's body. WebSockets are nobody's here.
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=int(grace), server_header=False,
-        timeout_keep_alive=75, http=protocol, lifespan="auto" if tls is None else "off",
+        app,
+        http="h11",
+        h11_max_incomplete_event_size=MAX_HEAD,
+        ws="none",
+        log_config=None,
+        log_level="error",  # each offered upgrade would be two warnings
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(grace),
+        timeout_keep_alive=75,
+        lifespan="auto" if tls is None else "off",
         ssl_context_factory=_always(tls) if tls else None,
-    )  # fmt: skip
+    )
     server = _Server(config)
     task = asyncio.create_task(_run(server, sock, app.title), name=f"http:{app.title}")
     try:

@@ -240,6 +240,15 @@ class AppTarget(Wire):
     app_id: EntityId
 
 
+class BuildRules(Wire):
+    """What a Dockerfile may be built on beside public images; ``own`` is the app's repository when one was asked about."""
+
+    registry: str = ""
+    own: str = ""
+    base_images: list[str] = Field(default_factory=list[str])
+    """Prefixes of the platform's base images."""
+
+
 class Release(Wire):
     """An app's successful deploy: number counts from 1 within the app."""
 

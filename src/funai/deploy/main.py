@@ -21,12 +21,10 @@ from pydantic import SecretStr
 from sqlalchemy import ColumnElement
 
 from funai.base.aio import bind, guarded, periodic, serving, settle_memory
-from funai.base.beat import BEAT_SECONDS
 from funai.base.config.sealing import Sealer
 from funai.base.db import migrate
 from funai.base.db.engine import Database, Dialect
 from funai.base.http.app import create_app, ok
-from funai.base.http.gather import Gather
 from funai.base.http.guards import SecretDoor, networks
 from funai.base.observability import log
 from funai.contracts.nodes import CredentialKind as Kind
@@ -57,7 +55,6 @@ from funai.deploy.settings import DeploySettings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MAX_BODY = 2 * 1024 * 1024
-HEARTBEAT_LINE = b"POST /internal/runtime-nodes/heartbeat "
 
 
 @dataclass
@@ -73,7 +70,6 @@ class Core:
     logs: LogService
     releases: ReleaseBook
     heartbeats: Heartbeats
-    gather: Gather
     nodes: Nodes
     node_metrics: NodeMetrics
     apps: Apps
@@ -85,7 +81,6 @@ class Core:
         self.waiters.close()
         self.logs.close()
         self.apps.agents.closing.set()
-        self.gather.close()
 
 
 def build(
@@ -117,7 +112,6 @@ def build(
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         app.include_router(heartbeat_routes(core.heartbeats, node))
         app.state.shortcuts.add([heartbeat_shortcut(core.heartbeats, node)])
-        app.state.gather = core.gather
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
         app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
@@ -190,7 +184,6 @@ def assemble(
         logs=logs,
         releases=releases,
         heartbeats=Heartbeats(db, rules, jobs),
-        gather=Gather(HEARTBEAT_LINE, 2 * BEAT_SECONDS),
         nodes=Nodes(db, rules, jobs),
         node_metrics=NodeMetrics(metrics_registry),
         apps=Apps(db, agents, jobs, images or retention),

@@ -16,6 +16,23 @@ PHRASES: dict[str, tuple[str, str]] = {
     "config_fine": ("配置可用", "the configuration can be used"),
     "config_none": ("还没有 {file}；第一次 funai up 会写一个", "there is no {file} yet; the first funai up writes one"),
     "default": ("默认", "default"),
+    "backed_up": ("已写入 {file}：{count} 个文件，{size} MB", "wrote {file}: {count} files, {size} MB"),
+    "backup_secret": (
+        "里面有所有密钥：只留给自己，放到别的机器上",
+        "it holds every secret: keep it to yourself, and on another machine",
+    ),
+    "backup_no_images": (
+        "镜像不在其中：恢复后每个应用要重新部署一次（funai deploy）",
+        "images are not in it: after a restore each app needs a deploy (funai deploy)",
+    ),
+    "restored": (
+        "已恢复到 {folder}（{created} 的备份，版本 {version}）",
+        "restored to {folder} ({created}, version {version})",
+    ),
+    "restored_next": (
+        "启动：funai up --data-dir {folder}；应用用 funai start 从镜像启动",
+        "start it: funai up --data-dir {folder}; bring apps up from their images with funai start",
+    ),
     "unit_root": (
         "--install 要写 /etc/systemd/system：请用 root 运行",
         "--install writes to /etc/systemd/system: run it as root",

@@ -24,6 +24,7 @@ HOST = "http://test"
 CALLS = """\
 post /deploy/job/create
 get /deploy/job/info
+get /deploy/build/rules
 get /deploy/job/list
 get /deploy/job/history
 post /deploy/job/cancel
@@ -194,3 +195,11 @@ async def test_the_page_for_people_names_every_call(platform: Platform) -> None:
     for path in platform.api.openapi()["paths"]:
         short = path.removeprefix(BASE.removeprefix(HOST))
         assert short in page or short.removeprefix("/admin/deploy-nodes") in page, f"docs/api.md does not tell of {short}"
+
+
+async def test_the_api_tells_what_a_dockerfile_may_be_built_on(platform: Platform) -> None:
+    ada = await platform.person("ada-rules")
+    rules = await ada.call("GET", "/deploy/build/rules", params={"appId": 7})
+    registry, namespace = platform.settings.acr_registry, platform.settings.acr_namespace
+    assert rules["registry"] == registry and rules["baseImages"] == platform.settings.base_images
+    assert rules["own"] == f"{registry}/{namespace}/u{ada.id}-app7"

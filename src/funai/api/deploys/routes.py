@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from funai.api.apps.service import DEPLOYED
+from funai.api.deploys.policy import build_rules_of
 from funai.api.edge import PREFIX, AppId, CurrentUser, IdempotencyKey, JobId, Services, UserId, answers
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, AppRuntime, CreateDeploy
-from funai.contracts.jobs import Job, Release
+from funai.contracts.jobs import BuildRules, Job, Release
 from funai.contracts.wire import MAX_ID
 
 router = APIRouter(prefix=f"{PREFIX}/deploy")
@@ -30,6 +31,16 @@ async def create_job(
     key: IdempotencyKey = None,
 ) -> Any:
     return ok(await core.deploys.create(caller.acting_for(user_id), app_id, body or CreateDeploy(), key))
+
+
+@router.get("/build/rules", tags=["deploy"], summary="What a Dockerfile may be built on", **answers(BuildRules))
+async def build_rules(
+    core: Services,
+    caller: CurrentUser,
+    user_id: UserId = None,
+    app_id: Annotated[int | None, Query(alias="appId", ge=1, le=MAX_ID)] = None,
+) -> Any:
+    return ok(build_rules_of(core.settings, caller.acting_for(user_id), app_id))
 
 
 @router.get("/job/info", tags=["deploy"], summary="One job", **answers(Job))

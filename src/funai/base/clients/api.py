@@ -23,7 +23,7 @@ from funai.contracts.accounts import (
     User,
 )
 from funai.contracts.errors import BadInput
-from funai.contracts.jobs import Job, LogSlice, Release
+from funai.contracts.jobs import BuildRules, Job, LogSlice, Release
 
 BASE = "/api/fun-ai"
 
@@ -106,6 +106,10 @@ class ApiClient:
                 "POST", f"{BASE}/deploy/job/create", params=_app(user_id, app_id), json=wishes.to_wire(), headers=headers
             )
         )
+
+    async def build_rules(self, user_id: int | None, app_id: int | None) -> BuildRules:
+        params = {k: v for k, v in {"userId": user_id, "appId": app_id}.items() if v is not None}
+        return BuildRules.model_validate(await self.transport.data("GET", f"{BASE}/deploy/build/rules", params=params))
 
     async def job(self, job_id: int) -> Job:
         return Job.model_validate(await self.transport.data("GET", f"{BASE}/deploy/job/info", params={"jobId": job_id}))

@@ -78,8 +78,7 @@ def create_app(
     """A FastAPI app with the shared edge. ``max_body`` bytes is the largest request body accepted.
 
     ``app.state.registry`` is its Prometheus registry, served at ``/metrics``; what ``app.state.refreshers`` have is done
-    before that page is made; hot calls are added to ``app.state.shortcuts``; ``app.state.gather`` is a
-    :class:`funai.base.http.gather.Gather` when some requests may wait for each other.
+    before that page is made; hot calls are added to ``app.state.shortcuts``.
     """
     app = _Service(title=title, version=__version__, lifespan=lifespan)
     app.state.registry = registry or CollectorRegistry()

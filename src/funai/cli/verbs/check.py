@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,12 +16,14 @@ from funai.cli.session import Ended, Refused, Session
 from funai.cli.verb import verb
 
 if TYPE_CHECKING:
+    from funai.dockerfile.images import Allowed
     from funai.dockerfile.lint import RepoFacts
 
 PANEL = "Build"
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The repository's folder.")]
 MAX_TEXT = 8 * 1024 * 1024
 MAX_FILES = 200_000
+RULES_SECONDS = 3
 MAX_PACKAGES = 200
 
 
@@ -41,7 +45,8 @@ async def check(
     if not folder.is_dir():
         raise Refused(f"{folder}: {os.strerror(20)}")
     tracked = await tracked_files(folder)
-    found = findings(gather(folder, tracked, submodules=await submodules(folder)), tracked, port=port)
+    facts = gather(folder, tracked, submodules=await submodules(folder))
+    found = findings(replace(facts, allowed=await allowed(session, folder)), tracked, port=port)
     if await git(folder, "rev-parse", "--show-object-format") == "sha256":
         found.insert(0, sha256_repository())
     errors, warnings = summary(found)
@@ -58,6 +63,24 @@ async def check(
         session.out.line(f"✓ {session.say('check_clean')}", "green")
     else:
         raise Ended(Exit.FAILED)
+
+
+async def allowed(session: Session, folder: Path) -> Allowed:
+    """What the platform lets this app build on, where somebody is logged in to one that answers; else nothing is sure."""
+    from funai.cli.project.target import here
+    from funai.contracts.errors import ConfigError, FunaiError
+    from funai.dockerfile.images import Allowed
+
+    try:
+        if not (session.access.api_key or session.access.login):
+            return Allowed(complete=False)
+        guess = await here(folder)
+        async with asyncio.timeout(RULES_SECONDS):
+            rules = await session.api.build_rules(guess and guess.user_id, guess and guess.app_id)
+    except (FunaiError, ConfigError, Refused, TimeoutError):
+        return Allowed(complete=False)
+    registries = (rules.registry,) if rules.registry else ()
+    return Allowed(registries, rules.own, tuple(rules.base_images), complete=False)
 
 
 def init(

@@ -29,6 +29,7 @@ from funai.i18n.reasons import Words
 from funai.runner.build.reading import BaseFacts
 from funai.runner.commands.engine import Engine
 from funai.runner.failures import JobFailed, invalid, last_lines
+from funai.runner.publish.registry import Registry
 from funai.runner.settings import RunnerSettings
 
 _DOCKERS = ("onbuild", "shell", "healthcheck")
@@ -71,8 +72,11 @@ class BaseAbsent(Exception):
 class Bases:
     """Looks and pulls for all builds of a Runner. ``search``: the engine's registries for names without one."""
 
-    def __init__(self, settings: RunnerSettings, engine: Engine, storage: Path, search: Sequence[str] = ()) -> None:
+    def __init__(
+        self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path, search: Sequence[str] = ()
+    ) -> None:
         self._settings, self._engine, self._storage, self._search = settings, engine, storage, search
+        self._registry = registry
         self._seen: dict[str, tuple[object, BaseImage]] = {}
         self._standing: Counter[str] = Counter()
         self._locks: dict[str, asyncio.Lock] = {}
@@ -128,6 +132,8 @@ class Bases:
                 os.utime(self._record_of(key))
         if image and right and (policy != "always" or stands):
             return image
+        if policy != "never":
+            await self._registry.check_reach(parse_image(name))
         pulled = policy != "never" and await run(self._pull(name, allowed, tmp)) == 0
         image = await self._here(name)
         # After a pull the engine finds what it pulled; it falls back on names that merely end alike when there is none.

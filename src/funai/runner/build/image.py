@@ -87,7 +87,7 @@ class Builder:
     ) -> None:  # fmt: skip
         self._settings, self._engine, self._registry, self._storage = settings, engine, registry, storage
         self._workshop = workshop
-        self.bases = Bases(settings, engine, storage, search)
+        self.bases = Bases(settings, engine, registry, storage, search)
         self.active = 0
         """Builds running right now."""
         self.gate = asyncio.Lock()

@@ -52,6 +52,11 @@ class Registry:
         """The platform itself names this registry: it may be at a private address."""
         self._http.trust(registry)
 
+    async def check_reach(self, image: ImageRef) -> None:
+        """Raises JobFailed when the engine, asked to pull the image, would reach a private address."""
+        if await self._http.leads_inside(image.registry):
+            raise failure(image.registry, RegistryFailed(str(image), Why.PRIVATE))
+
     async def close(self) -> None:
         await self._http.close()
 

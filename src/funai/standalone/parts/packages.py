@@ -85,8 +85,11 @@ def find_program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path=SYSTEM_PATH)
 
 
-def needs(*, tests: bool) -> list[Need]:
-    """What this machine needs: Podman's whole engine unless Docker's daemon is there already or tests want both."""
+def needs(*, tests: bool, virtualenv: bool = True) -> list[Need]:
+    """What this machine needs: Podman's whole engine unless Docker's daemon is there already or tests want both.
+
+    ``virtualenv``: a checkout makes its own; an installed package is in one.
+    """
     found = [*PLATFORM, *WALL]
     if tests or not (find_program("docker") and DOCKER_SOCKET.is_socket()):
         found += PODMAN
@@ -95,7 +98,7 @@ def needs(*, tests: bool) -> list[Need]:
     if tests:
         found += TESTS
     found = list(dict.fromkeys(found))
-    if importlib.util.find_spec("ensurepip") is None:
+    if virtualenv and importlib.util.find_spec("ensurepip") is None:
         found.append(Need("python3-venv"))
     return found
 
@@ -135,6 +138,17 @@ def install(packages: Sequence[str], run: Callable[[str, list[str], dict[str, st
     if not done:
         raise NotInstalled(f"apt could not install them. Run it by hand to see why:\n{by_hand}")
     _keep_off_at_boot(packages, prefix)
+
+
+def ensure(wanted: Sequence[Need], run: Callable[[str, list[str], dict[str, str]], bool], *, interactive: bool) -> None:
+    """Have what they bring: nothing when it is there, else as :func:`install`. Raises NotInstalled."""
+    absent = missing(wanted)
+    if not absent:
+        return
+    install(absent, run, interactive=interactive)
+    still = missing(wanted)
+    if still and absent != ["python3-venv"]:
+        raise NotInstalled(f"installed, but what they bring can't be found: {' '.join(still)}")
 
 
 def _become_root(*, interactive: bool) -> list[str] | None:

@@ -73,6 +73,11 @@ class RegistryHttp:
         """Speak to this registry at whatever address: the operator's own settings name it."""
         self._fence.trust(registry)
 
+    async def leads_inside(self, registry: str) -> bool:
+        """Whether the registry's name means a private address that the operator did not open; False where it means none."""
+        host, _, port = (HUB if registry in _HUB_NAMES else registry).lower().partition(":")
+        return await self._fence.leads_inside(host, int(port or 443))
+
     def at(self, registry: str) -> RegistryAt:
         return RegistryAt(self, registry)
 

@@ -137,6 +137,9 @@ async def test_a_name_is_resolved_once_and_every_address_of_it_is_looked_at(monk
         monkeypatch.setattr(loop, "getaddrinfo", resolve)
         with pytest.raises(PrivateAddress):
             await transport.handle_async_request(httpx.Request("GET", "https://registry.example/v2/"))
+        assert await transport.leads_inside("registry.example", 443)
+    transport.trust("registry.example")
+    assert not await transport.leads_inside("registry.example", 443)
     await transport.aclose()
 
 
