@@ -59,7 +59,7 @@ def render() -> str:
 REASONS_HEAD = """# Troubleshooting by reason word
 
 Made from the message catalogue by `make docs`; a test compares. Every refusal of the API has a `reason`, every failed job a
-`failure.code`: find the word here. `{…}` stands for what the message fills in. A job's log (`funai logs APP`) has the lines that
+`failure.code`: find the word here. `{…}` stands for what the message fills in. Job logs (`funai logs APP`) have the lines that
 matter first, and `funai doctor` checks a machine and its server.
 
 | word | what it says | what to do |
