@@ -38,12 +38,12 @@ from funai.deploy.logs.store import LogStore
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
-from funai.deploy.placement.routes import admin_routes, heartbeat_routes, heartbeat_shortcut
+from funai.deploy.placement.routes import admin_routes, heartbeat_routes
 from funai.deploy.placement.service import Placer, rules_from
 from funai.deploy.queue.maintenance.sweeps import Sweeps
 from funai.deploy.queue.metrics import JobMetrics
 from funai.deploy.queue.notify import Hints, NoHints, PostgresHints
-from funai.deploy.queue.routes import api_routes, runner_routes, shortcuts
+from funai.deploy.queue.routes import api_routes, hot_api_routes, hot_runner_routes, runner_routes
 from funai.deploy.queue.runners import RunnerRegistry
 from funai.deploy.queue.service import JobService
 from funai.deploy.queue.store import JobStore
@@ -103,15 +103,15 @@ def build(
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     credentials = core.credentials
     runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.known, Kind.RUNNER))
-    app.include_router(runner_routes(core.jobs, core.logs, runner))
+    app.include_router(hot_runner_routes(core.jobs, runner))
+    app.include_router(hot_api_routes(core.jobs, api))
+    app.include_router(runner_routes(core.logs, runner))
     app.include_router(api_routes(core.jobs, core.logs, api))
-    app.state.shortcuts.add(shortcuts(core.jobs, api, runner))
     app.include_router(app_routes(core.apps, core.releases, core.db, api))
     if settings.node_registry_enabled:
         known = partial(credentials.known, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         app.include_router(heartbeat_routes(core.heartbeats, node))
-        app.state.shortcuts.add([heartbeat_shortcut(core.heartbeats, node)])
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
         app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
@@ -250,7 +250,7 @@ async def _tending(core: Core, ending: asyncio.Event, tasks: asyncio.TaskGroup) 
             under_way = tasks.create_task(guarded("deploy.tend", partial(act, due)), name="deploy.tend.act")
 
     often = min(core.settings.sweep_seconds, core.settings.poll_ms / 1000)
-    await periodic("deploy.look", often, look, ending, jitter=None)
+    await periodic("deploy.look", often, look, ending)
 
 
 async def upgrade(db: Database) -> None:

@@ -52,7 +52,7 @@ class DeploySettings(Settings):
 
     proxy_auth_enabled: bool = key("deploy.proxy-auth.enabled", True, doc="Ask X-DEPLOY-SECRET of /deploy/**")
     proxy_auth_secret: Secret | None = key("deploy.proxy-auth.shared-secret", None, doc="The value of X-DEPLOY-SECRET")
-    proxy_auth_allowed_ips: CsvList = key("deploy.proxy-auth.allowed-ips", [], doc="Who may call at all; empty: everybody")
+    proxy_auth_allowed_ips: CsvList = key("deploy.proxy-auth.allowed-ips", [], doc="Addresses that may call; empty: all")
 
     runner_auth_enabled: bool = key(
         "deploy.runner-auth.enabled",
@@ -100,9 +100,7 @@ class DeploySettings(Settings):
         ge=0,
     )
 
-    queue_order: QueueOrder = key(
-        "deploy.job.order", QueueOrder.FAIR, doc="fair: users take turns; fifo: oldest first whoever it is"
-    )
+    queue_order: QueueOrder = key("deploy.job.order", QueueOrder.FAIR, doc="fair: users take turns; fifo: oldest first")
     max_running_seconds: int = key(
         "deploy.job.max-running-seconds", 0, doc="A job running for longer FAILs with RUN_TIMEOUT; 0: no limit", ge=0
     )

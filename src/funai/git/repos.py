@@ -1,4 +1,4 @@
-"""Bare repositories on disk: made with the app, removed with it, never reachable by a path of somebody's choosing."""
+"""Bare repositories on disk: made with the app, removed with it, never reachable by a path that a client chooses."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from funai.base.clients.registry.distribution import Manifest
-from funai.base.process import proc
 from funai.contracts import naming, rules
 from funai.contracts.agent import AgentDeploy, HealthSpec
 from funai.contracts.buildspec import APP_YAML, MAX_APP_YAML, AppSpec, choose_port
@@ -39,8 +38,7 @@ from funai.runner.source.mirrors import Commit, Source
 from funai.runner.variables import deciding, environment, strips_prefix
 
 T = TypeVar("T")
-FORESIGHT_SECONDS = 0.05
-"""How long a look ahead may still take when the fetch is done; asking anew takes as long."""
+LABEL_COMMIT = "org.opencontainers.image.revision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +122,9 @@ class JobRun:
 
     async def _from_git(self) -> Image:
         """Clone, and unless the registry has this very image already, build and push."""
-        async with _beside(self._foresee()) as guess:
-            commit = await self._clone()
-            await asyncio.wait({guess}, timeout=FORESIGHT_SECONDS)
-            seen = guess.result() if guess.done() and not guess.exception() else None
+        commit = await self._clone()
         target = self._target()
-        known = seen if seen and seen.commit == commit else await self._look(commit, target)
+        known = await self._look(commit, target)
         spec, manifest = known.spec, known.manifest
         if manifest is None:
             manifest = await self._make(commit, target, spec)
@@ -147,18 +142,6 @@ class JobRun:
     def _wanted(self) -> tuple[str | None, str]:
         """Repository and ref."""
         return self.payload.repo_ssh_url, self.payload.git_ref or "main"
-
-    async def _foresee(self) -> _Known | None:
-        """What is known of the commit that the mirror has now, looked up while the fetch still asks whether it is the newest.
-
-        Nothing may hang on it: what goes wrong here goes wrong again, and is told, when it is asked for in earnest.
-        """
-        try:
-            url, ref = self._wanted
-            commit = await self.tools.source.known(url, ref) if url else None
-            return await self._look(commit, self._target()) if commit else None
-        except (JobFailed, OSError, proc.ProcessTimeout):
-            return None
 
     async def _look(self, commit: Commit, target: ImageRef) -> _Known:
         """The commit's own settings, beside what the registry has of it."""

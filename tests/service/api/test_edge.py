@@ -163,9 +163,13 @@ class Thrower:
                 continue
 
             @settings(
-                max_examples=6, deadline=None, database=None, phases=(Phase.explicit, Phase.generate),
-                suppress_health_check=list(HealthCheck), derandomize=True,
-            )  # fmt: skip
+                max_examples=6,
+                deadline=None,
+                database=None,
+                phases=(Phase.explicit, Phase.generate),
+                suppress_health_check=list(HealthCheck),
+                derandomize=True,
+            )
             @given(case=operation.as_strategy(generation_mode=mode), known=st.booleans())
             def one(case: Any, known: bool) -> None:
                 self.send(case.as_transport_kwargs(base_url="http://deploy.test"), known)

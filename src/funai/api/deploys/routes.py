@@ -19,9 +19,11 @@ Limit = Annotated[int, Query(ge=1, le=200, description="At most so many")]
 
 
 @router.post(
-    "/job/create", tags=["deploy"], **answers(Job),
+    "/job/create",
+    tags=["deploy"],
+    **answers(Job),
     summary="Deploy an app: its repository, or a prebuilt image",
-)  # fmt: skip
+)
 async def create_job(
     core: Services,
     caller: CurrentUser,
@@ -49,17 +51,21 @@ async def job_info(core: Services, caller: CurrentUser, job_id: JobId) -> Any:
 
 
 @router.get(
-    "/job/list", tags=["deploy"], **answers(list[Job]),
+    "/job/list",
+    tags=["deploy"],
+    **answers(list[Job]),
     summary="Newest jobs of one's own apps; of all apps for an admin",
-)  # fmt: skip
+)
 async def job_list(core: Services, caller: CurrentUser, limit: Limit = 50) -> Any:
     return ok(await core.deploys.latest(caller, limit))
 
 
 @router.get(
-    "/job/history", tags=["deploy"], **answers(list[Job]),
+    "/job/history",
+    tags=["deploy"],
+    **answers(list[Job]),
     summary="One app's jobs, newest first",
-)  # fmt: skip
+)
 async def job_history(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None, limit: Limit = 20) -> Any:
     return ok(await core.deploys.history(caller.acting_for(user_id), app_id, limit))
 
@@ -70,9 +76,11 @@ async def cancel_job(core: Services, caller: CurrentUser, job_id: JobId) -> Any:
 
 
 @router.get(
-    "/app/list", tags=["deploy"], **answers(list[App]),
+    "/app/list",
+    tags=["deploy"],
+    **answers(list[App]),
     summary="The user's apps that are being deployed, run, or failed to",
-)  # fmt: skip
+)
 async def deployed_apps(
     core: Services,
     caller: CurrentUser,
@@ -100,13 +108,19 @@ async def start_app(core: Services, caller: CurrentUser, app_id: AppId, user_id:
 
 
 @router.post(
-    "/app/rollback", tags=["deploy"], **answers(Job),
+    "/app/rollback",
+    tags=["deploy"],
+    **answers(Job),
     summary="Run an earlier release again, by its image's digest; without a number, the one before the live one",
-)  # fmt: skip
+)
 async def rollback(
-    core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None, key: IdempotencyKey = None,
+    core: Services,
+    caller: CurrentUser,
+    app_id: AppId,
+    user_id: UserId = None,
+    key: IdempotencyKey = None,
     release: Annotated[int | None, Query(ge=1, le=MAX_ID)] = None,
-) -> Any:  # fmt: skip
+) -> Any:
     return ok(await core.deploys.rollback(caller.acting_for(user_id), app_id, release, key))
 
 

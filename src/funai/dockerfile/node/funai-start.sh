@@ -18,11 +18,19 @@ processes() {
   set -f
 }
 
-# Whether process $1 only starts others.
-starts_others() {
+# The name of the program that process $1 runs.
+program() {
   set -- $(tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline")
   case ${1##*/} in node | nodejs) shift ;; esac
-  case ${1##*/} in
+  echo "${1##*/}"
+}
+
+# Whether process $1 only reads what the app prints: it ends by itself, after the app's last words.
+reads_others() { case $(program "$1") in cat | tee | pino-pretty | bunyan | sed | grep | ts) ;; *) return 1 ;; esac; }
+
+# Whether process $1 only starts others.
+starts_others() {
+  case $(program "$1") in
     sh | dash | bash | npm* | npx* | pnpm* | pnpx* | yarn* | nest | nest.js | nodemon* | ts-node-dev | tsnd | run-p | run-s) return 0 ;;
     turbo | nx | lerna | concurrently* | wireit | env-cmd | dotenv | dotenvx | cross-env-shell*) return 0 ;;
   esac
@@ -42,6 +50,7 @@ stop() {
   trap '' TERM INT
   while tree=$(processes) && running; do
     for pid in $(apps "$root"); do
+      reads_others "$pid" && continue
       case $told in *" $pid "*) ;; *) told="$told$pid "; kill -TERM "$pid" 2>/dev/null ;; esac
     done
     sleep 0.1

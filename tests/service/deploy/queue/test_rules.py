@@ -111,13 +111,16 @@ async def test_a_rollback_runs_the_releases_image_and_variables(sqlite_url: str,
         first = await claim(d)
         assert (first.payload["env"], first.payload["buildEnv"]) == ({"COLOUR": "green"}, ["COLOUR"])
         digest = "sha256:" + "a" * 64
-        result = JobResult(image="registry.local/x/y:1", digest=digest, container_port=8080, health_path="/up")
+        result = JobResult(
+            image="registry.local/x/y:1", digest=digest, container_port=8080, health_path="/up", strip_prefix=False
+        )
         await report(d, first, JobStatus.SUCCEEDED, result)
         again = Payload(app_id=1, user_id=1, rollback_of=1)
         await d.api.create(CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=again))
         back = await claim(d)
         assert back.payload["image"] == f"registry.local/x/y@{digest}"
         assert (back.payload["containerPort"], back.payload["healthPath"]) == (8080, "/up")
+        assert back.payload["stripPrefix"] is False
         assert back.payload["env"] == {"COLOUR": "green"}
         missing = Payload(app_id=9, user_id=1, rollback_of=1)
         with pytest.raises(NotFound, match="没有可回滚的版本"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from funai.base.db import sqlite_inline
+from funai.base.db import sqlite
 from funai.base.db.engine import Conflicted, Database
 
 
@@ -43,7 +43,7 @@ async def test_another_process_holds_the_lock_and_the_loop_goes_on(sqlite_url: s
 
 async def test_waiting_ends(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     db = await made(sqlite_url)
-    monkeypatch.setattr(sqlite_inline, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     other = sqlite3.connect(tmp_path / "deploy.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Conflicted):
