@@ -216,8 +216,8 @@ class BaseStores:
 
 
 def ordered_meanings(name: str, search: Sequence[str]) -> list[str]:
-    """:func:`meanings` in the order in which they are tried: the machine's own, the searched registries, Docker Hub."""
-    places = ["localhost", *search, "docker.io"]
+    """:func:`meanings` in the order in which they are tried: the searched registries, Docker Hub, the machine's own."""
+    places = [*search, "docker.io", "localhost"]
     return sorted(meanings(name, search), key=lambda n: places.index(p) if (p := n.partition("/")[0]) in places else 0)
 
 
