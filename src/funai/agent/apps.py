@@ -164,7 +164,7 @@ class Apps:
         await self._node.engine.rename(container.id, name)
 
     async def _halt(self, container: Container) -> None:
-        await self._node.engine.stop(container.id, self._node.settings.stop_grace_seconds)
+        await self._node.stop(container)
 
     async def _route(self, route: Route) -> None:
         """A gateway that is away is told by its driver's rebuild; what the owner asked for still happens."""

@@ -119,6 +119,10 @@ async def compose(
     )
 
 
+def heartbeat_of(parts: AgentParts, deploy: NodeDeployClient) -> Heartbeat:
+    return Heartbeat(parts.node, parts.apps, parts.crashes, parts.journal, parts.restorer, parts.look, deploy)
+
+
 @asynccontextmanager
 async def working(parts: AgentParts) -> AsyncIterator[None]:
     """The background of an agent: routes rebuilt once, then sweeps and heartbeats. Ends tasks in reverse order."""
@@ -139,7 +143,7 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
         if settings.deploy_base_url and settings.deploy_node_token:
             client = NodeDeployClient(settings.deploy_base_url, settings.deploy_node_token.get_secret_value())
             teardown.push_async_callback(client.close)
-            beat = Heartbeat(parts.node, parts.apps, parts.crashes, parts.journal, parts.restorer, parts.look, client)
+            beat = heartbeat_of(parts, client)
             tasks.append(asyncio.create_task(periodic("heartbeat", settings.heartbeat_seconds, beat.beat, quiet)))
 
         async def end() -> None:

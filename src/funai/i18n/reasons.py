@@ -203,6 +203,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "JOB_GIT_UNSUPPORTED": ("不支持{what}：{path}", "{what} is not supported: {path}"),
     "JOB_GIT_UNREACHABLE": ("连不上 Git 服务器 {host}", "the Git server {host} can't be reached"),
     "JOB_REGISTRY_AUTH": ("镜像仓库 {registry} 拒绝了平台的登录", "registry {registry} refused the platform's login"),
+    "JOB_REGISTRY_NO_LOGIN": (
+        "镜像仓库 {registry} 要求登录，而平台没有它的登录",
+        "registry {registry} wants a login, and the platform has none for it",
+    ),
     "JOB_REGISTRY_LIMITED": (
         "镜像仓库 {registry} 限制了拉取次数：请稍后再试，或由运维为它设置登录",
         "registry {registry} limits pulls: try later, or have the operator set a login for it",

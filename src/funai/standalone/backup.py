@@ -122,7 +122,7 @@ def restore(source: Path, layout: Layout) -> Report:
             for member in tar:
                 if member.name == MANIFEST:
                     continue
-                size += _unpack(tar, member, aside)
+                size += unpack(tar, member, aside)
                 count += member.isfile()
         inside = Layout(aside)
         if not inside.secrets_file.exists() or not inside.api_db.exists():
@@ -154,7 +154,7 @@ def _about(source: Path, first: tarfile.TarInfo | None, tar: tarfile.TarFile) ->
     return Report(str(about["version"]), str(about["created"]), 0, 0, bool(about["registry"]))
 
 
-def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> int:
+def unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> int:
     """One entry, closed to others; answers its bytes. Raises ConfigError for what no backup of ours holds."""
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):

@@ -12,7 +12,7 @@ import typer
 from funai.base import proxies
 from funai.cli.session import Session
 from funai.cli.verb import verb
-from funai.standalone import backup
+from funai.standalone import backup, upgrade
 from funai.standalone.configuration import choosing
 from funai.standalone.configuration.loading import FILE, Loaded, ignored, unread
 from funai.standalone.configuration.model import sections
@@ -32,6 +32,9 @@ def register(app: typer.Typer) -> None:
     verb(group, "show", server=False)(show)
     app.add_typer(group, name="config", rich_help_panel=PANEL)
     verb(app, "backup", panel=PANEL, server=False, epilog="funai backup /mnt/backup/funai-2026-11-26.tar")(back_up)
+    verb(app, "upgrade", panel=PANEL, server=False, epilog="funai upgrade · funai upgrade 0.2.0 · funai upgrade --back")(
+        upgrade_package
+    )
     verb(app, "restore", panel=PANEL, server=False, epilog="funai restore /mnt/backup/funai-2026-11-26.tar")(restore)
 
 
@@ -95,6 +98,22 @@ def restore(
     session.out.line(phrase("restored_next", folder=layout.root))
     if not report.registry:
         session.out.aside(phrase("backup_no_images"))
+
+
+def upgrade_package(
+    session: Session,
+    what: Annotated[
+        str | None, typer.Argument(metavar="VERSION|WHEEL", help="The newest when left out.", show_default=False)
+    ] = None,
+    back: Annotated[bool, typer.Option("--back", help="Undo the last one: the version and databases of before.")] = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Install another version while the platform is stopped; its databases of before are kept for --back."""
+    layout = _layout(config, data_dir)
+    change = (upgrade.backwards if back else upgrade.forwards)(layout, what)
+    session.out.document({"from": change.old, "to": change.new, "kept": str(change.kept)})
+    session.out.line(phrase("upgrade_back" if back else "upgraded", old=change.old, new=change.new, kept=change.kept), "green")
 
 
 def _layout(config: Path | None, data_dir: Path | None) -> Layout:

@@ -55,7 +55,7 @@ def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
     @app.get("/internal/health")
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         problem = agent.look.problem
-        return {"ok": True, "problems": [{"zh": problem.zh, "en": problem.en}] if problem else []}
+        return {"ok": True, **({"problems": [{"zh": problem.zh, "en": problem.en}]} if problem else {})}
 
     app.include_router(router)
 
