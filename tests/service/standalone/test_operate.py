@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,13 @@ from funai.standalone.configuration import choosing
 from funai.standalone.layout import Layout, Secrets, load_secrets
 from funai.standalone.parts.engine import EngineChoice, EngineKind
 from tests.service.cli.world import Said
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Short enough for a data dir's sockets; pytest's own folders may not be."""
+    with tempfile.TemporaryDirectory(prefix="f-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")
