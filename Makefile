@@ -4,7 +4,7 @@ DB ?= sqlite
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db docs docs-site bench-deploy bench-queue bench-console chaos clean distclean
+.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db docs docs-site bench-deploy bench-queue bench-console chaos fuzz-dockerfile clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ docs-site: ## Build the documentation as a site under .state/site; links are che
 	@test -x .state/docs/bin/mkdocs || python3 -m venv .state/docs
 	@.state/docs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
 	@NO_MKDOCS_2_WARNING=1 .state/docs/bin/mkdocs build --strict --quiet && echo "site: .state/site/index.html"
+
+fuzz-dockerfile: setup-test ## Hostile Dockerfiles against a real Runner, with canaries: ARGS="--seconds 600"
+	$(PY) -m tests.fuzz $(ARGS)
 
 bench-deploy: setup-test ## Time deploys and the gateway beside their floors; one JSON line last
 	@$(PY) -m benchmarks.deploy $(ARGS)

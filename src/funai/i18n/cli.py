@@ -223,6 +223,15 @@ PHRASES: dict[str, tuple[str, str]] = {
     "doc_missing": ("没有安装 {program}", "{program} is not installed"),
     "doc_no_engine": ("podman 和 docker 都没有应答", "neither podman nor docker answers"),
     "doc_no_engine_mend": ("make setup，或 apt-get install podman", "make setup, or apt-get install podman"),
+    "doc_sandbox_mend": (
+        "在此之前 Runner 不构建；单个可信用户可设 RUNNER_SANDBOX=off",
+        "until then the Runner builds nothing; a single trusted user may set RUNNER_SANDBOX=off",
+    ),
+    "doc_sandbox_off": (
+        "RUNNER_SANDBOX=off：构建可见所有应用的镜像与本机网络",
+        "RUNNER_SANDBOX=off: builds see every app's images and this host's network",
+    ),
+    "doc_sandbox_ok": ("构建可以彼此隔离", "builds can be kept apart"),
     "doc_port_taken": ("有程序在应答（这是 {name} 的端口）", "something answers there ({name}'s port)"),
     "doc_port_taken_mend": (
         "如果那就是本平台，没有问题；否则用 funai up 的选项换一个",

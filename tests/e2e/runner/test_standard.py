@@ -67,3 +67,12 @@ async def test_build_variables_reach_the_steps_and_tokens_stay_out_of_the_image(
     assert f'["it\'s","/runtime/{job}"]' in shown and "gen.txt" in shown and ".env.production" in shown
     assert not {".npmrc", ".env", ".funai-vars", ".funai-address"} & set(shown.split())
     assert world.agent.deploys[-1]["env"]["BASE_PATH"] == f"/runtime/{job}"
+
+
+async def test_a_node_that_cannot_be_had_gives_way_to_another_with_a_warning(make_world: MakeWorld) -> None:
+    world: World = await make_world(pull="never")
+    package = {"name": "x", "engines": {"node": ">=22"}, "scripts": {"start": "node s.js"}}
+    job = world.build(world.repo("newer", {"package.json": json.dumps(package), "s.js": ""}))
+    report = await world.ended(job, seconds=110)
+    assert report["status"] == "SUCCEEDED", world.deploy.log(job)
+    assert "asks for Node >=22; the standard image has Node 20" in world.deploy.log(job)

@@ -26,6 +26,8 @@ class Command:
     argv: tuple[str, ...]
     cwd: Path | None = None
     env: Mapping[str, str] | None = None
+    umask: int = -1
+    """Of the program's; -1: this process's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ async def spawn(
             stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
             stderr=asyncio.subprocess.PIPE if stderr is None else stderr,
             start_new_session=True,
+            umask=command.umask,
         )
     except (FileNotFoundError, PermissionError) as e:
         raise ProcessMissing(f"{command.argv[0]}: {e.strerror}") from e

@@ -39,6 +39,7 @@ async def doctor(
     if local:
         checks += [
             await _engine(session),
+            await _sandbox(session),
             *[await _program(session, name, flag) for name, flag in (("haproxy", "-v"), ("docker-registry", "--version"))],
         ]
         checks += [await _port(session, name, port) for name, port in PORTS.items()]
@@ -159,6 +160,21 @@ async def _engine(session: Session) -> Check:
         await _output("docker", "version", "--format", "{{.Server.Version}}"),
         session.language,
     )
+
+
+async def _sandbox(session: Session) -> Check:
+    """Whether the Runner on this machine can give each build a sandbox."""
+    import os
+
+    from funai.standalone.parts.sandbox import why_not
+
+    if os.environ.get("RUNNER_SANDBOX") == "off":
+        return Check("sandbox", Level.WARN, session.say("doc_sandbox_off"))
+    if reason := await why_not():
+        return Check(
+            "sandbox", Level.FAIL, reason.zh if session.language == "zh" else reason.en, session.say("doc_sandbox_mend")
+        )
+    return Check("sandbox", Level.OK, session.say("doc_sandbox_ok"))
 
 
 def _resolver_port(session: Session) -> Check:

@@ -66,6 +66,11 @@ class Registry:
     async def close(self) -> None:
         await self._http.close()
 
+    @property
+    def http(self) -> RegistryHttp:
+        """The client below, for requests that are handed on."""
+        return self._http
+
     async def digest(self, image: ImageRef) -> str | None:
         """The digest that the tag (default ``latest``) points at now."""
         return await self._told(image, self._manifests.digest(image))

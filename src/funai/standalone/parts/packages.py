@@ -51,6 +51,14 @@ PODMAN = (
     # Podman's init process for containers: without one an app that is PID 1 ignores SIGTERM and takes 10 s to stop.
     Need("catatonit", patterns=("/usr/libexec/podman/catatonit", "/usr/lib/podman/catatonit")),
 )
+WALL = (
+    # What the Runner's sandbox around each build is made of, whichever engine runs the apps.
+    Need("bubblewrap", ("bwrap",)),
+    Need("podman", ("podman",)),
+    Need("runc", ("runc", "crun")),
+    Need("iproute2", ("ip",)),
+    Need("iptables", ("iptables",)),
+)
 ROOTLESS = (
     Need("uidmap", ("newuidmap",)),
     Need("slirp4netns", ("slirp4netns",)),
@@ -78,17 +86,18 @@ def find_program(name: str) -> str | None:
 
 
 def needs(*, tests: bool, virtualenv: bool = True) -> list[Need]:
-    """What this machine needs: Podman unless Docker's daemon is there already or tests want both.
+    """What this machine needs: Podman's whole engine unless Docker's daemon is there already or tests want both.
 
     ``virtualenv``: a checkout makes its own; an installed package is in one.
     """
-    found = list(PLATFORM)
+    found = [*PLATFORM, *WALL]
     if tests or not (find_program("docker") and DOCKER_SOCKET.is_socket()):
         found += PODMAN
         if os.geteuid() != 0:
             found += ROOTLESS
     if tests:
         found += TESTS
+    found = list(dict.fromkeys(found))
     if virtualenv and importlib.util.find_spec("ensurepip") is None:
         found.append(Need("python3-venv"))
     return found
