@@ -151,7 +151,7 @@ class Rounds:
             one.live = text
         else:
             tally.failed += 1
-            code = job.failure.code.value if job.failure else str(job.reason)
+            code = str(job.failure.code) if job.failure else str(job.reason)
             tally.outcomes[code] = tally.outcomes.get(code, 0) + 1
             say(f"  {code}: {(job.error_message or '')[:300]}")
             if job.failure and job.failure.blame is Blame.USER:
