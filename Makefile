@@ -4,7 +4,7 @@ DB ?= sqlite
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db docs bench-deploy bench-queue bench-console clean distclean
+.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db docs docs-site bench-deploy bench-queue bench-console chaos fuzz-dockerfile clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,9 +34,9 @@ test-service: ## Only the services in this process, on real databases
 test-e2e: ## Only what runs on real Podman, registry, SSH and HAProxy
 	@$(PY) -m pytest tests/e2e $(ARGS)
 
-lint: ## Style, types (strict), import fences, sizes
+lint: ## Style, types (strict), import fences, sizes, words
 	@failed=0; \
-	for check in "ruff check --quiet ." "ruff format --quiet --check ." "pyright" "lint-imports" "python scripts/check_sizes.py"; do \
+	for check in "ruff check --quiet ." "ruff format --quiet --check ." "pyright" "lint-imports" "python scripts/check_sizes.py" "python scripts/check_words.py"; do \
 		.venv/bin/$$check || { echo "lint: $$check failed" >&2; failed=1; }; \
 	done; exit $$failed
 
@@ -46,11 +46,23 @@ fmt: ## Format the code and mend what can be mended by itself
 db: ## Bring the databases to the newest schema (ARGS as for `funai db upgrade`)
 	@.venv/bin/funai db upgrade $(ARGS)
 
-docs: ## Remake docs/configuration.md from the settings classes
+docs: ## Remake the pages that are made from the code: configuration and reason words
 	@$(PY) -m funai.standalone.reference > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
+	@$(PY) -m funai.standalone.reference reasons > docs/troubleshooting.new && mv docs/troubleshooting.new docs/how-to/troubleshooting.md
+
+docs-site: ## Build the documentation as a site under .state/site; links are checked
+	@test -x .state/docs/bin/mkdocs || python3 -m venv .state/docs
+	@.state/docs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	@NO_MKDOCS_2_WARNING=1 .state/docs/bin/mkdocs build --strict --quiet && echo "site: .state/site/index.html"
+
+fuzz-dockerfile: setup-test ## Hostile Dockerfiles against a real Runner, with canaries: ARGS="--seconds 600"
+	$(PY) -m tests.fuzz $(ARGS)
 
 bench-deploy: setup-test ## Time deploys and the gateway beside their floors; one JSON line last
 	@$(PY) -m benchmarks.deploy $(ARGS)
+
+chaos: setup-test ## Faults in a running platform, invariants checked; one JSON line last (ARGS="--rounds 50")
+	@$(PY) -m benchmarks.chaos $(ARGS)
 
 bench-queue: setup-test ## Time the job queue (DB=sqlite|postgresql|mariadb); one JSON line last
 	@$(PY) -m benchmarks.queue --db $(DB) $(ARGS)

@@ -76,9 +76,13 @@ class Bench:
     async def deploy(self, image: str) -> httpx.Response:
         self.generation += 1
         return await self.agent.post(
-            "deploy", APP, image=image, generation=self.generation, env={"GENERATION": str(self.generation)},
+            "deploy",
+            APP,
+            image=image,
+            generation=self.generation,
+            env={"GENERATION": str(self.generation)},
             health={"timeoutSeconds": 30},
-        )  # fmt: skip
+        )
 
     async def redeploy_ms(self) -> float:
         began = time.perf_counter()
@@ -138,9 +142,20 @@ async def under_load(bench: Bench, times: int, folder: Path) -> dict[str, object
     script.write_text(WRK)
     url = f"http://127.0.0.1:{bench.agent.process.gateway_port}/runtime/{APP}/"
     wrk = await asyncio.create_subprocess_exec(
-        "wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", "3600", "--timeout", "10",
-        "--script", str(script), url, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        "wrk",
+        "--threads",
+        "1",
+        "--connections",
+        str(CONNECTIONS),
+        "--duration",
+        "3600",
+        "--timeout",
+        "10",
+        "--script",
+        str(script),
+        url,
+        stdout=asyncio.subprocess.PIPE,
+    )
     began, stale, refused = time.perf_counter(), 0, 0
     async with httpx.AsyncClient(trust_env=False) as http:
         for _ in range(times):
@@ -255,10 +270,12 @@ async def measure(rounds: int, times: int) -> dict[str, object]:
         load = await under_load(bench, times, folder)
     deploy, floor = statistics.median(mine), statistics.median(floors)
     return {
-        "agent_deploy_ms": round(deploy, 1), "engine_floor_ms": round(floor, 1), "agent_over_floor": round(deploy / floor, 3),
+        "agent_deploy_ms": round(deploy, 1),
+        "engine_floor_ms": round(floor, 1),
+        "agent_over_floor": round(deploy / floor, 3),
         "agent_phases_ms": phases,
         **load,
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

@@ -114,12 +114,16 @@ async def measure(folder: Path, upstream_port: int, apps: int, count: int, round
     finally:
         await gateway.stop(0)
     return {
-        "routes": apps, "switches": count, "stale_answers": stale, "replace_all_ms": round(whole, 1),
+        "routes": apps,
+        "switches": count,
+        "stale_answers": stale,
+        "replace_all_ms": round(whole, 1),
         "route_switch_p50_ms": round(statistics.median(took), 3),
         "route_switch_p99_ms": round(statistics.quantiles(took, n=100)[98], 3),
-        "gateway_p50_ms": round(through, 3), "direct_p50_ms": round(direct, 3),
+        "gateway_p50_ms": round(through, 3),
+        "direct_p50_ms": round(direct, 3),
         "gateway_overhead_p50_ms": round(through - direct, 3),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """The job queue, measured over HTTP and beside its own statements: ``python -m benchmarks.queue --db sqlite``.
 
-The server is a process of its own (uvicorn, uvloop), the clients are bare sockets in this one. Every app has its place
-on a node already, as on a redeploy. What is measured:
+The server is a process of its own, on uvloop as `funai serve deploy` is; clients are bare sockets in this one. Every app has
+its place on a node already, as on a redeploy. What is measured:
 
 * claims: 8 runners, each claims and then works for 50 ms, at 0 and at 1,000,000 finished rows; ``claim_saturated_…`` is
   the same without the work: eight requests always in hand, so that it measures the line before the server's one core;
@@ -134,10 +134,8 @@ async def finished_rows(url: str, rows: int) -> None:
     db = Database(url)
     async with db.write() as conn:
         await conn.execute(text(f"INSERT INTO fun_ai_deploy_job ({columns}) SELECT {row} FROM {tables}{where}"))
-    async with db.engine.connect() as conn:
-        autocommit = await conn.execution_options(isolation_level="AUTOCOMMIT")
-        analyze = "ANALYZE TABLE fun_ai_deploy_job" if "mysql" in url else "ANALYZE"
-        await autocommit.execute(text(analyze))
+    async with db.write() as conn:
+        await conn.execute(text("ANALYZE TABLE fun_ai_deploy_job" if "mysql" in url else "ANALYZE"))
     await db.close()
 
 

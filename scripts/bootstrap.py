@@ -10,12 +10,10 @@ import compileall
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,11 +22,12 @@ LOG = STATE / "setup.log"
 VENV = ROOT / ".venv"
 STAMP = VENV / "funai-setup.json"
 LOCKS = {"run": ROOT / "requirements.lock", "tests": ROOT / "requirements-dev.lock"}
-TICK_SECONDS = 0.2
-QUIET_SECONDS = 10
 
 sys.path.insert(0, str(ROOT / "src"))
 from funai.standalone.parts import packages  # noqa: E402
+from funai.standalone.parts.steps import Steps, step  # noqa: E402
+
+STEPS = Steps(LOG, ROOT)
 
 
 class Failed(Exception):
@@ -42,7 +41,8 @@ def main() -> int:
     with (STATE / "setup.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            ensure_packages(tests=tests)
+            packages.ensure(packages.needs(tests=tests), STEPS.run, interactive=sys.stdin.isatty())
+            step("packages: all there")
             ensure_virtualenv(tests=tests)
             compileall.compile_dir(ROOT / "src", quiet=2)  # milliseconds when nothing changed; a start compiles none then
             ensure_engine()
@@ -53,24 +53,13 @@ def main() -> int:
     return 0
 
 
-def ensure_packages(*, tests: bool) -> None:
-    """Install the Debian packages whose programs are missing."""
-    absent = packages.missing(packages.needs(tests=tests))
-    if absent:
-        packages.install(absent, run_step, interactive=sys.stdin.isatty())
-    still = packages.missing(packages.needs(tests=tests))
-    if still and absent != ["python3-venv"]:
-        raise Failed(f"installed, but what they bring can't be found: {' '.join(still)}")
-    step("packages: all there")
-
-
 def ensure_virtualenv(*, tests: bool) -> None:
     """Have ``.venv`` with the locked packages, every one checked against its hash, and the project itself."""
     wanted = "tests" if tests else "run"
     stamp = read_stamp()
     if not venv_works():
         shutil.rmtree(VENV, ignore_errors=True)
-        if not run_step("making .venv", [sys.executable, "-m", "venv", str(VENV)], {}):
+        if not STEPS.run("making .venv", [sys.executable, "-m", "venv", str(VENV)], {}):
             raise Failed(f"no virtualenv could be made with {sys.executable}")
         stamp = {}
     # The test set contains the other one: having it is enough for both.
@@ -80,11 +69,11 @@ def ensure_virtualenv(*, tests: bool) -> None:
     python = str(VENV / "bin" / "python")
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     locked = ["--require-hashes", "--no-deps", "--prefer-binary", "--no-compile", "--requirement", str(LOCKS[wanted])]
-    if not run_step(f"installing {LOCKS[wanted].name}", [*pip, *locked], {}):
+    if not STEPS.run(f"installing {LOCKS[wanted].name}", [*pip, *locked], {}):
         raise Failed(f"pip could not install {LOCKS[wanted].name}")
     site = next((VENV / "lib").glob("python3*")) / "site-packages"
     # In parallel, and once: without this every start would compile what it imports where bytecode isn't written.
-    run_step("compiling", [python, "-m", "compileall", "-q", "-j", "0", str(site)], {"PYTHONDONTWRITEBYTECODE": ""})
+    STEPS.run("compiling", [python, "-m", "compileall", "-q", "-j", "0", str(site)], {"PYTHONDONTWRITEBYTECODE": ""})
     install_project(site)
     STAMP.write_text(json.dumps({**stamp, wanted: fingerprint(wanted)}))
     step("virtualenv: installed")
@@ -129,43 +118,6 @@ def read_stamp() -> dict[str, str]:
         return json.loads(STAMP.read_text())
     except (OSError, ValueError):
         return {}
-
-
-def run_step(title: str, argv: Sequence[str], env: Mapping[str, str]) -> bool:
-    """Run a program with its output in the log, showing that time passes. Shows the log's end when it fails."""
-    started = time.monotonic()
-    with LOG.open("ab") as log:
-        log.write(f"\n$ {' '.join(argv)}\n".encode())
-        log.flush()
-        begin = log.tell()
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **env}, cwd=ROOT)
-        shown = 0.0
-        step(f"{title} …", end="" if sys.stdout.isatty() else "\n")
-        while (code := poll(process)) is None:
-            passed = time.monotonic() - started
-            if sys.stdout.isatty():
-                step(f"{title} … {passed:.0f} s", end="", again=True)
-            elif passed - shown >= QUIET_SECONDS:
-                shown = passed
-                step(f"{title} … {passed:.0f} s")
-    step(f"{title}: {'done' if code == 0 else 'failed'} ({time.monotonic() - started:.1f} s)", again=sys.stdout.isatty())
-    if code != 0:
-        said = LOG.read_bytes()[begin:].decode(errors="replace").splitlines()
-        sys.stderr.write("".join(f"    {line}\n" for line in said[-15:]))
-    return code == 0
-
-
-def poll(process: subprocess.Popen[bytes]) -> int | None:
-    try:
-        return process.wait(TICK_SECONDS)
-    except subprocess.TimeoutExpired:
-        return None
-
-
-def step(text: str, *, end: str = "\n", again: bool = False) -> None:
-    """One line of progress; ``again`` overwrites the line before on a terminal."""
-    sys.stdout.write(f"{chr(13) + chr(27) + '[K' if again else ''}▸ {text}{end}")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -82,9 +82,22 @@ class Postgres(Daemon):
         password.write_text(PASSWORD)
         _own(password, "postgres")
         self._as_owner(
-            [self._bin / "initdb", "-D", self.data, "-U", USER, "-A", "scram-sha-256", f"--pwfile={password}",
-             "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"],
-        )  # fmt: skip
+            [
+                self._bin / "initdb",
+                "-D",
+                self.data,
+                "-U",
+                USER,
+                "-A",
+                "scram-sha-256",
+                f"--pwfile={password}",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+                "--no-instructions",
+            ],
+        )
         self.start()
 
     def create_database(self, name: str) -> str:
@@ -155,10 +168,16 @@ class MariaDB(Daemon):
         self.data.mkdir(mode=0o755)
         _own(self.data, "mysql")
         argv = [
-            _binary("mariadb-install-db"), "--no-defaults", f"--datadir={self.data}", f"--user={self._account}",
-            "--auth-root-authentication-method=socket", f"--auth-root-socket-user={self._account}", "--skip-test-db",
-            "--innodb-flush-method=nosync", "--innodb-log-file-size=64M",
-        ]  # fmt: skip
+            _binary("mariadb-install-db"),
+            "--no-defaults",
+            f"--datadir={self.data}",
+            f"--user={self._account}",
+            "--auth-root-authentication-method=socket",
+            f"--auth-root-socket-user={self._account}",
+            "--skip-test-db",
+            "--innodb-flush-method=nosync",
+            "--innodb-log-file-size=64M",
+        ]
         with self.log.open("ab") as out:
             subprocess.run(argv, check=True, cwd="/", stdout=out, stderr=out)
         self.start()

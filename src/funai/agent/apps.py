@@ -164,7 +164,7 @@ class Apps:
         await self._node.engine.rename(container.id, name)
 
     async def _halt(self, container: Container) -> None:
-        await self._node.engine.stop(container.id, self._node.settings.stop_grace_seconds)
+        await self._node.stop(container)
 
     async def _route(self, route: Route) -> None:
         """A gateway that is away is told by its driver's rebuild; what the owner asked for still happens."""
@@ -187,6 +187,7 @@ class Apps:
             image=labels[state.IMAGE],
             container_port=state.number(kept, state.PORT),
             base_path=labels.get(state.BASE_PATH, naming.base_path(state.number(kept, state.APP_ID))),
+            strip_prefix=labels.get(state.STRIP_PREFIX) != "false",
             generation=state.generation_of(kept),
             health=HealthSpec(
                 path=labels.get(state.HEALTH_PATH, "/"), timeout_seconds=self._node.settings.health_timeout_seconds

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from funai.agent.apps import Apps
 from funai.agent.engine.contract import Phase
+from funai.agent.network.look import Look
 from funai.agent.node import Node
 from funai.agent.reconcile.crashes import Crashes
 from funai.agent.reconcile.journal import Journal
@@ -53,9 +54,10 @@ def available_memory(meminfo: str) -> int | None:
 
 class Heartbeat:
     def __init__(
-        self, node: Node, apps: Apps, crashes: Crashes, journal: Journal, restorer: Restorer, deploy: NodeDeployClient
-    ) -> None:
-        self._journal, self._restorer = journal, restorer
+        self, node: Node, apps: Apps, crashes: Crashes, journal: Journal, restorer: Restorer, look: Look,
+        deploy: NodeDeployClient,
+    ) -> None:  # fmt: skip
+        self._journal, self._restorer, self._look = journal, restorer, look
         self._node, self._apps, self._crashes, self._deploy = node, apps, crashes, deploy
         self._cpu: CpuTimes | None = None
         self._stale: dict[int, int] = {}
@@ -84,6 +86,7 @@ class Heartbeat:
             memory_free_bytes=await asyncio.to_thread(_memory),
             capacity=settings.capacity,
             engine=info.title[:64],
+            problem=self._look.problem.en if self._look.problem else "",
             crash_looping=sorted({*self._crashes.looping, *self._restorer.failing})[:MAX_CRASHING],
         )
 

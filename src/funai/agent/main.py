@@ -20,6 +20,7 @@ from funai.agent.images.gc import ImageGC
 from funai.agent.images.pull import Images
 from funai.agent.metrics import AgentMetrics
 from funai.agent.network.firewall import Firewall, FirewallRefused, Rules
+from funai.agent.network.look import Look
 from funai.agent.network.networks import Networks, bridge_prefix, platform_tag, unwalled
 from funai.agent.node import Node
 from funai.agent.reconcile.crashes import Crashes
@@ -44,6 +45,7 @@ from funai.gateway.settings import Driver, GatewaySettings
 
 ENGINE_SECONDS = 30
 FIREWALL_SECONDS = 15
+LOOK_SECONDS = 20
 MAX_BODY = 4 * 1024 * 1024
 
 
@@ -62,6 +64,7 @@ class AgentParts:
     crashes: Crashes
     drainer: Drainer
     images: Images
+    look: Look
     firewall: Firewall | None
     """None where it can't be had; apps reach this host's ports then."""
 
@@ -97,7 +100,8 @@ async def compose(
     restorer = Restorer(node, rollouts, journal)
     apps = Apps(node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete), journal)
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
-    routes.install(app, routes.Agent(node, rollouts, apps), SecretDoor("X-Runtime-Token", settings.token))
+    look = Look(node)
+    routes.install(app, routes.Agent(node, rollouts, apps, look), SecretDoor("X-Runtime-Token", settings.token))
     return AgentParts(
         app,
         node,
@@ -110,8 +114,13 @@ async def compose(
         crashes,
         drainer,
         images,
+        look,
         firewall,
     )
+
+
+def heartbeat_of(parts: AgentParts, deploy: NodeDeployClient) -> Heartbeat:
+    return Heartbeat(parts.node, parts.apps, parts.crashes, parts.journal, parts.restorer, parts.look, deploy)
 
 
 @asynccontextmanager
@@ -130,10 +139,11 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
             await parts.networks.ensure_builds(settings.build_network)
         await parts.reconciler.rebuild()
         tasks.append(asyncio.create_task(periodic("sweep", settings.sweep_seconds, parts.reconciler.sweep, quiet)))
+        tasks.append(asyncio.create_task(periodic("look", LOOK_SECONDS, parts.look.look, quiet)))
         if settings.deploy_base_url and settings.deploy_node_token:
             client = NodeDeployClient(settings.deploy_base_url, settings.deploy_node_token.get_secret_value())
             teardown.push_async_callback(client.close)
-            beat = Heartbeat(parts.node, parts.apps, parts.crashes, parts.journal, parts.restorer, client)
+            beat = heartbeat_of(parts, client)
             tasks.append(asyncio.create_task(periodic("heartbeat", settings.heartbeat_seconds, beat.beat, quiet)))
 
         async def end() -> None:

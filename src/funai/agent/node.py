@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from funai.agent.engine import ending
 from funai.agent.engine.contract import Container, Engine, EngineError, EngineInfo
 from funai.agent.engine.patience import patiently
 from funai.agent.metrics import AgentMetrics
@@ -180,6 +182,13 @@ class Node:
     def _fixed(self, container: Container) -> Endpoint | None:
         address, port = container.labels.get(ADDRESS, ""), state.number(container, state.PORT)
         return Endpoint(address, port) if address and port and not self.publish else None
+
+    async def stop(self, container: Container) -> None:
+        """Stop it within the grace. What runs behind a package manager or shell is asked first. Raises EngineError."""
+        grace, began = self.settings.stop_grace_seconds, time.monotonic()
+        if container.running:
+            await ending.ask_to_end(container.pid, grace)
+        await self.engine.stop(container.id, max(0.0, grace - (time.monotonic() - began)))
 
     async def tell(self, route: Route) -> None:
         """Put a route. Raises GatewayError; the sweep then tells it again."""

@@ -35,7 +35,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 def answers(model: Any) -> dict[str, Any]:
-    """Route options: what ``data`` holds. Fields that nobody set stay out of the answer."""
+    """Route options: what ``data`` holds. Unset fields are left out of the answer."""
     return {"response_model": Envelope[model], "response_model_exclude_unset": True}
 
 

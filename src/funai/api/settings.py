@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from pydantic import SecretStr, field_validator, model_validator
 
-from funai.base.config.settings import Secret, Settings, key
+from funai.base.config.settings import CsvList, Secret, Settings, key
 from funai.base.http.guards import networks
 from funai.contracts import rules
 from funai.contracts.errors import BadInput, ConfigError
@@ -78,6 +78,7 @@ class ApiSettings(Settings):
 
     acr_enabled: bool = key("deploy-acr.enabled", True, doc="Whether built images go to a registry named here")
     acr_registry: str | None = key("deploy-acr.registry", None, doc="Registry address, host[:port]")
+    base_images: CsvList = key("RUNNER_BASE_IMAGES", [], doc="The Runner's prefixes of base images, told to `funai check`")
     acr_namespace: str = key("deploy-acr.namespace", "funaistudio", doc="Namespace (a Harbor project) of built images")
     image_namespaces: list[str] = key(
         "funai.image.allowed-namespaces", [],

@@ -10,18 +10,16 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
 from pathlib import Path
-from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
-from funai.base.beat import next_beat
-from funai.base.http.wire import WireProtocol
 from funai.base.observability import log
 from funai.contracts.errors import ConfigError, FunaiError
 
+MAX_HEAD = 64 * 1024
+"""Bytes of a request's head."""
 YOUNG_OBJECTS = 10_000
 CERTIFICATE_SECONDS = 5.0
 """How often a certificate's files are looked at."""
@@ -68,16 +66,13 @@ async def guarded(name: str, work: Callable[[], Awaitable[object]]) -> None:
 
 
 async def periodic(
-    name: str, every: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event, *, jitter: float | None = 0.1
+    name: str, every: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event, *, jitter: float = 0.1
 ) -> None:
-    """Do ``work`` now and then every ``every`` seconds (± jitter; None: with all of that pace, :mod:`funai.base.beat`) until
-    ``stop``. A failure is logged and retried later."""
+    """Do ``work`` now and then every ``every`` seconds (± jitter) until ``stop``. A failure is logged and retried later."""
     while not stop.is_set():
         await guarded(name, work)
-        now = asyncio.get_running_loop().time()
-        due = next_beat(now, every) if jitter is None else now + every * (1 + random.uniform(-jitter, jitter))
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(due):
+            async with asyncio.timeout(every * (1 + random.uniform(-jitter, jitter))):
                 await stop.wait()
 
 
@@ -97,28 +92,11 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers (the process's own order of teardown rules), and without ten looks a second
-    whether it shall end, which were a tenth of what an idle service cost."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._ending = asyncio.Event()
+    """uvicorn without its signal handlers: the process handles signals and stops its services in its own order."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
-
-    def end(self) -> None:
-        self.should_exit = True
-        self._ending.set()
-
-    async def main_loop(self) -> None:
-        """uvicorn's, which writes the second for answers' ``Date`` at every tenth tick."""
-        loop = asyncio.get_running_loop()
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(next_beat(loop.time())):
-                    await self._ending.wait()
 
 
 async def _run(server: _Server, sock: socket.socket, title: str) -> None:
@@ -175,12 +153,23 @@ async def serving(
     another door of an app whose lifespan is somebody else's.
     """
     # X-Forwarded-For is `doors.client_address`'s business: uvicorn's own reading of it would trust all of loopback.
-    protocol = cast("type[asyncio.Protocol]", partial(WireProtocol, gather=getattr(app.state, "gather", None)))
+    # h11, because uvicorn's other parser stops at an offered upgrade (`Upgrade: h2c`, which the JDK's client always sends) and
+    # loses the request's body. No service of ours speaks WebSocket.
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=int(grace), server_header=False,
-        timeout_keep_alive=75, http=protocol, lifespan="auto" if tls is None else "off",
+        app,
+        http="h11",
+        h11_max_incomplete_event_size=MAX_HEAD,
+        ws="none",
+        log_config=None,
+        log_level="error",  # each offered upgrade would be two warnings
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(grace),
+        timeout_keep_alive=75,
+        lifespan="auto" if tls is None else "off",
         ssl_context_factory=_always(tls) if tls else None,
-    )  # fmt: skip
+    )
     server = _Server(config)
     task = asyncio.create_task(_run(server, sock, app.title), name=f"http:{app.title}")
     try:
@@ -191,6 +180,6 @@ async def serving(
             await asyncio.sleep(0.01)
         yield int(sock.getsockname()[1])
     finally:
-        server.end()
+        server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)
         sock.close()

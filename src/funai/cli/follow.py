@@ -28,10 +28,14 @@ def snapshot(job: Job) -> Snapshot:
     payload, result = job.payload, job.result
     phase, message = payload.get("phase"), payload.get("phaseMessage")
     return Snapshot(
-        status=str(job.status), phase=str(phase) if phase else None, message=str(message) if message else None,
-        queue_position=job.queue_position, reason=job.reason, attempt=job.attempt,
+        status=str(job.status),
+        phase=str(phase) if phase else None,
+        message=str(message) if message else None,
+        queue_position=job.queue_position,
+        reason=job.reason,
+        attempt=job.attempt,
         phases_ms=result.phases_ms if result else None,
-    )  # fmt: skip
+    )
 
 
 class Retry:

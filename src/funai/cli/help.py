@@ -26,6 +26,9 @@ FOOTER = (
 ORDER = ("Deploy", "Apps", "Build", "Account", "Platform", "Operate")
 STANDALONE = (
     ("up", "Platform", "Run the whole platform on this machine"),
+    ("backup", "Platform", "Write all state into one file, also while the platform runs"),
+    ("restore", "Platform", "Bring a backup into an empty data dir"),
+    ("upgrade", "Platform", "Install another version, with a way back"),
     ("config", "Platform", "What funai up reads: check it, show what is in force"),
     ("demo", "Platform", "Set up, deploy two apps, show where the time went, leave nothing behind"),
 )

@@ -157,6 +157,8 @@ class EnvVar(Wire):
     value: str = "******"
     secret: bool = False
     """(+) Its owner marked it: masked in logs whatever it looks like."""
+    build: bool | None = None
+    """(+) True: builds get it too."""
 
 
 class CleanupStep(Wire):

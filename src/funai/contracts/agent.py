@@ -61,6 +61,8 @@ class AgentDeploy(Wire):
     image: Annotated[str, AfterValidator(lambda v: str(rules.parse_image(v)))]
     container_port: Annotated[int, BeforeValidator(rules.no_bool), AfterValidator(rules.check_port)] = 3000
     base_path: Annotated[str, AfterValidator(lambda v: v and rules.check_base_path(v))] = ""
+    strip_prefix: bool = True
+    """(+) False: the gateway leaves ``base_path`` on the paths of requests, and the app answers below it."""
     job_id: int | None = None
     generation: int | None = Field(default=None, ge=0, le=2**63 - 1)
     health: HealthSpec | None = None

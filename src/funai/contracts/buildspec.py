@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +21,6 @@ from funai.i18n.reasons import Words
 APP_YAML = "deploy/app.yaml"
 DEFAULT_PORT = 3000
 DEFAULT_HEALTH_PATH = "/"
-NODE_IMAGE = "node:20-bookworm-slim"
 LOCKFILES = ("package-lock.json", "npm-shrinkwrap.json")
 CA_IN_BUILD = "/dev/funai-ca.pem"
 """Where an operator's certificate authorities are mounted during a build; ``NODE_EXTRA_CA_CERTS`` names it.
@@ -29,7 +29,8 @@ CA_IN_BUILD = "/dev/funai-ca.pem"
 """
 CA_IN_CONTEXT = ".funai-ca.pem"
 """Where they lie in the context for an engine whose builds can't mount anything."""
-CA_IN_STAGE = "/etc/funai-ca.pem"
+STANDARD_VERSION = 2
+"""Counts the changes of the standard image that have to reach apps whose commit is built already."""
 MAX_APP_YAML = 64 * 1024
 
 _PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".corp", ".intranet", ".localdomain")
@@ -42,6 +43,7 @@ node_modules
 npm-debug.log*
 .env
 .env.*
+!.env.production
 coverage
 .vscode
 .idea
@@ -52,10 +54,13 @@ Dockerfile
 
 @dataclass(frozen=True, slots=True)
 class AppSpec:
-    """``deploy/app.yaml``: the port the app listens on and the path that answers 2xx/3xx when it is well."""
+    """``deploy/app.yaml``: the port the app listens on, the path that answers 2xx/3xx when it is well, and whether the
+    gateway takes ``/runtime/{appId}`` off a request's path before the app sees it.
+    """
 
     port: int | None = None
     health_path: str | None = None
+    strip_prefix: bool | None = None
 
 
 def _invalid(detail_zh: str, detail_en: str) -> BadInput:
@@ -80,8 +85,11 @@ def parse_app_yaml(text: str) -> AppSpec:
     health: Any = loaded.get("healthPath")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if port is not None and (not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535):
         raise _invalid("port 须为 1–65535 的整数", "port must be a whole number from 1 to 65535")
+    strip: Any = loaded.get("stripPrefix")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if strip is not None and not isinstance(strip, bool):
+        raise _invalid("stripPrefix 须为 true 或 false", "stripPrefix must be true or false")
     try:
-        return AppSpec(port, None if health is None else rules.check_health_path(f"{health}"))
+        return AppSpec(port, None if health is None else rules.check_health_path(f"{health}"), strip)
     except BadInput as e:
         raise _invalid("healthPath 须以 / 开头、不含 ..", "healthPath must start with / and have no ..") from e
 
@@ -94,47 +102,6 @@ def choose_port(payload_port: int | None, spec: AppSpec) -> int:
     if payload_port is not None and payload_port != DEFAULT_PORT:
         return payload_port
     return spec.port or payload_port or DEFAULT_PORT
-
-
-def node_dockerfile(package_json: str, *, lockfile: bool, ca_in_context: bool = False) -> str:
-    """The platform's standard Dockerfile for a Node app. Raises BadInput when package.json can't be used.
-
-    ``ca_in_context``: extra authorities come as a file of the context, used by the first stage and gone from the second.
-    """
-    try:
-        package: Any = json.loads(package_json)
-    except (ValueError, RecursionError) as e:
-        raise BadInput("PACKAGE_JSON_INVALID") from e
-    scripts: Any = package.get("scripts") if isinstance(package, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    if not isinstance(scripts, dict) or not scripts.get("start"):  # pyright: ignore[reportUnknownMemberType]
-        raise BadInput("NPM_START_MISSING")
-    install = "npm ci" if lockfile else "npm install"
-    build = "RUN npm run build\n" if scripts.get("build") else ""  # pyright: ignore[reportUnknownMemberType]
-    ca = f"COPY {CA_IN_CONTEXT} {CA_IN_STAGE}\n" if ca_in_context else ""
-    drop = f"rm -f {CA_IN_CONTEXT} && " if ca_in_context else ""
-    return _NODE_TEMPLATE.format(image=NODE_IMAGE, install=install, build=build, ca=ca, drop=drop)
-
-
-_NODE_TEMPLATE = """\
-# The platform's standard image for a Node app: installs, builds, runs `npm start` as a non-root user on port 3000.
-FROM {image} AS build
-WORKDIR /app
-ARG NPM_REGISTRY
-ARG NODE_EXTRA_CA_CERTS
-ENV npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false
-{ca}COPY package*.json npm-shrinkwrap.jso[n] .npmr[c] ./
-RUN if [ -n "$NPM_REGISTRY" ]; then export npm_config_registry="$NPM_REGISTRY"; fi; {install} --include=dev
-COPY . .
-{build}RUN {drop}npm prune --omit=dev
-
-FROM {image}
-WORKDIR /app
-ENV NODE_ENV=production
-COPY --from=build --chown=1000:1000 /app /app
-USER 1000:1000
-EXPOSE 3000
-CMD ["npm", "start"]
-"""
 
 
 def uses_lfs(gitattributes: str) -> bool:
@@ -157,12 +124,22 @@ def private_hosts(lockfile: str) -> set[str]:
     return out
 
 
-def image_inputs(*, dockerfile_path: str, context: str, npm_registry: str) -> str:
-    """A stable text of what, beside the commit, decides a build; the image carries its hash as a label.
+def image_inputs(
+    *,
+    dockerfile_path: str,
+    context: str,
+    npm_registry: str,
+    port: int | None = None,
+    arguments: Mapping[str, str] | None = None,
+) -> str:
+    """A stable text of what, beside the commit, decides a build; the image carries its hash as a tag.
 
-    The standard Dockerfile's text counts too: a repository without its own is built again when the platform's changes.
+    The standard image's version counts too: a repository without its own is built again when the platform's changes.
     """
-    values = {"dockerfile": dockerfile_path, "context": context, "npmRegistry": npm_registry, "standard": _NODE_TEMPLATE}
+    values = {
+        "dockerfile": dockerfile_path, "context": context, "npmRegistry": npm_registry, "standard": STANDARD_VERSION,
+        "port": port or DEFAULT_PORT, "arguments": dict(arguments or {}),
+    }  # fmt: skip
     return json.dumps(values, sort_keys=True)
 
 

@@ -4,8 +4,8 @@
 
     FunaiError                 any refusal that has a code, a stable reason and a message in two languages
     ├── BadInput        400    the request itself is wrong
-    ├── Unauthenticated 401    nobody, or a wrong secret
-    ├── Forbidden       403    somebody, but not allowed
+    ├── Unauthenticated 401    no credentials, or wrong ones
+    ├── Forbidden       403    authenticated, but not allowed
     ├── NotFound        404    not there, or not yours (never told apart)
     ├── Conflict        409    right request, wrong moment
     ├── TooLarge        413    over a size limit

@@ -46,10 +46,16 @@ class Payload(Wire):
     acr_namespace: str | None = None
     image_tag: str | None = None
     health_path: str | None = None
+    strip_prefix: bool | None = None
+    """(+) False: the app sees ``/runtime/{appId}`` in its requests' paths; None: what ``deploy/app.yaml`` says."""
     rollback_of: int | None = None
     """(+) The release number this job runs again."""
     env: dict[str, str] | None = None
     """(+) Plain variables; present only in a claim's answer."""
+    build_env: list[str] | None = None
+    """(+) Names of those variables that builds get too; present only in a claim's answer."""
+    release: int | None = None
+    """(+) The number that the release gets when the job succeeds; present only in a claim's answer."""
     env_sealed: str | None = Field(default=None, pattern=r"^[!-~]*$")
     """(+) The variables sealed with the platform's key; never shown to people."""
     secret_env: list[str] | None = None
@@ -139,6 +145,7 @@ class JobResult(Wire):
     git_sha: str | None = None
     container_port: int | None = None
     health_path: str | None = None
+    strip_prefix: bool | None = None
     built: bool | None = None
     """False when the commit's image already existed, or the job had a prebuilt one."""
     phases_ms: dict[str, int] | None = None
@@ -231,6 +238,15 @@ class AppTarget(Wire):
 
     user_id: EntityId
     app_id: EntityId
+
+
+class BuildRules(Wire):
+    """What a Dockerfile may be built on beside public images; ``own`` is the app's repository when one was asked about."""
+
+    registry: str = ""
+    own: str = ""
+    base_images: list[str] = Field(default_factory=list[str])
+    """Prefixes of the platform's base images."""
 
 
 class Release(Wire):

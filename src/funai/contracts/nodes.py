@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -32,6 +33,8 @@ class NodeHeartbeat(Wire):
     memory_free_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
     capacity: int | None = Field(default=None, ge=0, le=1_000_000)
     engine: str | None = Field(default=None, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")
+    problem: Annotated[str, Field(max_length=500)] | None = None
+    """(+) What hinders the apps there, in words; empty when nothing does, None from agents that don't look."""
     crash_looping: list[EntityId] = Field(default_factory=list[EntityId], max_length=1_000)
     """(+) Apps whose container keeps restarting."""
 
@@ -61,6 +64,8 @@ class RuntimeNode(Wire):
     container_count: int | None = None
     placements: int | None = None
     engine: str | None = None
+    problem: str | None = None
+    """(+) What hinders the apps there, as the node told last."""
     crash_looping: list[int] = Field(default_factory=list[int])
     """(+) Apps whose container kept restarting when the node last told."""
 
@@ -80,6 +85,30 @@ class NodeRemoved(Wire):
     name: str
     apps: list[int] = Field(default_factory=list[int])
     """Apps that it had: they are off line, and their next deploy or start goes to another node."""
+
+
+class CredentialKind(StrEnum):
+    RUNNER = "runner"
+    """Goes as ``X-Runner-Token``."""
+    NODE = "node"
+    """Goes as ``X-RT-Node-Token``."""
+
+
+class NewCredential(Wire):
+    kind: CredentialKind
+    name: Name
+    """Of the runner or node that it is made for."""
+
+
+class Credential(Wire):
+    """(+) A runner's or node's own secret, beside the shared one; revoked alone."""
+
+    id: int
+    kind: CredentialKind
+    name: str
+    created_at: Instant
+    token: str | None = None
+    """Shown once, when it is made; only its hash is kept."""
 
 
 class ReassignApp(Wire):

@@ -90,6 +90,8 @@ class FailureCode(StrEnum):
     GIT_UNREACHABLE = "GIT_UNREACHABLE"
     REGISTRY_AUTH = "REGISTRY_AUTH"
     REGISTRY_UNREACHABLE = "REGISTRY_UNREACHABLE"
+    PACKAGE_REGISTRY_UNREACHABLE = "PACKAGE_REGISTRY_UNREACHABLE"
+    """The registry that the build's packages come from (npm's) is away: no layer of that install is kept."""
     IMAGE_NOT_FOUND = "IMAGE_NOT_FOUND"
     IMAGE_UNUSABLE = "IMAGE_UNUSABLE"
     """No container of it can be started: its USER, WORKDIR, ENTRYPOINT or CMD names what isn't in it."""

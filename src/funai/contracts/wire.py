@@ -19,7 +19,7 @@ EntityId = Annotated[int, Field(ge=1, le=MAX_ID)]
 """An id as databases hold it: a positive signed 64-bit integer."""
 
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=_NAME)]
-"""A runner's or node's: whatever somebody once configured, in any language, but nothing that doesn't show, and no path."""
+"""A runner's or node's: any text in any language, without control characters and path separators."""
 
 
 def iso_z(moment: datetime) -> str:

@@ -7,7 +7,7 @@ clients and database close.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,14 +21,15 @@ from pydantic import SecretStr
 from sqlalchemy import ColumnElement
 
 from funai.base.aio import bind, guarded, periodic, serving, settle_memory
-from funai.base.beat import BEAT_SECONDS
 from funai.base.config.sealing import Sealer
 from funai.base.db import migrate
 from funai.base.db.engine import Database, Dialect
 from funai.base.http.app import create_app, ok
-from funai.base.http.gather import Gather
 from funai.base.http.guards import SecretDoor, networks
 from funai.base.observability import log
+from funai.contracts.nodes import CredentialKind as Kind
+from funai.deploy.access.credentials import Credentials
+from funai.deploy.access.routes import credential_routes
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
@@ -37,12 +38,12 @@ from funai.deploy.logs.store import LogStore
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
-from funai.deploy.placement.routes import admin_routes, heartbeat_routes, heartbeat_shortcut
+from funai.deploy.placement.routes import admin_routes, heartbeat_routes
 from funai.deploy.placement.service import Placer, rules_from
 from funai.deploy.queue.maintenance.sweeps import Sweeps
 from funai.deploy.queue.metrics import JobMetrics
 from funai.deploy.queue.notify import Hints, NoHints, PostgresHints
-from funai.deploy.queue.routes import api_routes, runner_routes, shortcuts
+from funai.deploy.queue.routes import api_routes, hot_api_routes, hot_runner_routes, runner_routes
 from funai.deploy.queue.runners import RunnerRegistry
 from funai.deploy.queue.service import JobService
 from funai.deploy.queue.store import JobStore
@@ -54,7 +55,6 @@ from funai.deploy.settings import DeploySettings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MAX_BODY = 2 * 1024 * 1024
-HEARTBEAT_LINE = b"POST /internal/runtime-nodes/heartbeat "
 
 
 @dataclass
@@ -70,10 +70,10 @@ class Core:
     logs: LogService
     releases: ReleaseBook
     heartbeats: Heartbeats
-    gather: Gather
     nodes: Nodes
     node_metrics: NodeMetrics
     apps: Apps
+    credentials: Credentials
     retention: Retention | None = None
 
     def release_waiting(self) -> None:
@@ -81,7 +81,6 @@ class Core:
         self.waiters.close()
         self.logs.close()
         self.apps.agents.closing.set()
-        self.gather.close()
 
 
 def build(
@@ -102,19 +101,21 @@ def build(
     app.state.refreshers.add(core.sweeps.measure, partial(core.nodes.measure, core.node_metrics))
     door = _doors(settings)
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
-    runner = door("X-Runner-Token", settings.runner_token, "runner-auth")
-    app.include_router(runner_routes(core.jobs, core.logs, runner))
+    credentials = core.credentials
+    runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.known, Kind.RUNNER))
+    app.include_router(hot_runner_routes(core.jobs, runner))
+    app.include_router(hot_api_routes(core.jobs, api))
+    app.include_router(runner_routes(core.logs, runner))
     app.include_router(api_routes(core.jobs, core.logs, api))
-    app.state.shortcuts.add(shortcuts(core.jobs, api, runner))
     app.include_router(app_routes(core.apps, core.releases, core.db, api))
     if settings.node_registry_enabled:
-        node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry")
+        known = partial(credentials.known, Kind.NODE)
+        node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         app.include_router(heartbeat_routes(core.heartbeats, node))
-        app.state.shortcuts.add([heartbeat_shortcut(core.heartbeats, node)])
-        app.state.gather = core.gather
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
         app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
+        app.include_router(credential_routes(credentials, admin))
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -123,7 +124,7 @@ def build(
     return app
 
 
-def _doors(settings: DeploySettings) -> Callable[[str, SecretStr | None, str], SecretDoor]:
+def _doors(settings: DeploySettings) -> Callable[..., SecretDoor]:
     trusted = networks(settings.trusted_proxies, "deploy.server.trusted-proxies")
     allowed = {
         "proxy-auth": settings.proxy_auth_allowed_ips,
@@ -132,9 +133,13 @@ def _doors(settings: DeploySettings) -> Callable[[str, SecretStr | None, str], S
         "admin": settings.admin_allowed_ips,
     }
 
-    def door(header: str, secret: SecretStr | None, name: str) -> SecretDoor:
+    def door(
+        header: str, secret: SecretStr | None, name: str, own: Callable[[str], Awaitable[bool]] | None = None
+    ) -> SecretDoor:
         nets = networks(allowed[name], f"deploy.{name}.allowed-ips")
-        return SecretDoor(header, secret, allowed=nets, trusted=trusted)
+        if secret is None:
+            log.get("deploy").warning("door.open", door=f"deploy.{name}", allowed=[str(net) for net in nets] or "anybody")
+        return SecretDoor(header, secret, allowed=nets, trusted=trusted, own=own)
 
     return door
 
@@ -179,10 +184,10 @@ def assemble(
         logs=logs,
         releases=releases,
         heartbeats=Heartbeats(db, rules, jobs),
-        gather=Gather(HEARTBEAT_LINE, 2 * BEAT_SECONDS),
         nodes=Nodes(db, rules, jobs),
         node_metrics=NodeMetrics(metrics_registry),
         apps=Apps(db, agents, jobs, images or retention),
+        credentials=Credentials(db),
         retention=retention,
     )
 
@@ -245,7 +250,7 @@ async def _tending(core: Core, ending: asyncio.Event, tasks: asyncio.TaskGroup) 
             under_way = tasks.create_task(guarded("deploy.tend", partial(act, due)), name="deploy.tend.act")
 
     often = min(core.settings.sweep_seconds, core.settings.poll_ms / 1000)
-    await periodic("deploy.look", often, look, ending, jitter=None)
+    await periodic("deploy.look", often, look, ending)
 
 
 async def upgrade(db: Database) -> None:
@@ -255,6 +260,7 @@ async def upgrade(db: Database) -> None:
 
 async def serve(settings: DeploySettings, stop: asyncio.Event) -> None:
     """Serve until ``stop``; then waiting runners are answered, requests in hand finish, and it ends."""
+    settings.check_runner_door()
     app = build(settings)
     await migrate.reachable(app.state.core.db)
     async with serving(app, bind(settings.host, settings.port)) as port:

@@ -52,11 +52,15 @@ class DeploySettings(Settings):
 
     proxy_auth_enabled: bool = key("deploy.proxy-auth.enabled", True, doc="Ask X-DEPLOY-SECRET of /deploy/**")
     proxy_auth_secret: Secret | None = key("deploy.proxy-auth.shared-secret", None, doc="The value of X-DEPLOY-SECRET")
-    proxy_auth_allowed_ips: CsvList = key("deploy.proxy-auth.allowed-ips", [], doc="Who may call at all; empty: everybody")
+    proxy_auth_allowed_ips: CsvList = key("deploy.proxy-auth.allowed-ips", [], doc="Addresses that may call; empty: all")
 
-    runner_token: Secret | None = key(
-        "deploy.runner-auth.token", None, doc="The value of X-Runner-Token; unset: runners need none (older ones in the field)"
+    runner_auth_enabled: bool = key(
+        "deploy.runner-auth.enabled",
+        True,
+        doc="Ask X-Runner-Token of runners; false leaves their door open to whoever reaches it (older runners have no token)",
     )
+    runner_token: Secret | None = key("deploy.runner-auth.token", None, doc="The value of X-Runner-Token that runners share")
+    runner_secret: Secret | None = key("deploy.runner-auth.shared-secret", None, doc="The same, named as the other doors' are")
     runner_allowed_ips: CsvList = key("deploy.runner-auth.allowed-ips", [], doc="Addresses runners may call from; empty: any")
 
     admin_enabled: bool = key("deploy.admin.enabled", True, doc="Serve /admin/**")
@@ -96,9 +100,7 @@ class DeploySettings(Settings):
         ge=0,
     )
 
-    queue_order: QueueOrder = key(
-        "deploy.job.order", QueueOrder.FAIR, doc="fair: users take turns; fifo: oldest first whoever it is"
-    )
+    queue_order: QueueOrder = key("deploy.job.order", QueueOrder.FAIR, doc="fair: users take turns; fifo: oldest first")
     max_running_seconds: int = key(
         "deploy.job.max-running-seconds", 0, doc="A job running for longer FAILs with RUN_TIMEOUT; 0: no limit", ge=0
     )
@@ -164,6 +166,17 @@ class DeploySettings(Settings):
     cleanup_timeout_seconds: float = key(
         "deploy.registry.cleanup.timeout-seconds", 20, doc="For one call to the registry", gt=0, le=600
     )
+
+    @property
+    def runner_door(self) -> SecretStr | None:
+        """What runners share; None when there is nothing, or nothing is asked."""
+        return (self.runner_token or self.runner_secret) if self.runner_auth_enabled else None
+
+    def check_runner_door(self) -> None:
+        """Raises ConfigError: a process that serves has a secret for its runners, or leaves their door open by name."""
+        if self.runner_auth_enabled and self.runner_door is None:
+            why = "set it and every runner's RUNNER_TOKEN, or leave the door open with deploy.runner-auth.enabled=false"
+            raise ConfigError([f"deploy.runner-auth.token: is not set; {why} where older runners have no token"])
 
     @model_validator(mode="after")
     def _doors_have_secrets(self) -> Self:

@@ -186,6 +186,7 @@ release = Table(
     Column("health_path", String(500)),
     Column("base_path", String(500)),
     Column("env_sealed", LongText),
+    Column("strip_prefix", Integer),  # 0: the app sees its base path
     _flag("retired", 0),  # nobody may go back to it; its image is not kept for it
     Column("retired_ms", BigInteger),
     _flag("removed", 0),  # retired, and the registry has been seen to
@@ -217,6 +218,7 @@ runtime_node = Table(
     Column("capacity", Integer),
     Column("engine", String(64)),
     Column("apps_url", String(300)),
+    Column("problem", String(500)),
     _flag("drained", 0),  # hysteresis: fell under the drain mark and has not yet clearly risen above it
     _flag("unhealthy", 0),
     _number("placed_since_heartbeat"),
@@ -266,6 +268,17 @@ app_run = Table(
     Column("last_deployed_ms", BigInteger),
     Column("live_release_number", Integer),
     Column("stopped_ms", BigInteger),
+    **_MYSQL,
+)
+
+credential = Table(
+    "fun_ai_deploy_credential",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("created_ms", BigInteger, nullable=False),
     **_MYSQL,
 )
 

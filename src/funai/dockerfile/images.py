@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from funai.contracts.addresses import is_private
 from funai.contracts.errors import BadInput
@@ -42,7 +42,7 @@ class Allowed:
     """What may be built on. ``registries`` are the platform's ``host[:port]``, ``own`` is the app's repository with its
     registry ("" when it is not known), ``bases`` are prefixes of full names, ``private`` registries at private addresses.
 
-    ``complete``: these are the operator's lists; without them an image of a private registry may be right or wrong.
+    ``complete``: these are all of the operator's lists; without that an image of a private registry may be right or wrong.
     """
 
     registries: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class Allowed:
 
     def doubt(self, image: str) -> bool:
         """Whether only the platform can tell: the image is of a private registry, and its lists are not known here."""
-        return not self.complete and self.refusal(image) is None and is_private(parse_image(image).registry)
+        return not self.complete and self.refusal(image) is None and replace(self, complete=True).refusal(image) is PRIVATE
 
 
 def check_base_prefixes(prefixes: Iterable[str]) -> list[str]:

@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 
 from funai.contracts.buildspec import (
     APP_YAML,
-    DEFAULT_PORT,
     LOCKFILES,
     AppSpec,
     choose_port,
-    node_dockerfile,
     parse_app_yaml,
     private_hosts,
     uses_lfs,
 )
 from funai.contracts.errors import BadInput
 from funai.dockerfile.images import Allowed
+from funai.dockerfile.node.files import collect
+from funai.dockerfile.node.findings import notices
+from funai.dockerfile.node.plan import make_plan
 from funai.dockerfile.rules import problems
 from funai.dockerfile.stages import Plan, read_plan
 from funai.i18n.reasons import Words
@@ -105,38 +106,16 @@ def _lint_node(facts: RepoFacts, wanted: int) -> list[Finding]:
         zh = f"没有 {facts.dockerfile_path}，也没有 package.json；运行 funai init 可生成"
         en = f"no {facts.dockerfile_path} and no package.json; `funai init` writes one"
         return [Finding(True, "DOCKERFILE_MISSING", zh, en)]
-    locked = any(name in facts.sizes or name in facts.files for name in LOCKFILES)
     try:
-        node_dockerfile(package, lockfile=locked)
+        plan = make_plan(collect(facts.files.get, facts.sizes), port=wanted)
     except BadInput as e:
-        return [Finding(True, "CONTRACT_INVALID", e.message("zh"), e.message("en"))]
-    out = [
-        Finding(
-            False,
-            "STANDARD_DOCKERFILE",
-            "没有 Dockerfile：将使用平台的标准 Node 镜像",
-            "no Dockerfile: the platform's standard Node image will be used",
-        )
+        return [Finding(True, "CONTRACT_INVALID", *_words(e))]
+    zh, en = "没有 Dockerfile：将使用平台的标准 Node 镜像", "no Dockerfile: the platform's standard Node image will be used"
+    # The same words stand at the top of a build's log.
+    return [
+        Finding(False, "STANDARD_DOCKERFILE", zh, en),
+        *(Finding(False, n.code, n.words.zh, n.words.en) for n in notices(plan)),
     ]
-    if not locked:
-        out.append(
-            Finding(
-                False,
-                "NO_LOCKFILE",
-                "没有 package-lock.json：每次构建可能装到不同的依赖",
-                "no package-lock.json: builds may install different dependencies",
-            )
-        )
-    if wanted != DEFAULT_PORT:
-        out.append(
-            Finding(
-                False,
-                "PORT_NOT_DEFAULT",
-                f"标准镜像声明 3000 端口，应用须自行监听 {wanted}",
-                f"the standard image declares port 3000; the app itself must listen on {wanted}",
-            )
-        )
-    return out
 
 
 def _lint_git(facts: RepoFacts) -> list[Finding]:

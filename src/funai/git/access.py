@@ -12,7 +12,7 @@ from funai.contracts.accounts import GitAccess, GitAccessQuestion
 
 class Access(Protocol):
     async def known(self, public_key: str) -> bool:
-        """Whether anybody registered this key. Raises CalleeFailed."""
+        """Whether a user registered this key. Raises CalleeFailed."""
         ...
 
     async def ask(self, public_key: str, repo: str, *, write: bool) -> GitAccess:

@@ -12,7 +12,7 @@ from funai.git.settings import GitSettings
 
 
 async def serve(settings: GitSettings, stop: asyncio.Event) -> None:
-    """Serve until ``stop``; operations in hand get a bounded time to finish."""
+    """Serves until ``stop``; running operations get a bounded time to finish."""
     access = ApiAccess(settings.api_base_url, settings.internal_token.get_secret_value())
     server = GitServer(settings, BareRepositories(settings.repos_dir), access)
     port = await server.start()

@@ -1,4 +1,4 @@
-"""Bare repositories on disk: made with the app, removed with it, never reachable by a path of somebody's choosing."""
+"""Bare repositories on disk: made with the app, removed with it, never reachable by a path that a client chooses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_repo(repo: str) -> str:
 
 
 class BareRepositories:
-    """The repository host of one machine (``contracts.repohost.RepoHost``)."""
+    """The repository host of one machine (the API's ``RepoHost``)."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

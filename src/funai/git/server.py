@@ -103,8 +103,9 @@ class _Session(asyncssh.SSHServer):
             if username != "git" or not await self._access.known(text):
                 return False
         except FunaiError as e:
+            # A refused key would be final; this passes, and clients tell the two apart by the code of the disconnect.
             log.get("git").warning("git.auth_unavailable", error=str(e))
-            return False
+            raise asyncssh.ServiceNotAvailable(told("cant_ask")) from e
         self.public_key = text
         return True
 

@@ -110,6 +110,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "no_releases": ("还没有成功的部署：funai deploy", "no successful deploys yet: funai deploy"),
     "no_env": ("没有环境变量：funai env set NAME=VALUE", "no variables yet: funai env set NAME=VALUE"),
     "env_saved": ("已保存；下次部署时生效：funai deploy {app}", "saved; in force from the next deploy: funai deploy {app}"),
+    "env_at_build": (
+        "{names}：打包工具在构建时读取，但构建看不到它们；请再执行一次并加上 --build，然后重新部署",
+        "{names}: bundlers read these when they build, and builds don't see them; set them again with --build, then deploy",
+    ),
     "env_refused": (
         "有 {count} 处不能用，什么都没有设置：",
         "{count} of them can't be used, and nothing was set:",
@@ -183,6 +187,9 @@ PHRASES: dict[str, tuple[str, str]] = {
         "Remove node {node}? Its apps count as stopped, and their next deploy chooses another node.",
     ),
     "node_removed": ("节点 {node} 已删除，其上有 {count} 个应用", "node {node} is removed; it had {count} apps"),
+    "no_credentials": ("还没有单独的凭据，都用共享的", "no credentials yet: all use what is shared"),
+    "credential_made": ("凭据 {id}（{name}），只显示这一次：", "credential {id} of {name}, shown this once:"),
+    "credential_revoked": ("凭据 {id} 已吊销", "credential {id} is revoked"),
     "no_placements": ("节点 {node} 上没有应用", "no app is placed on node {node}"),
     "no_runners": ("还没有 Runner 来过", "no runner has called yet"),
     "reassigned": (
@@ -216,11 +223,26 @@ PHRASES: dict[str, tuple[str, str]] = {
     "doc_missing": ("没有安装 {program}", "{program} is not installed"),
     "doc_no_engine": ("podman 和 docker 都没有应答", "neither podman nor docker answers"),
     "doc_no_engine_mend": ("make setup，或 apt-get install podman", "make setup, or apt-get install podman"),
+    "doc_sandbox_mend": (
+        "在此之前 Runner 不构建；单个可信用户可设 RUNNER_SANDBOX=off",
+        "until then the Runner builds nothing; a single trusted user may set RUNNER_SANDBOX=off",
+    ),
+    "doc_sandbox_off": (
+        "RUNNER_SANDBOX=off：构建可见所有应用的镜像与本机网络",
+        "RUNNER_SANDBOX=off: builds see every app's images and this host's network",
+    ),
+    "doc_sandbox_ok": ("构建可以彼此隔离", "builds can be kept apart"),
     "doc_port_taken": ("有程序在应答（这是 {name} 的端口）", "something answers there ({name}'s port)"),
     "doc_port_taken_mend": (
         "如果那就是本平台，没有问题；否则用 funai up 的选项换一个",
         "fine when that is the platform itself; else choose another with an option of funai up",
     ),
+    "doc_dns_port": (
+        "UDP 53 端口被 {holder} 在所有地址上占用：Podman 的应用每次解析域名要等 5 秒",
+        "UDP port 53 is held by {holder} on all addresses: with Podman each lookup of an app takes 5 s",
+    ),
+    "doc_dns_port_mend": ("让它只监听 127.0.0.1 或本机地址", "let it listen on 127.0.0.1, or on this host's own address, only"),
+    "doc_dns_port_free": ("没有程序在所有地址上占用它", "nothing holds it on all addresses"),
     "doc_port_free": ("空闲，可给 {name} 用", "free for {name}"),
     "upgraded": ("数据库已是最新：{rooms}", "the database is up to date: {rooms}"),
 }

@@ -70,6 +70,10 @@ HINTS: dict[str, tuple[str, str]] = {
     "GIT_REF_NOT_FOUND": ("检查 --ref，并先 git push 该分支或标签", "check --ref, and git push that branch or tag first"),
     "GIT_EMPTY": ("先推送代码：git push funai HEAD:main", "push your code first: git push funai HEAD:main"),
     "GIT_UNSUPPORTED": ("去掉子模块或 LFS 后再推送", "push without submodules and LFS"),
+    "PACKAGE_REGISTRY_UNREACHABLE": (
+        "稍后重新部署；仓库在 .npmrc 里写错了也会这样，否则请管理员检查 NPM_REGISTRY",
+        "deploy again later; a wrong registry in .npmrc does this too, else the operator checks NPM_REGISTRY",
+    ),
     "IMAGE_NOT_FOUND": ("检查镜像名和标签是否已推送", "check the image's name and tag, and that it was pushed"),
     "IMAGE_UNUSABLE": (
         "检查 Dockerfile 的 USER、WORKDIR、ENTRYPOINT 和 CMD：用户和程序须在镜像里，程序须可执行",

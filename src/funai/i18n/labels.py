@@ -8,16 +8,19 @@ from __future__ import annotations
 from unicodedata import east_asian_width
 
 CHINESE = {
-    "app": "应用", "apps": "应用", "status": "状态", "url": "地址", "name": "名称", "value": "值", "last job": "最近任务",
-    "phase": "阶段", "node": "节点", "from": "来源", "when": "时间", "took": "用时", "why": "原因", "release": "版本",
+    "app": "应用", "apps": "应用", "status": "状态", "url": "地址", "name": "名称", "value": "值", "build": "构建",
+    "last job": "最近任务", "phase": "阶段", "node": "节点", "from": "来源", "when": "时间", "took": "用时", "why": "原因",
+    "release": "版本",
     "live": "在线", "at (UTC)": "时间 (UTC)", "ref": "分支", "commit": "提交", "digest": "摘要", "job": "任务",
     "repository": "仓库", "description": "描述", "server": "服务器", "user": "用户", "admin": "管理员", "port": "端口",
     "title": "标题", "fingerprint": "指纹", "added": "添加于", "created": "创建于", "last active": "最近活跃",
     "health": "健康", "free disk": "空闲磁盘", "gateway": "网关", "healthy": "健康", "jobs": "任务",
     "containers": "容器", "last seen": "最近出现",
     "config": "配置", "login": "登录", "ssh key": "SSH 公钥", "git server": "Git 服务器", "engine": "容器引擎",
+    "port 53": "53 端口", "runtime-agent": "运行节点代理",
+    "sandbox": "构建沙箱",
     "to node": "移到节点", "why it stays": "未移走的原因", "crash looping": "反复退出的应用",
-    "secret": "保密", "serves": "在线版本",
+    "kind": "类型", "secret": "保密", "serves": "在线版本",
     "runtime": "运行情况", "output": "输出", "last error": "最近错误", "runner": "Runner",
 }  # fmt: skip
 

@@ -106,6 +106,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "LOG_GAP": ("日志偏移不连续，应为 {expected}", "log offset leaves a gap; expected {expected}"),
     # placement
     "NODE_NOT_FOUND": ("节点不存在", "no such node"),
+    "CREDENTIAL_NOT_FOUND": ("凭据不存在", "no such credential"),
+    "CREDENTIAL_LIMIT": ("凭据数量已达上限 {limit}，请先吊销不用的", "at most {limit} credentials; revoke unused ones first"),
     "NODE_ALIVE": (
         "节点 {node} 仍在发送心跳：先停止其 runtime-agent（force=true 可强制删除）",
         "node {node} still sends heartbeats: stop its runtime-agent first (force=true removes it all the same)",
@@ -201,6 +203,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "JOB_GIT_UNSUPPORTED": ("不支持{what}：{path}", "{what} is not supported: {path}"),
     "JOB_GIT_UNREACHABLE": ("连不上 Git 服务器 {host}", "the Git server {host} can't be reached"),
     "JOB_REGISTRY_AUTH": ("镜像仓库 {registry} 拒绝了平台的登录", "registry {registry} refused the platform's login"),
+    "JOB_REGISTRY_NO_LOGIN": (
+        "镜像仓库 {registry} 要求登录，而平台没有它的登录",
+        "registry {registry} wants a login, and the platform has none for it",
+    ),
     "JOB_REGISTRY_LIMITED": (
         "镜像仓库 {registry} 限制了拉取次数：请稍后再试，或由运维为它设置登录",
         "registry {registry} limits pulls: try later, or have the operator set a login for it",
@@ -218,6 +224,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{registry} is at, or leads to, a private address, which the operator has to list in RUNNER_PRIVATE_REGISTRIES",
     ),
     "JOB_REGISTRY_UNREACHABLE": ("连不上镜像仓库 {registry}", "registry {registry} can't be reached"),
+    "JOB_PACKAGE_REGISTRY_UNREACHABLE": (
+        "连不上软件包仓库 {registry}：依赖没有装上，构建未保留",
+        "the package registry {registry} can't be reached: no packages were installed, and nothing of the build is kept",
+    ),
     "JOB_IMAGE_NOT_FOUND": ("找不到镜像 {image}", "image {image} was not found"),
     "JOB_IMAGE_UNUSABLE": ("镜像无法启动", "the image can't be started"),
     "JOB_APP_EXITED": ("应用启动后退出", "the app exited after its start"),

@@ -14,20 +14,18 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from funai.base.clients.registry.distribution import Manifest
-from funai.base.process import proc
 from funai.contracts import naming, rules
 from funai.contracts.agent import AgentDeploy, HealthSpec
-from funai.contracts.buildspec import APP_YAML, CA_IN_BUILD, CA_IN_STAGE, MAX_APP_YAML, AppSpec, choose_port
+from funai.contracts.buildspec import APP_YAML, MAX_APP_YAML, AppSpec, choose_port
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Job, JobResult, Payload
 from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode, Phase
 from funai.runner.build.image import Builder
-from funai.runner.build.plan import app_spec, inputs_hash, read_recipe
-from funai.runner.build.reading import Reading, allowed
+from funai.runner.build.phase import ImageBuild, NodeImages
+from funai.runner.build.plan import app_spec, inputs_hash
 from funai.runner.claim.lease import Lease, LeaseKeeper
 from funai.runner.cleanup.fs import remove_tree
-from funai.runner.commands.engine import BuildRequest
 from funai.runner.failures import JobFailed, invalid
 from funai.runner.logs import LogStream
 from funai.runner.metrics import RunnerMetrics
@@ -37,10 +35,9 @@ from funai.runner.publish.rollout import Rollout
 from funai.runner.retry import retrying
 from funai.runner.settings import RunnerSettings
 from funai.runner.source.mirrors import Commit, Source
+from funai.runner.variables import deciding, environment, strips_prefix
 
 T = TypeVar("T")
-FORESIGHT_SECONDS = 0.05
-"""How long a look ahead may still take when the fetch is done; asking anew takes as long."""
 LABEL_COMMIT = "org.opencontainers.image.revision"
 
 
@@ -56,6 +53,7 @@ class RunnerContext:
     rollout: Rollout
     heart: LeaseKeeper
     metrics: RunnerMetrics
+    nodes: NodeImages = field(default_factory=NodeImages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,7 @@ class Image:
     health_path: str | None
     built: bool
     git_sha: str | None = None
+    spec: AppSpec = field(default_factory=AppSpec)
     id: str | None = None
     """What an engine that has it already calls it. Only for what this platform pushed: another registry could name any."""
 
@@ -104,6 +103,7 @@ class JobRun:
         return JobResult(
             image=image.name, digest=digest, git_sha=image.git_sha, container_port=image.port,
             health_path=image.health_path, built=image.built, phases_ms=self.phases_ms, notes=self.notes or None,
+            strip_prefix=None if strips_prefix(self.payload, image.spec) else False,
         )  # fmt: skip
 
     async def _prebuilt(self, name: str) -> Image:
@@ -122,15 +122,12 @@ class JobRun:
 
     async def _from_git(self) -> Image:
         """Clone, and unless the registry has this very image already, build and push."""
-        async with _beside(self._foresee()) as guess:
-            commit = await self._clone()
-            await asyncio.wait({guess}, timeout=FORESIGHT_SECONDS)
-            seen = guess.result() if guess.done() and not guess.exception() else None
+        commit = await self._clone()
         target = self._target()
-        known = seen if seen and seen.commit == commit else await self._look(commit, target)
+        known = await self._look(commit, target)
         spec, manifest = known.spec, known.manifest
         if manifest is None:
-            manifest = await self._make(commit, target)
+            manifest = await self._make(commit, target, spec)
         else:
             self.tools.metrics.skipped.inc()
             self.out.line(f"==> 镜像已存在，跳过构建 / the image of this commit exists: no build ({manifest.digest})")
@@ -138,25 +135,13 @@ class JobRun:
         await self._tag(target, manifest, commit.sha, known.tags if known.manifest else {})
         return Image(
             f"{target.repository}@{manifest.digest}", manifest.digest, choose_port(self.payload.container_port, spec),
-            self.payload.health_path or spec.health_path, known.manifest is None, commit.sha, manifest.image_id,
+            self.payload.health_path or spec.health_path, known.manifest is None, commit.sha, spec, manifest.image_id,
         )  # fmt: skip
 
     @property
     def _wanted(self) -> tuple[str | None, str]:
         """Repository and ref."""
         return self.payload.repo_ssh_url, self.payload.git_ref or "main"
-
-    async def _foresee(self) -> _Known | None:
-        """What is known of the commit that the mirror has now, looked up while the fetch still asks whether it is the newest.
-
-        Nothing may hang on it: what goes wrong here goes wrong again, and is told, when it is asked for in earnest.
-        """
-        try:
-            url, ref = self._wanted
-            commit = await self.tools.source.known(url, ref) if url else None
-            return await self._look(commit, self._target()) if commit else None
-        except (JobFailed, OSError, proc.ProcessTimeout):
-            return None
 
     async def _look(self, commit: Commit, target: ImageRef) -> _Known:
         """The commit's own settings, beside what the registry has of it."""
@@ -198,7 +183,8 @@ class JobRun:
 
     def _inputs_tag(self, sha: str) -> str:
         """The tag that says: this commit, built from exactly these inputs."""
-        return f"{sha}-{inputs_hash(self.payload, self.tools.settings.npm_registry)}"
+        deciders = deciding(self.job, self.payload)
+        return f"{sha}-{inputs_hash(self.payload, self.tools.settings.npm_registry, deciders)}"
 
     async def _digests(self, target: ImageRef, sha: str) -> dict[str, str | None]:
         """What the image's tags point at now; none when the registry doesn't tell."""
@@ -221,33 +207,16 @@ class JobRun:
         if not known:
             await tag(self._inputs_tag(sha))
 
-    async def _make(self, commit: Commit, target: ImageRef) -> Manifest:
+    async def _make(self, commit: Commit, target: ImageRef, spec: AppSpec) -> Manifest:
         with self._phase(Phase.BUILD, str(target)):
             async with self.tools.source.checked_out(commit, self.folder) as src:
-                await self._build(src, commit, target)
+                t = self.tools
+                build = ImageBuild(t.settings, t.builder, t.nodes, self.job, self.payload, spec, self.out, self.folder)
+                await build.run(src, commit, target)
         self.lease.check()
         by_commit = ImageRef(target.registry, target.path, commit.sha, None)
         with self._phase(Phase.PUSH, str(target)):
             return await self.tools.pusher.push(target, by_commit, self.folder)
-
-    async def _build(self, src: Path, commit: Commit, image: ImageRef) -> None:
-        s = self.tools.settings
-        ca, mounts = s.ca_file, self.tools.builder.mounts
-        recipe = await asyncio.to_thread(read_recipe, self.payload, src, ca_to_copy=None if mounts else ca)
-        if recipe.generated:
-            self.out.line("    没有 Dockerfile：使用平台的标准 Node 镜像 / no Dockerfile: the platform's standard Node image")
-        tmp = self.folder / "tmp"
-        tmp.mkdir()
-        args = {"NPM_REGISTRY": s.npm_registry} if s.npm_registry else {}
-        if ca and (mounts or recipe.generated):
-            args["NODE_EXTRA_CA_CERTS"] = CA_IN_BUILD if mounts else CA_IN_STAGE
-        elif ca:
-            self.out.line("    此引擎的构建无法挂载平台的 CA 证书 / this engine's builds can't mount the platform's CA file")
-        reading = Reading(recipe.text, allowed(image, s), args)
-        # One label and no more: the builder commits one more image for each.
-        labels = {LABEL_COMMIT: commit.sha}
-        request = BuildRequest(recipe.context, str(image), self.folder / "iid", tmp, labels=labels, args=args)
-        await self.tools.builder.build(request, reading, recipe.ignore, self.folder.name, self.out.write)
 
     async def _deploy(self, image: Image) -> str | None:
         """Hand it to the agent; answers the digest, which for an unresolved prebuilt image the agent may know."""
@@ -259,7 +228,8 @@ class JobRun:
         wish = AgentDeploy(
             user_id=str(p.user_id), app_id=str(p.app_id), image=image.name, container_port=image.port,
             base_path=p.base_path or naming.base_path(p.app_id), job_id=self.job.id, generation=self._generation(),
-            health=health, env=p.env, image_id=image.id,
+            health=health, env=dict(environment(self.job, p, image.spec, image.git_sha)), image_id=image.id,
+            strip_prefix=strips_prefix(p, image.spec),
         )  # fmt: skip
         with self._phase(Phase.DEPLOY, f"{image.name} → {node.name}"):
             deployed = await self.tools.rollout.deploy(node, wish, self.out.line)

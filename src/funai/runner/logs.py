@@ -28,8 +28,9 @@ MAX_PENDING = 4 * 1024 * 1024
 class LogStream:
     """``write`` never waits for the network. Use through :func:`streaming`."""
 
-    def __init__(self, client: RunnerDeployClient, runner_id: str, job_id: int, *, token: str | None, resume: bool,
-                 redact: Redactor) -> None:  # fmt: skip
+    def __init__(
+        self, client: RunnerDeployClient, runner_id: str, job_id: int, *, token: str | None, resume: bool, redact: Redactor
+    ) -> None:
         self._client, self._runner_id, self._job_id, self._token = client, runner_id, job_id, token
         self._redact = redact
         self._lines = redact.stream(PARTIAL_LINE)
@@ -82,7 +83,7 @@ class LogStream:
         return bytes(out)
 
     async def _send_all(self) -> None:
-        # A chunk stays in flight until it is settled: whoever sends next repeats it at the same offset.
+        # A chunk stays in flight until it is settled: the next sender repeats it at the same offset.
         while not self._dead and (chunk := self._in_flight or self._next_chunk()):
             self._in_flight = chunk
             if not await self._send(chunk):

@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,18 @@ from funai.runner.metrics import RunnerMetrics, listening
 from funai.runner.publish.push import Pusher
 from funai.runner.publish.registry import Registry, RegistryLogin, auth_config
 from funai.runner.publish.rollout import Rollout
+from funai.runner.sandbox import host
+from funai.runner.sandbox.bases import BaseStores
+from funai.runner.sandbox.cell import opened
+from funai.runner.sandbox.stores import Stores
+from funai.runner.sandbox.workshop import Workshop
 from funai.runner.settings import RunnerSettings
 from funai.runner.source.mirrors import Source
+
+SANDBOX_OFF = (
+    "builds see every app's images and this host's network; only for a single trusted user / "
+    "构建可见所有应用的镜像与本机网络，仅限单个可信用户"
+)
 
 
 async def serve(settings: RunnerSettings, stop: asyncio.Event) -> None:
@@ -43,27 +53,30 @@ async def serve(settings: RunnerSettings, stop: asyncio.Event) -> None:
 async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.Event) -> None:
     engine = prepare_engine(settings)
     storage = await engine_storage(engine)
-    source = Source(settings)
-    source.prepare()
-    named = frozenset(filter(None, (settings.registry, *settings.private_registries, *_base_registries(settings))))
-    registry = Registry(_login(settings), frozenset(settings.insecure_registries), trusted=named)
-    rollout = Rollout(settings)
-    client = _connect(settings)
-    builder = Builder(settings, engine, registry, storage, await searched_registries(engine))
-    janitor = Janitor(settings, engine, source, storage, builder, metrics)
-    await janitor.sweep_leftovers()
-    heart = LeaseKeeper(
-        lambda: _connect(settings),
-        settings.runner_id,
-        every=settings.heartbeat_seconds,
-        crashed=metrics.crashes.labels("heartbeat").inc,
-    )
-    tools = RunnerContext(
-        settings, source, builder, Pusher(settings, engine, registry), registry,
-        rollout, heart, metrics,
-    )  # fmt: skip
-    log.get("runner").info("runner.started", runner_id=settings.runner_id, slots=settings.slots, engine=engine.binary)
-    try:
+    async with AsyncExitStack() as stack:
+        named = frozenset(filter(None, (settings.registry, *settings.private_registries, *_base_registries(settings))))
+        registry = Registry(_login(settings), frozenset(settings.insecure_registries), trusted=named)
+        stack.push_async_callback(registry.close)
+        search = await searched_registries(engine)
+        workshop = await _workshop(settings, engine, storage, registry, search, stack)
+        source = Source(settings)
+        source.prepare()
+        stack.push_async_callback(source.close)
+        rollout, client = Rollout(settings), _connect(settings)
+        stack.push_async_callback(rollout.close)
+        stack.push_async_callback(client.close)
+        builder = Builder(settings, engine, registry, storage, search, workshop)
+        janitor = Janitor(settings, engine, source, storage, builder, metrics, workshop)
+        await janitor.sweep_leftovers()
+        heart = LeaseKeeper(
+            lambda: _connect(settings),
+            settings.runner_id,
+            every=settings.heartbeat_seconds,
+            crashed=metrics.crashes.labels("heartbeat").inc,
+        )
+        pusher = Pusher(settings, engine, registry, workshop)
+        tools = RunnerContext(settings, source, builder, pusher, registry, rollout, heart, metrics)
+        log.get("runner").info("runner.started", runner_id=settings.runner_id, slots=settings.slots, engine=engine.binary)
         async with beating(heart):
             cleaning = asyncio.create_task(janitor.run(stop), name="janitor")
             try:
@@ -71,12 +84,27 @@ async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.
             finally:
                 cleaning.cancel()
                 await asyncio.gather(cleaning, return_exceptions=True)
-    finally:
-        await client.close()
-        await rollout.close()
-        await registry.close()
-        await source.close()
     log.get("runner").info("runner.stopped")
+
+
+async def _workshop(
+    settings: RunnerSettings, engine: Engine, storage: Path, registry: Registry, search: list[str], stack: AsyncExitStack
+) -> Workshop | None:
+    """The wall for builds; None where the operator switched it off. Raises ConfigError when it can't stand."""
+    if settings.sandbox == "off":
+        log.get("runner").warning("sandbox.off", meaning=SANDBOX_OFF)
+        return None
+    if not settings.cgroup_parent:
+        raise ConfigError(["RUNNER_CGROUP: a sandbox needs a control group; name one, or set RUNNER_SANDBOX=off"])
+    if reason := await host.why_not():
+        told = "until then, RUNNER_SANDBOX=off builds without it, for a single trusted user"
+        raise ConfigError([f"RUNNER_SANDBOX: {reason.zh} / {reason.en}; {told}"])
+    have, _ = host.programs()
+    assert have is not None
+    sandbox = await stack.enter_async_context(opened(settings, have, registry.http))
+    folder = settings.bases_dir or settings.workdir / "base-stores"
+    bases, stores = BaseStores(settings, folder, search), Stores(settings.workdir / "stores")
+    return Workshop(sandbox, stores, bases, engine, storage, registry, folder / "blobs")
 
 
 def _connect(settings: RunnerSettings) -> RunnerDeployClient:

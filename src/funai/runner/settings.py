@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from funai.base.config.settings import CsvList, Secret, Settings, key
 from funai.dockerfile.images import check_base_prefixes
+from funai.runner.sandbox.fence import split_place
 
 GIB = 1024**3
 MIB = 1024**2
@@ -30,6 +31,12 @@ def _own_network(value: str) -> str:
     """The host's own network, or another container's, is the platform's: a tenant's step has no place there."""
     if value == "host" or not re.fullmatch(r"[A-Za-z0-9_.-]*", value):
         raise ValueError("must be the name of an engine network other than host")
+    return value
+
+
+def _places(value: list[str]) -> list[str]:
+    for place in value:
+        split_place(place)
     return value
 
 
@@ -84,12 +91,26 @@ class RunnerSettings(Settings):
     build_network: BuildNetwork = key(
         "RUNNER_BUILD_NETWORK", "", doc="Engine network of RUN steps, never host; empty: its default"
     )
+    sandbox: str = key(
+        "RUNNER_SANDBOX", "on", doc="on: each build has namespaces, network and store of its own; off: one trusted user",
+        pattern=r"^(on|off)$",
+    )  # fmt: skip
+    allowed_places: Annotated[CsvList, AfterValidator(_places)] = key(
+        "RUNNER_BUILD_ALLOW", [],
+        doc="Private places that builds may reach all the same: host, host:port, network/bits[:port]",
+    )  # fmt: skip
+    machine_images: CsvList = key(
+        "RUNNER_MACHINE_IMAGES", ["docker.io/library/*", "localhost/*"],
+        doc="Full names (* matches anything) of images of the machine's engine that builds may stand on without a pull",
+    )  # fmt: skip
+    bases_dir: Path | None = key("RUNNER_BASES_DIR", None, doc="Where base images are kept; empty: base-stores in the work dir")
     build_seconds: float = key("RUNNER_BUILD_SECONDS", 900, doc="A build takes at most this long", gt=0)
     build_memory_bytes: int = key(
         "RUNNER_BUILD_MEMORY_BYTES", 2 * GIB, doc="Memory of a build's RUN steps together", ge=16 * MIB
     )
     build_cpus: float = key("RUNNER_BUILD_CPUS", 1.5, doc="CPUs of a build's RUN steps", gt=0)
     build_pids: int = key("RUNNER_BUILD_PIDS", 1024, doc="Processes and threads of a build's RUN steps", ge=16)
+    build_files: int = key("RUNNER_BUILD_FILES", 65_536, doc="Files a process of a RUN step may have open", ge=256)
     build_disk_bytes: int = key("RUNNER_BUILD_DISK_BYTES", 8 * GIB, doc="Disk a build may write in all its steps", ge=MIB)
     build_output_bytes: int = key("RUNNER_BUILD_OUTPUT_BYTES", 16 * MIB, doc="Output a build may print", ge=64 * 1024)
     cgroup_parent: str = key("RUNNER_CGROUP", "funai-builds", doc="Control group above those of the builds; empty: none",
@@ -118,6 +139,9 @@ class RunnerSettings(Settings):
 
     disk_high_pct: float = key("RUNNER_DISK_HIGH_PCT", 85, doc="Disk use that starts the eviction of caches", ge=1, le=100)
     disk_low_pct: float = key("RUNNER_DISK_LOW_PCT", 75, doc="Disk use at which eviction ends", ge=1, le=100)
+    min_free_bytes: int = key(
+        "RUNNER_MIN_FREE_BYTES", 256 * MIB, doc="With less free in the work dir the Runner claims nothing and hands back", ge=0
+    )
     cache_bytes: int = key("RUNNER_CACHE_BYTES", 20 * GIB, doc="Git mirrors together stay under this", ge=MIB)
     cache_images: int = key("RUNNER_CACHE_IMAGES", 300, doc="Build layers and images of the engine kept as cache", ge=1)
     clean_seconds: float = key("RUNNER_CLEAN_SECONDS", 300, doc="Pause between checks of the watermarks", gt=0)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from funai.standalone.up import Platform
 
 EXIT_CONFIG = 2
+_CHECKOUT, _PACKAGED = Path(__file__).parents[3], Path(__file__).with_name("example")
+"""Where the demo's example is: in a working tree, or in an installed package."""
 _DEFAULT = Ports()
 
 DataDir = Annotated[
@@ -215,9 +217,9 @@ def demo(
 
 
 def _find_example() -> Path:
-    for base in (Path.cwd(), Path(__file__).parents[3]):
-        if (base / "examples" / "hello-node").is_dir():
-            return base / "examples" / "hello-node"
+    for folder in (Path.cwd() / "examples" / "hello-node", _CHECKOUT / "examples" / "hello-node", _PACKAGED):
+        if folder.is_dir():
+            return folder
     sys.stderr.write(f"funai: {phrase('demo_no_example')}\n")
     raise typer.Exit(EXIT_CONFIG)
 

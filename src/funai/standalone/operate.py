@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 from funai.base import proxies
 from funai.cli.session import Session
 from funai.cli.verb import verb
+from funai.standalone import backup, upgrade
 from funai.standalone.configuration import choosing
 from funai.standalone.configuration.loading import FILE, Loaded, ignored, unread
 from funai.standalone.configuration.model import sections
@@ -29,6 +31,11 @@ def register(app: typer.Typer) -> None:
     verb(group, "check", server=False)(check)
     verb(group, "show", server=False)(show)
     app.add_typer(group, name="config", rich_help_panel=PANEL)
+    verb(app, "backup", panel=PANEL, server=False, epilog="funai backup /mnt/backup/funai-2026-11-26.tar")(back_up)
+    verb(app, "upgrade", panel=PANEL, server=False, epilog="funai upgrade · funai upgrade 0.2.0 · funai upgrade --back")(
+        upgrade_package
+    )
+    verb(app, "restore", panel=PANEL, server=False, epilog="funai restore /mnt/backup/funai-2026-11-26.tar")(restore)
 
 
 def check(session: Session, config: ConfigFile = None, data_dir: DataDir = None) -> None:
@@ -56,6 +63,62 @@ def show(session: Session, config: ConfigFile = None, data_dir: DataDir = None) 
     if loaded.file is None and not config:
         folder = loaded.config.server.data_dir
         session.out.aside(phrase("config_none", file=folder / FILE if folder else FILE))
+
+
+def back_up(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new .tar or .tar.gz file.")],
+    without_images: Annotated[
+        bool, typer.Option("--without-images", help="Leave the registry out; a deploy builds its image again.")
+    ] = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write all state into one file, also while the platform runs: accounts, apps, jobs, keys, repositories, images."""
+    layout = _layout(config, data_dir)
+    report = backup.write(layout, file, registry=not without_images)
+    session.out.document({"file": str(file), "dataDir": str(layout.root), **asdict(report)})
+    session.out.line(phrase("backed_up", file=file, count=report.files, size=f"{report.bytes / 1e6:.1f}"), "green")
+    session.out.aside(phrase("backup_secret"))
+    if without_images:
+        session.out.aside(phrase("backup_no_images"))
+
+
+def restore(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What funai backup wrote.")],
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Bring a backup into a data dir that is empty or not there yet."""
+    layout = _layout(config, data_dir)
+    report = backup.restore(file, layout)
+    session.out.document({"file": str(file), "dataDir": str(layout.root), **asdict(report)})
+    session.out.line(phrase("restored", folder=layout.root, created=report.created, version=report.version), "green")
+    session.out.line(phrase("restored_next", folder=layout.root))
+    if not report.registry:
+        session.out.aside(phrase("backup_no_images"))
+
+
+def upgrade_package(
+    session: Session,
+    what: Annotated[
+        str | None, typer.Argument(metavar="VERSION|WHEEL", help="The newest when left out.", show_default=False)
+    ] = None,
+    back: Annotated[bool, typer.Option("--back", help="Undo the last one: the version and databases of before.")] = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Install another version while the platform is stopped; its databases of before are kept for --back."""
+    layout = _layout(config, data_dir)
+    change = (upgrade.backwards if back else upgrade.forwards)(layout, what)
+    session.out.document({"from": change.old, "to": change.new, "kept": str(change.kept)})
+    facts = {"old": change.old, "new": change.new, "kept": change.kept}
+    session.out.line(phrase("upgrade_back", **facts) if back else phrase("upgraded", **facts), "green")
+
+
+def _layout(config: Path | None, data_dir: Path | None) -> Layout:
+    return Layout(choosing.options_of(choosing.read(config, data_dir, {})).data_dir)
 
 
 def _warnings(session: Session, loaded: Loaded) -> list[str]:

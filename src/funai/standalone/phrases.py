@@ -16,6 +16,40 @@ PHRASES: dict[str, tuple[str, str]] = {
     "config_fine": ("配置可用", "the configuration can be used"),
     "config_none": ("还没有 {file}；第一次 funai up 会写一个", "there is no {file} yet; the first funai up writes one"),
     "default": ("默认", "default"),
+    "backed_up": ("已写入 {file}：{count} 个文件，{size} MB", "wrote {file}: {count} files, {size} MB"),
+    "backup_secret": (
+        "里面有所有密钥：只留给自己，放到别的机器上",
+        "it holds every secret: keep it to yourself, and on another machine",
+    ),
+    "backup_no_images": (
+        "镜像不在其中：恢复后每个应用要重新部署一次（funai deploy）",
+        "images are not in it: after a restore each app needs a deploy (funai deploy)",
+    ),
+    "restored": (
+        "已恢复到 {folder}（{created} 的备份，版本 {version}）",
+        "restored to {folder} ({created}, version {version})",
+    ),
+    "restored_next": (
+        "启动：funai up --data-dir {folder}；应用用 funai start 从镜像启动",
+        "start it: funai up --data-dir {folder}; bring apps up from their images with funai start",
+    ),
+    "upgraded": (
+        "已从 {old} 升级到 {new}，启动即可；退回：funai upgrade --back（之前的数据库在 {kept}）",
+        "upgraded from {old} to {new}: start it; the way back: funai upgrade --back (the databases of before are in {kept})",
+    ),
+    "upgrade_back": (
+        "已从 {old} 退回 {new}，启动即可；较新的数据库留在 {kept}",
+        "back from {old} to {new}: start it; the newer databases are kept in {kept}",
+    ),
+    "upgrade_checkout": (
+        "这是代码仓库，不是安装的包：git pull && make setup；先 funai backup",
+        "this is a working tree, not an installed package: funai backup, then git pull && make setup",
+    ),
+    "upgrade_no_pip": (
+        "这个环境里没有 pip：先 funai backup，再用安装它的工具升级（pipx upgrade、uv tool upgrade）",
+        "there is no pip here: funai backup, then upgrade with what installed it (pipx upgrade, uv tool upgrade)",
+    ),
+    "upgrade_no_way_back": ("{folder} 没有升级过，无从退回", "{folder} was not upgraded: there is no way back to take"),
     "unit_root": (
         "--install 要写 /etc/systemd/system：请用 root 运行",
         "--install writes to /etc/systemd/system: run it as root",

@@ -1,4 +1,4 @@
-"""The configuration reference, made from the settings classes (``make docs`` writes docs/configuration.md)."""
+"""Pages made from the code: the configuration reference and the list of reason words (``make docs`` writes both)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from funai.console.settings import ConsoleSettings
 from funai.deploy.settings import DeploySettings
 from funai.gateway.settings import GatewaySettings
 from funai.git.settings import GitSettings
+from funai.i18n.hints import HINTS
+from funai.i18n.reasons import MESSAGES
 from funai.runner.settings import RunnerSettings
 
 SERVICES: tuple[tuple[str, str, type[Settings]], ...] = (
@@ -54,5 +56,28 @@ def render() -> str:
     return "\n".join(out) + "\n"
 
 
+REASONS_HEAD = """# Troubleshooting by reason word
+
+Made from the message catalogue by `make docs`; a test compares. Every refusal of the API has a `reason`, every failed job a
+`failure.code`: find the word here. `{…}` stands for what the message fills in. Job logs (`funai logs APP`) have the lines that
+matter first, and `funai doctor` checks a machine and its server.
+
+| word | what it says | what to do |
+|---|---|---|
+"""
+
+
+def reasons() -> str:
+    """The list of reason words as Markdown, in English."""
+    rows = [
+        f"| `{word}` | {_cell(says)} | {_cell(HINTS.get(word, ('', ''))[1])} |" for word, (_, says) in sorted(MESSAGES.items())
+    ]
+    return REASONS_HEAD + "\n".join(rows) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(render())
+    sys.stdout.write(reasons() if sys.argv[1:] == ["reasons"] else render())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -22,11 +23,12 @@ from funai.base.aio import settle_memory, wait_any
 from funai.base.observability import log
 from funai.base.process.daemon import Daemon, Program, keep_up
 from funai.contracts.errors import ConfigError
-from funai.standalone import registry
 from funai.standalone import services as rooms
 from funai.standalone.layout import FIRST_ADMIN, DataDirLock, Layout, Secrets, ensure_key, load_secrets, write_private
 from funai.standalone.options import UpOptions, check_ports
+from funai.standalone.parts import base_image, packages, registry
 from funai.standalone.parts import engine as engines
+from funai.standalone.parts.steps import Steps
 from funai.standalone.phrases import phrase
 
 READY_SECONDS = 60
@@ -88,8 +90,10 @@ async def platform(options: UpOptions, say: Say) -> AsyncIterator[tuple[Platform
         teardown.enter_context(DataDirLock(layout))
         check_ports(options, _former_pids(layout))
         secrets, first_start = load_secrets(layout.secrets_file)
+        await asyncio.to_thread(_programs, layout)
         say(phrase("finding_engine"))
         engine = await _engine(say)
+        await _base_image(engine, layout, say)
         failed = Failure()
         socket, daemons = await _start_daemons(options, layout, secrets, engine, teardown)
         plan = rooms.plan(options, layout, secrets, engine, socket, ensure_key(layout.runner_key, "funai runner"))
@@ -100,6 +104,27 @@ async def platform(options: UpOptions, say: Say) -> AsyncIterator[tuple[Platform
             adopted = tuple(d.program.name for d in daemons if d.adopted)
             _write_addresses(options, layout)
             yield Platform(options, layout, secrets, engine, first_start, adopted), failed
+
+
+def _programs(layout: Layout) -> None:
+    """Have HAProxy, git and the others, from Debian's packages where they are missing. Raises ConfigError."""
+    wanted = packages.needs(tests=False, virtualenv=False)
+    try:
+        packages.ensure(wanted, Steps(layout.log / "setup.log").run, interactive=sys.stdin.isatty())
+    except packages.NotInstalled as e:
+        raise ConfigError(str(e).splitlines()) from e
+
+
+async def _base_image(engine: engines.EngineChoice, layout: Layout, say: Say) -> None:
+    """Have the image that apps are built from; looked for at this data dir's first start with this engine only."""
+    mark = layout.run / "base-image"
+    if mark.exists() and mark.read_text() == engine.fingerprint:
+        return
+    try:
+        await base_image.ensure(engine, say)
+    except base_image.NoBaseImage as e:
+        raise ConfigError([phrase("no_base", why=e)]) from e
+    mark.write_text(engine.fingerprint)
 
 
 async def _engine(say: Say) -> engines.EngineChoice:

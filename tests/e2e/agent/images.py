@@ -61,6 +61,7 @@ TEMPERS: Mapping[str, Sequence[str]] = {
         "-c",
         "[ $$ = 1 ] || { echo 's6: fatal: can only run as pid 1'; exit 100; }; exec /bin/httpd -f -p 3000 -h /www",
     ),
+    "wrapped": ("/bin/sh", "-c", "/bin/sh /graceful.sh; true"),
     "crlf": ("/crlf.sh",),
     "noshell": ("/noshell.sh",),
     "noexec": ("/noexec.sh",),
@@ -69,7 +70,9 @@ TEMPERS: Mapping[str, Sequence[str]] = {
 }
 
 ARM64 = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 183, 1, 0, 64, 0, 0, 64, 56, 0, 0, 0, 0)
+GRACEFUL = f"trap 'echo TERM; sleep 1; echo bye; exit 0' TERM\n{' '.join(SERVE)} &\nwhile :; do wait; done\n".encode()
 FILES = {
+    "graceful.sh": (GRACEFUL, 0o755),
     "crlf.sh": (b"#!/bin/sh\r\n", 0o755),
     "noshell.sh": (b"#!/bin/nosuch\n", 0o755),
     "noexec.sh": (b"#!/bin/sh\n", 0o644),

@@ -103,6 +103,13 @@ async def test_an_image_that_must_be_process_1_runs(agent: Agent) -> None:
     assert (await agent.get()).text == "web\n"
 
 
+async def test_an_app_behind_a_shell_ends_in_its_own_time(agent: Agent) -> None:
+    await agent.deploy(5, "wrapped")
+    assert (await agent.post("stop")).status_code == 200
+    said = (await agent.http.get("/agent/apps/logs", params={"userId": 1, "appId": agent.app})).text
+    assert said.split() == ["TERM", "bye"]
+
+
 async def test_the_one_other_port_that_an_app_listens_on_is_served_and_told(agent: Agent) -> None:
     answer = await agent.deploy(5, "port80", health={"timeoutSeconds": 2})
     assert (answer.status_code, answer.json()["port"]) == (200, 80), answer.text

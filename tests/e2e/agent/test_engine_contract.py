@@ -42,10 +42,15 @@ async def network(engine: Engine, instance: str) -> AsyncIterator[NetworkSpec]:
 
 def spec_for(network: NetworkSpec, instance: str, name: str = "a", temper: str = "web", **more: object) -> ContainerSpec:
     values: dict[str, object] = {
-        "name": f"{instance}-{name}", "image": image(temper), "port": 3000, "network": network.name,
-        "labels": {LABEL: instance, "name": name}, "limits": Limits(cpus=0.5, memory=64 << 20, pids=64, log_bytes=1 << 20),
-        "capabilities": ("NET_BIND_SERVICE",), **more,
-    }  # fmt: skip
+        "name": f"{instance}-{name}",
+        "image": image(temper),
+        "port": 3000,
+        "network": network.name,
+        "labels": {LABEL: instance, "name": name},
+        "limits": Limits(cpus=0.5, memory=64 << 20, pids=64, log_bytes=1 << 20),
+        "capabilities": ("NET_BIND_SERVICE",),
+        **more,
+    }
     return ContainerSpec(**values)  # type: ignore[arg-type]
 
 

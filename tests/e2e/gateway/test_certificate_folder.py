@@ -60,10 +60,14 @@ def test_unusable_files_are_named_with_a_reason(tmp_path: Path) -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x")
     )
     cases = {
-        "half.pem": (certificate + key)[:200], "foreign.pem": certificate + other_key, "keyless.pem": certificate,
-        "locked.pem": certificate + encrypted.decode(), "empty.pem": "", "two-keys.pem": certificate + key + other_key,
+        "half.pem": (certificate + key)[:200],
+        "foreign.pem": certificate + other_key,
+        "keyless.pem": certificate,
+        "locked.pem": certificate + encrypted.decode(),
+        "empty.pem": "",
+        "two-keys.pem": certificate + key + other_key,
         "garbage.pem": certificate.replace("M", "!", 5) + key,
-    }  # fmt: skip
+    }
     for name, text in cases.items():
         (tmp_path / name).write_text(text)
     found = scan(tmp_path)

@@ -49,10 +49,17 @@ async def test_what_a_client_claims_about_itself_does_not_count(
     app = await upstream("one")
     gateway = await start_gateway([route_to(1, app)])
     spoofed = {
-        "X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example",
-        "X-Forwarded-Prefix": "/evil", "X-Real-IP": "6.6.6.6", "Forwarded": "for=6.6.6.6", "X-Forwarded-Port": "1",
-        "X-Trace-Id": "mine", "X-Funai-Probe": "guess", "Cookie": "a=1; funai_session=secret; b=2",
-    }  # fmt: skip
+        "X-Forwarded-For": "6.6.6.6",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Prefix": "/evil",
+        "X-Real-IP": "6.6.6.6",
+        "Forwarded": "for=6.6.6.6",
+        "X-Forwarded-Port": "1",
+        "X-Trace-Id": "mine",
+        "X-Funai-Probe": "guess",
+        "Cookie": "a=1; funai_session=secret; b=2",
+    }
     answer = await client.get(f"{gateway.url}/runtime/1/", headers=spoofed)
     headers = dict(answer.json()["headers"])
     assert headers["x-forwarded-for"] == headers["x-real-ip"] == "127.0.0.1"
@@ -99,15 +106,37 @@ async def test_no_app_answers_for_a_sibling(
 
 TRICKS = {
     400: (
-        "/runtime/1/../2/", "/runtime/1/..", "/runtime/1/%2e%2E/2/", "/runtime/1/.%2e/2/", "/runtime/1%2f..%2f2/",
-        "/runtime/1/a%5c..%5c2", "/runtime/1/..\\2/", "/runtime/2\t/", "http://other.example/runtime/2/",
+        "/runtime/1/../2/",
+        "/runtime/1/..",
+        "/runtime/1/%2e%2E/2/",
+        "/runtime/1/.%2e/2/",
+        "/runtime/1%2f..%2f2/",
+        "/runtime/1/a%5c..%5c2",
+        "/runtime/1/..\\2/",
+        "/runtime/2\t/",
+        "http://other.example/runtime/2/",
     ),
     404: (
-        "//runtime/2/", "/runtime//2/", "/runtime/1%2f/", "/runtime/%32/", "/runtime/02/", "/runtime/+2/", "/runtime/2;x/",
-        "/RUNTIME/2/", "/./runtime/2/", "/runtime/./2/", "/x/runtime/2/", "/runtime/", "/runtime", "/", "*", "/runtime/-1/",
-        "/runtime/99999999999999999999999/", "http://h.example//runtime/2/",
+        "//runtime/2/",
+        "/runtime//2/",
+        "/runtime/1%2f/",
+        "/runtime/%32/",
+        "/runtime/02/",
+        "/runtime/+2/",
+        "/runtime/2;x/",
+        "/RUNTIME/2/",
+        "/./runtime/2/",
+        "/runtime/./2/",
+        "/x/runtime/2/",
+        "/runtime/",
+        "/runtime",
+        "/",
+        "*",
+        "/runtime/-1/",
+        "/runtime/99999999999999999999999/",
+        "http://h.example//runtime/2/",
     ),
-}  # fmt: skip
+}
 
 
 async def test_no_trick_with_the_path_reaches_another_app(start_gateway: StartGateway, upstream: StartUpstream) -> None:
@@ -160,13 +189,17 @@ async def test_the_base_path_without_a_slash_is_redirected_with_its_query(
 
 async def test_every_state_has_its_page_and_its_json(start_gateway: StartGateway, client: httpx.AsyncClient) -> None:
     routes = [
-        Route(2, RouteState.STOPPED), Route(3, RouteState.STARTING), Route(4, host="127.0.0.1", port=free_port(), generation=5),
-    ]  # fmt: skip
+        Route(2, RouteState.STOPPED),
+        Route(3, RouteState.STARTING),
+        Route(4, host="127.0.0.1", port=free_port(), generation=5),
+    ]
     gateway = await start_gateway(routes, retry_after_seconds=7)
     expected = {
-        1: (404, "APP_NOT_FOUND", "no such app"), 2: (503, "APP_STOPPED", "the app is stopped"),
-        3: (503, "APP_STARTING", "the app is starting; one moment"), 4: (502, "APP_UNREACHABLE", "the app does not answer"),
-    }  # fmt: skip
+        1: (404, "APP_NOT_FOUND", "no such app"),
+        2: (503, "APP_STOPPED", "the app is stopped"),
+        3: (503, "APP_STARTING", "the app is starting; one moment"),
+        4: (502, "APP_UNREACHABLE", "the app does not answer"),
+    }
     for app_id, (status, reason, english) in expected.items():
         url = f"{gateway.url}/runtime/{app_id}/x"
         page = await client.get(url, headers={"Accept": "text/html,*/*;q=0.8"})

@@ -115,9 +115,12 @@ async def test_pages_that_hide_their_address_from_everybody_still_show_it_to_the
     app = await upstream("1")
     gateway = await start_gateway([route_to(1, app)], wildcard_domain="apps.localhost")
     shy = {
-        "no-referrer": "same-origin", "no-referrer, strict-origin": "same-origin", "Origin": "same-origin",
-        "strict-origin-when-cross-origin": "strict-origin-when-cross-origin", "same-origin": "same-origin",
-    }  # fmt: skip
+        "no-referrer": "same-origin",
+        "no-referrer, strict-origin": "same-origin",
+        "Origin": "same-origin",
+        "strict-origin-when-cross-origin": "strict-origin-when-cross-origin",
+        "same-origin": "same-origin",
+    }
     for given, expected in shy.items():
         app.answers["/p"] = ("200 OK", [f"Referrer-Policy: {given}"], b"")
         assert (await client.get(f"{gateway.url}/runtime/1/p")).headers["referrer-policy"] == expected

@@ -138,9 +138,17 @@ async def test_http2_and_old_protocols(start_gateway: StartGateway, upstream: St
     assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "h2"
     writer.close()
     old = await asyncio.create_subprocess_exec(
-        "openssl", "s_client", "-connect", f"127.0.0.1:{gateway.settings.https_port}", "-tls1_1",
-        "-cipher", "ALL:@SECLEVEL=0", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        "openssl",
+        "s_client",
+        "-connect",
+        f"127.0.0.1:{gateway.settings.https_port}",
+        "-tls1_1",
+        "-cipher",
+        "ALL:@SECLEVEL=0",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     assert await old.wait() != 0
 
 

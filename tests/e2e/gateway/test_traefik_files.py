@@ -62,9 +62,13 @@ async def door(tmp_path: Path) -> AsyncIterator[tuple[Door, int]]:
 @pytest.fixture
 async def gateway(door: tuple[Door, int], tmp_path: Path) -> AsyncIterator[TraefikFileGateway]:
     settings = GatewaySettings(
-        driver="traefik-file", traefik_dir=door[0].folder, data_dir=tmp_path / "gw", public_url=f"http://127.0.0.1:{door[1]}/",
-        pages_port=0, traefik_settle_seconds=2,
-    )  # fmt: skip
+        driver="traefik-file",
+        traefik_dir=door[0].folder,
+        data_dir=tmp_path / "gw",
+        public_url=f"http://127.0.0.1:{door[1]}/",
+        pages_port=0,
+        traefik_settle_seconds=2,
+    )
     made = open_gateway(settings)
     assert isinstance(made, TraefikFileGateway)
     await made.start()

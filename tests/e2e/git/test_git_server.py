@@ -15,9 +15,12 @@ import pytest
 
 from funai.contracts.accounts import GitAccess
 from funai.contracts.errors import CalleeFailed
+from funai.contracts.states import FailureCode
 from funai.git.repos import BareRepositories
 from funai.git.server import GitServer, known_hosts_line
 from funai.git.settings import GitSettings
+from funai.runner.settings import RunnerSettings
+from funai.runner.source.probe import diagnose
 from tests.parts.waiting import eventually
 
 
@@ -29,8 +32,12 @@ class Rules:
     readers: set[str] = field(default_factory=set[str])
     pushes: list[tuple[int, list[str]]] = field(default_factory=list[tuple[int, list[str]]])
     down: bool = False
+    knows_nobody: bool = False
+    """It is away already when the key is asked about."""
 
     async def known(self, public_key: str) -> bool:
+        if self.knows_nobody:
+            raise CalleeFailed(service="api", detail="down")
         return public_key in self.writers or public_key in self.readers
 
     async def ask(self, public_key: str, repo: str, *, write: bool) -> GitAccess:
@@ -187,6 +194,23 @@ async def test_an_api_that_is_away_is_said_so(world: World) -> None:
     world.rules.down = True
     code, out = await world.git("alice", "ls-remote", world.url("funai/u1-app1"))
     assert code != 0 and "try again soon" in out
+
+
+async def test_an_api_that_is_away_at_the_login_is_no_refused_key(world: World) -> None:
+    world.rules.writers[world.key("alice")] = {"funai/u1-app1"}
+    world.rules.knows_nobody = True
+    code, out = await world.git("alice", "ls-remote", world.url("funai/u1-app1"))
+    assert code != 0 and "Permission denied" not in out and "try again soon" in out
+    settings = RunnerSettings(
+        deploy_base_url="http://127.0.0.1:1",
+        runner_token="t" * 20,
+        agent_token="t" * 20,
+        registry="127.0.0.1:1",
+        ssh_key_path=world.home / "alice",
+        known_hosts_path=world.home / "known_hosts",
+    )
+    failed = await diagnose(world.url("funai/u1-app1"), settings)
+    assert failed is not None and failed.code is FailureCode.GIT_UNREACHABLE, "a runner tries that again"
 
 
 async def test_a_client_killed_in_mid_push_leaves_no_child_and_no_bytes(world: World) -> None:

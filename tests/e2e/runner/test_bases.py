@@ -95,7 +95,7 @@ async def test_a_short_name_is_not_taken_for_an_image_that_ends_alike(make_world
     images.make("docker.io/library/honest:1", "ENV A=1\n")
     world.settings.workdir.mkdir(exist_ok=True)
     engine = prepare_engine(world.settings)
-    bases = Bases(world.settings, engine, await engine_storage(engine))
+    bases = Bases(world.settings, engine, RegistryClient(None, frozenset()), await engine_storage(engine))
     may = allowed(parse_image("r.example/t/u1-app1"), world.settings)
     with pytest.raises(BaseAbsent):
         async with bases.ready(["nobodys:1"], may, world.root, never):
@@ -108,7 +108,7 @@ async def test_a_short_name_is_not_taken_for_an_image_that_ends_alike(make_world
 async def test_a_registry_that_never_answers_delays_nobody_elses_images(world: World) -> None:
     world.settings.workdir.mkdir(exist_ok=True)
     engine = prepare_engine(world.settings)
-    bases = Bases(world.settings, engine, await engine_storage(engine))
+    bases = Bases(world.settings, engine, RegistryClient(None, frozenset()), await engine_storage(engine))
     may = allowed(parse_image("r.example/t/u1-app1"), world.settings)
     pulling = asyncio.Event()
 

@@ -108,7 +108,9 @@ async def test_a_node_project_without_a_dockerfile_gets_the_standard_one(world: 
     report = await world.ended(good)
     assert report["status"] == "SUCCEEDED", report
     cfg = (await config(world, f"t/u1-app{good}", "latest"))["config"]
-    assert cfg["User"] == "1000:1000" and cfg["Cmd"] == ["npm", "start"] and "3000/tcp" in cfg["ExposedPorts"]
+    assert (
+        cfg["User"] == "1000:1000" and cfg["Cmd"] == ["sh", "-c", "exec node server.js"] and "3000/tcp" in cfg["ExposedPorts"]
+    )
     assert "npm ci" in world.deploy.log(good)
     world.podman.cli("pull", "-q", report["result"]["image"])
     listed = world.podman.cli("run", "--rm", "--network", "none", report["result"]["image"], "ls", "-a", "/app").split()

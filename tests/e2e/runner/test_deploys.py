@@ -15,7 +15,7 @@ async def test_a_commit_becomes_an_image_by_digest(world: World) -> None:
     bare = world.repo("app", {"Dockerfile": DOCKERFILE, "a": "one", "deploy/app.yaml": "port: 4000\nhealthPath: /ok\n"})
     job = world.build(bare, appId=4242)
     report = await world.ended(job)
-    assert report["status"] == "SUCCEEDED", report
+    assert report["status"] == "SUCCEEDED", world.deploy.log(job)
     sha = world.git("rev-parse", "HEAD", cwd=bare)
     result = report["result"]
     assert result["gitSha"] == sha and result["built"] is True

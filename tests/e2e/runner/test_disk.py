@@ -49,7 +49,9 @@ def podman(podman: SharedPodman) -> Iterator[SharedPodman]:
 
 async def test_superseded_layers_and_old_mirrors_go_what_is_used_stays(make_world: MakeWorld) -> None:
     port = free_port()
-    world: World = await make_world(cache_images=4, cache_bytes=1024 * 1024, clean_seconds=600.0, metrics_port=port)
+    world: World = await make_world(
+        sandbox="off", cache_images=4, cache_bytes=1024 * 1024, clean_seconds=600.0, metrics_port=port
+    )
     bare = world.repo("app", {"Dockerfile": DOCKERFILE, "a": "0", "b": "0"})
     used = "docker.io/library/used:1"
     for n in range(3):
@@ -88,7 +90,7 @@ async def test_superseded_layers_and_old_mirrors_go_what_is_used_stays(make_worl
 
 
 async def test_a_full_disk_takes_the_base_images_that_builds_pulled_and_no_other(make_world: MakeWorld) -> None:
-    world: World = await make_world(clean_seconds=600.0)
+    world: World = await make_world(sandbox="off", clean_seconds=600.0)
     alias = world.registry.address.replace("127.0.0.1", "localhost")
     world.podman.allow_insecure([world.registry.address, alias])
     for name in ("pulled", "standing"):

@@ -25,7 +25,7 @@ async def test_docker_builds_pushes_is_limited_and_cancelled(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{docker_engine.socket}")
     (tmp_path / "ca.pem").write_text("not really a certificate\n")
-    world: World = await make_world(engine="docker", build_disk_bytes=256 * MIB, ca_file=tmp_path / "ca.pem")
+    world: World = await make_world(sandbox="off", engine="docker", build_disk_bytes=256 * MIB, ca_file=tmp_path / "ca.pem")
     bare = world.repo("app", {"Dockerfile": BASE + "COPY a /a\n", "a": "1"})
     job, full = world.build(bare), world.build(world.repo("full", {"Dockerfile": WRITES}))
     report = await world.ended(job)
@@ -51,7 +51,7 @@ async def test_dockers_images_are_its_build_cache_and_the_oldest_go(
     make_world: MakeWorld, docker_engine: DockerEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{docker_engine.socket}")
-    world: World = await make_world(engine="docker", cache_images=4, clean_seconds=600.0)
+    world: World = await make_world(sandbox="off", engine="docker", cache_images=4, clean_seconds=600.0)
     bare = world.repo("app", {"Dockerfile": BASE + "COPY a /a\nCOPY b /b\n", "a": "0", "b": "0"})
     for n in range(2):
         world.push(bare, {"a": str(n)})

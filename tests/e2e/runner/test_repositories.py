@@ -147,7 +147,8 @@ async def test_a_cache_that_one_tenant_filled_does_not_reach_anothers_layers(wor
     evil = world.build(world.repo("evil", {"Dockerfile": plant + NODE + step + "COPY --from=p /etc/hostname /h\n"}))
     assert (await world.ended(evil))["status"] == "SUCCEEDED" and "got-evil" in world.deploy.log(evil)
     for number, cached in ((1, False), (2, True)):
-        good = world.build(world.repo(f"good{number}", {"Dockerfile": NODE + step, "a": str(number)}))
+        bare = world.repo(f"good{number}", {"Dockerfile": NODE + step, "a": str(number)})
+        good = world.build(bare, userId=7, appId=90)
         assert (await world.ended(good))["status"] == "SUCCEEDED"
         text = world.deploy.log(good)
         assert "evil" not in text and ("Using cache" in text) == cached, text

@@ -239,6 +239,7 @@ async def world_of(
             "ssh_key_path": sshd.client_key, "known_hosts_path": known, "workdir": root / "work", "registry": registry.address,
             "cgroup_parent": f"funai-test-{os.getpid()}", "retry_seconds": 3, "poll_seconds": 0.1, "stop_seconds": 30,
             "private_registries": ["127.0.0.1:9", registry.address.replace("127.0.0.1", "localhost")],
+            "bases_dir": podman.slot.folder / "base-stores", "machine_images": ["*"],
             **settings,
         }  # fmt: skip
         world = World(deploy, agent, RunnerSettings(**values), podman, registry, sshd, root, agent_port)

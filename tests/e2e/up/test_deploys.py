@@ -112,9 +112,17 @@ async def test_an_image_that_cannot_be_pulled(up: Platform, person: Person) -> N
 
 @pytest.mark.parametrize(
     "wishes",
-    [{"containerPort": 0}, {"containerPort": 70000}, {"gitRef": "--upload-pack=x"}, {"dockerfilePath": "../../etc/passwd"},
-     {"buildContext": "/etc"}, {"image": "--privileged"}, {"imageTag": "a b"}, {"basePath": "/../x"}],
-)  # fmt: skip
+    [
+        {"containerPort": 0},
+        {"containerPort": 70000},
+        {"gitRef": "--upload-pack=x"},
+        {"dockerfilePath": "../../etc/passwd"},
+        {"buildContext": "/etc"},
+        {"image": "--privileged"},
+        {"imageTag": "a b"},
+        {"basePath": "/../x"},
+    ],
+)
 async def test_bad_wishes_are_refused_before_a_job_exists(up: Platform, person: Person, wishes: dict[str, object]) -> None:
     app = await person.app("wishes")
     async with httpx.AsyncClient(base_url=up.api_url, headers=person.api.transport.raw.headers, trust_env=False) as http:
@@ -132,10 +140,14 @@ async def test_what_is_somebody_elses_does_not_exist(up: Platform, person: Perso
     job = await person.deploy(app)
     stranger = await up.person(f"stranger-{person.user_id}")
     for call in (
-        stranger.api.job(job.id), stranger.api.cancel(job.id), stranger.api.job_log(job.id, 0),
-        stranger.api.app(stranger.user_id, app.id), stranger.api.deploy(stranger.user_id, app.id, CreateDeploy()),
-        stranger.api.app_call("stop", stranger.user_id, app.id), stranger.api.delete_app(stranger.user_id, app.id),
-    ):  # fmt: skip
+        stranger.api.job(job.id),
+        stranger.api.cancel(job.id),
+        stranger.api.job_log(job.id, 0),
+        stranger.api.app(stranger.user_id, app.id),
+        stranger.api.deploy(stranger.user_id, app.id, CreateDeploy()),
+        stranger.api.app_call("stop", stranger.user_id, app.id),
+        stranger.api.delete_app(stranger.user_id, app.id),
+    ):
         with pytest.raises((NotFound, Forbidden)) as foreign:
             await call
         assert "mine" not in foreign.value.message("en")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +21,7 @@ import pytest
 from funai.base.process import ports
 from funai.base.process.daemon import start_time
 from funai.contracts.accounts import CreateDeploy
-from funai.contracts.states import JobStatus
+from funai.contracts.states import AppStatus, JobStatus
 from tests.e2e.up.world import DOCKERFILE, Platform, project
 from tests.parts.waiting import eventually
 
@@ -153,3 +156,33 @@ def _haproxy(up: Platform) -> int:
     pid = int(holder.rpartition("pid ")[2].rstrip(")"))
     assert start_time(pid)
     return pid
+
+
+@pytest.mark.timeout(400)  # two starts, a build and a stop
+async def test_a_platform_comes_back_from_its_backup(own_platform: Platform) -> None:
+    """Backed up while it runs, its data dir lost, restored: the same accounts, repositories, keys and images."""
+    up = own_platform
+    someone = await up.person("backed-up")
+    app = await someone.app("kept", project("kept"))
+    assert (await someone.deploy(app)).status is JobStatus.SUCCEEDED
+    file = up.data_dir.parent / "backup.tar"
+    funai = str(Path(sys.executable).with_name("funai"))
+    for verb in ("backup", "restore"):
+        done = await asyncio.to_thread(
+            subprocess.run, [funai, verb, str(file), "--data-dir", str(up.data_dir), "--json"], capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        if verb == "backup":
+            await someone.api.app_call("stop", someone.user_id, app.id)
+            await asyncio.to_thread(up.stop)
+            await asyncio.to_thread(shutil.rmtree, up.data_dir)
+    await asyncio.to_thread(up.start)
+    assert [a.app_name for a in await someone.api.apps(someone.user_id)] == ["kept"], "the login and the account are the same"
+    assert await someone.git(someone.home, "ls-remote", str(app.repo_ssh_url)), "the key and the host's key are the same"
+    await someone.api.app_call("stop", someone.user_id, app.id)
+    started = await someone.api.app_call("start", someone.user_id, app.id)
+    if started.last_job_id and started.app_status is AppStatus.DEPLOYING:
+        assert (await someone.ended(started.last_job_id)).status is JobStatus.SUCCEEDED
+    assert await up.get(app.id) == (200, "kept")
+    await someone.api.delete_app(someone.user_id, app.id)
+    await someone.api.close()

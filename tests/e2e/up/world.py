@@ -122,8 +122,12 @@ class Platform:
         podman, ours = self.engine.binary, f"127.0.0.1:{self.ports.registry}/"
         listed = subprocess.run(
             [podman, "images", "--no-trunc", "--format", "{{.ID}} {{.Repository}}"],
-            env=env, capture_output=True, text=True, check=True, timeout=60,
-        )  # fmt: skip
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
         pairs = [line.partition(" ") for line in listed.stdout.splitlines()]
         if stale := {image for image, _, name in pairs if name.startswith(ours)}:
             subprocess.run([podman, "rmi", "--force", *sorted(stale)], env=env, capture_output=True, check=True, timeout=120)

@@ -103,11 +103,19 @@ def test_public_keys_that_do_not() -> None:
     good = asyncssh.generate_private_key("ssh-ed25519")
     public = good.export_public_key().decode().strip()
     bad = [
-        "", "x", "ssh-ed25519", "ssh-ed25519 AAAA", "ssh-ed25519 !!!!", f"{public}\n{public}", public.replace("ed25519", "rsa"),
+        "",
+        "x",
+        "ssh-ed25519",
+        "ssh-ed25519 AAAA",
+        "ssh-ed25519 !!!!",
+        f"{public}\n{public}",
+        public.replace("ed25519", "rsa"),
         f'command="x" {public}',
-        good.export_private_key().decode(), "ssh-dss AAAAB3NzaC1kc3MAAACBAA==", "ssh-ed25519 \u0661\u0662",
+        good.export_private_key().decode(),
+        "ssh-dss AAAAB3NzaC1kc3MAAACBAA==",
+        "ssh-ed25519 \u0661\u0662",
         asyncssh.generate_private_key("ssh-rsa", key_size=1024).export_public_key().decode(),
-    ]  # fmt: skip
+    ]
     for text in bad:
         with pytest.raises(BadInput) as refused:
             parse_public_key(text)

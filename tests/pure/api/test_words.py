@@ -50,8 +50,17 @@ def _settings(**environ: str) -> ApiSettings:
 def test_repositories_are_found_by_the_operators_template() -> None:
     usual = defaults_of(_settings())
     assert parse_repo("funai/u12-app345", usual) == (12, 345)
-    for name in ("funai/u0-app1", "funai/u1-app01", "funai/u1-app1x", "x/u1-app1", "funai/u1-app1/y", "u1-app1",
-                 "funai/u1-app-1", "funai/u1-app" + "9" * 30, "funai/u\u0661-app1"):  # fmt: skip
+    for name in (
+        "funai/u0-app1",
+        "funai/u1-app01",
+        "funai/u1-app1x",
+        "x/u1-app1",
+        "funai/u1-app1/y",
+        "u1-app1",
+        "funai/u1-app-1",
+        "funai/u1-app" + "9" * 30,
+        "funai/u\u0661-app1",
+    ):
         assert parse_repo(name, usual) is None, name
     other = defaults_of(_settings(DEPLOY_GIT_REPO_NAME_TEMPLATE="app.{appId}.of.{userId}", DEPLOY_GIT_REPO_OWNER="org"))
     assert parse_repo("org/app.3.of.4", other) == (4, 3)

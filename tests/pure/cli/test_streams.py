@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,3 +40,21 @@ def test_no_cut_loses_or_adds_a_line(text: str, size: int) -> None:
     seen = [line for i in range(0, len(text), size) for line in lines.feed(text[i : i + size])] + lines.rest()
     expected = text.split("\n")
     assert seen == (expected[:-1] if expected[-1] == "" else expected)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m \x1b[1;4mbold\x1b[m", "\x1b[31mred\x1b[0m \x1b[1;4mbold\x1b[m"),
+        ("a\x1b]0;a title\x07b\x1b]52;c;aGk=\x1b\\c", "abc"),
+        ("un\x00der\x07 \x08\x7f\x9b5n\ttab", "under 5n\ttab"),
+        ("\x1b[2J\x1b[10;10H\x1b[?1049hhere\x1bc", "here"),
+        ("\x1bPdevice\x1b\\x\x90string\x9cy", "xy"),
+        ("cut \x1b]0;short of its end", "cut "),
+        ("10%\r\x1b[K100%", "100%"),
+        ("\x1b", ""),
+        ("中文 😀", "中文 😀"),
+    ],
+)
+def test_lines_keep_colours_and_nothing_else_that_steers_a_terminal(said: str, shown: str) -> None:
+    assert Lines().feed(f"{said}\n") == [shown]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from funai.contracts.buildspec import node_dockerfile
 from funai.dockerfile.images import Allowed
 from funai.dockerfile.lint import RepoFacts, lint
+from funai.dockerfile.node.render import render
 from tests.pure.dockerfile.kit import errors, plan
+from tests.pure.dockerfile.node.projects import planned
 
 PACKAGE = '{"scripts": {"start": "node s.js"}}'
 
@@ -61,6 +64,20 @@ def test_check_knows_what_the_platform_told() -> None:
         assert codes(facts, allowed=Allowed(("r.corp:5000",), "", bases)) == expected
 
 
-def test_the_standard_dockerfile_has_no_problems() -> None:
-    text = node_dockerfile(PACKAGE, lockfile=True, ca_in_context=True)
+@pytest.mark.parametrize(
+    ("package", "files"),
+    [
+        (
+            {"scripts": {"start": "node s.js & node t.js", "build": "x"}, "devDependencies": {"b": "1"}},
+            {"package-lock.json": "{}"},
+        ),
+        (
+            {"scripts": {"start": "node s.js", "postinstall": "y"}, "dependencies": {"a": "1"}},
+            {"yarn.lock": "a:\n  version 1\n"},
+        ),
+        ({"scripts": {"build": "vite build"}, "devDependencies": {"vite": "6"}}, {"pnpm-lock.yaml": "importers:\n"}),
+    ],
+)
+def test_the_standard_dockerfile_has_no_problems(package: dict[str, Any], files: dict[str, str]) -> None:
+    text = render(planned(package, files), ca_in_context=True, env_files=True)
     assert errors(text) == [] and plan(text).exposed_ports == [3000] and plan(text).images == ["node:20-bookworm-slim"]

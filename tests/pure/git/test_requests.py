@@ -26,12 +26,24 @@ def test_git_clients_requests_are_understood(command: str, expected: tuple[str, 
 @pytest.mark.parametrize(
     "command",
     [
-        None, "", "ls", "bash -i", "git-upload-archive 'funai/u1-app2.git'", "git-upload-pack", "scp -t /etc",
-        "git-upload-pack 'funai/../../etc'", "git-upload-pack '../x/y'", "git-upload-pack '--strict funai/x'",
-        "git-upload-pack 'funai/u1-app2.git' --timeout=1", "git-receive-pack 'funai/a/b'", "git-receive-pack 'unclosed",
-        "git-upload-pack 'funai/u1-app2.git'; id", "git-upload-pack '-x/y'", "git-upload-pack 'funai/.hidden'",
+        None,
+        "",
+        "ls",
+        "bash -i",
+        "git-upload-archive 'funai/u1-app2.git'",
+        "git-upload-pack",
+        "scp -t /etc",
+        "git-upload-pack 'funai/../../etc'",
+        "git-upload-pack '../x/y'",
+        "git-upload-pack '--strict funai/x'",
+        "git-upload-pack 'funai/u1-app2.git' --timeout=1",
+        "git-receive-pack 'funai/a/b'",
+        "git-receive-pack 'unclosed",
+        "git-upload-pack 'funai/u1-app2.git'; id",
+        "git-upload-pack '-x/y'",
+        "git-upload-pack 'funai/.hidden'",
     ],
-)  # fmt: skip
+)
 def test_everything_else_is_refused(command: str | None) -> None:
     with pytest.raises(Refusal):
         parse_request(command)

@@ -200,9 +200,12 @@ class TestEviction:
 
     def test_superseded_before_named_oldest_first_and_no_parents(self) -> None:
         images = [
-            CachedImage("base", "", ("node:20",), 1), CachedImage("layer", "base", (), 2), CachedImage("old", "layer", (), 5),
-            CachedImage("older", "base", (), 3), CachedImage("app", "layer", ("r/n/u1-app1:latest",), 4),
-        ]  # fmt: skip
+            CachedImage("base", "", ("node:20",), 1),
+            CachedImage("layer", "base", (), 2),
+            CachedImage("old", "layer", (), 5),
+            CachedImage("older", "base", (), 3),
+            CachedImage("app", "layer", ("r/n/u1-app1:latest",), 4),
+        ]
 
         def ids(among: list[CachedImage], older_than: int) -> list[str]:
             return [i.id for i in removable(among, older_than=older_than)]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from funai.standalone.reference import render
+from funai.standalone.reference import reasons, render
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_the_configuration_page_is_made_from_the_settings() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text() == render(), "run `make docs`"
+
+
+def test_the_reason_words_are_made_from_the_catalogue() -> None:
+    assert (ROOT / "docs" / "how-to" / "troubleshooting.md").read_text() == reasons(), "run `make docs`"
 
 
 def test_both_readmes_have_the_same_commands_links_and_headings() -> None:

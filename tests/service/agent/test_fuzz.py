@@ -33,9 +33,13 @@ def _throw(w: World, loop: asyncio.AbstractEventLoop, mode: GenerationMode) -> N
             continue
 
         @settings(
-            max_examples=12, deadline=None, database=None, phases=(Phase.explicit, Phase.generate),
-            suppress_health_check=list(HealthCheck), derandomize=True,
-        )  # fmt: skip
+            max_examples=12,
+            deadline=None,
+            database=None,
+            phases=(Phase.explicit, Phase.generate),
+            suppress_health_check=list(HealthCheck),
+            derandomize=True,
+        )
         @given(case=operation.as_strategy(generation_mode=mode), image=st.sampled_from([None, WEB, EXITS]))
         def one(case: Any, image: str | None) -> None:
             _send(w, loop, case.as_transport_kwargs(base_url=HOST), image)
@@ -64,10 +68,18 @@ def _send(w: World, loop: asyncio.AbstractEventLoop, made: dict[str, Any], image
 @pytest.mark.parametrize(
     "body",
     [
-        b"{", b"[]", b'"x"', b"\xff\xfe", b'{"userId":1,"appId":7,"image":"\\ud800"}', b'{"userId":1,"appId":0,"image":"a"}',
-        b'{"userId":1,"appId":7,"image":"--help"}', b'{"userId":1,"appId":7,"image":"a","containerPort":0}',
-        b'{"userId":1,"appId":7,"image":"a","containerPort":70000}', b'{"userId":true,"appId":7,"image":"a"}',
-        b'{"userId":1,"appId":99999999999999999999,"image":"a"}', b'{"userId":1,"appId":7,"image":"a","basePath":"/../x"}',
+        b"{",
+        b"[]",
+        b'"x"',
+        b"\xff\xfe",
+        b'{"userId":1,"appId":7,"image":"\\ud800"}',
+        b'{"userId":1,"appId":0,"image":"a"}',
+        b'{"userId":1,"appId":7,"image":"--help"}',
+        b'{"userId":1,"appId":7,"image":"a","containerPort":0}',
+        b'{"userId":1,"appId":7,"image":"a","containerPort":70000}',
+        b'{"userId":true,"appId":7,"image":"a"}',
+        b'{"userId":1,"appId":99999999999999999999,"image":"a"}',
+        b'{"userId":1,"appId":7,"image":"a","basePath":"/../x"}',
         b'{"userId":1,"appId":9223372036854775808,"image":"a"}',
         b'{"userId":1,"appId":7,"image":"localhost/web:1","env":{"A\\u0000":"x"}}',
         b'{"userId":1,"appId":7,"image":"localhost/web:1","env":{"A=B":"x"}}',
@@ -75,7 +87,7 @@ def _send(w: World, loop: asyncio.AbstractEventLoop, made: dict[str, Any], image
         b'{"userId":1,"appId":7,"image":"localhost/web:1","env":{"A":"\\ud800"}}',
         b'{"userId":1,"appId":7,"image":"localhost/web:1","env":{"PORT":"1"}}',
     ],
-)  # fmt: skip
+)
 async def test_what_can_not_be_meant_is_400(body: bytes) -> None:
     async with world() as w:
         answer = await w.http.post("/agent/apps/deploy", content=body, headers={"Content-Type": "application/json"})

@@ -11,7 +11,8 @@ from fastapi import FastAPI, Request
 
 from funai.agent.engine.contract import Container, ContainerSpec, NetworkSpec, Phase
 from funai.agent.engine.dummy import DummyEngine, Script
-from funai.agent.heartbeat import STALE_BEATS, Heartbeat
+from funai.agent.heartbeat import STALE_BEATS
+from funai.agent.main import heartbeat_of
 from funai.agent.reconcile import state
 from funai.agent.reconcile.state import Names
 from funai.base.aio import bind, serving
@@ -94,10 +95,20 @@ async def test_images_go_by_policy() -> None:
 
 async def test_ids_are_strings_and_unknown_apps_do_not_exist(here: World) -> None:
     assert await here.status() == {
-        "appId": "7", "containerName": "rt-u-1-7", "exists": False, "running": False, "image": None, "port": None,
-        "generation": None, "restartCount": None, "crashLooping": None, "exitCode": None, "startedAt": None,
-        "lastExitCode": None, "lastExitAt": None,
-    }  # fmt: skip
+        "appId": "7",
+        "containerName": "rt-u-1-7",
+        "exists": False,
+        "running": False,
+        "image": None,
+        "port": None,
+        "generation": None,
+        "restartCount": None,
+        "crashLooping": None,
+        "exitCode": None,
+        "startedAt": None,
+        "lastExitCode": None,
+        "lastExitAt": None,
+    }
     answer = await here.http.post("/agent/apps/stop", json={"userId": "1", "appId": "7"})
     assert answer.json()["appId"] == "7"
 
@@ -283,7 +294,7 @@ async def test_heartbeats_tell_and_heed(here: World) -> None:
 
     async with serving(deploy, bind("127.0.0.1", 0), grace=1) as port:
         client = NodeDeployClient(f"http://127.0.0.1:{port}", "node-token")
-        beat = Heartbeat(here.parts.node, here.parts.apps, here.parts.crashes, client)
+        beat = heartbeat_of(here.parts, client)
         for _ in range(STALE_BEATS - 1):
             await beat.beat()
         assert await here.names() == ["rt-u-1-7"]
@@ -300,7 +311,7 @@ async def test_an_app_in_a_rollout_is_not_taken_away(here: World) -> None:
     slow = asyncio.create_task(here.deploy(5, SILENT))
     await eventually(lambda: here.parts.node.busy.rolling(7), what="it is under way")
     client = NodeDeployClient("http://127.0.0.1:1", "x")
-    beat = Heartbeat(here.parts.node, here.parts.apps, here.parts.crashes, client)
+    beat = heartbeat_of(here.parts, client)
     for _ in range(STALE_BEATS + 1):
         await beat._heed([7])
     assert (await slow).status_code == 422

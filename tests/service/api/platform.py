@@ -173,10 +173,18 @@ class Platform:
         key_file = folder / "seal.key"
         api_url = database_url or sqlite_url(folder / "api.db")
         self.settings = ApiSettings(
-            datasource_url=api_url, jwt_secret="j" * 40, deploy_secret=SECRET, deploy_admin_token=ADMIN, git_internal_token=GIT,
-            env_key_file=key_file, acr_registry="registry.test:5000", sweep_seconds=0.05, git_ssh_host="git.test",
-            deploy_base_url="http://deploy.test", **settings,
-        )  # fmt: skip
+            datasource_url=api_url,
+            jwt_secret="j" * 40,
+            deploy_secret=SECRET,
+            deploy_admin_token=ADMIN,
+            git_internal_token=GIT,
+            env_key_file=key_file,
+            acr_registry="registry.test:5000",
+            sweep_seconds=0.05,
+            git_ssh_host="git.test",
+            deploy_base_url="http://deploy.test",
+            **settings,
+        )
         self._deploy_url = sqlite_url(folder / "deploy.db")
         self._key_file = key_file
 
@@ -184,9 +192,14 @@ class Platform:
     async def running(self) -> AsyncIterator[Platform]:
         self.make_api(None)  # makes the key file that Deploy needs
         deploy_settings = DeploySettings(
-            datasource_url=self._deploy_url, proxy_auth_secret=SECRET, admin_token=ADMIN, node_registry_secret=NODE,
-            agent_token="agent", env_key_file=self._key_file, retry_backoff_seconds=0,
-        )  # fmt: skip
+            datasource_url=self._deploy_url,
+            proxy_auth_secret=SECRET,
+            admin_token=ADMIN,
+            node_registry_secret=NODE,
+            agent_token="agent",
+            env_key_file=self._key_file,
+            retry_backoff_seconds=0,
+        )
         agent = httpx.ASGITransport(self.node.app)
         self.deploy = deploy_main.build(deploy_settings, agent_http=lambda: agent)
         self.wire = Wire(httpx.ASGITransport(self.deploy))
@@ -215,9 +228,13 @@ class Platform:
 
     async def heartbeat(self, gateway: str = "http://gw", apps: str | None = None) -> None:
         beat = {
-            "nodeName": "n1", "agentBaseUrl": "http://agent", "gatewayBaseUrl": gateway, "diskFreePct": 90,
-            "crashLooping": sorted(int(app_id) for app_id in self.node.looping), "appsUrl": apps,
-        }  # fmt: skip
+            "nodeName": "n1",
+            "agentBaseUrl": "http://agent",
+            "gatewayBaseUrl": gateway,
+            "diskFreePct": 90,
+            "crashLooping": sorted(int(app_id) for app_id in self.node.looping),
+            "appsUrl": apps,
+        }
         done = await self.inside.post("/internal/runtime-nodes/heartbeat", json=beat, headers={"X-RT-Node-Token": NODE})
         assert done.status_code == 200, done.text
 

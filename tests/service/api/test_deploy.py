@@ -16,10 +16,17 @@ async def test_a_deploy_fills_the_payload_as_the_contract_says(platform: Platfor
     assert job["status"] == "PENDING"
     assert job["type"] == "BUILD_AND_DEPLOY"
     assert job["payload"] == {
-        "userId": ada.id, "appId": app_id, "appName": "shop", "containerPort": 3000, "basePath": f"/runtime/{app_id}",
-        "imageTag": "latest", "repoSshUrl": f"ssh://git@git.test:2222/funai/u{ada.id}-app{app_id}.git", "gitRef": "main",
-        "acrRegistry": "registry.test:5000", "acrNamespace": "funaistudio",
-    }  # fmt: skip
+        "userId": ada.id,
+        "appId": app_id,
+        "appName": "shop",
+        "containerPort": 3000,
+        "basePath": f"/runtime/{app_id}",
+        "imageTag": "latest",
+        "repoSshUrl": f"ssh://git@git.test:2222/funai/u{ada.id}-app{app_id}.git",
+        "gitRef": "main",
+        "acrRegistry": "registry.test:5000",
+        "acrNamespace": "funaistudio",
+    }
     assert await ada.status(app_id) == 2
 
 

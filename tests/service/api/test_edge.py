@@ -24,6 +24,7 @@ HOST = "http://test"
 CALLS = """\
 post /deploy/job/create
 get /deploy/job/info
+get /deploy/build/rules
 get /deploy/job/list
 get /deploy/job/history
 post /deploy/job/cancel
@@ -162,9 +163,13 @@ class Thrower:
                 continue
 
             @settings(
-                max_examples=6, deadline=None, database=None, phases=(Phase.explicit, Phase.generate),
-                suppress_health_check=list(HealthCheck), derandomize=True,
-            )  # fmt: skip
+                max_examples=6,
+                deadline=None,
+                database=None,
+                phases=(Phase.explicit, Phase.generate),
+                suppress_health_check=list(HealthCheck),
+                derandomize=True,
+            )
             @given(case=operation.as_strategy(generation_mode=mode), known=st.booleans())
             def one(case: Any, known: bool) -> None:
                 self.send(case.as_transport_kwargs(base_url="http://deploy.test"), known)
@@ -194,3 +199,11 @@ async def test_the_page_for_people_names_every_call(platform: Platform) -> None:
     for path in platform.api.openapi()["paths"]:
         short = path.removeprefix(BASE.removeprefix(HOST))
         assert short in page or short.removeprefix("/admin/deploy-nodes") in page, f"docs/api.md does not tell of {short}"
+
+
+async def test_the_api_tells_what_a_dockerfile_may_be_built_on(platform: Platform) -> None:
+    ada = await platform.person("ada-rules")
+    rules = await ada.call("GET", "/deploy/build/rules", params={"appId": 7})
+    registry, namespace = platform.settings.acr_registry, platform.settings.acr_namespace
+    assert rules["registry"] == registry and rules["baseImages"] == platform.settings.base_images
+    assert rules["own"] == f"{registry}/{namespace}/u{ada.id}-app7"

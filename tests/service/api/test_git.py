@@ -31,9 +31,18 @@ async def test_a_key_opens_its_owners_repositories_alone(platform: Platform) -> 
     granted = await ask(platform, key, own, write=True)
     assert (granted["allowed"], granted["userId"], granted["appId"]) == (True, ada.id, app_id)
     for repo in (
-        f"funai/u{bob.id}-app{foreign}", f"funai/u{ada.id}-app{foreign}", f"funai/u{ada.id}-app999", "funai/x", "", "/", "..",
-        f"other/u{ada.id}-app{app_id}", f"funai/u0{ada.id}-app{app_id}", f"{own}.git", f"{own}\n",
-    ):  # fmt: skip
+        f"funai/u{bob.id}-app{foreign}",
+        f"funai/u{ada.id}-app{foreign}",
+        f"funai/u{ada.id}-app999",
+        "funai/x",
+        "",
+        "/",
+        "..",
+        f"other/u{ada.id}-app{app_id}",
+        f"funai/u0{ada.id}-app{app_id}",
+        f"{own}.git",
+        f"{own}\n",
+    ):
         if repo:
             assert (await ask(platform, key, repo))["allowed"] is False, repo
     refusals = [await ask(platform, key, r) for r in (f"funai/u{bob.id}-app{foreign}", f"funai/u{bob.id}-app999")]

@@ -14,8 +14,16 @@ from tests.parts.waiting import eventually
 from tests.service.api.platform import Person, Platform, Refused
 
 STEPS = 25
-FINE = {"409 APP_DEPLOYING", "409 QUOTA_RUNNING_APPS", "409 APP_NEVER_DEPLOYED", "409 JOB_FINAL", "404 APP_NOT_FOUND",
-        "404 JOB_NOT_FOUND", "404 RELEASE_NOT_FOUND", "409 CONFLICT"}  # fmt: skip
+FINE = {
+    "409 APP_DEPLOYING",
+    "409 QUOTA_RUNNING_APPS",
+    "409 APP_NEVER_DEPLOYED",
+    "409 JOB_FINAL",
+    "404 APP_NOT_FOUND",
+    "404 JOB_NOT_FOUND",
+    "404 RELEASE_NOT_FOUND",
+    "409 CONFLICT",
+}
 DEPLOY = {"X-DEPLOY-SECRET": "deploy-secret"}
 
 

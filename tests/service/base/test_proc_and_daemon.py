@@ -54,6 +54,15 @@ async def test_our_secrets_are_not_inherited(monkeypatch: pytest.MonkeyPatch) ->
     assert b"very secret" not in (await run(Command(("env",)), timeout=5)).out
 
 
+async def test_a_killed_childs_status_is_its_own_and_no_unknown_childs(caplog: pytest.LogCaptureFixture) -> None:
+    async def killed() -> int:
+        async with spawn(Command(("sleep", "60"))) as child:
+            return await child.kill()
+
+    assert set(await asyncio.gather(*(killed() for _ in range(40)))) == {-signal.SIGKILL}
+    assert "Unknown child" not in caplog.text
+
+
 async def test_leaving_the_context_ends_the_child() -> None:
     async with spawn(Command(("sleep", "600"))) as child:
         pid = child.pid

@@ -54,11 +54,11 @@ def commits(db: Database) -> Iterator[list[object]]:
     def count(conn: object) -> None:
         seen.append(conn)
 
-    event.listen(db.engine.sync_engine, "commit", count)
+    event.listen(db.sync_engine, "commit", count)
     try:
         yield seen
     finally:
-        event.remove(db.engine.sync_engine, "commit", count)
+        event.remove(db.sync_engine, "commit", count)
 
 
 @dataclass

@@ -49,9 +49,13 @@ def _throw(deploy: Deploy, loop: asyncio.AbstractEventLoop, mode: GenerationMode
             continue
 
         @settings(
-            max_examples=4, deadline=None, database=None, phases=(Phase.explicit, Phase.generate),
-            suppress_health_check=list(HealthCheck), derandomize=True,
-        )  # fmt: skip
+            max_examples=4,
+            deadline=None,
+            database=None,
+            phases=(Phase.explicit, Phase.generate),
+            suppress_health_check=list(HealthCheck),
+            derandomize=True,
+        )
         @given(case=operation.as_strategy(generation_mode=mode))
         def one(case: Any) -> None:
             _send(deploy, loop, case.as_transport_kwargs(base_url=HOST))

@@ -34,7 +34,7 @@ from funai.agent.engine.contract import (
     PullFailed,
     StoredImage,
 )
-from funai.agent.engine.logs import unframe
+from funai.agent.engine.logs import LastLines, unframe
 from funai.agent.engine.networks import EngineNetworks
 from funai.base.observability import log
 from funai.contracts import rules
@@ -275,6 +275,12 @@ class DockerEngine:
 
     async def logs(self, id: str, *, tail: int | None, follow: bool) -> AsyncIterator[bytes]:
         params = {"stdout": "1", "stderr": "1", "follow": str(int(follow)), "tail": "all" if tail is None else str(tail)}
+        if tail is not None and not follow:
+            last = LastLines(tail)
+            async for piece in self._client.stream("GET", f"containers/{id}/logs", {**params, "tail": "all"}):
+                last.feed(piece)
+            yield last.end()
+            return
         buffer = bytearray()
         async for piece in self._client.stream("GET", f"containers/{id}/logs", params, endless=follow):
             buffer.extend(piece)

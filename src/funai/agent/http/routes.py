@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from funai.agent.apps import Apps
 from funai.agent.engine.contract import EngineError, NoSuchContainer
+from funai.agent.network.look import Look
 from funai.agent.node import Node
 from funai.agent.rollout.rollout import Rollouts
 from funai.base.http.guards import SecretDoor
@@ -39,6 +40,7 @@ class Agent:
     node: Node
     rollouts: Rollouts
     apps: Apps
+    look: Look
 
 
 def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
@@ -51,8 +53,9 @@ def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
         return {"cleanedDatabases": [], "message": "no database server is configured on this node; nothing to clean"}
 
     @app.get("/internal/health")
-    async def health() -> dict[str, bool]:  # pyright: ignore[reportUnusedFunction]
-        return {"ok": True}
+    async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        problem = agent.look.problem
+        return {"ok": True, **({"problems": [{"zh": problem.zh, "en": problem.en}]} if problem else {})}
 
     app.include_router(router)
 

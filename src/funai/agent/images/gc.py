@@ -1,7 +1,7 @@
 """Images of a deleted app: which of the node's may go, and their removal.
 
 An image goes when every name it has is the app's (its own repository ``…/u{userId}-app{appId}``, or what its containers
-were made from), no container of anybody uses it, and no rollout is about to. Where it could not be had again it stays: a
+were made from), no container uses it, and no rollout is about to. Where it could not be had again it stays: a
 name without a registry, or one of another registry than the node's own where that is known.
 """
 
@@ -29,11 +29,16 @@ class Discard:
 
 
 def disposable(
-    images: Iterable[StoredImage], *, app_repository: str, refs: Collection[str], used: Collection[str],
-    held: Collection[str], registry: str,
-) -> list[Discard]:  # fmt: skip
+    images: Iterable[StoredImage],
+    *,
+    app_repository: str,
+    refs: Collection[str],
+    used: Collection[str],
+    held: Collection[str],
+    registry: str,
+) -> list[Discard]:
     """The images that go with an app. ``refs``: what its containers were made from; ``used``: ids that containers use;
-    ``held``: references that rollouts have in hand; ``registry``: the node's own, empty when it isn't known.
+    ``held``: references that running rollouts use; ``registry``: the node's own, empty when it isn't known.
     """
     mine, wanted = _pairs(refs), _pairs(held)
     out: list[Discard] = []
@@ -87,9 +92,13 @@ class ImageGC:
         )
         try:
             plan = disposable(
-                await self._engine.images(), app_repository=repository, refs=refs,
-                used=await self._engine.images_in_use(), held=self._images.held, registry=self._images.registry,
-            )  # fmt: skip
+                await self._engine.images(),
+                app_repository=repository,
+                refs=refs,
+                used=await self._engine.images_in_use(),
+                held=self._images.held,
+                registry=self._images.registry,
+            )
         except EngineError as e:
             log.get("discard").warning("images.left", app_id=app_id, why=str(e))
             return []

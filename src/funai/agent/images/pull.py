@@ -44,7 +44,7 @@ class Images:
 
     @property
     def held(self) -> frozenset[str]:
-        """References that rollouts have in hand: their containers may not be there yet."""
+        """References that running rollouts use: their containers may not exist yet."""
         return frozenset(self._held)
 
     @contextmanager

@@ -91,16 +91,23 @@ Covers = Callable[[Collection[str]], Awaitable[None]]
 
 
 async def unwalled(_: Collection[str]) -> None:
-    """Nobody listens."""
+    """Nothing listens."""
 
 
 class Networks:
     """Makes and removes the apps' networks. Calls for one app are serialised by the caller."""
 
     def __init__(
-        self, engine: Engine, *, pool: str, instance: str, tag: str, shared: str = "", fixed: bool = True,
+        self,
+        engine: Engine,
+        *,
+        pool: str,
+        instance: str,
+        tag: str,
+        shared: str = "",
+        fixed: bool = True,
         covers: Covers = unwalled,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._engine, self._instance, self._tag, self._shared = engine, instance, tag, shared
         self._pool = IPv4Network(pool)
         self._fixed, self._covers = fixed, covers

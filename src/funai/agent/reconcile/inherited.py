@@ -32,10 +32,16 @@ def adopted(container: Container) -> Container | None:
         return None
     app_id = int(found["app"])
     labels = {
-        **container.labels, state.INSTANCE: "", state.USER_ID: found["user"], state.APP_ID: found["app"],
-        state.GENERATION: "0", state.IMAGE: container.image, state.PORT: str(_port(container)),
-        state.BASE_PATH: naming.base_path(app_id), state.HEALTH_PATH: "/",
-    }  # fmt: skip
+        **container.labels,
+        state.INSTANCE: "",
+        state.USER_ID: found["user"],
+        state.APP_ID: found["app"],
+        state.GENERATION: "0",
+        state.IMAGE: container.image,
+        state.PORT: str(_port(container)),
+        state.BASE_PATH: naming.base_path(app_id),
+        state.HEALTH_PATH: "/",
+    }
     return replace(container, labels=labels)
 
 

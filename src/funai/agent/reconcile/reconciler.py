@@ -94,7 +94,7 @@ class Reconciler:
         for old in mend.drain:
             self._retirer.retire(old)
         if mend.desired is Desired.STOPPED and mend.keep and mend.keep.phase in (Phase.RUNNING, Phase.RESTARTING):
-            await node.engine.stop(mend.keep.id, node.settings.stop_grace_seconds)
+            await node.stop(mend.keep)
 
     async def _start_if_down(self, app: AppView) -> None:
         live = state.repair(app, self._node.settings.instance)

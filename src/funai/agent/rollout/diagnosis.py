@@ -15,6 +15,7 @@ from funai.agent.rollout import health
 from funai.agent.rollout.failures import RolloutFailed
 from funai.agent.rollout.health import Probed, Verdict
 from funai.agent.rollout.startfaults import STATUSES, StartFaults
+from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.states import FailureCode
 from funai.i18n.reasons import Words
@@ -57,6 +58,15 @@ def notes(wanted: AgentDeploy, variant: Variant) -> list[str]:
     zh = f"应用没有监听端口 {wanted.container_port}，而是监听 {variant.port}，已改用后者；可用 --port {variant.port} 指定"
     en = f"the app listens on port {variant.port}, not on {wanted.container_port}: and is served there (see --port)"
     return [f"{zh} / {en}"]
+
+
+def base_path(wanted: AgentDeploy) -> str:
+    return wanted.base_path or naming.base_path(int(wanted.app_id))
+
+
+def own_health_path(wanted: AgentDeploy) -> str:
+    """The health path as the container itself sees it: below the base path when the gateway leaves that on."""
+    return health_path(wanted) if wanted.strip_prefix else base_path(wanted) + health_path(wanted)
 
 
 def health_path(wanted: AgentDeploy) -> str:

@@ -67,7 +67,7 @@ class Drainer:
     async def _stop(self, container: Container) -> None:
         """A container that can't be stopped is killed by its removal."""
         try:
-            await self._node.engine.stop(container.id, self._node.settings.stop_grace_seconds)
+            await self._node.stop(container)
         except EngineError as e:
             log.get("retire").info("retire.stop_refused", container=container.name, why=str(e))
 

@@ -22,13 +22,18 @@ from funai.contracts.states import Blame, FailureCode
 class RolloutFailed(FunaiError):
     """``code`` is the HTTP status; ``detail`` the DeployFailure as it goes over the wire.
 
-    Its message is in both languages: it is kept with the job and read by whoever looks at it later.
+    Its message is in both languages: it is stored with the job and read later, in either language.
     """
 
     def __init__(
-        self, failure: FailureCode, *, exit_code: int | None = None, oom_killed: bool | None = None,
-        log_tail: list[str] | None = None, **params: object,
-    ) -> None:  # fmt: skip
+        self,
+        failure: FailureCode,
+        *,
+        exit_code: int | None = None,
+        oom_killed: bool | None = None,
+        log_tail: list[str] | None = None,
+        **params: object,
+    ) -> None:
         self.code = 422 if failure.blame is Blame.USER else 502
         self.exit_code, self.oom_killed, self.log_tail = exit_code, oom_killed, log_tail or []
         super().__init__(failure.value, None, **params)

@@ -35,7 +35,7 @@ from funai.agent.reconcile.journal import Journal, Wanted
 from funai.agent.reconcile.state import AppView
 from funai.agent.rollout import health, visit
 from funai.agent.rollout.admission import admit, same_release
-from funai.agent.rollout.diagnosis import Diagnosis, Variant, first_variant, health_path, notes
+from funai.agent.rollout.diagnosis import Diagnosis, Variant, base_path, first_variant, health_path, notes, own_health_path
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import RolloutFailed, of_engine
 from funai.agent.rollout.health import Probed, Verdict
@@ -255,7 +255,8 @@ class Rollouts:
             state.PORT: str(variant.port),
             state.ASKED_PORT: str(wanted.container_port),
             state.HEALTH_PATH: health_path(wanted),
-            state.BASE_PATH: wanted.base_path or naming.base_path(int(wanted.app_id)),
+            state.BASE_PATH: base_path(wanted),
+            **({} if wanted.strip_prefix else {state.STRIP_PREFIX: "false"}),
             ADDRESS: place.address,
             **self._proxy_labels(variant.of(wanted)),
         }
@@ -286,7 +287,7 @@ class Rollouts:
         try:
             end = await self._endpoint_of(new, exited)
             probed = await health.until_healthy(
-                end.host, end.port, health_path(wanted), timeout=timeout, interval=settings.health_interval_seconds,
+                end.host, end.port, own_health_path(wanted), timeout=timeout, interval=settings.health_interval_seconds,
                 exited=exited, misplaced_seconds=settings.misplaced_seconds,
                 misplaced=lambda: health.misplaced(health.listeners(health.socket_tables(new.pid)), wanted.container_port),
             ) if end else Probed(Verdict.EXITED, exit_code=await exited)  # fmt: skip
@@ -381,11 +382,10 @@ class Rollouts:
 
     def answer(self, wanted: AgentDeploy, container: Container, watch: Stopwatch, told: Sequence[str] = ()) -> AgentDeployed:
         app_id = int(wanted.app_id)
-        path = wanted.base_path or naming.base_path(app_id)
         return AgentDeployed(
             app_id=wanted.app_id,
             container_name=self._node.names(int(wanted.user_id), app_id).live,
-            preview_url=naming.deploy_url(self._node.settings.node_gateway_base_url, path),
+            preview_url=naming.deploy_url(self._node.settings.node_gateway_base_url, base_path(wanted)),
             generation=state.generation_of(container),
             digest=container.labels.get(state.DIGEST),
             timings_ms=watch.marks,

@@ -17,7 +17,7 @@ from funai.contracts.wire import from_epoch_ms
 
 class Keys:
     def __init__(self, db: Database, clock: Clock, *, limit: int, reserved: PublicKey | None) -> None:
-        """``reserved`` is the runner's own key: nobody may register it."""
+        """``reserved`` is the runner's own key, which no user may register."""
         self.db, self.clock, self.limit, self.reserved = db, clock, limit, reserved
 
     async def list(self, user_id: int) -> list[SshKey]:
@@ -30,9 +30,12 @@ class Keys:
         if self.reserved and key.fingerprint == self.reserved.fingerprint:
             raise Conflict("KEY_TAKEN")
         row = {
-            "user_id": user_id, "title": _title(title or key.comment), "fingerprint": key.fingerprint,
-            "public_key": key.text, "create_time": now_ms(self.clock),
-        }  # fmt: skip
+            "user_id": user_id,
+            "title": _title(title or key.comment),
+            "fingerprint": key.fingerprint,
+            "public_key": key.text,
+            "create_time": now_ms(self.clock),
+        }
         try:
             async with self.db.write() as conn:
                 if await lock_user(conn, user_id) is None:
@@ -71,6 +74,8 @@ def _title(text: str) -> str:
 
 def _wire(row: Row) -> SshKey:
     return SshKey(
-        id=int(row["id"]), title=str(row["title"]), fingerprint=str(row["fingerprint"]),
+        id=int(row["id"]),
+        title=str(row["title"]),
+        fingerprint=str(row["fingerprint"]),
         created_at=from_epoch_ms(int(row["create_time"])),
-    )  # fmt: skip
+    )

@@ -21,7 +21,7 @@ def check_password(value: str) -> str:
 
 
 class Passwords:
-    """Hashes (46 MiB each, two at a time). ``verify`` takes as long for nobody's password as for somebody's."""
+    """Hashes (46 MiB each, two at a time). ``verify`` takes as long for an unknown user as for a known one."""
 
     def __init__(self, *, at_once: int = 2, passes: int = 2, kib: int = 47_104) -> None:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=kib, parallelism=1, type=Type.ID)

@@ -23,9 +23,11 @@ async def register(core: Services, address: Address, body: Credentials) -> Any:
 
 
 @router.post(
-    "/auth/login", tags=["accounts"], **answers(User),
+    "/auth/login",
+    tags=["accounts"],
+    **answers(User),
     summary="Sign in; the token comes as the response header Authorization: Bearer",
-)  # fmt: skip
+)
 async def login(core: Services, address: Address, body: Credentials, response: Response) -> Any:
     user, token = await core.accounts.login(address, body.user_name, body.password)
     response.headers["Authorization"] = f"Bearer {token}"
@@ -39,9 +41,11 @@ async def me(core: Services, caller: CurrentUser) -> Any:
 
 
 @router.put(
-    "/user/password", tags=["accounts"], **answers(User),
+    "/user/password",
+    tags=["accounts"],
+    **answers(User),
     summary="Change the password; every earlier login ends, a new token comes as at login",
-)  # fmt: skip
+)
 async def change_password(core: Services, caller: CurrentUser, body: ChangePassword, response: Response) -> Any:
     token = await core.accounts.change_password(caller.id, body.old_password, body.new_password)
     response.headers["Authorization"] = f"Bearer {token}"
@@ -50,9 +54,11 @@ async def change_password(core: Services, caller: CurrentUser, body: ChangePassw
 
 
 @router.put(
-    "/user/api-key", tags=["accounts"], **answers(ApiKey),
+    "/user/api-key",
+    tags=["accounts"],
+    **answers(ApiKey),
     summary="A new API key for X-API-Key; shown this once, and any earlier one ends",
-)  # fmt: skip
+)
 async def renew_api_key(core: Services, caller: CurrentUser, response: Response) -> Any:
     response.headers["Cache-Control"] = "no-store"
     return ok(ApiKey(api_key=await core.accounts.renew_api_key(caller.id)))

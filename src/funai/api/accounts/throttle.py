@@ -1,4 +1,4 @@
-"""How often somebody may try: a sliding window by key, held in this process. Pure: time comes in as an argument."""
+"""Rate limit: a sliding window by key, held in this process. Pure: time is an argument."""
 
 from __future__ import annotations
 

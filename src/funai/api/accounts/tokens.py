@@ -37,9 +37,12 @@ class Tokens:
         try:
             # Expiry is checked below against the given time, not the library's own clock.
             body = jwt.decode(
-                token, self._secret, algorithms=[ALGORITHM], issuer=ISSUER,
+                token,
+                self._secret,
+                algorithms=[ALGORITHM],
+                issuer=ISSUER,
                 options={"require": ["sub", "exp", "iat"], "verify_exp": False, "verify_iat": False},
-            )  # fmt: skip
+            )
             claims = TokenClaims(int(body["sub"]), int(body["ver"]))
             expires = int(body["exp"])
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as e:

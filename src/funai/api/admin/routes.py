@@ -11,7 +11,7 @@ from funai.api.services import Core
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, User
 from funai.contracts.errors import Unavailable
-from funai.contracts.nodes import DrainNode, ReassignApp, UpsertNode
+from funai.contracts.nodes import DrainNode, NewCredential, ReassignApp, UpsertNode
 from funai.contracts.wire import MAX_ID, EntityId, Name, Wire
 
 router = APIRouter(prefix=f"{PREFIX}/admin")
@@ -70,6 +70,21 @@ async def reassign(core: Services, _: Admin, body: ReassignApp) -> Any:
 @nodes.post("/drain", summary="Place a node's apps elsewhere", **answers(Any))
 async def drain(core: Services, _: Admin, body: DrainNode) -> Any:
     return await _deploy(core, "POST", "/admin/runtime-nodes/drain", json=body.to_wire())
+
+
+@nodes.get("/credentials/list", summary="Runners' and nodes' own credentials", **answers(list[dict[str, Any]]))
+async def list_credentials(core: Services, _: Admin) -> Any:
+    return await _deploy(core, "GET", "/admin/credentials/list")
+
+
+@nodes.post("/credentials/create", summary="Make a runner or node a credential of its own, shown this once", **answers(Any))
+async def create_credential(core: Services, _: Admin, body: NewCredential) -> Any:
+    return await _deploy(core, "POST", "/admin/credentials/create", json=body.to_wire())
+
+
+@nodes.post("/credentials/revoke", summary="Revoke one credential", **answers(Any))
+async def revoke_credential(core: Services, _: Admin, credential_id: Annotated[EntityId, Query(alias="id")]) -> Any:
+    return await _deploy(core, "POST", "/admin/credentials/revoke", params={"id": credential_id})
 
 
 @nodes.get("/runners/list", summary="Runners and when they were last seen", **answers(list[dict[str, Any]]))

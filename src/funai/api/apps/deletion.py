@@ -25,7 +25,7 @@ from funai.contracts.errors import FunaiError, NotFound
 from funai.contracts.jobs import Job
 
 HIDDEN_NAME = "\x7fdeleted-{id}"
-"""A name that nobody can choose, so that the app's own is free."""
+"""A name that no user can choose, so that the app's own name becomes free."""
 FIRST_TRY_MS = 180_000
 """For so long the caller's own try is left alone by the sweep."""
 AFTERMATH_MS = 20_000

@@ -33,7 +33,7 @@ TOGETHER = MAX_OVERVIEW
 FEW = 50
 """So many are asked about one by one where Deploy has no call for many."""
 LOOK_SECONDS = 4.0
-"""How long somebody who looks at an app waits for its node."""
+"""How long a request for an app waits for the app's node."""
 
 
 class Overviews:

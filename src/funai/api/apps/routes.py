@@ -83,9 +83,10 @@ async def env_names(core: Services, caller: CurrentUser, app_id: AppId, user_id:
 async def set_env(
     core: Services, caller: CurrentUser, app_id: AppId, body: Annotated[SetEnv, Body()], user_id: UserId = None,
     secret: Annotated[bool | None, Query(description="Whether to mask these values in logs, whatever they look like")] = None,
+    build: Annotated[bool, Query(description="Builds get these too, as build arguments")] = False,
 ) -> Any:  # fmt: skip
     await core.apps.own(caller.acting_for(user_id), app_id)
-    return ok(await _masked(core, app_id, await core.variables.set(app_id, body, secret=secret)))
+    return ok(await _masked(core, app_id, await core.variables.set(app_id, body, secret=secret, build=build)))
 
 
 @router.delete("/app/env", tags=["variables"], summary="Forget variables by name", **answers(list[EnvVar]))
@@ -99,4 +100,5 @@ async def unset_env(
 
 async def _masked(core: Core, app_id: int, names: list[str]) -> list[EnvVar]:
     marked = (await core.variables.kept(app_id)).secret
-    return [EnvVar(name=n, value=MASK, secret=n in marked) for n in names]
+    build = await core.variables.builds(app_id)
+    return [EnvVar(name=n, value=MASK, secret=n in marked, **({"build": True} if n in build else {})) for n in names]

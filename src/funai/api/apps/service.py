@@ -10,12 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from funai.api.deploys.policy import Defaults
 from funai.api.models import Row, first, lock_user, now_ms
+from funai.api.repos.host import RepoHost
 from funai.api.tables import apps
 from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.contracts.accounts import App, Serving
 from funai.contracts.errors import BadInput, CalleeFailed, Conflict, FunaiError, NotFound
-from funai.contracts.repohost import RepoHost
 from funai.contracts.states import AppStatus
 from funai.contracts.wire import from_epoch_ms
 from funai.i18n.reasons import Words
@@ -34,9 +34,12 @@ class Apps:
         given = clean_name(name) if name and name.strip() else None
         at = now_ms(self.clock)
         row: dict[str, Any] = {
-            "user_id": user_id, "description": clean_text(description), "status": int(AppStatus.CREATED),
-            "create_time": at, "update_time": at,
-        }  # fmt: skip
+            "user_id": user_id,
+            "description": clean_text(description),
+            "status": int(AppStatus.CREATED),
+            "create_time": at,
+            "update_time": at,
+        }
         try:
             async with self.db.write() as conn:
                 if await lock_user(conn, user_id) is None:
@@ -62,7 +65,7 @@ class Apps:
         return row
 
     async def find(self, app_id: int) -> Row | None:
-        """Any app's row, whoever asks: for the platform's own questions."""
+        """Any app's row, without an ownership check: for the platform's own use."""
         return await self.db.fetch_one(select(apps).where(apps.c.id == app_id, apps.c.deleting == 0))
 
     async def rows(self, user_id: int) -> list[dict[str, Any]]:

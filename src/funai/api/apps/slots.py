@@ -2,7 +2,7 @@
 
 A slot is taken under the lock of its owner's row, and the app enters DEPLOYING in the same transaction: of two requests
 that race for the last slot, or to deploy one app, the second sees what the first did. Every later change names the
-operation's key in its own WHERE, so that nobody settles an operation that isn't the one they knew.
+operation's key in its own WHERE, so that a caller settles only the operation it knows.
 """
 
 from __future__ import annotations
@@ -73,9 +73,14 @@ class Slots:
                 raise NotFound("APP_NOT_FOUND")
             await self._check(conn, app)
             values: dict[str, Any] = {
-                "status": int(AppStatus.DEPLOYING), "slot": 1, "op": op.value, "op_key": op_key, "op_job_id": None,
-                "prev_status": app["status"], "prev_slot": app["slot"],
-            }  # fmt: skip
+                "status": int(AppStatus.DEPLOYING),
+                "slot": 1,
+                "op": op.value,
+                "op_key": op_key,
+                "op_job_id": None,
+                "prev_status": app["status"],
+                "prev_slot": app["slot"],
+            }
             at = now_ms(self.clock)
             await conn.execute(update(apps).where(apps.c.id == app_id).values(op_since=at, update_time=at, **values))
 
@@ -129,7 +134,7 @@ class Slots:
         return await self.db.retrying(work)
 
     async def settle(self, app_id: int, op_key: str, job: Job) -> bool:
-        """The operation's job ended. False when somebody else settled it."""
+        """Records that the operation's job ended. False when another caller settled it first."""
         return await self._over(app_id, op_key, lambda row: outcome.of_job(job, before(row)))
 
     async def started(self, app_id: int, op_key: str, deploy_url: str | None) -> bool:
@@ -144,7 +149,7 @@ class Slots:
         return await self._over(app_id, op_key, lambda row: outcome.failed(why, before(row)))
 
     async def stopping(self, app_id: int, op_key: str) -> None:
-        """Somebody takes the app off line: written down first, so that a stop is finished whoever dies in its middle."""
+        """Records a stop before it is carried out, so that it is finished even when this process dies in between."""
         idle = (apps.c.id == app_id, apps.c.status != int(AppStatus.DEPLOYING))
         values = {"op": Operation.STOP.value, "op_key": op_key, "op_since": now_ms(self.clock)}
         async with self.db.write() as conn:
@@ -183,9 +188,12 @@ class Slots:
         if await first(conn, known) is not None:
             raise Repeated
         row = {
-            "user_id": user_id, "key_hash": remember.key_hash, "request_hash": remember.request_hash, "op_key": op_key,
+            "user_id": user_id,
+            "key_hash": remember.key_hash,
+            "request_hash": remember.request_hash,
+            "op_key": op_key,
             "create_time": now_ms(self.clock),
-        }  # fmt: skip
+        }
         await conn.execute(insert(idempotency).values(row))
 
     async def _check(self, conn: AsyncConnection, app: Row) -> None:

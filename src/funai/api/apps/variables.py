@@ -18,6 +18,7 @@ from funai.base.config.sealing import Sealer
 from funai.base.db.engine import Database
 from funai.contracts import rules
 from funai.contracts.errors import BadInput, Conflict, NotFound
+from funai.contracts.variables import build_names, names_of, values_of, with_marks
 from funai.i18n.reasons import Words
 
 MAX_SHOWN = 10
@@ -51,7 +52,12 @@ class Variables:
     async def names(self, app_id: int) -> list[str]:
         """Sorted; the values stay sealed."""
         sealed = (await self.kept(app_id)).sealed
-        return sorted(self.sealer.open(sealed)) if sealed else []
+        return names_of(self.sealer.open(sealed)) if sealed else []
+
+    async def builds(self, app_id: int) -> list[str]:
+        """Names of those that builds get too."""
+        sealed = (await self.kept(app_id)).sealed
+        return build_names(self.sealer.open(sealed)) if sealed else []
 
     async def kept(self, app_id: int) -> Kept:
         """What a deploy's payload carries."""
@@ -61,21 +67,24 @@ class Variables:
     async def opened(self, app_id: int) -> tuple[dict[str, str], tuple[str, ...]]:
         """The values, and the names that are marked as secret, for masking; none without a key."""
         kept = await self.kept(app_id)
-        return (self._sealer.open(kept.sealed) if self._sealer and kept.sealed else {}), kept.secret
+        return values_of(self._sealer.open(kept.sealed) if self._sealer and kept.sealed else {}), kept.secret
 
-    async def set(self, app_id: int, values: Mapping[str, str], *, secret: bool | None = None) -> list[str]:
+    async def set(
+        self, app_id: int, values: Mapping[str, str], *, secret: bool | None = None, build: bool = False
+    ) -> list[str]:
         """Add or replace; answers all names. Raises BadInput, Conflict ENV_DISABLED.
 
-        ``secret`` marks these names or takes the mark away; None leaves their marks as they are.
+        ``secret`` marks these names or takes the mark away; None leaves their marks as they are. ``build``: builds get these
+        too, also when they are set again without it.
         """
         check_variables(values)
-        return await self._change(
-            app_id, lambda now: {**now, **values}, {} if secret is None else dict.fromkeys(values, secret)
-        )
+        more = {**values, **(with_marks(values) if build else {})}
+        return await self._change(app_id, lambda now: {**now, **more}, {} if secret is None else dict.fromkeys(values, secret))
 
     async def unset(self, app_id: int, names: list[str]) -> list[str]:
         """Forget; a name that isn't there is fine. Answers the names left."""
-        return await self._change(app_id, lambda now: {k: v for k, v in now.items() if k not in names})
+        gone = {*names, *with_marks(names)}
+        return await self._change(app_id, lambda now: {k: v for k, v in now.items() if k not in gone})
 
     async def _change(self, app_id: int, change: Change, marks: Mapping[str, bool] | None = None) -> list[str]:
         sealer = self.sealer
@@ -91,7 +100,7 @@ class Variables:
             marked = {**dict.fromkeys(before.secret, True), **(marks or {})}
             secret = tuple(sorted(name for name, so in marked.items() if so and name in after))
             await self._write(conn, app_id, Kept(sealer.seal(after) if after else None, secret), there=row is not None)
-            return sorted(after)
+            return names_of(after)
 
         return await self.db.retrying(work)
 
@@ -110,7 +119,7 @@ class Variables:
 
     def _check_size(self, values: Mapping[str, str]) -> None:
         size = sum(len(k) + len(v.encode()) for k, v in values.items())
-        if len(values) > self.max_count or size > self.max_bytes:
+        if len(names_of(values)) > self.max_count or size > self.max_bytes:
             raise BadInput("ENV_LIMIT", count=self.max_count, bytes=self.max_bytes)
 
 

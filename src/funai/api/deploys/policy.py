@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from funai.api.settings import ApiSettings
 from funai.contracts import naming, rules
 from funai.contracts.accounts import CreateDeploy
 from funai.contracts.errors import BadInput, Forbidden
-from funai.contracts.jobs import Payload
+from funai.contracts.jobs import BuildRules, Payload
 
 DEFAULT_PORT = 3000
 DEFAULT_TAG = "latest"
@@ -99,3 +100,10 @@ def _check_fences(asked: CreateDeploy, user_id: int, app_id: int, own_repo: str 
         raise Forbidden("REGISTRY_FORBIDDEN")
     if asked.acr_namespace and rules.check_namespace(asked.acr_namespace) != defaults.namespace:
         raise Forbidden("REGISTRY_FORBIDDEN")
+
+
+def build_rules_of(settings: ApiSettings, user_id: int, app_id: int | None) -> BuildRules:
+    """What the Runner's settings say, for somebody who checks a Dockerfile before a push."""
+    registry = settings.acr_registry or ""
+    own = naming.image_repository(registry, settings.acr_namespace, user_id, app_id) if registry and app_id else ""
+    return BuildRules(registry=registry, own=own, base_images=settings.base_images)

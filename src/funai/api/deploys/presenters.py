@@ -5,7 +5,7 @@ from __future__ import annotations
 from funai.contracts.jobs import Job
 
 HIDDEN = frozenset({"env", "envSealed", "requestId"})
-"""Payload fields that are nobody's business outside the platform."""
+"""Payload fields that are internal to the platform."""
 
 
 def shown(job: Job) -> Job:

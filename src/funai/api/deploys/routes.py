@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from funai.api.apps.service import DEPLOYED
+from funai.api.deploys.policy import build_rules_of
 from funai.api.edge import PREFIX, AppId, CurrentUser, IdempotencyKey, JobId, Services, UserId, answers
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, AppRuntime, CreateDeploy
-from funai.contracts.jobs import Job, Release
+from funai.contracts.jobs import BuildRules, Job, Release
 from funai.contracts.wire import MAX_ID
 
 router = APIRouter(prefix=f"{PREFIX}/deploy")
@@ -18,9 +19,11 @@ Limit = Annotated[int, Query(ge=1, le=200, description="At most so many")]
 
 
 @router.post(
-    "/job/create", tags=["deploy"], **answers(Job),
+    "/job/create",
+    tags=["deploy"],
+    **answers(Job),
     summary="Deploy an app: its repository, or a prebuilt image",
-)  # fmt: skip
+)
 async def create_job(
     core: Services,
     caller: CurrentUser,
@@ -32,23 +35,37 @@ async def create_job(
     return ok(await core.deploys.create(caller.acting_for(user_id), app_id, body or CreateDeploy(), key))
 
 
+@router.get("/build/rules", tags=["deploy"], summary="What a Dockerfile may be built on", **answers(BuildRules))
+async def build_rules(
+    core: Services,
+    caller: CurrentUser,
+    user_id: UserId = None,
+    app_id: Annotated[int | None, Query(alias="appId", ge=1, le=MAX_ID)] = None,
+) -> Any:
+    return ok(build_rules_of(core.settings, caller.acting_for(user_id), app_id))
+
+
 @router.get("/job/info", tags=["deploy"], summary="One job", **answers(Job))
 async def job_info(core: Services, caller: CurrentUser, job_id: JobId) -> Any:
     return ok(await core.deploys.info(caller, job_id))
 
 
 @router.get(
-    "/job/list", tags=["deploy"], **answers(list[Job]),
+    "/job/list",
+    tags=["deploy"],
+    **answers(list[Job]),
     summary="Newest jobs of one's own apps; of all apps for an admin",
-)  # fmt: skip
+)
 async def job_list(core: Services, caller: CurrentUser, limit: Limit = 50) -> Any:
     return ok(await core.deploys.latest(caller, limit))
 
 
 @router.get(
-    "/job/history", tags=["deploy"], **answers(list[Job]),
+    "/job/history",
+    tags=["deploy"],
+    **answers(list[Job]),
     summary="One app's jobs, newest first",
-)  # fmt: skip
+)
 async def job_history(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None, limit: Limit = 20) -> Any:
     return ok(await core.deploys.history(caller.acting_for(user_id), app_id, limit))
 
@@ -59,9 +76,11 @@ async def cancel_job(core: Services, caller: CurrentUser, job_id: JobId) -> Any:
 
 
 @router.get(
-    "/app/list", tags=["deploy"], **answers(list[App]),
+    "/app/list",
+    tags=["deploy"],
+    **answers(list[App]),
     summary="The user's apps that are being deployed, run, or failed to",
-)  # fmt: skip
+)
 async def deployed_apps(
     core: Services,
     caller: CurrentUser,
@@ -89,13 +108,19 @@ async def start_app(core: Services, caller: CurrentUser, app_id: AppId, user_id:
 
 
 @router.post(
-    "/app/rollback", tags=["deploy"], **answers(Job),
+    "/app/rollback",
+    tags=["deploy"],
+    **answers(Job),
     summary="Run an earlier release again, by its image's digest; without a number, the one before the live one",
-)  # fmt: skip
+)
 async def rollback(
-    core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None, key: IdempotencyKey = None,
+    core: Services,
+    caller: CurrentUser,
+    app_id: AppId,
+    user_id: UserId = None,
+    key: IdempotencyKey = None,
     release: Annotated[int | None, Query(ge=1, le=MAX_ID)] = None,
-) -> Any:  # fmt: skip
+) -> Any:
     return ok(await core.deploys.rollback(caller.acting_for(user_id), app_id, release, key))
 
 

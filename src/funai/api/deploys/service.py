@@ -62,9 +62,12 @@ class Deploys:
         app = await self.apps.own(user_id, app_id)
         chosen = _earlier(await self.releases(user_id, app_id), number)
         payload = Payload(
-            user_id=user_id, app_id=app_id, app_name=str(app["app_name"]), rollback_of=chosen.number,
+            user_id=user_id,
+            app_id=app_id,
+            app_name=str(app["app_name"]),
+            rollback_of=chosen.number,
             base_path=naming.base_path(app_id),
-        )  # fmt: skip
+        )
         request = {"call": "rollback", "appId": app_id, "release": number}
         return await self._begin(user_id, app, payload, key, request, with_env=False)
 
@@ -137,7 +140,7 @@ class Deploys:
         return self.apps.wire(await self.apps.own(user_id, app_id))
 
     async def stop_all(self, user_id: int) -> int:
-        """Take all apps of an account off line, deploys in hand included; answers how many. For an operator."""
+        """Stops all apps of an account and cancels their deploys; returns how many. For an operator."""
         stopped = 0
         for app in await self.apps.rows(user_id):
             if not app["slot"]:
@@ -159,7 +162,7 @@ class Deploys:
         return await self.apps.set_disabled(app_id, disabled)
 
     async def info(self, caller: Caller, job_id: int) -> Job:
-        """One job of the caller's; anybody else's is as unknown as one that isn't there."""
+        """One job of the caller's. Raises NotFound for another user's job too."""
         with self.control.asking() as deploy:
             job = await deploy.job(job_id)
         if not caller.admin and job.payload.get("userId") != caller.id:

@@ -65,7 +65,7 @@ class Tracker:
                 group.create_task(look(row))
 
     async def finish_stops(self) -> None:
-        """End stops that nobody waits for any more: their process died, or Deploy's answer was lost."""
+        """Finishes stops whose caller is gone: its process died, or Deploy's answer was lost."""
         if not self.control.enabled:
             return
         due = now_ms(self.clock) - STOP_GRACE_MS
@@ -123,14 +123,14 @@ class Tracker:
                     job = await deploy.job(int(row["op_job_id"]))
             except NotFound as e:
                 if e.reason == "JOB_NOT_FOUND":
-                    why = " / ".join(render("JOB_VANISHED", word, {}) for word in ("zh", "en"))  # kept for whoever reads it
+                    why = " / ".join(render("JOB_VANISHED", word, {}) for word in ("zh", "en"))  # read in either language
                     await self.slots.fail(int(row["id"]), str(row["op_key"]), why)
                 return
             if job.status.final:
                 await self._settle(row, job)
 
     async def _settle(self, row: Row, job: Job) -> None:
-        """By whoever comes first; the others wait and find it done. A second stop would hit the app's next deploy."""
+        """The first caller does it; the others wait and find it done. A second stop would hit the app's next deploy."""
         turn = self._settling.setdefault(int(row["id"]), asyncio.Lock())
         async with turn:
             mine = select(apps.c.id).where(apps.c.id == row["id"], apps.c.op_key == row["op_key"])

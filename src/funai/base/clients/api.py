@@ -23,7 +23,7 @@ from funai.contracts.accounts import (
     User,
 )
 from funai.contracts.errors import BadInput
-from funai.contracts.jobs import Job, LogSlice, Release
+from funai.contracts.jobs import BuildRules, Job, LogSlice, Release
 
 BASE = "/api/fun-ai"
 
@@ -107,6 +107,10 @@ class ApiClient:
             )
         )
 
+    async def build_rules(self, user_id: int | None, app_id: int | None) -> BuildRules:
+        params = {k: v for k, v in {"userId": user_id, "appId": app_id}.items() if v is not None}
+        return BuildRules.model_validate(await self.transport.data("GET", f"{BASE}/deploy/build/rules", params=params))
+
     async def job(self, job_id: int) -> Job:
         return Job.model_validate(await self.transport.data("GET", f"{BASE}/deploy/job/info", params={"jobId": job_id}))
 
@@ -179,10 +183,12 @@ class ApiClient:
         return _env(await self.transport.data("GET", f"{BASE}/app/env", params=_app(user_id, app_id)))
 
     async def set_env(
-        self, user_id: int, app_id: int, values: Mapping[str, str], *, secret: bool | None = None
+        self, user_id: int, app_id: int, values: Mapping[str, str], *, secret: bool | None = None, build: bool = False
     ) -> list[EnvVar]:
-        """Set these, leave the others; answers all of them, masked. ``secret`` marks these, or takes the mark away."""
-        params = {**_app(user_id, app_id), "secret": secret}
+        """Set these, leave the others; answers all of them, masked. ``secret`` marks these, or takes the mark away;
+        ``build``: builds get them too.
+        """
+        params = {**_app(user_id, app_id), "secret": secret, **({"build": True} if build else {})}
         return _env(await self.transport.data("PUT", f"{BASE}/app/env", params=params, json=dict(values)))
 
     async def unset_env(self, user_id: int, app_id: int, names: Sequence[str]) -> list[EnvVar]:

@@ -1,7 +1,7 @@
 """SQLite's checkpoints beside the work instead of in it.
 
 By itself SQLite copies its log back into the database file inside whichever COMMIT finds the log long enough, and waits
-for the disk twice: 10 to 20 ms in which the loop answers nobody, in about one claim of a hundred
+for the disk twice: 10 to 20 ms in which the event loop is blocked, in about one claim of a hundred
 (docs/decisions/queue-measured.md). Here a thread with a connection of its own does it.
 """
 

@@ -2,8 +2,8 @@
 
 Transactions are explicit: ``async with db.write() as conn`` or ``db.read()``. SQLite runs in WAL mode with one writer:
 writes queue on an in-process lock and begin IMMEDIATE, so that they wait in line instead of failing
-(``base.sqlite_inline`` says why without a thread). MySQL and MariaDB
-run READ COMMITTED (REPEATABLE READ's gap locks deadlock a queue).
+(``base.db.sqlite`` says why without a thread). MySQL and MariaDB run READ COMMITTED (REPEATABLE READ's gap locks
+deadlock a queue).
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Connection, Executable, dialects, event, literal_column, make_url, select
+from sqlalchemy import ColumnElement, Engine, Executable, event, literal_column, make_url, select
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from funai.base.db import mysql, prepared
 from funai.base.db.checkpoints import Checkpoints
+from funai.base.db.rows import Row, all_rows, first_row
+from funai.base.db.sqlite import SQLiteConnection, sqlite_engine
 from funai.contracts.errors import ConfigError, Unavailable
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ MYSQL_LIMITS = (
     f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS} /*M! , max_statement_time = {STATEMENT_SECONDS} */ "
     f"/*!50708 , max_execution_time = {STATEMENT_SECONDS * 1000} */"
 )
-FRESH_SECONDS = 10.0
+FRESH_SECONDS = 2.0
 """A MySQL connection that lay idle for longer is asked whether it lives before it is used."""
 
 
@@ -54,7 +55,7 @@ class Dialect(StrEnum):
     """MySQL 8 and MariaDB ≥ 10.6."""
 
 
-_DRIVERS = {Dialect.SQLITE: "sqlite+inline", Dialect.POSTGRESQL: "postgresql+asyncpg", Dialect.MYSQL: "mysql+quiet"}
+_DRIVERS = {Dialect.SQLITE: "sqlite+pysqlite", Dialect.POSTGRESQL: "postgresql+asyncpg", Dialect.MYSQL: "mysql+asyncmy"}
 _ALIASES = {"sqlite": Dialect.SQLITE, "postgresql": Dialect.POSTGRESQL, "postgres": Dialect.POSTGRESQL,
             "mysql": Dialect.MYSQL, "mariadb": Dialect.MYSQL}  # fmt: skip
 
@@ -94,29 +95,32 @@ class Database:
         if self.dialect is Dialect.MYSQL and "charset" not in self.url.query:
             self.url = self.url.update_query_dict({"charset": "utf8mb4"})
         self._turn = asyncio.Lock()
-        self._writer: AsyncConnection | None = None
+        self._writer: SQLiteConnection | None = None
         file = self.url.database if self.dialect is Dialect.SQLITE else None
         self._checkpoints = Checkpoints(file, self._turn) if file and file != ":memory:" else None
-        self.engine, self._reader = self._make_engines(pool_size)
+        self._sqlite = sqlite_engine(self.url, pool_size) if self.dialect is Dialect.SQLITE else None
+        self._engines = self._pools(pool_size) if self._sqlite is None else None
 
-    def _make_engines(self, pool_size: int) -> tuple[AsyncEngine, AsyncEngine]:
-        """(for all, for reads alone)."""
-        if self.dialect is Dialect.SQLITE:
-            dialects.registry.register("sqlite.inline", "funai.base.db.sqlite_inline", "InlineSQLite")
-            engine = create_async_engine(self.url, pool_size=pool_size, max_overflow=1, pool_use_lifo=True)
-            event.listen(engine.sync_engine, "connect", _sqlite_connect)
-            event.listen(engine.sync_engine, "begin", _sqlite_begin)
-            return engine, engine
+    @property
+    def sync_engine(self) -> Engine:
+        """The engine that runs write transactions, for SQLAlchemy's events."""
+        if self._sqlite is not None:
+            return self._sqlite
+        assert self._engines is not None
+        return self._engines[0].sync_engine
+
+    def _pools(self, size: int) -> tuple[AsyncEngine, AsyncEngine]:
+        """(for writes, for reads alone) on a database server."""
         if self.dialect is Dialect.POSTGRESQL:
-            engine = self._pooled(pool_size, pool_size)
+            engine = self._pooled(size, size)
             return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
-        dialects.registry.register("mysql.quiet", "funai.base.db.mysql", "QuietMySQL")
-        readers = max(1, pool_size // 2)
-        engine = self._pooled(pool_size, readers, isolation_level="READ COMMITTED")
-        return engine, self._pooled(readers, pool_size - readers, isolation_level="AUTOCOMMIT")
+        readers = max(1, size // 2)
+        engine = self._pooled(size, readers, isolation_level="READ COMMITTED")
+        return engine, self._pooled(readers, size - readers, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
 
     def _pooled(self, size: int, overflow: int, **options: Any) -> AsyncEngine:
         if self.dialect is Dialect.MYSQL:
+            # Every transaction of ours ends with COMMIT or ROLLBACK; the pool's own ROLLBACK is one more round trip.
             own = {"stmt_cache_size": STATEMENTS, "init_command": MYSQL_LIMITS}
             options |= {"pool_recycle": 1800, "pool_reset_on_return": None, "connect_args": own}
         else:
@@ -124,8 +128,6 @@ class Database:
         engine = create_async_engine(
             self.url, pool_size=size, max_overflow=overflow, pool_timeout=10, pool_use_lifo=True, **options
         )
-        if self.dialect is Dialect.MYSQL:
-            event.listen(engine.sync_engine, "reset", mysql.reset)
         _check_on_checkout(engine)
         return engine
 
@@ -140,21 +142,22 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write: committed on leaving, rolled back on any error. Raises Unavailable."""
-        async with self._sqlite_writer() if self.dialect is Dialect.SQLITE else self._one_of_many() as conn, conn.begin():
-            yield conn
-
-    @asynccontextmanager
-    async def _one_of_many(self) -> AsyncIterator[AsyncConnection]:
-        async with _mapped(), self.engine.connect() as conn:
+        if self._engines is None:
+            async with self._sqlite_writer() as conn:
+                yield conn
+            return
+        async with _mapped(), self._engines[0].connect() as conn, conn.begin():
             yield conn
 
     @asynccontextmanager
     async def _sqlite_writer(self) -> AsyncIterator[AsyncConnection]:
         """Always the same connection, one user at a time: nobody else's writes make its page cache stale."""
         async with self._turn, _mapped():
-            if self._writer is None or self._writer.closed or self._writer.invalidated:
-                self._writer = await (await self.engine.connect()).execution_options(funai_write=True)
-            yield self._writer
+            if self._writer is None or not self._writer.usable:
+                assert self._sqlite is not None
+                self._writer = SQLiteConnection(self._sqlite.connect())
+            async with self._writer.begin(write=True):
+                yield cast("AsyncConnection", self._writer)
         if self._checkpoints:
             self._checkpoints.written()
 
@@ -162,10 +165,15 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that only reads. Outside SQLite each statement is its own, which saves what begins and ends one on the
         wire: READ COMMITTED shows every statement the newest rows either way."""
-        async with _mapped(), self._reader.connect() as conn:
-            if self.dialect is Dialect.SQLITE:
-                await conn.begin()
-            yield conn
+        async with _mapped():
+            if self._engines is not None:
+                async with self._engines[1].connect() as conn:
+                    yield conn
+                return
+            assert self._sqlite is not None
+            with self._sqlite.connect() as sync:
+                async with SQLiteConnection(sync).begin() as lite:
+                    yield cast("AsyncConnection", lite)
 
     async def retrying(self, work: Callable[[AsyncConnection], Awaitable[T]], *, tries: int = 5) -> T:
         """Run ``work`` in a write transaction, again when the database chose it as a deadlock's victim."""
@@ -179,24 +187,25 @@ class Database:
                 await asyncio.sleep(0.005 * 2**attempt)
         raise AssertionError("unreachable")
 
-    async def fetch_all(self, statement: Executable, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    async def fetch_all(self, statement: Executable, parameters: dict[str, Any] | None = None) -> list[Row]:
         """Rows of one read as dictionaries."""
         async with self.read() as conn:
-            return [dict(row) for row in (await conn.execute(statement, parameters)).mappings()]
+            return await all_rows(conn, statement, parameters)
 
-    async def fetch_one(self, statement: Executable, parameters: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    async def fetch_one(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Row | None:
         """The first row of one read, or None."""
         async with self.read() as conn:
-            row = (await conn.execute(statement, parameters)).mappings().first()
-            return dict(row) if row is not None else None
+            return await first_row(conn, statement, parameters)
 
     async def close(self) -> None:
         if self._checkpoints is not None:
             await self._checkpoints.close()
         if self._writer is not None:
-            await self._writer.close()
+            self._writer.close()
             self._writer = None
-        for engine in {self.engine, self._reader}:
+        if self._sqlite is not None:
+            self._sqlite.dispose()
+        for engine in self._engines or ():
             await engine.dispose()
 
 
@@ -255,23 +264,9 @@ async def _mapped() -> AsyncIterator[None]:
         raise Unavailable() from e
 
 
-def _sqlite_connect(dbapi_connection: Any, _record: Any) -> None:
-    # The driver's own implicit BEGIN would start transactions as readers that fail when they upgrade.
-    dbapi_connection.isolation_level = None
-    cursor = dbapi_connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16000",
-                   "wal_autocheckpoint=0"):  # fmt: skip
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _sqlite_begin(conn: Connection) -> None:
-    prepared.begin(conn, write=bool(conn.get_execution_options().get("funai_write")))
-
-
 def _check_on_checkout(engine: AsyncEngine) -> None:
-    """A connection that the server closed meanwhile is replaced. Asking every one every time, as SQLAlchemy can, costs up
-    to three round trips: both drivers know when their peer hung up, and MySQL's is asked only when it lay idle for long."""
+    """Replaces a connection that the server closed while it was idle. asyncpg knows without asking; MySQL is pinged when the
+    connection was idle for long (SQLAlchemy's ``pool_pre_ping`` costs round trips at every checkout)."""
     dialect = engine.sync_engine.dialect
 
     def used(_: Any, record: ConnectionPoolEntry) -> None:
@@ -281,8 +276,6 @@ def _check_on_checkout(engine: AsyncEngine) -> None:
         if dialect.name == "postgresql":
             if dbapi_connection.driver_connection.is_closed():
                 raise DisconnectionError
-        elif mysql.broken(dbapi_connection):
-            raise DisconnectionError
         elif time.monotonic() - record.info.get("funai_used", 0) > FRESH_SECONDS:
             try:
                 dialect.do_ping(dbapi_connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from enum import StrEnum
@@ -20,7 +20,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from funai import __version__
 from funai.base.http import invalid
-from funai.base.http.shortcut import Shortcuts
 from funai.base.observability import log
 from funai.base.observability.metrics import HttpMetrics, Refreshers
 from funai.contracts.errors import BadInput, Forbidden, FunaiError, NotFound, TooLarge, Unauthenticated
@@ -38,7 +37,7 @@ class Answers(StrEnum):
 
 
 def language() -> str:
-    """The language of the request in hand: ``zh`` (default) or ``en``."""
+    """The language of the current request: ``zh`` (default) or ``en``."""
     return _language.get()
 
 
@@ -78,10 +77,9 @@ def create_app(
     """A FastAPI app with the shared edge. ``max_body`` bytes is the largest request body accepted.
 
     ``app.state.registry`` is its Prometheus registry, served at ``/metrics``; what ``app.state.refreshers`` have is done
-    before that page is made; hot calls are added to ``app.state.shortcuts``; ``app.state.gather`` is a
-    :class:`funai.base.http.gather.Gather` when some requests may wait for each other.
+    before that page is made.
     """
-    app = _Service(title=title, version=__version__, lifespan=lifespan)
+    app = FastAPI(title=title, version=__version__, lifespan=lifespan)
     app.state.registry = registry or CollectorRegistry()
     metrics = HttpMetrics(app.state.registry)
     _install_errors(app, answers)
@@ -94,19 +92,8 @@ def create_app(
         body, content_type = metrics.render()
         return Response(body, media_type=content_type)
 
-    edge = Edge(answers, metrics, max_body)
-    app.state.shortcuts = Shortcuts(ok_json, lambda e: _refusal(answers, e), edge.around, max_body)
-    app.add_middleware(_EdgeMiddleware, edge=edge)
+    app.add_middleware(Edge, answers=answers, metrics=metrics, max_body=max_body)
     return app
-
-
-class _Service(FastAPI):
-    """FastAPI, and before it the short way of hot calls."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        left = await self.state.shortcuts.take(scope, receive, send) if scope["type"] == "http" else receive
-        if left is not None:
-            await super().__call__(scope, left, send)
 
 
 def error_response(answers: Answers, code: int, reason: str, message: str, detail: Any = None) -> JSONResponse:
@@ -163,13 +150,15 @@ def _bad_input(request: Request, e: RequestValidationError) -> BadInput:
 
 
 class Edge:
-    """What surrounds every request: language, trace id, figures, and a 500 that tells nothing inside out."""
+    """Middleware around every request: language, trace id, metrics, the limit on bodies, and a 500 without internals."""
 
-    def __init__(self, answers: Answers, metrics: HttpMetrics, max_body: int) -> None:
-        self.answers, self.metrics, self.max_body = answers, metrics, max_body
+    def __init__(self, app: ASGIApp, *, answers: Answers, metrics: HttpMetrics, max_body: int) -> None:
+        self.app, self.answers, self.metrics, self.max_body = app, answers, metrics, max_body
 
-    async def around(self, scope: Scope, receive: Receive, send: Send, work: Callable[[Send], Awaitable[None]]) -> None:
-        """Let ``work`` answer through the ``Send`` that it is given."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
         given, accept = b"", b""
         for name, value in scope["headers"]:
             if name == _TRACE:
@@ -189,7 +178,7 @@ class Edge:
 
         trace_before = log.bind_trace(trace)
         try:
-            await work(sending)
+            await self._limited(scope, receive, sending)
         except Exception:
             log.get("http").exception("request.crashed", method=scope["method"], path=scope["path"])
             if status != 500:
@@ -202,28 +191,13 @@ class Edge:
             route = getattr(scope.get("route"), "path", "unmatched")
             self.metrics.count(scope["method"], route, status, time.perf_counter() - began)
 
-
-class _EdgeMiddleware:
-    """The edge around FastAPI's own routes, with the limit on bodies."""
-
-    def __init__(self, app: ASGIApp, *, edge: Edge) -> None:
-        self.app, self.edge = app, edge
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        limit = self.edge.max_body
-
-        async def work(sending: Send) -> None:
-            try:
-                if _declared_length(scope) > limit:
-                    raise TooLarge(limit=f"{limit} bytes")
-                await self.app(scope, _limited(receive, limit), sending)
-            except TooLarge as e:
-                await error_response(self.edge.answers, e.code, e.reason, e.message(language()))(scope, receive, sending)
-
-        await self.edge.around(scope, receive, send, work)
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            if _declared_length(scope) > self.max_body:
+                raise TooLarge(limit=f"{self.max_body} bytes")
+            await self.app(scope, _limited(receive, self.max_body), send)
+        except TooLarge as e:
+            await error_response(self.answers, e.code, e.reason, e.message(language()))(scope, receive, send)
 
 
 def _declared_length(scope: Scope) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from fastapi import Request
 from pydantic import SecretStr
@@ -42,12 +42,21 @@ def _inside(address: str, nets: Sequence[Network]) -> bool:
 
 
 class SecretDoor:
-    """A FastAPI dependency: 403 from a foreign address, 401 without the right secret. ``secret=None`` is an open door."""
+    """A FastAPI dependency: 403 from a foreign address, 401 without the right secret. ``secret=None`` is an open door.
+
+    ``own`` tells whether a value that isn't the shared secret is a caller's own credential.
+    """
 
     def __init__(
-        self, header: str, secret: SecretStr | None, *, allowed: Sequence[Network] = (), trusted: Sequence[Network] = ()
+        self,
+        header: str,
+        secret: SecretStr | None,
+        *,
+        allowed: Sequence[Network] = (),
+        trusted: Sequence[Network] = (),
+        own: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
-        self.header, self.allowed, self.trusted = header, tuple(allowed), tuple(trusted)
+        self.header, self.allowed, self.trusted, self._own = header, tuple(allowed), tuple(trusted), own
         self._secret = secret.get_secret_value().encode() if secret else None
 
     async def __call__(self, request: Request) -> None:
@@ -55,6 +64,8 @@ class SecretDoor:
             raise Forbidden("IP_FORBIDDEN")
         if self._secret is None:
             return
-        given = request.headers.get(self.header, "").encode("latin-1", "replace")
-        if not hmac.compare_digest(given, self._secret):
+        given = request.headers.get(self.header, "")
+        if hmac.compare_digest(given.encode("latin-1", "replace"), self._secret):
+            return
+        if not given or self._own is None or not await self._own(given):
             raise Unauthenticated("UNAUTHENTICATED")

@@ -76,7 +76,10 @@ class _Lines:
 
     def msg(self, line: str) -> None:
         handler = self._handler
-        with handler.lock or nullcontext(), suppress(OSError, ValueError):  # a full disk or a gone reader stops nobody's work
+        with (
+            handler.lock or nullcontext(),
+            suppress(OSError, ValueError),
+        ):  # a full disk or a closed pipe stops no work
             if isinstance(handler, logging.handlers.RotatingFileHandler) and _full(handler):
                 handler.doRollover()
             stream = cast("TextIO", handler.stream)

@@ -40,7 +40,7 @@ class HttpMetrics:
 
 
 class Refreshers:
-    """Figures that cost a look (into the database) and are therefore taken when somebody reads them, not all day long."""
+    """Metrics that cost a query and are therefore measured when they are read."""
 
     def __init__(self) -> None:
         self._all: list[Callable[[], Awaitable[object]]] = []

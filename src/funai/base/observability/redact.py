@@ -41,7 +41,7 @@ _ORDINARY = re.compile(
 )
 _USERINFO = re.compile(r"[a-z][a-z0-9+.-]*://([^\s/?#@]*(?:@[^\s/?#@]*)*)@", re.IGNORECASE)
 _IN_URL = re.compile(r"://[^\s/:@]*:([^\s/@]+)@")
-"""The password in an address, whoever's it is."""
+"""The password in a URL."""
 _PAIR = re.compile(
     r"(?:^|[?&;,\s])[\w.-]*(?:password|passwd|pwd|secret|token|apikey|api[_-]key|accountkey|accesskey|sharedaccesskey|sig|signature)"
     r"\s*=\s*([^&;\s]+)",

@@ -72,9 +72,14 @@ class Daemon:
         with self.log_file.open("ab") as out:
             try:
                 self._child = subprocess.Popen(  # noqa: ASYNC220  # detached: asyncio would own and kill it
-                    self.program.argv, env={**base_environment(), **self.program.env}, cwd=self._record.parent,
-                    stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-                )  # fmt: skip
+                    self.program.argv,
+                    env={**base_environment(), **self.program.env},
+                    cwd=self._record.parent,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    start_new_session=True,
+                )
             except (FileNotFoundError, PermissionError) as e:
                 raise ConfigError([f"{self.program.argv[0]} can't be started: {e.strerror}; run `make setup`"]) from e
         self.pid, self.adopted = self._child.pid, False

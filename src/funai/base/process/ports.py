@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
-_LISTEN = "0A"
+_LISTEN, _UDP = "0A", "07"
+UNKNOWN = "another user's process"
 _LOOKS = 3
 """/proc is no snapshot: the listener may change, and a descriptor may go while a process's are read."""
 
@@ -46,23 +48,40 @@ def is_free(host: str, port: int) -> bool:
 def holder(port: int) -> str | None:
     """``haproxy (pid 1234)`` for whoever listens there, ``another user's process`` when /proc won't tell, None if nobody."""
     for _ in range(_LOOKS):
-        inodes = _listening_inodes(port)
-        if not inodes:
-            return None
-        for pid in sorted(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()):
-            if _holds(pid, inodes):
-                return f"{_program(pid)} (pid {pid})"
-    return "another user's process"
+        found = _holder_of(_listening_inodes(port))
+        if found != UNKNOWN:
+            return found
+    return UNKNOWN
+
+
+def _holder_of(inodes: set[str]) -> str | None:
+    if not inodes:
+        return None
+    for pid in sorted(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()):
+        if _holds(pid, inodes):
+            return f"{_program(pid)} (pid {pid})"
+    return UNKNOWN
+
+
+def udp_holder(port: int) -> str | None:
+    """The same for a UDP port that is held on all addresses."""
+    inodes = {i for i, address in _sockets(("/proc/net/udp", "/proc/net/udp6"), port, _UDP) if not address.strip("0")}
+    return _holder_of(inodes)
 
 
 def _listening_inodes(port: int) -> set[str]:
-    found: set[str] = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    return {inode for inode, _ in _sockets(("/proc/net/tcp", "/proc/net/tcp6"), port, _LISTEN)}
+
+
+def _sockets(tables: Iterable[str], port: int, state: str) -> set[tuple[str, str]]:
+    """(inode, address as the kernel writes it) of the sockets of a port that are in this state."""
+    found: set[tuple[str, str]] = set()
+    for table in tables:
         with contextlib.suppress(OSError):
             for line in Path(table).read_text().splitlines()[1:]:
                 words = line.split()
-                if words[3] == _LISTEN and int(words[1].rpartition(":")[2], 16) == port:
-                    found.add(f"socket:[{words[9]}]")
+                if words[3] == state and int(words[1].rpartition(":")[2], 16) == port:
+                    found.add((f"socket:[{words[9]}]", words[1].rpartition(":")[0]))
     return found
 
 

@@ -26,6 +26,8 @@ class Command:
     argv: tuple[str, ...]
     cwd: Path | None = None
     env: Mapping[str, str] | None = None
+    umask: int = -1
+    """Of the program's; -1: this process's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,20 @@ class Child:
     async def kill(self) -> int:
         """SIGKILL to the whole group (also to children that outlived their parent), then reap."""
         self.signal_group(signal.SIGKILL)
+        await self._reaped()
         # wait() also waits for the ends of the pipes, which never come while nobody reads them or somebody outside the
         # group holds them; asyncio has no public way to close them.
         self.process._transport.close()  # type: ignore[attr-defined]
         return await self.process.wait()
+
+    async def _reaped(self) -> None:
+        """Until asyncio's watcher has the exit status. A transport closed before that polls by itself and takes the status
+        away from the watcher, which then warns of an unknown child and reports 255.
+        """
+        pause = 0.001
+        while self.process.returncode is None and pause < 1:
+            await asyncio.sleep(pause)
+            pause *= 1.5
 
 
 @asynccontextmanager
@@ -113,6 +125,7 @@ async def spawn(
             stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
             stderr=asyncio.subprocess.PIPE if stderr is None else stderr,
             start_new_session=True,
+            umask=command.umask,
         )
     except (FileNotFoundError, PermissionError) as e:
         raise ProcessMissing(f"{command.argv[0]}: {e.strerror}") from e

@@ -61,7 +61,7 @@ class Output:
             self._print(f"{self.say('next')}: {hint}", "yellow", sys.stderr)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Rows under headings; aligned plain text when nobody looks, so that it can be cut and grepped."""
+        """Rows under headings; aligned plain text when the output is no terminal, so that it can be cut and grepped."""
         if self.as_json:
             return
         columns = [label(name, self.language) for name in columns]
@@ -99,12 +99,26 @@ class Output:
 
 
 _STYLES = {
-    "READY": "green", "SUCCEEDED": "green", "HEALTHY": "green", "ok": "green", "live": "green",
-    "FAILED": "red", "UNHEALTHY": "red", "error": "red", "fail": "red",
-    "DEPLOYING": "yellow", "RUNNING": "yellow", "PENDING": "yellow", "DRAINING": "yellow", "STALE": "yellow",
-    "warning": "yellow", "warn": "yellow",
-    "CANCELLED": "dim", "CREATED": "dim", "DISABLED": "dim",
-}  # fmt: skip
+    "READY": "green",
+    "SUCCEEDED": "green",
+    "HEALTHY": "green",
+    "ok": "green",
+    "live": "green",
+    "FAILED": "red",
+    "UNHEALTHY": "red",
+    "error": "red",
+    "fail": "red",
+    "DEPLOYING": "yellow",
+    "RUNNING": "yellow",
+    "PENDING": "yellow",
+    "DRAINING": "yellow",
+    "STALE": "yellow",
+    "warning": "yellow",
+    "warn": "yellow",
+    "CANCELLED": "dim",
+    "CREATED": "dim",
+    "DISABLED": "dim",
+}
 
 
 def style_of(word: str) -> str:

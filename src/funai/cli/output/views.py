@@ -163,9 +163,11 @@ class LiveView:
             sign = self._spinner if step.state is StepState.RUNNING else Text(mark, style=style)
             seconds = step.elapsed(now)
             table.add_row(
-                sign, Text(self.out.say(f"phase_{step.name}"), style=style),
-                Text("" if seconds is None else duration(seconds), style="dim", justify="right"), self._note(step),
-            )  # fmt: skip
+                sign,
+                Text(self.out.say(f"phase_{step.name}"), style=style),
+                Text("" if seconds is None else duration(seconds), style="dim", justify="right"),
+                self._note(step),
+            )
         return table
 
     def _note(self, step: Step) -> Any:

@@ -8,16 +8,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from funai.dockerfile.lint import Finding, RepoFacts, lint
+from funai.dockerfile.node.files import READ as NODE_FILES
 from funai.i18n.cli import PHRASES
 
 READ = (
     "Dockerfile",
     ".dockerignore",
-    "package.json",
     "deploy/app.yaml",
-    "package-lock.json",
-    "npm-shrinkwrap.json",
     ".gitattributes",
+    *NODE_FILES,
 )
 """The files whose text the rules read."""
 _EXAMPLES = (".example", ".sample", ".template", ".dist")
@@ -27,7 +26,11 @@ _NPM_START = re.compile(r"""npm["',\s]+(?:run["',\s]+)?start\b""")
 
 def findings(facts: RepoFacts, tracked: Collection[str] | None, *, port: int | None = None) -> list[Finding]:
     """Errors first. ``tracked`` are the paths Git knows, None outside a repository."""
-    found = [*lint(facts, port=port), *start_script(facts.files), *secrets(tracked if tracked is not None else facts.sizes)]
+    found = [
+        *lint(facts, port=port),
+        *start_script(facts.files),
+        *secrets(tracked if tracked is not None else facts.sizes),
+    ]
     if tracked is not None:
         found += uncommitted(facts.files, tracked)
     return sorted(found, key=lambda f: not f.error)

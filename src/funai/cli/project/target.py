@@ -68,7 +68,7 @@ async def resolve(session: Session, named: str | None) -> App:
     """The app, fetched. Raises Refused when it can't be told which, NotFound when there is none."""
     user_id = await session.user_id()
     if named is None:
-        guess = await _here(session)
+        guess = await here(session.cwd)
         if guess is None:
             raise Refused(session.say("no_target"))
     elif named.isascii() and named.isdigit() and int(named) > 0:
@@ -93,8 +93,10 @@ async def _named(session: Session, user_id: int, name: str) -> App:
     return found[0]
 
 
-async def _here(session: Session) -> Guess | None:
-    for folder in (session.cwd, *session.cwd.parents):
+async def here(start: Path) -> Guess | None:
+    """The app of a folder, by the link file in it or above, or by its Git remotes."""
+    start = start.absolute()
+    for folder in (start, *start.parents):
         link = folder / LINK
         if link.is_file():
             guess = from_link(link.read_text(encoding="utf-8", errors="replace"))

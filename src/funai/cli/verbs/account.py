@@ -77,7 +77,7 @@ async def password(
     old, new = _two_passwords(session, password_stdin)
     token = await session.api.change_password(old, new)
     login = session.access.login
-    if login is not None and not session.access.api_key:  # a key may be somebody else's than the login
+    if login is not None and not session.access.api_key:  # a key may belong to another user than the login
         kept = profile.Login(login.user, login.user_id, token)
         profile.save(session.config_file, session.profile.with_login(session.access.server, kept))
     session.out.document({"changed": True})

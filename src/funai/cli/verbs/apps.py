@@ -70,13 +70,19 @@ async def info(session: Session, app: Target = None) -> None:
     session.out.document(found.to_wire())
     session.out.facts(
         [
-            ("name", found.app_name), ("id", found.id), ("status", state(session, found)),
-            ("serves", serves(session, found)), ("url", address(found)),
-            ("repository", found.repo_ssh_url), ("port", found.container_port), ("description", found.description),
-            ("last job", found.last_job_id), ("last error", found.last_deploy_error),
+            ("name", found.app_name),
+            ("id", found.id),
+            ("status", state(session, found)),
+            ("serves", serves(session, found)),
+            ("url", address(found)),
+            ("repository", found.repo_ssh_url),
+            ("port", found.container_port),
+            ("description", found.description),
+            ("last job", found.last_job_id),
+            ("last error", found.last_deploy_error),
             ("created", f"{found.created_at:%Y-%m-%d %H:%M} UTC"),
         ]
-    )  # fmt: skip
+    )
 
 
 async def link(session: Session, app: Annotated[str, typer.Argument(metavar="APP", help="Id or name.")]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,12 +16,15 @@ from funai.cli.session import Ended, Refused, Session
 from funai.cli.verb import verb
 
 if TYPE_CHECKING:
+    from funai.dockerfile.images import Allowed
     from funai.dockerfile.lint import RepoFacts
 
 PANEL = "Build"
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The repository's folder.")]
 MAX_TEXT = 8 * 1024 * 1024
 MAX_FILES = 200_000
+RULES_SECONDS = 3
+MAX_PACKAGES = 200
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +45,8 @@ async def check(
     if not folder.is_dir():
         raise Refused(f"{folder}: {os.strerror(20)}")
     tracked = await tracked_files(folder)
-    found = findings(gather(folder, tracked, submodules=await submodules(folder)), tracked, port=port)
+    facts = gather(folder, tracked, submodules=await submodules(folder))
+    found = findings(replace(facts, allowed=await allowed(session, folder)), tracked, port=port)
     if await git(folder, "rev-parse", "--show-object-format") == "sha256":
         found.insert(0, sha256_repository())
     errors, warnings = summary(found)
@@ -59,6 +65,24 @@ async def check(
         raise Ended(Exit.FAILED)
 
 
+async def allowed(session: Session, folder: Path) -> Allowed:
+    """What the platform lets this app build on, where somebody is logged in to one that answers; else nothing is sure."""
+    from funai.cli.project.target import here
+    from funai.contracts.errors import ConfigError, FunaiError
+    from funai.dockerfile.images import Allowed
+
+    try:
+        if not (session.access.api_key or session.access.login):
+            return Allowed(complete=False)
+        guess = await here(folder)
+        async with asyncio.timeout(RULES_SECONDS):
+            rules = await session.api.build_rules(guess and guess.user_id, guess and guess.app_id)
+    except (FunaiError, ConfigError, Refused, TimeoutError):
+        return Allowed(complete=False)
+    registries = (rules.registry,) if rules.registry else ()
+    return Allowed(registries, rules.own, tuple(rules.base_images), complete=False)
+
+
 def init(
     session: Session,
     folder: Folder = Path(),
@@ -70,14 +94,19 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
 ) -> None:
     """Write the platform's Dockerfile and .dockerignore into a Node app's repository."""
-    from funai.contracts.buildspec import APP_YAML, DOCKERIGNORE, LOCKFILES, node_dockerfile
+    from funai.contracts.buildspec import APP_YAML, DOCKERIGNORE, choose_port, parse_app_yaml
     from funai.contracts.rules import check_health_path
+    from funai.dockerfile.node.files import collect
+    from funai.dockerfile.node.plan import make_plan
+    from funai.dockerfile.node.render import extra_files, render
 
     package = folder / "package.json"
     if not package.is_file():
         raise Refused(session.say("init_no_package", path=package))
-    locked = any((folder / name).is_file() for name in LOCKFILES)
-    files = {"Dockerfile": node_dockerfile(package.read_text(encoding="utf-8"), lockfile=locked), ".dockerignore": DOCKERIGNORE}
+    spec = parse_app_yaml(_text(folder / APP_YAML) or "")
+    project = collect(lambda name: _text(folder / name), _walk(folder))
+    plan = make_plan(project, port=choose_port(port, spec))
+    files = {"Dockerfile": render(plan), ".dockerignore": DOCKERIGNORE, **extra_files(plan)}
     if port is not None or health_path is not None:
         lines = [f"port: {port}"] if port is not None else []
         lines += [f"healthPath: {check_health_path(health_path)}"] if health_path is not None else []
@@ -101,9 +130,10 @@ def gather(folder: Path, tracked: set[str] | None, *, submodules: list[str]) -> 
     from funai.cli.project.repocheck import READ
     from funai.dockerfile.lint import RepoFacts
 
-    files = {name: text for name in READ if (text := _text(folder / name)) is not None}
-    ignored = ignorer(files.get(".dockerignore", ""))
     paths = tracked if tracked is not None else _walk(folder)
+    packages = sorted(p for p in paths if p.endswith("/package.json") and "node_modules/" not in p)[:MAX_PACKAGES]
+    files = {name: text for name in (*READ, *packages) if (text := _text(folder / name)) is not None}
+    ignored = ignorer(files.get(".dockerignore", ""))
     sizes = {p: _size(folder / p) for p in paths if not ignored(p)}
     return RepoFacts(files=files, sizes=sizes, submodules=submodules)
 
@@ -124,7 +154,7 @@ async def submodules(folder: Path) -> list[str]:
 def _walk(folder: Path) -> set[str]:
     out: set[str] = set()
     for where, folders, names in os.walk(folder):
-        folders[:] = [f for f in folders if f != ".git"]
+        folders[:] = [f for f in folders if f not in (".git", "node_modules")]
         out.update(Path(where, n).relative_to(folder).as_posix() for n in names)
         if len(out) > MAX_FILES:
             break

@@ -39,9 +39,11 @@ async def doctor(
     if local:
         checks += [
             await _engine(session),
+            await _sandbox(session),
             *[await _program(session, name, flag) for name, flag in (("haproxy", "-v"), ("docker-registry", "--version"))],
         ]
         checks += [await _port(session, name, port) for name, port in PORTS.items()]
+        checks += [_resolver_port(session), *await _agent(session)]
     session.out.document({"ok": worst(checks) is not Level.FAIL, "checks": [c.to_json() for c in checks]})
     for c in checks:
         mark, style = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}[c.level]
@@ -158,6 +160,45 @@ async def _engine(session: Session) -> Check:
         await _output("docker", "version", "--format", "{{.Server.Version}}"),
         session.language,
     )
+
+
+async def _sandbox(session: Session) -> Check:
+    """Whether the Runner on this machine can give each build a sandbox."""
+    import os
+
+    from funai.standalone.parts.sandbox import why_not
+
+    if os.environ.get("RUNNER_SANDBOX") == "off":
+        return Check("sandbox", Level.WARN, session.say("doc_sandbox_off"))
+    if reason := await why_not():
+        return Check(
+            "sandbox", Level.FAIL, reason.zh if session.language == "zh" else reason.en, session.say("doc_sandbox_mend")
+        )
+    return Check("sandbox", Level.OK, session.say("doc_sandbox_ok"))
+
+
+def _resolver_port(session: Session) -> Check:
+    """Podman's resolver for apps needs UDP port 53 at each bridge."""
+    from funai.base.process import ports
+
+    if holder := ports.udp_holder(53):
+        return Check("port 53", Level.WARN, session.say("doc_dns_port", holder=holder), session.say("doc_dns_port_mend"))
+    return Check("port 53", Level.OK, session.say("doc_dns_port_free"))
+
+
+async def _agent(session: Session) -> list[Check]:
+    """What this machine's runtime-agent found wrong, where one answers at its usual port."""
+    import httpx
+
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=3) as http:
+            told: dict[str, list[dict[str, str]]] = (
+                await http.get(f"http://127.0.0.1:{PORTS['runtime-agent']}/internal/health")
+            ).json()
+        problems = [problem[session.language] for problem in told.get("problems", [])]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return [Check("runtime-agent", Level.FAIL, problem) for problem in problems]
 
 
 async def _port(session: Session, name: str, port: int) -> Check:

@@ -15,6 +15,7 @@ from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target
 from funai.contracts.errors import NotFound
 from funai.contracts.rules import env_name_trouble
+from funai.contracts.variables import read_at_build
 
 if TYPE_CHECKING:
     from funai.contracts.accounts import App
@@ -45,6 +46,10 @@ async def set_env(
             show_default=False,
         ),
     ] = None,
+    build: Annotated[
+        bool,
+        typer.Option("--build", help="Builds get them too: for what bundlers read (VITE_…, NEXT_PUBLIC_…), not for secrets."),
+    ] = False,
     app: Named = None,
     secret: Annotated[
         bool | None,
@@ -67,9 +72,12 @@ async def set_env(
     if not values:
         raise Refused(session.say("env_bad", text="?"), hint="funai env set NAME=VALUE")
     target = await resolve(session, app)
-    await session.api.set_env(target.user_id, target.id, values, secret=secret)
-    session.out.document({"appId": target.id, "set": sorted(values)})
+    known = await session.api.set_env(target.user_id, target.id, values, build=build, secret=secret)
+    unseen = read_at_build(v.name for v in known if v.name in values and not v.build)
+    session.out.document({"appId": target.id, "set": sorted(values), "build": sorted(v.name for v in known if v.build)})
     session.out.line(session.say("env_saved", app=target.id))
+    if unseen:
+        session.out.line(session.say("env_at_build", names=", ".join(unseen)), "yellow")
 
 
 async def unset(
@@ -111,7 +119,8 @@ async def list_env(session: Session, app: Target = None) -> None:
     if not found:
         session.out.line(session.say("no_env"))
         return
-    session.out.table(["name", "value", "secret"], [(v.name, v.value, "yes" if v.secret else "") for v in found])
+    rows = [(v.name, v.value, "yes" if v.secret else "", "yes" if v.build else "") for v in found]
+    session.out.table(["name", "value", "secret", "build"], rows)
 
 
 def _from_words(session: Session, pairs: list[str], faults: list[str]) -> dict[str, str]:

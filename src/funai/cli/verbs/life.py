@@ -71,10 +71,17 @@ async def releases(session: Session, app: Target = None) -> None:
         session.out.line(session.say("no_releases"))
         return
     rows = [
-        (r.number, session.say("yes") if r.live else None, f"{r.created_at:%Y-%m-%d %H:%M}", r.git_ref,
-         (r.git_sha or "")[:8], (r.digest or "").removeprefix("sha256:")[:12], r.job_id)
+        (
+            r.number,
+            session.say("yes") if r.live else None,
+            f"{r.created_at:%Y-%m-%d %H:%M}",
+            r.git_ref,
+            (r.git_sha or "")[:8],
+            (r.digest or "").removeprefix("sha256:")[:12],
+            r.job_id,
+        )
         for r in found
-    ]  # fmt: skip
+    ]
     session.out.table(["release", "live", "at (UTC)", "ref", "commit", "digest", "job"], rows)
 
 

@@ -25,6 +25,9 @@ def register(app: typer.Typer) -> None:
     verb(group, "drain")(drain)
     verb(group, "remove")(remove)
     verb(group, "runners")(runners)
+    verb(group, "credentials")(credentials)
+    verb(group, "grant", epilog="funai nodes grant runner builder-2")(grant)
+    verb(group, "revoke")(revoke)
     app.add_typer(group, name="nodes", rich_help_panel="Operate")
 
 
@@ -45,6 +48,9 @@ async def list_nodes(session: Session) -> None:
             for n in rows
         ],
     )  # fmt: skip
+    for n in rows:
+        if n.problem:
+            session.out.line(f"{n.name}: {n.problem}", "yellow")
 
 
 async def enable(session: Session, name: Name) -> None:
@@ -134,6 +140,39 @@ async def runners(session: Session) -> None:
             for r in rows
         ],
     )
+
+
+async def credentials(session: Session) -> None:
+    """List the credentials of runners and nodes; what is shared by all is not among them."""
+    from funai.contracts.nodes import Credential
+
+    rows = [Credential.model_validate(c) for c in items(await session.api.admin("GET", "credentials/list"))]
+    session.out.document([c.to_wire() for c in rows])
+    if not rows:
+        session.out.line(session.say("no_credentials"))
+        return
+    session.out.table(
+        ["id", "kind", "name", "created"], [(c.id, c.kind, c.name, f"{c.created_at:%Y-%m-%d %H:%M}") for c in rows]
+    )
+
+
+async def grant(
+    session: Session,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="runner or node.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the runner or node.")],
+) -> None:
+    """Make a runner or node a credential of its own, for RUNNER_TOKEN or DEPLOY_NODE_TOKEN. It is shown this once."""
+    made = await session.api.admin("POST", "credentials/create", json={"kind": kind, "name": name})
+    session.out.document(made)
+    session.out.line(session.say("credential_made", id=made.get("id"), name=name))
+    session.out.line(str(made.get("token")), "bold")
+
+
+async def revoke(session: Session, credential: Annotated[int, typer.Argument(metavar="ID", help="Its id.", min=1)]) -> None:
+    """Revoke one credential; all others go on."""
+    answer = await session.api.admin("POST", "credentials/revoke", params={"id": credential})
+    session.out.document(answer)
+    session.out.line(session.say("credential_revoked", id=credential))
 
 
 async def _set_enabled(session: Session, name: str, enabled: bool) -> None:

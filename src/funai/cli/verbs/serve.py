@@ -13,6 +13,7 @@ from funai.cli.session import Refused, Session
 from funai.cli.verb import verb
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
 PANEL = "Operate"
@@ -23,25 +24,31 @@ Config = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """``settings`` are the classes its ``main.serve`` takes, as ``room.Class``, each read from the one config file."""
+    """``settings`` are the classes its ``main.serve`` takes, as ``room.Class``, each read from the one config file.
+
+    ``children``: whether it starts programs. Those don't run on uvloop, whose children inherit each other's pipes.
+    """
 
     name: str
     room: str
     settings: tuple[str, ...]
     help: str
+    children: bool = True
 
 
+_API = "The door for people and platforms (8080)."
+_DEPLOY = "The control plane: jobs, nodes, placement (7002)."
+_AGENT = "A node's runtime-agent (7005) with its gateway's routes."
+_CONSOLE = "The web console apart from the API's process (8081)."
+_GIT = "The built-in Git server over SSH (2222), where there is no forge."
 SERVICES = (
-    Service("api", "api", ("api.ApiSettings",), "The door for people and platforms (8080)."),
-    Service("deploy", "deploy", ("deploy.DeploySettings",), "The control plane: jobs, nodes, placement (7002)."),
+    Service("api", "api", ("api.ApiSettings",), _API, children=False),
+    Service("deploy", "deploy", ("deploy.DeploySettings",), _DEPLOY, children=False),
     Service("runner", "runner", ("runner.RunnerSettings",), "Builds and pushes images, hands them to the agents."),
-    Service(
-        "agent", "agent", ("agent.RuntimeSettings", "gateway.GatewaySettings"),
-        "A node's runtime-agent (7005) with its gateway's routes.",
-    ),
-    Service("console", "console", ("console.ConsoleSettings",), "The web console apart from the API's process (8081)."),
-    Service("git", "git", ("git.GitSettings",), "The built-in Git server over SSH (2222), where there is no forge."),
-)  # fmt: skip
+    Service("agent", "agent", ("agent.RuntimeSettings", "gateway.GatewaySettings"), _AGENT),
+    Service("console", "console", ("console.ConsoleSettings",), _CONSOLE, children=False),
+    Service("git", "git", ("git.GitSettings",), _GIT),
+)
 DATABASES = {"api": "api.ApiSettings", "deploy": "deploy.DeploySettings"}
 
 
@@ -60,22 +67,33 @@ def register(app: typer.Typer) -> None:
 
 
 def _verb(service: Service) -> Callable[..., Any]:
-    async def serve(_: Session, config: Config = None) -> None:
+    def serve(_: Session, config: Config = None) -> None:
         import asyncio
 
-        from funai.base import proxies
         from funai.base.aio import stop_on_signals
         from funai.base.observability import log
 
-        proxies.read()
         settings = load(service, config)
         serve_room = importlib.import_module(f"funai.{service.room}.main").serve
         log.configure(service.name)
-        stop = asyncio.Event()
-        stop_on_signals(stop)
-        await serve_room(*settings, stop)
+
+        async def until_stopped() -> None:
+            stop = asyncio.Event()
+            stop_on_signals(stop)
+            await serve_room(*settings, stop)
+
+        with asyncio.Runner(loop_factory=_loop_of(service)) as runner:
+            runner.run(until_stopped())
 
     return serve
+
+
+def _loop_of(service: Service) -> Callable[[], AbstractEventLoop] | None:
+    if service.children:
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
 
 
 def load(service: Service, config: Path | None) -> list[Any]:

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.db.prepared import Prepared
 from funai.base.observability import log
 from funai.contracts.jobs import JobEvent
 from funai.contracts.wire import from_epoch_ms
@@ -37,9 +36,7 @@ class EventStore:
 
     def __init__(self, now: ColumnElement[int]) -> None:
         given = ("job_id", "app_id", "actor", "source", "target", "attempt", "reason", "detail", "trace_id")
-        self._insert = Prepared(
-            insert(job_event).inline().values(at_ms=now, **{name: bindparam(f"p_{name}") for name in given})
-        )
+        self._insert = insert(job_event).inline().values(at_ms=now, **{name: bindparam(f"p_{name}") for name in given})
         self._of_job = (
             select(job_event)
             .where(job_event.c.job_id == bindparam("p_job"))
@@ -52,7 +49,7 @@ class EventStore:
     async def write(self, conn: AsyncConnection, *events: Happened) -> None:
         """Write in the caller's transaction."""
         for event in events:
-            await self._insert(conn, _values(event, log.trace_id()))
+            await conn.execute(self._insert, _values(event, log.trace_id()))
 
     async def of_job(self, conn: AsyncConnection, job_id: int, limit: int) -> list[JobEvent]:
         """Oldest first."""

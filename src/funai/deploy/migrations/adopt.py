@@ -81,9 +81,14 @@ def _fit(table: str, ours: Column[Any], theirs: dict[str, Any]) -> None:
     kind = theirs["type"] if wide is None else wide
     default = theirs["default"]
     op.alter_column(
-        table, ours.name, existing_type=kind, type_=kind, nullable=loosen or theirs["nullable"],
-        existing_server_default=text(default) if default else False, existing_comment=theirs.get("comment"),
-    )  # fmt: skip
+        table,
+        ours.name,
+        existing_type=kind,
+        type_=kind,
+        nullable=loosen or theirs["nullable"],
+        existing_server_default=text(default) if default else False,
+        existing_comment=theirs.get("comment"),
+    )
 
 
 def _wider(ours: Column[Any], theirs: Any) -> Any:
@@ -140,7 +145,7 @@ def carry_jobs(conn: Connection, job: Table, now_ms: Any) -> None:
 
 
 def _carry_users(conn: Connection, job: Table) -> None:
-    """``userId`` from the payload, for the active jobs: the fair order looks at nobody else's."""
+    """``userId`` from the payload, for the active jobs: the fair order reads no others."""
     active = job.c.status.in_(["PENDING", "RUNNING"])
     rows = conn.execute(select(job.c.id, job.c.payload_json).where(active, job.c.user_id.is_(None))).all()
     set_user = update(job).where(job.c.id == bindparam("p_id")).values(user_id=bindparam("p_user"))

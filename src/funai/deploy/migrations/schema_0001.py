@@ -185,7 +185,7 @@ release = Table(
     Column("health_path", String(500)),
     Column("base_path", String(500)),
     Column("env_sealed", LongText),
-    _flag("retired", 0),  # nobody may go back to it; its image is not kept for it
+    _flag("retired", 0),  # no rollback to it; its image is not kept for it
     Column("retired_ms", BigInteger),
     _flag("removed", 0),  # retired, and the registry has been seen to
     _number("created_ms"),

@@ -22,7 +22,7 @@ MAX_TOGETHER = store.MOST_NAMES
 
 @dataclass(slots=True)
 class _Said:
-    """What a node said last, and everybody who waits for the answer: a node may call twice in this time."""
+    """A node's last heartbeat, and the callers that wait for its answer: a node may call twice in this time."""
 
     beat: NodeHeartbeat
     waiting: list[asyncio.Future[NodeHeartbeatAnswer]]
@@ -57,7 +57,7 @@ class Heartbeats:
         return await answer
 
     async def _write_all(self) -> None:
-        """Until nobody waits. Whatever happens here, everybody who waits gets an answer."""
+        """Writes batches until no caller waits. Every waiting caller gets an answer, also when this fails."""
         batch: list[_Said] = []
         try:
             while self._said:

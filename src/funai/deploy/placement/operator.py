@@ -32,9 +32,19 @@ from funai.deploy.queue.ports import Queue
 from funai.i18n.reasons import Words
 
 _SHOWN = (
-    "id", "name", "agent_base_url", "gateway_base_url", "apps_url", "weight", "engine", "disk_free_bytes", "container_count",
-)  # fmt: skip
-DRAIN_SECONDS = 4.0
+    "id",
+    "name",
+    "agent_base_url",
+    "gateway_base_url",
+    "apps_url",
+    "problem",
+    "weight",
+    "engine",
+    "disk_free_bytes",
+    "container_count",
+)
+DRAIN_SECONDS = 6.0
+"""Less than the API waits for Deploy (deploy-proxy.read-timeout-ms, 8 s)."""
 MAX_SKIPPED = 1_000
 """A drain that found so many apps it can't move looks no further."""
 

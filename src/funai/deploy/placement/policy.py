@@ -87,7 +87,7 @@ def marks_after(before: Marks, disk_free_pct: float | None, rules: Rules) -> Mar
 
 
 def health(node: Node, now_ms: int, rules: Rules) -> NodeHealth:
-    """The node's word, the gravest first: silent, out of disk, taking nothing new, healthy.
+    """The node's word, most severe first: silent, out of disk, taking nothing new, healthy.
 
     A heartbeat from far ahead (the clock was set back, or an existing installation's times are local ones) tells nothing.
     """

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from funai.base.db.engine import Database
 from funai.base.http.app import ok, ok_json
 from funai.base.http.guards import SecretDoor
-from funai.base.http.shortcut import Shortcut
+from funai.base.http.hot_route import HotRoute
 from funai.contracts.nodes import (
     DrainNode,
     DrainReport,
@@ -34,22 +34,15 @@ Door = SecretDoor | Callable[..., Awaitable[None]]
 
 def heartbeat_routes(heartbeats: Heartbeats, door: Door) -> APIRouter:
     """``/internal/runtime-nodes/**``, behind X-RT-Node-Token."""
-    router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(door)])
+    router = APIRouter(
+        prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(door)], route_class=HotRoute
+    )
 
     @router.post("/heartbeat", response_model=Envelope[NodeHeartbeatAnswer])
     async def heartbeat(beat: NodeHeartbeat) -> Response:
         return ok_json((await heartbeats.take(beat)).to_wire())
 
     return router
-
-
-def heartbeat_shortcut(heartbeats: Heartbeats, door: Door) -> Shortcut[NodeHeartbeat]:
-    """The same call, which every node makes all day."""
-
-    async def take(_: Request, beat: NodeHeartbeat, __: int) -> Any:
-        return (await heartbeats.take(beat)).to_wire()
-
-    return Shortcut("/internal/runtime-nodes/heartbeat", door, NodeHeartbeat, take)
 
 
 def admin_routes(nodes: Nodes, db: Database, runner_stale_seconds: int, door: Door) -> APIRouter:

@@ -30,7 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.db.prepared import Prepared, Row
+from funai.base.db.rows import Row, all_rows, one_row
 from funai.contracts.nodes import NodeHeartbeat, UpsertNode
 from funai.contracts.states import JobStatus
 from funai.deploy.placement.policy import Marks, Node, Rules
@@ -115,7 +115,7 @@ class NodeLock:
 
     def __init__(self, now: ColumnElement[int]) -> None:
         self._now = now
-        self._queries = {width: Prepared(self._query(width)) for width in _WIDTHS}
+        self._queries = {width: self._query(width) for width in _WIDTHS}
 
     def _query(self, width: int) -> Select[*tuple[Any, ...]]:
         left = exists().where(leftover.c.node_id == runtime_node.c.id, leftover.c.ready == 1)
@@ -137,7 +137,7 @@ class NodeLock:
     async def _find(self, conn: AsyncConnection, names: Sequence[str]) -> list[Row]:
         width = next(w for w in _WIDTHS if w >= len(names))
         given = {f"p_name{n}": names[min(n, len(names) - 1)] for n in range(width)}
-        return (await self._queries[width](conn, given)).rows
+        return await all_rows(conn, self._queries[width], given)
 
 
 def _told(name: str) -> ColumnElement[Any]:
@@ -148,9 +148,9 @@ def _told(name: str) -> ColumnElement[Any]:
 
 _TOLD = (
     "agent_base_url", "gateway_base_url", "disk_free_pct", "disk_free_bytes", "container_count", "cpu_pct",
-    "memory_free_bytes", "capacity", "engine", "apps_url",
+    "memory_free_bytes", "capacity", "engine", "apps_url", "problem",
 )  # fmt: skip
-_BEAT = Prepared(
+_BEAT = (
     update(runtime_node)
     .where(runtime_node.c.id == bindparam("p_id"))
     .values(
@@ -199,7 +199,7 @@ class Beat:
 
 async def write_beats(conn: AsyncConnection, beats: Sequence[Beat]) -> None:
     """Write what heartbeats told. What was left out stays; a burst's count starts anew."""
-    await _BEAT.many(conn, [beat.values() for beat in beats])
+    await conn.execute(_BEAT, [beat.values() for beat in beats])
 
 
 async def amend(conn: AsyncConnection, node_id: int, given: UpsertNode, now_ms: int) -> None:
@@ -220,7 +220,7 @@ class Home:
 
 
 _HERE = placement.c.app_id == bindparam("p_app")
-_TOUCH = Prepared(
+_TOUCH = (
     update(placement)
     .where(_HERE)
     .values(
@@ -228,7 +228,7 @@ _TOUCH = Prepared(
     )
 )
 _LEFT = exists().where(leftover.c.app_id == placement.c.app_id, leftover.c.node_id == placement.c.node_id)
-_HOME = Prepared(
+_HOME = (
     select(placement.c.node_id.label("home_id"), _LEFT.label("left_here"), *_COLUMNS)
     .select_from(placement.outerjoin(runtime_node, runtime_node.c.id == placement.c.node_id))
     .where(_HERE)
@@ -237,10 +237,10 @@ _HOME = Prepared(
 
 async def home(conn: AsyncConnection, app_id: int, user_id: int | None, now_ms: int) -> Home | None:
     """Where the app lives, its placement locked; None when it lives nowhere."""
-    touched = await _TOUCH(conn, {"p_app": app_id, "p_now": now_ms, "p_user": user_id})
+    touched = await conn.execute(_TOUCH, {"p_app": app_id, "p_now": now_ms, "p_user": user_id})
     if touched.rowcount == 0:
         return None
-    row = (await _HOME(conn, {"p_app": app_id})).one()
+    row = await one_row(conn, _HOME, {"p_app": app_id})
     return Home(row["home_id"], _node_in(row) if row["id"] is not None else None, bool(row["left_here"]))
 
 

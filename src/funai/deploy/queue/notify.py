@@ -45,7 +45,7 @@ class NoHints:
 def postgres_address(db: Database) -> dict[str, Any]:
     """What asyncpg is to connect to, as SQLAlchemy's dialect reads the URL: its options (``ssl``, several hosts) mean the same
     here as on the pool's connections, and as a plain address they would not."""
-    _, options = db.engine.dialect.create_connect_args(db.url)
+    _, options = db.sync_engine.dialect.create_connect_args(db.url)
     return {name: value for name, value in options.items() if name not in _SQLALCHEMYS}
 
 

@@ -42,6 +42,7 @@ class StoredRelease:
     git_sha: str | None
     git_ref: str | None
     env_sealed: str | None
+    strip_prefix: bool | None = None
 
 
 class Placer(Protocol):

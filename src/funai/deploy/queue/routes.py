@@ -3,13 +3,13 @@
 # pyright: reportUnusedFunction=false
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from funai.base.http.app import ok_json
 from funai.base.http.guards import SecretDoor
-from funai.base.http.shortcut import Shortcut
+from funai.base.http.hot_route import HotRoute
 from funai.contracts.jobs import (
     AppendLog,
     ClaimJob,
@@ -37,12 +37,8 @@ class NextOffset(Wire):
 
 
 def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRouter:
-    """What the API asks. Answers are written straight to JSON: these calls are the hot ones."""
+    """What else the API asks. Answers are written straight to JSON."""
     router = APIRouter(prefix="/deploy/jobs", tags=["jobs"], dependencies=[Depends(door)])
-
-    @router.post("", response_model=Envelope[Job])
-    async def create(ask: CreateJob) -> Response:
-        return ok_json((await jobs.create(ask)).to_wire())
 
     @router.get("", response_model=Envelope[list[Job]])
     async def latest(limit: Limit = 50) -> Response:
@@ -87,9 +83,20 @@ def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRoute
     return router
 
 
-def runner_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRouter:
-    """What a runner asks."""
-    router = APIRouter(prefix="/deploy/jobs", tags=["runners"], dependencies=[Depends(door)])
+def hot_api_routes(jobs: JobService, door: SecretDoor) -> APIRouter:
+    """The API's call of every deploy."""
+    router = APIRouter(prefix="/deploy/jobs", tags=["jobs"], dependencies=[Depends(door)], route_class=HotRoute)
+
+    @router.post("", response_model=Envelope[Job])
+    async def create(ask: CreateJob) -> Response:
+        return ok_json((await jobs.create(ask)).to_wire())
+
+    return router
+
+
+def hot_runner_routes(jobs: JobService, door: SecretDoor) -> APIRouter:
+    """A runner's calls of every job: claim, heartbeat, report."""
+    router = APIRouter(prefix="/deploy/jobs", tags=["runners"], dependencies=[Depends(door)], route_class=HotRoute)
 
     @router.post("/claim", response_model=Envelope[Job])
     async def claim(ask: ClaimJob, request: Request) -> Response:
@@ -104,32 +111,15 @@ def runner_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRo
     async def report(job_id: JobId, said: ReportJob) -> Response:
         return ok_json((await jobs.report(job_id, said)).to_wire())
 
+    return router
+
+
+def runner_routes(logs: LogService, door: SecretDoor) -> APIRouter:
+    """What else a runner asks."""
+    router = APIRouter(prefix="/deploy/jobs", tags=["runners"], dependencies=[Depends(door)])
+
     @router.post("/{job_id}/logs", response_model=Envelope[NextOffset])
     async def append_log(job_id: JobId, given: AppendLog) -> Response:
         return ok_json({"nextOffset": await logs.append(job_id, given)})
 
     return router
-
-
-def shortcuts(jobs: JobService, api: SecretDoor, runner: SecretDoor) -> list[Shortcut[Any]]:
-    """The four calls of every job's life, as their routes answer them."""
-
-    async def create(_: Request, ask: CreateJob, __: int) -> Any:
-        return (await jobs.create(ask)).to_wire()
-
-    async def claim(request: Request, ask: ClaimJob, _: int) -> Any:
-        job = await jobs.claim(ask, request.is_disconnected)
-        return job.to_wire() if job else None
-
-    async def heartbeat(_: Request, beat: HeartbeatJob, job_id: int) -> Any:
-        return (await jobs.heartbeat(job_id, beat)).to_wire()
-
-    async def report(_: Request, said: ReportJob, job_id: int) -> Any:
-        return (await jobs.report(job_id, said)).to_wire()
-
-    return [
-        Shortcut("/deploy/jobs", api, CreateJob, create),
-        Shortcut("/deploy/jobs/claim", runner, ClaimJob, claim),
-        Shortcut("/deploy/jobs/{job_id}/heartbeat", runner, HeartbeatJob, heartbeat),
-        Shortcut("/deploy/jobs/{job_id}/report", runner, ReportJob, report),
-    ]

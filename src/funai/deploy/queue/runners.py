@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, bindparam, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from funai.base.db.engine import Database
-from funai.base.db.prepared import Prepared
 from funai.deploy.tables import runner
 
 MAX_REMEMBERED = 10_000
@@ -28,7 +27,7 @@ class RunnerRegistry:
         self._seen: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._due: dict[str, str] = {}
         mine = runner.c.runner_id == bindparam("p_id")
-        self._touch = Prepared(update(runner).where(mine).values(last_seen_ms=now, labels_json=bindparam("p_labels")))
+        self._touch = update(runner).where(mine).values(last_seen_ms=now, labels_json=bindparam("p_labels"))
 
     async def seen(self, runner_id: str, labels: list[str] | None = None) -> None:
         """Remember that the runner called: at once when it is new here or has other labels, else with the next :meth:`write`,
@@ -54,7 +53,7 @@ class RunnerRegistry:
         due, self._due = self._due, {}
         try:
             async with self.db.write() as conn:
-                await self._touch.many(conn, [{"p_id": name, "p_labels": due[name]} for name in sorted(due)])
+                await conn.execute(self._touch, [{"p_id": name, "p_labels": due[name]} for name in sorted(due)])
         except Exception:
             self._due = due | self._due
             raise
@@ -74,6 +73,6 @@ class RunnerRegistry:
 
     async def _put(self, runner_id: str, labels: str) -> None:
         async with self.db.write() as conn:
-            if not (await self._touch(conn, {"p_id": runner_id, "p_labels": labels})).rowcount:
+            if not (await conn.execute(self._touch, {"p_id": runner_id, "p_labels": labels})).rowcount:
                 new = {"runner_id": runner_id, "labels_json": labels}
                 await conn.execute(insert(runner).values(**new, last_seen_ms=self.now, created_ms=self.now))

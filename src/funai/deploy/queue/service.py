@@ -104,6 +104,7 @@ class JobService:
             "image": again.image,
             "containerPort": again.container_port,
             "healthPath": again.health_path,
+            "stripPrefix": again.strip_prefix,
             "gitRef": again.git_ref,
             "gitSha": again.git_sha,
         }

@@ -30,7 +30,6 @@ from sqlalchemy import (
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from funai.base.db.engine import Dialect
-from funai.base.db.prepared import Prepared
 from funai.contracts.states import JobStatus
 from funai.deploy.tables import job, job_event, job_log, placement, runtime_node
 
@@ -58,9 +57,19 @@ NOT_CLAIMABLE = and_(PENDING, job.c.claimable != literal_column("1"))  # as the 
 WAITS_FOR_NODE = and_(NOT_CLAIMABLE, job.c.claimable == literal_column("0"))
 BACKS_OFF = and_(NOT_CLAIMABLE, job.c.claimable == literal_column("2"))
 NEW_COLUMNS = (
-    "type", "app_id", "user_id", "status", "payload_json", "env_sealed", "idempotency_key", "request_hash", "trace_id",
-    "turn", "created_ms", "updated_ms",
-)  # fmt: skip
+    "type",
+    "app_id",
+    "user_id",
+    "status",
+    "payload_json",
+    "env_sealed",
+    "idempotency_key",
+    "request_hash",
+    "trace_id",
+    "turn",
+    "created_ms",
+    "updated_ms",
+)
 """What a job is created with; the rest of its row is what the table says."""
 
 NEXT_FEW = 8
@@ -71,34 +80,34 @@ HOME = select(placement.c.node_id).where(placement.c.app_id == job.c.app_id).sca
 
 
 class Statements:
-    """Bound parameters are named ``p_…``. ``now`` is the database's clock in epoch milliseconds. Hot ones are prepared."""
+    """Bound parameters are named ``p_…``. ``now`` is the database's clock in epoch milliseconds."""
 
     def __init__(self, dialect: Dialect, now: ColumnElement[int]) -> None:
         self.dialect, self.now = dialect, now
-        self.view = Prepared(_view(job.c.id == bindparam("p_id")))
+        self.view = _view(job.c.id == bindparam("p_id"))
         self.raw = select(*VIEW_COLUMNS, now.label("now_ms")).where(job.c.id == bindparam("p_id"))
         self.by_key = select(*VIEW_COLUMNS).where(job.c.idempotency_key == bindparam("p_key"))
         self.latest = _view(None).order_by(job.c.id.desc()).limit(bindparam("p_limit"))
         self.by_app = _view(job.c.app_id == bindparam("p_app")).order_by(job.c.id.desc()).limit(bindparam("p_limit"))
         self.active = select(*VIEW_COLUMNS).where(job.c.app_id == bindparam("p_app"), ACTIVE).limit(1)
         self.ended_of_app = select(job.c.id).where(job.c.app_id == bindparam("p_app"), ENDED)
-        self.create = Prepared(self._create())
-        self.turns = Prepared(self._turns())
-        self.last_turn = Prepared(self._last_turn())
-        self.position = Prepared(self._position())
-        self.head = Prepared(select(job.c.id).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(bindparam("p_limit")))
-        self.claim = Prepared(self._claim())
-        self.claim_pick = tuple(Prepared(s) for s in self._claim_pick())
+        self.create = self._create()
+        self.turns = self._turns()
+        self.last_turn = self._last_turn()
+        self.position = self._position()
+        self.head = select(job.c.id).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(bindparam("p_limit"))
+        self.claim = self._claim()
+        self.claim_pick = self._claim_pick()
         self.block = self._block()
-        self.place = Prepared(self._set().values(node_id=bindparam("p_node")).where(job.c.id == bindparam("p_id")))
-        self.heartbeat = {token: Prepared(self._heartbeat(token)) for token in (True, False)}
-        self.report = {token: Prepared(self._report(token)) for token in (True, False)}
+        self.place = self._set().values(node_id=bindparam("p_node")).where(job.c.id == bindparam("p_id"))
+        self.heartbeat = {token: self._heartbeat(token) for token in (True, False)}
+        self.report = {token: self._report(token) for token in (True, False)}
         self.finish = self._finish()
-        self.due = Prepared(self._due())
+        self.due = self._due()
         self.lapsed = self._lapsed()
         self.rescue = self._rescue()
         self.overdue = self._overdue()
-        self.tired = self._tired()
+        self.wait_timed_out = self._wait_timed_out()
         self.waits_for_node = self._promotable(WAITS_FOR_NODE)
         self.backs_off = self._promotable(BACKS_OFF)
         self.promote = self._set().values(claimable=1).where(job.c.id.in_(bindparam("p_ids", expanding=True)), NOT_CLAIMABLE)
@@ -212,7 +221,7 @@ class Statements:
                 else_=func.coalesce(bindparam("p_message", type_=String), job.c.phase_message),
             ),
         }
-        return self._set().values(**values).where(self._held(token))
+        return self._answering(self._set().values(**values).where(self._held(token)))
 
     def _ended(self) -> dict[str, Any]:
         return {
@@ -226,10 +235,14 @@ class Statements:
         }
 
     def _report(self, token: bool) -> Update:
-        return self._set().values(**self._ended(), result_json=bindparam("p_result")).where(self._held(token))
+        return self._answering(self._set().values(**self._ended(), result_json=bindparam("p_result")).where(self._held(token)))
+
+    def _answering(self, change: Update) -> Any:
+        """The change with the view of its row as its answer, in one statement; MySQL and MariaDB have no UPDATE … RETURNING."""
+        return change if self.dialect is Dialect.MYSQL else change.returning(*VIEW_COLUMNS, *_node_of_job())
 
     def _finish(self) -> Update:
-        """Somebody else than its runner ends it; guarded by the status and attempt that was seen."""
+        """Ends a job from outside its runner; guarded by the status and attempt that were read."""
         return (
             self._set()
             .values(**self._ended(), cancel_requested=bindparam("p_cancel"))
@@ -293,8 +306,8 @@ class Statements:
         limit = self.now - bindparam("p_max_running")
         return select(*VIEW_COLUMNS).where(RUNNING, job.c.started_ms < limit).order_by(job.c.id).limit(100)
 
-    def _tired(self) -> Query:
-        """Waited longer for a node than anybody should."""
+    def _wait_timed_out(self) -> Query:
+        """Jobs whose wait for a node timed out."""
         due = and_(WAITS_FOR_NODE, job.c.available_at_ms <= self.now)
         waited = job.c.waiting_since_ms < self.now - bindparam("p_max_waiting")
         return select(*VIEW_COLUMNS).where(due, waited).order_by(*_BY_TIME).limit(100)
@@ -339,12 +352,20 @@ def purge() -> tuple[Delete, ...]:
     return *prune(), delete(job_event).where(job_event.c.job_id.in_(ids))
 
 
+_NODE: dict[str, ColumnElement[Any]] = {
+    "node_name": runtime_node.c.name,
+    "node_agent": runtime_node.c.agent_base_url,
+    "node_gateway": runtime_node.c.gateway_base_url,
+    "node_apps_url": runtime_node.c.apps_url,
+}
+
+
+def _node_of_job() -> list[ColumnElement[Any]]:
+    """What the view tells of the job's node, where no join can be: an UPDATE's answer."""
+    return [select(c).where(runtime_node.c.id == job.c.node_id).scalar_subquery().label(name) for name, c in _NODE.items()]
+
+
 def _view(where: ColumnElement[bool] | None) -> Query:
-    node = (
-        runtime_node.c.name.label("node_name"),
-        runtime_node.c.agent_base_url.label("node_agent"),
-        runtime_node.c.gateway_base_url.label("node_gateway"),
-        runtime_node.c.apps_url.label("node_apps_url"),
-    )
+    node = (column.label(name) for name, column in _NODE.items())
     found = select(*VIEW_COLUMNS, *node).select_from(job.outerjoin(runtime_node, runtime_node.c.id == job.c.node_id))
     return found if where is None else found.where(where)

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import Database, Dialect, storable
+from funai.base.db.rows import first_row, one_row
 from funai.base.observability import log
 from funai.contracts.errors import Conflict, NotFound
 from funai.contracts.jobs import MAX_TEXT, Failure, JobResult, RuntimeNodeRef
@@ -114,11 +115,11 @@ class JobStore:
         if new.idempotency_key and (found := await self._by_key(conn, new)):
             return found
         if self.order is QueueOrder.FAIR:
-            at = (await self.sql.turns(conn, {"p_user": new.user_id})).one()
+            at = await one_row(conn, self.sql.turns, {"p_user": new.user_id})
             served, waiting = (at["oldest"], at["runs"]), (at["waits0"], at["waits1"])
             turn = transitions.next_turn(served, waiting, (at["last0"], at.get("last1")))
         else:
-            at = (await self.sql.last_turn(conn)).one()
+            at = await one_row(conn, self.sql.last_turn)
             turn = at["last"] or 0
         values: dict[str, Any] = {
             "type": new.type,
@@ -134,8 +135,8 @@ class JobStore:
             "created_ms": at["now_ms"],
             "updated_ms": at["now_ms"],
         }
-        made = await self.sql.create(conn, {f"p_{name}": value for name, value in values.items()})
-        job_id = int(made.one()["id"] if made.rows else made.made_id or 0)
+        made = await conn.execute(self.sql.create, {f"p_{name}": value for name, value in values.items()})
+        job_id = int(made.lastrowid if self.db.dialect is Dialect.MYSQL else made.scalar_one())
         row: dict[str, Any] = {c.name: None for c in job.c} | {"attempt": 0, "cancel_requested": 0, "claimable": 1}
         row |= values | {"id": job_id}
         await self.events.write(conn, Happened(job_id, new.app_id, "api", None, JobStatus.PENDING, 0))
@@ -161,13 +162,13 @@ class JobStore:
             return None
         async with self.db.read() as conn:
             at = {"p_turn": row["turn"], "p_id": row["id"], "p_limit": POSITION_LIMIT}
-            ahead = int((await self.sql.position(conn, at)).one()["ahead"])
+            ahead = int((await conn.execute(self.sql.position, at)).scalar_one())
         return ahead + 1 if ahead < POSITION_LIMIT else None
 
     async def head(self, limit: int) -> list[int]:
         """Ids of the jobs the next claims would take, in order."""
         async with self.db.read() as conn:
-            return [int(row["id"]) for row in (await self.sql.head(conn, {"p_limit": limit})).rows]
+            return [int(id_) for id_ in (await conn.execute(self.sql.head, {"p_limit": limit})).scalars()]
 
     async def latest(self, limit: int) -> Sequence[Row]:
         return await self.db.fetch_all(self.sql.latest, {"p_limit": limit})
@@ -188,7 +189,7 @@ class JobStore:
         return len(ids)
 
     async def _view(self, conn: AsyncConnection, job_id: int) -> Row:
-        row = (await self.sql.view(conn, {"p_id": job_id})).first()
+        row = await first_row(conn, self.sql.view, {"p_id": job_id})
         if row is None:
             raise NotFound("JOB_NOT_FOUND")
         return row
@@ -211,7 +212,7 @@ class JobStore:
                 await self._block(conn, row, node.reason)
                 continue
             if node is not None and node.id != row["node_id"]:
-                await self.sql.place(conn, {"p_id": row["id"], "p_node": node.id})
+                await conn.execute(self.sql.place, {"p_id": row["id"], "p_node": node.id})
                 row["node_id"] = node.id
             taken = Happened(
                 row["id"], row["app_id"], f"runner:{runner_id}", JobStatus.PENDING, JobStatus.RUNNING, row["attempt"]
@@ -223,14 +224,14 @@ class JobStore:
     async def _take_head(self, conn: AsyncConnection, runner_id: str, lease_ms: int) -> dict[str, Any] | None:
         given = {"p_runner": runner_id, "p_token": secrets.token_urlsafe(18)}
         if self.db.dialect is not Dialect.MYSQL:
-            return (await self.sql.claim(conn, {**given, "p_lease": lease_ms})).first()
+            return await first_row(conn, self.sql.claim, {**given, "p_lease": lease_ms})
         pick, take = self.sql.claim_pick
-        row = (await pick(conn)).first()
+        row = await first_row(conn, pick)
         if row is None:
             return None
         now, node_id = int(row["now_ms"]), row["home_id"] or row["node_id"]
         placed = {"p_id": row["id"], "p_lease_at": now + lease_ms, "p_now": now, "p_node": node_id}
-        await take(conn, {**given, **placed})
+        await conn.execute(take, {**given, **placed})
         return row | {
             "node_id": node_id,
             "status": JobStatus.RUNNING.value,
@@ -262,11 +263,11 @@ class JobStore:
         given = _fence(job_id, who) | {"p_extend": extend_ms, "p_phase": phase, "p_message": message and storable(message)}
 
         async def work(conn: AsyncConnection) -> Row:
-            done = await self.sql.heartbeat[who.lease_token is not None](conn, given)
+            changed = await self._changed(conn, self.sql.heartbeat[who.lease_token is not None], given)
+            if changed is not None:
+                return changed
             row = await self._view(conn, job_id)
-            if not done.rowcount and not (
-                JobStatus(row["status"]).final and transitions.held_by(row["runner_id"], row["lease_token"], who)
-            ):
+            if not (JobStatus(row["status"]).final and transitions.held_by(row["runner_id"], row["lease_token"], who)):
                 raise Conflict("LEASE_LOST")
             return row
 
@@ -278,9 +279,9 @@ class JobStore:
         given = _fence(job_id, who) | ending.values() | {"p_result": text}
 
         async def work(conn: AsyncConnection) -> tuple[Row, bool]:
-            done = await self.sql.report[who.lease_token is not None](conn, given)
-            row = await self._view(conn, job_id)
-            if not done.rowcount:
+            row = await self._changed(conn, self.sql.report[who.lease_token is not None], given)
+            if row is None:
+                row = await self._view(conn, job_id)
                 same = row["status"] == ending.status and transitions.held_by(row["runner_id"], row["lease_token"], who)
                 if not same:
                     raise Conflict("LEASE_LOST")
@@ -290,7 +291,13 @@ class JobStore:
 
         return await self.db.retrying(work)
 
-    # ------------------------------------------------------------------ everybody else's
+    async def _changed(self, conn: AsyncConnection, statement: Update, given: dict[str, Any]) -> Row | None:
+        """The view of the one row that the statement changed; None when its condition held for no row."""
+        if self.db.dialect is not Dialect.MYSQL:
+            return await first_row(conn, statement, given)
+        return await self._view(conn, given["p_id"]) if (await conn.execute(statement, given)).rowcount else None
+
+    # ------------------------------------------------------------------ ending from outside
 
     async def finish(self, job_id: int, ending: Ending, actor: str) -> Row:
         """End the job from outside: cancel, or a named transition. Raises JOB_FINAL, TRANSITION_REFUSED."""

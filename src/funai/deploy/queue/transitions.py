@@ -26,7 +26,7 @@ _ALLOWED: dict[JobStatus, frozenset[JobStatus]] = {
 
 
 def check_transition(source: JobStatus, target: JobStatus) -> None:
-    """What somebody may ask for by name. RUNNING is entered by a claim alone, PENDING by creation and rescue alone."""
+    """Transitions that a caller may request by name. Only a claim enters RUNNING; only creation and rescue enter PENDING."""
     if source.final:
         raise Conflict("JOB_FINAL", status=source)
     if target not in _ALLOWED[source]:
@@ -51,7 +51,7 @@ def next_turn(served: Iterable[int | None], waiting: Iterable[int | None], users
 
     Start-time fair queueing (Goyal, Vin, Cheng 1996) with every job of cost 1: jobs are claimed by (turn, id), so a user
     who comes to a long queue of another's is next after at most one job of that other. ``served`` are the turns of the
-    line's head and of what runs: without the latter turns would begin anew whenever nobody waits, far before whom a
+    line's head and of what runs: without the latter turns would begin anew whenever no job waits, far before whom a
     running job has counted up. With nothing served, the least turns of the jobs that wait for a node or their next
     attempt (``waiting``) stand for it, for the same reason.
     """

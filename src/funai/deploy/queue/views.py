@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from funai.contracts import naming
+from funai.contracts import naming, variables
 from funai.contracts.jobs import Failure, Job, JobResult, RuntimeNodeRef
 from funai.contracts.states import JobStatus
 from funai.contracts.wire import from_epoch_ms
@@ -74,7 +74,9 @@ def claimed(row: Row, node: RuntimeNodeRef | None, env: dict[str, str] | None) -
     job = job_of(row, node=node)
     job.lease_token = row["lease_token"]
     if env:
-        job.payload["env"] = env
+        job.payload["env"] = variables.values_of(env)
+        if names := variables.build_names(env):
+            job.payload["buildEnv"] = names
     return job
 
 

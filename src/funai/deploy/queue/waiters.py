@@ -32,7 +32,7 @@ class Waiters:
         self._empty = (mark, time.monotonic())
 
     def known_empty(self) -> bool:
-        """Somebody has just found the queue empty, and nothing happened here since. Work of another instance is at most as old
+        """A query has just found the queue empty, and nothing happened here since. Work of another instance is at most as old
         as the next shared look."""
         return self._empty is not None and self._empty[0] == self._wakes and time.monotonic() - self._empty[1] < EMPTY_SECONDS
 
@@ -48,7 +48,7 @@ class Waiters:
         return woken
 
     def close(self) -> None:
-        """Everybody goes home: waits end at once from now on."""
+        """Releases all waiters; later waits return immediately."""
         self.closed = True
         self.wake(len(self._line))
 
@@ -67,7 +67,7 @@ class Waiters:
             return False
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():
-                self.wake()  # this wake-up was somebody's job: hand it on
+                self.wake()  # this wake-up announced a job: pass it on
             raise
         finally:
             with suppress(ValueError):

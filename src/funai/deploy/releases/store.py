@@ -59,6 +59,7 @@ class ReleaseBook:
             git_sha=row["git_sha"],
             git_ref=row["git_ref"],
             env_sealed=row["env_sealed"],
+            strip_prefix=None if row["strip_prefix"] is None else bool(row["strip_prefix"]),
         )
 
     async def list(self, conn: AsyncConnection, app_id: int, limit: int) -> list[Release]:
@@ -98,6 +99,7 @@ class ReleaseBook:
                 health_path=_short(result.health_path or payload.get("healthPath"), 500),
                 base_path=_short(payload.get("basePath"), 500),
                 env_sealed=job.env_sealed,
+                strip_prefix=0 if result.strip_prefix is False else None,
                 created_ms=now_ms,
             )
         )

@@ -53,8 +53,15 @@ def json_line(seen: Seen) -> bytes:
     second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seen.at))
     app = b"null" if seen.app_id is None else b"%d" % seen.app_id
     return b'{"time":"%s.%03dZ","appId":%s,"status":%d,"bytesIn":%d,"bytesOut":%d,"ms":%d,%s\n' % (
-        second.encode(), int(seen.at * 1000) % 1000, app, seen.status, seen.bytes_in, seen.bytes_out, seen.ms, seen.rest,
-    )  # fmt: skip
+        second.encode(),
+        int(seen.at * 1000) % 1000,
+        app,
+        seen.status,
+        seen.bytes_in,
+        seen.bytes_out,
+        seen.ms,
+        seen.rest,
+    )
 
 
 class RotatedFile:
@@ -91,7 +98,7 @@ class RotatedFile:
 class AccessLog:
     """Reads the pipe on the event loop, in batches. Lifecycle: :meth:`start` → :meth:`close`.
 
-    ``count`` gets every request; ``file`` None keeps no file. Whatever the proxy writes while nobody reads waits in the
+    ``count`` gets every request; ``file`` None keeps no file. What the proxy writes while no process reads waits in the
     pipe (1 MiB); past that it drops lines, never requests.
     """
 

@@ -26,8 +26,8 @@ from funai.gateway.haproxy.access_log import AccessLog, RotatedFile
 from funai.gateway.haproxy.files import HaproxyFiles
 from funai.gateway.haproxy.process import HaproxyProcess
 from funai.gateway.haproxy.route_sync import RouteKeeper
+from funai.gateway.haproxy.rules.shares import INFLIGHT_TABLE
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
-from funai.gateway.haproxy.shares import INFLIGHT_TABLE
 from funai.gateway.haproxy.supervisor import ProxyLife
 from funai.gateway.metrics import GatewayMetrics
 from funai.gateway.probe import PROBE_HEADER, Prober, generation_of, local_url

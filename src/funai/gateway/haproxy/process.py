@@ -1,6 +1,6 @@
 """HAProxy's process: started apart from us, found again by the next owner, replaced without a lost connection.
 
-It daemonizes itself (``-D``), so it is nobody's child and no kill of its owner reaches it. Who it is, is read from the
+It daemonizes itself (``-D``), so it has no parent of ours and no kill of its owner reaches it. Who it is, is read from the
 process itself: the pid file and ``/proc`` say where it is, ``show info`` says which configuration it runs.
 """
 
@@ -26,7 +26,7 @@ from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
 
 START_SECONDS = 20.0
 PIPE_BYTES = 1024 * 1024
-"""Size asked for the access log's pipe: what is kept of it while nobody reads."""
+"""Size requested for the access log's pipe: what is kept of it while no process reads."""
 _TICK = 0.02
 
 
@@ -114,7 +114,7 @@ class HaproxyProcess:
         return await self._launch(())
 
     async def replace(self, old: int) -> int:
-        """Start a new proxy that takes over the listening sockets of ``old``, which then finishes what it has in hand."""
+        """Start a new proxy that takes over the listening sockets of ``old``, which then finishes its open connections."""
         return await self._launch(("-x", str(self._paths.admin_socket), "-sf", str(old)))
 
     async def _launch(self, extra: tuple[str, ...]) -> int:
@@ -136,9 +136,17 @@ class HaproxyProcess:
         try:
             with self._paths.start_log.open("wb") as err:
                 done = subprocess.run(
-                    argv, cwd="/", env={**base_environment(), self._log_variable: str(pipe)}, stdin=subprocess.DEVNULL,
-                    stdout=err, stderr=err, pass_fds=(pipe,), start_new_session=True, timeout=START_SECONDS, check=False,
-                )  # fmt: skip
+                    argv,
+                    cwd="/",
+                    env={**base_environment(), self._log_variable: str(pipe)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=err,
+                    stderr=err,
+                    pass_fds=(pipe,),
+                    start_new_session=True,
+                    timeout=START_SECONDS,
+                    check=False,
+                )
         except subprocess.TimeoutExpired:
             return 1, "it took too long"
         except OSError as e:
@@ -238,7 +246,7 @@ async def exited(pid: int, timeout: float | None = None) -> bool:
 
 
 async def _to_its_end(task: asyncio.Task[tuple[int, str]]) -> tuple[int, str]:
-    """Wait even when cancelled: a start that was begun must not end up as a process that nobody knows of."""
+    """Wait even when cancelled: a start that was begun must not leave a process that is not recorded."""
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

@@ -16,8 +16,8 @@ from funai.contracts.routes import GatewayError
 from funai.gateway.haproxy.config import CONN_CUR
 from funai.gateway.haproxy.process import HaproxyProcess, Running, check_listeners, cpu_time, exited
 from funai.gateway.haproxy.route_sync import RouteKeeper
+from funai.gateway.haproxy.rules.shares import INFLIGHT_TABLE
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
-from funai.gateway.haproxy.shares import INFLIGHT_TABLE
 from funai.gateway.metrics import GatewayMetrics
 
 BACKOFF = (0.0, 0.0, 0.1, 0.5, 1.0, 2.0, 5.0)

@@ -29,9 +29,12 @@ def answer(head: str, *, retry_after: int, trace: str) -> bytes:
     body, kind = _body(page, headers, retry_after, trace)
     out = [
         f"HTTP/1.1 {page.status} {'Not Found' if page.status == 404 else 'Service Unavailable'}",
-        f"Content-Type: {kind}; charset=utf-8", f"Content-Length: {len(body)}", "Cache-Control: no-store",
-        f"{TRACE_HEADER}: {trace}", "Connection: close",
-    ]  # fmt: skip
+        f"Content-Type: {kind}; charset=utf-8",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        f"{TRACE_HEADER}: {trace}",
+        "Connection: close",
+    ]
     if page is pages.STARTING:
         out.append(f"Retry-After: {retry_after}")
     return "\r\n".join(out).encode() + b"\r\n\r\n" + (b"" if words[0] == "HEAD" else body)

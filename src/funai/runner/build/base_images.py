@@ -29,6 +29,7 @@ from funai.i18n.reasons import Words
 from funai.runner.build.reading import BaseFacts
 from funai.runner.commands.engine import Engine
 from funai.runner.failures import JobFailed, invalid, last_lines
+from funai.runner.publish.registry import Registry
 from funai.runner.settings import RunnerSettings
 
 _DOCKERS = ("onbuild", "shell", "healthcheck")
@@ -51,6 +52,14 @@ class BaseImage:
     docker: bool = False
     """Its configuration has what only Docker's own format can pass on: a shell, a health check, triggers."""
 
+    @staticmethod
+    def of(image_id: str, names: Iterable[str], config: bytes) -> BaseImage:
+        """From the image's own configuration as it stands. Raises JobFailed when that can't be read."""
+        try:
+            return BaseImage(image_id, tuple(names), *parse_config(json.loads(config, object_pairs_hook=_Pairs)))
+        except ValueError as e:
+            raise JobFailed(FailureCode.INTERNAL, detail=f"{image_id[:12]}: config: {e}") from e
+
 
 class BaseAbsent(Exception):
     """The image that a short name means isn't here and can't be had; the engine would take another one that ends alike."""
@@ -63,8 +72,11 @@ class BaseAbsent(Exception):
 class Bases:
     """Looks and pulls for all builds of a Runner. ``search``: the engine's registries for names without one."""
 
-    def __init__(self, settings: RunnerSettings, engine: Engine, storage: Path, search: Sequence[str] = ()) -> None:
+    def __init__(
+        self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path, search: Sequence[str] = ()
+    ) -> None:
         self._settings, self._engine, self._storage, self._search = settings, engine, storage, search
+        self._registry = registry
         self._seen: dict[str, tuple[object, BaseImage]] = {}
         self._standing: Counter[str] = Counter()
         self._locks: dict[str, asyncio.Lock] = {}
@@ -120,6 +132,8 @@ class Bases:
                 os.utime(self._record_of(key))
         if image and right and (policy != "always" or stands):
             return image
+        if policy != "never":
+            await self._registry.check_reach(parse_image(name))
         pulled = policy != "never" and await run(self._pull(name, allowed, tmp)) == 0
         image = await self._here(name)
         # After a pull the engine finds what it pulled; it falls back on names that merely end alike when there is none.
@@ -246,11 +260,15 @@ def _last(name: str) -> str:
 
 def _podmans_config(storage: Path, image_id: str) -> Any:
     """The image's own configuration; Podman's inspect leaves ONBUILD out of it. Raises JobFailed when it can't be read."""
-    key = base64.b64encode(f"sha256:{image_id}".encode()).decode()
-    for file in storage.glob(f"*-images/{image_id}/={key}"):
+    for file in storage.glob(f"*-images/{image_id}/{config_of(image_id)}"):
         if file.stat().st_size <= MAX_CONFIG:
             return json.loads(file.read_bytes(), object_pairs_hook=_Pairs)
     raise JobFailed(FailureCode.INTERNAL, detail=f"{storage}: {image_id[:12]}: config")
+
+
+def config_of(image_id: str) -> str:
+    """The name of the file in Podman's store that holds the image's configuration."""
+    return "=" + base64.b64encode(f"sha256:{image_id}".encode()).decode()
 
 
 class _Pairs(list[tuple[str, Any]]):

@@ -57,8 +57,16 @@ class BuildGroup:
         for hierarchy in self.hierarchies():
             yield hierarchy / self.parent / self.name
 
-    def create(self, *, memory_bytes: int, pids: int, cpus: float) -> None:
-        """Make the group with its limits; without the right to, ``available`` stays False and the engine's own flags count."""
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The group's own folder in each hierarchy, for a process that is put into it; none when there is no group."""
+        return tuple(self._folders()) if self.available else ()
+
+    def create(self, *, memory_bytes: int, pids: int, cpus: float, leaf: bool = False) -> None:
+        """Make the group with its limits; without the right to, ``available`` stays False and the engine's own flags count.
+
+        ``leaf``: processes live in the group itself, which therefore hands no controller further down.
+        """
         if not self.parent:
             return
         try:
@@ -71,7 +79,10 @@ class BuildGroup:
                 for name, value in limits(memory_bytes=memory_bytes, pids=pids, cpus=cpus).items():
                     if (folder / name).exists():
                         (folder / name).write_text(value)
-                _enable_controllers(folder)
+                if leaf:
+                    folder.chmod(0o755)  # what is inside reads its limits, whatever this process's umask
+                else:
+                    _enable_controllers(folder)
             self.available = True
         except OSError:
             self.remove()
@@ -106,6 +117,7 @@ class BuildGroup:
         end = time.monotonic() + seconds
         while True:
             self._stop_forking()
+            self._thaw()
             for folder in self._folders():
                 with suppress(OSError):
                     (folder / "cgroup.kill").write_text("1")
@@ -125,6 +137,15 @@ class BuildGroup:
             with suppress(OSError):
                 if (folder / "pids.max").exists():
                     (folder / "pids.max").write_text("0")
+
+    def _thaw(self) -> None:
+        """A frozen process of cgroup v1 dies when it is thawed, and not before."""
+        for folder in self._folders():
+            for group in _groups(folder):
+                for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+                    with suppress(OSError):
+                        if (group / name).exists():
+                            (group / name).write_text(value)
 
     def remove(self) -> None:
         """Remove the folders; a group that still has processes stays."""

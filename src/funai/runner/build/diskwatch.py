@@ -29,8 +29,10 @@ class DiskWatch:
         self._storage, self._job, self._cgroup, self._limit, self._steps = storage, job, cgroup, limit, steps
         self._largest: dict[Path, int] = {}
         self._pulled: dict[int, int] = {}
-        self.pull: int | None = None
-        """The session (process group) that pulls a base image now."""
+        self.pulls = False
+        """Whether the program that runs now pulls a base image."""
+        self.child: int | None = None
+        """Its session (process group)."""
 
     async def run(self) -> None:
         while True:
@@ -41,8 +43,9 @@ class DiskWatch:
 
     def used(self) -> int:
         """Bytes written so far by all steps, or by all pulls of base images when that is more."""
-        if self.pull is not None:
-            self._pulled[self.pull] = max(written_by(self.pull), self._pulled.get(self.pull, 0))
+        child = self.child
+        if self.pulls and child is not None:
+            self._pulled[child] = max(written_by(child), self._pulled.get(child, 0))
         for folder in [*_podman_layers(self._storage, self._cgroup), *_docker_layers(self._storage, self._steps())]:
             self._largest[folder] = max(tree_bytes(folder, self._limit), self._largest.get(folder, 0))
         return max(sum(self._largest.values()) + tree_bytes(self._job, self._limit), sum(self._pulled.values()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from funai.base.process.proc import Command
 from funai.contracts.errors import BadInput
 from funai.contracts.rules import full_name, parse_image
 from funai.contracts.states import FailureCode
+from funai.dockerfile.images import Allowed
 from funai.dockerfile.rules import trigger_args
 from funai.i18n.reasons import Words
 from funai.runner.build.base_images import BaseAbsent, BaseImage, Bases, image_ids
@@ -25,6 +27,9 @@ from funai.runner.build.watch import BuildWatch
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.failures import JobFailed, last_lines
 from funai.runner.publish.registry import Registry
+from funai.runner.sandbox.cell import Run
+from funai.runner.sandbox.storewatch import StoreWatch
+from funai.runner.sandbox.workshop import Fit, Workshop
 from funai.runner.settings import RunnerSettings
 
 TAIL_BYTES = 64 * 1024
@@ -41,6 +46,7 @@ NO_HEREDOC_FILES = Words(
     "Docker 的构建器不支持 COPY <<；请把内容放进文件并 COPY 它",
     "Docker's builder has no COPY <<; put the text into a file and COPY that",
 )
+TOO_MANY_FILES = ("EMFILE", "Too many open files", "ulimit: error setting limit", "open files: cannot modify limit")
 FORK_REFUSED = "Cannot fork"
 """How Debian's shell says that it may start no process more."""
 
@@ -76,10 +82,12 @@ class Builder:
     """Runs builds with the engine's command line under the settings' limits."""
 
     def __init__(
-        self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path, search: Sequence[str] = ()
-    ) -> None:
+        self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path, search: Sequence[str] = (),
+        workshop: Workshop | None = None,
+    ) -> None:  # fmt: skip
         self._settings, self._engine, self._registry, self._storage = settings, engine, registry, storage
-        self.bases = Bases(settings, engine, storage, search)
+        self._workshop = workshop
+        self.bases = Bases(settings, engine, registry, storage, search)
         self.active = 0
         """Builds running right now."""
         self.gate = asyncio.Lock()
@@ -88,7 +96,7 @@ class Builder:
     @property
     def mounts(self) -> bool:
         """Whether a build can mount files: Docker's classic builder can't."""
-        return not self._engine.docker
+        return self._workshop is not None or not self._engine.docker
 
     async def build(
         self, request: BuildRequest, reading: Reading, ignore: Sequence[Path], name: str, write: Callable[[bytes], None]
@@ -100,26 +108,30 @@ class Builder:
         s = self._settings
         plan = await asyncio.to_thread(reading.plan)
         async with self._group(group_name(s.workdir, name)) as group:
-            request = self._limited(request, group)
-            disk = DiskWatch(self._storage, request.tmp.parent, group.engine_path, s.build_disk_bytes, group.steps)
+            request, folder = self._limited(request, group), request.tmp.parent
+            disk = self._disk(folder, group)
             watch, output = BuildWatch(group, disk), Output(s.build_output_bytes, write)
             async with self.gate:
                 self.active += 1
+
+            async def run(command: Command) -> int:
+                return await self._run(command, group, watch, output)
+
+            async def fit(bases: Mapping[str, BaseImage]) -> BuildRequest:
+                fitted = await asyncio.to_thread(self._fitted, request, reading, bases, ignore)
+                if not fitted.keep_layers and self.mounts:
+                    await output.take(SHARED_CACHE.encode())
+                return fitted
+
             try:
-
-                async def run(command: Command) -> int:
-                    return await self._run(command, group, watch, output)
-
-                async def pull(command: Command) -> int:
-                    return await self._run(command, group, watch, output, pulls=disk)
-
                 # One limit for all of it: fifty base images from slow registries are one build.
-                ready = self.bases.ready(plan.images, reading.allowed, request.tmp, pull)
-                async with asyncio.timeout(s.build_seconds), ready as bases:
-                    fitted = await asyncio.to_thread(self._fitted, request, reading, bases, ignore)
-                    if not fitted.keep_layers and self.mounts:
-                        await output.take(SHARED_CACHE.encode())
-                    code = await self.repeated(fitted, run, output)
+                async with asyncio.timeout(s.build_seconds):
+                    if self._workshop:
+                        assert isinstance(disk, StoreWatch)
+                        code = await self._workshop.build(plan.images, reading.allowed, folder, group.folders, run, disk, fit)
+                    else:
+                        assert isinstance(disk, DiskWatch)
+                        code = await self._beside_all(plan.images, reading.allowed, request.tmp, run, disk, fit, output)
             except BaseAbsent as e:
                 raise await self._absent(e.name, output.lines()) from e
             except TimeoutError as e:
@@ -130,6 +142,27 @@ class Builder:
                 await asyncio.shield(self._end(group))
             if code != 0:
                 raise await self._why(code, watch.usage, output, plan.images)
+
+    def _disk(self, folder: Path, group: BuildGroup) -> DiskWatch | StoreWatch:
+        limit = self._settings.build_disk_bytes
+        if self._workshop:
+            return StoreWatch(folder, limit)
+        return DiskWatch(self._storage, folder, group.engine_path, limit, group.steps)
+
+    async def _beside_all(
+        self, images: Sequence[str], may: Allowed, tmp: Path, run: Run, disk: DiskWatch, fit: Fit, output: Output
+    ) -> int:
+        """Without the wall: on the machine's engine, whose images are everybody's."""
+
+        async def pull(command: Command) -> int:
+            disk.pulls = True
+            try:
+                return await run(command)
+            finally:
+                disk.pulls = False
+
+        async with self.bases.ready(images, may, tmp, pull) as bases:
+            return await self.repeated(await fit(bases), run, output)
 
     async def repeated(self, request: BuildRequest, run: Callable[[Command], Awaitable[int]], output: Output) -> int:
         """Build; again when the engine itself gave up while images went that it had begun to look at (an app's removal)."""
@@ -149,9 +182,10 @@ class Builder:
         Only arguments that somebody declares: the engine warns in the user's log about all others. No cache for steps that
         mount files: Podman would take another commit's result, or another tenant's, for them.
         """
-        plan, emitted = reading.written(self.bases.facts(bases))
+        facts = self._workshop.bases.facts(bases) if self._workshop else self.bases.facts(bases)
+        plan, emitted = reading.written(facts)
         shared = check_mounts(plan, request.context)
-        if emitted.files and self._engine.docker:
+        if emitted.files and not self.mounts:
             raise JobFailed(FailureCode.CONTRACT_INVALID, detail=NO_HEREDOC_FILES)
         dockerfile, files = write_down(emitted, request.tmp.parent, ignore)
         declared = plan.declared_args | trigger_args(t for b in bases.values() for t in b.triggers)
@@ -166,26 +200,25 @@ class Builder:
         return replace(
             r, network=s.build_network, ca_file=s.ca_file, memory_bytes=s.build_memory_bytes, cpus=s.build_cpus,
             file_bytes=s.build_disk_bytes, pids=s.build_pids, cgroup=group.engine_path,
+            open_files=within_hard_limit(s.build_files),
         )  # fmt: skip
 
     @asynccontextmanager
     async def _group(self, name: str) -> AsyncIterator[BuildGroup]:
         s = self._settings
         group = BuildGroup(s.cgroup_parent, name)
-        group.create(memory_bytes=s.build_memory_bytes, pids=s.build_pids, cpus=s.build_cpus)
+        leaf = self._workshop is not None
+        group.create(memory_bytes=s.build_memory_bytes, pids=s.build_pids, cpus=s.build_cpus, leaf=leaf)
         try:
             yield group
         finally:
             group.remove()
 
-    async def _run(
-        self, command: Command, group: BuildGroup, watch: BuildWatch, output: Output, *, pulls: DiskWatch | None = None
-    ) -> int:
+    async def _run(self, command: Command, group: BuildGroup, watch: BuildWatch, output: Output) -> int:
         """The engine's exit status. Raises JobFailed when a limit was broken; nothing of the build runs on then."""
         async with proc.spawn(command, stderr=asyncio.subprocess.STDOUT) as child:
             assert child.process.stdout is not None
-            if pulls:
-                pulls.pull = child.pid
+            watch.child(child.pid)
             watching = asyncio.create_task(watch.run())
             reading = asyncio.create_task(proc.pump(child.process.stdout, output.take))
             try:
@@ -195,8 +228,7 @@ class Builder:
                 reading.result()
                 return await child.process.wait()
             finally:
-                if pulls:
-                    pulls.pull = None
+                watch.child(None)
                 # The steps first: they are no children of the group that is killed on leaving.
                 if not reading.done() or reading.exception():
                     await asyncio.shield(asyncio.to_thread(group.kill))
@@ -219,6 +251,8 @@ class Builder:
             return
         if await asyncio.to_thread(group.pids):
             await asyncio.to_thread(group.kill)
+        if self._workshop:
+            return
         leftover = await asyncio.to_thread(working_containers, self._storage, group.engine_path)
         if leftover:
             await proc.run(self._engine.remove_container(*leftover), timeout=60)
@@ -229,13 +263,16 @@ class Builder:
             return JobFailed(FailureCode.OUT_OF_MEMORY, lines, limit=size(s.build_memory_bytes))
         if code == FILE_TOO_LARGE:
             return self._broken(FailureCode.OUT_OF_DISK, output)
-        for image in images:
+        for image in images if not self._workshop else ():
             if failed := await self._base_missing(image):
                 failed.lines = failed.lines or lines
                 return failed
         # A bomb that ends between two looks took its counters with it; what its shells said is left.
         if usage.pids_refused or any(FORK_REFUSED in line for line in lines):
             lines = [self._too_many_processes(), *lines]
+        if any(word in line for line in lines for word in TOO_MANY_FILES):
+            n = within_hard_limit(s.build_files)
+            lines = [f"[平台限制每个进程打开 {n} 个文件 / the platform's limit of {n} open files, RUNNER_BUILD_FILES]", *lines]
         if usage.memory_full:
             lines = [f"[内存曾达到上限 / the memory limit was reached: {size(s.build_memory_bytes)}]", *lines]
         return JobFailed(FailureCode.BUILD_FAILED, lines, exit=code)
@@ -260,6 +297,12 @@ class Builder:
         if found:
             return JobFailed(FailureCode.BUILD_FAILED, lines, exit=ENGINE_FAILED)
         return JobFailed(FailureCode.IMAGE_NOT_FOUND, lines, image=image)
+
+
+def within_hard_limit(files: int) -> int:
+    """No process can be given more open files than this one may have."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return files if hard == resource.RLIM_INFINITY else min(files, hard)
 
 
 def size(limit: int) -> str:

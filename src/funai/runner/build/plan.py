@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from funai.i18n.reasons import Words
 from funai.runner.failures import JobFailed, invalid
 
 MAX_TEXT_FILE = 1024 * 1024
-_IGNORE_FILES = (".dockerignore", ".containerignore")
+IGNORE_FILES = (".dockerignore", ".containerignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +33,10 @@ class Recipe:
     ignore: tuple[Path, ...] = ()
 
 
-def read_recipe(payload: Payload, src: Path, *, ca_to_copy: Path | None = None) -> Recipe:
-    """Find or write the Dockerfile. Raises JobFailed DOCKERFILE_MISSING or CONTRACT_INVALID.
+def read_recipe(payload: Payload, src: Path) -> Recipe | Path:
+    """The repository's Dockerfile, or the build context of a Node project without one.
 
-    ``ca_to_copy``: certificate authorities for an engine that can't mount them; only the standard Dockerfile takes them.
+    Raises JobFailed DOCKERFILE_MISSING or CONTRACT_INVALID.
     """
     try:
         dockerfile_path = buildspec.inner_path(payload.dockerfile_path, "Dockerfile", "dockerfilePath")
@@ -50,33 +49,17 @@ def read_recipe(payload: Payload, src: Path, *, ca_to_copy: Path | None = None) 
             BadInput(detail=Words(f"buildContext {context_path} 不是目录", f"buildContext {context_path} is not a folder"))
         )
     dockerfile = inside(src, dockerfile_path, "dockerfilePath")
-    for name in _IGNORE_FILES:
+    for name in IGNORE_FILES:
         inside(context, name, name)
-    for name in _IGNORE_FILES:
+    for name in IGNORE_FILES:
         inside(dockerfile.parent, f"{dockerfile.name}{name}", name)
     if dockerfile.is_file():
-        beside = (dockerfile.parent / f"{dockerfile.name}{name}" for name in _IGNORE_FILES)
+        beside = (dockerfile.parent / f"{dockerfile.name}{name}" for name in IGNORE_FILES)
         return Recipe(context, False, _text(dockerfile), tuple(path for path in beside if path.is_file()))
     package = inside(context, "package.json", "package.json")
     if payload.dockerfile_path not in (None, "", "Dockerfile") or not package.is_file():
         raise JobFailed(FailureCode.DOCKERFILE_MISSING, path=dockerfile_path)
-    return _generated(context, package, ca_to_copy)
-
-
-def _generated(context: Path, package: Path, ca_to_copy: Path | None) -> Recipe:
-    locked = any((context / name).is_file() for name in buildspec.LOCKFILES)
-    try:
-        text = buildspec.node_dockerfile(_text(package), lockfile=locked, ca_in_context=ca_to_copy is not None)
-    except BadInput as e:
-        raise invalid(e) from e
-    if not any((context / name).exists() for name in _IGNORE_FILES):
-        (context / ".dockerignore").write_text(buildspec.DOCKERIGNORE)
-    if ca_to_copy:
-        if os.path.lexists(context / buildspec.CA_IN_CONTEXT):
-            raise invalid(BadInput(detail=Words(f"{buildspec.CA_IN_CONTEXT} 是平台保留的文件名",
-                                                f"{buildspec.CA_IN_CONTEXT} is a name that the platform uses")))  # fmt: skip
-        shutil.copyfile(ca_to_copy, context / buildspec.CA_IN_CONTEXT)
-    return Recipe(context, True, text)
+    return context
 
 
 def inside(root: Path, path: str, field: str) -> Path:
@@ -131,10 +114,13 @@ def app_spec(text: str | None) -> buildspec.AppSpec:
         raise invalid(e) from e
 
 
-def inputs_hash(payload: Payload, npm_registry: str) -> str:
-    """What beside the commit decides the image: equal hashes on equal commits need no second build."""
+def inputs_hash(payload: Payload, npm_registry: str, arguments: Mapping[str, str] | None = None) -> str:
+    """What beside the commit decides the image: equal hashes on equal commits need no second build.
+
+    ``arguments``: the build's arguments that may differ between two deploys of a commit.
+    """
     text = buildspec.image_inputs(
         dockerfile_path=payload.dockerfile_path or "Dockerfile", context=payload.build_context or ".",
-        npm_registry=npm_registry,
+        npm_registry=npm_registry, port=payload.container_port, arguments=arguments,
     )  # fmt: skip
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -7,6 +7,7 @@ import asyncio
 from funai.contracts.states import FailureCode
 from funai.runner.build.cgroup import BuildGroup, Usage
 from funai.runner.build.diskwatch import DiskWatch
+from funai.runner.sandbox.storewatch import StoreWatch
 
 LOOK_SECONDS = 0.25
 BOMB = 200
@@ -16,9 +17,14 @@ BOMB = 200
 class BuildWatch:
     """``run`` returns the limit that the build broke; otherwise it watches until cancelled. ``usage`` is what was seen."""
 
-    def __init__(self, group: BuildGroup, disk: DiskWatch) -> None:
+    def __init__(self, group: BuildGroup, disk: DiskWatch | StoreWatch) -> None:
         self._group, self._disk = group, disk
         self.usage = Usage()
+
+    def child(self, session: int | None) -> None:
+        """The engine's process that runs now."""
+        if isinstance(self._disk, DiskWatch):
+            self._disk.child = session
 
     async def run(self) -> FailureCode:
         disk = asyncio.create_task(self._disk.run())

@@ -16,7 +16,8 @@ from funai.base.observability.redact import Redactor, secrets_of
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import ClaimJob, Job, JobResult, ReportJob
 from funai.contracts.states import FailureCode, JobStatus, JobType
-from funai.runner.claim.lease import Lease, LeaseGone
+from funai.runner.claim.lease import Lease, LeaseGone, Lost
+from funai.runner.claim.room import is_full
 from funai.runner.failures import JobFailed
 from funai.runner.job import JobRun, RunnerContext, job_folder, read_payload
 from funai.runner.logs import LogStream, streaming
@@ -28,6 +29,16 @@ AWAY_PAUSE = 1.0
 UNREADABLE_PAUSE = 15.0
 """Seconds without a claim after one that couldn't be read: the next would most likely be like it."""
 LOG_SECONDS = 3.0
+ROOM_PAUSE = 2.0
+NO_DISK = (
+    "Runner 的工作目录磁盘已满，任务交还排队；请运维清理或扩容 RUNNER_WORKDIR / "
+    "the disk of the Runner's work dir is full: the job goes back to the queue; the operator has to make room in RUNNER_WORKDIR"
+)
+_FULL_DISKS = frozenset(
+    {FailureCode.BUILD_FAILED, FailureCode.INTERNAL, FailureCode.GIT_UNREACHABLE, FailureCode.REGISTRY_UNREACHABLE,
+     FailureCode.IMAGE_NOT_FOUND}
+)  # fmt: skip
+"""What a job fails of, by the programs that it runs, when they can't write."""
 
 
 class ClaimLoop:
@@ -77,6 +88,7 @@ class ClaimLoop:
             runner_id=s.runner_id, lease_seconds=s.lease_seconds, wait_seconds=s.claim_wait_seconds, labels=s.labels
         )
         while True:
+            await self._room()
             sent_at = time.monotonic()
             try:
                 job = await self._client.claim(claim)
@@ -93,6 +105,19 @@ class ClaimLoop:
                 return job, _granted_at(sent_at, s.claim_wait_seconds)
             if time.monotonic() - sent_at < min(HELD_OPEN, s.claim_wait_seconds / 2):
                 await asyncio.sleep(s.poll_seconds)
+
+    @property
+    def _full(self) -> bool:
+        return is_full(self._settings.workdir, self._settings.min_free_bytes)
+
+    async def _room(self) -> None:
+        """Return when the work dir's disk has room for a job; other Runners take the jobs until then."""
+        said = False
+        while self._full:
+            if not said:
+                log.get("runner").error("disk.full", workdir=str(self._settings.workdir), meaning=NO_DISK)
+                said = True
+            await asyncio.sleep(ROOM_PAUSE)
 
     async def _give_back(self, claim: UnreadableClaim) -> None:
         """A job that this runner can't read is another's. Deploy gives it away when its lease ends, which is made soon."""
@@ -153,7 +178,13 @@ class ClaimLoop:
             raise JobFailed(FailureCode.INTERNAL, detail=f"type {job.type}")
         payload = read_payload(job)
         async with job_folder(self._settings.workdir, job) as folder:
-            return await JobRun(self._tools, job, payload, lease, out, folder).carry_out()
+            try:
+                return await JobRun(self._tools, job, payload, lease, out, folder).carry_out()
+            except (JobFailed, OSError) as e:
+                if self._full and (isinstance(e, OSError) or e.code in _FULL_DISKS):
+                    out.line(f"==> {NO_DISK}")
+                    raise LeaseGone(Lost.NO_DISK) from e
+                raise
 
     def _failed(self, lease: Lease, e: JobFailed, redact: Redactor) -> ReportJob:
         return self._final(lease, JobStatus.FAILED, message=e.error_message(redact), failed=e)

@@ -18,6 +18,8 @@ from funai.runner.cleanup.fs import remove_tree
 from funai.runner.cleanup.image_eviction import CachedImage, is_cache, parse_described, parse_images, removable
 from funai.runner.commands.engine import Engine
 from funai.runner.metrics import RunnerMetrics
+from funai.runner.sandbox import upkeep
+from funai.runner.sandbox.workshop import Workshop
 from funai.runner.settings import RunnerSettings
 from funai.runner.source.mirrors import Source, remove_unfinished
 
@@ -28,7 +30,8 @@ LIST_BYTES = 64 * 1024 * 1024
 
 class Janitor:
     def __init__(self, settings: RunnerSettings, engine: Engine, source: Source, storage: Path, builder: Builder,
-                 metrics: RunnerMetrics) -> None:  # fmt: skip
+                 metrics: RunnerMetrics, workshop: Workshop | None = None) -> None:  # fmt: skip
+        self._workshop = workshop
         self._settings, self._engine, self._source, self._storage = settings, engine, source, storage
         self._builder, self._metrics = builder, metrics
         self._evicting = False
@@ -43,11 +46,14 @@ class Janitor:
         for name in left:
             group = BuildGroup(s.cgroup_parent, group_name(s.workdir, name))
             await asyncio.to_thread(group.kill)
+            # Those of a life without the wall too: they are named by the group.
             containers = await asyncio.to_thread(working_containers, self._storage, f"/{group.parent}/{group.name}/")
             if containers:
                 await proc.run(self._engine.remove_container(*containers), timeout=60)
             group.remove()
             await remove_tree(jobs / name)
+        if self._workshop:
+            await self._workshop.bases.sweep()
         if left:
             log.get("runner").info("leftovers.removed", jobs=left)
         for mirror in (s.workdir / "mirrors").glob("*.git"):
@@ -59,7 +65,25 @@ class Janitor:
     async def tidy(self) -> None:
         """Bring the caches under their watermarks, least recently used first."""
         await self._mirrors()
-        await self._images()
+        await (self._stores(self._workshop) if self._workshop else self._images())
+
+    async def _stores(self, shop: Workshop) -> None:
+        """Behind the wall: whole stores of apps, then base images that were pulled."""
+        s, free = self._settings, _free(self._settings.workdir)
+
+        def full() -> bool:
+            self._evicting = _used_pct(s.workdir) > (s.disk_low_pct if self._evicting else s.disk_high_pct)
+            return self._evicting
+
+        folder = s.workdir / "tidy"
+        try:
+            gone = await upkeep.tidy(shop, folder, most_images=s.cache_images, most_bytes=s.build_disk_bytes, full=full)
+        finally:
+            await remove_tree(folder)
+        if gone:
+            freed = max(0, _free(s.workdir) - free)
+            self._metrics.removed("images", gone, freed)
+            log.get("runner").info("cache.evicted", kind="stores", stores=gone, bytes=freed)
 
     async def _images(self) -> None:
         """Build layers: over their number, or while the engine's disk is too full. What is in use the engine refuses."""

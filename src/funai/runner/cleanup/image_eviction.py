@@ -1,7 +1,7 @@
 """Which images of the engine's build cache may go, and in which order: a pure rule over the engine's list.
 
 What the builder left is either nameless (layers, and images that a later build took the name from) or named
-``…/u{userId}-app{appId}:tag`` by a build of ours. Everything else is somebody's: base images, and what a runtime-agent
+``…/u{userId}-app{appId}:tag`` by a build of ours. Everything else is in use: base images, and what a runtime-agent
 pulled by digest for a release that runs or is kept.
 """
 
@@ -33,11 +33,14 @@ def parse_images(listing: str) -> list[CachedImage]:
     loaded: list[dict[str, Any]] = json.loads(listing or "[]")
     return [
         CachedImage(
-            str(i["Id"]), str(i.get("ParentId") or ""), tuple(i.get("Names") or ()), int(i.get("Created") or 0),
+            str(i["Id"]),
+            str(i.get("ParentId") or ""),
+            tuple(i.get("Names") or ()),
+            int(i.get("Created") or 0),
             int(i.get("Containers") or 0),
         )
         for i in loaded
-    ]  # fmt: skip
+    ]
 
 
 def parse_described(lines: str) -> list[CachedImage]:
@@ -57,7 +60,7 @@ def parse_described(lines: str) -> list[CachedImage]:
 
 
 def is_cache(image: CachedImage) -> bool:
-    """True for what a build of ours left and nobody else uses."""
+    """True for an image that a build of ours left and nothing else uses."""
     return image.containers == 0 and all(_OURS.fullmatch(name) for name in image.names)
 
 

@@ -41,9 +41,14 @@ class BuildRequest:
     with the same as annotations."""
     keep_layers: bool = True
     """Whether later builds may find this one's steps."""
+    walled: bool = False
+    """Podman runs inside the wall, which has the network and the limits of all steps."""
+    open_files: int = 0
+    """Files that a process of a step may have open."""
 
 
 CPU_PERIOD = 100_000
+OPEN_FILES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class Engine:
 
     def build(self, r: BuildRequest) -> Command:
         # Without a control group nothing else keeps a build from crowding out the rest.
-        polite = [] if r.cgroup else ["nice", "-n", "10"]
+        polite = [] if r.cgroup or r.walled else ["nice", "-n", "10"]
         argv = [*polite, self.binary, "build", "--file", str(r.dockerfile), "--tag", r.image, "--iidfile", str(r.iidfile),
                 "--force-rm", "--shm-size", "64m"]  # fmt: skip
         mark = "--label" if self.docker or r.docker_format else "--annotation"
@@ -88,8 +93,8 @@ class Engine:
         for name, value in sorted(r.args.items()):
             argv += ["--build-arg", f"{name}={value}"]
         argv += self._limits(r)
-        if r.network:
-            argv += ["--network", r.network]
+        if r.walled or r.network:
+            argv += ["--network", "host" if r.walled else r.network]
         if not self.docker:
             argv += self._podman_only(r)
         return Command((*argv, str(r.context)), cwd=r.context, env=self._env(r.tmp, login=False))
@@ -100,10 +105,10 @@ class Engine:
         if r.cgroup:
             # The group's own limits count for all steps together, and outlive each step's leaf to tell what was hit.
             argv += ["--cgroup-parent", r.cgroup]
-        else:
+        elif not r.walled:
             argv += ["--memory", str(r.memory_bytes), "--memory-swap", str(r.memory_bytes)]
             argv += ["--cpu-period", str(CPU_PERIOD), "--cpu-quota", str(int(r.cpus * CPU_PERIOD))]
-        argv += ["--ulimit", "core=0:0", "--ulimit", "nofile=4096:4096"]
+        argv += ["--ulimit", "core=0:0", "--ulimit", f"nofile={r.open_files or OPEN_FILES}:{r.open_files or OPEN_FILES}"]
         if r.file_bytes:
             argv += ["--ulimit", f"fsize={r.file_bytes}:{r.file_bytes}"]
         return argv
@@ -132,6 +137,27 @@ class Engine:
         """Fetch an image for a build, with the registry's login or without any."""
         insecure = ["--tls-verify=false"] if not self.docker and image.partition("/")[0] in self.insecure else []
         return Command((self.binary, "pull", *insecure, image), env=self._env(tmp, login=login))
+
+    def save(self, image: str, archive: Path) -> Command:
+        """Write the image as an archive in Docker's form."""
+        form = () if self.docker else ("--quiet", "--format", "docker-archive")
+        return Command((self.binary, "save", *form, "--output", str(archive), image), env=self._env())
+
+    def load(self, archive: str) -> Command:
+        """Take in what :meth:`save` wrote."""
+        return Command((self.binary, "load", "--quiet", "--input", archive))
+
+    def push_plain(self, image: str, target: str) -> Command:
+        """Push over plain HTTP and without a login."""
+        return Command((self.binary, "push", "--quiet", "--tls-verify=false", image, f"docker://{target}"))
+
+    def remove_containers(self) -> Command:
+        """Those of builds that were killed."""
+        return Command((self.binary, "rm", "--all", "--force", "--time", "0"))
+
+    def prune(self) -> Command:
+        """Remove nameless images that no other stands on."""
+        return Command((self.binary, "image", "prune", "--force"))
 
     def look(self, image: str) -> Command:
         """Prints a JSON list: id, tags, digests, and with Docker the configuration. Another exit status: see ``exists``."""
@@ -180,6 +206,10 @@ class Engine:
         """All images, layers of the build cache included: with Podman as JSON, with Docker the ids, for :meth:`describe`."""
         shown = ("--quiet",) if self.docker else ("--format", "json")
         return Command((self.binary, "images", "--all", "--no-trunc", *shown), env=self._env())
+
+    def tagged(self) -> Command:
+        """Docker: a line ``name:tag id`` for each named image."""
+        return Command((self.binary, "images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"), env=self._env())
 
     def describe(self, *ids: str) -> Command:
         """A line of JSON for each image that is still there, of what Docker's list leaves out."""

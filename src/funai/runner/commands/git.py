@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from funai.base.process.gitlimits import bounded
@@ -61,10 +61,11 @@ class Git:
         return self._git("cat-file", "blob", f"{sha}:{path}")
 
     def checkout(self, sha: str, folder: Path, index: Path) -> Command:
-        """Writes the commit's files into an empty folder; the mirror learns nothing of it."""
-        return self._git(
+        """Writes the commit's files into an empty folder, with its modes; the mirror learns nothing of it."""
+        command = self._git(
             f"--work-tree={folder}", "read-tree", "--reset", "-u", sha, cwd=folder, env={"GIT_INDEX_FILE": str(index)}
         )
+        return replace(command, umask=0o022)
 
     def gc(self) -> Command:
         """Packs what many small fetches left, when it is much; readers beside it go on."""

@@ -13,12 +13,13 @@ from funai.runner.commands.engine import Engine
 from funai.runner.failures import JobFailed, last_lines
 from funai.runner.publish.registry import Registry
 from funai.runner.retry import retrying
+from funai.runner.sandbox.workshop import Workshop
 from funai.runner.settings import RunnerSettings
 
 
 class Pusher:
-    def __init__(self, settings: RunnerSettings, engine: Engine, registry: Registry) -> None:
-        self._settings, self._engine, self._registry = settings, engine, registry
+    def __init__(self, settings: RunnerSettings, engine: Engine, registry: Registry, workshop: Workshop | None = None) -> None:
+        self._settings, self._engine, self._registry, self._workshop = settings, engine, registry, workshop
 
     async def push(self, image: ImageRef, target: ImageRef, job_dir: Path) -> Manifest:
         """Push the local ``image`` as ``target`` and answer what the registry holds now.
@@ -32,14 +33,19 @@ class Pusher:
             when=lambda e: e.again and e.code is FailureCode.REGISTRY_UNREACHABLE,
         )
 
+    async def _pushed(self, image: ImageRef, target: ImageRef, job_dir: Path, digestfile: Path) -> proc.Finished:
+        if self._workshop:
+            return await self._workshop.push(image, target, job_dir, self._settings.push_seconds)
+        if self._engine.docker:
+            await proc.run(self._engine.tag(str(image), str(target)), timeout=60)
+        return await proc.run(
+            self._engine.push(str(image), str(target), digestfile, job_dir), timeout=self._settings.push_seconds
+        )
+
     async def _once(self, image: ImageRef, target: ImageRef, job_dir: Path) -> Manifest:
         digestfile = job_dir / "digest"
         try:
-            if self._engine.docker:
-                await proc.run(self._engine.tag(str(image), str(target)), timeout=60)
-            done = await proc.run(
-                self._engine.push(str(image), str(target), digestfile, job_dir), timeout=self._settings.push_seconds
-            )
+            done = await self._pushed(image, target, job_dir, digestfile)
         except proc.ProcessTimeout as e:
             raise JobFailed(FailureCode.REGISTRY_UNREACHABLE, [str(e)], registry=image.registry) from e
         if done.code != 0:

@@ -42,7 +42,7 @@ class Registry:
         trusted: frozenset[str] = frozenset(),
         timeout: float = 5,
     ) -> None:
-        logins = {login.registry: Login(login.username, login.password)} if login else {}
+        logins = self._logins = {login.registry: Login(login.username, login.password)} if login else {}
         self._http = RegistryHttp(
             logins, plain=lambda registry: is_insecure(registry, insecure), trusted=trusted | insecure, timeout=timeout
         )
@@ -52,40 +52,49 @@ class Registry:
         """The platform itself names this registry: it may be at a private address."""
         self._http.trust(registry)
 
+    async def _told(self, image: ImageRef, call: Coroutine[None, None, T]) -> T:
+        try:
+            return await call
+        except RegistryFailed as e:
+            raise failure(image.registry or "docker.io", e, login=image.registry in self._logins) from e
+
+    async def check_reach(self, image: ImageRef) -> None:
+        """Raises JobFailed when the engine, asked to pull the image, would reach a private address."""
+        if await self._http.leads_inside(image.registry):
+            raise failure(image.registry, RegistryFailed(str(image), Why.PRIVATE))
+
     async def close(self) -> None:
         await self._http.close()
 
+    @property
+    def http(self) -> RegistryHttp:
+        """The client below, for requests that are handed on."""
+        return self._http
+
     async def digest(self, image: ImageRef) -> str | None:
         """The digest that the tag (default ``latest``) points at now."""
-        return await _told(image, self._manifests.digest(image))
+        return await self._told(image, self._manifests.digest(image))
 
     async def manifest(self, image: ImageRef) -> Manifest | None:
-        return await _told(image, self._manifests.manifest(image))
+        return await self._told(image, self._manifests.manifest(image))
 
     async def tag(self, image: ImageRef, manifest: Manifest, tag: str) -> None:
         """Point one more tag at a manifest that is there: one request, all or nothing."""
-        await _told(image, self._manifests.tag(image, manifest, tag))
+        await self._told(image, self._manifests.tag(image, manifest, tag))
 
     async def delete(self, image: ImageRef, digest: str) -> None:
         """Remove a manifest with its tags; one that isn't there is fine."""
-        await _told(image, self._manifests.delete(image, digest))
+        await self._told(image, self._manifests.delete(image, digest))
 
     async def takes(self, image: ImageRef) -> None:
         """Raises JobFailed when the registry can't store anything in the image's repository."""
-        await _told(image, self._manifests.takes(image))
+        await self._told(image, self._manifests.takes(image))
 
 
-async def _told(image: ImageRef, call: Coroutine[None, None, T]) -> T:
-    try:
-        return await call
-    except RegistryFailed as e:
-        raise failure(image.registry or "docker.io", e) from e
-
-
-def failure(registry: str, error: RegistryFailed) -> JobFailed:
+def failure(registry: str, error: RegistryFailed, *, login: bool = False) -> JobFailed:
     """What the job says. Only a registry that is away may be back in a moment: nothing else is tried again."""
     code = _CODES.get(error.why, FailureCode.REGISTRY_UNREACHABLE)
-    words = _WORDS.get(error.why)
+    words = _WORDS.get(error.why) if error.why is not Why.AUTH or login else "JOB_REGISTRY_NO_LOGIN"
     message = "\n".join(render(words, language, {"registry": registry}) for language in ("zh", "en")) if words else None
     again = error.why in (Why.AWAY, Why.REFUSED)
     return JobFailed(code, [] if code is FailureCode.REGISTRY_AUTH else [error.detail], message=message, again=again,

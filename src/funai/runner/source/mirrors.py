@@ -109,20 +109,17 @@ class Source:
             elif len(ref) == 40 and (sha := await self._resolve(git, ref)):
                 os.utime(git.mirror)
                 return Commit.of(git, sha)
-            await retrying(lambda: self._fetch(git, url), seconds=self._settings.retry_seconds,
-                           when=lambda e: e.code is FailureCode.GIT_UNREACHABLE)  # fmt: skip
+            await retrying(
+                lambda: self._fetch(git, url),
+                seconds=self._settings.retry_seconds,
+                when=lambda e: e.code is FailureCode.GIT_UNREACHABLE,
+            )
             os.utime(git.mirror)
             sha = await self._resolve(git, ref)
             if sha:
                 return Commit.of(git, sha)
             empty = not (await proc.run(git.any_ref(), timeout=QUICK)).text
         raise JobFailed(FailureCode.GIT_EMPTY) if empty else JobFailed(FailureCode.GIT_REF_NOT_FOUND, ref=ref)
-
-    async def known(self, url: str, ref: str) -> Commit | None:
-        """What the mirror has under the ref right now, without a word with the server; None when it has nothing."""
-        git = self._git(url)
-        sha = await self._resolve(git, ref) if git.mirror.exists() else None
-        return Commit.of(git, sha) if sha else None
 
     async def _init(self, git: Git) -> None:
         """Made aside and renamed: a Runner killed in between leaves no half of one."""
@@ -171,7 +168,7 @@ class Source:
         await remove_tree(mirror)
 
     async def pack(self, mirror: Path) -> None:
-        """Housekeeping of one mirror, while nobody fetches into it."""
+        """Housekeeping of one mirror, while no fetch runs in it."""
         env = environment(self._settings.workdir, self._ssh_config)
         async with self.lock_of(mirror):
             try:
@@ -194,7 +191,7 @@ class Source:
         return done.out.decode("utf-8", "replace") if done.code == 0 else None
 
     async def entries(self, commit: Commit) -> list[Entry]:
-        """All files of the commit. Raises JobFailed for more than anybody builds from: a few objects can name billions."""
+        """All files of the commit. Raises JobFailed over the limits: a few objects can name billions of files."""
         listing = bytearray()
 
         async def take(piece: bytes) -> None:

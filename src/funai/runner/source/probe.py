@@ -23,8 +23,14 @@ async def diagnose(url: str, settings: RunnerSettings) -> JobFailed | None:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             async with asyncssh.connect(
-                host, port, username=parts.username or "git", client_keys=keys, known_hosts=known, agent_path=None, config=None,
-            ):  # fmt: skip
+                host,
+                port,
+                username=parts.username or "git",
+                client_keys=keys,
+                known_hosts=known,
+                agent_path=None,
+                config=None,
+            ):
                 return None
     except asyncssh.HostKeyNotVerifiable:
         file = str(settings.known_hosts_path or "GIT_KNOWN_HOSTS_PATH")

@@ -11,6 +11,7 @@ file: ``WEB_CONTEXT``. It is made from the same base image and answers its ``GRE
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import sys
 import tempfile
@@ -123,7 +124,7 @@ async def _debian(work: Path) -> Path:
 
 async def _wheel(work: Path) -> Path:
     words = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes",
+        *await _pip(work), "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes",
         "--only-binary", ":all:", "--requirement", str(NODE_LOCK), "--dest", str(work / "wheel"),
     ]  # fmt: skip
     # pip has its own settings for indexes, proxies and certificates, all of them by environment too.
@@ -132,6 +133,15 @@ async def _wheel(work: Path) -> Path:
     }
     await _step("pip download of Node", Command(tuple(words), env=pip_settings), MAKE_SECONDS)
     return next((work / "wheel").glob("*.whl"))
+
+
+async def _pip(work: Path) -> list[str]:
+    """This Python's pip, or a fresh one: what installs applications (pipx, uv) may leave pip out of their virtualenvs."""
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    folder = work / "pip"
+    await _step("python -m venv", Command((sys.executable, "-m", "venv", str(folder))), MAKE_SECONDS)
+    return [str(folder / "bin" / "python"), "-m", "pip"]
 
 
 async def _step(name: str, command: Command, seconds: float) -> None:

@@ -16,9 +16,21 @@ from pathlib import PurePosixPath
 from typing import IO
 
 DROPPED = (
-    "dev/", "proc/", "sys/", "run/", "tmp/", "etc/resolv.conf", "etc/hostname", "var/cache/apt/", "var/lib/apt/lists/",
-    "usr/share/doc/", "usr/share/man/", "usr/share/info/", "usr/share/locale/", "var/log/",
-)  # fmt: skip
+    "dev/",
+    "proc/",
+    "sys/",
+    "run/",
+    "tmp/",
+    "etc/resolv.conf",
+    "etc/hostname",
+    "var/cache/apt/",
+    "var/lib/apt/lists/",
+    "usr/share/doc/",
+    "usr/share/man/",
+    "usr/share/info/",
+    "usr/share/locale/",
+    "var/log/",
+)
 """Paths whose contents stay out; a folder itself stays."""
 
 UID = 1000

@@ -51,6 +51,14 @@ PODMAN = (
     # Podman's init process for containers: without one an app that is PID 1 ignores SIGTERM and takes 10 s to stop.
     Need("catatonit", patterns=("/usr/libexec/podman/catatonit", "/usr/lib/podman/catatonit")),
 )
+WALL = (
+    # What the Runner's sandbox around each build is made of, whichever engine runs the apps.
+    Need("bubblewrap", ("bwrap",)),
+    Need("podman", ("podman",)),
+    Need("runc", ("runc", "crun")),
+    Need("iproute2", ("ip",)),
+    Need("iptables", ("iptables",)),
+)
 ROOTLESS = (
     Need("uidmap", ("newuidmap",)),
     Need("slirp4netns", ("slirp4netns",)),
@@ -77,16 +85,20 @@ def find_program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path=SYSTEM_PATH)
 
 
-def needs(*, tests: bool) -> list[Need]:
-    """What this machine needs: Podman unless Docker's daemon is there already or tests want both."""
-    found = list(PLATFORM)
+def needs(*, tests: bool, virtualenv: bool = True) -> list[Need]:
+    """What this machine needs: Podman's whole engine unless Docker's daemon is there already or tests want both.
+
+    ``virtualenv``: a checkout makes its own; an installed package is in one.
+    """
+    found = [*PLATFORM, *WALL]
     if tests or not (find_program("docker") and DOCKER_SOCKET.is_socket()):
         found += PODMAN
         if os.geteuid() != 0:
             found += ROOTLESS
     if tests:
         found += TESTS
-    if importlib.util.find_spec("ensurepip") is None:
+    found = list(dict.fromkeys(found))
+    if virtualenv and importlib.util.find_spec("ensurepip") is None:
         found.append(Need("python3-venv"))
     return found
 
@@ -126,6 +138,17 @@ def install(packages: Sequence[str], run: Callable[[str, list[str], dict[str, st
     if not done:
         raise NotInstalled(f"apt could not install them. Run it by hand to see why:\n{by_hand}")
     _keep_off_at_boot(packages, prefix)
+
+
+def ensure(wanted: Sequence[Need], run: Callable[[str, list[str], dict[str, str]], bool], *, interactive: bool) -> None:
+    """Have what they bring: nothing when it is there, else as :func:`install`. Raises NotInstalled."""
+    absent = missing(wanted)
+    if not absent:
+        return
+    install(absent, run, interactive=interactive)
+    still = missing(wanted)
+    if still and absent != ["python3-venv"]:
+        raise NotInstalled(f"installed, but what they bring can't be found: {' '.join(still)}")
 
 
 def _become_root(*, interactive: bool) -> list[str] | None:

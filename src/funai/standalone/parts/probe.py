@@ -50,9 +50,22 @@ def run_words(image: str, name: str, limits: Sequence[Limit]) -> list[str]:
         Limit.PIDS: f"--pids-limit={PIDS}",
     }
     return [
-        "run", "--detach", "--rm", "--name", name, "--pull=never", "--stop-signal=KILL", "--security-opt", "label=disable",
-        *(flags[limit] for limit in limits), "--volume", "/usr:/usr:ro", image, "/usr/bin/sleep", "30",
-    ]  # fmt: skip
+        "run",
+        "--detach",
+        "--rm",
+        "--name",
+        name,
+        "--pull=never",
+        "--stop-signal=KILL",
+        "--security-opt",
+        "label=disable",
+        *(flags[limit] for limit in limits),
+        "--volume",
+        "/usr:/usr:ro",
+        image,
+        "/usr/bin/sleep",
+        "30",
+    ]
 
 
 def ask_words(name: str) -> list[str]:

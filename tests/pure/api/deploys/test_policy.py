@@ -11,9 +11,15 @@ from funai.contracts.accounts import CreateDeploy
 from funai.contracts.errors import BadInput, Forbidden, FunaiError
 
 DEFAULTS = Defaults(
-    ssh_host="git.test", ssh_port=2222, repo_owner="funai", repo_template="u{userId}-app{appId}", git_ref="main",
-    registry="reg.test:5000", namespace="funaistudio", image_namespaces=("docker.io/library", "reg.test:5000/open", "quay.io"),
-)  # fmt: skip
+    ssh_host="git.test",
+    ssh_port=2222,
+    repo_owner="funai",
+    repo_template="u{userId}-app{appId}",
+    git_ref="main",
+    registry="reg.test:5000",
+    namespace="funaistudio",
+    image_namespaces=("docker.io/library", "reg.test:5000/open", "quay.io"),
+)
 OWN = "reg.test:5000/funaistudio/u1-app2"
 
 

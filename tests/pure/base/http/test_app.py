@@ -116,8 +116,20 @@ def test_pydantic_knows_the_kinds_of_error_by_these_names_and_facts() -> None:
         kind: Answers = Answers.PLAIN
         own: Annotated[str, AfterValidator(_never)] = ""
 
-    bad = {"low": 1, "high": 3, "over": 2, "under": 2, "long": "abc", "short": "a", "form": "a", "many": [1, 2, 3], "few": [1],
-           "word": "a", "kind": "a", "own": "a"}  # fmt: skip
+    bad = {
+        "low": 1,
+        "high": 3,
+        "over": 2,
+        "under": 2,
+        "long": "abc",
+        "short": "a",
+        "form": "a",
+        "many": [1, 2, 3],
+        "few": [1],
+        "word": "a",
+        "kind": "a",
+        "own": "a",
+    }
     with pytest.raises(ValidationError) as e:
         Bounded.model_validate(bad)
     told = {str(x["loc"][0]): words_for({**x, "loc": ("body", *x["loc"])}, "application/json") for x in e.value.errors()}

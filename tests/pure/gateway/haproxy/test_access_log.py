@@ -18,9 +18,16 @@ def test_a_line_is_counted_and_becomes_json() -> None:
     assert seen is not None
     assert (seen.app_id, seen.status, seen.bytes_in, seen.bytes_out, seen.ms) == (12, 200, 99, 220, 15)
     assert json.loads(json_line(seen)) == {
-        "time": "2026-11-23T16:31:25.001Z", "appId": 12, "status": 200, "bytesIn": 99, "bytesOut": 220, "ms": 15,
-        "path": "/runtime/12/|x", "upstream": "10.0.0.1/3000", "traceId": "t",
-    }  # fmt: skip
+        "time": "2026-11-23T16:31:25.001Z",
+        "appId": 12,
+        "status": 200,
+        "bytesIn": 99,
+        "bytesOut": 220,
+        "ms": 15,
+        "path": "/runtime/12/|x",
+        "upstream": "10.0.0.1/3000",
+        "traceId": "t",
+    }
 
 
 def test_no_app_and_no_answer() -> None:

@@ -43,11 +43,19 @@ def test_an_entry_reads_back_as_its_route(route: Route) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("1", ""), ("1", "s/10.0.0.1/3000"), ("1", "s/10.0.0.1/0/1"), ("1", "s/nowhere/3000/1"), ("1", "q/-/0/1"),
-        ("x", "x/-/0/0"), ("01", "x/-/0/0"), ("-1", "x/-/0/0"), ("0", "x/-/0/0"), ("1", "s/10.0.0.1/3000/1/more"),
+        ("1", ""),
+        ("1", "s/10.0.0.1/3000"),
+        ("1", "s/10.0.0.1/0/1"),
+        ("1", "s/nowhere/3000/1"),
+        ("1", "q/-/0/1"),
+        ("x", "x/-/0/0"),
+        ("01", "x/-/0/0"),
+        ("-1", "x/-/0/0"),
+        ("0", "x/-/0/0"),
+        ("1", "s/10.0.0.1/3000/1/more"),
         ("1", "x/10.0.0.1/0/0"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_an_entry_of_ours_is_no_route(key: str, value: str) -> None:
     assert parse_entry(key, value) is None
 

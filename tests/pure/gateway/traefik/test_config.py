@@ -28,9 +28,11 @@ def options(version: int, **more: Any) -> FileOptions:
 def files(version: int, **more: Any) -> list[dict[str, Any]]:
     given = options(version, **more)
     routes = [
-        Route(1, host="10.0.0.1", port=3000, generation=7), Route(10, host="fd00::1", port=80, generation=8),
-        Route(2, RouteState.STOPPED), Route(3, RouteState.STARTING),
-    ]  # fmt: skip
+        Route(1, host="10.0.0.1", port=3000, generation=7),
+        Route(10, host="fd00::1", port=80, generation=8),
+        Route(2, RouteState.STOPPED),
+        Route(3, RouteState.STARTING),
+    ]
     return [traefik.common_config(given), *(traefik.route_config(r, given) for r in routes)]
 
 
@@ -43,12 +45,17 @@ def schema_of(version: int) -> dict[str, Any] | None:
 def test_the_files_mean_what_they_should(version: int) -> None:
     config = merged(*files(version))
     expected = {
-        "/runtime/1/": ("rt-svc-1", "/"), "/runtime/1/a//b": ("rt-svc-1", "/a//b"), "/runtime/10/x": ("rt-svc-10", "/x"),
-        "/runtime/2/x": ("funai-pages", "/stopped"), "/runtime/2": ("funai-pages", "/stopped"),
-        "/runtime/3/": ("funai-pages", "/starting"), "/runtime/4/": ("funai-pages", "/runtime/4/"),
-        "/runtime/100/": ("funai-pages", "/runtime/100/"), "/runtime/1x/": ("funai-pages", "/runtime/1x/"),
+        "/runtime/1/": ("rt-svc-1", "/"),
+        "/runtime/1/a//b": ("rt-svc-1", "/a//b"),
+        "/runtime/10/x": ("rt-svc-10", "/x"),
+        "/runtime/2/x": ("funai-pages", "/stopped"),
+        "/runtime/2": ("funai-pages", "/stopped"),
+        "/runtime/3/": ("funai-pages", "/starting"),
+        "/runtime/4/": ("funai-pages", "/runtime/4/"),
+        "/runtime/100/": ("funai-pages", "/runtime/100/"),
+        "/runtime/1x/": ("funai-pages", "/runtime/1x/"),
         "/runtime/1%2f/": ("funai-pages", "/runtime/1%2f/"),
-    }  # fmt: skip
+    }
     for path, (service, inner) in expected.items():
         decided = decide(config, Asked(path), version)
         assert decided is not None, path

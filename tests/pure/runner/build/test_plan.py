@@ -9,7 +9,7 @@ import pytest
 from funai.contracts.jobs import Payload
 from funai.contracts.states import FailureCode
 from funai.dockerfile.stages import read_plan
-from funai.runner.build.plan import app_spec, check_mounts, inputs_hash, read_recipe
+from funai.runner.build.plan import Recipe, app_spec, check_mounts, inputs_hash, read_recipe
 from funai.runner.failures import JobFailed
 
 PACKAGE = '{"scripts": {"start": "node s.js", "build": "x"}}'
@@ -28,35 +28,29 @@ def refused(payload: Payload, src: Path) -> JobFailed:
     return caught.value
 
 
+def own(payload: Payload, src: Path) -> Recipe:
+    found = read_recipe(payload, src)
+    assert isinstance(found, Recipe)
+    return found
+
+
 def test_the_repositorys_own_dockerfile_wins(src: Path) -> None:
     (src / "Dockerfile").write_text("FROM a\n")
     (src / "package.json").write_text(PACKAGE)
-    recipe = read_recipe(Payload(), src)
+    recipe = own(Payload(), src)
     assert not recipe.generated and recipe.text == "FROM a\n" and recipe.context == src
 
 
 def test_a_dockerfile_and_a_context_further_down(src: Path) -> None:
     (src / "web" / "docker").mkdir(parents=True)
     (src / "web" / "docker" / "D").write_text("FROM a\n")
-    recipe = read_recipe(Payload(dockerfile_path="web/docker/D", build_context="web"), src)
+    recipe = own(Payload(dockerfile_path="web/docker/D", build_context="web"), src)
     assert recipe.text == "FROM a\n" and recipe.context == src / "web"
 
 
-def test_a_node_project_gets_the_standard_one_outside_its_own_files(src: Path) -> None:
+def test_a_node_project_without_a_dockerfile_is_its_context(src: Path) -> None:
     (src / "package.json").write_text(PACKAGE)
-    recipe = read_recipe(Payload(), src)
-    assert recipe.generated and not (src / "Dockerfile").exists() and "npm install" in recipe.text
-    assert "node_modules" in (src / ".dockerignore").read_text()
-    (src / "package-lock.json").write_text("{}")
-    assert "npm ci" in read_recipe(Payload(), src).text
-
-
-def test_an_authority_that_cannot_be_mounted_is_copied_for_the_first_stage_only(src: Path) -> None:
-    (src / "package.json").write_text(PACKAGE)
-    (src.parent / "ca.pem").write_text("PEM")
-    recipe = read_recipe(Payload(), src, ca_to_copy=src.parent / "ca.pem")
-    first, second = recipe.text.split("\n\nFROM ")
-    assert "COPY .funai-ca.pem" in first and "rm -f .funai-ca.pem" in first and "funai-ca" not in second
+    assert read_recipe(Payload(), src) == src
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", ".dockerignore", "package.json"])
@@ -72,7 +66,7 @@ def test_a_link_out_of_the_repository_is_refused(src: Path, name: str) -> None:
 def test_links_inside_are_followed_and_loops_are_refused(src: Path) -> None:
     (src / "real").write_text("FROM a\n")
     (src / "Dockerfile").symlink_to("real")
-    assert read_recipe(Payload(), src).text == "FROM a\n"
+    assert own(Payload(), src).text == "FROM a\n"
     (src / "loop").symlink_to("loop")
     assert refused(Payload(dockerfile_path="loop"), src).code in (FailureCode.CONTRACT_INVALID, FailureCode.DOCKERFILE_MISSING)
 
@@ -80,8 +74,6 @@ def test_links_inside_are_followed_and_loops_are_refused(src: Path) -> None:
 def test_what_is_missing_is_named(src: Path) -> None:
     assert "Dockerfile.web" in refused(Payload(dockerfile_path="Dockerfile.web"), src).error_message()
     assert refused(Payload(build_context="nowhere"), src).code is FailureCode.CONTRACT_INVALID
-    (src / "package.json").write_text("{")
-    assert "package.json" in refused(Payload(), src).error_message()
 
 
 def test_app_yaml_and_the_inputs(src: Path) -> None:
@@ -90,7 +82,9 @@ def test_app_yaml_and_the_inputs(src: Path) -> None:
         app_spec("port: x")
     one = inputs_hash(Payload(), "")
     assert one == inputs_hash(Payload(dockerfile_path="Dockerfile", build_context="."), "")
-    assert len({one, inputs_hash(Payload(), "https://n"), inputs_hash(Payload(build_context="web"), "")}) == 3
+    others = [inputs_hash(Payload(), "https://n"), inputs_hash(Payload(build_context="web"), "")]
+    others += [inputs_hash(Payload(container_port=8080), ""), inputs_hash(Payload(), "", {"VITE_A": "1"})]
+    assert len({one, *others}) == 5
 
 
 @pytest.mark.parametrize(

@@ -199,9 +199,10 @@ async def test_a_caller_that_hangs_up_wants_nothing_rolled_out(here: World) -> N
     await here.deploy(5)
     with pytest.raises(httpx.ReadTimeout):
         await here.http.post(
-            "/agent/apps/deploy", timeout=0.3,
+            "/agent/apps/deploy",
+            timeout=0.3,
             json={"userId": 1, "appId": 7, "generation": 6, "image": SILENT, "health": {"timeoutSeconds": 60}},
-        )  # fmt: skip
+        )
 
     async def undone() -> bool:
         return not here.parts.node.busy.rolling(7) and await here.names() == ["rt-u-1-7"]

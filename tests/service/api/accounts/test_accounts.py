@@ -74,8 +74,12 @@ async def test_a_success_wipes_the_slate(tmp_path: Path) -> None:
 
 
 NOBODYS: list[dict[str, str]] = [
-    {}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic YTpi"}, {"X-API-Key": "fak_nothing"}, {"X-API-Key": ""},
-]  # fmt: skip
+    {},
+    {"Authorization": "Bearer x.y.z"},
+    {"Authorization": "Basic YTpi"},
+    {"X-API-Key": "fak_nothing"},
+    {"X-API-Key": ""},
+]
 
 
 async def test_without_a_login_everything_else_is_shut(platform: Platform) -> None:

@@ -124,6 +124,17 @@ async def test_variables_are_set_masked_and_unset(platform: Platform) -> None:
     assert b"two" not in b"".join(p.read_bytes() for p in stored.parent.glob("api.db*"))
 
 
+async def test_variables_of_builds_are_told_and_forgotten_with_their_mark(platform: Platform) -> None:
+    ada = await platform.person("ada")
+    at = {"appId": await ada.app()}
+    public = {"name": "VITE_A", "value": "******", "secret": False, "build": True}
+    assert await ada.call("PUT", "/app/env", params={**at, "build": "true"}, json={"VITE_A": "1"}) == [public]
+    assert (await ada.call("PUT", "/app/env", params=at, json={"VITE_A": "2", "B": "3"}))[1] == public
+    await ada.call("DELETE", "/app/env", params={**at, "name": ["VITE_A"]})
+    again = await ada.call("PUT", "/app/env", params=at, json={"VITE_A": "4"})
+    assert again == [{"name": n, "value": "******", "secret": False} for n in ("B", "VITE_A")]
+
+
 async def test_set_env_with_a_mark_keeps_it_until_it_is_taken_away(platform: Platform) -> None:
     ada = await platform.person("ada")
     app_id = await ada.app()

@@ -36,6 +36,12 @@ async def test_what_an_older_agent_leaves_out_stays(plane: Plane) -> None:
     assert (await plane.placed(1)).agent_base_url == "http://set:1"
 
 
+async def test_what_hinders_a_nodes_apps_is_listed_until_the_node_takes_it_back(plane: Plane) -> None:
+    for told, listed in (("port 53 is held", "port 53 is held"), (None, "port 53 is held"), ("", "")):
+        await plane.heartbeats.take(NodeHeartbeat(node_name="a", problem=told))
+        assert [node.problem for node in await plane.nodes.list()] == [listed]
+
+
 async def test_many_first_heartbeats_at_once_make_one_node(plane: Plane) -> None:
     ids = await asyncio.gather(*(plane.beat("a", 60) for _ in range(8)))
     assert len(set(ids)) == 1

@@ -49,13 +49,12 @@ async def test_they_are_found_by_an_index(database_url: str) -> None:
     for app_id in range(1, 7):
         await fill(db, app_id, ["SUCCEEDED"] * (MANY // 6))
     await fill(db, None, ["SUCCEEDED"] * 5)
-    async with db.engine.connect() as conn:
+    async with db.write() as conn:
         await conn.exec_driver_sql("ANALYZE TABLE fun_ai_deploy_job" if db.dialect is Dialect.MYSQL else "ANALYZE")
         candidates = ownerless_candidates().limit(50).offset(2)
-        text = candidates.compile(dialect=db.engine.dialect, compile_kwargs={"literal_binds": True})
+        text = candidates.compile(dialect=conn.dialect, compile_kwargs={"literal_binds": True})
         explain = "EXPLAIN QUERY PLAN" if db.dialect is Dialect.SQLITE else "EXPLAIN"
         plan = str([tuple(r) for r in await conn.exec_driver_sql(f"{explain} {text}")])
-        await conn.rollback()
     assert "fun_ai_deploy_job_app" in plan, plan
     assert "TEMP B-TREE" not in plan and "filesort" not in plan, plan
     await db.close()

@@ -33,8 +33,7 @@ async def crowded(database_url: str) -> AsyncIterator[Database]:
         await _run(conn, dropped)
         await _run(conn, [_rows(10_000_000, FINISHED, "SUCCEEDED", 1), *made])
         await _run(conn, [_rows(20_000_000, BLOCKED, "PENDING", 0), _rows(30_000_000, CLAIMABLE, "PENDING", 1)])
-    async with db.engine.connect() as plain:
-        conn = await plain.execution_options(isolation_level="AUTOCOMMIT")
+    async with db.write() as conn:
         await conn.execute(text(f"ANALYZE TABLE {TABLE}" if db.dialect is Dialect.MYSQL else "ANALYZE"))
     yield db
     await db.close()
@@ -78,19 +77,20 @@ async def test_a_claim_touches_a_handful_of_rows(crowded: Database) -> None:
     measure = {Dialect.SQLITE: sqlite_steps, Dialect.POSTGRESQL: postgres_rows, Dialect.MYSQL: mysql_rows}[crowded.dialect]
     claim = store.sql.claim_pick[0] if crowded.dialect is Dialect.MYSQL else store.sql.claim
     given = {} if crowded.dialect is Dialect.MYSQL else {"p_runner": "r", "p_token": "t", "p_lease": 1000}
-    await measure(crowded, claim.statement, given)
-    await measure(crowded, store.sql.turns.statement, {"p_user": 5})
-    await measure(crowded, store.sql.due.statement, {"p_max_running": 10**12})
+    await measure(crowded, claim, given)
+    await measure(crowded, store.sql.turns, {"p_user": 5})
+    await measure(crowded, store.sql.due, {"p_max_running": 10**12})
     await measure(crowded, store.sql.lapsed, {})
     await measure(crowded, store.sql.waits_for_node, {"p_early": 0, "p_limit": 8})
-    await measure(crowded, store.sql.position.statement, {"p_turn": 5, "p_id": 1, "p_limit": 10_000})
+    await measure(crowded, store.sql.position, {"p_turn": 5, "p_id": 1, "p_limit": 10_000})
     await _found_by_the_claims_own_index(crowded, store)
 
 
 async def sqlite_steps(db: Database, statement: Executable, given: dict[str, Any]) -> None:
     """Counts the virtual machine's instructions; a row looked at costs several."""
     async with db.write() as conn:
-        raw = (await conn.get_raw_connection()).driver_connection
+        assert conn.sync_connection is not None
+        raw: Any = conn.sync_connection.connection.driver_connection
         steps = 0
 
         def count() -> int:
@@ -106,12 +106,11 @@ async def sqlite_steps(db: Database, statement: Executable, given: dict[str, Any
 
 async def postgres_rows(db: Database, statement: Executable, given: dict[str, Any]) -> None:
     """Counts the rows every node of the executed plan looked at."""
-    async with db.engine.connect() as conn:
+    async with db.write() as conn:
         filled = visitors.cloned_traverse(statement, {}, {"bindparam": lambda b: _give(b, given)})
-        sql = filled.compile(dialect=db.engine.dialect, compile_kwargs={"literal_binds": True})
+        sql = filled.compile(dialect=conn.dialect, compile_kwargs={"literal_binds": True})
         found = await conn.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
         plan = found.scalar_one()
-        await conn.rollback()
     plan = json.loads(plan) if isinstance(plan, str) else plan
     nodes = list(_nodes(plan[0]["Plan"]))
     looked = sum(n["Actual Rows"] * n["Actual Loops"] + n.get("Rows Removed by Filter", 0) for n in nodes)
@@ -132,17 +131,16 @@ def _nodes(node: dict[str, Any]) -> Any:
 
 async def mysql_rows(db: Database, statement: Executable, given: dict[str, Any]) -> None:
     """Counts the rows the storage engine was asked for."""
-    async with db.engine.connect() as conn:
+    async with db.write() as conn:
         await conn.execute(text("FLUSH STATUS"))
         (await conn.execute(statement, given)).all()
         rows = (await conn.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))).all()
-        await conn.rollback()
     assert sum(int(r[1]) for r in rows) < 60, rows
 
 
 async def _found_by_the_claims_own_index(crowded: Database, store: JobStore) -> None:
-    head = visitors.cloned_traverse(store.sql.head.statement, {}, {"bindparam": lambda b: _give(b, {"p_limit": 1})})
-    head = head.compile(dialect=crowded.engine.dialect, compile_kwargs={"literal_binds": True})
+    head = visitors.cloned_traverse(store.sql.head, {}, {"bindparam": lambda b: _give(b, {"p_limit": 1})})
+    head = head.compile(dialect=crowded.sync_engine.dialect, compile_kwargs={"literal_binds": True})
     explain = "EXPLAIN QUERY PLAN" if crowded.dialect is Dialect.SQLITE else "EXPLAIN"
     async with crowded.read() as conn:
         plan = str([tuple(r) for r in await conn.exec_driver_sql(f"{explain} {head}")])

@@ -103,21 +103,24 @@ async def test_waiting_for_a_node_ends(sqlite_url: str) -> None:
 
 async def test_a_rollback_runs_the_releases_image_and_variables(sqlite_url: str, tmp_path: Path) -> None:
     key = tmp_path / "key"
-    sealed = Sealer.from_file(key, create=True).seal({"COLOUR": "green"})
+    sealed = Sealer.from_file(key, create=True).seal({"COLOUR": "green", "build:COLOUR": ""})
     async with deploying(sqlite_url, env_key_file=key) as d:
         await d.node()
         job_id = await d.create(1, env_sealed=sealed)
         assert "envSealed" not in (await d.api.job(job_id)).payload
         first = await claim(d)
-        assert first.payload["env"] == {"COLOUR": "green"}
+        assert (first.payload["env"], first.payload["buildEnv"]) == ({"COLOUR": "green"}, ["COLOUR"])
         digest = "sha256:" + "a" * 64
-        result = JobResult(image="registry.local/x/y:1", digest=digest, container_port=8080, health_path="/up")
+        result = JobResult(
+            image="registry.local/x/y:1", digest=digest, container_port=8080, health_path="/up", strip_prefix=False
+        )
         await report(d, first, JobStatus.SUCCEEDED, result)
         again = Payload(app_id=1, user_id=1, rollback_of=1)
         await d.api.create(CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=again))
         back = await claim(d)
         assert back.payload["image"] == f"registry.local/x/y@{digest}"
         assert (back.payload["containerPort"], back.payload["healthPath"]) == (8080, "/up")
+        assert back.payload["stripPrefix"] is False
         assert back.payload["env"] == {"COLOUR": "green"}
         missing = Payload(app_id=9, user_id=1, rollback_of=1)
         with pytest.raises(NotFound, match="没有可回滚的版本"):

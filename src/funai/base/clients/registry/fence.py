@@ -17,6 +17,7 @@ from funai.base.clients.proxied import ProxiedTransport
 from funai.base.proxies import Proxies
 from funai.contracts.addresses import is_private, is_public
 
+RESOLVE_SECONDS = 5
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -55,6 +56,20 @@ class FencedTransport(httpx.AsyncBaseTransport):
             extensions={**request.extensions, "sni_hostname": host},
         )  # fmt: skip
         return await self._pinned.handle_async_request(pinned)
+
+    async def leads_inside(self, host: str, port: int) -> bool:
+        """Whether another program that connects to this host, without our proxy, would reach a private address."""
+        request = httpx.Request("GET", httpx.URL(scheme="https", host=host, port=port))
+        if f"{host}:{port}" in self._trusted or host in self._trusted or self._proxies.chosen(str(request.url)):
+            return False
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                await self._address(host, port, request)
+        except PrivateAddress:
+            return True
+        except (httpx.ConnectError, TimeoutError):
+            return False
+        return False
 
     async def _address(self, host: str, port: int, request: httpx.Request) -> str:
         """The one that is connected to; every address of the name is public."""

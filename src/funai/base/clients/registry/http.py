@@ -12,7 +12,7 @@ import base64
 import errno
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ NO_SPACE = errno.ENOSPC
 HUB = "registry-1.docker.io"
 _HUB_NAMES = ("", "docker.io", "index.docker.io", HUB)
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
+_HANDED_ON = httpx.Timeout(300, connect=5)
+"""A registry takes its time for a layer's end."""
 _TOKEN = re.compile(r"[!-~]+")
 _PARAM = re.compile(r'(\w+)="([^"]*)"')
 
@@ -71,6 +73,11 @@ class RegistryHttp:
         """Speak to this registry at whatever address: the operator's own settings name it."""
         self._fence.trust(registry)
 
+    async def leads_inside(self, registry: str) -> bool:
+        """Whether the registry's name means a private address that the operator did not open; False where it means none."""
+        host, _, port = (HUB if registry in _HUB_NAMES else registry).lower().partition(":")
+        return await self._fence.leads_inside(host, int(port or 443))
+
     def at(self, registry: str) -> RegistryAt:
         return RegistryAt(self, registry)
 
@@ -99,6 +106,39 @@ class RegistryHttp:
         if response.status_code not in ok:
             raise _failure(response, f"{method} {path}")
         return response
+
+    async def hand_on(
+        self, registry: str, method: str, path: str, *, headers: Sequence[tuple[str, str]],
+        content: AsyncIterator[bytes] | None, repository: str, login: bool,
+    ) -> httpx.Response:  # fmt: skip
+        """Somebody else's request, with ``login`` ours; the answer's body is not read yet and has to be closed.
+
+        A challenge is answered where the request has no body, and redirects of reads are followed. Raises httpx.HTTPError.
+        """
+        host = HUB if registry in _HUB_NAMES else registry
+        url = httpx.URL(f"{'http' if self._plain(registry) else 'https'}://{host}{path}")
+        ours, key = self._logins.get(registry) if login else None, (registry, repository if login else f"-{repository}")
+        auth, asked = f"Bearer {self._tokens[key]}" if key in self._tokens else ours.basic if ours else "", False
+        for _ in range(MAX_REDIRECTS + 2):
+            sent = [*headers, *([("Authorization", auth)] if auth else [])]
+            request = self._http.build_request(method, url, headers=sent, content=content, timeout=_HANDED_ON)
+            answer = await self._http.send(request, stream=True)
+            if answer.has_redirect_location and method in ("GET", "HEAD"):
+                there = url.join(answer.headers["Location"])
+                await answer.aclose()
+                if url.scheme == "https" != there.scheme or there.scheme not in ("http", "https"):
+                    raise httpx.UnsupportedProtocol(f"a redirect from HTTPS to {there.scheme}", request=request)
+                auth = auth if (there.scheme, there.netloc) == (url.scheme, url.netloc) else ""
+                url = there
+            elif answer.status_code == 401 and content is None and not asked:
+                asked = True
+                await answer.aclose()
+                if not (token := await self._token(answer, registry, url, ours)):
+                    return answer
+                self._tokens[key], auth = token, f"Bearer {token}"
+            else:
+                return answer
+        raise httpx.TooManyRedirects(f"more than {MAX_REDIRECTS} redirects", request=httpx.Request(method, url))
 
     async def _authorized(
         self, registry: str, method: str, url: httpx.URL, sent: dict[str, str], content: bytes | None, repository: str

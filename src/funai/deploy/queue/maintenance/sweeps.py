@@ -1,4 +1,4 @@
-"""What happens to jobs when nobody calls: leases lapse, waits end, finished jobs grow old. Several instances may sweep."""
+"""Periodic work on jobs: leases expire, waits end, old finished jobs are deleted. Several instances may run it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.base.db.rows import one_row
 from funai.contracts.jobs import Failure
 from funai.contracts.states import FailureCode, JobStatus
 from funai.deploy.events.store import Happened
@@ -55,7 +56,7 @@ class Sweeps:
         read. Answers what is due, for :meth:`act`."""
         given, mark = {"p_max_running": self._max_running_ms}, self.waiters.mark()
         async with self.store.db.read() as conn:
-            due = (await self.store.sql.due(conn, given)).one()
+            due = await one_row(conn, self.store.sql.due, given)
         if not due["work"]:
             self.waiters.found_nothing(mark)
         elif waiting := self.waiters.waiting:
@@ -144,7 +145,7 @@ class Sweeps:
         """FAIL what found no node for longer than ``max-waiting-seconds``."""
         text = _NO_NODE.format(n=self.settings.max_waiting_seconds)
         given = {"p_max_waiting": self.settings.max_waiting_seconds * 1000}
-        return await self._end_all(self.store.sql.tired, given, text, FailureCode.NO_NODE)
+        return await self._end_all(self.store.sql.wait_timed_out, given, text, FailureCode.NO_NODE)
 
     async def _end_all(self, statement: Any, given: dict[str, Any], text: str, code: FailureCode) -> int:
         rows = await self.store.db.fetch_all(statement, given)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from funai.base.clients.registry import fence
 from funai.base.clients.registry import http as module
 from funai.base.clients.registry.fence import FencedTransport, PrivateAddress
 from funai.base.proxies import Proxies
@@ -137,6 +138,9 @@ async def test_a_name_is_resolved_once_and_every_address_of_it_is_looked_at(monk
         monkeypatch.setattr(loop, "getaddrinfo", resolve)
         with pytest.raises(PrivateAddress):
             await transport.handle_async_request(httpx.Request("GET", "https://registry.example/v2/"))
+        assert await transport.leads_inside("registry.example", 443)
+    transport.trust("registry.example")
+    assert not await transport.leads_inside("registry.example", 443)
     await transport.aclose()
 
 
@@ -154,3 +158,24 @@ async def client(*trusted: str) -> AsyncIterator[Registry]:
         yield registry
     finally:
         await registry.close()
+
+
+async def test_the_address_that_was_looked_at_is_the_one_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    heads = list[str]()
+
+    def answer(line: str, host: str) -> list[bytes]:
+        return [f"HTTP/1.1 200 OK\r\nDocker-Content-Digest: {DIGEST}\r\nContent-Length: 0\r\n\r\n".encode()]
+
+    async def resolve(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        heads.append(host)
+        return [(0, 0, 0, "", ("127.0.0.1", port))]
+
+    async with answering(answer) as host:
+        monkeypatch.setattr(fence, "is_public", lambda _: True)
+        name = host.replace("127.0.0.1", "registry.example")
+        registry = Registry(None, frozenset([]), trusted=frozenset())
+        monkeypatch.setattr("funai.runner.publish.registry.is_insecure", lambda *_: True)
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+        assert await registry.digest(ImageRef(name, "a/b", "1", None)) == DIGEST
+        await registry.close()
+    assert heads[0] == "registry.example" and set(heads) <= {"registry.example", "127.0.0.1"}

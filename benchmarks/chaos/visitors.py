@@ -1,0 +1,64 @@
+"""Visitors of the apps: they ask all the time, and note what they got and when."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+EVERY = 0.05
+PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A request that no visitor should have made: its time and what came back."""
+
+    at: float
+    app_id: int
+    what: str
+
+
+@dataclass
+class Visits:
+    """``versions`` maps an app to the texts that it may answer with now."""
+
+    versions: dict[int, set[str]] = field(default_factory=dict[int, set[str]])
+    requests: int = 0
+    bad: list[Bad] = field(default_factory=list[Bad])
+    stale: list[Bad] = field(default_factory=list[Bad])
+
+    async def _ask(self, http: httpx.AsyncClient, url: str, app_id: int) -> None:
+        began = time.monotonic()
+        allowed = set(self.versions[app_id])
+        self.requests += 1
+        try:
+            answer = await http.get(url)
+        except httpx.HTTPError as e:
+            self.bad.append(Bad(began, app_id, type(e).__name__))
+            return
+        if answer.status_code != 200:
+            self.bad.append(Bad(began, app_id, f"HTTP {answer.status_code} {answer.text[:80]}"))
+        elif answer.text not in allowed | self.versions[app_id]:
+            self.stale.append(Bad(began, app_id, answer.text[:80]))
+
+    @asynccontextmanager
+    async def of(self, urls: dict[int, str]) -> AsyncIterator[None]:
+        """One visitor an app of ``urls``, which may grow meanwhile."""
+
+        async def all_the_time() -> None:
+            async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
+                while True:
+                    await asyncio.gather(*(self._ask(http, url, app_id) for app_id, url in list(urls.items())))
+                    await asyncio.sleep(EVERY)
+
+        task = asyncio.create_task(all_the_time())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""Who may call: the credentials of runners and nodes."""

@@ -1,0 +1,74 @@
+"""Runners' and nodes' own credentials: made and revoked one by one, and kept as hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+
+from sqlalchemy import delete, insert, select
+
+from funai.base.db.engine import Database
+from funai.base.observability import log
+from funai.contracts.errors import Conflict, NotFound
+from funai.contracts.nodes import Credential, CredentialKind, NewCredential
+from funai.contracts.wire import from_epoch_ms
+from funai.deploy.tables import credential
+
+FRESH_SECONDS = 2.0
+"""So long another instance's revocation may take to be known here."""
+MOST = 10_000
+PREFIX = "fdc_"
+
+
+class Credentials:
+    """All hashes are held in memory and read again every ``FRESH_SECONDS``: each call of a runner or node asks."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._hashes: dict[CredentialKind, frozenset[str]] = {}
+        self._read_at = float("-inf")
+
+    async def known(self, kind: CredentialKind, token: str) -> bool:
+        """Whether this is a credential of that kind which wasn't revoked."""
+        if not token.startswith(PREFIX):
+            return False
+        if time.monotonic() - self._read_at >= FRESH_SECONDS:
+            await self._read()
+        return _hash(token) in self._hashes.get(kind, frozenset())
+
+    async def list(self) -> list[Credential]:
+        rows = await self.db.fetch_all(select(credential).order_by(credential.c.id))
+        return [Credential(id=r["id"], kind=r["kind"], name=r["name"], created_at=from_epoch_ms(r["created_ms"])) for r in rows]
+
+    async def create(self, asked: NewCredential) -> Credential:
+        """Make one; a runner or node may have two while it changes over. Raises Conflict CREDENTIAL_LIMIT."""
+        token = PREFIX + secrets.token_urlsafe(32)
+        async with self.db.write() as conn:
+            at = await self.db.clock(conn)
+            if len((await conn.execute(select(credential.c.id).limit(MOST))).all()) >= MOST:
+                raise Conflict("CREDENTIAL_LIMIT", limit=MOST)
+            row = {"kind": asked.kind.value, "name": asked.name, "token_hash": _hash(token), "created_ms": at}
+            made = (await conn.execute(insert(credential).values(row))).inserted_primary_key
+        assert made is not None
+        self._read_at = float("-inf")
+        log.get("access").info("credential.created", kind=asked.kind.value, name=asked.name)
+        return Credential(id=int(made[0]), kind=asked.kind, name=asked.name, created_at=from_epoch_ms(at), token=token)
+
+    async def revoke(self, credential_id: int) -> None:
+        """From now on it opens nothing. Raises NotFound CREDENTIAL_NOT_FOUND."""
+        async with self.db.write() as conn:
+            gone = await conn.execute(delete(credential).where(credential.c.id == credential_id))
+        if not gone.rowcount:
+            raise NotFound("CREDENTIAL_NOT_FOUND")
+        self._read_at = float("-inf")
+        log.get("access").info("credential.revoked", id=credential_id)
+
+    async def _read(self) -> None:
+        rows = await self.db.fetch_all(select(credential.c.kind, credential.c.token_hash))
+        self._hashes = {kind: frozenset(r["token_hash"] for r in rows if r["kind"] == kind) for kind in CredentialKind}
+        self._read_at = time.monotonic()
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,170 @@
+"""Which package a program in ``node_modules/.bin`` comes from, and whether ``start`` needs development packages."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from funai.dockerfile.node.files import ProjectFiles
+from funai.dockerfile.node.start import Start, Step
+
+_PROVIDERS = {
+    "nest": "@nestjs/cli",
+    "react-router": "@react-router/dev",
+    "react-router-serve": "@react-router/serve",
+    "remix": "@remix-run/dev",
+    "remix-serve": "@remix-run/serve",
+    "tsc": "typescript",
+    "tsnd": "ts-node-dev",
+    "babel-node": "@babel/node",
+    "run-p": "npm-run-all",
+    "run-s": "npm-run-all",
+    "dotenv": "dotenv-cli",
+    "dotenvx": "@dotenvx/dotenvx",
+    "pm2-runtime": "pm2",
+    "sirv": "sirv-cli",
+    "strapi": "@strapi/strapi",
+    "medusa": "@medusajs/cli",
+    "directus": "directus",
+    "ng": "@angular/cli",
+    "vue-cli-service": "@vue/cli-service",
+    "nodemon": "nodemon",
+    "sequelize": "sequelize-cli",
+    "sequelize-cli": "sequelize-cli",
+    "typeorm": "typeorm",
+    "swc-node": "@swc-node/register",
+    "moleculer-runner": "moleculer",
+    "nuxi": "nuxi",
+    "fastify": "fastify-cli",
+    "svelte-kit": "@sveltejs/kit",
+    "kysely": "kysely-ctl",
+    "drizzle-kit": "drizzle-kit",
+    "cross-env": "cross-env",
+}
+_NO_PACKAGE = frozenset(
+    {
+        "node",
+        "npm",
+        "sh",
+        "bash",
+        "cd",
+        "export",
+        "echo",
+        "true",
+        ":",
+        "test",
+        "[",
+        "exec",
+        "env",
+        "set",
+        "unset",
+        "printf",
+        ".",
+        "mkdir",
+        "cp",
+        "mv",
+        "rm",
+        "ls",
+        "cat",
+        "sleep",
+        "chmod",
+        "touch",
+        "ln",
+    }
+)
+_LOADER_FLAGS = ("-r", "--require", "--import", "--loader", "--experimental-loader")
+_CONFIGURED = {"next": "next", "vite": "vite", "astro": "astro"}
+_IMPORT = re.compile(r"""(?:from\s+|import\s+|require\(\s*|import\(\s*)["']([^"'./][^"']*)["']""")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Why development packages stay in the image: ``program`` of the start script comes from ``package``."""
+
+    program: str
+    package: str | None
+
+
+def development_need(files: ProjectFiles, start: Start) -> Need | None:
+    """The first thing of ``start`` that development packages provide, or that can't be told; None when there is none."""
+    dev = set(files.package.dev_dependencies).union(*(m.dev_dependencies for m in files.members))
+    prod = set(files.package.dependencies).union(*(m.dependencies for m in files.members))
+    dev -= prod
+    if not dev:
+        return None
+    by_lock = _locked_bins(files)
+    for step in start.steps:
+        for program, package in _wanted(files, step, by_lock):
+            if package in dev or (package not in prod and (package is None or start.opaque)):
+                return Need(program, package if package in dev else None)
+    return Need(start.script[:80], None) if start.opaque else None
+
+
+def _wanted(files: ProjectFiles, step: Step, by_lock: dict[str, tuple[str, bool]]) -> Iterable[tuple[str, str | None]]:
+    """(program, package) of what a step loads by name; the package is None when it can't be told."""
+    program = step.program
+    if program == "node":
+        yield from (("node", name) for name in _loaders(step.arguments))
+        return
+    if not program or program in _NO_PACKAGE or "/" in program or program.startswith("$"):
+        return
+    known = {**files.package.dependencies, **files.package.dev_dependencies}
+    package = _PROVIDERS.get(program, program)
+    if package not in known and program in by_lock:
+        package, only_dev = by_lock[program]
+        yield program, (None if only_dev else package) if package not in known else package
+        if not only_dev:
+            return
+    elif any(package in {**m.dependencies, **m.dev_dependencies} for m in (files.package, *files.members)):
+        yield program, package
+    else:
+        yield program, None
+    if program == "ts-node" or program == "tsx":
+        return
+    config = files.config(_CONFIGURED[program]) if program in _CONFIGURED else None
+    if config:
+        name, text = config
+        if name.endswith("ts"):
+            yield name, "typescript"
+        yield from ((name, _package_of(found)) for found in _IMPORT.findall(text) if not found.startswith("node:"))
+
+
+def _loaders(arguments: Iterable[str]) -> Iterable[str]:
+    """Packages that ``node -r x`` or ``node --import x`` loads before the app."""
+    words = list(arguments)
+    for number, word in enumerate(words):
+        flag, eq, value = word.partition("=")
+        if flag in _LOADER_FLAGS:
+            value = value if eq else (words[number + 1] if number + 1 < len(words) else "")
+            if value and not value.startswith((".", "/", "node:")):
+                yield _package_of(value)
+
+
+def _package_of(specifier: str) -> str:
+    parts = specifier.split("/")
+    return "/".join(parts[:2]) if specifier.startswith("@") else parts[0]
+
+
+def _locked_bins(files: ProjectFiles) -> dict[str, tuple[str, bool]]:
+    """Program → (package, only for development), of npm's lock file."""
+    text = files.texts.get("package-lock.json") or files.texts.get("npm-shrinkwrap.json") or ""
+    try:
+        loaded: Any = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return {}
+    packages: Any = cast("dict[str, Any]", loaded).get("packages") if isinstance(loaded, dict) else None
+    out: dict[str, tuple[str, bool]] = {}
+    if not isinstance(packages, dict):
+        return out
+    for place, about in cast("dict[str, Any]", packages).items():
+        if place.count("node_modules/") != 1 or not isinstance(about, dict):
+            continue
+        facts = cast("dict[str, Any]", about)
+        name = place.rpartition("node_modules/")[2]
+        bins: Any = facts.get("bin")
+        for program in cast("dict[str, Any]", bins) if isinstance(bins, dict) else ():
+            out.setdefault(str(program), (name, bool(facts.get("dev"))))
+    return out

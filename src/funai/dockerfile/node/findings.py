@@ -1,0 +1,150 @@
+"""What a person should know about the plan of their project: the Runner's log and ``funai check`` say the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from funai.dockerfile.node.managers import Kind
+from funai.dockerfile.node.plan import Plan
+from funai.dockerfile.node.versions import MAJORS
+from funai.i18n.reasons import Words
+
+_TOKEN = re.compile(r"^[ \t]*(?:[^\s=#]*:)?(_authToken|_auth|_password)[ \t]*=[ \t]*(?!\$\{)[^\s$]", re.MULTILINE)
+_BUILD_ENV_FILES = (".env", ".env.local", ".env.production.local", ".env.development", ".env.development.local", ".env.test")
+_NAMES = {Kind.NPM: "npm", Kind.PNPM: "pnpm", Kind.YARN: "yarn", Kind.BERRY: "yarn", Kind.BUN: "bun"}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """``code`` is a stable word; ``weighty``: a warning, else just how the image is made."""
+
+    code: str
+    words: Words
+    weighty: bool = True
+
+
+def notices(plan: Plan) -> list[Notice]:
+    """In the order in which they matter; the first lines of a build's log."""
+    return [*_node(plan), *_manager(plan), *_start(plan), *_secrets(plan)]
+
+
+def _node(plan: Plan) -> Iterator[Notice]:
+    node, wish = plan.node, plan.node.wish
+    if wish is None:
+        return
+    have = node.major
+    if not node.satisfied:
+        offered = ", ".join(map(str, MAJORS))
+        yield Notice(
+            "NODE_VERSION",
+            Words(
+                f"{wish.source} 要求 Node {wish.text}，标准镜像使用 Node {have}（{offered} 中能取到的）；"
+                "需要其他版本请自带 Dockerfile",
+                f"{wish.source} asks for Node {wish.text}; the standard image has Node {have} (what can be had of {offered}); "
+                "bring a Dockerfile for another version",
+            ),
+        )
+    else:
+        yield Notice(
+            "NODE_CHOSEN",
+            Words(f"Node {have}（{wish.source}：{wish.text}）", f"Node {have} ({wish.source}: {wish.text})"),
+            False,
+        )
+
+
+def _manager(plan: Plan) -> Iterator[Notice]:
+    manager = plan.manager
+    name = _NAMES[manager.kind]
+    if manager.lockfile and not manager.empty_lock:
+        about = f"{manager.package or name}"
+        yield Notice(
+            "PACKAGE_MANAGER",
+            Words(f"依赖由 {about} 按 {manager.lockfile} 安装", f"packages are installed by {about} from {manager.lockfile}"),
+            False,
+        )
+        return
+    if manager.empty_lock:
+        yield Notice(
+            "NO_LOCKFILE",
+            Words(
+                f"{manager.lockfile} 没有锁定任何依赖：运行 {name} install 并提交它",
+                f"{manager.lockfile} locks nothing: run `{name} install` and commit it",
+            ),
+        )
+        return
+    lockfile = {"npm": "package-lock.json", "pnpm": "pnpm-lock.yaml", "yarn": "yarn.lock", "bun": "bun.lock"}[name]
+    yield Notice(
+        "NO_LOCKFILE",
+        Words(f"没有 {lockfile}：每次构建可能装到不同的依赖", f"no {lockfile}: builds may install different dependencies"),
+    )
+
+
+def _start(plan: Plan) -> Iterator[Notice]:
+    need = plan.keep_dev
+    if need and need.package:
+        yield Notice(
+            "DEV_DEPENDENCIES_KEPT",
+            Words(
+                f"start 用到 devDependencies 中的 {need.package}：它们会留在镜像里；生产环境需要的请移到 dependencies",
+                f"start needs {need.package}, a devDependency: all stay in the image; production's belong in dependencies",
+            ),
+        )
+    elif need:
+        yield Notice(
+            "DEV_DEPENDENCIES_KEPT",
+            Words(
+                f"无法判断 start（{need.program}）是否需要 devDependencies：它们会留在镜像里",
+                f"can't tell whether start ({need.program}) needs devDependencies: they stay in the image",
+            ),
+            False,
+        )
+    if plan.compiles:
+        yield Notice(
+            "START_COMPILES",
+            Words(
+                f"start（{plan.compiles}）会再编译一次：改用 start:prod",
+                f"start ({plan.compiles}) would compile once more: start:prod is used",
+            ),
+            False,
+        )
+    if plan.site:
+        instead = plan.site.instead_of
+        zh, en = (f"，代替开发服务器“{instead}”", f" instead of the development server `{instead}`") if instead else ("", "")
+        yield Notice(
+            "STATIC_SITE",
+            Words(f"静态网站：由平台的静态服务器提供{zh}", f"a static site: the platform's static server serves it{en}"),
+            False,
+        )
+    main = plan.start.main if plan.start else None
+    if main and main.program in ("next", "nuxt", "nuxi") and main.arguments[:1] == ("dev",):
+        yield Notice(
+            "START_IS_DEV",
+            Words(
+                f"start 运行的是开发服务器（{main.program} dev），慢且占内存：请启动构建后的应用",
+                f"start runs a development server ({main.program} dev), slow and large: start the built app",
+            ),
+        )
+
+
+def _secrets(plan: Plan) -> Iterator[Notice]:
+    files = plan.files
+    if _TOKEN.search(files.texts.get(".npmrc", "")):
+        yield Notice(
+            "SECRET_COMMITTED",
+            Words(
+                ".npmrc 里有明文令牌：请作废它，改写为 ${NPM_TOKEN}，再用 funai env set --build NPM_TOKEN=… 设置",
+                ".npmrc holds a token in plain text: revoke it, write ${NPM_TOKEN}, and `funai env set --build NPM_TOKEN=…`",
+            ),
+        )
+    left_out = [] if files.has(".dockerignore") else [name for name in _BUILD_ENV_FILES if files.has(name)]
+    if left_out:
+        listed = ", ".join(left_out)
+        yield Notice(
+            "ENV_FILE_LEFT_OUT",
+            Words(
+                f"{listed} 不会进入镜像：变量请用 funai env set（构建时需要的加 --build）",
+                f"{listed} stays out of the image: set variables with `funai env set` (--build where builds need them)",
+            ),
+        )

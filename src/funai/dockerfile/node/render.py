@@ -1,0 +1,287 @@
+"""The Dockerfile of a plan, and the files of the platform's that it copies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files as resources
+
+from funai.contracts.buildspec import CA_IN_CONTEXT
+from funai.dockerfile.node.managers import Kind
+from funai.dockerfile.node.plan import BUILD_CACHES, Plan
+
+REGISTRY_AWAY = 97
+"""Exit status of an install step whose package registry can't be reached."""
+PLATFORM_ARGS = ("BASE_PATH", "FUNAI_URL", "FUNAI_APP_ID", "FUNAI_COMMIT", "FUNAI_RELEASE")
+"""Build arguments that the platform gives to every Dockerfile that declares them."""
+VARS_FILE, ADDRESS_FILE = ".funai-vars", ".funai-address"
+"""The app's own variables for builds, and what the platform tells about the app: ``export NAME=value`` lines."""
+START_FILE, STATIC_FILE = "funai-start.sh", "funai-static.mjs"
+CA_IN_STAGE = "/etc/funai-ca.pem"
+_MARK = "/tmp/funai-built"
+
+
+def render(plan: Plan, *, ca_in_context: bool = False, env_files: bool = False) -> str:
+    """The Dockerfile.
+
+    ``env_files``: the context has VARS_FILE and ADDRESS_FILE, shell files whose variables the build's steps get: unlike
+    build arguments, their values stand in no command line, log or history. Without, steps get PLATFORM_ARGS as arguments.
+    ``ca_in_context``: certificate authorities come as a file of the context, used by the first stages and not in the image.
+    """
+    sections = [_install(plan, ca_in_context, env_files), *_production(plan), _build(plan, env_files), _final(plan)]
+    return "\n".join(sections)
+
+
+def extra_files(plan: Plan) -> dict[str, str]:
+    """Files that the Dockerfile copies from the context, by name."""
+    wanted = [START_FILE] if plan.launcher else [STATIC_FILE] if plan.site else []
+    return {name: resources("funai.dockerfile.node").joinpath(name).read_text("utf-8") for name in wanted}
+
+
+_QUIET = (
+    "ENV npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false HUSKY=0 "
+    "NEXT_TELEMETRY_DISABLED=1 ASTRO_TELEMETRY_DISABLED=1 NUXT_TELEMETRY_DISABLED=1 YARN_ENABLE_TELEMETRY=0"
+)
+
+
+def _install(plan: Plan, ca_in_context: bool, env_files: bool) -> str:
+    name = {Kind.BERRY: "yarn"}.get(plan.manager.kind, plan.manager.kind.value)
+    lines = [
+        f"# The platform's standard image: {name}, Node {plan.node.major}, {'a static site' if plan.site else 'npm start'}.",
+        f"FROM {plan.node.image} AS deps",
+        "WORKDIR /app",
+        "ARG NPM_REGISTRY",
+        "ARG NODE_EXTRA_CA_CERTS",
+        _QUIET,
+    ]
+    if ca_in_context:
+        lines.append(f"COPY {CA_IN_CONTEXT} {CA_IN_STAGE}")
+    if plan.manager.package:
+        lines.append(f"RUN {_REGISTRY}npm install --global {plan.manager.package}{_or_blame()}")
+    variables = ""
+    if plan.source_first:
+        lines += [*_declared(env_files), "COPY . ."]
+        variables = _sourced(env_files, VARS_FILE, ADDRESS_FILE)
+    else:
+        tokens = env_files and plan.variables_in_npmrc
+        lines += _manifests(plan, [VARS_FILE] if tokens else [])
+        variables = _sourced(tokens, VARS_FILE)
+    lines.append(f"RUN {variables}{_registry(plan)}{_install_command(plan)}{_or_blame()}")
+    return "\n".join(lines) + "\n"
+
+
+def _sourced(there: bool, *names: str) -> str:
+    return "".join(f". ./{name}; " for name in names) if there else ""
+
+
+def _manifests(plan: Plan, more: Sequence[str]) -> list[str]:
+    files, lock = plan.files, plan.manager.lockfile
+    names = ["package.json", *([lock] if lock else []), *more]
+    optional = (".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml", ".pnpmfile.cjs", "bunfig.toml")
+    # The bracket makes a file optional that a .dockerignore may leave out.
+    names += [f"{n[:-1]}[{n[-1]}]" for n in optional if files.has(n)]
+    lines = [f"COPY {' '.join(names)} ./"]
+    lines += [f"COPY {m.folder}/package.json {m.folder}/" for m in files.members]
+    early = [*plan.early, *([".yarn"] if any(p.startswith(".yarn/") for p in files.paths) else [])]
+    return lines + [f"COPY {folder} ./{folder}" for folder in early]
+
+
+_REGISTRY = 'if [ -n "$NPM_REGISTRY" ]; then export npm_config_registry="$NPM_REGISTRY"; fi; '
+
+
+def _registry(plan: Plan) -> str:
+    if plan.own_npmrc_registry:
+        return ""
+    if plan.manager.kind is Kind.BERRY:
+        return (
+            'if [ -n "$NPM_REGISTRY" ]; then export YARN_NPM_REGISTRY_SERVER="$NPM_REGISTRY" '
+            'YARN_UNSAFE_HTTP_WHITELIST="*"; fi; '
+        )
+    if plan.manager.kind is Kind.YARN:
+        # Yarn 1 fetches from the addresses in its lock file, whatever the registry is.
+        return (
+            f'{_REGISTRY}to="${{NPM_REGISTRY:-https://registry.npmjs.org}}"; '
+            r'sed -i "s#https://registry\.\(yarnpkg\.com\|npmjs\.org\)/#${to%/}/#" yarn.loc[k]; '
+        )
+    return _REGISTRY
+
+
+def _or_blame() -> str:
+    """What follows an install: where it failed because the registry is away, the step ends with REGISTRY_AWAY."""
+    probe = (
+        "fetch(process.argv[1], {signal: AbortSignal.timeout(20000)})"
+        f".then(r => process.exit(r.status < 500 ? 1 : {REGISTRY_AWAY}), "
+        f'e => {{ console.error(process.argv[1] + ": " + (e.cause || e)); process.exit({REGISTRY_AWAY}) }})'
+    )
+    return f" \\\n || node -e '{probe}' \"$(npm config get registry)\""
+
+
+def _install_command(plan: Plan) -> str:
+    frozen = plan.manager.frozen
+    match plan.manager.kind:
+        case Kind.PNPM:
+            command = f"CI=true pnpm install {'--frozen-lockfile' if frozen else '--no-frozen-lockfile'} --prod=false"
+        case Kind.YARN:
+            command = f"yarn install --non-interactive --production=false{' --frozen-lockfile' if frozen else ''}"
+        case Kind.BERRY:
+            command = f"YARN_NODE_LINKER=node-modules yarn install {'--immutable' if frozen else '--no-immutable'}"
+        case Kind.BUN:
+            command = f"bun install{' --frozen-lockfile' if frozen else ''}"
+        case Kind.NPM:
+            # The project's own hooks need its source: they run after it came, with the package.json as it is.
+            later = f"npm pkg delete {' '.join(f'scripts.{hook}' for hook in plan.hooks)} && " if plan.hooks else ""
+            command = f"{later}npm {'ci' if frozen else 'install'} --include=dev"
+    # npm ends well without a registry; what an install leaves last is looked for.
+    done = "test -e node_modules/.package-lock.json" if plan.manager.kind is Kind.NPM else "test -e node_modules"
+    return f"{command} && {done}" if plan.has_dependencies else f"mkdir -p node_modules && {command}"
+
+
+def _production(plan: Plan) -> list[str]:
+    if not plan.prune or plan.source_first:
+        return []
+    return [f"FROM deps AS production\nRUN {_registry(plan)}{_prune_command(plan)} && mkdir -p node_modules\n"]
+
+
+def _prune_command(plan: Plan) -> str:
+    match plan.manager.kind:
+        case Kind.PNPM:
+            return "CI=true pnpm prune --prod --ignore-scripts"
+        case Kind.YARN:
+            return "yarn install --production --frozen-lockfile --ignore-scripts --prefer-offline --non-interactive"
+        case Kind.BERRY:
+            return "YARN_NODE_LINKER=node-modules YARN_ENABLE_SCRIPTS=0 yarn workspaces focus --all --production"
+        case _:
+            return "npm prune --omit=dev --ignore-scripts"
+
+
+def _declared(env_files: bool) -> list[str]:
+    return [] if env_files else [f"ARG {name}" for name in PLATFORM_ARGS]
+
+
+def _build(plan: Plan, env_files: bool) -> str:
+    lines = ["FROM deps AS build"]
+    if not plan.source_first:
+        lines += [*_declared(env_files), "COPY . ."]
+    steps = [f"touch {_MARK}"]
+    if env_files:
+        steps = [_sourced(True, VARS_FILE, ADDRESS_FILE) + f"rm -f {VARS_FILE} {ADDRESS_FILE}", *steps]
+    if plan.hooks and plan.manager.kind is Kind.NPM:
+        steps += [f"npm run {name}" for name in _hooks(plan.hooks)]
+    if plan.build:
+        steps.append(f"{plan.manager.command} run build")
+    if plan.source_first and plan.prune:
+        steps.append(_prune_command(plan))
+    steps += _collect_site(plan) if plan.site else _tidy(plan)
+    # One step: each one is a layer that the engine has to write.
+    lines.append("RUN " + _registry_once(plan) + " \\\n && ".join(steps))
+    return "\n".join(lines) + "\n"
+
+
+def _registry_once(plan: Plan) -> str:
+    return _registry(plan) if plan.source_first and plan.prune else ""
+
+
+def _hooks(hooks: Sequence[str]) -> list[str]:
+    """npm runs ``preinstall`` and ``postinstall`` around ``install`` by itself, and the like around ``prepare``."""
+    around = {"install": ("preinstall", "postinstall"), "prepare": ("preprepare", "postprepare")}
+    implied = {name for hook in hooks for name in around.get(hook, ())}
+    return [h for h in hooks if h not in implied and h != "prepublish"]
+
+
+def _tidy(plan: Plan) -> list[str]:
+    """Leave in /app what the image takes from it: caches and files with tokens go, and so do packages that come from
+    the layer of their own, all but what the build wrote among them (a generated client, a patch).
+    """
+    steps = [f"rm -rf {' '.join(BUILD_CACHES)} {CA_IN_CONTEXT} {START_FILE}", _FORGET_TOKENS]
+    if plan.source_first:
+        return [*steps, "mkdir -p node_modules", "mv node_modules /packages"]
+    return [
+        *steps,
+        "mkdir -p node_modules /written",
+        f"(cd node_modules && find . -newer {_MARK} ! -type d -exec cp -a --parents -t /written {{}} +)",
+        "rm -rf node_modules",
+        "mv /written node_modules",
+    ]
+
+
+_FORGET_TOKENS = r"find . -name node_modules -prune -o \( -name .npmrc -o -name .yarnrc.yml \) -exec rm -f {} +"
+
+
+def _collect_site(plan: Plan) -> list[str]:
+    assert plan.site is not None
+    folders = " ".join(plan.site.folders)
+    return [
+        f'for folder in {folders} dist/*/browser dist/* ""; do if [ -f "$folder/index.html" ]; then break; fi; done',
+        f'if [ -z "$folder" ]; then echo "the build wrote no index.html in any of: {folders}" >&2; exit 1; fi',
+        'cp -a "$folder" /site',
+    ]
+
+
+def _final(plan: Plan) -> str:
+    port = plan.port
+    env = {"NODE_ENV": "production", "PORT": str(port), "HOST": "0.0.0.0", "HOSTNAME": "0.0.0.0"}
+    lines = ["", f"FROM {plan.node.image}"]
+    if plan.site:
+        lines += [
+            _env(env),
+            f"COPY {STATIC_FILE} /usr/local/lib/{STATIC_FILE}",
+            "COPY --from=build --chown=1000:1000 /site /app/site",
+            "USER 1000:1000",
+            f"EXPOSE {port}",
+            f'CMD ["node", "/usr/local/lib/{STATIC_FILE}", "/app/site"]',
+        ]
+        return "\n".join(lines).lstrip() + "\n"
+    package = plan.files.package
+    env |= {"PROTOCOL_HEADER": "x-forwarded-proto", "HOST_HEADER": "x-forwarded-host", "npm_config_update_notifier": "false"}
+    env |= {f"npm_package_{k}": v for k in ("name", "version") if isinstance(v := package.data.get(k), str)}
+    lines.append(f"{_env(env)} PATH={_path(plan)}:$PATH")
+    lines += _managers_at_run(plan)
+    if plan.launcher:
+        lines.append(f"COPY {START_FILE} /usr/local/bin/funai-start")
+    source = "production" if _production(plan) else "build" if plan.source_first else "deps"
+    packages = "/packages" if plan.source_first else "/app/node_modules"
+    lines += [
+        f"COPY --from={source} --chown=1000:1000 {packages} /app/node_modules",
+        "COPY --from=build --chown=1000:1000 /app /app/",
+        "WORKDIR /app",
+        "USER 1000:1000",
+        f"EXPOSE {port}",
+        f"CMD {json.dumps(_command(plan), ensure_ascii=False)}",
+    ]
+    return "\n".join(lines).lstrip() + "\n"
+
+
+def _env(values: Mapping[str, str]) -> str:
+    return "ENV " + " ".join(f"{k}={_quoted(v)}" for k, v in values.items())
+
+
+def _quoted(value: str) -> str:
+    """A value that no builder expands: anything unusual in it is left out."""
+    return "".join(c for c in value if c.isalnum() or c in "._-@/+:")[:200] or '""'
+
+
+def _path(plan: Plan) -> str:
+    folders = [f"/app/{s.folder}" for s in (plan.start.steps if plan.start else ()) if s.folder]
+    return ":".join(f"{f}/node_modules/.bin" for f in (*dict.fromkeys(folders), "/app"))
+
+
+def _managers_at_run(plan: Plan) -> list[str]:
+    """The manager itself, where the start script calls it."""
+    called = plan.start.managers if plan.start else frozenset[str]()
+    bun = plan.start is not None and any(s.program in ("bun", "bunx") for s in plan.start.steps)
+    if not plan.manager.package or not (bun or plan.manager.command in called):
+        return []
+    return [
+        "ARG NPM_REGISTRY",
+        "ARG NODE_EXTRA_CA_CERTS",
+        f"RUN {_REGISTRY}npm install --global {plan.manager.package} && rm -rf /root/.npm",
+    ]
+
+
+def _command(plan: Plan) -> list[str]:
+    start = plan.start
+    assert start is not None
+    if start.plain:
+        return ["sh", "-c", start.shell()]
+    hooked = {"prestart", "poststart"} & set(plan.files.package.scripts)
+    return ["sh", "/usr/local/bin/funai-start", "npm start" if hooked else start.script]

@@ -1,0 +1,118 @@
+"""Sites without a server of their own: what their build writes is served by the platform's small static server."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from funai.dockerfile.node.files import ProjectFiles
+from funai.dockerfile.node.start import Start, Step
+
+_DEV_SERVERS: dict[str, tuple[str, ...]] = {
+    "vite": ("", "dev", "serve", "preview"),
+    "react-scripts": ("start",),
+    "craco": ("start",),
+    "ng": ("serve",),
+    "astro": ("dev", "preview", "start"),
+    "vue-cli-service": ("serve",),
+    "gatsby": ("develop", "serve"),
+    "parcel": ("", "serve"),
+    "webpack": ("serve",),
+    "webpack-dev-server": ("",),
+    "docusaurus": ("start", "serve"),
+    "rsbuild": ("dev", "preview"),
+    "umi": ("dev",),
+    "vitepress": ("dev", "preview"),
+    "nuxt": ("preview",),
+    "nuxi": ("preview",),
+}
+"""Programs (and their first word) that only serve a static site while it is being written or looked at."""
+_BUILDERS = (
+    "vite",
+    "react-scripts",
+    "@craco/craco",
+    "astro",
+    "@angular/cli",
+    "@vue/cli-service",
+    "gatsby",
+    "parcel",
+    "@docusaurus/core",
+    "@rsbuild/core",
+    "vitepress",
+    "@11ty/eleventy",
+    "@sveltejs/adapter-static",
+)
+_SERVER_ADAPTERS = re.compile(r"^@astrojs/(node|vercel|netlify|cloudflare|deno)$|^@sveltejs/adapter-(node|auto)$")
+OUTPUTS = (
+    "dist",
+    "build",
+    "out",
+    "dist/client",
+    "build/client",
+    ".output/public",
+    "public",
+    "_site",
+    "docs/.vitepress/dist",
+    ".vitepress/dist",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """``folders``: where the built site may be, most likely first; ``instead_of``: a development server it replaces."""
+
+    folders: tuple[str, ...]
+    instead_of: str | None = None
+
+
+def site_of(files: ProjectFiles, start: Start | None) -> Site | None:
+    """The static site of a project, or None when it has a server."""
+    if "build" not in files.package.scripts:
+        return None
+    exported = _exported(files)
+    if start is None:
+        return Site(_folders(files, exported)) if exported or _builds_a_site(files) else None
+    main = start.main
+    if main is None or len(start.steps) > 1:
+        return None
+    if exported and main.program == "next" and main.arguments[:1] == ("start",):
+        return Site(("out",), start.script)
+    if not _looks_at_a_site(main) or _renders_on_a_server(files):
+        return None
+    return Site(_folders(files, exported), start.script)
+
+
+def _exported(files: ProjectFiles) -> bool:
+    config = files.config("next")
+    return bool(config and re.search(r"""\boutput\s*:\s*["']export["']""", config[1]))
+
+
+def _looks_at_a_site(step: Step) -> bool:
+    words = _DEV_SERVERS.get(step.program)
+    first = next((a for a in step.arguments if not a.startswith("-")), "")
+    return words is not None and (first in words or ("" in words and first not in ("build", "preview")))
+
+
+def _builds_a_site(files: ProjectFiles) -> bool:
+    known = {**files.package.dependencies, **files.package.dev_dependencies}
+    return any(name in known for name in _BUILDERS) and not _renders_on_a_server(files)
+
+
+def _renders_on_a_server(files: ProjectFiles) -> bool:
+    known = {**files.package.dependencies, **files.package.dev_dependencies}
+    adapted = any(map(_SERVER_ADAPTERS.match, known))
+    config = files.config("astro")
+    if config and not re.search(r"\badapter\s*:", config[1]):
+        adapted = False
+    return adapted or any(name in known for name in ("@react-router/dev", "@remix-run/dev", "@tanstack/react-start", "vinxi"))
+
+
+def _folders(files: ProjectFiles, exported: bool) -> tuple[str, ...]:
+    """Folders to look in; one that the configuration names comes first."""
+    found = ["out"] if exported else []
+    for framework in ("vite", "astro"):
+        config = files.config(framework)
+        match = re.search(r"""\boutDir\s*:\s*["']([\w./-]{1,100})["']""", config[1]) if config else None
+        if match and ".." not in match[1] and not match[1].startswith("/"):
+            found.append(match[1].removeprefix("./").rstrip("/"))
+    return (*found, *(o for o in OUTPUTS if o not in found))

@@ -1,0 +1,100 @@
+"""Which Node a project asks for, and which image it gets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from semantic_version import NpmSpec, Version
+
+from funai.dockerfile.node.files import ProjectFiles, strings
+
+MAJORS = (20, 22, 24)
+"""What the standard image is offered in, oldest first."""
+DEFAULT_MAJOR = 20
+"""For a project that doesn't say."""
+_CODENAMES = {"iron": 20, "jod": 22, "krypton": 24}
+_NEWEST_WORDS = ("lts/*", "node", "stable", "current", "latest")
+
+
+def image_of(major: int) -> str:
+    return f"node:{major}-bookworm-slim"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeWish:
+    """``text`` as the project wrote it in ``source``; ``majors``: those of MAJORS that satisfy it, the preferred one first."""
+
+    source: str
+    text: str
+    majors: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChoice:
+    """The Node of the image. ``wish`` is None where the project says nothing; ``satisfied``: it gets what it asks for."""
+
+    major: int
+    wish: NodeWish | None
+    satisfied: bool = True
+
+    @property
+    def image(self) -> str:
+        return image_of(self.major)
+
+
+def node_wish(files: ProjectFiles) -> NodeWish | None:
+    """``.nvmrc``, ``.node-version``, ``engines.node``, ``volta.node``: the first that says something usable."""
+    engines = strings(files.package.data.get("engines")).get("node")
+    volta = strings(files.package.data.get("volta")).get("node")
+    said = {
+        ".nvmrc": files.texts.get(".nvmrc"),
+        ".node-version": files.texts.get(".node-version"),
+        "package.json engines.node": engines,
+        "package.json volta.node": volta,
+    }
+    wishes: list[NodeWish] = []
+    for source, text in said.items():
+        line = next((w for w in (text or "").splitlines() if w.strip() and not w.startswith("#")), "").strip()
+        if line and (majors := satisfying(line)) is not None:
+            wishes.append(NodeWish(source, line[:80], majors))
+    return wishes[0] if wishes else None
+
+
+def satisfying(text: str) -> tuple[int, ...] | None:
+    """The offered majors that a version or range means, the preferred one first; None for a text that is neither."""
+    word = text.strip().lower()
+    if word in _NEWEST_WORDS:
+        return tuple(reversed(MAJORS))
+    if word.startswith("lts/"):
+        major = _CODENAMES.get(word.removeprefix("lts/"))
+        return (major,) if major else ()
+    exact = re.fullmatch(r"v?(\d+)(\.\d+){0,2}", word)
+    if exact:
+        return tuple(m for m in MAJORS if m == int(exact[1]))
+    spec = _spec(text)
+    if spec is None:
+        return None
+    fits = [m for m in MAJORS if any(spec.match(Version(f"{m}.{minor}.99")) for minor in (99, 30, 20, 10, 0))]
+    fits.sort(key=lambda m: (m != DEFAULT_MAJOR, m))
+    return tuple(fits)
+
+
+def _spec(text: str) -> Any:
+    spaced = re.sub(r"([<>=~^])\s+", r"\1", text.strip())
+    spaced = re.sub(r"(?<![\w.])v(?=\d)", "", spaced)
+    try:
+        return NpmSpec(spaced)
+    except ValueError:
+        return None
+
+
+def choose(wish: NodeWish | None, available: Collection[int] = MAJORS) -> NodeChoice:
+    """The image's Node. ``available``: majors that can be had."""
+    have = [m for m in MAJORS if m in available] or [DEFAULT_MAJOR]
+    if wish is None:
+        return NodeChoice(DEFAULT_MAJOR if DEFAULT_MAJOR in have else have[-1], None)
+    fitting = next((m for m in wish.majors if m in have), None)
+    return NodeChoice(fitting or have[-1], wish, satisfied=fitting is not None)

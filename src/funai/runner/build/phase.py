@@ -1,0 +1,136 @@
+"""The BUILD phase of a job: what is built from a checked-out commit, and with what."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from funai.contracts.buildspec import CA_IN_BUILD, AppSpec, choose_port
+from funai.contracts.jobs import Job, Payload
+from funai.contracts.rules import ImageRef
+from funai.contracts.states import FailureCode
+from funai.dockerfile.node.files import ProjectFiles
+from funai.dockerfile.node.findings import notices
+from funai.dockerfile.node.plan import Plan
+from funai.dockerfile.node.render import CA_IN_STAGE, REGISTRY_AWAY
+from funai.dockerfile.node.versions import MAJORS
+from funai.runner.build.image import Builder
+from funai.runner.build.plan import Recipe, read_recipe
+from funai.runner.build.reading import Reading, allowed
+from funai.runner.build.standard import plan_standard, read_project, write_standard
+from funai.runner.commands.engine import BuildRequest
+from funai.runner.failures import JobFailed
+from funai.runner.logs import LogStream
+from funai.runner.settings import RunnerSettings
+from funai.runner.source.mirrors import Commit
+from funai.runner.variables import build_values, remarks, told
+
+LABEL_COMMIT = "org.opencontainers.image.revision"
+ABSENT_SECONDS = 600.0
+"""How long a Node image that could not be had is not asked for again."""
+_NO_BASE = (FailureCode.IMAGE_NOT_FOUND, FailureCode.REGISTRY_UNREACHABLE, FailureCode.REGISTRY_AUTH)
+
+
+class NodeImages:
+    """Which of the standard image's Node versions this Runner could not have lately."""
+
+    def __init__(self) -> None:
+        self._absent: dict[int, float] = {}
+
+    def available(self) -> tuple[int, ...]:
+        now = time.monotonic()
+        found = tuple(m for m in MAJORS if now - self._absent.get(m, -ABSENT_SECONDS) >= ABSENT_SECONDS)
+        return found or MAJORS
+
+    def missing(self, major: int) -> None:
+        self._absent[major] = time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBuild:
+    """One build. ``folder`` is the job's own."""
+
+    settings: RunnerSettings
+    builder: Builder
+    nodes: NodeImages
+    job: Job
+    payload: Payload
+    spec: AppSpec
+    out: LogStream
+    folder: Path
+
+    async def run(self, src: Path, commit: Commit, image: ImageRef) -> None:
+        """Build ``image`` from the commit's files. Raises JobFailed."""
+        found = await asyncio.to_thread(read_recipe, self.payload, src)
+        (self.folder / "tmp").mkdir()
+        if isinstance(found, Recipe):
+            await self._build(found, commit, image)
+        else:
+            await self._standard(found, commit, image)
+
+    async def _standard(self, context: Path, commit: Commit, image: ImageRef) -> None:
+        """With the platform's Dockerfile, on the Node that the project asks for, or else on one that can be had."""
+        self.out.line("    没有 Dockerfile：使用平台的标准 Node 镜像 / no Dockerfile: the platform's standard Node image")
+        project = await asyncio.to_thread(read_project, context)
+        while True:
+            available = self.nodes.available()
+            plan = self._plan(project, available)
+            recipe = await asyncio.to_thread(
+                write_standard,
+                plan,
+                context,
+                ca_to_copy=None if self.builder.mounts else self.settings.ca_file,
+                variables=build_values(self.payload),
+                address=told(self.job, self.payload, self.spec, commit.sha),
+            )
+            self._announce(plan)
+            try:
+                return await self._build(recipe, commit, image)
+            except JobFailed as e:
+                if e.code not in _NO_BASE or len(available) < 2:
+                    raise self._blamed(e, plan) from e
+                self.nodes.missing(plan.node.major)
+                self.out.line(f"    没有镜像 {plan.node.image}，改用其他版本 / {plan.node.image} can't be had: another version")
+
+    def _plan(self, project: ProjectFiles, available: tuple[int, ...]) -> Plan:
+        return plan_standard(project, port=choose_port(self.payload.container_port, self.spec), available=available)
+
+    def _announce(self, plan: Plan) -> None:
+        for notice in notices(plan):
+            mark = "!" if notice.weighty else " "
+            self.out.line(f"  {mark} {notice.words.zh} / {notice.words.en}")
+
+    @staticmethod
+    def _blamed(error: JobFailed, plan: Plan) -> JobFailed:
+        """The install step ends with a status of its own where the package registry is away: that is nobody's code."""
+        if error.code is not FailureCode.BUILD_FAILED or error.params.get("exit") != REGISTRY_AWAY:
+            return error
+        named = plan.own_npmrc_registry or "NPM_REGISTRY"
+        return JobFailed(FailureCode.PACKAGE_REGISTRY_UNREACHABLE, error.lines, registry=named)
+
+    async def _build(self, recipe: Recipe, commit: Commit, image: ImageRef) -> None:
+        args = self._arguments(recipe, commit)
+        reading = Reading(recipe.text, allowed(image, self.settings), args)
+        for line in remarks(self.payload, (await asyncio.to_thread(reading.plan)).declared_args, generated=recipe.generated):
+            self.out.line(line)
+        # One label and no more: the builder commits one more image for each.
+        labels = {LABEL_COMMIT: commit.sha}
+        request = BuildRequest(recipe.context, str(image), self.folder / "iid", self.folder / "tmp", labels=labels, args=args)
+        await self.builder.build(request, reading, recipe.ignore, self.folder.name, self.out.write)
+
+    def _arguments(self, recipe: Recipe, commit: Commit) -> Mapping[str, str]:
+        """Build arguments; the platform's own win over the app's of the same name."""
+        s, mounts = self.settings, self.builder.mounts
+        args: dict[str, str] = {}
+        if not recipe.generated:
+            args = {**build_values(self.payload), **told(self.job, self.payload, self.spec, commit.sha)}
+        if s.npm_registry:
+            args["NPM_REGISTRY"] = s.npm_registry
+        if s.ca_file and (mounts or recipe.generated):
+            args["NODE_EXTRA_CA_CERTS"] = CA_IN_BUILD if mounts else CA_IN_STAGE
+        elif s.ca_file:
+            self.out.line("    此引擎的构建无法挂载平台的 CA 证书 / this engine's builds can't mount the platform's CA file")
+        return args

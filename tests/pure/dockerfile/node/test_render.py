@@ -1,0 +1,132 @@
+"""The Dockerfile of a plan."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from funai.dockerfile.node.files import collect, member_folders, parse_package
+from funai.dockerfile.node.render import extra_files, render
+from tests.pure.dockerfile.node.projects import planned, starts
+
+LOCK = {"package-lock.json": "{}"}
+
+
+def rendered(package: dict[str, Any], files: dict[str, str] | None = None, **options: Any) -> str:
+    return render(planned(package, files), **options)
+
+
+def stages(text: str) -> list[str]:
+    return text.split("\nFROM ")[1:]
+
+
+def test_render_has_packages_in_a_layer_of_their_own_that_sources_do_not_change() -> None:
+    text = rendered(starts("node s.js", dependencies={"a": "1"}, devDependencies={"b": "1"}), LOCK)
+    deps, production, build, final = stages(text)
+    assert "npm ci" in deps and "COPY . ." not in deps and "npm prune --omit=dev" in production and "COPY . ." in build
+    assert final.index("COPY --from=production --chown=1000:1000 /app/node_modules /app/node_modules") < final.index(
+        "COPY --from=build"
+    )
+    assert 'CMD ["sh", "-c", "exec node s.js"]' in final and "USER 1000:1000" in final
+
+
+def test_render_says_port_and_addresses_to_the_app() -> None:
+    text = render(planned(starts("node s.js"), port=8080))
+    assert "PORT=8080 HOST=0.0.0.0 HOSTNAME=0.0.0.0" in text and "EXPOSE 8080" in text
+    assert "PROTOCOL_HEADER=x-forwarded-proto HOST_HEADER=x-forwarded-host" in text
+
+
+def test_render_declares_the_platforms_arguments_for_builds_alone() -> None:
+    *_, build, final = stages(rendered(starts("node s.js")))
+    assert all(f"ARG {name}\n" in build for name in ("BASE_PATH", "FUNAI_URL", "FUNAI_COMMIT"))
+    assert "ARG" not in final and build.index("ARG BASE_PATH") < build.index("COPY . .")
+
+
+def test_render_with_files_of_variables_has_their_names_nowhere_and_keeps_them_out_of_the_image() -> None:
+    *_, build, final = stages(rendered(starts("node s.js"), env_files=True))
+    assert ". ./.funai-vars; . ./.funai-address; rm -f .funai-vars .funai-address" in build
+    assert "ARG" not in build and ".funai" not in final
+
+
+def test_render_gives_an_install_the_variables_that_npmrc_names() -> None:
+    token = {".npmrc": "//npm.example.org/:_authToken=${NPM_TOKEN}\n"}
+    assert "RUN . ./.funai-vars; " in stages(rendered(starts("node s.js"), LOCK | token, env_files=True))[0]
+    assert ".funai-vars" not in stages(rendered(starts("node s.js"), LOCK, env_files=True))[0]
+
+
+def test_render_runs_the_projects_own_hooks_after_its_source_came() -> None:
+    hooks = {"postinstall": "patch-package", "prepare": "husky", "preprepare": "true"}
+    text = rendered(starts("node s.js", scripts=hooks, dependencies={"patch-package": "8"}), LOCK | {"patches/a.patch": "x"})
+    deps, build = stages(text)[:2]
+    assert (
+        "npm pkg delete scripts.postinstall scripts.preprepare scripts.prepare && npm ci" in deps
+        and "COPY patches ./patches" in deps
+    )
+    assert "npm run postinstall" in build and "npm run prepare" in build and "npm run preprepare" not in build
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (
+            {"pnpm-lock.yaml": "importers:\n"},
+            ["npm install --global pnpm@9", "pnpm install --frozen-lockfile", "pnpm prune --prod"],
+        ),
+        ({"yarn.lock": "a:\n  version 1\n"}, ["yarn install --non-interactive --production=false --frozen-lockfile", "sed -i"]),
+        ({"yarn.lock": "__metadata:\n"}, ["@yarnpkg/cli-dist@4", "yarn install --immutable", "YARN_NODE_LINKER=node-modules"]),
+        ({"bun.lock": "{}"}, ["npm install --global bun@1", "bun install --frozen-lockfile", "bun run build"]),
+    ],
+)
+def test_render_uses_the_projects_manager(files: dict[str, str], words: list[str]) -> None:
+    package = starts("node s.js", scripts={"build": "x"}, dependencies={"a": "1"}, devDependencies={"b": "1"})
+    text = rendered(package, files)
+    assert all(word in text for word in words)
+
+
+def test_render_brings_the_source_first_for_other_managers_hooks_and_workspaces() -> None:
+    package = starts("node s.js", scripts={"postinstall": "node gen.js"}, dependencies={"a": "1"})
+    deps = stages(rendered(package, {"pnpm-lock.yaml": "importers:\n"}))[0]
+    assert deps.index("COPY . .") < deps.index("pnpm install")
+
+
+def test_render_of_npm_workspaces_copies_every_manifest() -> None:
+    files = LOCK | {"apps/a/package.json": '{"name": "a"}', "apps/b/package.json": '{"name": "b"}'}
+    text = rendered(starts("npm start -w apps/a", workspaces=["apps/*"]), files)
+    assert "COPY apps/a/package.json apps/a/\nCOPY apps/b/package.json apps/b/\n" in text
+
+
+def test_workspace_folders_with_names_that_builders_read_are_left_to_the_whole_source() -> None:
+    package = parse_package("", json.dumps({"workspaces": ["apps/*", "!apps/no"]}))
+    paths = ["apps/a/package.json", "apps/$X/package.json", "apps/no/package.json", "node_modules/x/package.json"]
+    assert member_folders(package, "", paths) == ["apps/a"]
+    assert member_folders(parse_package("", "{}"), "packages:\n  - 'lib/**'\n", ["lib/a/b/package.json"]) == ["lib/a/b"]
+
+
+def test_render_of_a_static_site_serves_it_with_the_platforms_server() -> None:
+    plan = planned({"scripts": {"build": "vite build"}, "devDependencies": {"vite": "6"}}, LOCK)
+    assert 'CMD ["node", "/usr/local/lib/funai-static.mjs", "/app/site"]' in render(plan)
+    assert list(extra_files(plan)) == ["funai-static.mjs"]
+
+
+def test_render_of_several_processes_has_the_launcher() -> None:
+    plan = planned(starts("node a.js & node b.js"))
+    assert '/funai-start", "node a.js & node b.js"]' in render(plan) and list(extra_files(plan)) == ["funai-start.sh"]
+    assert extra_files(planned(starts("node a.js"))) == {}
+
+
+def test_render_keeps_text_of_the_package_out_of_instructions() -> None:
+    package = starts("node s.js\nRUN evil", version="1\nRUN evil", name='a"$(x)')
+    lines = rendered(package).splitlines()
+    assert not any(line.startswith("RUN evil") for line in lines) and not any("$(x)" in line for line in lines)
+
+
+def test_an_authority_in_the_context_reaches_the_first_stages_only() -> None:
+    text = rendered(starts("node s.js"), LOCK, ca_in_context=True)
+    assert "COPY .funai-ca.pem /etc/funai-ca.pem" in stages(text)[0] and "funai-ca" not in stages(text)[-1]
+
+
+def test_collect_answers_only_for_files_that_are_there() -> None:
+    files = collect({"package.json": "\ufeff{}"}.get, ["package.json"])
+    assert files.package.scripts == {} and files.members == ()
