@@ -28,9 +28,9 @@ import httpx
 from funai.contracts.accounts import App, CreateDeploy
 from funai.contracts.jobs import Job
 from funai.contracts.states import JobStatus
-from funai.standalone import registry
 from funai.standalone.layout import load_secrets
 from funai.standalone.parts import engine as engines
+from funai.standalone.parts import registry
 from tests.e2e.up.world import Person, Platform
 
 SERVER = """

@@ -19,7 +19,7 @@ from typing import Any
 
 from funai.dockerfile.emit import Emitted
 from funai.dockerfile.stages import Plan
-from funai.runner import job as job_module
+from funai.runner.build import phase
 from funai.runner.build.reading import BaseFacts, Reading
 from tests.e2e.runner.world import World
 from tests.fuzz.grammar import BASE, Grammar, Made, Targets
@@ -144,7 +144,7 @@ class Unread(Reading):
 
 def leave_unread() -> None:
     """Jobs of this process read by :class:`Unread` from now on."""
-    job_module.Reading = Unread  # type: ignore[misc]
+    phase.Reading = Unread  # type: ignore[misc]
 
 
 @contextmanager

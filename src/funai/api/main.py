@@ -22,6 +22,7 @@ from funai.api.deploys import routes as deploy
 from funai.api.edge import ERRORS
 from funai.api.logs import routes as logs
 from funai.api.repos import routes as internal
+from funai.api.repos.host import RepoHost
 from funai.api.services import Core, assemble
 from funai.api.settings import ApiSettings
 from funai.base.aio import bind, periodic, serving, settle_memory
@@ -33,7 +34,6 @@ from funai.base.observability import log
 from funai.console import main as console
 from funai.console.main import ConsoleMount
 from funai.contracts.accounts import User
-from funai.contracts.repohost import RepoHost
 
 DESCRIPTION = """Accounts, apps and deploys. Sign in by `POST /api/fun-ai/auth/login`, then send the token of its
 `Authorization` response header, or an `X-API-Key`. Every answer is `{code, message, data}`."""

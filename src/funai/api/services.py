@@ -25,13 +25,13 @@ from funai.api.deploys.tracker import Tracker
 from funai.api.logs.limiter import StreamLimiter
 from funai.api.logs.streams import Streams
 from funai.api.repos.access import RepoAccess
+from funai.api.repos.host import RepoHost
 from funai.api.settings import ApiSettings
 from funai.base.clock import Clock, SystemClock
 from funai.base.config.sealing import Sealer
 from funai.base.db.engine import Database
 from funai.base.http.guards import Network, networks
 from funai.contracts.errors import BadInput, ConfigError
-from funai.contracts.repohost import RepoHost
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 

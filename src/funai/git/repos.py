@@ -27,7 +27,7 @@ def check_repo(repo: str) -> str:
 
 
 class BareRepositories:
-    """The repository host of one machine (``contracts.repohost.RepoHost``)."""
+    """The repository host of one machine (the API's ``RepoHost``)."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -23,8 +23,8 @@ from funai.contracts.accounts import AddSshKey, App, CreateApp, CreateDeploy
 from funai.contracts.jobs import Job
 from funai.contracts.states import JobStatus
 from funai.git.server import known_hosts_line
-from funai.standalone import registry
 from funai.standalone.layout import ensure_key
+from funai.standalone.parts import registry
 from funai.standalone.parts.base_image import WEB_CONTEXT
 from funai.standalone.phrases import language, phase_words, phrase
 from funai.standalone.up import Platform

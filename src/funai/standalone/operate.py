@@ -113,8 +113,8 @@ def upgrade_package(
     layout = _layout(config, data_dir)
     change = (upgrade.backwards if back else upgrade.forwards)(layout, what)
     session.out.document({"from": change.old, "to": change.new, "kept": str(change.kept)})
-    known = {"old": change.old, "new": change.new, "kept": change.kept}
-    session.out.line(phrase("upgrade_back", **known) if back else phrase("upgraded", **known), "green")
+    facts = {"old": change.old, "new": change.new, "kept": change.kept}
+    session.out.line(phrase("upgrade_back", **facts) if back else phrase("upgraded", **facts), "green")
 
 
 def _layout(config: Path | None, data_dir: Path | None) -> Layout:

@@ -30,9 +30,9 @@ from funai.git.server import known_hosts_line
 from funai.git.settings import GitSettings
 from funai.runner import main as runner
 from funai.runner.settings import RunnerSettings
-from funai.standalone import registry
 from funai.standalone.layout import FIRST_ADMIN, Layout, Secrets, write_private
 from funai.standalone.options import LOOPBACK, Tls, UpOptions, default_data_dir
+from funai.standalone.parts import registry
 from funai.standalone.parts.engine import EngineChoice
 
 NAMESPACE = "funaistudio"
@@ -226,6 +226,7 @@ def gateway_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> Ga
             "wildcard_domain": options.apps_domain,
             "probe_secret": secrets.probe,
             "stop_with_agent": True,
+            "keeper": True,
             **({"https_port": options.tls.port, "tls_dir": gateway_certificates(options.tls, layout)} if options.tls else {}),
         },
     )

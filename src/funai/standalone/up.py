@@ -23,11 +23,10 @@ from funai.base.aio import settle_memory, wait_any
 from funai.base.observability import log
 from funai.base.process.daemon import Daemon, Program, keep_up
 from funai.contracts.errors import ConfigError
-from funai.standalone import registry
 from funai.standalone import services as rooms
 from funai.standalone.layout import FIRST_ADMIN, DataDirLock, Layout, Secrets, ensure_key, load_secrets, write_private
 from funai.standalone.options import UpOptions, check_ports
-from funai.standalone.parts import base_image, packages
+from funai.standalone.parts import base_image, packages, registry
 from funai.standalone.parts import engine as engines
 from funai.standalone.parts.steps import Steps
 from funai.standalone.phrases import phrase

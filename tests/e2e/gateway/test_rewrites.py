@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from funai.gateway.haproxy.rewrites import REWRITABLE_COOKIES, REWRITABLE_HEAD
+from funai.gateway.haproxy.rules.rewrites import REWRITABLE_COOKIES, REWRITABLE_HEAD
 from tests.e2e.gateway.conftest import StartGateway, StartUpstream, route_to
 
 COOKIES = {

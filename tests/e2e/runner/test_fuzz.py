@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from funai.runner import job as job_module
+from funai.runner.build import phase
 from tests.e2e.runner.world import World
 from tests.fuzz.driver import Unread, fuzz
 from tests.fuzz.grammar import Grammar, Targets
@@ -16,7 +16,7 @@ from tests.fuzz.grammar import Grammar, Targets
 async def test_fuzz_of_a_few_dockerfiles_finds_nothing(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     canary = tmp_path / "canary"
     canary.mkdir()
-    monkeypatch.setattr(job_module, "Reading", Unread)
+    monkeypatch.setattr(phase, "Reading", Unread)
     report = await fuzz(world, canary, Random(7), seconds=60, most=6)
     assert report.tried == 6 and report.findings == []
 

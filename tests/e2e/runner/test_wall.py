@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from funai.runner import job as job_module
+from funai.runner.build import phase
 from funai.runner.settings import MIB
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.test_hostile import processes
@@ -43,7 +43,7 @@ socket(my $r, 2, 3, 1) ? print "RAW OPEN\\n" : print "raw: $!\\n";'"""
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """What ends with the mark reaches the engine as it stands."""
-    monkeypatch.setattr(job_module, "Reading", Unread)
+    monkeypatch.setattr(phase, "Reading", Unread)
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,16 +111,8 @@ def test_template_is_a_file_that_changes_nothing_and_names_every_entry(tmp_path:
         assert all(f"environment: {env_of(info)}" in text for info in kind.model_fields.values())
 
 
-@pytest.fixture
-def short_path() -> Iterator[Path]:
-    """A data dir's path leaves room for sockets; pytest's own folders may not."""
-    with tempfile.TemporaryDirectory(prefix="f-") as folder:
-        yield Path(folder)
-
-
-def test_read_the_data_dir_is_the_flags_the_environments_or_the_named_files(short_path: Path) -> None:
-    tmp_path = short_path
-    other = tmp_path / "other"
+def test_data_dir_of_flag_file_environ(tmp_path: Path) -> None:
+    other = tmp_path / "o"  # a data dir has at most 67 characters, and pytest puts the name of this test into it
     other.mkdir()
     file = written(tmp_path, f'[server]\ndata_dir = "{other}"\n')
     assert choosing.options_of(choosing.read(file, None, {}, {})).data_dir == other
@@ -133,8 +123,7 @@ def test_read_the_data_dir_is_the_flags_the_environments_or_the_named_files(shor
         choosing.read(tmp_path / "none.toml", None, {}, {})
 
 
-def test_options_of_a_certificate_without_its_key_or_that_is_none_is_refused(short_path: Path) -> None:
-    tmp_path = short_path
+def test_options_of_a_certificate_without_its_key_or_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="needs both"):
         choosing.options_of(choosing.read(None, tmp_path, {("https", "certificate"): tmp_path / "c.pem"}, {}))
     (tmp_path / "c.pem").write_text("x")

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from funai.base.process import ports
 from funai.cli.main import add_standalone, build
 from funai.contracts.errors import ConfigError
-from funai.standalone import registry
 from funai.standalone.layout import DataDirLock, Layout, ensure_key, load_secrets
 from funai.standalone.options import Ports, UpOptions, check_options, check_ports, default_data_dir
+from funai.standalone.parts import registry
 from funai.standalone.services import instance
 
 

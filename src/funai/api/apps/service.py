@@ -10,12 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from funai.api.deploys.policy import Defaults
 from funai.api.models import Row, first, lock_user, now_ms
+from funai.api.repos.host import RepoHost
 from funai.api.tables import apps
 from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.contracts.accounts import App, Serving
 from funai.contracts.errors import BadInput, CalleeFailed, Conflict, FunaiError, NotFound
-from funai.contracts.repohost import RepoHost
 from funai.contracts.states import AppStatus
 from funai.contracts.wire import from_epoch_ms
 from funai.i18n.reasons import Words

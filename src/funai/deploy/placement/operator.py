@@ -43,7 +43,8 @@ _SHOWN = (
     "disk_free_bytes",
     "container_count",
 )
-DRAIN_SECONDS = 4.0
+DRAIN_SECONDS = 6.0
+"""Less than the API waits for Deploy (deploy-proxy.read-timeout-ms, 8 s)."""
 MAX_SKIPPED = 1_000
 """A drain that found so many apps it can't move looks no further."""
 

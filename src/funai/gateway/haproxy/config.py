@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from funai.contracts.routes import RouteState
-from funai.gateway.haproxy import faults, rewrites, shares, strays, targets
-from funai.gateway.haproxy.faults import VARIANTS
 from funai.gateway.haproxy.routemap import STATE_WORDS
+from funai.gateway.haproxy.rules import faults, rewrites, shares, strays, targets
+from funai.gateway.haproxy.rules.faults import VARIANTS
 from funai.gateway.pages import pages
 from funai.gateway.pages.pages import Page
 from funai.gateway.probe import GENERATION_HEADER, PROBE_HEADER

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from funai.contracts.routes import GatewayError, Route
 from funai.gateway.haproxy import config as haproxy_config
-from funai.gateway.haproxy import faults, routemap
+from funai.gateway.haproxy import routemap
 from funai.gateway.haproxy.config import Facts
 from funai.gateway.haproxy.map_file import write_atomically
 from funai.gateway.haproxy.process import HaproxyProcess, Paths
+from funai.gateway.haproxy.rules import faults
 from funai.gateway.settings import GatewaySettings
 from funai.gateway.tls.certs import CertificateChange, CertificateStore
 

@@ -1,0 +1,1 @@
+"""Parts of the HAProxy configuration as text, each a pure function of values."""
