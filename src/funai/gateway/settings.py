@@ -155,6 +155,10 @@ class GatewaySettings(Settings):
     stop_with_agent: bool = key(
         "gateway.stop-with-agent", False, doc="Stop HAProxy when the agent is stopped; otherwise it serves on until adopted"
     )
+    keeper: bool = key(
+        "gateway.keeper", False,
+        doc="Run a small process that starts HAProxy anew when it and the agent died together (`funai up` does)",
+    )  # fmt: skip
     access_log_keep: int = key("gateway.access-log-keep", 3, doc="Rotated access logs kept", ge=0, le=100)
     metrics_max_apps: int = key(
         "gateway.metrics-max-apps", 1000, doc="Apps with their own metric series; the rest share one", ge=0

@@ -226,6 +226,7 @@ def gateway_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> Ga
             "wildcard_domain": options.apps_domain,
             "probe_secret": secrets.probe,
             "stop_with_agent": True,
+            "keeper": True,
             **({"https_port": options.tls.port, "tls_dir": gateway_certificates(options.tls, layout)} if options.tls else {}),
         },
     )

@@ -333,27 +333,6 @@ async def test_a_cancelled_change_leaves_the_old_route(
         await gateway.put(route_to(1, old, generation=1))
 
 
-async def test_a_change_that_was_sent_and_cancelled_is_undone_when_the_proxy_gets_to_it(
-    start_gateway: StartGateway, upstream: StartUpstream
-) -> None:
-    """The proxy stands still with the command in its socket: it executes it after its caller was told that it was cancelled."""
-    old, new = await upstream("old"), await upstream("new")
-    gateway = await start_gateway([route_to(1, old, generation=1)])
-    os.kill(gateway.pid, signal.SIGSTOP)
-    try:
-        changes = [asyncio.create_task(gateway.put(route_to(n, new, generation=2))) for n in (1, 2)]
-        await asyncio.wait(changes, timeout=0.1)
-        for change in changes:
-            change.cancel()
-        await asyncio.gather(*changes, return_exceptions=True)
-        assert not gateway.healthy
-    finally:
-        os.kill(gateway.pid, signal.SIGCONT)
-    await eventually(lambda: gateway.healthy, what="the table is certain again")
-    assert await gateway.serving_generation(1, "/", timeout=5) == (200, 1)
-    assert (await gateway.serving_generation(2, "/", timeout=5))[0] == 404
-
-
 async def test_a_route_no_proxy_could_follow_is_refused(start_gateway: StartGateway) -> None:
     gateway = await start_gateway([])
     for bad in (

@@ -17,11 +17,14 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from funai.base.observability import log
+from funai.base.process.daemon import Daemon
+from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError, Route, RouteState
 from funai.gateway.haproxy import config as haproxy_config
 from funai.gateway.haproxy import routemap
 from funai.gateway.haproxy.access_log import AccessLog, RotatedFile
 from funai.gateway.haproxy.files import HaproxyFiles
+from funai.gateway.haproxy.process import HaproxyProcess
 from funai.gateway.haproxy.route_sync import RouteKeeper
 from funai.gateway.haproxy.rules.shares import INFLIGHT_TABLE
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
@@ -46,6 +49,7 @@ class HaproxyGateway:
         self._access = AccessLog(files.paths.log_pipe, file if settings.access_log else None, self.metrics.count)
         self._tasks: set[asyncio.Task[None]] = set()
         self._life: ProxyLife | None = None
+        self._keeper: Daemon | None = None
         self._told: dict[str, str] = {}
         self.adopted = False
         """True when ``start`` found a proxy running and went on with it."""
@@ -99,10 +103,23 @@ class HaproxyGateway:
         else:
             await life.replace(running.pid)
         self._life = life
+        await self._start_keeper(process)
         self._own(self._routes.keep_file(), "gateway:route-file")
         self._own(self._routes.mend(), "gateway:mend")
         if self.settings.https_port:
             self._own(self._follow_certificates(life), "gateway:certificates")
+
+    async def _start_keeper(self, process: HaproxyProcess) -> None:
+        """The keeper for this HAProxy, and watched; without one the gateway serves as well as before."""
+        if not self.settings.keeper:
+            return
+        self._keeper = process.keeper()
+        try:
+            await self._keeper.ensure()
+        except ConfigError as e:
+            log.get("gateway").error("gateway.keeper_failed", error=str(e))
+            return
+        self._own(self._keeper.watch(asyncio.Event()), "gateway:keeper")
 
     async def _first_entries(self, routes: Sequence[Route] | None, running: bool) -> dict[str, str]:
         if routes is not None:
@@ -214,8 +231,10 @@ class HaproxyGateway:
 
     async def stop(self, grace: float = 10.0) -> None:
         """No new connections; those in hand get ``grace`` seconds; then the proxy ends."""
-        life = self._life
+        life, keeper = self._life, self._keeper
         await self._end_tasks()
+        if keeper is not None:
+            await keeper.stop(1)
         if life is not None:
             await life.end(self._api, grace)
         await self.close()

@@ -11,15 +11,17 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from funai.base.process import ports
-from funai.base.process.daemon import start_time
+from funai.base.process.daemon import Daemon, Program, start_time
 from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, base_environment, run
 from funai.contracts.routes import GatewayError
+from funai.gateway.haproxy import keeper
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
 
 START_SECONDS = 20.0
@@ -51,6 +53,14 @@ class HaproxyProcess:
     def __init__(self, binary: str, paths: Paths, log_variable: str) -> None:
         self._binary, self._paths, self._log_variable = binary, paths, log_variable
 
+    def keeper(self) -> Daemon:
+        """The program that starts this proxy anew when nobody else does."""
+        p = self._paths
+        command = (self._binary, "-D", "-f", str(p.config), "-p", str(p.pid_file))
+        watched = (str(p.config.parent), str(p.log_pipe), self._log_variable)
+        argv = (sys.executable, "-I", "-S", keeper.__file__, *watched, *command)
+        return Daemon(Program("keeper", argv, {}), p.admin_socket.parent, p.config.parent, _at_once)
+
     async def version(self) -> str:
         """The first line of ``haproxy -v``. Raises GatewayError when it can't be run."""
         try:
@@ -75,6 +85,16 @@ class HaproxyProcess:
         if pid not in self.pids():
             return None
         return Running(pid, info.get("description", ""))
+
+    async def answers(self) -> bool:
+        """Whether the proxy says something within a second."""
+        api = RuntimeApi(self._paths.admin_socket, timeout=1)
+        try:
+            return bool(await api.ask("show info"))
+        except RuntimeApiError:
+            return False
+        finally:
+            api.close()
 
     def pids(self) -> list[int]:
         """Every HAProxy of this configuration, replaced ones that still drain included."""
@@ -164,6 +184,10 @@ class HaproxyProcess:
         self._paths.admin_socket.unlink(missing_ok=True)
 
 
+async def _at_once() -> bool:
+    return True
+
+
 def _signal(pids: list[int], sig: signal.Signals) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
@@ -190,6 +214,15 @@ def open_pipe(path: Path) -> int:
     with suppress(OSError):  # where the system allows no more, the default must do
         fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return fd
+
+
+def cpu_time(pid: int) -> str:
+    """How much of the processors a process has had, in the kernel's words; empty when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return " ".join(fields[11:13])
 
 
 async def exited(pid: int, timeout: float | None = None) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -12,7 +14,7 @@ from funai.base.observability import log
 from funai.base.process.daemon import start_time
 from funai.contracts.routes import GatewayError
 from funai.gateway.haproxy.config import CONN_CUR
-from funai.gateway.haproxy.process import HaproxyProcess, Running, check_listeners, exited
+from funai.gateway.haproxy.process import HaproxyProcess, Running, check_listeners, cpu_time, exited
 from funai.gateway.haproxy.route_sync import RouteKeeper
 from funai.gateway.haproxy.rules.shares import INFLIGHT_TABLE
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
@@ -21,6 +23,9 @@ from funai.gateway.metrics import GatewayMetrics
 BACKOFF = (0.0, 0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 """Pauses before the starts of a proxy that keeps dying; the first is immediate."""
 _TICK = 0.02
+LOOK_SECONDS = 1.0
+SILENT_LOOKS = 2
+"""So many looks in a row, each with a question that got no answer in a second, make a proxy frozen."""
 STEADY_SECONDS = 30.0
 """A proxy that lived so long starts again with no pause."""
 
@@ -118,7 +123,10 @@ class ProxyLife:
 
     async def _restart_when_gone(self, pid: int) -> None:
         began = time.monotonic()
-        await exited(pid)
+        async with asyncio.TaskGroup() as group:
+            frozen = group.create_task(self._end_when_frozen(pid))
+            await exited(pid)
+            frozen.cancel()
         self._watch = None
         self.pid = 0
         log.get("gateway").error("gateway.died", pid=pid)
@@ -135,6 +143,17 @@ class ProxyLife:
                     return
                 except GatewayError as e:
                     log.get("gateway").error("gateway.restart_failed", error=str(e))
+
+    async def _end_when_frozen(self, pid: int) -> None:
+        """Kill a proxy that neither answers nor gets any time of a processor: another one can have its ports then."""
+        silent, spent = 0, ""
+        while silent < SILENT_LOOKS:
+            await asyncio.sleep(LOOK_SECONDS)
+            before, spent = spent, cpu_time(pid)
+            silent = 0 if spent != before or await self._process.answers() else silent + 1
+        log.get("gateway").error("gateway.frozen", pid=pid)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
     async def end(self, api: RuntimeApi, grace: float) -> None:
         """No new connections; requests in hand get ``grace`` seconds; then none. The owner's tasks must be gone.
