@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -73,12 +74,16 @@ def read(metrics: RunnerMetrics, name: str, **labels: str) -> float:
 
 
 @pytest.mark.parametrize("unreadable", [False, True])
-async def test_slot_goes_on_after_what_nobody_expected(monkeypatch: pytest.MonkeyPatch, unreadable: bool) -> None:
+async def test_slot_goes_on_after_what_nobody_expected(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unreadable: bool
+) -> None:
     for pause in ("AWAY_PAUSE", "UNREADABLE_PAUSE"):
         monkeypatch.setattr(claims, pause, 0.01)
     error = UnreadableClaim({"id": 7, "leaseToken": "t"}) if unreadable else RuntimeError("unheard of")
     deploy, metrics, stop = Deploy(failing(error), lambda: None), RunnerMetrics(CollectorRegistry()), asyncio.Event()
-    settings = RunnerSettings(agent_token=SecretStr("agent-token-1"), slots=1, poll_seconds=1, claim_wait_seconds=0)
+    settings = RunnerSettings(
+        agent_token=SecretStr("agent-token-1"), slots=1, poll_seconds=1, claim_wait_seconds=0, workdir=tmp_path
+    )
     context = cast("RunnerContext", SimpleNamespace(settings=settings, metrics=metrics))
     loop = asyncio.create_task(ClaimLoop(context, cast("RunnerDeployClient", deploy)).run(stop))
     await eventually(lambda: deploy.asked >= 2)
