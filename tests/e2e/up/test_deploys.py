@@ -10,7 +10,7 @@ import pytest
 from funai.contracts.accounts import CreateDeploy
 from funai.contracts.errors import Conflict, Forbidden, FunaiError, NotFound
 from funai.contracts.states import AppStatus, JobStatus
-from tests.e2e.up.world import DOCKERFILE, Person, Platform, project
+from tests.e2e.up.world import DOCKERFILE, SERVER, Person, Platform, project
 from tests.parts.waiting import eventually
 
 
@@ -81,7 +81,8 @@ BROKEN = {
         project(dockerfile=DOCKERFILE.replace('"server.js"', '"-e", "console.log(`the-reason`); process.exit(3)"')),
         {},
     ),
-    "APP_NOT_LISTENING": (project(port=4000), {"healthPath": "/"}),
+    # On another port and all addresses it would be found, and served there.
+    "APP_NOT_LISTENING": (project() | {"server.js": SERVER.replace("PORT", "3000, '127.0.0.1'")}, {"healthPath": "/"}),
 }
 
 
