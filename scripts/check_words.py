@@ -25,8 +25,9 @@ OUT = {
     "wants company": "is batched",
 }
 WORDS = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in OUT))
-PUBLIC = {"_mapping", "_asdict", "_replace", "_fields"}
-"""Documented as public: SQLAlchemy's rows and named tuples keep their own names apart from columns by the underscore."""
+PUBLIC = {"_mapping", "_asdict", "_replace", "_fields", "_exit"}
+"""Documented as public: SQLAlchemy's rows and named tuples keep their own names apart from columns by the underscore, and
+``os._exit`` is how a forked child ends."""
 EXCUSED = {
     ("src/funai/base/process/proc.py", "_transport"): "asyncio closes a child's pipes in no public way",
 }
