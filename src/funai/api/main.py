@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -142,10 +142,10 @@ async def ensure_admin(app: FastAPI, user_name: str, password: str) -> User:
 
 async def serve(settings: ApiSettings, stop: asyncio.Event) -> None:
     """Serve until ``stop``. Without a Git server in this process, repositories are somebody else's to make."""
-    sock = bind(settings.host, settings.port)
-    app = build(settings, stop=stop, own_url=own_url(settings, int(sock.getsockname()[1])))
-    await migrate.reachable(app.state.core.db)
-    async with serving(app, sock) as port:
-        log.get("api").info("api.listening", host=settings.host, port=port)
-        settle_memory()
-        await stop.wait()
+    with closing(bind(settings.host, settings.port)) as sock:
+        app = build(settings, stop=stop, own_url=own_url(settings, int(sock.getsockname()[1])))
+        await migrate.reachable(app.state.core.db)
+        async with serving(app, sock) as port:
+            log.get("api").info("api.listening", host=settings.host, port=port)
+            settle_memory()
+            await stop.wait()

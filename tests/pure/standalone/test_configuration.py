@@ -111,9 +111,9 @@ def test_template_is_a_file_that_changes_nothing_and_names_every_entry(tmp_path:
         assert all(f"environment: {env_of(info)}" in text for info in kind.model_fields.values())
 
 
-def test_data_dir_of_flag_file_environ(tmp_path: Path) -> None:
-    other = tmp_path / "o"  # a data dir has at most 67 characters, and pytest puts the name of this test into it
-    other.mkdir()
+def test_data_dir_of_flag_file_environ(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = tmp_path_factory.mktemp("o")  # a data dir has at most 67 characters, and the name of this test would be in it
+    tmp_path = tmp_path_factory.mktemp("t")
     file = written(tmp_path, f'[server]\ndata_dir = "{other}"\n')
     assert choosing.options_of(choosing.read(file, None, {}, {})).data_dir == other
     assert choosing.options_of(choosing.read(file, tmp_path, {}, {})).data_dir == tmp_path

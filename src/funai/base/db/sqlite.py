@@ -70,7 +70,11 @@ class SQLiteConnection:
         return (await self.execute(statement, parameters)).scalar()
 
     async def exec_driver_sql(self, statement: str) -> Result[Any]:
-        return (await _patiently(lambda: self.sync_connection.exec_driver_sql(statement))).freeze()()
+        def run() -> Result[Any]:
+            result = self.sync_connection.exec_driver_sql(statement)
+            return result.freeze()() if result.returns_rows else result
+
+        return await _patiently(run)
 
     async def run_sync(self, work: Callable[..., T], *args: Any) -> T:
         return work(self.sync_connection, *args)

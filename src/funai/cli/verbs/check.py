@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +66,8 @@ async def check(
 
 async def allowed(session: Session, folder: Path) -> Allowed:
     """What the platform lets this app build on, where somebody is logged in to one that answers; else nothing is sure."""
+    import asyncio
+
     from funai.cli.project.target import here
     from funai.contracts.errors import ConfigError, FunaiError
     from funai.dockerfile.images import Allowed
