@@ -20,7 +20,6 @@ from funai.i18n.reasons import Words
 
 APP_YAML = "deploy/app.yaml"
 DEFAULT_PORT = 3000
-DEFAULT_HEALTH_PATH = "/"
 LOCKFILES = ("package-lock.json", "npm-shrinkwrap.json")
 CA_IN_BUILD = "/dev/funai-ca.pem"
 """Where an operator's certificate authorities are mounted during a build; ``NODE_EXTRA_CA_CERTS`` names it.

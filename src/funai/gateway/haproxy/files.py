@@ -11,11 +11,11 @@ import secrets
 import time
 from pathlib import Path
 
+from funai.base.files import write_whole
 from funai.contracts.routes import GatewayError, Route
 from funai.gateway.haproxy import config as haproxy_config
 from funai.gateway.haproxy import routemap
 from funai.gateway.haproxy.config import Facts
-from funai.gateway.haproxy.map_file import write_atomically
 from funai.gateway.haproxy.process import HaproxyProcess, Paths
 from funai.gateway.haproxy.rules import faults
 from funai.gateway.settings import GatewaySettings
@@ -81,7 +81,7 @@ class HaproxyFiles:
             change = self.certificates.refresh() if self.settings.https_port else None
             self._write_config(version)
             if not self.map_file.exists():
-                write_atomically(self.map_file, routemap.render_file({}, self.boot))
+                write_whole(self.map_file, routemap.render_file({}, self.boot))
         except OSError as e:
             raise GatewayError(f"the gateway's files can't be written in {self.root}: {e}") from e
         self._version = version
@@ -124,7 +124,7 @@ class HaproxyFiles:
         if file.exists() and (kept := file.read_text().strip()):
             return kept
         made = secrets.token_urlsafe(32)
-        write_atomically(file, made + "\n")
+        write_whole(file, made + "\n")
         return made
 
 
@@ -165,4 +165,4 @@ def _affordable_connections() -> int:
 
 def _write_if_new(path: Path, text: str) -> None:
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        write_atomically(path, text)
+        write_whole(path, text)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from funai.base.files import write_whole
 from funai.base.observability import log
 from funai.gateway.haproxy.routemap import Change, Edit, edit_for, edits, parse_show_map, payloads, render_file
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
@@ -85,17 +85,6 @@ class LiveMap:
             raise MapRefused(f"commit map: {answer}")
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
-    """Readers see the old file or the new one, also after a crash."""
-    scratch = path.with_name(f".{path.name}.new")
-    fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(fd, "w", encoding="utf-8") as f:
-        f.write(text)
-        f.flush()
-        os.fsync(f.fileno())
-    scratch.replace(path)
-
-
 class MapFile:
     """The copy on disk, written about a second after a change: many changes cost one write.
 
@@ -134,4 +123,4 @@ class MapFile:
         async with self._writing:
             self._changed.clear()
             snapshot = dict(self._wanted)
-            await asyncio.to_thread(lambda: write_atomically(self.path, render_file(snapshot, self._boot)))
+            await asyncio.to_thread(lambda: write_whole(self.path, render_file(snapshot, self._boot)))

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from funai.gateway.haproxy.map_file import write_atomically
+from funai.base.files import write_whole
 
 DEFAULT_NAME = "_self-signed"
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
@@ -212,11 +212,11 @@ class CertificateStore:
             path = self.path(name)
             if text is None or (path.exists() and (name == DEFAULT_NAME or path.read_text() == text)):
                 continue
-            write_atomically(path, text)
+            write_whole(path, text)
             changed[name] = path
         before = self.names()
         if tuple(wanted) != before:
-            write_atomically(self.list_file, "".join(f"{self.path(n)}\n" for n in wanted))
+            write_whole(self.list_file, "".join(f"{self.path(n)}\n" for n in wanted))
             for gone in set(before) - set(wanted):
                 self.path(gone).unlink(missing_ok=True)
         kept = {n: p for n, p in changed.items() if n in before}

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from funai.base.files import write_whole
 from funai.contracts.routes import GatewayError, Route, RouteState
-from funai.gateway.haproxy.map_file import write_atomically
 from funai.gateway.pages.server import PageServer
 from funai.gateway.probe import PROBE_HEADER, Prober, generation_of
 from funai.gateway.settings import GatewaySettings
@@ -143,7 +143,7 @@ class TraefikFileGateway:
         path = self._folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             # Traefik may run as another user, and these hold no more than a probe token.
-            write_atomically(path, text, 0o644)
+            write_whole(path, text, 0o644)
 
     def _restore(self, path: Path, before: str | None) -> None:
         if before is None:
@@ -160,7 +160,7 @@ class TraefikFileGateway:
             return kept
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = secrets.token_urlsafe(32)
-        write_atomically(file, made + "\n")
+        write_whole(file, made + "\n")
         return made
 
 
