@@ -235,7 +235,7 @@ class DockerEngine:
         return None
 
     async def _first_entry(self, id: str, path: str) -> files.Entry:
-        """Podman refuses while it restarts the container, so it is asked again."""
+        """Podman refuses while it restarts the container, or sends nothing when its mount goes meanwhile: it is asked again."""
         for pause in (*AGAIN_AFTER, None):
             archive = bytearray()
             try:
@@ -243,7 +243,9 @@ class DockerEngine:
                     archive += piece
                     if len(archive) >= files.ENOUGH:
                         break
-                return files.first(bytes(archive), path)
+                if archive:
+                    return files.first(bytes(archive), path)
+                raise EngineRefused(f"no archive of {path}")
             except NoSuchContainer:
                 return files.Entry()
             except EngineRefused:
