@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -189,9 +189,9 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
 
     Teardown: no new requests, rollouts in hand are undone or finished, sweeps and heartbeats end, then the gateway.
     """
-    sock = bind(settings.host, settings.port)
     registry = CollectorRegistry()
     async with AsyncExitStack() as teardown:
+        sock = teardown.enter_context(closing(bind(settings.host, settings.port)))
         engine = DockerEngine(settings.socket)
         teardown.push_async_callback(engine.close)
         table, labels = await _gateway(gateway, registry, teardown), _proxy_labels(settings, gateway)

@@ -9,7 +9,7 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
@@ -171,15 +171,15 @@ async def serving(
         ssl_context_factory=_always(tls) if tls else None,
     )
     server = _Server(config)
-    task = asyncio.create_task(_run(server, sock, app.title), name=f"http:{app.title}")
-    try:
-        while not server.started:
-            if task.done():
-                await task
-                raise RuntimeError(f"{app.title} did not start")
-            await asyncio.sleep(0.01)
-        yield int(sock.getsockname()[1])
-    finally:
-        server.should_exit = True
-        await asyncio.gather(task, return_exceptions=True)
-        sock.close()
+    with closing(sock):
+        task = asyncio.create_task(_run(server, sock, app.title), name=f"http:{app.title}")
+        try:
+            while not server.started:
+                if task.done():
+                    await task
+                    raise RuntimeError(f"{app.title} did not start")
+                await asyncio.sleep(0.01)
+            yield int(sock.getsockname()[1])
+        finally:
+            server.should_exit = True
+            await asyncio.gather(task, return_exceptions=True)
