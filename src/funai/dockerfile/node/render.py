@@ -172,7 +172,7 @@ def _build(plan: Plan, env_files: bool, caches: bool) -> str:
     if plan.hooks and plan.manager.kind is Kind.NPM:
         steps += [f"npm run {name}" for name in _hooks(plan.hooks)]
     if plan.build:
-        steps.append(f"{plan.manager.command} run build")
+        steps += [f"{plan.manager.command} run build", *_behind_a_proxy(plan)]
     if plan.source_first and plan.prune:
         steps.append(_prune_command(plan))
     steps += _collect_site(plan) if plan.site else _tidy(plan, caches)
@@ -180,6 +180,17 @@ def _build(plan: Plan, env_files: bool, caches: bool) -> str:
     mount = kept.mount(kept.BUILD) if caches else ""
     lines.append(f"RUN {mount}{_registry_once(plan)}" + " \\\n && ".join(steps))
     return "\n".join(lines) + "\n"
+
+
+def _behind_a_proxy(plan: Plan) -> list[str]:
+    """Astro trusts no ``Host`` unless its configuration names some, takes itself for ``http://localhost``, and then refuses
+    every form as cross-site. Where the project names none, all are allowed: the gateway has checked which app a host means.
+    """
+    known = {**plan.files.package.dependencies, **plan.files.package.dev_dependencies}
+    if "@astrojs/node" not in known or plan.site:
+        return []
+    none, all_of_them = r'"allowedDomains":\[\]', '"allowedDomains":[{}]'
+    return [f"{{ grep -rl '{none}' dist/server | xargs -r sed -i 's/{none}/{all_of_them}/'; }}"]
 
 
 def _registry_once(plan: Plan) -> str:

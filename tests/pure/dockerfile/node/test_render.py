@@ -166,3 +166,12 @@ def test_render_with_caches_keeps_those_of_workspaces_apart() -> None:
     text = rendered(package, {**LOCK, "apps/web/package.json": member}, caches=True)
     assert "ln -s /var/cache/funai-build/apps_web_.next_cache apps/web/.next/cache" in text
     assert "apps/web/.next/cache" in text.partition("&& npm run build")[2]
+
+
+def test_render_of_astros_server_lets_forms_pass_their_origin_check() -> None:
+    package = starts("node ./dist/server/entry.mjs", scripts={"build": "astro build"}, dependencies={"@astrojs/node": "9"})
+    build = stages(rendered(package, LOCK))[1]
+    assert (
+        build.index("npm run build") < build.index('s/"allowedDomains":\\[\\]/"allowedDomains":[{}]/') < build.index("rm -rf")
+    )
+    assert "allowedDomains" not in rendered(starts("node s.js", scripts={"build": "astro build"}), LOCK)
