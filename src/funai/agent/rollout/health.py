@@ -46,9 +46,16 @@ class Probed:
 
 
 async def until_healthy(
-    host: str, port: int, path: str, *, timeout: float, interval: float, exited: asyncio.Future[int],
-    misplaced: Callable[[], bool] = lambda: False, misplaced_seconds: float = 15,
-) -> Probed:  # fmt: skip
+    host: str,
+    port: int,
+    path: str,
+    *,
+    timeout: float,
+    interval: float,
+    exited: asyncio.Future[int],
+    misplaced: Callable[[], bool] = lambda: False,
+    misplaced_seconds: float = 15,
+) -> Probed:
     """Probe ``http://host:port{path}`` until an answer below 500. Pauses grow from 20 ms to ``interval`` seconds.
 
     ``exited`` completes with the exit code when the container ends: that is noticed at once. ``misplaced`` tells whether

@@ -157,10 +157,13 @@ def final_word(job: Job) -> dict[str, Any]:
     seen = shown(job)
     failure = seen.failure.to_wire() if seen.failure else None
     return {
-        "jobId": seen.id, "status": seen.status.value, "errorMessage": seen.error_message, "deployUrl": seen.deploy_url,
+        "jobId": seen.id,
+        "status": seen.status.value,
+        "errorMessage": seen.error_message,
+        "deployUrl": seen.deploy_url,
         "accessUrl": seen.access_url,
         "failure": failure,
-    }  # fmt: skip
+    }
 
 
 def event(name: str, data: dict[str, Any], *, event_id: int | None = None) -> bytes:

@@ -142,8 +142,13 @@ def render(profile: Profile) -> str:
     if profile.server:
         lines.append(f"server = {_quoted(profile.server)}")
     for server, login in profile.logins.items():
-        lines += ["", f"[logins.{_quoted(server)}]", f"user = {_quoted(login.user)}", f"userId = {login.user_id}",
-                  f"token = {_quoted(login.token)}"]  # fmt: skip
+        lines += [
+            "",
+            f"[logins.{_quoted(server)}]",
+            f"user = {_quoted(login.user)}",
+            f"userId = {login.user_id}",
+            f"token = {_quoted(login.token)}",
+        ]
     return "\n".join(lines) + "\n"
 
 

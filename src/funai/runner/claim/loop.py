@@ -35,9 +35,14 @@ NO_DISK = (
     "the disk of the Runner's work dir is full: the job goes back to the queue; the operator has to make room in RUNNER_WORKDIR"
 )
 _FULL_DISKS = frozenset(
-    {FailureCode.BUILD_FAILED, FailureCode.INTERNAL, FailureCode.GIT_UNREACHABLE, FailureCode.REGISTRY_UNREACHABLE,
-     FailureCode.IMAGE_NOT_FOUND}
-)  # fmt: skip
+    {
+        FailureCode.BUILD_FAILED,
+        FailureCode.INTERNAL,
+        FailureCode.GIT_UNREACHABLE,
+        FailureCode.REGISTRY_UNREACHABLE,
+        FailureCode.IMAGE_NOT_FOUND,
+    }
+)
 """What a job fails of, by the programs that it runs, when they can't write."""
 
 
@@ -190,13 +195,22 @@ class ClaimLoop:
         return self._final(lease, JobStatus.FAILED, message=e.error_message(redact), failed=e)
 
     def _final(
-        self, lease: Lease, status: JobStatus, *, message: str | None = None, failed: JobFailed | None = None,
+        self,
+        lease: Lease,
+        status: JobStatus,
+        *,
+        message: str | None = None,
+        failed: JobFailed | None = None,
         result: JobResult | None = None,
-    ) -> ReportJob:  # fmt: skip
+    ) -> ReportJob:
         return ReportJob(
-            runner_id=self._settings.runner_id, status=status, error_message=message, lease_token=lease.token,
-            result=result, failure=failed.failure if failed else None,
-        )  # fmt: skip
+            runner_id=self._settings.runner_id,
+            status=status,
+            error_message=message,
+            lease_token=lease.token,
+            result=result,
+            failure=failed.failure if failed else None,
+        )
 
     async def _report(self, job: Job, lease: Lease, report: ReportJob) -> None:
         """The final word, repeated while Deploy is away and the lease lasts. Raises LeaseGone, FunaiError."""
