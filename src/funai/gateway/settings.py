@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -12,6 +11,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, model_validator
 
 from funai.base.config.settings import CsvList, Secret, Settings, key
+from funai.base.process.programs import find_program
 
 DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
 PLAIN_PATH = re.compile(r"[A-Za-z0-9._/@+~-]+")
@@ -213,4 +213,4 @@ class GatewaySettings(Settings):
     @property
     def haproxy_path(self) -> str | None:
         """The program's absolute path, looked for in sbin folders too; None when it is not installed."""
-        return shutil.which(self.haproxy_bin) or shutil.which(self.haproxy_bin, path="/usr/sbin:/usr/local/sbin:/sbin")
+        return find_program(self.haproxy_bin)

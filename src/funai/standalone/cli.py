@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from funai.base import proxies
+from funai.base.aio import Stopped, unless
 from funai.cli.output.streams import OutputLost
 from funai.cli.project.profile import DEFAULT_SERVER
 from funai.contracts.errors import ConfigError, FunaiError
@@ -287,15 +288,10 @@ class _Interrupted(Exception):
 
 async def _until(work: Coroutine[None, None, Story], stop: asyncio.Event) -> Story:
     """The work's result, unless ``stop`` comes first."""
-    task = asyncio.create_task(work)
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not task.done():
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        raise _Interrupted(phrase("demo_interrupted"))
-    return await task
+    try:
+        return await unless(stop, work)
+    except Stopped:
+        raise _Interrupted(phrase("demo_interrupted")) from None
 
 
 def _show(console: Console, story: Story, seconds: float) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
-from funai.base.aio import wait_any
+from funai.base.aio import Stopped, unless, wait_any
 from funai.base.clients.deploy import RunnerDeployClient, UnreadableClaim
 from funai.base.observability import log
 from funai.base.observability.redact import Redactor, secrets_of
@@ -74,17 +75,8 @@ class ClaimLoop:
 
     async def _slot(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            claiming = asyncio.create_task(self._claim())
-            stopping = asyncio.create_task(stop.wait())
-            try:
-                await asyncio.wait({claiming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                claimed = await claiming if claiming.done() else None
-            finally:
-                for task in (claiming, stopping):
-                    task.cancel()
-                await asyncio.gather(claiming, stopping, return_exceptions=True)
-            if claimed is not None:
-                await self._work(*claimed)
+            with suppress(Stopped):
+                await self._work(*await unless(stop, self._claim()))
 
     async def _claim(self) -> tuple[Job, float]:
         """Wait for a job; answers it with the moment from which its lease counts."""
