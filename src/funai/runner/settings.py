@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -52,6 +53,7 @@ def _own_name() -> str:
 
 class RunnerSettings(Settings):
     title: ClassVar[str] = "Runner"
+    older: ClassVar[Mapping[str, str]] = {"ACR_USERNAME": "REGISTRY_USERNAME", "ACR_PASSWORD": "REGISTRY_PASSWORD"}
 
     deploy_base_url: str = key("DEPLOY_BASE_URL", "http://127.0.0.1:7002", doc="The Deploy control plane")
     runner_id: str = key(

@@ -19,7 +19,6 @@ from funai.agent.engine.contract import (
     EngineUnreachable,
     Image,
     ImageUnusable,
-    Limits,
     NameTaken,
     NoSuchContainer,
     NoSuchImage,
@@ -259,7 +258,7 @@ class Rollouts:
             capabilities=tuple(settings.app_capabilities),
             restarts=settings.app_restarts,
             init=variant.init,
-            limits=Limits(settings.app_cpus, settings.app_memory, settings.app_pids_limit, settings.app_log_max),
+            limits=settings.limits,
         )
 
     def _limits_in_words(self) -> str:
