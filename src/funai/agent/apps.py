@@ -13,7 +13,8 @@ from funai.agent.reconcile.journal import Journal, Wanted
 from funai.agent.rollout.admission import newest
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import of_engine
-from funai.agent.rollout.rollout import Rollouts, Stopwatch
+from funai.agent.rollout.progress import Stopwatch
+from funai.agent.rollout.rollout import Rollouts
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import (
@@ -33,9 +34,16 @@ class Apps:
     """Every call is idempotent, and waits for (stop, delete: ends) a rollout of the same app."""
 
     def __init__(
-        self, node: Node, rollouts: Rollouts, networks: Networks, drainer: Drainer, crashes: Crashes, discards: ImageGC,
-        journal: Journal, databases: Databases,
-    ) -> None:  # fmt: skip
+        self,
+        node: Node,
+        rollouts: Rollouts,
+        networks: Networks,
+        drainer: Drainer,
+        crashes: Crashes,
+        discards: ImageGC,
+        journal: Journal,
+        databases: Databases,
+    ) -> None:
         self._journal, self._databases = journal, databases
         self._node, self._rollouts, self._networks = node, rollouts, networks
         self._retirer, self._crashes, self._discards = drainer, crashes, discards

@@ -80,9 +80,16 @@ def no_proxy_labels(_: AgentDeploy) -> Mapping[str, str]:
 
 
 async def compose(
-    settings: RuntimeSettings, engine: Engine, table: RouteTable, *, proxy_labels: ProxyLabels = no_proxy_labels,
-    any_base_path: bool = False, wildcard_domain: str = "", door: Door | None = None, registry: CollectorRegistry | None = None,
-) -> AgentParts:  # fmt: skip
+    settings: RuntimeSettings,
+    engine: Engine,
+    table: RouteTable,
+    *,
+    proxy_labels: ProxyLabels = no_proxy_labels,
+    any_base_path: bool = False,
+    wildcard_domain: str = "",
+    door: Door | None = None,
+    registry: CollectorRegistry | None = None,
+) -> AgentParts:
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
     registry = registry or CollectorRegistry()
@@ -98,15 +105,24 @@ async def compose(
     walled = settings.firewall and not info.rootless and not settings.docker_network and Firewall.possible()
     firewall = Firewall(rules) if walled else None
     networks = Networks(
-        engine, pool=settings.app_subnets, instance=settings.instance, shared=settings.docker_network,
-        tag=tag, fixed=not info.rootless, covers=firewall.cover if firewall else unwalled,
-    )  # fmt: skip
+        engine,
+        pool=settings.app_subnets,
+        instance=settings.instance,
+        shared=settings.docker_network,
+        tag=tag,
+        fixed=not info.rootless,
+        covers=firewall.cover if firewall else unwalled,
+    )
     drainer = Drainer(node)
     journal = Journal(settings.journal_folder)
     journal.load()
-    rollouts = Rollouts(node, networks, images, drainer, proxy_labels, databases=databases, journal=journal, any_base_path=any_base_path)
+    rollouts = Rollouts(
+        node, networks, images, drainer, proxy_labels, databases=databases, journal=journal, any_base_path=any_base_path
+    )
     restorer = Restorer(node, rollouts, journal)
-    apps = Apps(node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete), journal, databases)
+    apps = Apps(
+        node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete), journal, databases
+    )
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
     look = Look(node)
     door_lock = SecretDoor("X-Runtime-Token", settings.token)

@@ -19,26 +19,38 @@ from pymongo.errors import CollectionInvalid, ConnectionFailure, ExecutionTimeou
 
 from funai.agent.databases.mongo import META, SECONDS, MongoDriver
 from funai.contracts.databases import MongoById, MongoCreate, MongoDoc, MongoField, MongoFind, MongoUpdate
-from funai.contracts.errors import BadInput, CalleeFailed, Conflict, Forbidden, Unavailable
+from funai.contracts.errors import BadInput, CalleeFailed, Forbidden, Unavailable
 
 T = TypeVar("T")
-MAX_TEXT = 256 * 1024
+MAX_TEXT = 1 << 20
 MAX_ANSWER = 4 << 20
 MAX_DEPTH = 60
 SERVER_CODE = frozenset({"$where", "$function", "$accumulator"})
 _COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")
-_TYPES = frozenset({
-    "string", "int", "long", "double", "decimal", "number", "bool", "date", "objectId", "array", "object", "binData", "timestamp",
-})
+_TYPES = frozenset(
+    {
+        "string",
+        "int",
+        "long",
+        "double",
+        "decimal",
+        "number",
+        "bool",
+        "date",
+        "objectId",
+        "array",
+        "object",
+        "binData",
+        "timestamp",
+    }
+)
 _ALIASES = {"integer": "int", "boolean": "bool", "float": "double", "datetime": "date", "objectid": "objectId"}
 
 Document = dict[str, Any]
 
 
 class Explorer:
-    """``driver`` None: this node has no MongoDB. Every call raises Conflict ``DATABASE_NOT_OFFERED`` then."""
-
-    def __init__(self, driver: MongoDriver | None) -> None:
+    def __init__(self, driver: MongoDriver) -> None:
         self._driver = driver
 
     async def collections(self, user_id: int, app_id: int) -> Document:
@@ -53,7 +65,8 @@ class Explorer:
         cursor = collection.find(wanted, shown or None, limit=asked.limit, skip=asked.skip, max_time_ms=_milliseconds())
         if order := _sort(asked.sort):
             cursor = cursor.sort(order)
-        items, size, cut = [], 0, False
+        items: list[Any] = []
+        size, cut = 0, False
 
         async def read() -> None:
             nonlocal size, cut
@@ -116,8 +129,6 @@ class Explorer:
         return {**_head(user_id, app_id, name), "collection": asked.collection, "created": True}
 
     def _database(self, user_id: int, app_id: int) -> tuple[str, Any]:
-        if self._driver is None:
-            raise Conflict("DATABASE_NOT_OFFERED", kind="mongo", kinds="-")
         name = self._driver.name(user_id, app_id)
         return name, self._driver.database(name)
 
@@ -196,7 +207,7 @@ def _sort(given: str | Mapping[str, Any] | Sequence[Any] | None) -> list[tuple[s
         return []
     order = _object("sort", given)
     for name, way in order.items():
-        if way not in (1, -1) or isinstance(way, bool) or name.startswith("$"):
+        if type(way) is not int or way not in (1, -1) or name.startswith("$"):
             raise BadInput("MONGO_JSON_INVALID", what="sort", detail='{"field": 1 | -1}')
     return [(name, int(way)) for name, way in order.items()]
 

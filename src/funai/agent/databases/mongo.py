@@ -64,10 +64,16 @@ class MongoDriver:
         """Connects at first use. Every call is bounded: an app's deploy waits for it."""
         if self._client is None:
             s = self._settings
-            login = {"username": s.mongo_username, "password": self._password, "authSource": s.mongo_auth_source}
+            login: dict[str, Any] = {"username": s.mongo_username, "password": self._password, "authSource": s.mongo_auth_source}
             self._client = AsyncMongoClient(
-                s.mongo_host, s.mongo_port, serverSelectionTimeoutMS=int(SECONDS * 1000), connectTimeoutMS=int(SECONDS * 1000),
-                socketTimeoutMS=60_000, maxPoolSize=16, appname="funai-agent", tz_aware=True,
+                s.mongo_host,
+                s.mongo_port,
+                serverSelectionTimeoutMS=int(SECONDS * 1000),
+                connectTimeoutMS=int(SECONDS * 1000),
+                socketTimeoutMS=60_000,
+                maxPoolSize=16,
+                appname="funai-agent",
+                tz_aware=True,
                 **(login if s.mongo_username else {}),
             )
         return self._client
@@ -214,7 +220,8 @@ class MongoDriver:
 
 
 def _rotation(user: Mapping[str, Any] | None) -> int:
-    return int(((user or {}).get("customData") or {}).get("rotation", 0))
+    kept: Mapping[str, Any] = (user or {}).get("customData") or {}
+    return int(kept.get("rotation", 0))
 
 
 # Commands as values: what a server without accounts of its own can't show, the tests check against their published form.
@@ -222,13 +229,15 @@ def _rotation(user: Mapping[str, Any] | None) -> int:
 
 def new_user(name: str, password: str, rotation: int) -> Document:
     """A user of the database ``name`` that reads and writes there, and has no role anywhere else."""
-    return {
-        "createUser": name, "pwd": password, "roles": [{"role": "readWrite", "db": name}], "customData": {"rotation": rotation},
-    }
+    return {"createUser": name, "pwd": password, "roles": [{"role": "readWrite", "db": name}], **_counted(rotation)}
 
 
 def password_change(name: str, password: str, rotation: int) -> Document:
-    return {"updateUser": name, "pwd": password, "customData": {"rotation": rotation}}
+    return {"updateUser": name, "pwd": password, **_counted(rotation)}
+
+
+def _counted(rotation: int) -> Document:
+    return {"customData": {"rotation": rotation}} if rotation else {}
 
 
 def shrink_role(name: str) -> Document:

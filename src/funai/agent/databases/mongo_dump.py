@@ -14,6 +14,7 @@ from typing import Any
 import bson
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
 MAGIC = b"FUNAIDB1"
@@ -21,6 +22,7 @@ PIECE = 256 * 1024
 BATCH_BYTES, BATCH_COUNT = 8 << 20, 1000
 MAX_DOCUMENT = 17 << 20
 _RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
+_PLAIN: CodecOptions[dict[str, Any]] = CodecOptions()
 _GZIP = 31
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -52,7 +54,8 @@ async def _frames(db: Database) -> AsyncIterator[bytes]:
         indexes = [dict(index) async for index in await db[name].list_indexes()] if plain else []
         yield b"C" + bson.encode({"name": name, "options": info.get("options") or {}, "indexes": indexes})
         if plain:
-            async for document in db.get_collection(name, codec_options=_RAW).find({}):
+            raw: AsyncCollection[Any] = db.get_collection(name, codec_options=_RAW)
+            async for document in raw.find({}):
                 yield b"D" + document.raw
 
 
@@ -61,7 +64,9 @@ async def restore(db: Database, chunks: AsyncIterator[bytes]) -> None:
     for name in await db.list_collection_names():
         if not name.startswith("system."):
             await db.drop_collection(name)
-    name, indexes, batch, size, ended = "", [], [], 0, False
+    name, size, ended = "", 0, False
+    indexes: list[dict[str, Any]] = []
+    batch: list[RawBSONDocument] = []
     async for kind, raw in _read(chunks):
         if kind == b"D" and size + len(raw) <= BATCH_BYTES and len(batch) < BATCH_COUNT:
             batch.append(RawBSONDocument(raw))
@@ -73,7 +78,7 @@ async def restore(db: Database, chunks: AsyncIterator[bytes]) -> None:
             await _index(db, name, indexes)
             name, indexes, ended = "", [], kind == b"E"
         if kind == b"C":
-            head = bson.decode(raw)
+            head: dict[str, Any] = bson.decode(raw, _PLAIN)
             name, indexes = str(head["name"]), list(head["indexes"])
             await db.command({"create": name, **head["options"]})
     if not ended:
@@ -86,7 +91,7 @@ async def _insert(db: Database, name: str, batch: Sequence[RawBSONDocument]) -> 
 
 
 async def _index(db: Database, name: str, indexes: list[dict[str, Any]]) -> None:
-    own = [{k: v for k, v in index.items() if k not in ("ns",)} for index in indexes if index.get("name") != "_id_"]
+    own = [{k: v for k, v in index.items() if k != "ns"} for index in indexes if index.get("name") != "_id_"]
     if own:
         await db.command({"createIndexes": name, "indexes": own})
 
@@ -99,7 +104,7 @@ async def _read(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, byte
         except zlib.error as e:
             raise DumpBroken("the backup is no dump of a MongoDB database") from e
         if not began and len(held) >= len(MAGIC):
-            if held[: len(MAGIC)] != MAGIC:
+            if not held.startswith(MAGIC):
                 raise DumpBroken("the backup is no dump of a MongoDB database")
             del held[: len(MAGIC)]
             began = True

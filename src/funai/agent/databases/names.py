@@ -27,7 +27,9 @@ def database_name(template: str, user_id: int, app_id: int) -> str:
 def app_of(template: str, name: str) -> int | None:
     """The app id in a database's name; None when it is not one that the template makes."""
     pattern = re.escape(template).replace(re.escape("{userId}"), r"[1-9][0-9]{0,18}", 1)
-    pattern = pattern.replace(re.escape("{userId}"), r"[0-9]{1,19}").replace(re.escape("{appId}"), r"(?P<app>[1-9][0-9]{0,18})", 1)
+    pattern = pattern.replace(re.escape("{userId}"), r"[0-9]{1,19}").replace(
+        re.escape("{appId}"), r"(?P<app>[1-9][0-9]{0,18})", 1
+    )
     pattern = pattern.replace(re.escape("{appId}"), r"(?P=app)")
     found = re.fullmatch(pattern, name)
     return int(found["app"]) if found else None

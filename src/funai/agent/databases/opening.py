@@ -7,7 +7,6 @@ import importlib
 import socket
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from funai.agent.apps import Apps
 from funai.agent.databases.backups import Backups
@@ -15,13 +14,11 @@ from funai.agent.databases.contract import Driver
 from funai.agent.databases.ledger import Ledger
 from funai.agent.databases.orphans import OrphanSweep
 from funai.agent.databases.service import Databases
+from funai.agent.http.databases import DatabaseParts
 from funai.agent.node import Node
 from funai.agent.settings import RuntimeSettings
 from funai.base.observability import log
 from funai.contracts.databases import Kind
-
-if TYPE_CHECKING:
-    from funai.agent.http.databases import DatabaseParts
 
 _MODULES = {Kind.MONGO: ("mongo", "MongoDriver"), Kind.POSTGRES: ("postgres", "PostgresDriver")}
 
@@ -59,15 +56,15 @@ async def reachable(databases: Databases) -> list[str]:
             continue
         addresses = {str(answer[4][0]) for answer in answers}
         if any(isinstance(a := ip_address(text), IPv4Address) and a.is_loopback for text in addresses):
-            log.get("databases").warning("database.on_loopback", kind=driver.kind, consequence="apps in containers can't reach it")
+            log.get("databases").warning(
+                "database.on_loopback", kind=driver.kind, consequence="apps in containers can't reach it"
+            )
         found += [f"{address}:{port}" for address in sorted(addresses)]
     return found
 
 
 def database_parts(settings: RuntimeSettings, node: Node, apps: Apps, databases: Databases) -> DatabaseParts:
     """What the agent's calls about databases open to."""
-    module = importlib.import_module("funai.agent.http.databases")
-    explorer = importlib.import_module("funai.agent.databases.explorer")
-    sweep = OrphanSweep(node, apps, databases)
     mongo = databases.drivers.get(Kind.MONGO)
-    return module.DatabaseParts(databases, sweep, explorer.Explorer(mongo), settings.orphan_grace_hours)
+    explorer = importlib.import_module("funai.agent.databases.explorer").Explorer(mongo) if mongo else None
+    return DatabaseParts(databases, OrphanSweep(node, apps, databases), explorer, settings.orphan_grace_hours)

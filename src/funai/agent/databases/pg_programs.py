@@ -36,9 +36,13 @@ def restore_command(url: str, role: str) -> Command:
 def _env(url: str) -> dict[str, str]:
     parts = urlsplit(url)
     return {
-        "PGHOST": parts.hostname or "", "PGPORT": str(parts.port or 5432), "PGUSER": unquote(parts.username or ""),
-        "PGPASSWORD": unquote(parts.password or ""), "PGDATABASE": unquote(parts.path.lstrip("/")),
-        "PGCONNECT_TIMEOUT": "10", "PGPASSFILE": "/dev/null",
+        "PGHOST": parts.hostname or "",
+        "PGPORT": str(parts.port or 5432),
+        "PGUSER": unquote(parts.username or ""),
+        "PGPASSWORD": unquote(parts.password or ""),
+        "PGDATABASE": unquote(parts.path.lstrip("/")),
+        "PGCONNECT_TIMEOUT": "10",
+        "PGPASSFILE": "/dev/null",
     }
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
@@ -23,12 +23,29 @@ from funai.agent.databases.contract import AppKey, Credentials, DatabaseAway, Da
 from funai.agent.databases.settings import DatabaseSettings
 from funai.contracts.databases import Kind
 
-SECONDS = 5.0
+SECONDS = 5
 COMMAND_SECONDS = 60.0
 _ROTATION = re.compile(r"funai rotation=(\d+)")
 _OWNER = "_ro"
 """The role that owns the objects of an app which is over its quota."""
 _SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
+
+
+_connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+class Connection(Protocol):
+    """What is asked of an asyncpg connection."""
+
+    async def execute(self, query: str) -> str: ...
+
+    async def fetchval(self, query: str, *args: str) -> Any: ...
+
+    async def fetch(self, query: str) -> list[Mapping[str, Any]]: ...
+
+    def transaction(self) -> AbstractAsyncContextManager[None]: ...
+
+    async def close(self, *, timeout: float) -> None: ...
 
 
 @contextmanager
@@ -37,11 +54,19 @@ def _words() -> Iterator[None]:
     try:
         yield
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as e:
-        raise DatabaseRefused(f"the server refused the platform's account ({type(e).__name__}); see RUNTIME_POSTGRES_URL") from e
+        raise DatabaseRefused(
+            f"the server refused the platform's account ({type(e).__name__}); see RUNTIME_POSTGRES_URL"
+        ) from e
     except asyncpg.InvalidCatalogNameError as e:
         raise DatabaseMissing("no such database") from e
-    except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError,
-            asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError) as e:
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.ConnectionDoesNotExistError,
+        asyncpg.TooManyConnectionsError,
+        asyncpg.AdminShutdownError,
+    ) as e:
         raise DatabaseAway(str(e)[:300] or type(e).__name__) from e
     except asyncpg.PostgresError as e:
         raise DatabaseRefused(f"{type(e).__name__}: {str(e)[:300]}") from e
@@ -179,12 +204,14 @@ class PostgresDriver:
         """Connections live as long as a call."""
 
     @asynccontextmanager
-    async def _connection(self, database: str = "") -> AsyncIterator[asyncpg.Connection[Any]]:
+    async def _connection(self, database: str = "") -> AsyncIterator[Connection]:
         with _words():
             async with asyncio.timeout(SECONDS):
-                opened = await asyncpg.connect(
-                    self._url(database or self._home, self._user, self._password), timeout=SECONDS,
-                    command_timeout=COMMAND_SECONDS, passfile=Path("/dev/null"),
+                opened: Connection = await _connect(
+                    self._url(database or self._home, self._user, self._password),
+                    timeout=SECONDS,
+                    command_timeout=COMMAND_SECONDS,
+                    passfile=Path("/dev/null"),
                     server_settings={"application_name": "funai-agent"},
                 )
             try:
@@ -193,10 +220,8 @@ class PostgresDriver:
                 await opened.close(timeout=SECONDS)
 
 
-async def _rotation(conn: asyncpg.Connection[Any], role: str) -> int:
-    said = await conn.fetchval(
-        "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1", role
-    )
+async def _rotation(conn: Connection, role: str) -> int:
+    said = await conn.fetchval("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1", role)
     found = _ROTATION.fullmatch(said or "")
     return int(found[1]) if found else 0
 

@@ -34,8 +34,15 @@ class Quota:
         if wanted is not limited:
             enforced = await driver.limit(app, read_only=wanted)
             told = log.get("databases").warning if wanted else log.get("databases").info
-            told("database.quota", app_id=app.app_id, kind=driver.kind, bytes=size, quota=self.limit, read_only=wanted,
-                 enforced=enforced)
+            told(
+                "database.quota",
+                app_id=app.app_id,
+                kind=driver.kind,
+                bytes=size,
+                quota=self.limit,
+                read_only=wanted,
+                enforced=enforced,
+            )
             limited = wanted and enforced
         self._readings[app.app_id, driver.kind] = Reading(size, limited)
 

@@ -136,7 +136,11 @@ class Databases:
         own = driver.guessed(app, 0).own
         size, limited = await driver.size(app), await driver.limited(app)
         return AppDatabase(
-            kind=driver.kind, name=app.name, own_account=own, size_bytes=size, quota_bytes=self.quota.limit or None,
+            kind=driver.kind,
+            name=app.name,
+            own_account=own,
+            size_bytes=size,
+            quota_bytes=self.quota.limit or None,
             read_only=limited,
         )
 
@@ -244,7 +248,9 @@ def in_words(kind: Kind, e: DatabaseError) -> FunaiError:
 
 def _own_wins(kind: Kind, own: Sequence[str]) -> str:
     names, title = ", ".join(own), TITLES[kind]
-    zh = f"应用自己设置了 {names}，平台的 {title} 地址没有写入这些变量；要用平台的数据库，请执行 funai env unset {' '.join(own)}"
+    zh = (
+        f"应用自己设置了 {names}，平台的 {title} 地址没有写入这些变量；要用平台的数据库，请执行 funai env unset {' '.join(own)}"
+    )
     return f"{zh} / the app sets {names} itself, so they don't hold the platform's {title}: to use that, unset them"
 
 

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Depends, FastAPI, Query
 from pydantic import ValidationError
 
-from funai.agent.databases.explorer import Explorer
 from funai.agent.databases.orphans import OrphanSweep
 from funai.agent.databases.service import Databases
 from funai.agent.engine.contract import EngineError
@@ -19,6 +18,7 @@ from funai.contracts.databases import (
     DatabaseCall,
     DatabaseOp,
     FindOrphans,
+    Kind,
     MongoById,
     MongoCreate,
     MongoDoc,
@@ -28,6 +28,9 @@ from funai.contracts.databases import (
 )
 from funai.contracts.errors import BadInput, Conflict, Unavailable
 from funai.contracts.wire import MAX_ID, Wire
+
+if TYPE_CHECKING:
+    from funai.agent.databases.explorer import Explorer
 
 W = TypeVar("W", bound=Wire)
 MONGO = "/api/fun-ai/deploy/mongo"
@@ -39,8 +42,16 @@ Json = Annotated[dict[str, Any], Body()]
 class DatabaseParts:
     databases: Databases
     orphans: OrphanSweep
-    explorer: Explorer
+    explorer: Explorer | None
+    """None where this node has no MongoDB."""
     grace_hours: float
+
+    @property
+    def mongo(self) -> Explorer:
+        """Raises Conflict ``DATABASE_NOT_OFFERED``."""
+        if self.explorer is None:
+            raise Conflict("DATABASE_NOT_OFFERED", kind=Kind.MONGO, kinds=", ".join(self.databases.drivers) or "-")
+        return self.explorer
 
 
 def install(app: FastAPI, parts: DatabaseParts, door: SecretDoor) -> None:
@@ -69,7 +80,7 @@ def install(app: FastAPI, parts: DatabaseParts, door: SecretDoor) -> None:
 
     app.include_router(router)
     explorer = APIRouter(prefix=MONGO, dependencies=[Depends(door)])
-    _explorer_calls(explorer, parts.explorer)
+    _explorer_calls(explorer, parts)
     app.include_router(explorer)
 
 
@@ -80,36 +91,36 @@ async def _swept(orphans: OrphanSweep, asked: FindOrphans) -> Orphans:
         raise Unavailable("ENGINE_UNREACHABLE", detail=str(e)[:400]) from e
 
 
-def _explorer_calls(router: APIRouter, explorer: Explorer) -> None:
+def _explorer_calls(router: APIRouter, parts: DatabaseParts) -> None:
     """The ids come by query or in the body; callers in the field do both."""
 
     @router.get("/collections")
     async def collections(userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await explorer.collections(*_ids({}, userId, appId))
+        return await parts.mongo.collections(*_ids({}, userId, appId))
 
     @router.post("/find")
     async def find(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await explorer.find(*_ids(body, userId, appId), _read(MongoFind, body))
+        return await parts.mongo.find(*_ids(body, userId, appId), _read(MongoFind, body))
 
     @router.get("/doc")
     async def doc(collection: str, id: str, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await explorer.doc(*_ids({}, userId, appId), _read(MongoById, {"collection": collection, "id": id}))
+        return await parts.mongo.doc(*_ids({}, userId, appId), _read(MongoById, {"collection": collection, "id": id}))
 
     @router.post("/insert-one")
     async def insert_one(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await explorer.insert_one(*_ids(body, userId, appId), _read(MongoDoc, body))
+        return await parts.mongo.insert_one(*_ids(body, userId, appId), _read(MongoDoc, body))
 
     @router.post("/update-by-id")
     async def update_by_id(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await explorer.update_by_id(*_ids(body, userId, appId), _read(MongoUpdate, body))
+        return await parts.mongo.update_by_id(*_ids(body, userId, appId), _read(MongoUpdate, body))
 
     @router.post("/delete-by-id")
     async def delete_by_id(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await explorer.delete_by_id(*_ids(body, userId, appId), _read(MongoById, body))
+        return await parts.mongo.delete_by_id(*_ids(body, userId, appId), _read(MongoById, body))
 
     @router.post("/create-collection")
     async def create_collection(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await explorer.create_collection(*_ids(body, userId, appId), _read(MongoCreate, body))
+        return await parts.mongo.create_collection(*_ids(body, userId, appId), _read(MongoCreate, body))
 
 
 class _Whose(Wire):
