@@ -87,7 +87,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "ENV_DISABLED": ("未启用环境变量（缺少 funai.env.key-file）", "variables are switched off (funai.env.key-file is not set)"),
     "JOB_VANISHED": ("部署任务记录已丢失", "the deploy job's record is gone"),
-    "REPO_HOST_FAILED": ("代码仓库操作失败，请稍后再试", "the repository could not be changed; try again soon"),
+    "REPO_HOST_FAILED": ("代码仓库还没有准备好：{detail}", "the repository could not be made or changed: {detail}"),
+    "GIT_ACCOUNTS_OFF": (
+        "平台没有使用 Gitea（gitea.enabled），无法关联账号",
+        "this platform uses no Gitea (gitea.enabled), so there are no accounts to link",
+    ),
+    "GIT_ACCOUNT_INVALID": ("不能关联 Gitea 账号 {account}：{detail}", "Gitea account {account} can't be linked: {detail}"),
+    "GIT_ACCOUNT_TAKEN": ("该 Gitea 账号已关联到其他用户", "that Gitea account is linked to another user"),
     # git
     "GIT_KEY_UNKNOWN": (
         "该公钥未注册：请先执行 funai keys add 注册公钥",

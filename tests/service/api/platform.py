@@ -18,6 +18,7 @@ from funai.api.settings import ApiSettings
 from funai.base.db.engine import sqlite_url
 from funai.deploy import main as deploy_main
 from funai.deploy.settings import DeploySettings
+from tests.parts.gitea import ScriptedGitea
 
 SECRET, ADMIN, NODE, GIT = "deploy-secret", "admin-token", "node-token", "git-token"
 PASSWORD = "correct horse"
@@ -114,9 +115,18 @@ class Repos:
         self.made: set[str] = set()
         self.away = False
 
-    async def create(self, repo: str) -> None:
+    async def ensure(self, repo: str) -> None:
         self._check()
         self.made.add(repo)
+
+    async def grant(self, repo: str, account: str | None) -> None:
+        self._check()
+
+    async def webhook(self, repo: str) -> None:
+        self._check()
+
+    async def close(self) -> None:
+        pass
 
     async def delete(self, repo: str) -> None:
         self._check()
@@ -169,7 +179,7 @@ class Refused(Exception):
 
 class Platform:
     def __init__(self, folder: Path, database_url: str | None = None, **settings: Any) -> None:
-        self.node, self.repos = Node(), Repos()
+        self.node, self.repos, self.gitea = Node(), Repos(), ScriptedGitea()
         key_file = folder / "seal.key"
         api_url = database_url or sqlite_url(folder / "api.db")
         self.settings = ApiSettings(
@@ -214,7 +224,8 @@ class Platform:
             yield self
 
     def make_api(self, wire: httpx.AsyncBaseTransport | None) -> FastAPI:
-        app = api_main.build(self.settings, repo_host=self.repos, deploy_http=wire)
+        host = None if self.settings.gitea_enabled else self.repos
+        app = api_main.build(self.settings, repo_host=host, deploy_http=wire, gitea_http=self.gitea.transport)
         app.state.core.accounts.passwords = Passwords(passes=1, kib=64)
         return app
 
