@@ -181,8 +181,16 @@ class Rounds:
     def report(self) -> dict[str, Any]:
         t = self.tally
         return {
-            "rounds": t.rounds, "jobs": t.jobs, "succeeded": t.succeeded, "failed": t.failed, "retried": t.retried,
-            "failures": t.outcomes, "requests": self.visits.requests, "failed_requests": len(self.visits.bad),
-            "failed_requests_outside": self.failed_outside, "stale_answers": len(self.visits.stale),
-            "violations": t.violations, "clean": not t.violations,
-        }  # fmt: skip
+            "rounds": t.rounds,
+            "jobs": t.jobs,
+            "succeeded": t.succeeded,
+            "failed": t.failed,
+            "retried": t.retried,
+            "failures": t.outcomes,
+            "requests": self.visits.requests,
+            "failed_requests": len(self.visits.bad),
+            "failed_requests_outside": self.failed_outside,
+            "stale_answers": len(self.visits.stale),
+            "violations": t.violations,
+            "clean": not t.violations,
+        }

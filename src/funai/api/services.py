@@ -81,9 +81,13 @@ def assemble(
     control = DeployClientPool(settings, deploy_http)
     runner_key = _runner_key(settings.git_runner_public_key)
     accounts = Accounts(
-        db, Passwords(), Tokens(settings.jwt_secret.get_secret_value(), settings.jwt_expiration), clock,
-        logins_per_minute=settings.login_attempts, registrations_per_hour=settings.registrations,
-    )  # fmt: skip
+        db,
+        Passwords(),
+        Tokens(settings.jwt_secret.get_secret_value(), settings.jwt_expiration),
+        clock,
+        logins_per_minute=settings.login_attempts,
+        registrations_per_hour=settings.registrations,
+    )
     keys = Keys(db, clock, limit=settings.max_keys, reserved=runner_key)
     gitea = _gitea(settings, gitea_http)
     repos = Repositories(db, clock, defaults, _repo_host(settings, repo_host, gitea))
