@@ -58,7 +58,7 @@ class ScriptedGitea:
         if self.fail_at and f"{request.method} {path}".startswith(self.fail_at):
             self.fail_at = ""
             return httpx.Response(500, json={"message": "internal"})
-        body = json.loads(request.content) if request.content else {}
+        body: dict[str, Any] = json.loads(request.content) if request.content else {}
         for pattern, handler in _ROUTES:
             if found := re.fullmatch(pattern, f"{request.method} {path}"):
                 page = int(request.url.params.get("page", 1))

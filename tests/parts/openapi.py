@@ -81,7 +81,8 @@ class Published(httpx.AsyncBaseTransport):
         if closed:
             definitions = {n: {"additionalProperties": False, **d} if "properties" in d else d for n, d in definitions.items()}
         checker = jsonschema.Draft4Validator({**schema, "definitions": definitions})
-        for error in checker.iter_errors(value):
+        faults: list[Any] = list(checker.iter_errors(value))  # pyright: ignore[reportUnknownMemberType]
+        for error in faults:
             self._hold(False, f"{what}: {'/'.join(map(str, error.absolute_path))}: {error.message}")
 
     def _resolved(self, node: dict[str, Any]) -> dict[str, Any]:

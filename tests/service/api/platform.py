@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import SecretStr
 
 from funai.api import main as api_main
 from funai.api.accounts.passwords import Passwords
@@ -184,10 +185,10 @@ class Platform:
         api_url = database_url or sqlite_url(folder / "api.db")
         self.settings = ApiSettings(
             datasource_url=api_url,
-            jwt_secret="j" * 40,
-            deploy_secret=SECRET,
-            deploy_admin_token=ADMIN,
-            git_internal_token=GIT,
+            jwt_secret=SecretStr("j" * 40),
+            deploy_secret=SecretStr(SECRET),
+            deploy_admin_token=SecretStr(ADMIN),
+            git_internal_token=SecretStr(GIT),
             env_key_file=key_file,
             acr_registry="registry.test:5000",
             sweep_seconds=0.05,
@@ -203,10 +204,10 @@ class Platform:
         self.make_api(None)  # makes the key file that Deploy needs
         deploy_settings = DeploySettings(
             datasource_url=self._deploy_url,
-            proxy_auth_secret=SECRET,
-            admin_token=ADMIN,
-            node_registry_secret=NODE,
-            agent_token="agent",
+            proxy_auth_secret=SecretStr(SECRET),
+            admin_token=SecretStr(ADMIN),
+            node_registry_secret=SecretStr(NODE),
+            agent_token=SecretStr("agent"),
             env_key_file=self._key_file,
             retry_backoff_seconds=0,
         )

@@ -14,7 +14,8 @@ from tests.service.api.platform import BASE, GIT, Person, Platform
 
 
 def make_key() -> str:
-    return asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    key = asyncssh.generate_private_key("ssh-ed25519")  # pyright: ignore[reportUnknownMemberType]
+    return key.export_public_key().decode().strip()
 
 
 async def ask(platform: Platform, key: str, repo: str, *, write: bool = False) -> dict[str, Any]:

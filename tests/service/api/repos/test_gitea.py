@@ -257,7 +257,7 @@ async def test_key_change_while_gitea_is_away_is_made_up_for_by_the_sweep(platfo
 async def test_accounts_that_are_not_a_persons_own_are_not_linked(platform: Platform) -> None:
     ada, bob, root = await platform.person("ada"), await platform.person("bob"), await platform.admin()
     await link(root, ada.id, "ada")
-    refused = {}
+    refused: dict[str, str] = {}
     for user, account in ((bob, "boss"), (bob, "runner-bot"), (bob, "nobody"), (bob, "../ada"), (bob, "ada")):
         params = {"userId": user.id, "account": account}
         refused[account] = await root.refused("POST", "/admin/users/set-git-account", params=params)
