@@ -24,7 +24,9 @@ class Deadline(AssertionError):
 
 
 def wait_until(condition: Callable[[], T], *, seconds: float = 10, what: str = "", every: float = 0.02) -> T:
-    """Call ``condition`` until it answers something truthy, and return that; raise ``Deadline`` after ``seconds`` (times ``PATIENCE``).
+    """Call ``condition`` until it answers something truthy, and return that.
+
+    Raises ``Deadline`` after ``seconds`` times ``PATIENCE``.
 
     For code outside the event loop; in a coroutine use ``eventually``.
     """
