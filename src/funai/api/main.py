@@ -28,6 +28,7 @@ from funai.api.settings import ApiSettings
 from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.clock import Clock
 from funai.base.db import migrate
+from funai.base.db.engine import Database
 from funai.base.http.app import TRACE_HEADER, create_app, ok
 from funai.base.http.guards import networks
 from funai.base.observability import log
@@ -107,7 +108,7 @@ def own_url(settings: ApiSettings, port: int) -> str:
 async def running(core: Core) -> AsyncIterator[None]:
     """The database is up to date and the sweeps run while the context is open."""
     try:
-        await upgrade(core)
+        await upgrade(core.db)
         if core.settings.admin_password:
             await core.accounts.ensure_admin(core.settings.admin_name, core.settings.admin_password.get_secret_value())
         ending = asyncio.Event()
@@ -131,15 +132,20 @@ async def running(core: Core) -> AsyncIterator[None]:
         await core.db.close()
 
 
-async def upgrade(core: Core) -> None:
+async def upgrade(db: Database, _time_zone: str = "") -> None:
     """Bring the API's tables up to date."""
-    await migrate.upgrade(core.db, MIGRATIONS)
+    await migrate.upgrade(db, MIGRATIONS)
+
+
+async def check(db: Database, _time_zone: str = "") -> list[str]:
+    """What an upgrade would do, a line each."""
+    return [await migrate.pending(db, MIGRATIONS, "funai_api_version")]
 
 
 async def ensure_admin(app: FastAPI, user_name: str, password: str) -> User:
     """The first admin of an installation: made once, left alone later. Works before the app serves."""
     core: Core = app.state.core
-    await upgrade(core)
+    await upgrade(core.db)
     return await core.accounts.ensure_admin(user_name, password)
 
 

@@ -19,6 +19,7 @@ from funai.api.apps.slots import Slots
 from funai.api.apps.variables import Variables
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.deploys.idempotency import Answers
+from funai.api.deploys.old_ids import OldJobIds
 from funai.api.deploys.policy import Defaults
 from funai.api.deploys.service import Deploys
 from funai.api.deploys.tracker import Tracker
@@ -69,7 +70,7 @@ def assemble(
     clock = clock or SystemClock()
     db = Database(settings.datasource_url)
     defaults = defaults_of(settings)
-    control = DeployClientPool(settings, deploy_http)
+    control = DeployClientPool(settings, deploy_http, OldJobIds(db, clock))
     runner_key = _runner_key(settings.git_runner_public_key)
     accounts = Accounts(
         db,

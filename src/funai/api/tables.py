@@ -118,3 +118,11 @@ idempotency = Table(
     _time("create_time"),
     Index("ix_funai_idempotency_time", "create_time"),
 )
+
+old_jobs = Table(
+    "funai_old_job",  # the number that stands for a text id of an older Deploy service
+    metadata,
+    Column("number", BigInteger(), primary_key=True, autoincrement=False),
+    Column("old_id", String(64), nullable=False),
+    _time("create_time"),
+)

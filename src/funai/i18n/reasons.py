@@ -155,6 +155,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "the gateway serves this app at {expected} only; got basePath {given}",
     ),
     "ROLLOUT_INTERRUPTED": ("部署被停止、删除或调用方断开中断", "the rollout was ended by a stop, a delete or the caller"),
+    "ROLLOUT_GOES_ON": (
+        "镜像仍在拉取，节点继续部署；稍后再次部署即可看到结果",
+        "the image is still being pulled and the node goes on with it; deploy again in a while to see how it ended",
+    ),
     "RELEASE_NOT_KEPT": ("节点上没有保留该应用的版本，请重新部署", "this node keeps no release of the app; deploy it again"),
     "LOG_STREAMS": ("同时跟踪的日志已达上限 {limit}，请先关闭一个", "at most {limit} followed logs at a time; close one first"),
     "LOG_STREAMS_ALL": (

@@ -161,7 +161,7 @@ class Deploys:
             await self.stop(int(row["user_id"]), app_id)
         return await self.apps.set_disabled(app_id, disabled)
 
-    async def info(self, caller: Caller, job_id: int) -> Job:
+    async def info(self, caller: Caller, job_id: int | str) -> Job:
         """One job of the caller's. Raises NotFound for another user's job too."""
         with self.control.asking() as deploy:
             job = await deploy.job(job_id)
@@ -170,7 +170,7 @@ class Deploys:
         await self.tracker.learn(job)
         return shown(job)
 
-    async def cancel(self, caller: Caller, job_id: int) -> Job:
+    async def cancel(self, caller: Caller, job_id: int | str) -> Job:
         """Raises NotFound, Conflict JOB_FINAL."""
         await self.info(caller, job_id)
         with self.control.asking() as deploy:
@@ -197,7 +197,7 @@ class Deploys:
 
             mine = [int(a["id"]) for a in await self.apps.rows(caller.id) if a["job_id"] is not None]
             found = await asyncio.gather(*(of_app(a) for a in mine))
-        newest = sorted((j for jobs in found for j in jobs), key=lambda j: -j.id)
+        newest = sorted((j for jobs in found for j in jobs), key=lambda j: (j.created_at, j.id), reverse=True)
         return [shown(j) for j in newest[:limit]]
 
     async def _begin(
