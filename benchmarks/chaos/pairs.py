@@ -71,7 +71,7 @@ class Pairs(Platform):
         for n in BOTH:
             self._engine(n)
         self._balancer()
-        for kind in ("deploy", "api", "git", "agent", "runner"):
+        for kind in ("api", "deploy", "git", "agent", "runner"):
             for n in (1,) if kind == "git" else BOTH:
                 self._service(kind, n, {**environment["all"], **environment[kind], **self._of(kind, n)})
 
@@ -102,32 +102,59 @@ class Pairs(Platform):
         return {
             "all": {**base_environment(), "HOME": str(self.data_dir), "FUNAI_LANG": "en"},
             "deploy": {
-                "DEPLOY_PROXY_AUTH_SHARED_SECRET": say["deploy"], "DEPLOY_RUNNER_AUTH_TOKEN": say["runner"],
-                "DEPLOY_ADMIN_TOKEN": say["operator"], "DEPLOY_RUNTIME_NODE_REGISTRY_SHARED_SECRET": say["node"],
-                "DEPLOY_RUNTIME_NODE_REGISTRY_DISK_FREE_MIN_PCT": "1", "DEPLOY_RUNTIME_NODE_REGISTRY_DISK_FREE_DRAIN_PCT": "2",
-                "DEPLOY_RUNTIME_AGENT_TOKEN": say["agent"], "DEPLOY_DATASOURCE_URL": database.url("deploy"), **seal,
+                "DEPLOY_PROXY_AUTH_SHARED_SECRET": say["deploy"],
+                "DEPLOY_RUNNER_AUTH_TOKEN": say["runner"],
+                "DEPLOY_ADMIN_TOKEN": say["operator"],
+                "DEPLOY_RUNTIME_NODE_REGISTRY_SHARED_SECRET": say["node"],
+                "DEPLOY_RUNTIME_NODE_REGISTRY_DISK_FREE_MIN_PCT": "1",
+                "DEPLOY_RUNTIME_NODE_REGISTRY_DISK_FREE_DRAIN_PCT": "2",
+                "DEPLOY_RUNTIME_AGENT_TOKEN": say["agent"],
+                "DEPLOY_DATASOURCE_URL": database.url("deploy"),
+                **seal,
             },
             "api": {
-                "JWT_SECRET": say["jwt"], "DEPLOY_PROXY_BASE_URL": deploy, "DEPLOY_PROXY_SHARED_SECRET": say["deploy"],
-                "DEPLOY_PROXY_ADMIN_TOKEN": say["operator"], "DEPLOY_GIT_SSH_PORT": str(self.ports.git),
-                "FUNAI_GIT_INTERNAL_TOKEN": say["git"], "FUNAI_GIT_RUNNER_PUBLIC_KEY": public,
-                "DEPLOY_ACR_REGISTRY": registry.address, "FUNAI_API_DATASOURCE_URL": database.url("api"), **seal,
+                "JWT_SECRET": say["jwt"],
+                "DEPLOY_PROXY_BASE_URL": deploy,
+                "DEPLOY_PROXY_SHARED_SECRET": say["deploy"],
+                "DEPLOY_PROXY_ADMIN_TOKEN": say["operator"],
+                "DEPLOY_GIT_SSH_PORT": str(self.ports.git),
+                "FUNAI_GIT_INTERNAL_TOKEN": say["git"],
+                "FUNAI_GIT_RUNNER_PUBLIC_KEY": public,
+                "DEPLOY_ACR_REGISTRY": registry.address,
+                "FUNAI_API_DATASOURCE_URL": database.url("api"),
+                **seal,
             },
             "git": {
-                "GIT_REPOS_DIR": str(lay.git), "GIT_HOST_KEY_PATH": str(lay.git_host_key), "API_BASE_URL": api,
-                "GIT_PORT": str(self.ports.git), "GIT_INTERNAL_TOKEN": say["git"],
+                "GIT_REPOS_DIR": str(lay.git),
+                "GIT_HOST_KEY_PATH": str(lay.git_host_key),
+                "API_BASE_URL": api,
+                "GIT_PORT": str(self.ports.git),
+                "GIT_INTERNAL_TOKEN": say["git"],
             },
             "runner": {
-                **engine, "DEPLOY_BASE_URL": deploy, "RUNNER_TOKEN": say["runner"], "RUNTIME_AGENT_TOKEN": say["agent"],
-                "GIT_SSH_KEY_PATH": str(lay.runner_key), "GIT_KNOWN_HOSTS_PATH": str(lay.known_hosts),
-                "RUNNER_DOCKER_BIN": self.engine.binary, "JOB_LEASE_SECONDS": "15", "ACR_REGISTRY": registry.address,
+                **engine,
+                "DEPLOY_BASE_URL": deploy,
+                "RUNNER_TOKEN": say["runner"],
+                "RUNTIME_AGENT_TOKEN": say["agent"],
+                "GIT_SSH_KEY_PATH": str(lay.runner_key),
+                "GIT_KNOWN_HOSTS_PATH": str(lay.known_hosts),
+                "RUNNER_DOCKER_BIN": self.engine.binary,
+                "JOB_LEASE_SECONDS": "15",
+                "ACR_REGISTRY": registry.address,
             },
             "agent": {
-                **engine, "RUNTIME_AGENT_TOKEN": say["agent"], "DEPLOY_BASE_URL": deploy, "DEPLOY_NODE_TOKEN": say["node"],
-                "DEPLOY_HEARTBEAT_SECONDS": "2", "REGISTRY_URL": registry.address, "GATEWAY_PROBE_SECRET": say["probe"],
-                "GATEWAY_STOP_WITH_AGENT": "true", "GATEWAY_KEEPER": "true", "GATEWAY_HOST": "127.0.0.1",
+                **engine,
+                "RUNTIME_AGENT_TOKEN": say["agent"],
+                "DEPLOY_BASE_URL": deploy,
+                "DEPLOY_NODE_TOKEN": say["node"],
+                "DEPLOY_HEARTBEAT_SECONDS": "2",
+                "REGISTRY_URL": registry.address,
+                "GATEWAY_PROBE_SECRET": say["probe"],
+                "GATEWAY_STOP_WITH_AGENT": "true",
+                "GATEWAY_KEEPER": "true",
+                "GATEWAY_HOST": "127.0.0.1",
             },
-        }  # fmt: skip
+        }
 
     def _of(self, kind: str, n: int) -> dict[str, str]:
         """What one service has for itself."""
@@ -137,12 +164,17 @@ class Pairs(Platform):
         if kind == "agent":
             gateway = self.own[f"gateway-{n}"]
             return {
-                "RUNTIME_AGENT_PORT": own, "RUNTIME_NODE_NAME": f"node-{n}", "RUNTIME_INSTANCE": f"{MARK}{n}",
-                "RUNTIME_NODE_AGENT_BASE_URL": f"http://127.0.0.1:{own}", "GATEWAY_PORT": str(gateway),
+                "RUNTIME_AGENT_PORT": own,
+                "RUNTIME_NODE_NAME": f"node-{n}",
+                "RUNTIME_INSTANCE": f"{MARK}{n}",
+                "RUNTIME_NODE_AGENT_BASE_URL": f"http://127.0.0.1:{own}",
+                "GATEWAY_PORT": str(gateway),
                 "RUNTIME_NODE_GATEWAY_BASE_URL": f"http://127.0.0.1:{gateway}",
-                "GATEWAY_DATA_DIR": str(self.data_dir / f"gw{n}"), "RUNTIME_STATE_DIR": str(self.data_dir / f"agent-{n}"),
-                "RUNTIME_ENGINE_SOCKET": str(self._socket(n)), "RUNTIME_APP_SUBNETS": f"10.{204 + 4 * n}.0.0/14",
-            }  # fmt: skip
+                "GATEWAY_DATA_DIR": str(self.data_dir / f"gw{n}"),
+                "RUNTIME_STATE_DIR": str(self.data_dir / f"agent-{n}"),
+                "RUNTIME_ENGINE_SOCKET": str(self._socket(n)),
+                "RUNTIME_APP_SUBNETS": f"10.{204 + 4 * n}.0.0/14",
+            }
         return {"api": {"FUNAI_API_PORT": own, "FUNAI_API_HOST": "127.0.0.1"}, "deploy": {"DEPLOY_SERVER_PORT": own}}.get(
             kind, {}
         )
@@ -256,8 +288,10 @@ def parts_of(platform: Pairs, disks: Mapping[str, Path]) -> list[Part]:
 
     twice = [
         part(f"{kind}-{n}", platform.own.get(f"{kind}-{n}", 0), allowed)
-        for kind, allowed in PARTS for n in BOTH if f"{kind}-{n}" in platform.daemons
-    ]  # fmt: skip
+        for kind, allowed in PARTS
+        for n in BOTH
+        if f"{kind}-{n}" in platform.daemons
+    ]
     once = [
         part("git", platform.ports.git, frozenset()),
         part("registry", platform.ports.registry, frozenset()),

@@ -64,8 +64,9 @@ class Served:
 
 
 class Rounds:
-    def __init__(self, platform: Platform, parts: Sequence[Part], seed: int,
-                 ended: Callable[[], Sequence[str]] = lambda: ()) -> None:  # fmt: skip
+    def __init__(
+        self, platform: Platform, parts: Sequence[Part], seed: int, ended: Callable[[], Sequence[str]] = lambda: ()
+    ) -> None:
         """``ended`` answers which processes ended by themselves, and starts them again."""
         self._ended = ended
         self._platform, self.parts, self._random = platform, parts, random.Random(seed)
@@ -215,9 +216,17 @@ class Rounds:
     def report(self) -> dict[str, Any]:
         t = self.tally
         return {
-            "rounds": t.rounds, "jobs": t.jobs, "succeeded": t.succeeded, "failed": t.failed, "retried": t.retried,
-            "failures": t.outcomes, "messages": t.messages,
-            "requests": self.visits.requests, "failed_requests": len(self.visits.bad),
-            "failed_requests_outside": self.failed_outside, "stale_answers": len(self.visits.stale),
-            "violations": t.violations, "clean": not t.violations,
-        }  # fmt: skip
+            "rounds": t.rounds,
+            "jobs": t.jobs,
+            "succeeded": t.succeeded,
+            "failed": t.failed,
+            "retried": t.retried,
+            "failures": t.outcomes,
+            "messages": t.messages,
+            "requests": self.visits.requests,
+            "failed_requests": len(self.visits.bad),
+            "failed_requests_outside": self.failed_outside,
+            "stale_answers": len(self.visits.stale),
+            "violations": t.violations,
+            "clean": not t.violations,
+        }

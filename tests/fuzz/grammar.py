@@ -39,9 +39,17 @@ class Grammar:
     def __init__(self, rng: Random, targets: Targets) -> None:
         self._rng, self._t = rng, targets
         self._goals: tuple[Callable[[], str], ...] = (
-            self._theft, self._theft, self._theft, self._link, self._link, self._fetch, self._mount, self._mount, self._network,
+            self._theft,
+            self._theft,
+            self._theft,
+            self._link,
+            self._link,
+            self._fetch,
+            self._mount,
+            self._mount,
+            self._network,
             self._onbuild,
-        )  # fmt: skip
+        )
 
     def make(self) -> Made:
         goal = self._rng.choice(self._goals)
@@ -62,10 +70,19 @@ class Grammar:
         """The name as an engine may still read it."""
         cut = self._rng.randrange(1, len(name))
         return self._one(
-            name, name, f'"{name}"', f"'{name}'", name.upper(), name.capitalize(), f"{name[:cut]}\\\n{name[cut:]}",
-            f"${{X:-{name}}}", f'{name[:cut]}"{name[cut:]}"', f"docker.io/{name}", f"localhost/{name}",
+            name,
+            name,
+            f'"{name}"',
+            f"'{name}'",
+            name.upper(),
+            name.capitalize(),
+            f"{name[:cut]}\\\n{name[cut:]}",
+            f"${{X:-{name}}}",
+            f'{name[:cut]}"{name[cut:]}"',
+            f"docker.io/{name}",
+            f"localhost/{name}",
             f"containers-storage:{name}",
-        )  # fmt: skip
+        )
 
     def _from(self, what: str, alias: str = "") -> str:
         keyword = self._one("FROM", "FROM", "from", "From")
@@ -101,11 +118,17 @@ class Grammar:
         before = f"RUN mkdir -p {link.rpartition('/')[0] or '/'} && ln -s {self._t.folder} {link}\n"
         user = self._one("", "USER 1000\n", "USER node\n")
         lines = [
-            f"WORKDIR {link}/{made}\n", f"VOLUME {link}/{made}\n", f"COPY a {link}/{made}\n", f"ADD a {link}/{made}/\n",
-            f"COPY --chown=1000 a {link}/{made}\n", f"ENV W={link}/{made}\nWORKDIR $W\n", f'WORKDIR "{link}/{made}"\n',
-            f"RUN --mount=type=cache,target={link}/{made} true\n", f"RUN --mount=type=tmpfs,target={link}/{made} true\n",
+            f"WORKDIR {link}/{made}\n",
+            f"VOLUME {link}/{made}\n",
+            f"COPY a {link}/{made}\n",
+            f"ADD a {link}/{made}/\n",
+            f"COPY --chown=1000 a {link}/{made}\n",
+            f"ENV W={link}/{made}\nWORKDIR $W\n",
+            f'WORKDIR "{link}/{made}"\n',
+            f"RUN --mount=type=cache,target={link}/{made} true\n",
+            f"RUN --mount=type=tmpfs,target={link}/{made} true\n",
             f"COPY <<E {link}/{made}\nx\nE\n",
-        ]  # fmt: skip
+        ]
         self._rng.shuffle(lines)
         return self._from(BASE) + before + user + "".join(lines[: self._rng.randrange(1, 4)]) + "RUN pwd\n"
 
@@ -119,9 +142,11 @@ class Grammar:
             self._from(BASE) + f'ADD ["{url}", "{LOOT}"]\n' + self._print_loot(),
             self._from(BASE) + f"ADD {url[:7]}\\\n{url[7:]} {LOOT}\n" + self._print_loot(),
             self._from(BASE) + f"ADD git://{place}/x.git {LOOT}\n" + self._print_loot(),
-            self._from(f"{place}/x"), self._from(f"{place}/x", "x") + self._from("x"), self._from(f'"{place}/x"'),
+            self._from(f"{place}/x"),
+            self._from(f"{place}/x", "x") + self._from("x"),
+            self._from(f'"{place}/x"'),
             self._from(BASE) + f"COPY --from={place}/x / {LOOT}\n",
-        )  # fmt: skip
+        )
 
     def _mount(self) -> str:
         """A folder of the host's, by a mount's source or target."""

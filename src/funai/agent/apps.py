@@ -12,7 +12,8 @@ from funai.agent.reconcile.journal import Journal, Wanted
 from funai.agent.rollout.admission import newest
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import of_engine
-from funai.agent.rollout.rollout import Rollouts, Stopwatch
+from funai.agent.rollout.progress import Stopwatch
+from funai.agent.rollout.rollout import Rollouts
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import (
@@ -32,9 +33,15 @@ class Apps:
     """Every call is idempotent, and waits for (stop, delete: ends) a rollout of the same app."""
 
     def __init__(
-        self, node: Node, rollouts: Rollouts, networks: Networks, drainer: Drainer, crashes: Crashes, discards: ImageGC,
+        self,
+        node: Node,
+        rollouts: Rollouts,
+        networks: Networks,
+        drainer: Drainer,
+        crashes: Crashes,
+        discards: ImageGC,
         journal: Journal,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._journal = journal
         self._node, self._rollouts, self._networks = node, rollouts, networks
         self._retirer, self._crashes, self._discards = drainer, crashes, discards

@@ -74,9 +74,16 @@ def no_proxy_labels(_: AgentDeploy) -> Mapping[str, str]:
 
 
 async def compose(
-    settings: RuntimeSettings, engine: Engine, table: RouteTable, *, proxy_labels: ProxyLabels = no_proxy_labels,
-    any_base_path: bool = False, wildcard_domain: str = "", door: Door | None = None, registry: CollectorRegistry | None = None,
-) -> AgentParts:  # fmt: skip
+    settings: RuntimeSettings,
+    engine: Engine,
+    table: RouteTable,
+    *,
+    proxy_labels: ProxyLabels = no_proxy_labels,
+    any_base_path: bool = False,
+    wildcard_domain: str = "",
+    door: Door | None = None,
+    registry: CollectorRegistry | None = None,
+) -> AgentParts:
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
     registry = registry or CollectorRegistry()
@@ -90,9 +97,14 @@ async def compose(
     walled = settings.firewall and not info.rootless and not settings.docker_network and Firewall.possible()
     firewall = Firewall(rules) if walled else None
     networks = Networks(
-        engine, pool=settings.app_subnets, instance=settings.instance, shared=settings.docker_network,
-        tag=tag, fixed=not info.rootless, covers=firewall.cover if firewall else unwalled,
-    )  # fmt: skip
+        engine,
+        pool=settings.app_subnets,
+        instance=settings.instance,
+        shared=settings.docker_network,
+        tag=tag,
+        fixed=not info.rootless,
+        covers=firewall.cover if firewall else unwalled,
+    )
     drainer = Drainer(node)
     journal = Journal(settings.journal_folder)
     journal.load()

@@ -80,11 +80,12 @@ class RuntimeSettings(Settings):
     node_agent_base_url: str = key("RUNTIME_NODE_AGENT_BASE_URL", "", doc="Where Deploy and runners reach this agent")
     node_gateway_base_url: str = key("RUNTIME_NODE_GATEWAY_BASE_URL", "", doc="Where the public reaches this node's gateway")
     node_apps_url: str = key(
-        "RUNTIME_NODE_APPS_URL", "",
+        "RUNTIME_NODE_APPS_URL",
+        "",
         doc="Apps' own addresses as people are given them, e.g. `https://{app}.apps.example.com/`; `none`: they are given the "
         "path form; default from `gateway.wildcard-domain` with the scheme and port of RUNTIME_NODE_GATEWAY_BASE_URL",
         pattern=r"^(none|https?://\{app\}\.[A-Za-z0-9.-]+(:[0-9]{1,5})?/)?$",
-    )  # fmt: skip
+    )
     deploy_base_url: str = key("DEPLOY_BASE_URL", "", doc="Deploy, for heartbeats; empty sends none")
     deploy_node_token: Secret | None = key("DEPLOY_NODE_TOKEN", None, doc="Sent to Deploy as `X-RT-Node-Token`")
     heartbeat_seconds: float = key("DEPLOY_HEARTBEAT_SECONDS", 15.0, doc="How often Deploy hears of this node", gt=0, le=300)
@@ -119,16 +120,19 @@ class RuntimeSettings(Settings):
     )
     reach: Reach = key("RUNTIME_REACH", Reach.AUTO, doc="How the gateway reaches apps: `auto`, `address` or `published`")
     build_network: str = key(
-        "RUNTIME_BUILD_NETWORK", "", doc="A network kept for this node's Runner (its RUNNER_BUILD_NETWORK), walled like apps",
+        "RUNTIME_BUILD_NETWORK",
+        "",
+        doc="A network kept for this node's Runner (its RUNNER_BUILD_NETWORK), walled like apps",
         pattern=r"^[A-Za-z0-9_.-]{0,64}$",
-    )  # fmt: skip
+    )
     app_subnets: Annotated[str, AfterValidator(_pool)] = key(
         "RUNTIME_APP_SUBNETS", "10.208.0.0/13", doc="Pool from which each app's network takes a /27"
     )
     app_capabilities: CsvList = key(
-        "RUNTIME_APP_CAPABILITIES", ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"],
+        "RUNTIME_APP_CAPABILITIES",
+        ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"],
         doc="The only capabilities apps keep",
-    )  # fmt: skip
+    )
     app_log_max: Size = key("RUNTIME_APP_LOG_MAX", 10 << 20, doc="Size of a container's kept output", ge=64 << 10)
     app_restarts: int = key("RUNTIME_APP_RESTARTS", 5, doc="Restarts by the engine itself before the agent takes over", ge=0)
     app_allow: Annotated[CsvList, AfterValidator(_destinations)] = key(

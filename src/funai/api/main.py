@@ -82,9 +82,12 @@ def build(
         app.router.routes.append(ConsoleMount("", pages, name="console"))
     if settings.cors_origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"],
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
             expose_headers=["Authorization", TRACE_HEADER],
-        )  # fmt: skip
+        )
     return app
 
 

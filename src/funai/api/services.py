@@ -72,9 +72,13 @@ def assemble(
     control = DeployClientPool(settings, deploy_http)
     runner_key = _runner_key(settings.git_runner_public_key)
     accounts = Accounts(
-        db, Passwords(), Tokens(settings.jwt_secret.get_secret_value(), settings.jwt_expiration), clock,
-        logins_per_minute=settings.login_attempts, registrations_per_hour=settings.registrations,
-    )  # fmt: skip
+        db,
+        Passwords(),
+        Tokens(settings.jwt_secret.get_secret_value(), settings.jwt_expiration),
+        clock,
+        logins_per_minute=settings.login_attempts,
+        registrations_per_hour=settings.registrations,
+    )
     keys = Keys(db, clock, limit=settings.max_keys, reserved=runner_key)
     apps = Apps(db, clock, defaults, repo_host if settings.git_enabled else None, limit=settings.max_apps)
     sealer = Sealer.from_file(settings.env_key_file, create=True) if settings.env_key_file else None

@@ -23,9 +23,10 @@ class ApiSettings(Settings):
     host: str = key("funai.api.host", "0.0.0.0", doc="Address to listen on")
     port: int = key("funai.api.port", 8080, doc="Port to listen on", ge=0, le=65535)
     datasource_url: str = key(
-        "funai.api.datasource.url", "sqlite:///funai-api.db",
+        "funai.api.datasource.url",
+        "sqlite:///funai-api.db",
         doc="Database: sqlite:///file, postgresql://user:password@host/db or mysql://user:password@host/db",
-    )  # fmt: skip
+    )
     trusted_proxies: list[str] = key(
         "funai.api.trusted-proxies", [], doc="Proxies (addresses or CIDRs) whose X-Forwarded-For counts"
     )
@@ -81,9 +82,10 @@ class ApiSettings(Settings):
     base_images: CsvList = key("RUNNER_BASE_IMAGES", [], doc="The Runner's prefixes of base images, told to `funai check`")
     acr_namespace: str = key("deploy-acr.namespace", "funaistudio", doc="Namespace (a Harbor project) of built images")
     image_namespaces: list[str] = key(
-        "funai.image.allowed-namespaces", [],
+        "funai.image.allowed-namespaces",
+        [],
         doc="Where users may take prebuilt images from, beside the app's own repository: docker.io/library, host:5000/team",
-    )  # fmt: skip
+    )
 
     max_apps: int = key("funai.app.limits.max-apps-per-user", 20, doc="Apps a user may have", ge=1, le=100_000)
     max_running: int = key("funai.app.limits.max-running-per-user", 3, doc="Apps a user may run at once", ge=1, le=100_000)
@@ -101,9 +103,10 @@ class ApiSettings(Settings):
     env_max_bytes: int = key("funai.env.max-bytes", 65_536, doc="Size of all variables of an app together", ge=1, le=1_048_576)
     console_enabled: bool = key("funai.console.enabled", True, doc="Whether this process serves the web console under /")
     console_https: bool = key(
-        "funai.console.https", False,
+        "funai.console.https",
+        False,
         doc="People reach the console over HTTPS (a proxy in front ends it): cookies get Secure and the __Host- prefix",
-    )  # fmt: skip
+    )
     sweep_seconds: float = key(
         "funai.api.sweep-seconds", 1.0, doc="How often outcomes of running deploys are asked for", gt=0, le=60
     )

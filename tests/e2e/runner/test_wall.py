@@ -108,8 +108,7 @@ async def test_a_step_sees_its_limits_and_nothing_of_the_host(make_world: MakeWo
 async def test_a_step_reaches_no_private_place(world: World) -> None:
     with listening() as (address, port, asked):
         closed = ["169.254.169.254", "100.100.100.200", "168.63.129.16", "10.0.0.1", "192.168.1.1", "100.64.0.1"]
-        places = [*(f"{host}:80" for host in closed),
-                  f"127.0.0.1:{port}", f"{address}:{port}", f"{world.registry.address}"]  # fmt: skip
+        places = [*(f"{host}:80" for host in closed), f"127.0.0.1:{port}", f"{address}:{port}", f"{world.registry.address}"]
         script = (
             "const net=require('net');for(const p of process.argv.slice(2)){const [h,n]=p.split(':');"
             "net.connect(n,h).on('error',e=>console.log(p,e.code)).on('connect',()=>console.log(p,'open'))"
@@ -154,8 +153,10 @@ async def test_a_volume_counts_like_any_folder(make_world: MakeWorld) -> None:
 async def test_a_frozen_build_is_gone_within_two_seconds(world: World) -> None:
     job = world.build(world.repo("app", {"Dockerfile": NODE + "RUN echo begun; sleep 7531\n"}))
     await eventually(lambda: "begun" in world.deploy.log(job) and processes("7531"), seconds=60, what="the build runs")
-    freezers = [*Path("/sys/fs/cgroup").glob(f"*/{world.settings.cgroup_parent}/*/freezer.state"),
-                *Path("/sys/fs/cgroup").glob(f"{world.settings.cgroup_parent}/*/cgroup.freeze")]  # fmt: skip
+    freezers = [
+        *Path("/sys/fs/cgroup").glob(f"*/{world.settings.cgroup_parent}/*/freezer.state"),
+        *Path("/sys/fs/cgroup").glob(f"{world.settings.cgroup_parent}/*/cgroup.freeze"),
+    ]
     for file in freezers:
         file.write_text("FROZEN" if file.name == "freezer.state" else "1")
     assert freezers

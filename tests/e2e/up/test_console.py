@@ -133,9 +133,23 @@ async def test_every_page_is_clean_and_accessible(up: Platform, person: Person, 
     job = await person.deploy(app)
     await person.api.set_env(person.user_id, app.id, {"A_NAME": "value"})
     base = f"/users/{person.user_id}/apps/{app.id}"
-    mine = ["/apps", "/apps/new", base, f"{base}/begin", f"{base}/deploys", f"{base}/deploys/{job.id}", f"{base}/logs",
-            f"{base}/releases", f"{base}/releases/compare?old=1&new=1", f"{base}/variables", f"{base}/settings", f"{base}/stop",
-            f"{base}/delete", "/queue", "/account"]  # fmt: skip
+    mine = [
+        "/apps",
+        "/apps/new",
+        base,
+        f"{base}/begin",
+        f"{base}/deploys",
+        f"{base}/deploys/{job.id}",
+        f"{base}/logs",
+        f"{base}/releases",
+        f"{base}/releases/compare?old=1&new=1",
+        f"{base}/variables",
+        f"{base}/settings",
+        f"{base}/stop",
+        f"{base}/delete",
+        "/queue",
+        "/account",
+    ]
     admins = ["/admin/nodes", "/admin/runners", "/admin/users", "/admin/apps", "/admin/nodes/1/drain"]
     locale = "en-US" if language == "en" else "zh-CN"
     async with chromium(locale=locale, viewport=width(pixels)) as watched:

@@ -35,9 +35,15 @@ HUGE = 1 << 62
 def claimed() -> Job:
     payload = {"userId": 1, "appId": 1, "repoSshUrl": "ssh://git@git.example/a.git", "gitRef": "main"}
     wire = {
-        "id": 7, "type": "BUILD_AND_DEPLOY", "status": "RUNNING", "payload": payload, "createdAt": NOW, "updatedAt": NOW,
-        "attempt": 1, "leaseToken": "lease-token",
-    }  # fmt: skip
+        "id": 7,
+        "type": "BUILD_AND_DEPLOY",
+        "status": "RUNNING",
+        "payload": payload,
+        "createdAt": NOW,
+        "updatedAt": NOW,
+        "attempt": 1,
+        "leaseToken": "lease-token",
+    }
     return Job.model_validate(wire)
 
 
@@ -81,9 +87,11 @@ class Working:
             return await fetch()
 
         context = SimpleNamespace(
-            settings=settings, metrics=RunnerMetrics(CollectorRegistry()), source=SimpleNamespace(fetch=fetched),
+            settings=settings,
+            metrics=RunnerMetrics(CollectorRegistry()),
+            source=SimpleNamespace(fetch=fetched),
             heart=LeaseKeeper(lambda: cast("RunnerDeployClient", self.deploy), "r", every=1),
-        )  # fmt: skip
+        )
         context.heart.start()
         self._heart = context.heart
         loop = ClaimLoop(cast("RunnerContext", context), cast("RunnerDeployClient", self.deploy))

@@ -196,9 +196,14 @@ class DummyEngine:
         box.ended.clear()
         box.output += script.output
         box.now = replace(
-            box.now, phase=Phase.RUNNING, exit_code=None, started_at="2026-01-01T00:00:00Z", address="127.0.0.1",
-            published=port or NOT_LISTENING, oom_killed=False,
-        )  # fmt: skip
+            box.now,
+            phase=Phase.RUNNING,
+            exit_code=None,
+            started_at="2026-01-01T00:00:00Z",
+            address="127.0.0.1",
+            published=port or NOT_LISTENING,
+            oom_killed=False,
+        )
         if script.exits_after is not None:
             box.end = asyncio.create_task(self._end_later(box, script, script.exits_after))
 

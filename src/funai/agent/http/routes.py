@@ -15,6 +15,7 @@ from funai.agent.engine.contract import EngineError, NoSuchContainer
 from funai.agent.network.look import Look
 from funai.agent.node import Node
 from funai.agent.rollout.rollout import Rollouts
+from funai.base.aio import Stopped, unless
 from funai.base.http.guards import SecretDoor
 from funai.contracts.agent import (
     AgentApp,
@@ -120,20 +121,14 @@ async def _answered(work: Awaitable[T]) -> T:
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
     """Do ``work``, and cancel it when the caller hangs up: a runner that was killed wants nothing rolled out."""
-    doing = asyncio.ensure_future(work)
     listening = asyncio.create_task(_hung_up(request))
     try:
-        await asyncio.wait({doing, listening}, return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
-            doing.cancel()
-            await asyncio.wait({doing})
-        if doing.cancelled():
-            raise Conflict("ROLLOUT_INTERRUPTED")
-        return await _answered(doing)
+        return await _answered(unless(listening, work))
+    except Stopped:
+        raise Conflict("ROLLOUT_INTERRUPTED") from None
     finally:
         listening.cancel()
-        doing.cancel()
-        await asyncio.gather(listening, doing, return_exceptions=True)
+        await asyncio.gather(listening, return_exceptions=True)
 
 
 async def _hung_up(request: Request) -> None:

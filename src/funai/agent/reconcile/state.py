@@ -184,9 +184,14 @@ def repair(app: AppView, instance: str = "") -> Repair:
 
 def route_to(container: Container, host: str, port: int) -> Route:
     return Route(
-        number(container, APP_ID), RouteState.SERVING, host, port, generation_of(container),
-        user_id=number(container, USER_ID), strip_prefix=container.labels.get(STRIP_PREFIX) != "false",
-    )  # fmt: skip
+        number(container, APP_ID),
+        RouteState.SERVING,
+        host,
+        port,
+        generation_of(container),
+        user_id=number(container, USER_ID),
+        strip_prefix=container.labels.get(STRIP_PREFIX) != "false",
+    )
 
 
 def stopped_route(app_id: int) -> Route:

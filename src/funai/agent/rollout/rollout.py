@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from funai.agent.engine.contract import (
     Container,
@@ -39,6 +38,7 @@ from funai.agent.rollout.diagnosis import Diagnosis, Variant, base_path, first_v
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import RolloutFailed, of_engine
 from funai.agent.rollout.health import Probed, Verdict
+from funai.agent.rollout.progress import NotUp, Stopwatch
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy, AgentDeployed
@@ -54,32 +54,18 @@ PLACES = 3
 """So many addresses an engine may refuse before that is the rollout's end."""
 
 
-class NotUp(Exception):
-    """A new container did not become healthy."""
-
-    def __init__(self, probed: Probed) -> None:
-        super().__init__(probed.verdict)
-        self.probed = probed
-
-
-@dataclass
-class Stopwatch:
-    """Milliseconds of each step, for the answer and the log."""
-
-    marks: dict[str, int] = field(default_factory=dict[str, int])
-    _last: float = field(default_factory=time.monotonic)
-
-    def mark(self, step: str) -> None:
-        now = time.monotonic()
-        self.marks[step] = round((now - self._last) * 1000)
-        self._last = now
-
-
 class Rollouts:
     def __init__(
-        self, node: Node, networks: Networks, images: Images, drainer: Drainer, proxy_labels: ProxyLabels, *,
-        journal: Journal | None = None, any_base_path: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        node: Node,
+        networks: Networks,
+        images: Images,
+        drainer: Drainer,
+        proxy_labels: ProxyLabels,
+        *,
+        journal: Journal | None = None,
+        any_base_path: bool = False,
+    ) -> None:
         self._journal = journal or Journal(None)
         self._node, self._networks, self._images, self._retirer = node, networks, images, drainer
         self._proxy_labels, self._any_base_path = proxy_labels, any_base_path
@@ -286,15 +272,22 @@ class Rollouts:
         exited = asyncio.ensure_future(self._exit_of(new.id))
         try:
             end = await self._endpoint_of(new, exited)
+            if end is None:
+                raise NotUp(Probed(Verdict.EXITED, exit_code=await exited))
             probed = await health.until_healthy(
-                end.host, end.port, own_health_path(wanted), timeout=timeout, interval=settings.health_interval_seconds,
-                exited=exited, misplaced_seconds=settings.misplaced_seconds,
+                end.host,
+                end.port,
+                own_health_path(wanted),
+                timeout=timeout,
+                interval=settings.health_interval_seconds,
+                exited=exited,
+                misplaced_seconds=settings.misplaced_seconds,
                 misplaced=lambda: health.misplaced(health.listeners(health.socket_tables(new.pid)), wanted.container_port),
-            ) if end else Probed(Verdict.EXITED, exit_code=await exited)  # fmt: skip
+            )
         finally:
             exited.cancel()
             await asyncio.gather(exited, return_exceptions=True)
-        if end is None or probed.verdict is not Verdict.HEALTHY:
+        if probed.verdict is not Verdict.HEALTHY:
             raise NotUp(probed)
         return end
 

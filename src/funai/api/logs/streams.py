@@ -18,6 +18,7 @@ import httpx
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.deploys.presenters import shown
 from funai.api.deploys.tracker import Tracker
+from funai.base.aio import until
 from funai.base.clients.transport import error_of
 from funai.base.http.app import json_bytes, language
 from funai.base.observability.redact import Redactor
@@ -157,46 +158,16 @@ def final_word(job: Job) -> dict[str, Any]:
     seen = shown(job)
     failure = seen.failure.to_wire() if seen.failure else None
     return {
-        "jobId": seen.id, "status": seen.status.value, "errorMessage": seen.error_message, "deployUrl": seen.deploy_url,
+        "jobId": seen.id,
+        "status": seen.status.value,
+        "errorMessage": seen.error_message,
+        "deployUrl": seen.deploy_url,
         "accessUrl": seen.access_url,
         "failure": failure,
-    }  # fmt: skip
+    }
 
 
 def event(name: str, data: dict[str, Any], *, event_id: int | None = None) -> bytes:
     """One Server-Sent Event; JSON has no raw line breaks, so one ``data`` line holds it."""
     head = f"id: {event_id}\n" if event_id is not None else ""
     return f"{head}event: {name}\n".encode() + b"data: " + json_bytes(data) + b"\n\n"
-
-
-async def until(stop: asyncio.Event, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """What ``chunks`` yields, until it ends or ``stop`` is set."""
-    stopped = asyncio.create_task(stop.wait())
-    upcoming: asyncio.Task[bytes] | None = None
-    try:
-        while True:
-            upcoming = asyncio.create_task(_next(chunks))
-            await asyncio.wait({upcoming, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if not upcoming.done():
-                return
-            try:
-                chunk = upcoming.result()
-            except _EndOfStream:
-                return
-            yield chunk
-    finally:
-        for task in (stopped, upcoming):
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(stopped, *([upcoming] if upcoming else []), return_exceptions=True)
-
-
-class _EndOfStream(Exception):
-    """StopAsyncIteration can't be a task's result."""
-
-
-async def _next(chunks: AsyncIterator[bytes]) -> bytes:
-    try:
-        return await anext(chunks)
-    except StopAsyncIteration:
-        raise _EndOfStream from None

@@ -43,24 +43,41 @@ class Transport:
     """
 
     def __init__(
-        self, service: str, base_url: str, headers: Mapping[str, str] | None = None, *, timeout: float = 10,
-        http: httpx.AsyncBaseTransport | None = None, proxies: Proxies | None = None,
+        self,
+        service: str,
+        base_url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout: float = 10,
+        http: httpx.AsyncBaseTransport | None = None,
+        proxies: Proxies | None = None,
         connections: int | None = 100,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.service = service
         trust = _trust(base_url)
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=20, keepalive_expiry=30)
         if http is None and proxies is not None and proxies.chosen(base_url):
             http = ProxiedTransport(proxies, verify=trust, limits=limits)
         self._client = httpx.AsyncClient(
-            base_url=_address(service, base_url), headers=dict(headers or {}), transport=http, trust_env=False, verify=trust,
-            timeout=httpx.Timeout(timeout, connect=min(3.0, timeout)), limits=limits,
-        )  # fmt: skip
+            base_url=_address(service, base_url),
+            headers=dict(headers or {}),
+            transport=http,
+            trust_env=False,
+            verify=trust,
+            timeout=httpx.Timeout(timeout, connect=min(3.0, timeout)),
+            limits=limits,
+        )
 
     async def request(
-        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None,
-        headers: Mapping[str, str] | None = None, timeout: float | None = None,
-    ) -> httpx.Response:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> httpx.Response:
         """One request; raises Unreachable without an answer, and the error tree's class for an error status."""
         sent = {**(headers or {}), **self._trace()}
         query = {k: v for k, v in (params or {}).items() if v is not None}

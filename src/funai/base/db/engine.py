@@ -56,8 +56,13 @@ class Dialect(StrEnum):
 
 
 _DRIVERS = {Dialect.SQLITE: "sqlite+pysqlite", Dialect.POSTGRESQL: "postgresql+asyncpg", Dialect.MYSQL: "mysql+asyncmy"}
-_ALIASES = {"sqlite": Dialect.SQLITE, "postgresql": Dialect.POSTGRESQL, "postgres": Dialect.POSTGRESQL,
-            "mysql": Dialect.MYSQL, "mariadb": Dialect.MYSQL}  # fmt: skip
+_ALIASES = {
+    "sqlite": Dialect.SQLITE,
+    "postgresql": Dialect.POSTGRESQL,
+    "postgres": Dialect.POSTGRESQL,
+    "mysql": Dialect.MYSQL,
+    "mariadb": Dialect.MYSQL,
+}
 
 _NOW_MS = {
     Dialect.SQLITE: "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)",

@@ -218,9 +218,12 @@ class LeaseKeeper:
     async def _beat(self, lease: Lease, client: RunnerDeployClient) -> None:
         sent_at = time.monotonic()
         beat = HeartbeatJob(
-            runner_id=self._runner_id, extend_seconds=lease.seconds, phase=lease.phase, phase_message=lease.message,
+            runner_id=self._runner_id,
+            extend_seconds=lease.seconds,
+            phase=lease.phase,
+            phase_message=lease.message,
             lease_token=lease.token,
-        )  # fmt: skip
+        )
         try:
             job = await client.heartbeat(lease.job_id, beat)
         except FunaiError as e:

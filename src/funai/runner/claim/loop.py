@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
-from funai.base.aio import wait_any
+from funai.base.aio import Stopped, unless, wait_any
 from funai.base.clients.deploy import RunnerDeployClient, UnreadableClaim
 from funai.base.observability import log
 from funai.base.observability.redact import Redactor, secrets_of
@@ -35,9 +36,14 @@ NO_DISK = (
     "the disk of the Runner's work dir is full: the job goes back to the queue; the operator has to make room in RUNNER_WORKDIR"
 )
 _FULL_DISKS = frozenset(
-    {FailureCode.BUILD_FAILED, FailureCode.INTERNAL, FailureCode.GIT_UNREACHABLE, FailureCode.REGISTRY_UNREACHABLE,
-     FailureCode.IMAGE_NOT_FOUND}
-)  # fmt: skip
+    {
+        FailureCode.BUILD_FAILED,
+        FailureCode.INTERNAL,
+        FailureCode.GIT_UNREACHABLE,
+        FailureCode.REGISTRY_UNREACHABLE,
+        FailureCode.IMAGE_NOT_FOUND,
+    }
+)
 """What a job fails of, by the programs that it runs, when they can't write."""
 
 
@@ -69,17 +75,8 @@ class ClaimLoop:
 
     async def _slot(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            claiming = asyncio.create_task(self._claim())
-            stopping = asyncio.create_task(stop.wait())
-            try:
-                await asyncio.wait({claiming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                claimed = await claiming if claiming.done() else None
-            finally:
-                for task in (claiming, stopping):
-                    task.cancel()
-                await asyncio.gather(claiming, stopping, return_exceptions=True)
-            if claimed is not None:
-                await self._work(*claimed)
+            with suppress(Stopped):
+                await self._work(*await unless(stop, self._claim()))
 
     async def _claim(self) -> tuple[Job, float]:
         """Wait for a job; answers it with the moment from which its lease counts."""
@@ -210,13 +207,22 @@ class ClaimLoop:
         return self._final(lease, JobStatus.FAILED, message=e.error_message(redact), failed=e)
 
     def _final(
-        self, lease: Lease, status: JobStatus, *, message: str | None = None, failed: JobFailed | None = None,
+        self,
+        lease: Lease,
+        status: JobStatus,
+        *,
+        message: str | None = None,
+        failed: JobFailed | None = None,
         result: JobResult | None = None,
-    ) -> ReportJob:  # fmt: skip
+    ) -> ReportJob:
         return ReportJob(
-            runner_id=self._settings.runner_id, status=status, error_message=message, lease_token=lease.token,
-            result=result, failure=failed.failure if failed else None,
-        )  # fmt: skip
+            runner_id=self._settings.runner_id,
+            status=status,
+            error_message=message,
+            lease_token=lease.token,
+            result=result,
+            failure=failed.failure if failed else None,
+        )
 
     async def _report(self, job: Job, lease: Lease, report: ReportJob) -> None:
         """The final word, repeated while Deploy is away and the lease lasts. Raises LeaseGone, FunaiError."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run
+from funai.base.process.programs import find_program
 from funai.i18n.reasons import Words
 from funai.runner.sandbox.wall import STAGE, Entry, Host, walled
 
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROBE_SECONDS = 30
 _NEEDED = {"podman": "podman", "bwrap": "bubblewrap", "ip": "iproute2", "iptables-restore": "iptables"}
 _PROBE = (
@@ -34,10 +33,6 @@ class Programs:
 
 
 Find = Callable[[str], str | None]
-
-
-def find_program(name: str) -> str | None:
-    return shutil.which(name) or shutil.which(name, path=_SYSTEM_PATH)
 
 
 def programs(find: Find = find_program) -> tuple[Programs | None, list[str]]:

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from funai.base.files import write_whole
 from funai.runner.build.diskwatch import tree_bytes
 from funai.runner.cleanup.fs import remove_tree
 from funai.runner.sandbox.wall import FIRST_ID
@@ -69,9 +70,7 @@ class Store:
         return {}
 
     def write(self, record: dict[str, object]) -> None:
-        fresh = self._record.with_suffix(".new")
-        fresh.write_text(json.dumps(record))
-        fresh.replace(self._record)
+        write_whole(self._record, json.dumps(record))
 
     @property
     def bytes(self) -> int:

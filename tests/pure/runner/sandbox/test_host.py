@@ -11,9 +11,12 @@ import pytest
 from funai.runner.sandbox.host import failed, programs, why_not
 
 FOUND = {
-    "podman": "/usr/bin/podman", "bwrap": "/usr/bin/bwrap", "ip": "/sbin/ip", "iptables-restore": "/sbin/x",
+    "podman": "/usr/bin/podman",
+    "bwrap": "/usr/bin/bwrap",
+    "ip": "/sbin/ip",
+    "iptables-restore": "/sbin/x",
     "runc": "/sbin/runc",
-}  # fmt: skip
+}
 
 
 def finding(**found: str) -> Callable[[str], str | None]:

@@ -56,9 +56,11 @@ class Shop:
 
     async def tidy(self, full: Callable[[], bool] = lambda: False, **limits: Any) -> int:
         shop = SimpleNamespace(
-            stores=self.stores, sandbox=SimpleNamespace(room=self._room), under=_under,
+            stores=self.stores,
+            sandbox=SimpleNamespace(room=self._room),
+            under=_under,
             bases=SimpleNamespace(pulled=lambda: list(self.based), evict=self._evict),
-        )  # fmt: skip
+        )
         given = {"most_images": 100, "most_bytes": HUGE, **limits}
         return await upkeep.tidy(cast("Workshop", shop), self.folder / "tidy", full=full, **given)
 
