@@ -93,67 +93,83 @@ class Pairs(Platform):
         """What services of a kind have in common."""
         lay, say = self.layout, {name: value.get_secret_value() for name, value in s}
         public = ensure_key(lay.runner_key, "funai runner")
-        host = known_hosts_line(lay.git_host_key, "127.0.0.1", self.ports.git)
-        lay.known_hosts.write_text(host)
+        lay.known_hosts.write_text(known_hosts_line(lay.git_host_key, "127.0.0.1", self.ports.git))
         lay.registries_conf.write_text(own_registry.registries_conf(SYSTEM_REGISTRIES, self.ports.registry))
-        deploy, api = f"http://127.0.0.1:{self.ports.deploy}", f"http://127.0.0.1:{self.ports.api}"
-        engine = {**self.engine.environment, "CONTAINERS_REGISTRIES_CONF": str(lay.registries_conf)}
-        seal = {"FUNAI_ENV_KEY_FILE": str(lay.seal_key)}
         return {
             "all": {**base_environment(), "HOME": str(self.data_dir), "FUNAI_LANG": "en"},
-            "deploy": {
-                "DEPLOY_PROXY_AUTH_SHARED_SECRET": say["deploy"],
-                "DEPLOY_RUNNER_AUTH_TOKEN": say["runner"],
-                "DEPLOY_ADMIN_TOKEN": say["operator"],
-                "DEPLOY_RUNTIME_NODE_REGISTRY_SHARED_SECRET": say["node"],
-                "DEPLOY_RUNTIME_NODE_REGISTRY_DISK_FREE_MIN_PCT": "1",
-                "DEPLOY_RUNTIME_NODE_REGISTRY_DISK_FREE_DRAIN_PCT": "2",
-                "DEPLOY_RUNTIME_AGENT_TOKEN": say["agent"],
-                "DEPLOY_DATASOURCE_URL": database.url("deploy"),
-                **seal,
-            },
-            "api": {
-                "JWT_SECRET": say["jwt"],
-                "DEPLOY_PROXY_BASE_URL": deploy,
-                "DEPLOY_PROXY_SHARED_SECRET": say["deploy"],
-                "DEPLOY_PROXY_ADMIN_TOKEN": say["operator"],
-                "DEPLOY_GIT_SSH_PORT": str(self.ports.git),
-                "FUNAI_GIT_INTERNAL_TOKEN": say["git"],
-                "FUNAI_GIT_RUNNER_PUBLIC_KEY": public,
-                "DEPLOY_ACR_REGISTRY": registry.address,
-                "FUNAI_API_DATASOURCE_URL": database.url("api"),
-                **seal,
-            },
+            "deploy": self._for_deploy(say, database),
+            "api": self._for_api(say, database, registry, public),
             "git": {
                 "GIT_REPOS_DIR": str(lay.git),
                 "GIT_HOST_KEY_PATH": str(lay.git_host_key),
-                "API_BASE_URL": api,
+                "API_BASE_URL": f"http://127.0.0.1:{self.ports.api}",
                 "GIT_PORT": str(self.ports.git),
                 "GIT_INTERNAL_TOKEN": say["git"],
             },
-            "runner": {
-                **engine,
-                "DEPLOY_BASE_URL": deploy,
-                "RUNNER_TOKEN": say["runner"],
-                "RUNTIME_AGENT_TOKEN": say["agent"],
-                "GIT_SSH_KEY_PATH": str(lay.runner_key),
-                "GIT_KNOWN_HOSTS_PATH": str(lay.known_hosts),
-                "RUNNER_DOCKER_BIN": self.engine.binary,
-                "JOB_LEASE_SECONDS": "15",
-                "ACR_REGISTRY": registry.address,
-            },
-            "agent": {
-                **engine,
-                "RUNTIME_AGENT_TOKEN": say["agent"],
-                "DEPLOY_BASE_URL": deploy,
-                "DEPLOY_NODE_TOKEN": say["node"],
-                "DEPLOY_HEARTBEAT_SECONDS": "2",
-                "REGISTRY_URL": registry.address,
-                "GATEWAY_PROBE_SECRET": say["probe"],
-                "GATEWAY_STOP_WITH_AGENT": "true",
-                "GATEWAY_KEEPER": "true",
-                "GATEWAY_HOST": "127.0.0.1",
-            },
+            "runner": self._for_runner(say, registry),
+            "agent": self._for_agent(say, registry),
+        }
+
+    @property
+    def _deploy_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.deploy}"
+
+    @property
+    def _engine_environment(self) -> dict[str, str]:
+        return {**self.engine.environment, "CONTAINERS_REGISTRIES_CONF": str(self.layout.registries_conf)}
+
+    def _for_deploy(self, say: Mapping[str, str], database: Postgres) -> dict[str, str]:
+        return {
+            "DEPLOY_PROXY_AUTH_SHARED_SECRET": say["deploy"],
+            "DEPLOY_RUNNER_AUTH_TOKEN": say["runner"],
+            "DEPLOY_ADMIN_TOKEN": say["operator"],
+            "DEPLOY_RUNTIME_NODE_REGISTRY_SHARED_SECRET": say["node"],
+            "DEPLOY_RUNTIME_NODE_REGISTRY_DISK_FREE_MIN_PCT": "1",
+            "DEPLOY_RUNTIME_NODE_REGISTRY_DISK_FREE_DRAIN_PCT": "2",
+            "DEPLOY_RUNTIME_AGENT_TOKEN": say["agent"],
+            "DEPLOY_DATASOURCE_URL": database.url("deploy"),
+            "FUNAI_ENV_KEY_FILE": str(self.layout.seal_key),
+        }
+
+    def _for_api(self, say: Mapping[str, str], database: Postgres, registry: Registry, public: str) -> dict[str, str]:
+        return {
+            "JWT_SECRET": say["jwt"],
+            "DEPLOY_PROXY_BASE_URL": self._deploy_url,
+            "DEPLOY_PROXY_SHARED_SECRET": say["deploy"],
+            "DEPLOY_PROXY_ADMIN_TOKEN": say["operator"],
+            "DEPLOY_GIT_SSH_PORT": str(self.ports.git),
+            "FUNAI_GIT_INTERNAL_TOKEN": say["git"],
+            "FUNAI_GIT_RUNNER_PUBLIC_KEY": public,
+            "DEPLOY_ACR_REGISTRY": registry.address,
+            "FUNAI_API_DATASOURCE_URL": database.url("api"),
+            "FUNAI_ENV_KEY_FILE": str(self.layout.seal_key),
+        }
+
+    def _for_runner(self, say: Mapping[str, str], registry: Registry) -> dict[str, str]:
+        return {
+            **self._engine_environment,
+            "DEPLOY_BASE_URL": self._deploy_url,
+            "RUNNER_TOKEN": say["runner"],
+            "RUNTIME_AGENT_TOKEN": say["agent"],
+            "GIT_SSH_KEY_PATH": str(self.layout.runner_key),
+            "GIT_KNOWN_HOSTS_PATH": str(self.layout.known_hosts),
+            "RUNNER_DOCKER_BIN": self.engine.binary,
+            "JOB_LEASE_SECONDS": "15",
+            "ACR_REGISTRY": registry.address,
+        }
+
+    def _for_agent(self, say: Mapping[str, str], registry: Registry) -> dict[str, str]:
+        return {
+            **self._engine_environment,
+            "RUNTIME_AGENT_TOKEN": say["agent"],
+            "DEPLOY_BASE_URL": self._deploy_url,
+            "DEPLOY_NODE_TOKEN": say["node"],
+            "DEPLOY_HEARTBEAT_SECONDS": "2",
+            "REGISTRY_URL": registry.address,
+            "GATEWAY_PROBE_SECRET": say["probe"],
+            "GATEWAY_STOP_WITH_AGENT": "true",
+            "GATEWAY_KEEPER": "true",
+            "GATEWAY_HOST": "127.0.0.1",
         }
 
     def _of(self, kind: str, n: int) -> dict[str, str]:
@@ -207,7 +223,7 @@ class Pairs(Platform):
         self._run(name, argv, env, lambda: tcp_answers(port) if port else b"runner.started" in log.read_bytes())
 
     def _run(self, name: str, argv: Sequence[str], env: Mapping[str, str], ready: Callable[[], bool]) -> None:
-        daemon = Daemon(name, argv, log=self.data_dir / f"{name}.log", ready=ready, env=env, start_seconds=60)
+        daemon = Daemon(name, argv, log=self.data_dir / f"{name}.log", ready=ready, env=env, start_seconds=180)
         daemon.start()
         self.daemons[name] = daemon
 
