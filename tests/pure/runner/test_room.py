@@ -34,7 +34,7 @@ HUGE = 1 << 62
 
 def claimed() -> Job:
     payload = {"userId": 1, "appId": 1, "repoSshUrl": "ssh://git@git.example/a.git", "gitRef": "main"}
-    wire = {
+    wire: dict[str, Any] = {
         "id": 7,
         "type": "BUILD_AND_DEPLOY",
         "status": "RUNNING",

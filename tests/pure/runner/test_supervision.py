@@ -65,7 +65,14 @@ def failing(error: BaseException) -> Callable[[], Any]:
 
 
 def running() -> Job:
-    wire = {"id": 1, "type": "BUILD_AND_DEPLOY", "status": "RUNNING", "payload": {}, "createdAt": NOW, "updatedAt": NOW}
+    wire: dict[str, Any] = {
+        "id": 1,
+        "type": "BUILD_AND_DEPLOY",
+        "status": "RUNNING",
+        "payload": {},
+        "createdAt": NOW,
+        "updatedAt": NOW,
+    }
     return Job.model_validate(wire)
 
 
