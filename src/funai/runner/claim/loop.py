@@ -133,7 +133,7 @@ class ClaimLoop:
     async def _work(self, job: Job, granted_at: float) -> None:
         """One job, from claim to report. Whatever goes wrong ends this job and not the slot."""
         lease = Lease(job, seconds=self._settings.lease_seconds, granted_at=granted_at)
-        with log.bound(job_id=job.id, attempt=job.attempt):
+        with log.bound(job_id=job.wire_id, attempt=job.attempt):
             logger, metrics = log.get("runner"), self._tools.metrics
             logger.info("job.claimed")
             gone: Lost | None = None
@@ -158,7 +158,7 @@ class ClaimLoop:
     async def _carry_out(self, job: Job, lease: Lease) -> ReportJob:
         redact = Redactor(self._secrets(job))
         out = LogStream(
-            self._client, self._settings.runner_id, job.id, token=lease.token, resume=(job.attempt or 1) > 1, redact=redact
+            self._client, self._settings.runner_id, job.wire_id, token=lease.token, resume=(job.attempt or 1) > 1, redact=redact
         )
         async with streaming(out, finish=LOG_SECONDS):
             try:
@@ -229,7 +229,7 @@ class ClaimLoop:
         lease.reported = report.status
         while True:
             try:
-                await self._client.report(job.id, report)
+                await self._client.report(job.wire_id, report)
             except FunaiError as e:
                 if e.code < 500:
                     raise
