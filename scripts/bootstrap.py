@@ -25,6 +25,7 @@ LOCKS = {"run": ROOT / "requirements.lock", "tests": ROOT / "requirements-dev.lo
 
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "scripts")]
 import ferretdb  # noqa: E402
+
 from funai.standalone.parts import packages  # noqa: E402
 from funai.standalone.parts.steps import Steps, step  # noqa: E402
 

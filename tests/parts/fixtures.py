@@ -16,8 +16,8 @@ import pytest
 
 from funai.standalone.parts import base_image, engine
 from funai.standalone.parts.engine import EngineChoice
-from tests.parts.databases import MariaDB, Postgres
 from scripts.ferretdb import binary
+from tests.parts.databases import MariaDB, Postgres
 from tests.parts.docker import DockerEngine
 from tests.parts.ferretdb import Mongo
 from tests.parts.podman import Podman

@@ -32,6 +32,7 @@ from funai.agent.reconcile.journal import Journal
 from funai.agent.reconcile.reconciler import Reconciler
 from funai.agent.reconcile.restore import Restorer
 from funai.agent.rollout.drain import Drainer
+from funai.agent.rollout.older import OlderRunners
 from funai.agent.rollout.rollout import Rollouts
 from funai.agent.rollout.spec import ProxyLabels
 from funai.agent.rollout.visit import Door
@@ -70,6 +71,7 @@ class AgentParts:
     drainer: Drainer
     images: Images
     look: Look
+    older: OlderRunners
     firewall: Firewall | None
     """None where it can't be had; apps reach this host's ports then."""
     databases: Databases
@@ -124,10 +126,10 @@ async def compose(
         node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete), journal, databases
     )
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
-    look = Look(node)
-    door_lock = SecretDoor("X-Runtime-Token", settings.token)
-    routes.install(app, routes.Agent(node, rollouts, apps, look), door_lock)
-    database_calls.install(app, database_parts(settings, node, apps, databases), door_lock)
+    look, older = Look(node), OlderRunners(node, rollouts)
+    token = SecretDoor("X-Runtime-Token", settings.token)
+    routes.install(app, routes.Agent(node, rollouts, apps, look, older), token)
+    database_calls.install(app, database_parts(settings, node, apps, databases), token)
     return AgentParts(
         app,
         node,
@@ -141,6 +143,7 @@ async def compose(
         drainer,
         images,
         look,
+        older,
         firewall,
         databases,
     )
@@ -158,6 +161,7 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
         teardown.push_async_callback(parts.drainer.close)
         teardown.push_async_callback(parts.images.close)
         teardown.push_async_callback(parts.restorer.close)
+        teardown.push_async_callback(parts.older.close)
         quiet = asyncio.Event()
         tasks: list[asyncio.Task[None]] = []
         if await _walled(parts) and parts.firewall:

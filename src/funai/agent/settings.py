@@ -150,6 +150,14 @@ class RuntimeSettings(DatabaseSettings):
         doc="How long a database or container must look orphaned before a clean-up deletes it",
         ge=0,
     )
+    older_runner_seconds: float = key(
+        "RUNTIME_OLDER_RUNNER_SECONDS",
+        25.0,
+        doc="A caller that names no generation (a Runner of before, which waits 30 s) is answered within so long; the rollout "
+        "goes on",
+        gt=0,
+        le=600,
+    )
     capacity: int | None = key("RUNTIME_CAPACITY", None, doc="Apps this node should hold, told to Deploy", ge=0)
 
     @property

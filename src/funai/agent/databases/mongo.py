@@ -64,7 +64,11 @@ class MongoDriver:
         """Connects at first use. Every call is bounded: an app's deploy waits for it."""
         if self._client is None:
             s = self._settings
-            login: dict[str, Any] = {"username": s.mongo_username, "password": self._password, "authSource": s.mongo_auth_source}
+            login: dict[str, Any] = {
+                "username": s.mongo_username,
+                "password": self._password,
+                "authSource": s.mongo_auth_source,
+            }
             self._client = AsyncMongoClient(
                 s.mongo_host,
                 s.mongo_port,

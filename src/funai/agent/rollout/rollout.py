@@ -41,6 +41,7 @@ from funai.agent.rollout.health import Probed, Verdict
 from funai.agent.rollout.progress import NotUp, Stopwatch
 from funai.agent.rollout.spec import ProxyLabels, Specs
 from funai.base.observability import log
+from funai.base.retry import retrying
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy, AgentDeployed
 from funai.contracts.errors import BadInput, NotFound
@@ -282,14 +283,10 @@ class Rollouts:
 
     async def _put(self, route: Route) -> None:
         """Put, and again while the proxy restarts."""
-        deadline = time.monotonic() + self._node.settings.verify_seconds
-        while True:
-            try:
-                return await self._node.tell(route)
-            except GatewayError:
-                if time.monotonic() > deadline:
-                    raise
-            await asyncio.sleep(VERIFY_EVERY)
+        seconds = self._node.settings.verify_seconds
+        await retrying(
+            lambda: self._node.tell(route), on=GatewayError, seconds=seconds, first=VERIFY_EVERY, longest=VERIFY_EVERY
+        )
 
     async def _verify(self, new: Container, wanted: AgentDeploy) -> None:
         """Success is what the public sees: the gateway's own door answers from this generation."""
