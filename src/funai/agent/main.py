@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from funai.agent.apps import Apps
 from funai.agent.databases.keeper import Keeper
 from funai.agent.databases.opening import database_parts, open_databases, reachable
 from funai.agent.databases.service import Databases
-from funai.agent.engine.contract import Engine, EngineError
+from funai.agent.engine.contract import Engine, EngineError, EngineInfo
 from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.engine.patience import patiently
 from funai.agent.heartbeat import Heartbeat
@@ -99,22 +99,9 @@ async def compose(
     node.apps_url, node.door = _apps_url(settings, wildcard_domain), door
     if info.missing_limits:
         log.get("agent").warning("engine.limits_missing", engine=info.title, not_enforced=list(info.missing_limits))
-    tag = platform_tag(settings.instance, info.data_root)
     images, crashes = Images(settings, engine), Crashes()
     databases = await open_databases(settings)
-    allowed = (*settings.app_allow, *await reachable(databases))
-    rules = Rules(tag, bridge_prefix(tag), settings.app_subnets, allowed, tuple(settings.app_deny))
-    walled = settings.firewall and not info.rootless and not settings.docker_network and Firewall.possible()
-    firewall = Firewall(rules) if walled else None
-    networks = Networks(
-        engine,
-        pool=settings.app_subnets,
-        instance=settings.instance,
-        shared=settings.docker_network,
-        tag=tag,
-        fixed=not info.rootless,
-        covers=firewall.cover if firewall else unwalled,
-    )
+    networks, firewall = _walls(settings, engine, info, await reachable(databases))
     drainer = Drainer(node)
     journal = Journal(settings.journal_folder)
     journal.load()
@@ -147,6 +134,27 @@ async def compose(
         firewall,
         databases,
     )
+
+
+def _walls(
+    settings: RuntimeSettings, engine: Engine, info: EngineInfo, databases: Sequence[str]
+) -> tuple[Networks, Firewall | None]:
+    """Apps' networks, and the firewall around them where it can be had; through it they reach ``databases``."""
+    tag = platform_tag(settings.instance, info.data_root)
+    allowed = (*settings.app_allow, *databases)
+    rules = Rules(tag, bridge_prefix(tag), settings.app_subnets, allowed, tuple(settings.app_deny))
+    walled = settings.firewall and not info.rootless and not settings.docker_network and Firewall.possible()
+    firewall = Firewall(rules) if walled else None
+    networks = Networks(
+        engine,
+        pool=settings.app_subnets,
+        instance=settings.instance,
+        shared=settings.docker_network,
+        tag=tag,
+        fixed=not info.rootless,
+        covers=firewall.cover if firewall else unwalled,
+    )
+    return networks, firewall
 
 
 def heartbeat_of(parts: AgentParts, deploy: NodeDeployClient) -> Heartbeat:

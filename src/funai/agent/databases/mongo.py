@@ -27,7 +27,7 @@ SECONDS = 3.0
 SHRINK = "funaiShrink"
 """The role of an app that is over its quota: it reads and deletes."""
 _SHRINK_ACTIONS = ("find", "remove", "listCollections", "listIndexes", "collStats", "dbStats", "dropCollection", "killCursors")
-_USER_EXISTS, _ROLE_EXISTS, _USER_NOT_FOUND = 51003, 51002, 11
+_USER_EXISTS, _ROLE_EXISTS, _USER_NOT_FOUND, _NO_SUCH_COMMAND = 51003, 51002, 11, 59
 VARIABLES = ("MONGODB_URI", "MONGO_URL", "FUNAI_MONGO_DB_NAME")
 
 Document = dict[str, Any]
@@ -121,7 +121,7 @@ class MongoDriver:
             try:
                 await self.database(app.name).command(command)
             except OperationFailure as e:
-                if e.code != _USER_NOT_FOUND:
+                if e.code not in (_USER_NOT_FOUND, _NO_SUCH_COMMAND):
                     raise
 
     # -- accounts ---------------------------------------------------------------------------------------------------

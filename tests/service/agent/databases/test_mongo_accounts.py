@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from pymongo.errors import OperationFailure
@@ -38,19 +39,26 @@ async def driver(locked: Mongo) -> AsyncIterator[MongoDriver]:
     await made.close()
 
 
-async def test_account_of_an_app_logs_in_with_its_own_password_alone(driver: MongoDriver) -> None:
-    await driver.create(KEY)
-    old = MongoTenant((await driver.credentials(KEY)).url)
-    await old.write("one")
-    assert await old.read() == ["one"]
-    wrong = MongoTenant(old.url.replace(":" + old.url.split(":")[2].split("@")[0], ":wrong"))
+async def test_credentials_of_an_app_log_in_at_its_own_database_with_its_own_password_alone(driver: MongoDriver) -> None:
+    """The account is made here as the driver makes it, but for the roles, which this server doesn't know."""
+    url = (await driver.credentials(KEY)).url
+    made = mongo.new_user(KEY.name, urlsplit(url).password or "", 0)
+    await driver.database(KEY.name).command({**made, "roles": []})
+    assert await driver.exists(KEY)
+    app = MongoTenant(url)
+    await app.write("one")
+    assert await app.read() == ["one"]
     with pytest.raises(OperationFailure):
-        await wrong.read()
-    await driver.create(KEY)
-    assert await old.read() == ["one"], "a second deploy keeps the password"
+        await MongoTenant(url.replace(urlsplit(url).password or "", "wrong")).read()
     assert await driver.drop(KEY) is True
     with pytest.raises(OperationFailure):
-        await old.read()
+        await app.read()
+
+
+async def test_create_on_a_server_that_refuses_the_account_says_so_without_the_password(driver: MongoDriver) -> None:
+    with pytest.raises(DatabaseRefused) as refused:
+        await driver.create(KEY)
+    assert urlsplit(driver.guessed(KEY, 0).url).password not in str(refused.value)
 
 
 async def test_shared_account_cannot_be_rotated(locked: Mongo) -> None:
