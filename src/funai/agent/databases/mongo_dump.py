@@ -78,7 +78,7 @@ async def restore(db: Database, chunks: AsyncIterator[bytes]) -> None:
             await _index(db, name, indexes)
             name, indexes, ended = "", [], kind == b"E"
         if kind == b"C":
-            head: dict[str, Any] = bson.decode(raw, _PLAIN)
+            head: dict[str, Any] = bson.decode(raw, _PLAIN)  # pyright: ignore[reportUnknownMemberType]
             name, indexes = str(head["name"]), list(head["indexes"])
             await db.command({"create": name, **head["options"]})
     if not ended:
