@@ -117,7 +117,7 @@ async def test_claim_that_cannot_be_read_names_what_is_to_be_given_back() -> Non
     client = RunnerDeployClient("http://deploy", None, http=httpx.MockTransport(answer))
     with pytest.raises(UnreadableClaim) as caught:
         await client.claim(ClaimJob(runner_id="r"))
-    await client.give_back(caught.value, "r")
+    await client.give_back(caught.value.job_id or 0, caught.value.lease_token, "r")
     (beat,) = beats
     assert beat[0] == "/deploy/jobs/9/heartbeat"
     assert (beat[1]["leaseToken"], beat[1]["extendSeconds"]) == ("t-1", 5)

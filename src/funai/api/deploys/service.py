@@ -54,6 +54,8 @@ class Deploys:
         """Deploy an app. Raises BadInput, Forbidden, NotFound, Conflict, CalleeFailed, Unavailable."""
         app = await self.apps.own(user_id, app_id)
         payload = fill(asked, user_id, app_id, str(app["app_name"]), self.defaults)
+        if not payload.image and payload.repo_ssh_url == self.defaults.repo_url(user_id, app_id):
+            await self.apps.repos.need(app)
         request = {"call": "create", "appId": app_id, "asked": asked.to_wire()}
         return await self._begin(user_id, app, payload, key, request)
 

@@ -163,14 +163,13 @@ class RunnerDeployClient:
         except CalleeFailed as e:
             raise UnreadableClaim(data) from e
 
-    async def give_back(self, claim: UnreadableClaim, runner_id: str) -> None:
+    async def give_back(self, job_id: int | str, lease_token: str | None, runner_id: str) -> None:
         """Let a claimed job's lease end as soon as the contract allows, so that it is given to somebody else.
 
         Older Deploys do the same: it is a heartbeat with the shortest extension. Raises FunaiError.
         """
-        if claim.job_id is not None:
-            beat = HeartbeatJob(runner_id=runner_id, extend_seconds=1, lease_token=claim.lease_token)
-            await self.transport.data("POST", f"/deploy/jobs/{claim.job_id}/heartbeat", json=beat.to_wire())
+        beat = HeartbeatJob(runner_id=runner_id, extend_seconds=1, lease_token=lease_token)
+        await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire())
 
     async def heartbeat(self, job_id: int | str, beat: HeartbeatJob) -> Job:
         return _read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire()))

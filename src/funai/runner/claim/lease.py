@@ -32,7 +32,7 @@ class Lost(StrEnum):
     LEASE_LOST = "LEASE_LOST"
     """Another runner or attempt holds the job, or the control plane could not be reached in time."""
     NO_DISK = "NO_DISK"
-    """The Runner's own disk is full: it gives the job back by letting its lease end."""
+    """The Runner's own disk is full: it gives the job back by making its lease end."""
 
 
 class LeaseGone(Exception):
