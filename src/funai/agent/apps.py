@@ -12,7 +12,8 @@ from funai.agent.reconcile.journal import Journal, Wanted
 from funai.agent.rollout.admission import newest
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import of_engine
-from funai.agent.rollout.rollout import Rollouts, Stopwatch
+from funai.agent.rollout.rollout import Rollouts
+from funai.agent.rollout.stopwatch import Stopwatch
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import (
@@ -87,7 +88,7 @@ class Apps:
         watch, names = Stopwatch(), self._names(kept)
         try:
             await self._route(Route(int(wanted.app_id), RouteState.STARTING))
-            await self._node.engine.start(kept.id)
+            await self._node.start(kept)
             await self._rollouts.bring_up(await self._node.again(kept), wanted, watch)
             await to_the_end(self._rename(kept, names.live))
         except EngineError as e:
@@ -123,6 +124,7 @@ class Apps:
             refs = {c.labels.get(state.IMAGE, c.image) for c in view.all}
             images += await self._discards.of_app(int(app.user_id), app_id, refs)
             await self._networks.forget(app_id)
+            self._node.files.forget(app_id)
             self._crashes.forget(app_id)
         return AgentDeleted(app_id=app.app_id, images=images)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from funai.agent.engine.contract import (
     Container,
@@ -28,6 +27,7 @@ from funai.agent.engine.contract import (
 )
 from funai.agent.engine.patience import patiently
 from funai.agent.images.pull import Found, Images, digest_of
+from funai.agent.network.hostfiles import hostname
 from funai.agent.network.networks import ADDRESS, Networks, Place
 from funai.agent.node import Endpoint, Node, to_the_end
 from funai.agent.reconcile import state
@@ -39,6 +39,7 @@ from funai.agent.rollout.diagnosis import Diagnosis, Variant, base_path, first_v
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import RolloutFailed, of_engine
 from funai.agent.rollout.health import Probed, Verdict
+from funai.agent.rollout.stopwatch import Stopwatch
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy, AgentDeployed
@@ -60,19 +61,6 @@ class NotUp(Exception):
     def __init__(self, probed: Probed) -> None:
         super().__init__(probed.verdict)
         self.probed = probed
-
-
-@dataclass
-class Stopwatch:
-    """Milliseconds of each step, for the answer and the log."""
-
-    marks: dict[str, int] = field(default_factory=dict[str, int])
-    _last: float = field(default_factory=time.monotonic)
-
-    def mark(self, step: str) -> None:
-        now = time.monotonic()
-        self.marks[step] = round((now - self._last) * 1000)
-        self._last = now
 
 
 class Rollouts:
@@ -269,6 +257,8 @@ class Rollouts:
             address=place.address,
             publish=self._node.publish,
             env=wanted.env or {},
+            hostname=hostname(int(wanted.app_id)) if place.address else "",
+            files=self._node.files.of(int(wanted.app_id), place),
             capabilities=tuple(settings.app_capabilities),
             restarts=settings.app_restarts,
             init=variant.init,
