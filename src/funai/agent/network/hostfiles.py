@@ -1,8 +1,8 @@
 """The four files that Podman would keep in the host's ``/run`` for each container, kept in the agent's state instead.
 
-Podman binds ``/etc/hosts``, ``/etc/hostname``, ``/etc/resolv.conf`` and ``/run/.containerenv`` from its run directory, a tmpfs on
-most hosts, writable and without a limit: an app could fill it, and with it every other program's ``/run``. An app gets files
-of ours, read-only. Docker keeps its own ones beside the container on disk; its driver makes them read-only in place.
+Podman binds ``/etc/hosts``, ``/etc/hostname``, ``/etc/resolv.conf`` and ``/run/.containerenv`` from its run directory, a tmpfs
+on most hosts, writable and without a limit: an app could fill it, and with it every other program's ``/run``. An app gets
+files of ours, read-only. Docker keeps its own beside the container on disk; its driver makes them read-only in place.
 
 ``resolv.conf`` is overwritten in place, so that running containers see another resolver at once.
 """
