@@ -22,8 +22,9 @@ from funai.standalone.phrases import phrase
 
 PANEL = "Platform"
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The platform's data dir.", show_default="as for funai up")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="The file, if not the data dir's funai.toml.",
-                                                 show_default=False)]  # fmt: skip
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The file, if not the data dir's funai.toml.", show_default=False)
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -130,9 +131,16 @@ def _warnings(session: Session, loaded: Loaded) -> list[str]:
     proxies.read(environ)
     options = choosing.options_of(loaded)
     engine = EngineChoice(
-        kind=EngineKind.PODMAN, binary="podman", version="", rootless=False, socket=None, environment={}, why="", limits=(),
+        kind=EngineKind.PODMAN,
+        binary="podman",
+        version="",
+        rootless=False,
+        socket=None,
+        environment={},
+        why="",
+        limits=(),
         host_reaches_containers=True,
-    )  # fmt: skip
+    )
     with tempfile.TemporaryDirectory(prefix="funai-check-") as folder:
         layout = Layout(Path(folder))
         layout.make()

@@ -148,9 +148,17 @@ async def test_an_app_speaks_for_the_whole_origin_only_where_it_is_alone(
     start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
 ) -> None:
     app = await upstream("1")
-    whole = {"service-worker-allowed": "/", "clear-site-data": '"*"', "strict-transport-security": "max-age=9",
-             "alt-svc": 'h3=":9"', "nel": "{}", "report-to": "{}", "accept-ch": "Sec-CH-UA-Model", "critical-ch": "DPR",
-             "set-login": "logged-in"}  # fmt: skip
+    whole = {
+        "service-worker-allowed": "/",
+        "clear-site-data": '"*"',
+        "strict-transport-security": "max-age=9",
+        "alt-svc": 'h3=":9"',
+        "nel": "{}",
+        "report-to": "{}",
+        "accept-ch": "Sec-CH-UA-Model",
+        "critical-ch": "DPR",
+        "set-login": "logged-in",
+    }
     own = {"content-security-policy": "default-src 'self'"}
     app.answers["/all"] = ("200 OK", [f"{name}: {value}" for name, value in (whole | own).items()], b"")
     gateway = await start_gateway([route_to(1, app)], wildcard_domain="apps.example.com")

@@ -15,7 +15,7 @@ import aiodocker
 
 from funai.agent.engine import capabilities, files, readings
 from funai.agent.engine.addresses import mac_of
-from funai.agent.engine.client import AGAIN_AFTER, EngineClient, again, mapped
+from funai.agent.engine.client import AGAIN, EngineClient, again, mapped
 from funai.agent.engine.contract import (
     Container,
     ContainerSpec,
@@ -37,6 +37,7 @@ from funai.agent.engine.contract import (
 from funai.agent.engine.logs import LastLines, unframe
 from funai.agent.engine.networks import EngineNetworks
 from funai.base.observability import log
+from funai.base.retry import retrying
 from funai.contracts import rules
 
 WAIT_SETTLES, WAIT_LOOKS = 0.03, 2.0
@@ -240,23 +241,21 @@ class DockerEngine:
 
     async def _first_entry(self, id: str, path: str) -> files.Entry:
         """Podman refuses while it restarts the container, or sends nothing when its mount goes meanwhile: it is asked again."""
-        for pause in (*AGAIN_AFTER, None):
+
+        async def look() -> files.Entry:
             archive = bytearray()
-            try:
-                async for piece in self._client.stream("GET", f"containers/{id}/archive", {"path": path}):
-                    archive += piece
-                    if len(archive) >= files.ENOUGH:
-                        break
-                if archive:
-                    return files.first(bytes(archive), path)
+            async for piece in self._client.stream("GET", f"containers/{id}/archive", {"path": path}):
+                archive += piece
+                if len(archive) >= files.ENOUGH:
+                    break
+            if not archive:
                 raise EngineRefused(f"no archive of {path}")
-            except NoSuchContainer:
-                return files.Entry()
-            except EngineRefused:
-                if pause is None:
-                    raise
-                await asyncio.sleep(pause)
-        raise AssertionError
+            return files.first(bytes(archive), path)
+
+        try:
+            return await retrying(look, on=EngineRefused, when=lambda e: not isinstance(e, NoSuchContainer), **AGAIN)
+        except NoSuchContainer:
+            return files.Entry()
 
     async def next_exit(self, id: str) -> int:
         waiting = asyncio.ensure_future(self._wait(id))

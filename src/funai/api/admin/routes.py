@@ -55,9 +55,12 @@ async def remove_node(core: Services, _: Admin, name: Annotated[Name, Query()], 
 
 @nodes.get("/placements", summary="Which apps a node has", **answers(list[dict[str, Any]]))
 async def placements(
-    core: Services, _: Admin, node_id: Annotated[int, Query(alias="nodeId", ge=1, le=MAX_ID)],
-    offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0, limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-) -> Any:  # fmt: skip
+    core: Services,
+    _: Admin,
+    node_id: Annotated[int, Query(alias="nodeId", ge=1, le=MAX_ID)],
+    offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> Any:
     params = {"nodeId": node_id, "offset": offset, "limit": limit}
     return await _deploy(core, "GET", "/admin/runtime-nodes/placements", params=params)
 
@@ -93,9 +96,13 @@ async def runners(core: Services, _: Admin) -> Any:
 
 
 router.add_api_route(
-    "/runners/list", runners, summary="Runners and when they were last seen", tags=["nodes"],
-    **answers(list[dict[str, Any]]), name="runners_by_own_path",
-)  # fmt: skip
+    "/runners/list",
+    runners,
+    summary="Runners and when they were last seen",
+    tags=["nodes"],
+    **answers(list[dict[str, Any]]),
+    name="runners_by_own_path",
+)
 router.include_router(nodes)
 
 
@@ -105,17 +112,39 @@ async def list_users(core: Services, _: Admin, after: After = 0, limit: PageLimi
 
 
 @router.post(
-    "/users/set-disabled", tags=["admin"], **answers(User),
+    "/users/set-disabled",
+    tags=["admin"],
+    **answers(User),
     summary="Shut an account out, or let it in. Its apps serve on, unless stopApps takes them off line",
-)  # fmt: skip
+)
 async def set_user_disabled(
-    core: Services, _: Admin, user_id: Annotated[EntityId, Query(alias="userId")], disabled: bool,
+    core: Services,
+    _: Admin,
+    user_id: Annotated[EntityId, Query(alias="userId")],
+    disabled: bool,
     stop_apps: Annotated[bool, Query(alias="stopApps")] = False,
-) -> Any:  # fmt: skip
+) -> Any:
     user = await core.accounts.set_disabled(user_id, disabled)
+    await core.git_accounts.mirror(user_id)
     if disabled and stop_apps:
         await core.deploys.stop_all(user_id)
     return ok(user)
+
+
+@router.post(
+    "/users/set-git-account",
+    tags=["admin"],
+    **answers(User),
+    summary="Link a user's own account at the Gitea: keys are copied there, apps' repositories opened; no account ends it",
+)
+async def set_git_account(
+    core: Services,
+    _: Admin,
+    user_id: Annotated[EntityId, Query(alias="userId")],
+    account: Annotated[str | None, Query(max_length=40)] = None,
+) -> Any:
+    await core.git_accounts.link(user_id, account or None)
+    return ok(await core.accounts.get(user_id))
 
 
 @router.post("/users/set-password", tags=["admin"], summary="Give a user a new password; their logins end", **answers(User))

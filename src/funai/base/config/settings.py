@@ -52,9 +52,12 @@ class Settings(BaseModel):
 
     @classmethod
     def load(
-        cls, file: Path | None = None, environ: Mapping[str, str] | None = None, origins: Mapping[str, str] | None = None,
+        cls,
+        file: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        origins: Mapping[str, str] | None = None,
         **overrides: Any,
-    ) -> Self:  # fmt: skip
+    ) -> Self:
         """Gather from file, environment and ``overrides`` (by field name); raises ConfigError with every problem.
 
         ``origins`` names where a value of ``environ`` really came from, by its environment name.

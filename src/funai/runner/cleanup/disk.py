@@ -29,8 +29,16 @@ LIST_BYTES = 64 * 1024 * 1024
 
 
 class Janitor:
-    def __init__(self, settings: RunnerSettings, engine: Engine, source: Source, storage: Path, builder: Builder,
-                 metrics: RunnerMetrics, workshop: Workshop | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        settings: RunnerSettings,
+        engine: Engine,
+        source: Source,
+        storage: Path,
+        builder: Builder,
+        metrics: RunnerMetrics,
+        workshop: Workshop | None = None,
+    ) -> None:
         self._workshop = workshop
         self._settings, self._engine, self._source, self._storage = settings, engine, source, storage
         self._builder, self._metrics = builder, metrics

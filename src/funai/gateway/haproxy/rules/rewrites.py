@@ -51,17 +51,42 @@ REWRITABLE_COOKIES, REWRITABLE_HEAD = 200, 65_536
 """Cookies that a response may set below a base path, and the bytes its head may take with cookies or a redirect. With each
 cookie longer by at most two base paths of 28 bytes and the padding, what is rewritten fits the part of the buffer kept free
 (``REWRITE``)."""
-_CLAIMS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Server",
-           "X-Real-IP")  # fmt: skip
+_CLAIMS = (
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Forwarded-Server",
+    "X-Real-IP",
+)
 
 
 _FOR_THE_ORIGIN = (
-    "Service-Worker-Allowed", "Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc", "NEL", "Report-To",
-    "Reporting-Endpoints", "Accept-CH", "Critical-CH", "Set-Login", "Origin-Agent-Cluster", "Speculation-Rules",
-    "Public-Key-Pins", "Public-Key-Pins-Report-Only", "Expect-CT", "Activate-Storage-Access", "Use-As-Dictionary",
-    "Secure-Session-Registration", "Secure-Session-Challenge", "Sec-Session-Registration", "Sec-Session-Challenge",
-    "Shared-Storage-Write", "Accept-CH-Lifetime",
-)  # fmt: skip
+    "Service-Worker-Allowed",
+    "Clear-Site-Data",
+    "Strict-Transport-Security",
+    "Alt-Svc",
+    "NEL",
+    "Report-To",
+    "Reporting-Endpoints",
+    "Accept-CH",
+    "Critical-CH",
+    "Set-Login",
+    "Origin-Agent-Cluster",
+    "Speculation-Rules",
+    "Public-Key-Pins",
+    "Public-Key-Pins-Report-Only",
+    "Expect-CT",
+    "Activate-Storage-Access",
+    "Use-As-Dictionary",
+    "Secure-Session-Registration",
+    "Secure-Session-Challenge",
+    "Sec-Session-Registration",
+    "Sec-Session-Challenge",
+    "Shared-Storage-Write",
+    "Accept-CH-Lifetime",
+)
 """What a browser applies to the whole origin: one app would stand in front of the others' pages with its script, empty their
 storage and log their users out, shut plain HTTP for every port of this host, move them elsewhere, be told of their traffic,
 have its visitors' browsers send the others more than they asked for, bind their sessions to itself, or say who is logged

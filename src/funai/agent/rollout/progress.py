@@ -1,9 +1,19 @@
-"""How long the steps of a rollout took."""
+"""What a rollout notes on its way: the milliseconds of its steps, and that a new container did not become healthy."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+
+from funai.agent.rollout.health import Probed
+
+
+class NotUp(Exception):
+    """A new container did not become healthy."""
+
+    def __init__(self, probed: Probed) -> None:
+        super().__init__(probed.verdict)
+        self.probed = probed
 
 
 @dataclass
