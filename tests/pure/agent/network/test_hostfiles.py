@@ -74,7 +74,7 @@ def test_a_folder_that_takes_no_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("podman", [True, False])
 def test_creation_leaves_none_of_the_engines_own_files_writable(tmp_path: Path, podman: bool) -> None:
-    files = HostFiles(tmp_path).of(7, PLACE) if podman else {}
+    files = HostFiles(tmp_path if podman else None).of(7, PLACE)
     spec = ContainerSpec("a", "image", 3000, {}, "rt-net-7", "10.208.0.5", hostname="app-7", files=files)
     body = creation(spec, podman=podman, init=True)
     host, bound = body["HostConfig"], {entry.split(":")[1] for entry in body["HostConfig"].get("Binds", [])}
