@@ -2,9 +2,10 @@
 PY := .venv/bin/python
 DB ?= sqlite
 ARGS ?=
+WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db docs docs-site picture test-lowest bench-deploy bench-queue bench-console chaos fuzz-dockerfile clean distclean
+.PHONY: help setup setup-test demo up test test-full test-pure test-service test-e2e lint fmt db docs docs-site picture test-lowest bench-deploy bench-queue bench-console chaos fuzz-dockerfile clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +24,10 @@ up: setup ## Run the platform on this machine until Ctrl-C (ARGS="--gateway-port
 
 test: setup-test ## Linters and the whole test suite
 	@lint=0; $(MAKE) --no-print-directory lint || lint=$$?; \
-	$(PY) -m pytest --numprocesses 2 $(ARGS) && exit $$lint
+	$(PY) -m pytest --numprocesses $(WORKERS) $(ARGS) && exit $$lint
+
+test-full: ## The same, each test as far as it goes (sizes, every look of every page)
+	@FUNAI_TEST_FULL=1 $(MAKE) --no-print-directory test
 
 test-pure: ## Only the tests that need nothing but the virtualenv
 	@$(PY) -m pytest tests/pure $(ARGS)
@@ -32,7 +36,7 @@ test-lowest: setup-test ## The pure tests on the lowest versions that pyproject.
 	@$(PY) scripts/test_lowest.py $(ARGS)
 
 test-service: ## Only the services in this process, on real databases
-	@$(PY) -m pytest tests/service --numprocesses 2 $(ARGS)
+	@$(PY) -m pytest tests/service --numprocesses $(WORKERS) $(ARGS)
 
 test-e2e: ## Only what runs on real Podman, registry, SSH and HAProxy
 	@$(PY) -m pytest tests/e2e $(ARGS)

@@ -28,6 +28,7 @@ from funai.agent.reconcile.journal import Journal
 from funai.agent.reconcile.reconciler import Reconciler
 from funai.agent.reconcile.restore import Restorer
 from funai.agent.rollout.drain import Drainer
+from funai.agent.rollout.older import OlderRunners
 from funai.agent.rollout.rollout import ProxyLabels, Rollouts
 from funai.agent.rollout.visit import Door
 from funai.agent.settings import RuntimeSettings
@@ -65,6 +66,7 @@ class AgentParts:
     drainer: Drainer
     images: Images
     look: Look
+    older: OlderRunners
     firewall: Firewall | None
     """None where it can't be had; apps reach this host's ports then."""
 
@@ -112,8 +114,8 @@ async def compose(
     restorer = Restorer(node, rollouts, journal)
     apps = Apps(node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete), journal)
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
-    look = Look(node)
-    routes.install(app, routes.Agent(node, rollouts, apps, look), SecretDoor("X-Runtime-Token", settings.token))
+    look, older = Look(node), OlderRunners(node, rollouts)
+    routes.install(app, routes.Agent(node, rollouts, apps, look, older), SecretDoor("X-Runtime-Token", settings.token))
     return AgentParts(
         app,
         node,
@@ -127,6 +129,7 @@ async def compose(
         drainer,
         images,
         look,
+        older,
         firewall,
     )
 
@@ -143,6 +146,7 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
         teardown.push_async_callback(parts.drainer.close)
         teardown.push_async_callback(parts.images.close)
         teardown.push_async_callback(parts.restorer.close)
+        teardown.push_async_callback(parts.older.close)
         quiet = asyncio.Event()
         tasks: list[asyncio.Task[None]] = []
         if await _walled(parts) and parts.firewall:

@@ -156,6 +156,14 @@ class RuntimeSettings(Settings):
     engine_patience_seconds: float = key(
         "RUNTIME_ENGINE_PATIENCE_SECONDS", 30.0, doc="How long a rollout waits for an engine that restarts", ge=0
     )
+    older_runner_seconds: float = key(
+        "RUNTIME_OLDER_RUNNER_SECONDS",
+        25.0,
+        doc="A caller that names no generation (a Runner of before, which waits 30 s) is answered within so long; the rollout "
+        "goes on",
+        gt=0,
+        le=600,
+    )
     capacity: int | None = key("RUNTIME_CAPACITY", None, doc="Apps this node should hold, told to Deploy", ge=0)
 
     @property

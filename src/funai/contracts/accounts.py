@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from funai.contracts import rules
-from funai.contracts.states import AppStatus
+from funai.contracts.states import AppStatus, RepoStatus
 from funai.contracts.wire import EntityId, Instant, Wire
 
 
@@ -22,6 +22,8 @@ class User(Wire):
     admin: bool = False
     disabled: bool = False
     """(+) Whether an operator shut the account out."""
+    git_account: str | None = None
+    """(+) The person's own account at the Gitea, as an operator linked it."""
     created_at: Instant
 
 
@@ -52,6 +54,8 @@ class App(Wire):
     app_status: AppStatus
     description: str | None = None
     repo_ssh_url: str | None = None
+    repo_status: RepoStatus | None = None
+    """(+) Whether the repository is made; None where the API makes none."""
     container_port: int | None = None
     last_job_id: int | None = None
     last_deploy_error: str | None = None

@@ -18,7 +18,7 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Connection
 
 from funai.base.aio import bind, guarded, periodic, serving, settle_memory
 from funai.base.config.sealing import Sealer
@@ -27,6 +27,7 @@ from funai.base.db.engine import Database, Dialect
 from funai.base.http.app import create_app, ok
 from funai.base.http.guards import SecretDoor, networks
 from funai.base.observability import log
+from funai.contracts.errors import ConfigError
 from funai.contracts.nodes import CredentialKind as Kind
 from funai.deploy.access.credentials import Credentials
 from funai.deploy.access.routes import credential_routes
@@ -35,6 +36,7 @@ from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
 from funai.deploy.logs.service import LogService
 from funai.deploy.logs.store import LogStore
+from funai.deploy.migrations import takeover
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
@@ -209,7 +211,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def running(core: Core) -> AsyncIterator[None]:
     """The database is up to date, leases are watched and hints heard while the context is open."""
     try:
-        await upgrade(core.db)
+        await upgrade(core.db, core.settings.time_zone)
         ending, sweeps = asyncio.Event(), core.sweeps
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_tending(core, ending, tasks), name="deploy.tend")
@@ -253,9 +255,26 @@ async def _tending(core: Core, ending: asyncio.Event, tasks: asyncio.TaskGroup) 
     await periodic("deploy.look", often, look, ending)
 
 
-async def upgrade(db: Database) -> None:
-    """Bring Deploy's tables up to date; those of an existing installation keep their rows."""
-    await migrate.upgrade(db, MIGRATIONS)
+async def upgrade(db: Database, time_zone: str = "") -> None:
+    """Bring Deploy's tables up to date; those of an existing installation keep their rows, written in ``time_zone``."""
+    await migrate.upgrade(db, MIGRATIONS, time_zone=time_zone)
+
+
+async def check(db: Database, time_zone: str = "") -> list[str]:
+    """What an upgrade would do, a line each. Raises ConfigError with what it can't take."""
+
+    def look(conn: Connection) -> list[str]:
+        if refused := takeover.problems(conn, takeover.waiting(conn)):
+            raise ConfigError(refused)
+        return takeover.plan(conn)
+
+    taken = await migrate.alone(db, look, time_zone=time_zone)
+    return [*taken, await migrate.pending(db, MIGRATIONS, "funai_deploy_version")]
+
+
+async def downgrade(db: Database, time_zone: str = "") -> list[str]:
+    """Tables that were taken over from an earlier installation, in their form of before. Raises ConfigError."""
+    return await migrate.alone(db, takeover.give_back, time_zone=time_zone)
 
 
 async def serve(settings: DeploySettings, stop: asyncio.Event) -> None:

@@ -42,6 +42,11 @@ class DeploySettings(Settings):
         "sqlite:///funai-deploy.db",
         doc="Database: sqlite:///file, postgresql://user:password@host/db or mysql://user:password@host/db",
     )
+    time_zone: str = key(
+        "deploy.datasource.time-zone",
+        "",
+        doc="Zone in which an earlier installation wrote its times, such as Asia/Shanghai; read when its tables are taken over",
+    )
     datasource_pool: int = key("deploy.datasource.pool-size", 10, doc="Database connections kept open", ge=1, le=200)
     env_key_file: Path | None = key(
         "funai.env.key-file", None, doc="Key that opens an app's sealed variables; the API's own key file"

@@ -229,7 +229,7 @@ class GitServer:
 
     async def _ready(self, repo: str, writes: bool) -> Path:
         """The API said yes, so the repository belongs to an app: make it if it isn't there (yet, or any more)."""
-        await self._repos.create(repo)
+        await self._repos.ensure(repo)
         if writes and await self._repos.size(repo) > self._settings.max_repo_bytes:
             limit = self._settings.max_repo_bytes // 1024**2
             raise Refusal(told("too_large", limit=limit))

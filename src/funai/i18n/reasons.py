@@ -87,7 +87,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "ENV_DISABLED": ("未启用环境变量（缺少 funai.env.key-file）", "variables are switched off (funai.env.key-file is not set)"),
     "JOB_VANISHED": ("部署任务记录已丢失", "the deploy job's record is gone"),
-    "REPO_HOST_FAILED": ("代码仓库操作失败，请稍后再试", "the repository could not be changed; try again soon"),
+    "REPO_HOST_FAILED": ("代码仓库还没有准备好：{detail}", "the repository could not be made or changed: {detail}"),
+    "GIT_ACCOUNTS_OFF": (
+        "平台没有使用 Gitea（gitea.enabled），无法关联账号",
+        "this platform uses no Gitea (gitea.enabled), so there are no accounts to link",
+    ),
+    "GIT_ACCOUNT_INVALID": ("不能关联 Gitea 账号 {account}：{detail}", "Gitea account {account} can't be linked: {detail}"),
+    "GIT_ACCOUNT_TAKEN": ("该 Gitea 账号已关联到其他用户", "that Gitea account is linked to another user"),
     # git
     "GIT_KEY_UNKNOWN": (
         "该公钥未注册：请先执行 funai keys add 注册公钥",
@@ -155,6 +161,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "the gateway serves this app at {expected} only; got basePath {given}",
     ),
     "ROLLOUT_INTERRUPTED": ("部署被停止、删除或调用方断开中断", "the rollout was ended by a stop, a delete or the caller"),
+    "ROLLOUT_GOES_ON": (
+        "镜像仍在拉取，节点继续部署；稍后再次部署即可看到结果",
+        "the image is still being pulled and the node goes on with it; deploy again in a while to see how it ended",
+    ),
     "RELEASE_NOT_KEPT": ("节点上没有保留该应用的版本，请重新部署", "this node keeps no release of the app; deploy it again"),
     "LOG_STREAMS": ("同时跟踪的日志已达上限 {limit}，请先关闭一个", "at most {limit} followed logs at a time; close one first"),
     "LOG_STREAMS_ALL": (

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from funai.base.config.settings import CsvList, Secret, Settings, key
 from funai.dockerfile.images import check_base_prefixes
-from funai.runner.sandbox.fence import split_place
+from funai.runner.sandbox.net.fence import split_place
 
 GIB = 1024**3
 MIB = 1024**2

@@ -201,7 +201,7 @@ async def test_no_shell_no_forwarding_no_sftp(world: World) -> None:
         p = await asyncio.create_subprocess_exec(
             *base, *extra, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             out, _ = await p.communicate()
         assert p.returncode != 0 and b"uid=" not in out, (extra, out)
 

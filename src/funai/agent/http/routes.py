@@ -14,6 +14,7 @@ from funai.agent.apps import Apps
 from funai.agent.engine.contract import EngineError, NoSuchContainer
 from funai.agent.network.look import Look
 from funai.agent.node import Node
+from funai.agent.rollout.older import OlderRunners
 from funai.agent.rollout.rollout import Rollouts
 from funai.base.aio import Stopped, unless
 from funai.base.http.guards import SecretDoor
@@ -42,6 +43,7 @@ class Agent:
     rollouts: Rollouts
     apps: Apps
     look: Look
+    older: OlderRunners
 
 
 def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
@@ -64,6 +66,8 @@ def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
 def _app_calls(router: APIRouter, agent: Agent) -> None:
     @router.post("/apps/deploy", response_model_exclude_none=True)
     async def deploy(body: AgentDeploy, request: Request) -> AgentDeployed:  # pyright: ignore[reportUnusedFunction]
+        if body.generation is None:
+            return await _answered(agent.older.deploy(body))
         return await while_connected(request, agent.rollouts.deploy(body))
 
     @router.post("/apps/start", response_model_exclude_none=True)

@@ -188,6 +188,7 @@ def user_of(row: Row) -> User:
         admin=bool(row["admin"]),
         disabled=bool(row.get("disabled")),
         created_at=from_epoch_ms(int(row["create_time"])),
+        **({"git_account": str(row["git_account"])} if row.get("git_account") else {}),
     )
 
 

@@ -125,9 +125,26 @@ async def set_user_disabled(
     stop_apps: Annotated[bool, Query(alias="stopApps")] = False,
 ) -> Any:
     user = await core.accounts.set_disabled(user_id, disabled)
+    await core.git_accounts.mirror(user_id)
     if disabled and stop_apps:
         await core.deploys.stop_all(user_id)
     return ok(user)
+
+
+@router.post(
+    "/users/set-git-account",
+    tags=["admin"],
+    **answers(User),
+    summary="Link a user's own account at the Gitea: keys are copied there, apps' repositories opened; no account ends it",
+)
+async def set_git_account(
+    core: Services,
+    _: Admin,
+    user_id: Annotated[EntityId, Query(alias="userId")],
+    account: Annotated[str | None, Query(max_length=40)] = None,
+) -> Any:
+    await core.git_accounts.link(user_id, account or None)
+    return ok(await core.accounts.get(user_id))
 
 
 @router.post("/users/set-password", tags=["admin"], summary="Give a user a new password; their logins end", **answers(User))

@@ -84,7 +84,7 @@ class Deletions:
         was_running = await self._step(steps, "jobs", self._end_jobs(row)) or False
         if all(s.ok for s in steps):
             steps += await self._clean_deploy(row)
-        await self._step(steps, "repository", self._drop_repo(user_id, app_id))
+        await self._step(steps, "repository", self.apps.repos.drop(user_id, app_id))
         failed = [s for s in steps if not s.ok]
         if failed or was_running:
             await self._later(row, failed)
@@ -135,10 +135,6 @@ class Deletions:
 
     def _never_deployed(self, row: Row) -> bool:
         return row["job_id"] is None and row["op"] is None
-
-    async def _drop_repo(self, user_id: int, app_id: int) -> None:
-        if self.apps.repo_host:
-            await self.apps.repo_host.delete(self.apps.defaults.repo(user_id, app_id))
 
     async def _later(self, row: Row, failed: list[CleanupStep]) -> None:
         error = "; ".join(f"{s.step}: {s.detail or 'failed'}" for s in failed)[:2_000] or None

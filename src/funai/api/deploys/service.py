@@ -54,6 +54,8 @@ class Deploys:
         """Deploy an app. Raises BadInput, Forbidden, NotFound, Conflict, CalleeFailed, Unavailable."""
         app = await self.apps.own(user_id, app_id)
         payload = fill(asked, user_id, app_id, str(app["app_name"]), self.defaults)
+        if not payload.image and payload.repo_ssh_url == self.defaults.repo_url(user_id, app_id):
+            await self.apps.repos.need(app)
         request = {"call": "create", "appId": app_id, "asked": asked.to_wire()}
         return await self._begin(user_id, app, payload, key, request)
 
@@ -161,7 +163,7 @@ class Deploys:
             await self.stop(int(row["user_id"]), app_id)
         return await self.apps.set_disabled(app_id, disabled)
 
-    async def info(self, caller: Caller, job_id: int) -> Job:
+    async def info(self, caller: Caller, job_id: int | str) -> Job:
         """One job of the caller's. Raises NotFound for another user's job too."""
         with self.control.asking() as deploy:
             job = await deploy.job(job_id)
@@ -170,7 +172,7 @@ class Deploys:
         await self.tracker.learn(job)
         return shown(job)
 
-    async def cancel(self, caller: Caller, job_id: int) -> Job:
+    async def cancel(self, caller: Caller, job_id: int | str) -> Job:
         """Raises NotFound, Conflict JOB_FINAL."""
         await self.info(caller, job_id)
         with self.control.asking() as deploy:
@@ -197,7 +199,7 @@ class Deploys:
 
             mine = [int(a["id"]) for a in await self.apps.rows(caller.id) if a["job_id"] is not None]
             found = await asyncio.gather(*(of_app(a) for a in mine))
-        newest = sorted((j for jobs in found for j in jobs), key=lambda j: -j.id)
+        newest = sorted((j for jobs in found for j in jobs), key=lambda j: (j.created_at, j.id), reverse=True)
         return [shown(j) for j in newest[:limit]]
 
     async def _begin(

@@ -23,6 +23,7 @@ from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.errors import BadInput, FunaiError, NotFound
 from funai.contracts.jobs import Job
+from funai.contracts.oldids import stands_for_text
 from funai.contracts.states import AppStatus
 from funai.i18n.reasons import render
 
@@ -178,7 +179,8 @@ class Tracker:
             except BadInput:
                 pass
             jobs = await deploy.jobs_by_app(app_id, 1)
-        return next((j for j in jobs if j.id > int(row["job_id"] or 0)), None)
+        known = int(row["job_id"] or 0)
+        return next((j for j in jobs if j.id > known or (stands_for_text(j.id) and j.id != known)), None)
 
     async def _look_at_start(self, row: Row) -> None:
         if now_ms(self.clock) - int(row["op_since"] or 0) < START_GRACE_MS:

@@ -37,18 +37,18 @@ class Streams:
     def __init__(self, control: DeployClientPool, tracker: Tracker, stop: asyncio.Event) -> None:
         """``stop`` ends every stream, so that a shutdown doesn't wait for the reader."""
         self.control, self.tracker, self.stop = control, tracker, stop
-        self._readings: dict[tuple[int, int], _Reading] = {}
+        self._readings: dict[tuple[int | str, int], _Reading] = {}
 
-    async def job_slice(self, job_id: int, offset: int) -> LogSlice:
+    async def job_slice(self, job_id: int | str, offset: int) -> LogSlice:
         with self.control.asking() as deploy:
             return await deploy.log(job_id, offset, limit=SLICE_BYTES)
 
-    async def job_tail(self, job_id: int, limit: int) -> LogSlice:
+    async def job_tail(self, job_id: int | str, limit: int) -> LogSlice:
         """The last ``limit`` bytes."""
         with self.control.asking() as deploy:
             return await deploy.log_tail(job_id, limit)
 
-    async def job_events(self, job_id: int, offset: int) -> AsyncIterator[bytes]:
+    async def job_events(self, job_id: int | str, offset: int) -> AsyncIterator[bytes]:
         """The whole stream from byte ``offset``, as SSE."""
         async with aclosing(self._events(job_id, offset)) as events:
             async for chunk in until(self.stop, events):
@@ -74,7 +74,7 @@ class Streams:
                 raise error_of("deploy", response)
         return self._relay(response), response.headers.get("content-type", "text/plain; charset=utf-8")
 
-    async def _events(self, job_id: int, offset: int) -> AsyncGenerator[bytes]:
+    async def _events(self, job_id: int | str, offset: int) -> AsyncGenerator[bytes]:
         failures = 0
         yield b"retry: 2000\n\n"
         while True:
@@ -101,7 +101,7 @@ class Streams:
                 if part.final:
                     await asyncio.sleep(0.5)
 
-    async def _read(self, job_id: int, offset: int) -> tuple[LogSlice, Job | None]:
+    async def _read(self, job_id: int | str, offset: int) -> tuple[LogSlice, Job | None]:
         """The next part of the log, and the job once there is no more. Those who wait at one place share one request."""
         place = (job_id, offset)
         reading = self._readings.get(place)
@@ -118,7 +118,7 @@ class Streams:
             if not reading.readers:
                 reading.task.cancel()
 
-    async def _ask(self, job_id: int, offset: int) -> tuple[LogSlice, Job | None]:
+    async def _ask(self, job_id: int | str, offset: int) -> tuple[LogSlice, Job | None]:
         with self.control.asking(long=True) as deploy:
             part = await deploy.log(job_id, offset, wait=HOLD_SECONDS, limit=SLICE_BYTES)
             return part, await deploy.job(job_id) if part.final and not part.chunk else None

@@ -101,6 +101,10 @@ class Transport:
         body = _json(self.service, response)
         if not isinstance(body, dict) or "code" not in body:
             raise NotOurs(self.service, "not an envelope", response)
+        if isinstance(code := body["code"], int) and code >= 300:  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+            # Services of older installations answer errors with HTTP 200.
+            status = code if 400 <= code < 600 else 502
+            raise error_for(status, str(body.get("reason") or UNREASONED), str(body.get("message", "")))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         return body.get("data")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 
     async def plain(self, method: str, path: str, **kw: Any) -> Any:

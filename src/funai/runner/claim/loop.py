@@ -18,7 +18,7 @@ from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import ClaimJob, Job, JobResult, ReportJob
 from funai.contracts.states import FailureCode, JobStatus, JobType
 from funai.runner.claim.lease import Lease, LeaseGone, Lost
-from funai.runner.claim.room import is_full
+from funai.runner.claim.room import is_full, watched
 from funai.runner.failures import JobFailed
 from funai.runner.job import JobRun, RunnerContext, job_folder, read_payload
 from funai.runner.logs import LogStream, streaming
@@ -120,17 +120,23 @@ class ClaimLoop:
         """A job that this runner can't read is another's. Deploy gives it away when its lease ends, which is made soon."""
         self._tools.metrics.claims_unreadable.inc()
         log.get("runner").error("claim.unreadable", job_id=claim.job_id, error=str(claim.__cause__))
+        if claim.job_id is not None:
+            await self._hand_back(claim.job_id, claim.lease_token)
+
+    async def _hand_back(self, job_id: int | str, lease_token: str | None) -> None:
+        """Another runner may have it at once. When Deploy doesn't answer, the lease ends by itself."""
         try:
-            await self._client.give_back(claim, self._settings.runner_id)
+            await self._client.give_back(job_id, lease_token, self._settings.runner_id)
         except FunaiError as e:
-            log.get("runner").warning("claim.not_given_back", job_id=claim.job_id, error=str(e))
+            log.get("runner").warning("claim.not_given_back", job_id=job_id, error=str(e))
 
     async def _work(self, job: Job, granted_at: float) -> None:
         """One job, from claim to report. Whatever goes wrong ends this job and not the slot."""
         lease = Lease(job, seconds=self._settings.lease_seconds, granted_at=granted_at)
-        with log.bound(job_id=job.id, attempt=job.attempt):
+        with log.bound(job_id=job.wire_id, attempt=job.attempt):
             logger, metrics = log.get("runner"), self._tools.metrics
             logger.info("job.claimed")
+            gone: Lost | None = None
             self._tools.heart.add(lease)
             try:
                 with metrics.in_hand.track_inprogress():
@@ -140,19 +146,27 @@ class ClaimLoop:
             except LeaseGone as e:
                 metrics.jobs.labels(e.why, "").inc()
                 logger.warning("job.stopped", why=e.why)
+                gone = e.why
             except FunaiError as e:
                 metrics.jobs.labels(NOT_REPORTED, "").inc()
                 logger.warning("job.not_reported", error=str(e))
             finally:
                 self._tools.heart.drop(lease)
+            if gone is Lost.NO_DISK:
+                await self._hand_back(job.id, job.lease_token)
 
     async def _carry_out(self, job: Job, lease: Lease) -> ReportJob:
         redact = Redactor(self._secrets(job))
         out = LogStream(
-            self._client, self._settings.runner_id, job.id, token=lease.token, resume=(job.attempt or 1) > 1, redact=redact
+            self._client, self._settings.runner_id, job.wire_id, token=lease.token, resume=(job.attempt or 1) > 1, redact=redact
         )
         async with streaming(out, finish=LOG_SECONDS):
-            report = await self._outcome(job, lease, out, redact)
+            try:
+                report = await self._outcome(job, lease, out, redact)
+            except LeaseGone as e:
+                if e.why is Lost.NO_DISK:
+                    out.line(f"==> {NO_DISK}")
+                raise
             if report.error_message:
                 out.line(f"==> {report.status} {report.failure.code if report.failure else ''}\n{report.error_message}")
         await self._report(job, lease, report)
@@ -174,14 +188,20 @@ class ClaimLoop:
         if job.type != JobType.BUILD_AND_DEPLOY:
             raise JobFailed(FailureCode.INTERNAL, detail=f"type {job.type}")
         payload = read_payload(job)
-        async with job_folder(self._settings.workdir, job) as folder:
-            try:
-                return await JobRun(self._tools, job, payload, lease, out, folder).carry_out()
-            except (JobFailed, OSError) as e:
-                if self._full and (isinstance(e, OSError) or e.code in _FULL_DISKS):
-                    out.line(f"==> {NO_DISK}")
-                    raise LeaseGone(Lost.NO_DISK) from e
-                raise
+        s = self._settings
+        try:
+            async with watched(s.workdir, s.min_free_bytes) as room, job_folder(s.workdir, job) as folder:
+                try:
+                    return await JobRun(self._tools, job, payload, lease, out, folder).carry_out()
+                except (JobFailed, OSError) as e:
+                    if room.was_full() and (isinstance(e, OSError) or e.code in _FULL_DISKS):
+                        raise LeaseGone(Lost.NO_DISK) from e
+                    raise
+        except OSError as e:
+            # Not even the job's folder could be made.
+            if self._full:
+                raise LeaseGone(Lost.NO_DISK) from e
+            raise
 
     def _failed(self, lease: Lease, e: JobFailed, redact: Redactor) -> ReportJob:
         return self._final(lease, JobStatus.FAILED, message=e.error_message(redact), failed=e)
@@ -209,7 +229,7 @@ class ClaimLoop:
         lease.reported = report.status
         while True:
             try:
-                await self._client.report(job.id, report)
+                await self._client.report(job.wire_id, report)
             except FunaiError as e:
                 if e.code < 500:
                     raise

@@ -17,10 +17,10 @@ from funai.contracts.errors import ConfigError
 from funai.contracts.rules import ImageRef
 from funai.runner.commands.engine import Engine
 from funai.runner.sandbox import etc, host
-from funai.runner.sandbox.door import Door, Grant
-from funai.runner.sandbox.fence import Opening, split_place
-from funai.runner.sandbox.network import Network, NoNetwork, make
-from funai.runner.sandbox.relay import Policy, Relay, openings_of
+from funai.runner.sandbox.net.door import Door, Grant
+from funai.runner.sandbox.net.fence import Opening, split_place
+from funai.runner.sandbox.net.namespace import Network, NoNetwork, make
+from funai.runner.sandbox.net.relay import Policy, Relay, openings_of
 from funai.runner.sandbox.stores import Store
 from funai.runner.sandbox.wall import DOOR, DOOR_PORT, Bind, Entry, Host, walled
 from funai.runner.settings import RunnerSettings

@@ -77,6 +77,12 @@ class Store:
         found = self.read().get("bytes")
         return found if isinstance(found, int) else 0
 
+    def note_bytes(self, total: int) -> None:
+        """Keep its size. Being measured is no use: which store goes first depends on that. Raises OSError."""
+        used_at = self.used_at
+        self.write({**self.read(), "bytes": total})
+        os.utime(self._record, (used_at, used_at))
+
     @property
     def used_at(self) -> float:
         with suppress(OSError):
@@ -154,7 +160,8 @@ class Stores:
 
     @staticmethod
     async def measure(store: Store) -> int:
-        """Bytes on disk; kept in the record for the next build's watch."""
+        """Bytes on disk; kept in the record for the next build's watch, unless the disk has no room for that."""
         total = sum([await asyncio.to_thread(tree_bytes, part, 1 << 62) for part in store.parts])
-        store.write({**store.read(), "bytes": total})
+        with suppress(OSError):
+            store.note_bytes(total)
         return total
