@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from funai.agent.databases.service import Databases, fingerprint
 from funai.agent.engine.contract import Container, EngineError, EngineRefused, EngineUnreachable, ImageUnusable
 from funai.agent.images.gc import ImageGC
 from funai.agent.network.networks import Networks
@@ -41,8 +42,9 @@ class Apps:
         crashes: Crashes,
         discards: ImageGC,
         journal: Journal,
+        databases: Databases,
     ) -> None:
-        self._journal = journal
+        self._journal, self._databases = journal, databases
         self._node, self._rollouts, self._networks = node, rollouts, networks
         self._retirer, self._crashes, self._discards = drainer, crashes, discards
 
@@ -83,7 +85,17 @@ class Apps:
             if view.live and view.live.running:
                 return self._rollouts.answer(wanted, view.live, Stopwatch())
             self._crashes.forget(app_id)
+            if await self._should_get_other_databases(kept):
+                return await self._again(app_id)
             return await self._bring_back(kept, wanted)
+
+    async def _should_get_other_databases(self, kept: Container) -> bool:
+        """Whether a container that is made now would get other database addresses: made since, dropped or rotated."""
+        release = self._journal.release(state.number(kept, state.APP_ID))
+        if release is None or release.generation != state.generation_of(kept):
+            return False
+        now = (await self._databases.given(release)).added_to(release)
+        return fingerprint(now.env) != kept.labels.get(state.DATABASES, "")
 
     async def _again(self, app_id: int) -> AgentDeployed:
         if not self._journal.knows(app_id):
@@ -131,7 +143,8 @@ class Apps:
             images += await self._discards.of_app(int(app.user_id), app_id, refs)
             await self._networks.forget(app_id)
             self._crashes.forget(app_id)
-        return AgentDeleted(app_id=app.app_id, images=images)
+            mongo = await self._databases.deleted(int(app.user_id), app_id)
+        return AgentDeleted(app_id=app.app_id, images=images, mongo=mongo)
 
     async def status(self, user_id: int, app_id: int) -> AgentStatus:
         view = await self._look(app_id)

@@ -8,24 +8,12 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator
 
-from funai.base.config.settings import CsvList, Secret, Settings, key
+from funai.agent.databases.settings import DatabaseSettings, Size
+from funai.base.config.settings import CsvList, Secret, key
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _INSTANCE = re.compile(r"[a-z0-9]{0,16}")
-
-
-def parse_size(value: object) -> object:
-    """``512m``, ``1.5g``, ``64Mi`` or bytes → bytes; anything else is left for pydantic to refuse."""
-    if not isinstance(value, str):
-        return value
-    found = _SIZE.fullmatch(value.strip())
-    return int(float(found[1]) * _UNITS[found[2].lower()]) if found else value
-
-
-Size = Annotated[int, BeforeValidator(parse_size)]
 
 
 def _instance(value: str) -> str:
@@ -68,7 +56,7 @@ class OnDelete(StrEnum):
     KEEP = "keep"
 
 
-class RuntimeSettings(Settings):
+class RuntimeSettings(DatabaseSettings):
     title: ClassVar[str] = "Runtime-agent"
 
     host: str = key("RUNTIME_AGENT_HOST", "127.0.0.1", doc="Address to listen on")
@@ -155,6 +143,12 @@ class RuntimeSettings(Settings):
     sweep_seconds: float = key("RUNTIME_SWEEP_SECONDS", 5.0, doc="How often containers are compared with what should be", gt=0)
     engine_patience_seconds: float = key(
         "RUNTIME_ENGINE_PATIENCE_SECONDS", 30.0, doc="How long a rollout waits for an engine that restarts", ge=0
+    )
+    orphan_grace_hours: float = key(
+        "RUNTIME_ORPHAN_GRACE_HOURS",
+        24.0,
+        doc="How long a database or container must look orphaned before a clean-up deletes it",
+        ge=0,
     )
     older_runner_seconds: float = key(
         "RUNTIME_OLDER_RUNNER_SECONDS",

@@ -133,11 +133,6 @@ async def test_the_door_wants_its_token(here: World) -> None:
     assert (await here.http.get("/internal/health", headers={"X-Runtime-Token": ""})).json() == {"ok": True}
 
 
-async def test_orphaned_databases_without_a_database(here: World) -> None:
-    answer = await here.http.post("/agent/cleanup-orphaned", json={"existingAppIds": [1, "2"]})
-    assert answer.json()["cleanedDatabases"] == []
-
-
 async def test_an_engine_that_is_away_is_503(here: World) -> None:
     here.engine.faults.refuse["containers"] = "out of order"
     assert (await here.http.get("/agent/apps/status", params={"userId": 1, "appId": 7})).status_code == 503

@@ -25,7 +25,6 @@ from funai.contracts.agent import (
     AgentDeployed,
     AgentStatus,
     AgentStopped,
-    CleanupOrphaned,
 )
 from funai.contracts.errors import Conflict, NotFound, Unavailable
 from funai.contracts.wire import MAX_ID
@@ -50,10 +49,6 @@ def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
     router = APIRouter(prefix="/agent", dependencies=[Depends(door)])
     _app_calls(router, agent)
     _log_call(router, agent)
-
-    @router.post("/cleanup-orphaned")
-    async def cleanup_orphaned(_: CleanupOrphaned) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        return {"cleanedDatabases": [], "message": "no database server is configured on this node; nothing to clean"}
 
     @app.get("/internal/health")
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

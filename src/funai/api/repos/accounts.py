@@ -19,7 +19,7 @@ from funai.base.clients.gitea import Gitea
 from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.base.observability import log
-from funai.contracts.errors import BadInput, Conflict, FunaiError, NotFound, Unavailable
+from funai.contracts.errors import BadInput, Conflict, FunaiError, NotFound
 from funai.i18n.reasons import Words
 
 TITLE = "FunAI: "
@@ -39,10 +39,10 @@ class GitAccounts:
         """Link a person's account, or with None end the link: keys and rights are withdrawn first.
 
         Nothing is written when Gitea fails in the middle: asked again, it goes on. Raises NotFound USER_NOT_FOUND, BadInput
-        GIT_ACCOUNT_INVALID, Conflict GIT_ACCOUNT_TAKEN, Unavailable GIT_ACCOUNTS_OFF, RepoHostFailed.
+        GIT_ACCOUNT_INVALID, Conflict GIT_ACCOUNT_TAKEN or GIT_ACCOUNTS_OFF, RepoHostFailed.
         """
         if self.gitea is None:
-            raise Unavailable("GIT_ACCOUNTS_OFF")
+            raise Conflict("GIT_ACCOUNTS_OFF")
         row = await self.db.fetch_one(select(users).where(users.c.id == user_id))
         if row is None:
             raise NotFound("USER_NOT_FOUND")
