@@ -117,7 +117,7 @@ class Apps:
         watch, names = Stopwatch(), self._names(kept)
         try:
             await self._route(Route(int(wanted.app_id), RouteState.STARTING))
-            await self._node.engine.start(kept.id)
+            await self._node.start(kept)
             await self._rollouts.bring_up(await self._node.again(kept), wanted, watch)
             await to_the_end(self._rename(kept, names.live))
         except EngineError as e:
@@ -153,6 +153,7 @@ class Apps:
             refs = {c.labels.get(state.IMAGE, c.image) for c in view.all}
             images += await self._discards.of_app(int(app.user_id), app_id, refs)
             await self._networks.forget(app_id)
+            self._node.files.forget(app_id)
             self._crashes.forget(app_id)
             mongo = await self._databases.deleted(int(app.user_id), app_id)
         return AgentDeleted(app_id=app.app_id, images=images, mongo=mongo)

@@ -208,5 +208,9 @@ class RuntimeSettings(DatabaseSettings):
         return "/run/podman/podman.sock" if Path(self.docker_bin).name == "podman" else "/var/run/docker.sock"
 
     @property
+    def files_folder(self) -> Path | None:
+        return self.journal_folder / "files" if self.journal_folder else None
+
+    @property
     def journal_folder(self) -> Path | None:
         return Path(self.state_dir) / (self.instance or "default") if self.state_dir else None

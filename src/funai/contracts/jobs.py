@@ -289,3 +289,14 @@ class JobEvent(Wire):
     attempt: int | None = None
     reason: str | None = None
     detail: str | None = None
+
+
+class EventSlice(Wire):
+    """What happened to jobs after a cursor, in the order of the events' ids; ``next`` is the next call's ``after``.
+
+    A transaction that commits late may leave an event with a lower id behind the cursor: who follows looks now and then
+    at the jobs themselves.
+    """
+
+    events: list[JobEvent] = Field(default_factory=list[JobEvent])
+    next: int

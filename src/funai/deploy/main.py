@@ -35,6 +35,8 @@ from funai.deploy.access.routes import credential_routes
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
+from funai.deploy.events.feed import EventFeed
+from funai.deploy.events.routes import event_routes
 from funai.deploy.logs.service import LogService
 from funai.deploy.logs.store import LogStore
 from funai.deploy.migrations import takeover
@@ -68,6 +70,7 @@ class Core:
     db: Database
     waiters: Waiters
     hints: Hints
+    feed: EventFeed
     sweeps: Sweeps
     jobs: JobService
     logs: LogService
@@ -83,6 +86,7 @@ class Core:
         """Answer everybody who waits here, now: runners get no job, readers of logs what there is."""
         self.waiters.close()
         self.logs.close()
+        self.feed.close()
         self.apps.agents.closing.set()
 
 
@@ -110,6 +114,7 @@ def build(
     app.include_router(hot_api_routes(core.jobs, api))
     app.include_router(runner_routes(core.logs, runner))
     app.include_router(api_routes(core.jobs, core.logs, api))
+    app.include_router(event_routes(core.feed, api))
     app.include_router(app_routes(core.apps, core.releases, core.db, api))
     if settings.node_registry_enabled:
         known = partial(credentials.known, Kind.NODE)
@@ -162,6 +167,7 @@ def assemble(
     hints: Hints = PostgresHints(db, waiters) if db.dialect is Dialect.POSTGRESQL else NoHints()
     store = JobStore(db, placer=Placer(rules), releases=releases, order=settings.queue_order, now=now)
     sweeps = Sweeps(store, settings, waiters, metrics)
+    feed = EventFeed(db, store.events)
     logs = LogService(LogStore(db, store.now, settings.log_max_bytes))
     jobs = JobService(
         store,
@@ -171,7 +177,7 @@ def assemble(
         hints=hints,
         metrics=metrics,
         sealer=Sealer.from_file(settings.env_key_file) if settings.env_key_file else None,
-        log_ended=logs.wake,
+        ended=[logs.wake, lambda _: feed.wake()],
     )
     sweeps.on_ended = jobs.count_ended
     token = settings.agent_token.get_secret_value() if settings.agent_token else ""
@@ -182,6 +188,7 @@ def assemble(
         db=db,
         waiters=waiters,
         hints=hints,
+        feed=feed,
         sweeps=sweeps,
         jobs=jobs,
         logs=logs,

@@ -174,6 +174,10 @@ class ContainerSpec:
     """The only capabilities kept."""
     restarts: int = 0
     """How often the engine itself restarts it after a failure before it leaves it to the agent."""
+    hostname: str = ""
+    """Empty: the engine's choice."""
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Path in the container → path on this host: what is there instead of the engine's own file, read-only."""
     init: bool = True
     """Whether the engine's init program is process 1 and the image's own command its child."""
 

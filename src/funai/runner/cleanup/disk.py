@@ -73,7 +73,22 @@ class Janitor:
     async def tidy(self) -> None:
         """Bring the caches under their watermarks, least recently used first."""
         await self._mirrors()
-        await (self._stores(self._workshop) if self._workshop else self._images())
+        if self._workshop:
+            await self._stores(self._workshop)
+        else:
+            await self.remove_left_containers()
+            await self._images()
+
+    async def remove_left_containers(self) -> None:
+        """Containers that an ended build could not remove, as on a full disk; no build begins meanwhile."""
+        async with self._builder.gate:
+            if self._builder.active:
+                return
+            parent, every = self._settings.cgroup_parent, group_name(self._settings.workdir, "")
+            left = await asyncio.to_thread(working_containers, self._storage, f"/{parent}/{every}") if parent else []
+            if left:
+                done = await proc.run(self._engine.remove_container(*left), timeout=60)
+                log.get("runner").info("leftovers.removed", containers=len(left), code=done.code)
 
     async def _stores(self, shop: Workshop) -> None:
         """Behind the wall: whole stores of apps, then base images that were pulled."""
