@@ -15,9 +15,18 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Error, Page, Re
 
 HERE = Path(__file__).parent
 NAMES = (
-    "express", "vite-react", "next15", "next16", "next-standalone", "nest", "sveltekit", "nuxt", "fastify-socketio",
-    "react-router", "astro",
-)  # fmt: skip
+    "express",
+    "vite-react",
+    "next15",
+    "next16",
+    "next-standalone",
+    "nest",
+    "sveltekit",
+    "nuxt",
+    "fastify-socketio",
+    "react-router",
+    "astro",
+)
 PATIENCE_MS = 10_000
 _ICON = "/favicon.ico"
 """Browsers ask for it where a page names no icon; the apps have none."""

@@ -26,9 +26,13 @@ STANDALONE = "funai.standalone.cli"
 def build() -> typer.Typer:
     """The command line over the API; ``up`` and ``demo`` come with :func:`add_standalone`."""
     app = typer.Typer(
-        name="funai", help=frontpage.INTRO, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
+        name="funai",
+        help=frontpage.INTRO,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    )  # fmt: skip
+    )
     for module in VERBS:
         module.register(app)
     return app

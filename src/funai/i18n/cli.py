@@ -245,6 +245,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "doc_dns_port_free": ("没有程序在所有地址上占用它", "nothing holds it on all addresses"),
     "doc_port_free": ("空闲，可给 {name} 用", "free for {name}"),
     "upgraded": ("数据库已是最新：{rooms}", "the database is up to date: {rooms}"),
+    "given_back": (
+        "已恢复升级前的表：{tables}；升级后的表保留为 …_funai",
+        "these tables have the form of before again: {tables}; those of this version stay as …_funai",
+    ),
 }
 
 

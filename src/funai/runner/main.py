@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from funai.base.clients.deploy import RunnerDeployClient
 from funai.base.clients.registry.http import is_insecure
+from funai.base.config import logins
 from funai.base.observability import log
 from funai.base.process import proc
 from funai.contracts.errors import ConfigError
@@ -122,9 +123,15 @@ def _base_registries(settings: RunnerSettings) -> list[str]:
 
 
 def _login(settings: RunnerSettings) -> RegistryLogin | None:
-    if not (settings.registry_username and settings.registry_password and settings.registry):
+    """The one that is set, else what ``docker login`` or ``podman login`` left on this machine."""
+    if not settings.registry:
         return None
-    return RegistryLogin(settings.registry, settings.registry_username, settings.registry_password.get_secret_value())
+    if settings.registry_username and settings.registry_password:
+        return RegistryLogin(settings.registry, settings.registry_username, settings.registry_password.get_secret_value())
+    if left := logins.find(settings.registry):
+        log.get("runner").info("registry.login_of_the_machine", registry=settings.registry, user=left[0])
+        return RegistryLogin(settings.registry, *left)
+    return None
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from funai.api import main as api
 from funai.api.settings import ApiSettings
 from funai.base.aio import bind, serving, serving_https
 from funai.base.db.engine import sqlite_url
+from funai.base.files import write_whole
 from funai.base.home import home
 from funai.base.observability import log
 from funai.contracts.errors import ConfigError
@@ -32,7 +33,7 @@ from funai.git.server import known_hosts_line
 from funai.git.settings import GitSettings
 from funai.runner import main as runner
 from funai.runner.settings import RunnerSettings
-from funai.standalone.layout import FIRST_ADMIN, Layout, Secrets, write_private
+from funai.standalone.layout import FIRST_ADMIN, Layout, Secrets
 from funai.standalone.options import LOOPBACK, Tls, UpOptions, default_data_dir
 from funai.standalone.parts import base_image, registry
 from funai.standalone.parts.engine import EngineChoice
@@ -69,7 +70,7 @@ def plan(
 
     Also pins the Git server's host key for the runner.
     """
-    write_private(layout.known_hosts, known_hosts_line(layout.git_host_key, options.public_host, options.ports.git))
+    write_whole(layout.known_hosts, known_hosts_line(layout.git_host_key, options.public_host, options.ports.git))
     problems: list[str] = []
 
     def read(settings: Callable[[], S]) -> S | None:

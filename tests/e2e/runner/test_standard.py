@@ -56,9 +56,13 @@ async def test_build_variables_reach_the_steps_and_tokens_stay_out_of_the_image(
     write = "require('fs').writeFileSync('seen.json',JSON.stringify([process.env.VITE_A,process.env.BASE_PATH]))"
     package = {"name": "x", "scripts": {"postinstall": "node gen.js", "build": f'node -e "{write}"', "start": "node s.js"}}
     repo = {
-        "package.json": json.dumps(package), "gen.js": "require('fs').writeFileSync('gen.txt','1')", "s.js": "",
-        ".npmrc": "//npm.example.org/:_authToken=npm_NOT-A-REAL-TOKEN\n", ".env": "A=1", ".env.production": "B=2",
-    }  # fmt: skip
+        "package.json": json.dumps(package),
+        "gen.js": "require('fs').writeFileSync('gen.txt','1')",
+        "s.js": "",
+        ".npmrc": "//npm.example.org/:_authToken=npm_NOT-A-REAL-TOKEN\n",
+        ".env": "A=1",
+        ".env.production": "B=2",
+    }
     job = world.build(world.repo("vars", repo), env={"VITE_A": "it's", "B": "no"}, buildEnv=["VITE_A"])
     report = await world.ended(job, seconds=110)
     assert report["status"] == "SUCCEEDED", world.deploy.log(job)

@@ -71,10 +71,13 @@ async def list_keys(core: Services, caller: CurrentUser) -> Any:
 
 @router.post("/user/keys", tags=["keys"], summary="Register an OpenSSH public key", **answers(SshKey))
 async def add_key(core: Services, caller: CurrentUser, body: AddSshKey) -> Any:
-    return ok(await core.keys.add(caller.id, body.title, body.public_key))
+    added = await core.keys.add(caller.id, body.title, body.public_key)
+    await core.git_accounts.mirror(caller.id)
+    return ok(added)
 
 
 @router.delete("/user/keys", tags=["keys"], summary="Forget a key", **answers(dict[str, int]))
 async def remove_key(core: Services, caller: CurrentUser, key_id: Annotated[int, Query(alias="id", ge=1, le=MAX_ID)]) -> Any:
     await core.keys.remove(caller.id, key_id)
+    await core.git_accounts.mirror(caller.id)
     return ok({"id": key_id})

@@ -49,9 +49,13 @@ class Accounts:
         digest = await self.passwords.hash(password)
         at = now_ms(self.clock)
         row: dict[str, Any] = {
-            "user_name": user_name, "name_key": user_name.lower(), "password_hash": digest, "admin": int(admin),
-            "create_time": at, "update_time": at,
-        }  # fmt: skip
+            "user_name": user_name,
+            "name_key": user_name.lower(),
+            "password_hash": digest,
+            "admin": int(admin),
+            "create_time": at,
+            "update_time": at,
+        }
         try:
             async with self.db.write() as conn:
                 made = (await conn.execute(insert(users).values(row))).inserted_primary_key
@@ -184,6 +188,7 @@ def user_of(row: Row) -> User:
         admin=bool(row["admin"]),
         disabled=bool(row.get("disabled")),
         created_at=from_epoch_ms(int(row["create_time"])),
+        **({"git_account": str(row["git_account"])} if row.get("git_account") else {}),
     )
 
 

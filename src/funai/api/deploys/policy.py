@@ -33,6 +33,12 @@ class Defaults:
     namespace: str
     image_namespaces: Sequence[str] = ()
     repo_prefixes: Sequence[str] = ()
+    https_urls: bool = False
+    """People are given ``https://`` addresses whatever the nodes announce: TLS ends in front of the gateways."""
+
+    def public(self, url: str | None) -> str | None:
+        """An app's address as people are given it."""
+        return f"https://{url.removeprefix('http://')}" if url and self.https_urls and url.startswith("http://") else url
 
     def repo(self, user_id: int, app_id: int) -> str:
         """``owner/name`` of the app's repository."""

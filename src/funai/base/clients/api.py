@@ -32,9 +32,14 @@ class ApiClient:
     """``headers`` carry the login (``Authorization`` or ``X-API-Key``) and the language. ``timeout`` seconds a call."""
 
     def __init__(
-        self, base_url: str, headers: Mapping[str, str] | None = None, *, timeout: float = 30,
-        http: httpx.AsyncBaseTransport | None = None, proxies: Proxies | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        base_url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout: float = 30,
+        http: httpx.AsyncBaseTransport | None = None,
+        proxies: Proxies | None = None,
+    ) -> None:
         self.transport = Transport("api", base_url, headers, timeout=timeout, http=http, proxies=proxies)
 
     async def register(self, user_name: str, password: str) -> User:

@@ -57,9 +57,15 @@ async def deploy(
     if push:
         await _push(session, target)
     wishes = CreateDeploy(
-        git_ref=ref, image=image, container_port=port, image_tag=tag, health_path=health_path, dockerfile_path=dockerfile,
-        build_context=context, no_cache=no_cache or None,
-    )  # fmt: skip
+        git_ref=ref,
+        image=image,
+        container_port=port,
+        image_tag=tag,
+        health_path=health_path,
+        dockerfile_path=dockerfile,
+        build_context=context,
+        no_cache=no_cache or None,
+    )
     job = await session.api.deploy(target.user_id, target.id, wishes, idempotency_key=idempotency_key)
     await see_through(session, target, job, follow=follow, detach=detach)
 
@@ -110,8 +116,10 @@ def tell_failure(session: Session, job: Job) -> None:
     session.out.error(
         f"{session.say('job_failed', code=code)}: {job.error_message or ''}".rstrip(": "),
         hint(code, session.language, session.known),
-        reason=code, jobId=job.id, exitCode=int(exit_for_job("FAILED", _blame(job))),
-    )  # fmt: skip
+        reason=code,
+        jobId=job.id,
+        exitCode=int(exit_for_job("FAILED", _blame(job))),
+    )
 
 
 def _blame(job: Job) -> str | None:

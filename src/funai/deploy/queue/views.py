@@ -47,6 +47,7 @@ def job_of(row: Row, *, node: RuntimeNodeRef | None = None, position: int | None
     failed = row["failure_code"] is not None
     return Job(
         id=row["id"],
+        old_id=row["old_id"],
         type=row["type"],
         status=status,
         payload=payload,

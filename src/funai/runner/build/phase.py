@@ -142,9 +142,14 @@ class ImageBuild:
         # One label and no more: the builder commits one more image for each.
         labels = {LABEL_COMMIT: commit.sha}
         request = BuildRequest(
-            recipe.context, str(image), self.folder / "iid", self.folder / "tmp", labels=labels, args=args,
+            recipe.context,
+            str(image),
+            self.folder / "iid",
+            self.folder / "tmp",
+            labels=labels,
+            args=args,
             fresh=bool(self.payload.no_cache),
-        )  # fmt: skip
+        )
         await self.builder.build(request, reading, recipe.ignore, self.folder.name, self.out.write)
 
     def _arguments(self, recipe: Recipe, commit: Commit) -> Mapping[str, str]:

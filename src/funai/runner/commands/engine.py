@@ -87,8 +87,20 @@ class Engine:
     def build(self, r: BuildRequest) -> Command:
         # Without a control group nothing else keeps a build from crowding out the rest.
         polite = [] if r.cgroup or r.walled else ["nice", "-n", "10"]
-        argv = [*polite, self.binary, "build", "--file", str(r.dockerfile), "--tag", r.image, "--iidfile", str(r.iidfile),
-                "--force-rm", "--shm-size", "64m"]  # fmt: skip
+        argv = [
+            *polite,
+            self.binary,
+            "build",
+            "--file",
+            str(r.dockerfile),
+            "--tag",
+            r.image,
+            "--iidfile",
+            str(r.iidfile),
+            "--force-rm",
+            "--shm-size",
+            "64m",
+        ]
         mark = "--label" if self.docker or r.docker_format else "--annotation"
         for name, value in sorted(r.labels.items()):
             argv += [mark, f"{name}={value}"]

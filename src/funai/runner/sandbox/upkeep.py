@@ -75,8 +75,9 @@ async def _pruned(shop: Workshop, store: Store, folder: Path) -> None:
     async def run(command: Command) -> int:
         return (await proc.run(command, timeout=_PRUNE_SECONDS)).code
 
-    (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    with suppress(proc.ProcessTimeout):
+    # A disk without room for what a prune needs: whole stores go instead.
+    with suppress(proc.ProcessTimeout, OSError):
+        (folder / "tmp").mkdir(parents=True, exist_ok=True)
         async with shop.sandbox.room(folder, ()) as room:
             await room.prune(run, store, shop.under(store))
 

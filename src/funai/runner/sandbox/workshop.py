@@ -26,9 +26,9 @@ from funai.runner.publish.registry import Registry
 from funai.runner.sandbox import etc
 from funai.runner.sandbox.bases import BaseStores, Sources, read_held
 from funai.runner.sandbox.cell import Room, Run, Sandbox
-from funai.runner.sandbox.door import Grant
-from funai.runner.sandbox.fence import Opening, reachable, split_place
-from funai.runner.sandbox.relay import openings_of
+from funai.runner.sandbox.net.door import Grant
+from funai.runner.sandbox.net.fence import Opening, reachable, split_place
+from funai.runner.sandbox.net.relay import openings_of
 from funai.runner.sandbox.stores import MAX_BASES, Store, Stores
 from funai.runner.sandbox.storewatch import StoreWatch
 from funai.runner.sandbox.wall import FIRST_ID, Bind

@@ -125,9 +125,16 @@ async def _debian(work: Path) -> Path:
     tar = work / "debian.tar"
     mirror = os.environ.get("FUNAI_DEBIAN_MIRROR")
     words = [
-        "mmdebstrap", "--quiet", "--variant=apt", "--include=libstdc++6", "--dpkgopt=force-unsafe-io",
-        '--aptopt=APT::Install-Recommends "false"', SUITE, str(tar), *([mirror] if mirror else []),
-    ]  # fmt: skip
+        "mmdebstrap",
+        "--quiet",
+        "--variant=apt",
+        "--include=libstdc++6",
+        "--dpkgopt=force-unsafe-io",
+        '--aptopt=APT::Install-Recommends "false"',
+        SUITE,
+        str(tar),
+        *([mirror] if mirror else []),
+    ]
     await _step("mmdebstrap", Command(tuple(words)), MAKE_SECONDS)
     return tar
 
@@ -141,9 +148,19 @@ async def _wheel(work: Path, version: str) -> Path:
     wanted = work / "node.lock"
     wanted.write_text(requirement(version))
     words = [
-        *await _pip(work), "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes",
-        "--only-binary", ":all:", "--requirement", str(wanted), "--dest", str(work / "wheel"),
-    ]  # fmt: skip
+        *await _pip(work),
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "--requirement",
+        str(wanted),
+        "--dest",
+        str(work / "wheel"),
+    ]
     # pip has its own settings for indexes, proxies and certificates, all of them by environment too.
     pip_settings = {
         k: v for k, v in os.environ.items() if k.startswith("PIP_") or k in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

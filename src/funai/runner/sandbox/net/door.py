@@ -21,9 +21,16 @@ from funai.contracts.rules import ImageRef
 _PATH = re.compile(r"(?P<repository>[a-z0-9][a-z0-9._/-]*)/(?P<what>(manifests|blobs|tags)/.*)")
 _SENT = ("content-type", "content-length", "content-range", "range", "accept")
 _ANSWERED = (
-    "content-type", "content-length", "content-range", "range", "docker-content-digest", "docker-upload-uuid",
-    "docker-distribution-api-version", "oci-chunk-min-length", "etag",
-)  # fmt: skip
+    "content-type",
+    "content-length",
+    "content-range",
+    "range",
+    "docker-content-digest",
+    "docker-upload-uuid",
+    "docker-distribution-api-version",
+    "oci-chunk-min-length",
+    "etag",
+)
 _READS = ("GET", "HEAD")
 
 
@@ -74,9 +81,14 @@ class Door:
         body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
         try:
             answer = await self._upstream.hand_on(
-                image.registry, request.method, f"/v2/{path}{'?' if query else ''}{query}", headers=headers,
-                content=request.stream() if body else None, repository=image.path, login=own or base,
-            )  # fmt: skip
+                image.registry,
+                request.method,
+                f"/v2/{path}{'?' if query else ''}{query}",
+                headers=headers,
+                content=request.stream() if body else None,
+                repository=image.path,
+                login=own or base,
+            )
         except (httpx.HTTPError, httpx.InvalidURL) as e:
             log.get("runner").warning("door.failed", registry=image.registry, error=str(e) or type(e).__name__)
             return Response(status_code=502)

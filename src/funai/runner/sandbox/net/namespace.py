@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from funai.base.process.proc import Command, Finished, run
-from funai.runner.sandbox.fence import CLOSED, Opening
+from funai.runner.sandbox.net.fence import CLOSED, Opening
 from funai.runner.sandbox.wall import DOOR, DOOR_PORT, RELAY, RELAY_PORT, RESOLVER
 
 _NEWNET = 0x40000000

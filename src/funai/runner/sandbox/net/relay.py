@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from funai.base.observability import log
-from funai.runner.sandbox.fence import Opening, reachable
-from funai.runner.sandbox.network import Network
+from funai.runner.sandbox.net.fence import Opening, reachable
+from funai.runner.sandbox.net.namespace import Network
 
 SO_ORIGINAL_DST = 80
 PIECE = 256 * 1024
