@@ -66,7 +66,18 @@ class Apps:
             elif view.stopped and view.stopped.running:
                 await self._halt(view.stopped)
             await self._retirer.remove(*view.candidates, *view.retired)
+            if self._node.settings.cleanup_images_on_stop and self._journal.knows(app_id):
+                await self._free(app_id, int(app.user_id))
         return AgentStopped(app_id=app.app_id)
+
+    async def _free(self, app_id: int, user_id: int) -> None:
+        """The stopped container and the app's images go: a start makes it again from the journal, and pulls."""
+        view = await self._look(app_id)
+        if kept := view.stopped:
+            await self._retirer.remove(kept)
+            refs = {kept.labels.get(state.IMAGE, kept.image)}
+            gone = await self._discards.of_app(user_id, app_id, refs)
+            log.get("apps").info("stop.images_removed", app_id=app_id, images=gone)
 
     async def start(self, app: AgentApp) -> AgentDeployed:
         """Bring the kept release back. A container that was removed by hand, or that the engine can't start any more, is made

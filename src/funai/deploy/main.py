@@ -7,6 +7,7 @@ clients and database close.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -126,7 +127,7 @@ def build(
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        return ok({"ok": True})
+        return ok({"ok": True, "service": "fun-ai-studio-deploy", "timestamp": round(time.time() * 1000)})
 
     return app
 

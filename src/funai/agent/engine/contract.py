@@ -132,6 +132,10 @@ class Limits:
     memory: int = 0
     pids: int = 0
     log_bytes: int = 0
+    memory_swap: int | None = None
+    """Memory and swap together; None: as much as ``memory``, so that nothing is swapped."""
+    cpu_shares: int = 0
+    cpuset: str = ""
 
 
 @dataclass(frozen=True, slots=True)

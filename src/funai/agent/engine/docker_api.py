@@ -335,7 +335,12 @@ def creation(spec: ContainerSpec, *, podman: bool, init: bool) -> dict[str, Any]
     if limits.cpus:
         host["NanoCpus"] = int(limits.cpus * 1_000_000_000)
     if limits.memory:
-        host["Memory"] = host["MemorySwap"] = limits.memory
+        swap = limits.memory if limits.memory_swap is None else limits.memory_swap or -1
+        host["Memory"], host["MemorySwap"] = limits.memory, swap
+    if limits.cpu_shares:
+        host["CpuShares"] = limits.cpu_shares
+    if limits.cpuset:
+        host["CpusetCpus"] = limits.cpuset
     if limits.pids:
         host["PidsLimit"] = limits.pids
     if spec.restarts:

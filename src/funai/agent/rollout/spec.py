@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from funai.agent.databases.service import fingerprint
-from funai.agent.engine.contract import ContainerSpec, Limits
+from funai.agent.engine.contract import ContainerSpec
 from funai.agent.images.pull import Found, digest_of
 from funai.agent.network.hostfiles import hostname
 from funai.agent.network.networks import ADDRESS, Place
@@ -57,5 +57,5 @@ class Specs:
             capabilities=tuple(settings.app_capabilities),
             restarts=settings.app_restarts,
             init=variant.init,
-            limits=Limits(settings.app_cpus, settings.app_memory, settings.app_pids_limit, settings.app_log_max),
+            limits=settings.limits,
         )

@@ -113,6 +113,10 @@ class DeployClient:
             raise
         return _all(AppOverview, rows or [])
 
+    async def health(self) -> dict[str, Any]:
+        """``service`` and ``timestamp``, as it says them."""
+        return _object(await self.transport.data("GET", "/internal/health"))
+
     async def admin(
         self, method: str, path: str, token: str, *, params: Mapping[str, Any] | None = None, json: Any = None
     ) -> Any:

@@ -14,7 +14,7 @@ from funai.base.http.guards import SecretDoor
 from funai.contracts.accounts import AppDeleted
 from funai.contracts.jobs import AppTarget, Release
 from funai.contracts.nodes import AppOverview, AppsQuestion
-from funai.contracts.wire import MAX_ID, Envelope
+from funai.contracts.wire import MAX_ID, Envelope, clamped
 from funai.deploy.apps.logs import container_logs
 from funai.deploy.apps.service import Apps
 from funai.deploy.releases.store import ReleaseBook
@@ -59,7 +59,7 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
 
     @router.get("/{appId}/releases")
     async def list_releases(
-        app_id: Annotated[int, Path(alias="appId", ge=1, le=MAX_ID)], limit: Annotated[int, Query(ge=1, le=200)] = 50
+        app_id: Annotated[int, Path(alias="appId", ge=1, le=MAX_ID)], limit: Annotated[int, Query(), clamped(1, 200)] = 50
     ) -> Envelope[list[Release]]:
         async with db.read() as conn:
             return _ok(await releases.list(conn, app_id, limit))

@@ -19,12 +19,13 @@ from funai.contracts.nodes import (
     NodeHeartbeatAnswer,
     NodeRemoved,
     Placement,
+    Placements,
     ReassignApp,
     RunnerInfo,
     RuntimeNode,
     UpsertNode,
 )
-from funai.contracts.wire import MAX_ID, Envelope
+from funai.contracts.wire import MAX_ID, Envelope, clamped
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.runners import runners
@@ -60,8 +61,12 @@ def admin_routes(nodes: Nodes, db: Database, runner_stale_seconds: int, door: Do
         return _ok(await nodes.upsert(node))
 
     @router.post("/runtime-nodes/set-enabled")
-    async def set_enabled(name: Annotated[str, Query(max_length=128)], enabled: bool) -> Envelope[RuntimeNode]:
-        return _ok(await nodes.set_enabled(name, enabled))
+    async def set_enabled(
+        name: Annotated[str, Query(max_length=128)], enabled: bool, full: bool = False
+    ) -> Envelope[RuntimeNode | str]:
+        """Answers ``enabled`` or ``disabled``, which older callers read; ``full=true``: the node."""
+        node = await nodes.set_enabled(name, enabled)
+        return _ok(node if full else "enabled" if enabled else "disabled")
 
     @router.post("/runtime-nodes/remove")
     async def remove(name: Annotated[str, Query(max_length=128)], force: bool = False) -> Envelope[NodeRemoved]:
@@ -70,10 +75,10 @@ def admin_routes(nodes: Nodes, db: Database, runner_stale_seconds: int, door: Do
     @router.get("/runtime-nodes/placements")
     async def placements(
         node_id: Annotated[int | None, Query(alias="nodeId", ge=1, le=MAX_ID)] = None,
-        offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    ) -> Envelope[list[Placement]]:
-        return _ok(await nodes.placements(node_id, offset, limit))
+        offset: Annotated[int, Query(), clamped(0, MAX_ID)] = 0,
+        limit: Annotated[int, Query(), clamped(1, 2_000)] = 200,
+    ) -> Envelope[Placements]:
+        return _ok(await nodes.page(node_id, offset, limit))
 
     @router.post("/runtime-nodes/reassign")
     async def reassign(app: ReassignApp) -> Envelope[Placement]:

@@ -23,13 +23,13 @@ from funai.contracts.jobs import (
     TransitionJob,
 )
 from funai.contracts.oldids import JobRef
-from funai.contracts.wire import MAX_ID, Envelope, Wire
+from funai.contracts.wire import MAX_ID, Envelope, Wire, clamped
 from funai.deploy.logs.service import LogService
 from funai.deploy.queue.old_ids import number
 from funai.deploy.queue.service import JobService
 
 JobId = Annotated[JobRef, Path(description="The number, or the text id of a job that was taken over")]
-Limit = Annotated[int, Query(ge=1, le=200)]
+Limit = Annotated[int, Query(description="1…200; what is out of these bounds counts as the nearest"), clamped(1, 200)]
 AppId = Annotated[int, Query(alias="appId", ge=1, le=MAX_ID)]
 
 
