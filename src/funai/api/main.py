@@ -121,7 +121,7 @@ async def running(core: Core) -> AsyncIterator[None]:
         seconds = core.settings.sweep_seconds
         async with asyncio.TaskGroup() as sweeps:
             for name, every, work in (
-                ("api.tracker", seconds, core.tracker.sweep),
+                ("api.tracker", seconds, core.follower.sweep),
                 ("api.stops", STOPS_SECONDS, core.tracker.finish_stops),
                 ("api.overviews", OVERVIEW_SECONDS, core.overviews.sweep),
                 ("api.repos", max(1.0, seconds), core.repos.sweep),
@@ -130,6 +130,7 @@ async def running(core: Core) -> AsyncIterator[None]:
                 ("api.idempotency", 600.0, core.answers.prune),
             ):
                 sweeps.create_task(periodic(name, every, work, ending), name=name)
+            sweeps.create_task(core.follower.run(ending), name="api.follower")
             try:
                 yield
             finally:

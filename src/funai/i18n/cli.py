@@ -9,7 +9,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "logged_out": ("已退出 {server}", "logged out of {server}"),
     "not_logged_in": ("没有登录 {server}", "not logged in to {server}"),
     "registered": ("已注册 {user}", "registered {user}"),
-    "password_changed": ("密码已修改，其他登录已失效", "the password is changed; every other login has ended"),
+    "password_changed": (
+        "密码已修改，其他登录和 API 密钥已失效（脚本需要时：funai api-key）",
+        "the password is changed; every other login and the API key have ended (for scripts: funai api-key)",
+    ),
     "api_key_once": (
         "只显示这一次；之前的密钥已失效。脚本里用 FUNAI_API_KEY",
         "shown this once, and the key before it has ended; scripts take it from FUNAI_API_KEY",

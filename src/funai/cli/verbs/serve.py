@@ -89,6 +89,7 @@ def _verb(service: Service) -> Callable[..., Any]:
         settings = load(service, config)
         serve_room = importlib.import_module(f"funai.{service.room}.main").serve
         log.configure(service.name)
+        warn_of_unread(config)
 
         async def until_stopped() -> None:
             stop = asyncio.Event()
@@ -123,6 +124,20 @@ def load(service: Service, config: Path | None) -> list[Any]:
     if problems:
         raise ConfigError(problems)
     return loaded
+
+
+def warn_of_unread(config: Path | None) -> None:
+    """A line for every key of the file, and for every variable meant for the services, that nobody reads."""
+    import os
+
+    from funai.base.config import older
+    from funai.base.config.settings import read_properties
+    from funai.base.observability import log
+
+    known = older.known(settings_class(name) for service in SERVICES for name in service.settings)
+    variables = [name for name in os.environ if older.OURS.fullmatch(name)]
+    for line in older.unread(known, [*(read_properties(config) if config else ()), *variables]):
+        log.get("config").warning("config.key_unread", setting=line.key, why=line.told)
 
 
 def settings_class(name: str) -> Any:

@@ -15,7 +15,7 @@ from funai.contracts.accounts import AppDeleted
 from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.jobs import AppTarget, Release
 from funai.contracts.nodes import AppOverview, AppsQuestion
-from funai.contracts.wire import MAX_ID, Envelope
+from funai.contracts.wire import MAX_ID, Envelope, clamped
 from funai.deploy.apps.databases import AppDatabases
 from funai.deploy.apps.logs import container_logs
 from funai.deploy.apps.service import Apps
@@ -74,7 +74,7 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
 
     @router.get("/{appId}/releases")
     async def list_releases(
-        app_id: Annotated[int, Path(alias="appId", ge=1, le=MAX_ID)], limit: Annotated[int, Query(ge=1, le=200)] = 50
+        app_id: Annotated[int, Path(alias="appId", ge=1, le=MAX_ID)], limit: Annotated[int, Query(), clamped(1, 200)] = 50
     ) -> Envelope[list[Release]]:
         async with db.read() as conn:
             return _ok(await releases.list(conn, app_id, limit))
