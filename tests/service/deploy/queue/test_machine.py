@@ -25,7 +25,7 @@ from funai.base.db.engine import Database
 from funai.contracts.errors import Conflict
 from funai.contracts.states import JobStatus
 from funai.deploy import main
-from funai.deploy.queue.maintenance.sweeps import Sweeps
+from funai.deploy.queue.maintenance.services import assemble
 from funai.deploy.queue.metrics import JobMetrics
 from funai.deploy.queue.statements import RUNNING, Statements
 from funai.deploy.queue.store import Ending, JobStore, NewJob
@@ -90,8 +90,8 @@ class QueueMachine(RuleBasedStateMachine):
             max_running_seconds=self.model.max_running // 1000,
             max_waiting_seconds=self.model.max_waiting // 1000,
         )
-        self.sweeps = Sweeps(self.store, given, Waiters(), JobMetrics(CollectorRegistry()))
-        self.sweeps.tired_every = 0
+        self.tender = assemble(self.store, given, Waiters(), JobMetrics(CollectorRegistry())).tender
+        self.tender.limits.waits_every = 0
 
     async def wipe(self) -> None:
         async with self.db.write() as conn:
@@ -173,7 +173,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.run(self.sweeps.act(self.run(self.sweeps.look())))
+        self.run(self.tender.run_once())
         self.model.sweep()
 
     @rule(runner=RUNNERS)
@@ -188,7 +188,7 @@ class QueueMachine(RuleBasedStateMachine):
     def node_comes_or_goes(self, able: bool) -> None:
         self.placer.able = self.model.node = able
         if able:
-            self.run(self.sweeps.node_able())
+            self.run(self.tender.promoter.node_able())
             self.model.node_able()
 
     @rule()
