@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def main() -> int:
     parser.add_argument("--phase", action="append", choices=PHASES, default=[], help="only in this phase (may be repeated)")
     parser.add_argument("--logs", type=Path, help="a folder for the services' logs")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made goes all the same
     with TOPOLOGIES[options.topology](asyncio.run(engines.choose()), options.logs) as (platform, parts):
         chosen = [part for part in parts if not options.part or part.name in options.part]
         say(f"parts: {', '.join(part.name for part in chosen)}")
