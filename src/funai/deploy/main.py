@@ -121,7 +121,8 @@ def build(
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        return ok({"ok": True})
+        problems = core.retention.problems if core.retention else []
+        return ok({"ok": True, **({"problems": problems} if problems else {})})
 
     return app
 
