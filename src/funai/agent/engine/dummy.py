@@ -175,6 +175,10 @@ class DummyEngine:
         self._boxes[id] = _Box(spec, self.local[spec.image], now)
         return id
 
+    def environment(self, name: str) -> Mapping[str, str]:
+        """What the container of this name was made with."""
+        return next(box.spec.env for box in self._boxes.values() if box.now.name == name)
+
     async def start(self, id: str) -> None:
         await self._enter("start")
         box = self._box(id)

@@ -25,7 +25,6 @@ from funai.contracts.agent import (
     AgentDeployed,
     AgentStatus,
     AgentStopped,
-    CleanupOrphaned,
 )
 from funai.contracts.errors import Conflict, NotFound, Unavailable
 from funai.contracts.wire import MAX_ID
@@ -51,10 +50,6 @@ def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
     _app_calls(router, agent)
     _log_call(router, agent)
 
-    @router.post("/cleanup-orphaned")
-    async def cleanup_orphaned(_: CleanupOrphaned) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        return {"cleanedDatabases": [], "message": "no database server is configured on this node; nothing to clean"}
-
     @app.get("/internal/health")
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         problem = agent.look.problem
@@ -66,6 +61,8 @@ def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
 def _app_calls(router: APIRouter, agent: Agent) -> None:
     @router.post("/apps/deploy", response_model_exclude_none=True)
     async def deploy(body: AgentDeploy, request: Request) -> AgentDeployed:  # pyright: ignore[reportUnusedFunction]
+        if "container_port" not in body.model_fields_set:
+            body = body.model_copy(update={"container_port": agent.node.settings.container_port})
         if body.generation is None:
             return await _answered(agent.older.deploy(body))
         return await while_connected(request, agent.rollouts.deploy(body))

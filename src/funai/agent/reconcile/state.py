@@ -36,6 +36,8 @@ HEALTH_PATH = f"{naming.LABEL}.healthPath"
 BASE_PATH = f"{naming.LABEL}.basePath"
 STRIP_PREFIX = f"{naming.LABEL}.stripPrefix"
 IMAGE = f"{naming.LABEL}.image"
+DATABASES = f"{naming.LABEL}.databases"
+"""A fingerprint of the database addresses in its environment."""
 
 _SUFFIX = re.compile(r"-(?:(?P<off>off)|g(?P<gen>\d+)(?P<old>-old)?)$")
 

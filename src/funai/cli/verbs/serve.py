@@ -71,10 +71,12 @@ def register(app: typer.Typer) -> None:
     for service in SERVICES:
         verb(group, service.name, server=False, help=service.help)(_verb(service))
     app.add_typer(group, name="serve", rich_help_panel=PANEL)
-    database = typer.Typer(no_args_is_help=True, help="The services' databases: upgrade, downgrade.")
-    verb(database, "upgrade", server=False)(upgrade)
-    verb(database, "downgrade", server=False)(downgrade)
-    app.add_typer(database, name="db", rich_help_panel=PANEL)
+
+
+def add_database_verbs(group: typer.Typer) -> None:
+    """Of the services' own databases, beside those of apps."""
+    verb(group, "upgrade", panel=PANEL, server=False)(upgrade)
+    verb(group, "downgrade", panel=PANEL, server=False)(downgrade)
 
 
 def _verb(service: Service) -> Callable[..., Any]:
@@ -87,6 +89,7 @@ def _verb(service: Service) -> Callable[..., Any]:
         settings = load(service, config)
         serve_room = importlib.import_module(f"funai.{service.room}.main").serve
         log.configure(service.name)
+        warn_of_unread(config)
 
         async def until_stopped() -> None:
             stop = asyncio.Event()
@@ -121,6 +124,20 @@ def load(service: Service, config: Path | None) -> list[Any]:
     if problems:
         raise ConfigError(problems)
     return loaded
+
+
+def warn_of_unread(config: Path | None) -> None:
+    """A line for every key of the file, and for every variable meant for the services, that nobody reads."""
+    import os
+
+    from funai.base.config import older
+    from funai.base.config.settings import read_properties
+    from funai.base.observability import log
+
+    known = older.known(settings_class(name) for service in SERVICES for name in service.settings)
+    variables = [name for name in os.environ if older.OURS.fullmatch(name)]
+    for line in older.unread(known, [*(read_properties(config) if config else ()), *variables]):
+        log.get("config").warning("config.key_unread", setting=line.key, why=line.told)
 
 
 def settings_class(name: str) -> Any:

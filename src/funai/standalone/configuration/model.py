@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from funai.agent.settings import parse_size
+from funai.agent.databases.settings import parse_size
 from funai.gateway.settings import DOMAIN
 from funai.standalone.options import LOOPBACK, Ports
 
