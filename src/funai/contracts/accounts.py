@@ -143,6 +143,8 @@ class CreateDeploy(Wire):
     repo_ssh_url: str | None = None
     acr_registry: str | None = None
     acr_namespace: str | None = None
+    no_cache: bool | None = None
+    """(+) True: build without anything that earlier builds left, and empty the app's build caches."""
 
 
 class GitAccessQuestion(Wire):

@@ -109,7 +109,7 @@ def build(
     door = _doors(settings)
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     credentials = core.credentials
-    runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.known, Kind.RUNNER))
+    runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.owner, Kind.RUNNER))
     app.include_router(hot_runner_routes(core.jobs, runner))
     app.include_router(hot_api_routes(core.jobs, api))
     app.include_router(runner_routes(core.logs, runner))
@@ -117,7 +117,7 @@ def build(
     app.include_router(event_routes(core.feed, api))
     app.include_router(app_routes(core.apps, core.releases, core.db, api))
     if settings.node_registry_enabled:
-        known = partial(credentials.known, Kind.NODE)
+        known = partial(credentials.owner, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         app.include_router(heartbeat_routes(core.heartbeats, node))
     if settings.admin_enabled:
@@ -142,7 +142,7 @@ def _doors(settings: DeploySettings) -> Callable[..., SecretDoor]:
     }
 
     def door(
-        header: str, secret: SecretStr | None, name: str, own: Callable[[str], Awaitable[bool]] | None = None
+        header: str, secret: SecretStr | None, name: str, own: Callable[[str], Awaitable[str | None]] | None = None
     ) -> SecretDoor:
         nets = networks(allowed[name], f"deploy.{name}.allowed-ips")
         if secret is None:

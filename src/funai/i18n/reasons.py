@@ -112,6 +112,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "LOG_GAP": ("日志偏移不连续，应为 {expected}", "log offset leaves a gap; expected {expected}"),
     # placement
     "NODE_NOT_FOUND": ("节点不存在", "no such node"),
+    "CREDENTIAL_OF_ANOTHER": (
+        "这个凭据属于 {owner}，不能以 {name} 的名义使用；请为 {name} 单独签发（funai nodes grant）",
+        "this credential was made for {owner} and can't be used as {name}; make one for {name} (funai nodes grant)",
+    ),
     "CREDENTIAL_NOT_FOUND": ("凭据不存在", "no such credential"),
     "CREDENTIAL_LIMIT": ("凭据数量已达上限 {limit}，请先吊销不用的", "at most {limit} credentials; revoke unused ones first"),
     "NODE_ALIVE": (

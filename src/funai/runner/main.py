@@ -20,6 +20,7 @@ from funai.base.observability import log
 from funai.base.process import proc
 from funai.contracts.errors import ConfigError
 from funai.runner.build.image import Builder
+from funai.runner.build.phase import MakeNode, NodeImages
 from funai.runner.claim.lease import LeaseKeeper, beating
 from funai.runner.claim.loop import ClaimLoop
 from funai.runner.cleanup.disk import Janitor
@@ -43,15 +44,18 @@ SANDBOX_OFF = (
 )
 
 
-async def serve(settings: RunnerSettings, stop: asyncio.Event) -> None:
-    """Claim and work until ``stop``; then finish what is in hand (see :mod:`claim_loop`). Raises ConfigError."""
+async def serve(settings: RunnerSettings, stop: asyncio.Event, make_node: MakeNode | None = None) -> None:
+    """Claim and work until ``stop``; then finish what is in hand (see :mod:`claim_loop`). Raises ConfigError.
+
+    ``make_node``: how a base image is had that can't be pulled.
+    """
     metrics = RunnerMetrics(CollectorRegistry())
     with sole_owner(settings.workdir):
         async with listening(settings, metrics):
-            await _work(settings, metrics, stop)
+            await _work(settings, metrics, stop, make_node)
 
 
-async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.Event) -> None:
+async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.Event, make_node: MakeNode | None) -> None:
     engine = prepare_engine(settings)
     storage = await engine_storage(engine)
     async with AsyncExitStack() as stack:
@@ -76,7 +80,8 @@ async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.
             crashed=metrics.crashes.labels("heartbeat").inc,
         )
         pusher = Pusher(settings, engine, registry, workshop)
-        tools = RunnerContext(settings, source, builder, pusher, registry, rollout, heart, metrics)
+        nodes = NodeImages(make_node)
+        tools = RunnerContext(settings, source, builder, pusher, registry, rollout, heart, metrics, nodes)
         log.get("runner").info("runner.started", runner_id=settings.runner_id, slots=settings.slots, engine=engine.binary)
         async with beating(heart):
             cleaning = asyncio.create_task(janitor.run(stop), name="janitor")

@@ -72,6 +72,7 @@ def fill(asked: CreateDeploy, user_id: int, app_id: int, app_name: str, defaults
         "dockerfile_path": asked.dockerfile_path or None,
         "build_context": asked.build_context or None,
         "health_path": rules.check_health_path(asked.health_path) if asked.health_path else None,
+        "no_cache": asked.no_cache or None,
     }
     return Payload.model_validate({k: v for k, v in values.items() if v is not None})
 

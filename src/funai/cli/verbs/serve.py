@@ -71,10 +71,12 @@ def register(app: typer.Typer) -> None:
     for service in SERVICES:
         verb(group, service.name, server=False, help=service.help)(_verb(service))
     app.add_typer(group, name="serve", rich_help_panel=PANEL)
-    database = typer.Typer(no_args_is_help=True, help="The services' databases: upgrade, downgrade.")
-    verb(database, "upgrade", server=False)(upgrade)
-    verb(database, "downgrade", server=False)(downgrade)
-    app.add_typer(database, name="db", rich_help_panel=PANEL)
+
+
+def add_database_verbs(group: typer.Typer) -> None:
+    """Of the services' own databases, beside those of apps."""
+    verb(group, "upgrade", panel=PANEL, server=False)(upgrade)
+    verb(group, "downgrade", panel=PANEL, server=False)(downgrade)
 
 
 def _verb(service: Service) -> Callable[..., Any]:
