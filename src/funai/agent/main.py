@@ -112,15 +112,7 @@ async def compose(
     )
     restorer = Restorer(node, rollouts, journal)
     gc = ImageGC(engine, images, settings.images_on_delete)
-    rollouts.kept = KeptImages(
-        engine,
-        images,
-        gc,
-        node.metrics,
-        keep=settings.keep_images,
-        free_pct=settings.images_free_pct,
-        data_root=info.data_root,
-    )
+    rollouts.kept = _kept_images(node, images, gc)
     apps = Apps(node, rollouts, networks, drainer, crashes, gc, journal, databases)
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
     look, older = Look(node), OlderRunners(node, rollouts)
@@ -165,6 +157,12 @@ def _walls(
         covers=firewall.cover if firewall else unwalled,
     )
     return networks, firewall
+
+
+def _kept_images(node: Node, images: Images, gc: ImageGC) -> KeptImages:
+    s = node.settings
+    kept, free = s.keep_images, s.images_free_pct
+    return KeptImages(node.engine, images, gc, node.metrics, keep=kept, free_pct=free, data_root=node.info.data_root)
 
 
 def heartbeat_of(parts: AgentParts, deploy: NodeDeployClient) -> Heartbeat:
