@@ -24,6 +24,7 @@ from funai.cli.verbs import (
     deploy,
     doctor,
     env,
+    imports,
     keys,
     life,
     logs,
@@ -34,7 +35,7 @@ from funai.cli.verbs import (
 )
 from funai.i18n.language import pick
 
-VERBS = (deploy, status, logs, life, apps, env, databases, check, account, keys, serve, doctor, nodes, harbor, version)
+VERBS = (deploy, status, logs, life, apps, env, databases, check, account, keys, serve, imports, doctor, nodes, harbor, version)
 """In the order the help shows them."""
 STANDALONE = "funai.standalone.cli"
 
