@@ -23,6 +23,7 @@ from funai.cli.verbs import (
     deploy,
     doctor,
     env,
+    imports,
     keys,
     life,
     logs,
@@ -33,7 +34,7 @@ from funai.cli.verbs import (
 )
 from funai.i18n.language import pick
 
-VERBS = (deploy, status, logs, life, apps, env, databases, check, account, keys, serve, doctor, nodes, version)
+VERBS = (deploy, status, logs, life, apps, env, databases, check, account, keys, serve, imports, doctor, nodes, version)
 """In the order the help shows them."""
 STANDALONE = "funai.standalone.cli"
 

@@ -283,6 +283,18 @@ PHRASES: dict[str, tuple[str, str]] = {
     "doc_dns_port_free": ("没有程序在所有地址上占用它", "nothing holds it on all addresses"),
     "doc_port_free": ("空闲，可给 {name} 用", "free for {name}"),
     "upgraded": ("数据库已是最新：{rooms}", "the database is up to date: {rooms}"),
+    "fleet_mend": ("检查 API 的 deploy-proxy.* 与该服务的日志", "look at the API's deploy-proxy.* and that service's log"),
+    "fleet_nodes_mend": (
+        "检查节点的 DEPLOY_BASE_URL、DEPLOY_NODE_TOKEN 与 runtime-agent 的日志",
+        "look at the node's DEPLOY_BASE_URL and DEPLOY_NODE_TOKEN, and its runtime-agent's log",
+    ),
+    "fleet_runners_mend": (
+        "检查 Runner 的 DEPLOY_BASE_URL、RUNNER_TOKEN 与日志",
+        "look at the Runner's DEPLOY_BASE_URL and RUNNER_TOKEN, and its log",
+    ),
+    "fleet_gateway_mend": ("检查该节点的网关与前置 Nginx", "look at that node's gateway and the Nginx in front of it"),
+    "fleet_no_release": ("没有可回滚的版本（旧 Runner 不报告摘要）", "no release to go back to (older Runners tell no digest)"),
+    "imported": ("已导入 {taken} 条，已存在 {known} 条", "{taken} taken, {known} were here already"),
     "given_back": (
         "已恢复升级前的表：{tables}；升级后的表保留为 …_funai",
         "these tables have the form of before again: {tables}; those of this version stay as …_funai",

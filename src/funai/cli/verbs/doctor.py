@@ -10,8 +10,9 @@ import typer
 
 from funai.cli.diagnosis import Check, Level, engine_verdict, fingerprint, port_verdict, worst
 from funai.cli.exits import Exit
-from funai.cli.session import Ended, Session
+from funai.cli.session import Ended, Refused, Session
 from funai.cli.verb import verb
+from funai.cli.verbs import fleet
 from funai.cli.verbs.keys import DEFAULT_KEYS
 from funai.i18n.labels import label
 
@@ -27,9 +28,24 @@ def register(app: typer.Typer) -> None:
 
 async def doctor(
     session: Session,
+    what: Annotated[
+        str | None, typer.Argument(metavar="[fleet]", help="fleet: whether the platform's services reach each other.")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(help="With fleet: also deploy this image, roll back and delete the app.", show_default=False)
+    ] = None,
+    repo: Annotated[
+        str | None, typer.Option(help="With fleet: also deploy this repository (an ssh:// address).", show_default=False)
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="With fleet: a job may take so long.", min=1)] = 600,
     local: Annotated[bool, typer.Option("--local", help="Also check what running a platform on this machine needs.")] = False,
 ) -> None:
     """Check, step by step, why something might not work."""
+    if what not in (None, "fleet") or ((image or repo) and not what):
+        raise Refused("funai doctor fleet [--image IMAGE] [--repo SSH-URL]")
+    if what:
+        _tell(session, await _fleet(session, image, repo, seconds))
+        return
     checks = [_config(session)]
     reached = await _server(session)
     checks.append(reached)
@@ -44,6 +60,26 @@ async def doctor(
         ]
         checks += [await _port(session, name, port) for name, port in PORTS.items()]
         checks += [_resolver_port(session), *await _agent(session)]
+    _tell(session, checks)
+
+
+async def _fleet(session: Session, image: str | None, repo: str | None, seconds: float) -> list[Check]:
+    from funai.contracts.errors import FunaiError
+
+    reached = await _server(session)
+    checks = [reached]
+    if reached.level is Level.FAIL:
+        return checks
+    checks += await fleet.look(session)
+    if (image or repo) and worst(checks) is not Level.FAIL:
+        try:
+            checks += [check async for check in fleet.walk(session, (await session.api.me()).id, image, repo, seconds)]
+        except FunaiError as e:
+            checks.append(Check("app", Level.FAIL, e.message(session.language)))
+    return checks
+
+
+def _tell(session: Session, checks: list[Check]) -> None:
     session.out.document({"ok": worst(checks) is not Level.FAIL, "checks": [c.to_json() for c in checks]})
     for c in checks:
         mark, style = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}[c.level]
