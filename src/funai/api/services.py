@@ -141,6 +141,7 @@ def defaults_of(settings: ApiSettings) -> Defaults:
         namespace=settings.acr_namespace,
         image_namespaces=tuple(settings.image_namespaces),
         repo_prefixes=tuple(settings.git_allowed_repos),
+        https_urls=settings.https_urls,
     )
 
 

@@ -48,6 +48,8 @@ class Payload(Wire):
     health_path: str | None = None
     strip_prefix: bool | None = None
     """(+) False: the app sees ``/runtime/{appId}`` in its requests' paths; None: what ``deploy/app.yaml`` says."""
+    no_cache: bool | None = None
+    """(+) True: nothing of earlier builds is used, not even the commit's image, and the app's build caches are emptied."""
     rollback_of: int | None = None
     """(+) The release number this job runs again."""
     env: dict[str, str] | None = None

@@ -7,6 +7,7 @@ clients and database close.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def build(
     door = _doors(settings)
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     credentials = core.credentials
-    runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.known, Kind.RUNNER))
+    runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.owner, Kind.RUNNER))
     app.include_router(hot_runner_routes(core.jobs, runner))
     app.include_router(hot_api_routes(core.jobs, api))
     app.include_router(runner_routes(core.logs, runner))
@@ -116,7 +117,7 @@ def build(
     app.include_router(event_routes(core.feed, api))
     app.include_router(app_routes(core.apps, core.releases, core.db, api))
     if settings.node_registry_enabled:
-        known = partial(credentials.known, Kind.NODE)
+        known = partial(credentials.owner, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         app.include_router(heartbeat_routes(core.heartbeats, node))
     if settings.admin_enabled:
@@ -126,7 +127,9 @@ def build(
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        return ok({"ok": True})
+        problems = core.retention.problems if core.retention else []
+        about = {"ok": True, "service": "fun-ai-studio-deploy", "timestamp": round(time.time() * 1000)}
+        return ok({**about, **({"problems": problems} if problems else {})})
 
     return app
 
@@ -141,7 +144,7 @@ def _doors(settings: DeploySettings) -> Callable[..., SecretDoor]:
     }
 
     def door(
-        header: str, secret: SecretStr | None, name: str, own: Callable[[str], Awaitable[bool]] | None = None
+        header: str, secret: SecretStr | None, name: str, own: Callable[[str], Awaitable[str | None]] | None = None
     ) -> SecretDoor:
         nets = networks(allowed[name], f"deploy.{name}.allowed-ips")
         if secret is None:

@@ -14,6 +14,7 @@ from funai.base.process import proc
 from funai.runner.build.cgroup import BuildGroup
 from funai.runner.build.diskwatch import tree_bytes, working_containers
 from funai.runner.build.image import Builder, group_name
+from funai.runner.cleanup.caches import Limits
 from funai.runner.cleanup.fs import remove_tree
 from funai.runner.cleanup.image_eviction import CachedImage, is_cache, parse_described, parse_images, removable
 from funai.runner.commands.engine import Engine
@@ -25,6 +26,7 @@ from funai.runner.source.mirrors import Source, remove_unfinished
 
 BATCH = 50
 """Images named to one command."""
+DAY = 24 * 3600
 LIST_BYTES = 64 * 1024 * 1024
 
 
@@ -100,7 +102,14 @@ class Janitor:
 
         folder = s.workdir / "tidy"
         try:
-            gone = await upkeep.tidy(shop, folder, most_images=s.cache_images, most_bytes=s.build_disk_bytes, full=full)
+            gone = await upkeep.tidy(
+                shop,
+                folder,
+                most_images=s.cache_images,
+                most_bytes=s.build_disk_bytes,
+                caches=Limits(s.app_cache_bytes, s.app_cache_days * DAY),
+                full=full,
+            )
         finally:
             await remove_tree(folder)
         if gone:
