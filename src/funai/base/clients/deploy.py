@@ -8,8 +8,10 @@ from typing import Any, Protocol, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.transport import Transport
 from funai.contracts import oldids
+from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
 from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer
@@ -96,6 +98,20 @@ class DeployClient:
         """``POST /deploy/apps/{verb}`` with verb stop, start, purge or cleanup; answers its report."""
         body = {"userId": user_id, "appId": app_id}
         return _object(await self.transport.data("POST", f"/deploy/apps/{verb}", json=body, timeout=timeout) or {})
+
+    async def database(self, op: DatabaseOp, call: DatabaseCall) -> dict[str, Any]:
+        """(+) About an app's databases; a dump or restore takes as long as it takes."""
+        patience = LONG_SECONDS if op in (DatabaseOp.BACKUP, DatabaseOp.RESTORE) else 90
+        path = f"/deploy/apps/databases/{op}"
+        return _object(await self.transport.data("POST", path, json=call.to_wire(), timeout=patience))
+
+    async def mongo(self, verb: MongoVerb, call: MongoCall) -> dict[str, Any]:
+        """(+) A call of the Mongo explorer."""
+        return _object(await self.transport.data("POST", f"/deploy/apps/mongo/{verb}", json=call.to_wire(), timeout=20))
+
+    async def orphans(self, asked: FindOrphans) -> list[Orphans]:
+        """(+) What every node has of apps that are no more."""
+        return _all(Orphans, await self.transport.data("POST", "/deploy/apps/orphans", json=asked.to_wire(), timeout=300))
 
     async def app_status(self, user_id: int, app_id: int) -> dict[str, Any]:
         """The agent's status of the app, or ``exists: false`` when it was never placed."""

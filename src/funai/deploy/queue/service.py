@@ -221,7 +221,7 @@ class JobService:
                 ending = Ending(JobStatus.FAILED, SEAL_BROKEN, Failure(code=FailureCode.INTERNAL), reason=FailureCode.INTERNAL)
                 await self._finish(row["id"], ending, "sweep")
                 return None
-        return views.claimed(row, claimed.node, env)
+        return views.claimed(row, claimed.node, env, claimed.release)
 
     async def heartbeat(self, job_id: int, beat: HeartbeatJob) -> Job:
         """Raises Conflict LEASE_LOST."""

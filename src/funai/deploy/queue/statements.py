@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Delete,
     Insert,
+    Integer,
     ScalarSelect,
     Select,
     String,
@@ -53,7 +54,7 @@ PENDING = status_is(JobStatus.PENDING)
 RUNNING = status_is(JobStatus.RUNNING)
 ACTIVE = job.c.status.in_([word("PENDING"), word("RUNNING")])
 ENDED = job.c.status.not_in([word("PENDING"), word("RUNNING")])
-_NOW = literal_column(str(int(Claimable.NOW)))
+_NOW = literal_column(str(int(Claimable.NOW)), Integer)
 CLAIMABLE = and_(PENDING, job.c.claimable == _NOW)
 NOT_CLAIMABLE = and_(PENDING, job.c.claimable != _NOW)  # as the partial index says it
 WAITS_FOR_NODE = and_(NOT_CLAIMABLE, job.c.claimable == literal_column(str(int(Claimable.WAITS_FOR_NODE))))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -45,7 +45,7 @@ EFFORT = settings(
     deadline=None,
     database=None,
     derandomize=True,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[*HealthCheck.__members__.values()],
     report_multiple_bugs=False,
 )
 
@@ -130,7 +130,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert turn.claimed is not None, "there was one to claim"
         row = turn.claimed.row
         assert (row["id"], row["attempt"], row["lease_expire_at"]) == (expected.id, expected.attempt, expected.lease)
-        assert token not in {h.token for h in self.holds}, "a lease token is never given twice"
+        assert token and token not in {h.token for h in self.holds}, "a lease token is never given twice"
         self.holds.insert(0, Hold(expected.id, runner, token, expected.attempt))
 
     def hold(self, nth: int) -> Hold:
@@ -202,7 +202,9 @@ class QueueMachine(RuleBasedStateMachine):
             answer = self.run(call)
         except Conflict as e:
             return e.reason, None
-        return None, answer[0] if isinstance(answer, tuple) else answer
+        if isinstance(answer, tuple):
+            return None, cast("tuple[Any, ...]", answer)[0]
+        return None, answer
 
     # ------------------------------------------------------------------ what always holds
 

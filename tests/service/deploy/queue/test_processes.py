@@ -36,7 +36,7 @@ def claimers(url: str, folder: Path, lease_ms: int) -> Iterator[list[BaseProcess
     """Sixteen of them at work; whatever happens, none outlives the test."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([claimer.__name__])
-    made = [
+    made: list[BaseProcess] = [
         context.Process(target=claimer.work, args=(url, f"r{n}", folder / f"r{n}", lease_ms), daemon=True)
         for n in range(CLAIMERS)
     ]
