@@ -14,6 +14,7 @@ from funai.base.http.guards import SecretDoor
 from funai.contracts.accounts import AppDeleted
 from funai.contracts.jobs import AppTarget, Release
 from funai.contracts.nodes import AppOverview, AppsQuestion
+from funai.contracts.usage import AppUsage, Window
 from funai.contracts.wire import MAX_ID, Envelope
 from funai.deploy.apps.logs import container_logs
 from funai.deploy.apps.service import Apps
@@ -46,6 +47,10 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
     @router.get("/status")
     async def status(user_id: UserId, app_id: AppId) -> Envelope[dict[str, Any]]:
         return _ok(await apps.status(user_id, app_id))
+
+    @router.get("/usage")
+    async def usage(user_id: UserId, app_id: AppId, window: Window = Window.HOUR) -> Envelope[AppUsage]:
+        return _ok(await apps.usage(user_id, app_id, window))
 
     @router.post("/overview")
     async def overview(asked: AppsQuestion) -> Envelope[list[AppOverview]]:
