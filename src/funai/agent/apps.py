@@ -66,7 +66,18 @@ class Apps:
             elif view.stopped and view.stopped.running:
                 await self._halt(view.stopped)
             await self._retirer.remove(*view.candidates, *view.retired)
+            if self._node.settings.cleanup_images_on_stop and self._journal.knows(app_id):
+                await self._free(app_id, int(app.user_id))
         return AgentStopped(app_id=app.app_id)
+
+    async def _free(self, app_id: int, user_id: int) -> None:
+        """The stopped container and the app's images go: a start makes it again from the journal, and pulls."""
+        view = await self._look(app_id)
+        if kept := view.stopped:
+            await self._retirer.remove(kept)
+            refs = {kept.labels.get(state.IMAGE, kept.image)}
+            gone = await self._discards.of_app(user_id, app_id, refs)
+            log.get("apps").info("stop.images_removed", app_id=app_id, images=gone)
 
     async def start(self, app: AgentApp) -> AgentDeployed:
         """Bring the kept release back. A container that was removed by hand, or that the engine can't start any more, is made
@@ -106,7 +117,7 @@ class Apps:
         watch, names = Stopwatch(), self._names(kept)
         try:
             await self._route(Route(int(wanted.app_id), RouteState.STARTING))
-            await self._node.engine.start(kept.id)
+            await self._node.start(kept)
             await self._rollouts.bring_up(await self._node.again(kept), wanted, watch)
             await to_the_end(self._rename(kept, names.live))
         except EngineError as e:
@@ -142,6 +153,7 @@ class Apps:
             refs = {c.labels.get(state.IMAGE, c.image) for c in view.all}
             images += await self._discards.of_app(int(app.user_id), app_id, refs)
             await self._networks.forget(app_id)
+            self._node.files.forget(app_id)
             self._crashes.forget(app_id)
             mongo = await self._databases.deleted(int(app.user_id), app_id)
         return AgentDeleted(app_id=app.app_id, images=images, mongo=mongo)

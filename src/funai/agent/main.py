@@ -21,6 +21,7 @@ from funai.agent.heartbeat import Heartbeat
 from funai.agent.http import databases as database_calls
 from funai.agent.http import routes
 from funai.agent.images.gc import ImageGC
+from funai.agent.images.kept import KeptImages
 from funai.agent.images.pull import Images
 from funai.agent.metering.meter import SAVE_SECONDS, Meter, Traffic
 from funai.agent.metrics import AgentMetrics
@@ -53,6 +54,7 @@ from funai.gateway.settings import Driver, GatewaySettings
 ENGINE_SECONDS = 30
 FIREWALL_SECONDS = 15
 LOOK_SECONDS = 20
+IMAGES_SECONDS = 60
 MAX_BODY = 4 * 1024 * 1024
 
 
@@ -113,11 +115,11 @@ async def compose(
         node, networks, images, drainer, proxy_labels, databases=databases, journal=journal, any_base_path=any_base_path
     )
     restorer = Restorer(node, rollouts, journal)
-    apps = Apps(
-        node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete), journal, databases
-    )
+    gc = ImageGC(engine, images, settings.images_on_delete)
+    rollouts.kept = _kept_images(node, images, gc)
+    apps = Apps(node, rollouts, networks, drainer, crashes, gc, journal, databases)
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
-    look, older = Look(node), OlderRunners(node, rollouts)
+    look, older = Look(node, firewall), OlderRunners(node, rollouts)
     token = SecretDoor("X-Runtime-Token", settings.token)
     routes.install(app, routes.Agent(node, rollouts, apps, look, older, meter), token)
     database_calls.install(app, database_parts(settings, node, apps, databases), token)
@@ -169,6 +171,12 @@ def _walls(
     return networks, firewall
 
 
+def _kept_images(node: Node, images: Images, gc: ImageGC) -> KeptImages:
+    s = node.settings
+    kept, free = s.keep_images, s.images_free_pct
+    return KeptImages(node.engine, images, gc, node.metrics, keep=kept, free_pct=free, data_root=node.info.data_root)
+
+
 def heartbeat_of(parts: AgentParts, deploy: NodeDeployClient) -> Heartbeat:
     return Heartbeat(parts.node, parts.apps, parts.crashes, parts.journal, parts.restorer, parts.look, deploy)
 
@@ -191,6 +199,9 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
         await parts.reconciler.rebuild()
         tasks.append(asyncio.create_task(periodic("sweep", settings.sweep_seconds, parts.reconciler.sweep, quiet)))
         tasks.append(asyncio.create_task(periodic("meter", SAVE_SECONDS, parts.meter.save, quiet)))
+        if kept := parts.rollouts.kept:
+            teardown.push_async_callback(kept.close)
+            tasks.append(asyncio.create_task(periodic("images", IMAGES_SECONDS, kept.sweep, quiet)))
         tasks.append(asyncio.create_task(periodic("look", LOOK_SECONDS, parts.look.look, quiet)))
         if parts.databases.drivers:
             teardown.push_async_callback(parts.databases.close)

@@ -8,12 +8,18 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from funai.agent.databases.settings import DatabaseSettings, Size
+from funai.agent.engine.contract import Limits
 from funai.base.config.settings import CsvList, Secret, key
 
 _INSTANCE = re.compile(r"[a-z0-9]{0,16}")
+
+
+def _or_none(value: object) -> object:
+    """``none`` or ``unlimited``: no limit, said in a word."""
+    return "0" if isinstance(value, str) and value.strip().lower() in ("none", "unlimited") else value
 
 
 def _instance(value: str) -> str:
@@ -84,14 +90,45 @@ class RuntimeSettings(DatabaseSettings):
     )
     docker_bin: str = key("RUNTIME_DOCKER_BIN", "docker", doc="`docker` or `podman`: whose default socket to use")
     traefik_enable: bool = key("RUNTIME_TRAEFIK_ENABLE", False, doc="Label containers for Traefik's Docker provider")
-    app_cpus: float = key("RUNTIME_APP_CPUS", 1.0, doc="Cores an app may use; 0 = no limit", ge=0, le=1024)
-    app_memory: Size = key("RUNTIME_APP_MEMORY", 512 << 20, doc="Memory an app may use, e.g. `512m`; 0 = no limit", ge=0)
-    app_pids_limit: int = key("RUNTIME_APP_PIDS_LIMIT", 256, doc="Processes and threads of an app; 0 = no limit", ge=0)
+    app_cpus: Annotated[float, BeforeValidator(_or_none)] = key(
+        "RUNTIME_APP_CPUS", 1.0, doc="Cores an app may use; `none` or 0 = no limit", ge=0, le=1024
+    )
+    app_memory: Annotated[Size, BeforeValidator(_or_none)] = key(
+        "RUNTIME_APP_MEMORY", 512 << 20, doc="Memory an app may use, e.g. `512m`; `none` or 0 = no limit", ge=0
+    )
+    app_pids_limit: Annotated[int, BeforeValidator(_or_none)] = key(
+        "RUNTIME_APP_PIDS_LIMIT", 256, doc="Processes and threads of an app; `none` or 0 = no limit", ge=0
+    )
+    app_memory_swap: Annotated[Size | None, BeforeValidator(_or_none)] = key(
+        "RUNTIME_APP_MEMORY_SWAP",
+        None,
+        doc="Memory and swap together, as `docker run --memory-swap` takes it; unset: no swap; `none`: no limit",
+        ge=0,
+    )
+    app_cpu_shares: int = key("RUNTIME_APP_CPU_SHARES", 0, doc="Weight of an app's CPU time (1024 is normal); 0 = normal", ge=0)
+    app_cpuset_cpus: str = key(
+        "RUNTIME_APP_CPUSET_CPUS", "", doc="The cores apps may use, such as `0-3,6`; empty: all", pattern=r"^[0-9,-]*$"
+    )
+    container_port: int = key(
+        "RUNTIME_CONTAINER_PORT", 3000, doc="Where an app listens when its deploy names no port", ge=1, le=65535
+    )
     cleanup_images_on_stop: bool = key(
-        "RUNTIME_CLEANUP_IMAGES_ON_STOP", False, doc="Also remove images that a removed container leaves unused"
+        "RUNTIME_CLEANUP_IMAGES_ON_STOP",
+        False,
+        doc="A stop also removes the app's container and images here; a start then pulls its release again",
     )
     images_on_delete: OnDelete = key(
         "RUNTIME_IMAGES_ON_DELETE", OnDelete.REMOVE, doc="A deleted app's images here: `remove` those only it uses, or `keep`"
+    )
+    keep_images: int = key(
+        "RUNTIME_KEEP_IMAGES",
+        3,
+        doc="Images of each app kept on this node with the one that runs; older ones go",
+        ge=1,
+        le=1_000,
+    )
+    images_free_pct: float = key(
+        "RUNTIME_IMAGES_FREE_PCT", 15.0, doc="With less free disk than this only images in use stay", ge=0, le=100
     )
     registry_url: str = key("REGISTRY_URL", "", doc="The registry that the login below is for, `host[:port]`")
     registry_username: str = key("REGISTRY_USERNAME", "", doc="Pull login")
@@ -161,11 +198,28 @@ class RuntimeSettings(DatabaseSettings):
     capacity: int | None = key("RUNTIME_CAPACITY", None, doc="Apps this node should hold, told to Deploy", ge=0)
 
     @property
+    def limits(self) -> Limits:
+        """Of every app's container."""
+        return Limits(
+            self.app_cpus,
+            self.app_memory,
+            self.app_pids_limit,
+            self.app_log_max,
+            self.app_memory_swap,
+            self.app_cpu_shares,
+            self.app_cpuset_cpus,
+        )
+
+    @property
     def socket(self) -> str:
         """The engine's socket path."""
         if self.engine_socket:
             return self.engine_socket.removeprefix("unix://")
         return "/run/podman/podman.sock" if Path(self.docker_bin).name == "podman" else "/var/run/docker.sock"
+
+    @property
+    def files_folder(self) -> Path | None:
+        return self.journal_folder / "files" if self.journal_folder else None
 
     @property
     def journal_folder(self) -> Path | None:

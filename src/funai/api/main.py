@@ -18,6 +18,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from funai.api.accounts import routes as accounts
 from funai.api.admin import routes as admin
 from funai.api.apps import routes as apps
+from funai.api.databases import routes as databases
 from funai.api.deploys import routes as deploy
 from funai.api.edge import ERRORS
 from funai.api.logs import routes as logs
@@ -76,7 +77,7 @@ def build(
     app = create_app("FunAI API", lifespan=lifespan)
     app.description = DESCRIPTION
     app.state.core = core
-    for room in (accounts, apps, deploy, logs, admin, internal):
+    for room in (accounts, apps, deploy, logs, admin, internal, databases):
         app.include_router(room.router, responses=ERRORS)
     app.include_router(internal.pushes, responses=ERRORS)
 
@@ -120,7 +121,7 @@ async def running(core: Core) -> AsyncIterator[None]:
         seconds = core.settings.sweep_seconds
         async with asyncio.TaskGroup() as sweeps:
             for name, every, work in (
-                ("api.tracker", seconds, core.tracker.sweep),
+                ("api.tracker", seconds, core.follower.sweep),
                 ("api.stops", STOPS_SECONDS, core.tracker.finish_stops),
                 ("api.overviews", OVERVIEW_SECONDS, core.overviews.sweep),
                 ("api.repos", max(1.0, seconds), core.repos.sweep),
@@ -129,6 +130,7 @@ async def running(core: Core) -> AsyncIterator[None]:
                 ("api.idempotency", 600.0, core.answers.prune),
             ):
                 sweeps.create_task(periodic(name, every, work, ending), name=name)
+            sweeps.create_task(core.follower.run(ending), name="api.follower")
             try:
                 yield
             finally:

@@ -18,6 +18,7 @@ from funai.api.apps.service import Apps
 from funai.api.apps.slots import Slots
 from funai.api.apps.variables import Variables
 from funai.api.deploys.client_pool import DeployClientPool
+from funai.api.deploys.follower import Follower
 from funai.api.deploys.idempotency import Answers
 from funai.api.deploys.old_ids import OldJobIds
 from funai.api.deploys.policy import Defaults
@@ -59,6 +60,7 @@ class Core:
     deploys: Deploys
     deletions: Deletions
     tracker: Tracker
+    follower: Follower
     overviews: Overviews
     answers: Answers
     streams: Streams
@@ -113,6 +115,7 @@ def assemble(
         deploys=Deploys(apps, slots, answers, variables, tracker, control, defaults),
         deletions=Deletions(db, apps, control, clock),
         tracker=tracker,
+        follower=Follower(control, tracker),
         overviews=Overviews(db, apps, slots, control),
         answers=answers,
         streams=Streams(control, tracker, stop),
@@ -138,6 +141,7 @@ def defaults_of(settings: ApiSettings) -> Defaults:
         namespace=settings.acr_namespace,
         image_namespaces=tuple(settings.image_namespaces),
         repo_prefixes=tuple(settings.git_allowed_repos),
+        https_urls=settings.https_urls,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
 from pydantic import SecretStr, field_validator, model_validator
 
+from funai.base.config.older import SPRING, datasource
 from funai.base.config.settings import CsvList, Secret, Settings, key
 from funai.base.http.guards import networks
 from funai.contracts import rules
@@ -21,6 +22,11 @@ class ApiSettings(Settings):
     """Everything the API can be told. A secret that is empty or a placeholder refuses to start."""
 
     title: ClassVar[str] = "API"
+    older: ClassVar[Mapping[str, str]] = {
+        "server.port": "funai.api.port",
+        "server.address": "funai.api.host",
+        **dict.fromkeys(SPRING, "funai.api.datasource.url"),
+    }
 
     host: str = key("funai.api.host", "0.0.0.0", doc="Address to listen on")
     port: int = key("funai.api.port", 8080, doc="Port to listen on", ge=0, le=65535)
@@ -33,6 +39,12 @@ class ApiSettings(Settings):
         "funai.api.trusted-proxies", [], doc="Proxies (addresses or CIDRs) whose X-Forwarded-For counts"
     )
     cors_origins: list[str] = key("funai.api.cors-origins", [], doc="Origins of web pages that may call the API from a browser")
+
+    https_urls: bool = key(
+        "funai.api.https-urls",
+        False,
+        doc="Apps' addresses are given to people as https:// whatever the nodes announce (TLS ends in front of the gateways)",
+    )
 
     jwt_secret: Secret = key("jwt.secret", doc="Signs login tokens (HS256); at least 32 characters")
     jwt_expiration: int = key("jwt.expiration", 604_800, doc="Seconds a login lasts", ge=60, le=31_536_000)
@@ -150,6 +162,10 @@ class ApiSettings(Settings):
     sweep_seconds: float = key(
         "funai.api.sweep-seconds", 1.0, doc="How often outcomes of running deploys are asked for", gt=0, le=60
     )
+
+    @classmethod
+    def translated(cls, given: Mapping[str, str]) -> dict[str, str]:
+        return {**super().translated(given), **datasource(given, "funai.api.datasource.url")}
 
     @field_validator("jwt_secret")
     @classmethod

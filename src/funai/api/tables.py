@@ -73,6 +73,8 @@ apps = Table(
     Column("user_id", Id, ForeignKey("funai_user.id"), nullable=False),
     Column("app_name", exact(120), nullable=False),
     Column("description", Text(), nullable=True),
+    Column("app_type", String(64), nullable=True),
+    Column("app_key", String(128), nullable=True),
     Column("status", SmallInteger(), nullable=False),
     _flag("slot"),  # holds one of its owner's running slots
     _flag("serving"),  # a release of it answers the public

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
@@ -39,6 +39,9 @@ class AddSshKey(Wire):
     public_key: str = Field(max_length=16_000)
 
 
+_SHORT_TEXT = r"^[^\x00-\x1f\x7f]*$"
+
+
 class Serving(Wire):
     """(+) What answers an app's users now, whatever became of its latest deploy. What isn't known is None."""
 
@@ -53,6 +56,10 @@ class App(Wire):
     app_name: str
     app_status: AppStatus
     description: str | None = None
+    app_description: str | None = None
+    """``description`` by the name that older callers read and send."""
+    app_type: str | None = None
+    app_key: str | None = None
     repo_ssh_url: str | None = None
     repo_status: RepoStatus | None = None
     """(+) Whether the repository is made; None where the API makes none."""
@@ -69,6 +76,15 @@ class App(Wire):
     """(+) For people: that it keeps ending, and where to look."""
     created_at: Instant
     updated_at: Instant
+
+
+class StoppedApp(App):
+    """An app that was taken off line, with where it ran, as older callers read it."""
+
+    app_id: int
+    node_id: int | None = None
+    agent_base_url: str | None = None
+    runtime: dict[str, Any] | None = None
 
 
 class AppRuntime(Wire):
@@ -89,16 +105,28 @@ class AppRuntime(Wire):
     node_name: str | None = None
 
 
-class CreateApp(Wire):
+class _AppFacts(Wire):
     app_name: str | None = Field(default=None, max_length=200)
     description: str | None = Field(default=None, max_length=2_000)
+    app_description: str | None = Field(default=None, max_length=2_000)
+    """``description``, by the name that older callers send."""
+    app_type: str | None = Field(default=None, max_length=64, pattern=_SHORT_TEXT)
+    app_key: str | None = Field(default=None, max_length=128, pattern=_SHORT_TEXT)
+
+    @property
+    def described(self) -> str | None:
+        return self.description if self.description is not None else self.app_description
 
 
-class UpdateApp(Wire):
+class CreateApp(_AppFacts):
+    pass
+
+
+class UpdateApp(_AppFacts):
     id: int | None = None
     app_id: int | None = None
-    app_name: str | None = Field(default=None, max_length=200)
-    description: str | None = Field(default=None, max_length=2_000)
+    user_id: EntityId | None = None
+    """Whose; what the query says wins."""
 
 
 class CreateDeploy(Wire):
@@ -115,6 +143,8 @@ class CreateDeploy(Wire):
     repo_ssh_url: str | None = None
     acr_registry: str | None = None
     acr_namespace: str | None = None
+    no_cache: bool | None = None
+    """(+) True: build without anything that earlier builds left, and empty the app's build caches."""
 
 
 class GitAccessQuestion(Wire):

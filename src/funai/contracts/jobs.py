@@ -48,6 +48,8 @@ class Payload(Wire):
     health_path: str | None = None
     strip_prefix: bool | None = None
     """(+) False: the app sees ``/runtime/{appId}`` in its requests' paths; None: what ``deploy/app.yaml`` says."""
+    no_cache: bool | None = None
+    """(+) True: nothing of earlier builds is used, not even the commit's image, and the app's build caches are emptied."""
     rollback_of: int | None = None
     """(+) The release number this job runs again."""
     env: dict[str, str] | None = None
@@ -289,3 +291,14 @@ class JobEvent(Wire):
     attempt: int | None = None
     reason: str | None = None
     detail: str | None = None
+
+
+class EventSlice(Wire):
+    """What happened to jobs after a cursor, in the order of the events' ids; ``next`` is the next call's ``after``.
+
+    A transaction that commits late may leave an event with a lower id behind the cursor: who follows looks now and then
+    at the jobs themselves.
+    """
+
+    events: list[JobEvent] = Field(default_factory=list[JobEvent])
+    next: int

@@ -7,6 +7,7 @@ clients and database close.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from funai.deploy.access.routes import credential_routes
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
+from funai.deploy.events.feed import EventFeed
+from funai.deploy.events.routes import event_routes
 from funai.deploy.logs.service import LogService
 from funai.deploy.logs.store import LogStore
 from funai.deploy.migrations import takeover
@@ -67,6 +70,7 @@ class Core:
     db: Database
     waiters: Waiters
     hints: Hints
+    feed: EventFeed
     sweeps: Sweeps
     jobs: JobService
     logs: LogService
@@ -82,6 +86,7 @@ class Core:
         """Answer everybody who waits here, now: runners get no job, readers of logs what there is."""
         self.waiters.close()
         self.logs.close()
+        self.feed.close()
         self.apps.agents.closing.set()
 
 
@@ -104,14 +109,15 @@ def build(
     door = _doors(settings)
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     credentials = core.credentials
-    runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.known, Kind.RUNNER))
+    runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.owner, Kind.RUNNER))
     app.include_router(hot_runner_routes(core.jobs, runner))
     app.include_router(hot_api_routes(core.jobs, api))
     app.include_router(runner_routes(core.logs, runner))
     app.include_router(api_routes(core.jobs, core.logs, api))
+    app.include_router(event_routes(core.feed, api))
     app.include_router(app_routes(core.apps, core.releases, core.db, api))
     if settings.node_registry_enabled:
-        known = partial(credentials.known, Kind.NODE)
+        known = partial(credentials.owner, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         app.include_router(heartbeat_routes(core.heartbeats, node))
     if settings.admin_enabled:
@@ -121,7 +127,9 @@ def build(
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        return ok({"ok": True})
+        problems = core.retention.problems if core.retention else []
+        about = {"ok": True, "service": "fun-ai-studio-deploy", "timestamp": round(time.time() * 1000)}
+        return ok({**about, **({"problems": problems} if problems else {})})
 
     return app
 
@@ -136,7 +144,7 @@ def _doors(settings: DeploySettings) -> Callable[..., SecretDoor]:
     }
 
     def door(
-        header: str, secret: SecretStr | None, name: str, own: Callable[[str], Awaitable[bool]] | None = None
+        header: str, secret: SecretStr | None, name: str, own: Callable[[str], Awaitable[str | None]] | None = None
     ) -> SecretDoor:
         nets = networks(allowed[name], f"deploy.{name}.allowed-ips")
         if secret is None:
@@ -161,6 +169,7 @@ def assemble(
     hints: Hints = PostgresHints(db, waiters) if db.dialect is Dialect.POSTGRESQL else NoHints()
     store = JobStore(db, placer=Placer(rules), releases=releases, order=settings.queue_order, now=now)
     sweeps = Sweeps(store, settings, waiters, metrics)
+    feed = EventFeed(db, store.events)
     logs = LogService(LogStore(db, store.now, settings.log_max_bytes))
     jobs = JobService(
         store,
@@ -170,7 +179,7 @@ def assemble(
         hints=hints,
         metrics=metrics,
         sealer=Sealer.from_file(settings.env_key_file) if settings.env_key_file else None,
-        log_ended=logs.wake,
+        ended=[logs.wake, lambda _: feed.wake()],
     )
     sweeps.on_ended = jobs.count_ended
     token = settings.agent_token.get_secret_value() if settings.agent_token else ""
@@ -181,6 +190,7 @@ def assemble(
         db=db,
         waiters=waiters,
         hints=hints,
+        feed=feed,
         sweeps=sweeps,
         jobs=jobs,
         logs=logs,

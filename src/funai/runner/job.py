@@ -184,7 +184,9 @@ class JobRun:
         return app_spec(await self.tools.source.text(commit, APP_YAML, limit=MAX_APP_YAML))
 
     async def _existing(self, target: ImageRef, sha: str) -> Manifest | None:
-        """The image of this commit, made from these inputs, if the registry has it."""
+        """The image of this commit, made from these inputs, if the registry has it and it may be used."""
+        if self.payload.no_cache:
+            return None
         try:
             return await self.tools.registry.manifest(ImageRef(target.registry, target.path, self._inputs_tag(sha), None))
         except JobFailed as e:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -52,6 +53,7 @@ def _own_name() -> str:
 
 class RunnerSettings(Settings):
     title: ClassVar[str] = "Runner"
+    older: ClassVar[Mapping[str, str]] = {"ACR_USERNAME": "REGISTRY_USERNAME", "ACR_PASSWORD": "REGISTRY_PASSWORD"}
 
     deploy_base_url: str = key("DEPLOY_BASE_URL", "http://127.0.0.1:7002", doc="The Deploy control plane")
     runner_id: str = key(
@@ -154,4 +156,8 @@ class RunnerSettings(Settings):
     )
     cache_bytes: int = key("RUNNER_CACHE_BYTES", 20 * GIB, doc="Git mirrors together stay under this", ge=MIB)
     cache_images: int = key("RUNNER_CACHE_IMAGES", 300, doc="Build layers and images of the engine kept as cache", ge=1)
+    app_cache_bytes: int = key(
+        "RUNNER_APP_CACHE_BYTES", 2 * GIB, doc="Build caches of one app (packages, Next's) together stay under this", ge=MIB
+    )
+    app_cache_days: float = key("RUNNER_APP_CACHE_DAYS", 14, doc="A build cache that no build wrote for so long goes", gt=0)
     clean_seconds: float = key("RUNNER_CLEAN_SECONDS", 300, doc="Pause between checks of the watermarks", gt=0)

@@ -6,6 +6,8 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.commands.git import Git, candidates, environment, ssh_config
 
@@ -112,6 +114,13 @@ def test_only_the_apps_own_image_is_pulled_with_the_login() -> None:
     )
     assert own.env is not None and own.env["REGISTRY_AUTH_FILE"] == "/auth/config.json"
     assert other.env is not None and other.env["REGISTRY_AUTH_FILE"] == "/auth/none/config.json"
+
+
+@pytest.mark.parametrize("binary", ["podman", "docker"])
+def test_a_build_without_caches_says_so_to_either_engine(binary: str) -> None:
+    engine = Engine(binary, Path("/auth"))
+    assert "--no-cache" in engine.build(replace(REQUEST, use_cache=False)).argv
+    assert "--no-cache" not in engine.build(REQUEST).argv
 
 
 def test_docker_gets_only_what_its_classic_builder_knows() -> None:

@@ -41,6 +41,10 @@ from funai.base.retry import retrying
 from funai.contracts import rules
 
 WAIT_SETTLES, WAIT_LOOKS = 0.03, 2.0
+OWN_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+"""Docker binds these from its data root, writable and without a limit."""
+READ_ONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+"""Docker's default: a list of ours replaces it."""
 _LIMIT_FLAGS = {"CpuCfsQuota": "cpu", "MemoryLimit": "memory", "PidsLimit": "pids"}
 
 
@@ -324,10 +328,19 @@ def creation(spec: ContainerSpec, *, podman: bool, init: bool) -> dict[str, Any]
         "Init": init,
         "LogConfig": {"Type": "k8s-file" if podman else "json-file", "Config": log_options},
     }
+    if spec.files:
+        host["Binds"] = [f"{source}:{target}:ro,z" for target, source in spec.files.items()]
+    if not podman:
+        host["ReadonlyPaths"] = [*READ_ONLY_PATHS, *(path for path in OWN_FILES if path not in spec.files)]
     if limits.cpus:
         host["NanoCpus"] = int(limits.cpus * 1_000_000_000)
     if limits.memory:
-        host["Memory"] = host["MemorySwap"] = limits.memory
+        swap = limits.memory if limits.memory_swap is None else limits.memory_swap or -1
+        host["Memory"], host["MemorySwap"] = limits.memory, swap
+    if limits.cpu_shares:
+        host["CpuShares"] = limits.cpu_shares
+    if limits.cpuset:
+        host["CpusetCpus"] = limits.cpuset
     if limits.pids:
         host["PidsLimit"] = limits.pids
     if spec.restarts:
@@ -343,6 +356,8 @@ def creation(spec: ContainerSpec, *, podman: bool, init: bool) -> dict[str, Any]
         "HostConfig": host,
         "NetworkingConfig": {"EndpointsConfig": {spec.network: endpoint}},
     }
+    if spec.hostname:
+        body["Hostname"] = spec.hostname
     if spec.publish:
         body["ExposedPorts"] = {f"{spec.port}/tcp": {}}
         host["PortBindings"] = {f"{spec.port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}

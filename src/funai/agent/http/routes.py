@@ -64,6 +64,8 @@ def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
 def _app_calls(router: APIRouter, agent: Agent) -> None:
     @router.post("/apps/deploy", response_model_exclude_none=True)
     async def deploy(body: AgentDeploy, request: Request) -> AgentDeployed:  # pyright: ignore[reportUnusedFunction]
+        if "container_port" not in body.model_fields_set:
+            body = body.model_copy(update={"container_port": agent.node.settings.container_port})
         if body.generation is None:
             return await _answered(agent.older.deploy(body))
         return await while_connected(request, agent.rollouts.deploy(body))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from funai.agent.databases.service import fingerprint
-from funai.agent.engine.contract import ContainerSpec, Limits
+from funai.agent.engine.contract import ContainerSpec
 from funai.agent.images.pull import Found, digest_of
+from funai.agent.network.hostfiles import hostname
 from funai.agent.network.networks import ADDRESS, Place
 from funai.agent.node import Node
 from funai.agent.reconcile import state
@@ -51,8 +52,10 @@ class Specs:
             address=place.address,
             publish=self._node.publish,
             env=wanted.env or {},
+            hostname=hostname(int(wanted.app_id)) if place.address else "",
+            files=self._node.files.of(int(wanted.app_id), place),
             capabilities=tuple(settings.app_capabilities),
             restarts=settings.app_restarts,
             init=variant.init,
-            limits=Limits(settings.app_cpus, settings.app_memory, settings.app_pids_limit, settings.app_log_max),
+            limits=settings.limits,
         )

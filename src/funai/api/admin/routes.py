@@ -12,12 +12,12 @@ from funai.base.http.app import ok
 from funai.contracts.accounts import App, User
 from funai.contracts.errors import Unavailable
 from funai.contracts.nodes import DrainNode, NewCredential, ReassignApp, UpsertNode
-from funai.contracts.wire import MAX_ID, EntityId, Name, Wire
+from funai.contracts.wire import MAX_ID, EntityId, Name, Wire, clamped
 
 router = APIRouter(prefix=f"{PREFIX}/admin")
 nodes = APIRouter(prefix="/deploy-nodes", tags=["nodes"])
 After = Annotated[int, Query(ge=0, le=MAX_ID, description="The last id of the page before")]
-PageLimit = Annotated[int, Query(ge=1, le=500)]
+PageLimit = Annotated[int, Query(), clamped(1, 500)]
 
 
 class SetPassword(Wire):
@@ -36,6 +36,12 @@ async def list_nodes(core: Services, _: Admin) -> Any:
     return await _deploy(core, "GET", "/admin/runtime-nodes/list")
 
 
+@nodes.get("/health", summary="Where the Deploy service is, and what it says of itself", **answers(dict[str, Any]))
+async def deploy_health(core: Services, _: Admin) -> Any:
+    with core.control.asking() as deploy:
+        return ok({"proxyBaseUrl": core.settings.deploy_base_url, "deploy": await deploy.health()})
+
+
 @nodes.post("/upsert", summary="Make or change a node", **answers(dict[str, Any]))
 async def upsert_node(core: Services, _: Admin, body: UpsertNode) -> Any:
     return await _deploy(core, "POST", "/admin/runtime-nodes/upsert", json=body.to_wire())
@@ -43,7 +49,7 @@ async def upsert_node(core: Services, _: Admin, body: UpsertNode) -> Any:
 
 @nodes.post("/set-enabled", summary="Let a node take new apps, or not", **answers(Any))
 async def set_node_enabled(core: Services, _: Admin, name: Annotated[Name, Query()], enabled: bool) -> Any:
-    params = {"name": name, "enabled": str(enabled).lower()}
+    params = {"name": name, "enabled": str(enabled).lower(), "full": "true"}
     return await _deploy(core, "POST", "/admin/runtime-nodes/set-enabled", params=params)
 
 
@@ -53,13 +59,13 @@ async def remove_node(core: Services, _: Admin, name: Annotated[Name, Query()], 
     return await _deploy(core, "POST", "/admin/runtime-nodes/remove", params=params)
 
 
-@nodes.get("/placements", summary="Which apps a node has", **answers(list[dict[str, Any]]))
+@nodes.get("/placements", summary="Which apps a node has", **answers(dict[str, Any]))
 async def placements(
     core: Services,
     _: Admin,
     node_id: Annotated[int, Query(alias="nodeId", ge=1, le=MAX_ID)],
-    offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    offset: Annotated[int, Query(), clamped(0, MAX_ID)] = 0,
+    limit: Annotated[int, Query(), clamped(1, 2_000)] = 200,
 ) -> Any:
     params = {"nodeId": node_id, "offset": offset, "limit": limit}
     return await _deploy(core, "GET", "/admin/runtime-nodes/placements", params=params)

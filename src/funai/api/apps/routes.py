@@ -20,13 +20,12 @@ MASK = "******"
 
 @router.get("/app/create", tags=["apps"], summary="Register an app with a default name", **answers(App))
 async def create_unnamed(core: Services, caller: CurrentUser, user_id: UserId = None) -> Any:
-    return ok(await core.apps.create(caller.acting_for(user_id), None, None))
+    return ok(await core.apps.create(caller.acting_for(user_id), CreateApp()))
 
 
 @router.post("/app/create", tags=["apps"], summary="Register an app", **answers(App))
 async def create(core: Services, caller: CurrentUser, user_id: UserId = None, body: CreateApp | None = None) -> Any:
-    asked = body or CreateApp()
-    return ok(await core.apps.create(caller.acting_for(user_id), asked.app_name, asked.description))
+    return ok(await core.apps.create(caller.acting_for(user_id), body or CreateApp()))
 
 
 @router.get("/app/list", tags=["apps"], summary="A user's apps, newest first", **answers(list[App]))
@@ -52,7 +51,7 @@ async def update_basic(
     target = app_id or body.app_id or body.id
     if target is None or not 1 <= target <= MAX_ID:
         raise BadInput(detail=Words("缺少 appId", "appId is missing"))
-    return ok(await core.apps.update(caller.acting_for(user_id), target, body.app_name, body.description))
+    return ok(await core.apps.update(caller.acting_for(user_id or body.user_id), target, body))
 
 
 @router.get(
@@ -62,7 +61,7 @@ async def update_basic(
     summary="Delete an app and all it left anywhere; what can't be cleaned now is retried",
 )
 async def delete_by_get(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
-    return ok(await core.deletions.delete(caller.acting_for(user_id), app_id))
+    return ok(await core.deletions.delete(caller.acting_for(user_id), app_id, disabled_too=caller.admin))
 
 
 @router.post(
@@ -72,7 +71,7 @@ async def delete_by_get(core: Services, caller: CurrentUser, app_id: AppId, user
     summary="Delete an app and all it left anywhere; what can't be cleaned now is retried",
 )
 async def delete(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
-    return ok(await core.deletions.delete(caller.acting_for(user_id), app_id))
+    return ok(await core.deletions.delete(caller.acting_for(user_id), app_id, disabled_too=caller.admin))
 
 
 @router.get(

@@ -6,6 +6,7 @@ Its state is the database's alone, so a restart goes on where the last life stop
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 from weakref import WeakValueDictionary
@@ -50,6 +51,10 @@ class Tracker:
         deploying = select(apps).where(apps.c.status == int(AppStatus.DEPLOYING), apps.c.id > self._after, apps.c.deleting == 0)
         rows = await self.db.fetch_all(deploying.order_by(apps.c.id).limit(BATCH))
         self._after = int(rows[-1]["id"]) if len(rows) == BATCH else 0
+        await self.look_all(rows)
+
+    async def look_all(self, rows: Sequence[Row]) -> None:
+        """``look`` at DEPLOYING apps, some at once; what fails is logged and left to the next sweep."""
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def look(row: Row) -> None:

@@ -58,7 +58,7 @@ class ApiClient:
         return User.model_validate(await self.transport.data("GET", f"{BASE}/user/me"))
 
     async def change_password(self, old: str, new: str) -> str:
-        """Answers a new bearer token; every earlier login ends."""
+        """Answers a new bearer token; every earlier login and the API key end."""
         body = {"oldPassword": old, "newPassword": new}
         response = await self.transport.request("PUT", f"{BASE}/user/password", json=body)
         return response.headers.get("Authorization", "").removeprefix("Bearer ").strip()

@@ -8,10 +8,12 @@ from typing import Any, Protocol, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.transport import Transport
 from funai.contracts import oldids
+from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.errors import CalleeFailed, FunaiError
-from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, HeartbeatJob, Job, LogSlice, Release, ReportJob
+from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
 from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer
 from funai.contracts.usage import AppUsage, Window
 
@@ -70,6 +72,14 @@ class DeployClient:
     async def cancel(self, job_id: int | str) -> Job:
         return await self._job(await self.transport.data("POST", f"/deploy/jobs/{await self._ref(job_id)}/cancel"))
 
+    async def events(self, after: int | None, *, wait: float = 0) -> EventSlice:
+        """(+) What happened to jobs after a cursor; ``wait`` seconds (≤ 25) holds the call until something does.
+
+        Without a cursor it answers where the events end now. A Deploy without the call refuses with 404 or 405.
+        """
+        params = {"waitSeconds": wait} | ({} if after is None else {"after": after})
+        return _read(EventSlice, await self.transport.data("GET", "/deploy/events", params=params, timeout=wait + 10))
+
     async def log(self, job_id: int | str, offset: int, *, wait: float = 0, limit: int = 262_144) -> LogSlice:
         """The log from byte ``offset``; ``wait`` seconds (≤ 25) holds the call until there is more or the job ends."""
         params = {"offset": offset, "waitSeconds": wait, "limit": limit}
@@ -89,6 +99,20 @@ class DeployClient:
         """``POST /deploy/apps/{verb}`` with verb stop, start, purge or cleanup; answers its report."""
         body = {"userId": user_id, "appId": app_id}
         return _object(await self.transport.data("POST", f"/deploy/apps/{verb}", json=body, timeout=timeout) or {})
+
+    async def database(self, op: DatabaseOp, call: DatabaseCall) -> dict[str, Any]:
+        """(+) About an app's databases; a dump or restore takes as long as it takes."""
+        patience = LONG_SECONDS if op in (DatabaseOp.BACKUP, DatabaseOp.RESTORE) else 90
+        path = f"/deploy/apps/databases/{op}"
+        return _object(await self.transport.data("POST", path, json=call.to_wire(), timeout=patience))
+
+    async def mongo(self, verb: MongoVerb, call: MongoCall) -> dict[str, Any]:
+        """(+) A call of the Mongo explorer."""
+        return _object(await self.transport.data("POST", f"/deploy/apps/mongo/{verb}", json=call.to_wire(), timeout=20))
+
+    async def orphans(self, asked: FindOrphans) -> list[Orphans]:
+        """(+) What every node has of apps that are no more."""
+        return _all(Orphans, await self.transport.data("POST", "/deploy/apps/orphans", json=asked.to_wire(), timeout=300))
 
     async def app_status(self, user_id: int, app_id: int) -> dict[str, Any]:
         """The agent's status of the app, or ``exists: false`` when it was never placed."""
@@ -110,6 +134,10 @@ class DeployClient:
                 return None
             raise
         return _all(AppOverview, rows or [])
+
+    async def health(self) -> dict[str, Any]:
+        """``service`` and ``timestamp``, as it says them."""
+        return _object(await self.transport.data("GET", "/internal/health"))
 
     async def admin(
         self, method: str, path: str, token: str, *, params: Mapping[str, Any] | None = None, json: Any = None

@@ -71,10 +71,12 @@ def register(app: typer.Typer) -> None:
     for service in SERVICES:
         verb(group, service.name, server=False, help=service.help)(_verb(service))
     app.add_typer(group, name="serve", rich_help_panel=PANEL)
-    database = typer.Typer(no_args_is_help=True, help="The services' databases: upgrade, downgrade.")
-    verb(database, "upgrade", server=False)(upgrade)
-    verb(database, "downgrade", server=False)(downgrade)
-    app.add_typer(database, name="db", rich_help_panel=PANEL)
+
+
+def add_database_verbs(group: typer.Typer) -> None:
+    """Of the services' own databases, beside those of apps."""
+    verb(group, "upgrade", panel=PANEL, server=False)(upgrade)
+    verb(group, "downgrade", panel=PANEL, server=False)(downgrade)
 
 
 def _verb(service: Service) -> Callable[..., Any]:
@@ -87,6 +89,7 @@ def _verb(service: Service) -> Callable[..., Any]:
         settings = load(service, config)
         serve_room = importlib.import_module(f"funai.{service.room}.main").serve
         log.configure(service.name)
+        warn_of_unread(config)
 
         async def until_stopped() -> None:
             stop = asyncio.Event()
@@ -123,6 +126,20 @@ def load(service: Service, config: Path | None) -> list[Any]:
     return loaded
 
 
+def warn_of_unread(config: Path | None) -> None:
+    """A line for every key of the file, and for every variable meant for the services, that nobody reads."""
+    import os
+
+    from funai.base.config import older
+    from funai.base.config.settings import read_properties
+    from funai.base.observability import log
+
+    known = older.known(settings_class(name) for service in SERVICES for name in service.settings)
+    variables = [name for name in os.environ if older.OURS.fullmatch(name)]
+    for line in older.unread(known, [*(read_properties(config) if config else ()), *variables]):
+        log.get("config").warning("config.key_unread", setting=line.key, why=line.told)
+
+
 def settings_class(name: str) -> Any:
     """``api.ApiSettings`` → that class."""
     room, _, cls = name.partition(".")
@@ -141,7 +158,7 @@ async def upgrade(
     names = _chosen(service, url)
     told: list[str] = []
     for name in names:
-        async with _database(name, config, url) as database:
+        async with databases_of(name, config, url) as database:
             if check:
                 told += await _main_of(name).check(database, time_zone)
             else:
@@ -160,7 +177,7 @@ async def downgrade(session: Session, config: Config = None, url: Url = None, ti
 
     Stop Deploy first. What happened since stays in them: jobs made since have their number as a text for id.
     """
-    async with _database("deploy", config, url) as database:
+    async with databases_of("deploy", config, url) as database:
         tables = await _main_of("deploy").downgrade(database, time_zone)
     session.out.document({"given_back": tables})
     session.out.line(session.say("given_back", tables=", ".join(tables)))
@@ -174,10 +191,12 @@ def _chosen(service: str, url: str | None) -> list[str]:
 
 
 @asynccontextmanager
-async def _database(name: str, config: Path | None, url: str | None) -> AsyncIterator[Any]:
+async def databases_of(name: str, config: Path | None, url: str | None) -> AsyncIterator[Any]:
+    """The service's database, or the one at ``url``, closed on leaving."""
+    from funai.base.config.older import plain_url
     from funai.base.db.engine import Database
 
-    database = Database(url or settings_class(DATABASES[name]).load(config).datasource_url)
+    database = Database(plain_url(url) if url else settings_class(DATABASES[name]).load(config).datasource_url)
     try:
         yield database
     finally:

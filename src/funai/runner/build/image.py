@@ -103,6 +103,11 @@ class Builder:
         """Whether a build can mount files: Docker's classic builder can't."""
         return self._workshop is not None or not self._engine.docker
 
+    @property
+    def own_caches(self) -> bool:
+        """Whether an app's cache mounts are its own: without the wall an engine has one folder of them for all builds."""
+        return self._workshop is not None
+
     async def build(
         self, request: BuildRequest, reading: Reading, ignore: Sequence[Path], name: str, write: Callable[[bytes], None]
     ) -> None:
@@ -199,7 +204,7 @@ class Builder:
             dockerfile=dockerfile,
             files=files,
             keep_layers=not shared,
-            use_cache=not plan.mounts_files,
+            use_cache=not (request.fresh or plan.mounts_files),
             args={name: value for name, value in request.args.items() if name in declared},
             docker_format=plan.dockers_only or any(b.docker for b in bases.values()),
         )

@@ -36,6 +36,8 @@ class BuildRequest:
     cgroup: str = ""
     """Control group (``/parent/job/leaf``) that RUN steps live in."""
     use_cache: bool = True
+    fresh: bool = False
+    """Nothing that earlier builds left may be used: behind the wall it is removed first."""
     docker_format: bool = True
     """Podman: the image as Docker's manifest with ``labels``, each of which it commits as one image more; else as OCI's,
     with the same as annotations."""
@@ -104,6 +106,8 @@ class Engine:
             argv += [mark, f"{name}={value}"]
         for name, value in sorted(r.args.items()):
             argv += ["--build-arg", f"{name}={value}"]
+        if not r.use_cache:
+            argv.append("--no-cache")
         argv += self._limits(r)
         if r.walled or r.network:
             argv += ["--network", "host" if r.walled else r.network]
@@ -131,7 +135,6 @@ class Engine:
             "--format",
             "docker" if r.docker_format else "oci",
             "--layers" if r.keep_layers else "--layers=false",
-            *([] if r.use_cache else ["--no-cache"]),
             "--isolation",
             "oci",
             "--http-proxy=false",  # the operator's, with a password perhaps

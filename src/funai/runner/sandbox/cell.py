@@ -27,7 +27,8 @@ from funai.runner.settings import RunnerSettings
 
 Run = Callable[[Command], Awaitable[int]]
 """Runs a command under a build's limits; answers its exit status."""
-CACHES = "/var/tmp/buildah-cache-0"
+CACHES = ("/var/tmp/buildah-cache", "/var/tmp/buildah-cache-0")
+"""Where an engine keeps cache mounts: Podman 4.3, and newer ones, which add the user's id."""
 BLOBS = "/var/lib/containers/cache"
 ARCHIVE = "/run/image.tar"
 
@@ -83,7 +84,8 @@ class Room:
             self._etc, "build", etc.Engine(self.sandbox.programs.runtime, len(bases), ca_file=ca_file)
         )
         under = [Bind(root, f"{etc.BASES}/{n}") for n, root in enumerate(bases)]
-        own = [Bind(store.images, etc.STORE, True), Bind(store.caches, CACHES, True), Bind(store.blobs, BLOBS, True)]
+        own = [Bind(store.images, etc.STORE, True), Bind(store.blobs, BLOBS, True)]
+        own += [Bind(store.caches, place, True) for place in CACHES]
         async with self.cell.build.opened(self.sandbox.openings) as network:
             entry = self.entry(network, folder, *own, *under, *context)
             return await run(walled(command, entry, self.sandbox.host))

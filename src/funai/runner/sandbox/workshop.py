@@ -67,6 +67,8 @@ class Workshop:
             self.bases.ready(images, may, self._sources(room, may, run, watch)) as held,
         ):
             request = await fit({name: h.image for name, h in held.items()})
+            if request.fresh:
+                await self.stores.empty(store)
             roots = await self._founded(room, run, store, [h.folder for h in held.values()])
             watch.begin(store)
             store.write({**store.read(), "dirty": True})
