@@ -115,7 +115,7 @@ async def compose(
     rollouts.kept = _kept_images(node, images, gc)
     apps = Apps(node, rollouts, networks, drainer, crashes, gc, journal, databases)
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
-    look, older = Look(node), OlderRunners(node, rollouts)
+    look, older = Look(node, firewall), OlderRunners(node, rollouts)
     token = SecretDoor("X-Runtime-Token", settings.token)
     routes.install(app, routes.Agent(node, rollouts, apps, look, older), token)
     database_calls.install(app, database_parts(settings, node, apps, databases), token)

@@ -127,7 +127,9 @@ def build(
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        return ok({"ok": True, "service": "fun-ai-studio-deploy", "timestamp": round(time.time() * 1000)})
+        problems = core.retention.problems if core.retention else []
+        about = {"ok": True, "service": "fun-ai-studio-deploy", "timestamp": round(time.time() * 1000)}
+        return ok({**about, **({"problems": problems} if problems else {})})
 
     return app
 
