@@ -31,6 +31,8 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
     databases = AppDatabases(apps.agents)
     router = APIRouter(prefix="/deploy/apps", tags=["apps"], dependencies=[Depends(door)])
 
+    _state_calls(router, apps)
+
     @router.post("/stop")
     async def stop(app: AppTarget) -> Envelope[dict[str, Any]]:
         return _ok(await apps.stop(app.user_id, app.app_id))
@@ -59,14 +61,6 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
     async def orphans(asked: FindOrphans) -> Envelope[list[Orphans]]:
         return _ok(await databases.orphans(asked))
 
-    @router.get("/status")
-    async def status(user_id: UserId, app_id: AppId) -> Envelope[dict[str, Any]]:
-        return _ok(await apps.status(user_id, app_id))
-
-    @router.get("/usage")
-    async def usage(user_id: UserId, app_id: AppId, window: Window = Window.HOUR) -> Envelope[AppUsage]:
-        return _ok(await apps.usage(user_id, app_id, window))
-
     @router.post("/overview")
     async def overview(asked: AppsQuestion) -> Envelope[list[AppOverview]]:
         return _ok(await apps.overview(asked.app_ids))
@@ -85,6 +79,16 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
             return _ok(await releases.list(conn, app_id, limit))
 
     return router
+
+
+def _state_calls(router: APIRouter, apps: Apps) -> None:
+    @router.get("/status")
+    async def status(user_id: UserId, app_id: AppId) -> Envelope[dict[str, Any]]:
+        return _ok(await apps.status(user_id, app_id))
+
+    @router.get("/usage")
+    async def usage(user_id: UserId, app_id: AppId, window: Window = Window.HOUR) -> Envelope[AppUsage]:
+        return _ok(await apps.usage(user_id, app_id, window))
 
 
 def _ok(data: Any) -> Any:
