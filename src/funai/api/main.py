@@ -18,6 +18,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from funai.api.accounts import routes as accounts
 from funai.api.admin import routes as admin
 from funai.api.apps import routes as apps
+from funai.api.databases import routes as databases
 from funai.api.deploys import routes as deploy
 from funai.api.edge import ERRORS
 from funai.api.logs import routes as logs
@@ -76,7 +77,7 @@ def build(
     app = create_app("FunAI API", lifespan=lifespan)
     app.description = DESCRIPTION
     app.state.core = core
-    for room in (accounts, apps, deploy, logs, admin, internal):
+    for room in (accounts, apps, deploy, logs, admin, internal, databases):
         app.include_router(room.router, responses=ERRORS)
     app.include_router(internal.pushes, responses=ERRORS)
 

@@ -13,12 +13,48 @@ from typer.exceptions import TyperException
 
 from funai.cli import help as frontpage
 from funai.cli.exits import Exit
+from funai.cli.operate import harbor
 from funai.cli.output import streams
 from funai.cli.output.output import Output
-from funai.cli.verbs import account, apps, check, deploy, doctor, env, keys, life, logs, nodes, serve, status, version
+from funai.cli.verbs import (
+    account,
+    apps,
+    check,
+    databases,
+    deploy,
+    doctor,
+    env,
+    imports,
+    keys,
+    life,
+    logs,
+    nodes,
+    serve,
+    status,
+    usage,
+    version,
+)
 from funai.i18n.language import pick
 
-VERBS = (deploy, status, logs, life, apps, env, check, account, keys, serve, doctor, nodes, version)
+VERBS = (
+    deploy,
+    status,
+    logs,
+    usage,
+    life,
+    apps,
+    env,
+    databases,
+    check,
+    account,
+    keys,
+    serve,
+    imports,
+    doctor,
+    nodes,
+    harbor,
+    version,
+)
 """In the order the help shows them."""
 STANDALONE = "funai.standalone.cli"
 

@@ -116,6 +116,30 @@ class AppIds(Wire):
     count: int
 
 
+class MongoVerb(StrEnum):
+    """The explorer's calls; the last word of their paths at every service."""
+
+    COLLECTIONS = "collections"
+    FIND = "find"
+    DOC = "doc"
+    INSERT_ONE = "insert-one"
+    UPDATE_BY_ID = "update-by-id"
+    DELETE_BY_ID = "delete-by-id"
+    CREATE_COLLECTION = "create-collection"
+
+    @property
+    def reads_by_get(self) -> bool:
+        return self in (MongoVerb.COLLECTIONS, MongoVerb.DOC)
+
+
+class MongoCall(Wire):
+    """A call of the explorer on its way from the API through Deploy: ``body`` is what its caller sent."""
+
+    user_id: EntityId
+    app_id: EntityId
+    body: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
 class MongoFind(Wire):
     """``filter``, ``projection`` and ``sort`` are JSON texts."""
 

@@ -104,7 +104,6 @@ async def test_names_still_resolve(agent: Agent, podman: Podman) -> None:
     name = f"rt-u-1-{agent.app}.{agent.process.instance}"
     answer = (await agent.get(f"cgi-bin/resolve?{podman.cli('ps', '-q', '--filter', f'name={name}')}")).text
     assert await address_of(agent, agent.app) in answer
-    assert await address_of(agent, agent.app) in (await agent.get(f"cgi-bin/resolve?app-{agent.app}")).text
 
 
 async def test_an_engine_that_pushes_in_front_is_put_back_behind(agent: Agent) -> None:

@@ -44,7 +44,7 @@ async def me(core: Services, caller: CurrentUser) -> Any:
     "/user/password",
     tags=["accounts"],
     **answers(User),
-    summary="Change the password; every earlier login ends, a new token comes as at login",
+    summary="Change the password; every earlier login and the API key end, a new token comes as at login",
 )
 async def change_password(core: Services, caller: CurrentUser, body: ChangePassword, response: Response) -> Any:
     token = await core.accounts.change_password(caller.id, body.old_password, body.new_password)

@@ -76,7 +76,7 @@ class DeployClientPool:
         except Unreachable as e:
             raise (OutcomeUnknown() if e.sent else CalleeFailed("DEPLOY_UNREACHABLE")) from e
         except FunaiError as e:
-            if e.code == 401 or e.code == 403:
+            if e.code == 401 or e.reason in ("FORBIDDEN", "IP_FORBIDDEN"):
                 # Our own secret was refused: to the caller that is no reason to log in again.
                 raise CalleeFailed(service="deploy", detail=e.reason) from e
             if e.code >= 500:

@@ -8,11 +8,14 @@ from typing import Any, Protocol, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.transport import Transport
 from funai.contracts import oldids
+from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
 from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer
+from funai.contracts.usage import AppUsage, Window
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -97,10 +100,29 @@ class DeployClient:
         body = {"userId": user_id, "appId": app_id}
         return _object(await self.transport.data("POST", f"/deploy/apps/{verb}", json=body, timeout=timeout) or {})
 
+    async def database(self, op: DatabaseOp, call: DatabaseCall) -> dict[str, Any]:
+        """(+) About an app's databases; a dump or restore takes as long as it takes."""
+        patience = LONG_SECONDS if op in (DatabaseOp.BACKUP, DatabaseOp.RESTORE) else 90
+        path = f"/deploy/apps/databases/{op}"
+        return _object(await self.transport.data("POST", path, json=call.to_wire(), timeout=patience))
+
+    async def mongo(self, verb: MongoVerb, call: MongoCall) -> dict[str, Any]:
+        """(+) A call of the Mongo explorer."""
+        return _object(await self.transport.data("POST", f"/deploy/apps/mongo/{verb}", json=call.to_wire(), timeout=20))
+
+    async def orphans(self, asked: FindOrphans) -> list[Orphans]:
+        """(+) What every node has of apps that are no more."""
+        return _all(Orphans, await self.transport.data("POST", "/deploy/apps/orphans", json=asked.to_wire(), timeout=300))
+
     async def app_status(self, user_id: int, app_id: int) -> dict[str, Any]:
         """The agent's status of the app, or ``exists: false`` when it was never placed."""
         params = {"userId": user_id, "appId": app_id}
         return _object(await self.transport.data("GET", "/deploy/apps/status", params=params))
+
+    async def app_usage(self, user_id: int, app_id: int, window: Window) -> AppUsage:
+        """(+) What the app used, by its node. Raises Conflict(APP_NEVER_DEPLOYED), and what the agent's calls raise."""
+        params = {"userId": user_id, "appId": app_id, "window": window.value}
+        return _read(AppUsage, await self.transport.data("GET", "/deploy/apps/usage", params=params))
 
     async def overview(self, app_ids: Sequence[int], *, timeout: float | None = None) -> list[AppOverview] | None:
         """(+) What Deploy knows of these apps (at most 200), those that were ever deployed; None when it has no such call."""

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from funai.base.db.engine import Database
 from funai.base.http.app import ok, ok_json
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretDoor, only_as
 from funai.base.http.hot_route import HotRoute
 from funai.contracts.nodes import (
     DrainNode,
@@ -40,7 +40,8 @@ def heartbeat_routes(heartbeats: Heartbeats, door: Door) -> APIRouter:
     )
 
     @router.post("/heartbeat", response_model=Envelope[NodeHeartbeatAnswer])
-    async def heartbeat(beat: NodeHeartbeat) -> Response:
+    async def heartbeat(beat: NodeHeartbeat, request: Request) -> Response:
+        only_as(request, beat.node_name)
         return ok_json((await heartbeats.take(beat)).to_wire())
 
     return router

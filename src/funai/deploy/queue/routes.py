@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from funai.base.http.app import ok_json
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretDoor, only_as
 from funai.base.http.hot_route import HotRoute
 from funai.contracts.jobs import (
     AppendLog,
@@ -105,15 +105,18 @@ def hot_runner_routes(jobs: JobService, door: SecretDoor) -> APIRouter:
 
     @router.post("/claim", response_model=Envelope[Job])
     async def claim(ask: ClaimJob, request: Request) -> Response:
+        only_as(request, ask.runner_id)
         job = await jobs.claim(ask, request.is_disconnected)
         return ok_json(job.to_wire() if job else None)
 
     @router.post("/{job_id}/heartbeat", response_model=Envelope[Job])
-    async def heartbeat(job_id: JobId, beat: HeartbeatJob) -> Response:
+    async def heartbeat(job_id: JobId, beat: HeartbeatJob, request: Request) -> Response:
+        only_as(request, beat.runner_id)
         return ok_json((await jobs.heartbeat(await numbered(job_id), beat)).to_wire())
 
     @router.post("/{job_id}/report", response_model=Envelope[Job])
-    async def report(job_id: JobId, said: ReportJob) -> Response:
+    async def report(job_id: JobId, said: ReportJob, request: Request) -> Response:
+        only_as(request, said.runner_id)
         return ok_json((await jobs.report(await numbered(job_id), said)).to_wire())
 
     return router
@@ -124,7 +127,8 @@ def runner_routes(logs: LogService, door: SecretDoor) -> APIRouter:
     router = APIRouter(prefix="/deploy/jobs", tags=["runners"], dependencies=[Depends(door)])
 
     @router.post("/{job_id}/logs", response_model=Envelope[NextOffset])
-    async def append_log(job_id: JobId, given: AppendLog) -> Response:
+    async def append_log(job_id: JobId, given: AppendLog, request: Request) -> Response:
+        only_as(request, given.runner_id)
         return ok_json({"nextOffset": await logs.append(await number(logs.store.db, job_id), given)})
 
     return router

@@ -22,7 +22,7 @@ from funai.deploy.events.store import EventStore, Happened
 from funai.deploy.queue import transitions
 from funai.deploy.queue.ports import FinishedJob, Placer, Releases, Waiting
 from funai.deploy.queue.statements import Statements, purge
-from funai.deploy.queue.transitions import Holder
+from funai.deploy.queue.transitions import Claimable, Holder
 from funai.deploy.queue.views import Row, payload_of
 from funai.deploy.settings import QueueOrder
 from funai.deploy.tables import job
@@ -49,6 +49,8 @@ class NewJob:
 class Claimed:
     row: Row
     node: RuntimeNodeRef | None
+    release: int | None = None
+    """The number that the app's release gets when the job succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,11 @@ class JobStore:
         }
         made = await conn.execute(self.sql.create, {f"p_{name}": value for name, value in values.items()})
         job_id = int(made.lastrowid if self.db.dialect is Dialect.MYSQL else made.scalar_one())
-        row: dict[str, Any] = {c.name: None for c in job.c} | {"attempt": 0, "cancel_requested": 0, "claimable": 1}
+        row: dict[str, Any] = {c.name: None for c in job.c} | {
+            "attempt": 0,
+            "cancel_requested": 0,
+            "claimable": int(Claimable.NOW),
+        }
         row |= values | {"id": job_id}
         await self.events.write(conn, Happened(job_id, new.app_id, "api", None, JobStatus.PENDING, 0))
         return row
@@ -158,7 +164,7 @@ class JobStore:
 
     async def position(self, row: Row) -> int | None:
         """1 for the job the next claim would take; None when it isn't claimable now, or is too far back to count."""
-        if row["status"] != JobStatus.PENDING or not row["claimable"]:
+        if row["status"] != JobStatus.PENDING or row["claimable"] != Claimable.NOW:
             return None
         async with self.db.read() as conn:
             at = {"p_turn": row["turn"], "p_id": row["id"], "p_limit": POSITION_LIMIT}
@@ -218,7 +224,8 @@ class JobStore:
                 row["id"], row["app_id"], f"runner:{runner_id}", JobStatus.PENDING, JobStatus.RUNNING, row["attempt"]
             )
             await self.events.write(conn, taken)
-            return ClaimTurn(Claimed(row, node), freed=row["waiting_since_ms"] is not None)
+            release = None if row["app_id"] is None else await self.releases.next_number(conn, row["app_id"])
+            return ClaimTurn(Claimed(row, node, release), freed=row["waiting_since_ms"] is not None)
         return ClaimTurn(None, more=True)
 
     async def _take_head(self, conn: AsyncConnection, runner_id: str, lease_ms: int) -> dict[str, Any] | None:
