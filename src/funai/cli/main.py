@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from funai.cli import help as frontpage
 from funai.cli.exits import Exit
+from funai.cli.operate import harbor
 from funai.cli.output import streams
 from funai.cli.output.output import Output
 from funai.cli.verbs import (
@@ -30,11 +31,30 @@ from funai.cli.verbs import (
     nodes,
     serve,
     status,
+    usage,
     version,
 )
 from funai.i18n.language import pick
 
-VERBS = (deploy, status, logs, life, apps, env, databases, check, account, keys, serve, imports, doctor, nodes, version)
+VERBS = (
+    deploy,
+    status,
+    logs,
+    usage,
+    life,
+    apps,
+    env,
+    databases,
+    check,
+    account,
+    keys,
+    serve,
+    imports,
+    doctor,
+    nodes,
+    harbor,
+    version,
+)
 """In the order the help shows them."""
 STANDALONE = "funai.standalone.cli"
 

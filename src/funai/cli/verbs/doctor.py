@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -59,7 +59,7 @@ async def doctor(
             *[await _program(session, name, flag) for name, flag in (("haproxy", "-v"), ("docker-registry", "--version"))],
         ]
         checks += [await _port(session, name, port) for name, port in PORTS.items()]
-        checks += [_resolver_port(session), *await _agent(session)]
+        checks += [_resolver_port(session), *await _services(session)]
     _tell(session, checks)
 
 
@@ -222,19 +222,21 @@ def _resolver_port(session: Session) -> Check:
     return Check("port 53", Level.OK, session.say("doc_dns_port_free"))
 
 
-async def _agent(session: Session) -> list[Check]:
-    """What this machine's runtime-agent found wrong, where one answers at its usual port."""
+async def _services(session: Session) -> list[Check]:
+    """What this machine's own services found wrong, where one answers at its usual port."""
+    agent = [Check("runtime-agent", Level.FAIL, problem) for problem in await _problems(session, PORTS["runtime-agent"])]
+    return agent + [Check("deploy", Level.FAIL, problem) for problem in await _problems(session, PORTS["Deploy"])]
+
+
+async def _problems(session: Session, port: int) -> list[str]:
     import httpx
 
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=3) as http:
-            told: dict[str, list[dict[str, str]]] = (
-                await http.get(f"http://127.0.0.1:{PORTS['runtime-agent']}/internal/health")
-            ).json()
-        problems = [problem[session.language] for problem in told.get("problems", [])]
+            told: dict[str, Any] = (await http.get(f"http://127.0.0.1:{port}/internal/health")).json()
+        return [str(problem[session.language]) for problem in told.get("data", told).get("problems", [])]
     except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
         return []
-    return [Check("runtime-agent", Level.FAIL, problem) for problem in problems]
 
 
 async def _port(session: Session, name: str, port: int) -> Check:
