@@ -64,10 +64,9 @@ def row(text: str, *, stream: str = "stdout", whole: bool = True) -> bytes:
 
 @given(st.integers(min_value=1, max_value=300))
 def test_pieces_of_lines_are_put_together_by_stream_however_the_file_is_read(step: int) -> None:
-    text = (
-        row("one") + row("sh: 1: ", stream="stderr", whole=False) + row("two") + row("x" * 40, whole=False)
-        + row("nodemon: not found", stream="stderr") + row("y") + row("") + row("50%\r100%", whole=False)
-    )  # fmt: skip
+    rows = [row("one"), row("sh: 1: ", stream="stderr", whole=False), row("two"), row("x" * 40, whole=False)]
+    rows += [row("nodemon: not found", stream="stderr"), row("y"), row(""), row("50%\r100%", whole=False)]
+    text = b"".join(rows)
     lines = K8sLines()
     out = [line for at in range(0, len(text), step) for line in lines.feed(text[at : at + step])]
     assert out == [b"one\n", b"two\n", b"sh: 1: nodemon: not found\n", b"x" * 40 + b"y\n", b"\n"]
