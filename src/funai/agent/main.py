@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from funai.agent.apps import Apps
+from funai.agent.domains import DomainSync
 from funai.agent.engine.contract import Engine, EngineError
 from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.engine.patience import patiently
@@ -38,6 +39,7 @@ from funai.base.http.guards import SecretDoor
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
+from funai.contracts.domains import Domains
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError, RouteTable
 from funai.gateway.main import Gateway, container_labels, open_gateway
@@ -67,6 +69,8 @@ class AgentParts:
     look: Look
     firewall: Firewall | None
     """None where it can't be had; apps reach this host's ports then."""
+    domains: Domains | None = None
+    """None where the gateway serves no names of apps' own."""
 
 
 def no_proxy_labels(_: AgentDeploy) -> Mapping[str, str]:
@@ -76,6 +80,7 @@ def no_proxy_labels(_: AgentDeploy) -> Mapping[str, str]:
 async def compose(
     settings: RuntimeSettings, engine: Engine, table: RouteTable, *, proxy_labels: ProxyLabels = no_proxy_labels,
     any_base_path: bool = False, wildcard_domain: str = "", door: Door | None = None, registry: CollectorRegistry | None = None,
+    domains: Domains | None = None,
 ) -> AgentParts:  # fmt: skip
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
@@ -116,6 +121,7 @@ async def compose(
         images,
         look,
         firewall,
+        domains,
     )
 
 
@@ -145,6 +151,8 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
             teardown.push_async_callback(client.close)
             beat = heartbeat_of(parts, client)
             tasks.append(asyncio.create_task(periodic("heartbeat", settings.heartbeat_seconds, beat.beat, quiet)))
+            sync = DomainSync(parts.node, parts.domains, client)
+            tasks.append(asyncio.create_task(periodic("domains", settings.domains_seconds, sync.exchange, quiet)))
 
         async def end() -> None:
             quiet.set()
@@ -194,7 +202,8 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
         sock = teardown.enter_context(closing(bind(settings.host, settings.port)))
         engine = DockerEngine(settings.socket)
         teardown.push_async_callback(engine.close)
-        table, labels = await _gateway(gateway, registry, teardown), _proxy_labels(settings, gateway)
+        table = await _gateway(gateway, settings.node_gateway_base_url, registry, teardown)
+        labels = _proxy_labels(settings, gateway)
         try:
             parts = await compose(
                 settings,
@@ -204,6 +213,7 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
                 wildcard_domain=gateway.wildcard_domain,
                 door=Door(table.url, table.owner_headers),
                 registry=registry,
+                domains=table.domains,
             )
         except EngineError as e:
             raise ConfigError([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e
@@ -214,9 +224,11 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
         await stop.wait()
 
 
-async def _gateway(settings: GatewaySettings, registry: CollectorRegistry, teardown: AsyncExitStack) -> Gateway:
+async def _gateway(
+    settings: GatewaySettings, public_url: str, registry: CollectorRegistry, teardown: AsyncExitStack
+) -> Gateway:
     """The route table by setting. Raises ConfigError when it can't start."""
-    table = open_gateway(settings, registry)
+    table = open_gateway(settings, registry, public_url=public_url)
     try:
         await table.start()
     except GatewayError as e:

@@ -19,6 +19,7 @@ from funai.api.accounts import routes as accounts
 from funai.api.admin import routes as admin
 from funai.api.apps import routes as apps
 from funai.api.deploys import routes as deploy
+from funai.api.domains import routes as domains
 from funai.api.edge import ERRORS
 from funai.api.logs import routes as logs
 from funai.api.repos import routes as internal
@@ -71,7 +72,7 @@ def build(
     app = create_app("FunAI API", lifespan=lifespan)
     app.description = DESCRIPTION
     app.state.core = core
-    for room in (accounts, apps, deploy, logs, admin, internal):
+    for room in (accounts, apps, domains, deploy, logs, admin, internal):
         app.include_router(room.router, responses=ERRORS)
 
     @app.get("/internal/health", include_in_schema=False)

@@ -22,6 +22,7 @@ from funai.api.deploys.idempotency import Answers
 from funai.api.deploys.policy import Defaults
 from funai.api.deploys.service import Deploys
 from funai.api.deploys.tracker import Tracker
+from funai.api.domains.service import OwnDomains
 from funai.api.logs.limiter import StreamLimiter
 from funai.api.logs.streams import Streams
 from funai.api.repos.access import RepoAccess
@@ -51,6 +52,7 @@ class Core:
     deletions: Deletions
     tracker: Tracker
     overviews: Overviews
+    domains: OwnDomains
     answers: Answers
     streams: Streams
     seats: StreamLimiter
@@ -96,6 +98,7 @@ def assemble(
         deletions=Deletions(db, apps, control, clock),
         tracker=tracker,
         overviews=Overviews(db, apps, slots, control),
+        domains=OwnDomains(apps, control, [settings.git_ssh_host, *settings.reserved_hosts], settings.max_domains),
         answers=answers,
         streams=Streams(control, tracker, stop),
         seats=StreamLimiter(settings.max_log_streams, settings.max_log_streams_all),

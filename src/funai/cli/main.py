@@ -15,10 +15,10 @@ from funai.cli import help as frontpage
 from funai.cli.exits import Exit
 from funai.cli.output import streams
 from funai.cli.output.output import Output
-from funai.cli.verbs import account, apps, check, deploy, doctor, env, keys, life, logs, nodes, serve, status, version
+from funai.cli.verbs import account, apps, check, deploy, doctor, domains, env, keys, life, logs, nodes, serve, status, version
 from funai.i18n.language import pick
 
-VERBS = (deploy, status, logs, life, apps, env, check, account, keys, serve, doctor, nodes, version)
+VERBS = (deploy, status, logs, life, apps, env, domains, check, account, keys, serve, doctor, nodes, version)
 """In the order the help shows them."""
 STANDALONE = "funai.standalone.cli"
 

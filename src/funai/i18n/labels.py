@@ -18,7 +18,7 @@ CHINESE = {
     "containers": "容器", "last seen": "最近出现",
     "config": "配置", "login": "登录", "ssh key": "SSH 公钥", "git server": "Git 服务器", "engine": "容器引擎",
     "port 53": "53 端口", "runtime-agent": "运行节点代理",
-    "sandbox": "构建沙箱",
+    "sandbox": "构建沙箱", "domain": "域名", "state": "状态", "certificate until": "证书到期",
     "to node": "移到节点", "why it stays": "未移走的原因", "crash looping": "反复退出的应用",
     "kind": "类型", "secret": "保密", "serves": "在线版本",
     "runtime": "运行情况", "output": "输出", "last error": "最近错误", "runner": "Runner",
