@@ -2,9 +2,10 @@
 PY := .venv/bin/python
 DB ?= sqlite
 ARGS ?=
+WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up test test-pure test-service test-e2e lint fmt db docs docs-site bench-deploy bench-queue bench-console chaos fuzz-dockerfile clean distclean
+.PHONY: help setup setup-test demo up test test-full test-pure test-service test-e2e lint fmt db docs docs-site picture test-lowest bench-deploy bench-frameworks bench-queue bench-console chaos fuzz-dockerfile clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,13 +24,19 @@ up: setup ## Run the platform on this machine until Ctrl-C (ARGS="--gateway-port
 
 test: setup-test ## Linters and the whole test suite
 	@lint=0; $(MAKE) --no-print-directory lint || lint=$$?; \
-	$(PY) -m pytest --numprocesses 2 $(ARGS) && exit $$lint
+	$(PY) -m pytest --numprocesses $(WORKERS) $(ARGS) && exit $$lint
+
+test-full: ## The same, each test as far as it goes (sizes, every look of every page)
+	@FUNAI_TEST_FULL=1 $(MAKE) --no-print-directory test
 
 test-pure: ## Only the tests that need nothing but the virtualenv
 	@$(PY) -m pytest tests/pure $(ARGS)
 
+test-lowest: setup-test ## The pure tests on the lowest versions that pyproject.toml allows
+	@$(PY) scripts/test_lowest.py $(ARGS)
+
 test-service: ## Only the services in this process, on real databases
-	@$(PY) -m pytest tests/service --numprocesses 2 $(ARGS)
+	@$(PY) -m pytest tests/service --numprocesses $(WORKERS) $(ARGS)
 
 test-e2e: ## Only what runs on real Podman, registry, SSH and HAProxy
 	@$(PY) -m pytest tests/e2e $(ARGS)
@@ -55,11 +62,17 @@ docs-site: ## Build the documentation as a site under .state/site; links are che
 	@.state/docs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
 	@NO_MKDOCS_2_WARNING=1 .state/docs/bin/mkdocs build --strict --quiet && echo "site: .state/site/index.html"
 
+picture: setup ## Remake the READMEs' picture of a terminal session, from a real `funai demo`
+	@$(PY) scripts/terminal_svg.py en docs/images/demo.svg && $(PY) scripts/terminal_svg.py zh docs/images/demo.zh-CN.svg
+
 fuzz-dockerfile: setup-test ## Hostile Dockerfiles against a real Runner, with canaries: ARGS="--seconds 600"
 	$(PY) -m tests.fuzz $(ARGS)
 
 bench-deploy: setup-test ## Time deploys and the gateway beside their floors; one JSON line last
 	@$(PY) -m benchmarks.deploy $(ARGS)
+
+bench-frameworks: setup-test ## Eleven frameworks' apps in Chromium, and Vite and Next beside plain podman; one JSON line last
+	@$(PY) -m benchmarks.frameworks $(ARGS)
 
 chaos: setup-test ## Faults in a running platform, invariants checked; one JSON line last (ARGS="--rounds 50")
 	@$(PY) -m benchmarks.chaos $(ARGS)

@@ -23,7 +23,9 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "funai-setup.json"
 LOCKS = {"run": ROOT / "requirements.lock", "tests": ROOT / "requirements-dev.lock"}
 
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "scripts")]
+import ferretdb  # noqa: E402
+
 from funai.standalone.parts import packages  # noqa: E402
 from funai.standalone.parts.steps import Steps, step  # noqa: E402
 
@@ -45,6 +47,8 @@ def main() -> int:
             step("packages: all there")
             ensure_virtualenv(tests=tests)
             compileall.compile_dir(ROOT / "src", quiet=2)  # milliseconds when nothing changed; a start compiles none then
+            if tests:
+                step(ferretdb.build())
             ensure_engine()
         except (Failed, packages.NotInstalled) as e:
             sys.stderr.write(f"\n{e}\n")

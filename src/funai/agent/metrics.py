@@ -21,11 +21,18 @@ STEP_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 6
 SUCCEEDED, FAILED, REFUSED, INTERRUPTED = "succeeded", "failed", "refused", "interrupted"
 """``refused``: nothing was begun (409, 400). ``interrupted``: a stop, a delete, or a caller that hung up ended it."""
 _AGENTS_CODES = (
-    FailureCode.APP_EXITED, FailureCode.APP_OUT_OF_MEMORY, FailureCode.APP_NOT_LISTENING, FailureCode.APP_UNHEALTHY,
+    FailureCode.APP_EXITED,
+    FailureCode.APP_OUT_OF_MEMORY,
+    FailureCode.APP_NOT_LISTENING,
+    FailureCode.APP_UNHEALTHY,
     FailureCode.APP_SPEAKS_HTTP2,
-    FailureCode.IMAGE_NOT_FOUND, FailureCode.IMAGE_UNUSABLE, FailureCode.REGISTRY_AUTH, FailureCode.REGISTRY_UNREACHABLE,
-    FailureCode.GATEWAY_FAILED, FailureCode.ENGINE_FAILED,
-)  # fmt: skip
+    FailureCode.IMAGE_NOT_FOUND,
+    FailureCode.IMAGE_UNUSABLE,
+    FailureCode.REGISTRY_AUTH,
+    FailureCode.REGISTRY_UNREACHABLE,
+    FailureCode.GATEWAY_FAILED,
+    FailureCode.ENGINE_FAILED,
+)
 
 
 class AgentMetrics:
@@ -51,9 +58,12 @@ class AgentMetrics:
         self.loops = Counter("funai_agent_crash_loops_total", "Apps that began to crash-loop", registry=registry)
         self.looping = Gauge("funai_agent_crash_looping_apps", "Apps that crash-loop now", registry=registry)
         self.drains = Histogram(
-            "funai_agent_drain_seconds", "How long replaced containers were drained", ["outcome"], buckets=STEP_BUCKETS,
+            "funai_agent_drain_seconds",
+            "How long replaced containers were drained",
+            ["outcome"],
+            buckets=STEP_BUCKETS,
             registry=registry,
-        )  # fmt: skip
+        )
         self.switches = Counter(
             "funai_agent_gateway_switches_total", "Routes told to the gateway", ["outcome"], registry=registry
         )

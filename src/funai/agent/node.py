@@ -13,7 +13,8 @@ from funai.agent.engine import ending
 from funai.agent.engine.contract import Container, Engine, EngineError, EngineInfo
 from funai.agent.engine.patience import patiently
 from funai.agent.metrics import AgentMetrics
-from funai.agent.network.networks import ADDRESS
+from funai.agent.network.hostfiles import HostFiles
+from funai.agent.network.networks import ADDRESS, Place, bridge_of
 from funai.agent.reconcile import inherited, state
 from funai.agent.reconcile.state import AppView, Desired, Names
 from funai.agent.rollout.visit import Door
@@ -127,6 +128,7 @@ class Node:
         """The template of apps' own addresses as people are given them; empty where there are none."""
         self.door: Door | None = None
         """Where a finished rollout is looked at as a visitor would; None: nowhere."""
+        self.files = HostFiles(settings.files_folder if info.kind == "podman" else None)
         self.told: dict[int, Route] = {}
         """The gateway's routes as far as they are known to have arrived; what failed to is not in it."""
 
@@ -182,6 +184,13 @@ class Node:
     def _fixed(self, container: Container) -> Endpoint | None:
         address, port = container.labels.get(ADDRESS, ""), state.number(container, state.PORT)
         return Endpoint(address, port) if address and port and not self.publish else None
+
+    async def start(self, container: Container) -> None:
+        """Start a kept container; its files are there again, whatever became of them. Raises EngineError."""
+        if address := container.labels.get(ADDRESS, ""):
+            app_id = state.number(container, state.APP_ID)
+            await asyncio.to_thread(self.files.of, app_id, Place("", address, bridge_of(address)))
+        await self.engine.start(container.id)
 
     async def stop(self, container: Container) -> None:
         """Stop it within the grace. What runs behind a package manager or shell is asked first. Raises EngineError."""

@@ -10,22 +10,16 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator
 
-from funai.base.config.settings import CsvList, Secret, Settings, key
+from funai.agent.databases.settings import DatabaseSettings, Size
+from funai.agent.engine.contract import Limits
+from funai.base.config.settings import CsvList, Secret, key
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _INSTANCE = re.compile(r"[a-z0-9]{0,16}")
 
 
-def parse_size(value: object) -> object:
-    """``512m``, ``1.5g``, ``64Mi`` or bytes → bytes; anything else is left for pydantic to refuse."""
-    if not isinstance(value, str):
-        return value
-    found = _SIZE.fullmatch(value.strip())
-    return int(float(found[1]) * _UNITS[found[2].lower()]) if found else value
-
-
-Size = Annotated[int, BeforeValidator(parse_size)]
+def _or_none(value: object) -> object:
+    """``none`` or ``unlimited``: no limit, said in a word."""
+    return "0" if isinstance(value, str) and value.strip().lower() in ("none", "unlimited") else value
 
 
 def _instance(value: str) -> str:
@@ -68,7 +62,7 @@ class OnDelete(StrEnum):
     KEEP = "keep"
 
 
-class RuntimeSettings(Settings):
+class RuntimeSettings(DatabaseSettings):
     title: ClassVar[str] = "Runtime-agent"
 
     host: str = key("RUNTIME_AGENT_HOST", "127.0.0.1", doc="Address to listen on")
@@ -80,11 +74,12 @@ class RuntimeSettings(Settings):
     node_agent_base_url: str = key("RUNTIME_NODE_AGENT_BASE_URL", "", doc="Where Deploy and runners reach this agent")
     node_gateway_base_url: str = key("RUNTIME_NODE_GATEWAY_BASE_URL", "", doc="Where the public reaches this node's gateway")
     node_apps_url: str = key(
-        "RUNTIME_NODE_APPS_URL", "",
+        "RUNTIME_NODE_APPS_URL",
+        "",
         doc="Apps' own addresses as people are given them, e.g. `https://{app}.apps.example.com/`; `none`: they are given the "
         "path form; default from `gateway.wildcard-domain` with the scheme and port of RUNTIME_NODE_GATEWAY_BASE_URL",
         pattern=r"^(none|https?://\{app\}\.[A-Za-z0-9.-]+(:[0-9]{1,5})?/)?$",
-    )  # fmt: skip
+    )
     deploy_base_url: str = key("DEPLOY_BASE_URL", "", doc="Deploy, for heartbeats; empty sends none")
     deploy_node_token: Secret | None = key("DEPLOY_NODE_TOKEN", None, doc="Sent to Deploy as `X-RT-Node-Token`")
     heartbeat_seconds: float = key("DEPLOY_HEARTBEAT_SECONDS", 15.0, doc="How often Deploy hears of this node", gt=0, le=300)
@@ -98,11 +93,32 @@ class RuntimeSettings(Settings):
     )
     docker_bin: str = key("RUNTIME_DOCKER_BIN", "docker", doc="`docker` or `podman`: whose default socket to use")
     traefik_enable: bool = key("RUNTIME_TRAEFIK_ENABLE", False, doc="Label containers for Traefik's Docker provider")
-    app_cpus: float = key("RUNTIME_APP_CPUS", 1.0, doc="Cores an app may use; 0 = no limit", ge=0, le=1024)
-    app_memory: Size = key("RUNTIME_APP_MEMORY", 512 << 20, doc="Memory an app may use, e.g. `512m`; 0 = no limit", ge=0)
-    app_pids_limit: int = key("RUNTIME_APP_PIDS_LIMIT", 256, doc="Processes and threads of an app; 0 = no limit", ge=0)
+    app_cpus: Annotated[float, BeforeValidator(_or_none)] = key(
+        "RUNTIME_APP_CPUS", 1.0, doc="Cores an app may use; `none` or 0 = no limit", ge=0, le=1024
+    )
+    app_memory: Annotated[Size, BeforeValidator(_or_none)] = key(
+        "RUNTIME_APP_MEMORY", 512 << 20, doc="Memory an app may use, e.g. `512m`; `none` or 0 = no limit", ge=0
+    )
+    app_pids_limit: Annotated[int, BeforeValidator(_or_none)] = key(
+        "RUNTIME_APP_PIDS_LIMIT", 256, doc="Processes and threads of an app; `none` or 0 = no limit", ge=0
+    )
+    app_memory_swap: Annotated[Size | None, BeforeValidator(_or_none)] = key(
+        "RUNTIME_APP_MEMORY_SWAP",
+        None,
+        doc="Memory and swap together, as `docker run --memory-swap` takes it; unset: no swap; `none`: no limit",
+        ge=0,
+    )
+    app_cpu_shares: int = key("RUNTIME_APP_CPU_SHARES", 0, doc="Weight of an app's CPU time (1024 is normal); 0 = normal", ge=0)
+    app_cpuset_cpus: str = key(
+        "RUNTIME_APP_CPUSET_CPUS", "", doc="The cores apps may use, such as `0-3,6`; empty: all", pattern=r"^[0-9,-]*$"
+    )
+    container_port: int = key(
+        "RUNTIME_CONTAINER_PORT", 3000, doc="Where an app listens when its deploy names no port", ge=1, le=65535
+    )
     cleanup_images_on_stop: bool = key(
-        "RUNTIME_CLEANUP_IMAGES_ON_STOP", False, doc="Also remove images that a removed container leaves unused"
+        "RUNTIME_CLEANUP_IMAGES_ON_STOP",
+        False,
+        doc="A stop also removes the app's container and images here; a start then pulls its release again",
     )
     images_on_delete: OnDelete = key(
         "RUNTIME_IMAGES_ON_DELETE", OnDelete.REMOVE, doc="A deleted app's images here: `remove` those only it uses, or `keep`"
@@ -122,16 +138,19 @@ class RuntimeSettings(Settings):
     )
     reach: Reach = key("RUNTIME_REACH", Reach.AUTO, doc="How the gateway reaches apps: `auto`, `address` or `published`")
     build_network: str = key(
-        "RUNTIME_BUILD_NETWORK", "", doc="A network kept for this node's Runner (its RUNNER_BUILD_NETWORK), walled like apps",
+        "RUNTIME_BUILD_NETWORK",
+        "",
+        doc="A network kept for this node's Runner (its RUNNER_BUILD_NETWORK), walled like apps",
         pattern=r"^[A-Za-z0-9_.-]{0,64}$",
-    )  # fmt: skip
+    )
     app_subnets: Annotated[str, AfterValidator(_pool)] = key(
         "RUNTIME_APP_SUBNETS", "10.208.0.0/13", doc="Pool from which each app's network takes a /27"
     )
     app_capabilities: CsvList = key(
-        "RUNTIME_APP_CAPABILITIES", ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"],
+        "RUNTIME_APP_CAPABILITIES",
+        ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"],
         doc="The only capabilities apps keep",
-    )  # fmt: skip
+    )
     app_log_max: Size = key("RUNTIME_APP_LOG_MAX", 10 << 20, doc="Size of a container's kept output", ge=64 << 10)
     app_restarts: int = key("RUNTIME_APP_RESTARTS", 5, doc="Restarts by the engine itself before the agent takes over", ge=0)
     app_allow: Annotated[CsvList, AfterValidator(_destinations)] = key(
@@ -155,7 +174,34 @@ class RuntimeSettings(Settings):
     engine_patience_seconds: float = key(
         "RUNTIME_ENGINE_PATIENCE_SECONDS", 30.0, doc="How long a rollout waits for an engine that restarts", ge=0
     )
+    orphan_grace_hours: float = key(
+        "RUNTIME_ORPHAN_GRACE_HOURS",
+        24.0,
+        doc="How long a database or container must look orphaned before a clean-up deletes it",
+        ge=0,
+    )
+    older_runner_seconds: float = key(
+        "RUNTIME_OLDER_RUNNER_SECONDS",
+        25.0,
+        doc="A caller that names no generation (a Runner of before, which waits 30 s) is answered within so long; the rollout "
+        "goes on",
+        gt=0,
+        le=600,
+    )
     capacity: int | None = key("RUNTIME_CAPACITY", None, doc="Apps this node should hold, told to Deploy", ge=0)
+
+    @property
+    def limits(self) -> Limits:
+        """Of every app's container."""
+        return Limits(
+            self.app_cpus,
+            self.app_memory,
+            self.app_pids_limit,
+            self.app_log_max,
+            self.app_memory_swap,
+            self.app_cpu_shares,
+            self.app_cpuset_cpus,
+        )
 
     @property
     def socket(self) -> str:
@@ -163,6 +209,10 @@ class RuntimeSettings(Settings):
         if self.engine_socket:
             return self.engine_socket.removeprefix("unix://")
         return "/run/podman/podman.sock" if Path(self.docker_bin).name == "podman" else "/var/run/docker.sock"
+
+    @property
+    def files_folder(self) -> Path | None:
+        return self.journal_folder / "files" if self.journal_folder else None
 
     @property
     def journal_folder(self) -> Path | None:

@@ -11,6 +11,7 @@ from funai.api.accounts.callers import Caller
 from funai.api.services import Core
 from funai.base.http.guards import client_address
 from funai.contracts.errors import Unauthenticated
+from funai.contracts.oldids import JobRef
 from funai.contracts.wire import MAX_ID, Envelope, Wire
 
 PREFIX = "/api/fun-ai"
@@ -77,7 +78,7 @@ UserId = Annotated[
     int | None, Query(alias="userId", description="Whose; the caller's own unless an admin names another", ge=1, le=MAX_ID)
 ]
 AppId = Annotated[int, Query(alias="appId", description="The app", ge=1, le=MAX_ID)]
-JobId = Annotated[int, Query(alias="jobId", description="The job", ge=1, le=MAX_ID)]
+JobId = Annotated[JobRef, Query(alias="jobId", description="The job: its number, or the text id that it had before")]
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", description="Repeat a request safely: the same key answers the same job")
 ]

@@ -18,6 +18,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from funai.api.accounts import routes as accounts
 from funai.api.admin import routes as admin
 from funai.api.apps import routes as apps
+from funai.api.databases import routes as databases
 from funai.api.deploys import routes as deploy
 from funai.api.domains import routes as domains
 from funai.api.edge import ERRORS
@@ -29,6 +30,7 @@ from funai.api.settings import ApiSettings
 from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.clock import Clock
 from funai.base.db import migrate
+from funai.base.db.engine import Database
 from funai.base.http.app import TRACE_HEADER, create_app, ok
 from funai.base.http.guards import networks
 from funai.base.observability import log
@@ -40,6 +42,7 @@ DESCRIPTION = """Accounts, apps and deploys. Sign in by `POST /api/fun-ai/auth/l
 `Authorization` response header, or an `X-API-Key`. Every answer is `{code, message, data}`."""
 OVERVIEW_SECONDS = 60.0
 STOPS_SECONDS = 10.0
+GIT_ACCOUNTS_SECONDS = 300.0
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -48,6 +51,7 @@ def build(
     *,
     repo_host: RepoHost | None = None,
     deploy_http: httpx.AsyncBaseTransport | None = None,
+    gitea_http: httpx.AsyncBaseTransport | None = None,
     stop: asyncio.Event | None = None,
     clock: Clock | None = None,
     own_url: str | None = None,
@@ -55,10 +59,12 @@ def build(
     """The API as an ASGI app; ``app.state.core`` has its parts. Its lifespan upgrades the database and runs the sweeps.
 
     ``stop`` ends open streams, so that a graceful shutdown needs not wait for their readers. ``deploy_http`` replaces
-    the way to Deploy (tests). ``own_url`` is where this API answers: given, the web console is served too, and calls it
-    there. Raises ConfigError.
+    the way to Deploy, ``gitea_http`` that to Gitea (tests). ``own_url`` is where this API answers: given, the web console
+    is served too, and calls it there. Raises ConfigError.
     """
-    core = assemble(settings, repo_host=repo_host, deploy_http=deploy_http, stop=stop or asyncio.Event(), clock=clock)
+    core = assemble(
+        settings, repo_host=repo_host, deploy_http=deploy_http, gitea_http=gitea_http, stop=stop or asyncio.Event(), clock=clock
+    )
 
     pages = _console(settings, own_url) if own_url and settings.console_enabled else None
 
@@ -72,8 +78,9 @@ def build(
     app = create_app("FunAI API", lifespan=lifespan)
     app.description = DESCRIPTION
     app.state.core = core
-    for room in (accounts, apps, domains, deploy, logs, admin, internal):
+    for room in (accounts, apps, domains, deploy, logs, admin, internal, databases):
         app.include_router(room.router, responses=ERRORS)
+    app.include_router(internal.pushes, responses=ERRORS)
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -83,9 +90,12 @@ def build(
         app.router.routes.append(ConsoleMount("", pages, name="console"))
     if settings.cors_origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"],
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
             expose_headers=["Authorization", TRACE_HEADER],
-        )  # fmt: skip
+        )
     return app
 
 
@@ -105,44 +115,53 @@ def own_url(settings: ApiSettings, port: int) -> str:
 async def running(core: Core) -> AsyncIterator[None]:
     """The database is up to date and the sweeps run while the context is open."""
     try:
-        await upgrade(core)
+        await upgrade(core.db)
         if core.settings.admin_password:
             await core.accounts.ensure_admin(core.settings.admin_name, core.settings.admin_password.get_secret_value())
         ending = asyncio.Event()
         seconds = core.settings.sweep_seconds
         async with asyncio.TaskGroup() as sweeps:
             for name, every, work in (
-                ("api.tracker", seconds, core.tracker.sweep),
+                ("api.tracker", seconds, core.follower.sweep),
                 ("api.stops", STOPS_SECONDS, core.tracker.finish_stops),
                 ("api.overviews", OVERVIEW_SECONDS, core.overviews.sweep),
+                ("api.repos", max(1.0, seconds), core.repos.sweep),
+                ("api.git-accounts", GIT_ACCOUNTS_SECONDS, core.git_accounts.sweep),
                 ("api.deletion", max(1.0, seconds), core.deletions.sweep),
                 ("api.idempotency", 600.0, core.answers.prune),
             ):
                 sweeps.create_task(periodic(name, every, work, ending), name=name)
+            sweeps.create_task(core.follower.run(ending), name="api.follower")
             try:
                 yield
             finally:
                 core.stop.set()
                 ending.set()
     finally:
+        await core.repos.close()
         await core.control.close()
         await core.db.close()
 
 
-async def upgrade(core: Core) -> None:
+async def upgrade(db: Database, _time_zone: str = "") -> None:
     """Bring the API's tables up to date."""
-    await migrate.upgrade(core.db, MIGRATIONS)
+    await migrate.upgrade(db, MIGRATIONS)
+
+
+async def check(db: Database, _time_zone: str = "") -> list[str]:
+    """What an upgrade would do, a line each."""
+    return [await migrate.pending(db, MIGRATIONS, "funai_api_version")]
 
 
 async def ensure_admin(app: FastAPI, user_name: str, password: str) -> User:
     """The first admin of an installation: made once, left alone later. Works before the app serves."""
     core: Core = app.state.core
-    await upgrade(core)
+    await upgrade(core.db)
     return await core.accounts.ensure_admin(user_name, password)
 
 
 async def serve(settings: ApiSettings, stop: asyncio.Event) -> None:
-    """Serve until ``stop``. Without a Git server in this process, repositories are somebody else's to make."""
+    """Serve until ``stop``. Repositories are made in a Gitea where there is one, else by the Git server at their first use."""
     with closing(bind(settings.host, settings.port)) as sock:
         app = build(settings, stop=stop, own_url=own_url(settings, int(sock.getsockname()[1])))
         await migrate.reachable(app.state.core.db)

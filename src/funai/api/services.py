@@ -18,7 +18,9 @@ from funai.api.apps.service import Apps
 from funai.api.apps.slots import Slots
 from funai.api.apps.variables import Variables
 from funai.api.deploys.client_pool import DeployClientPool
+from funai.api.deploys.follower import Follower
 from funai.api.deploys.idempotency import Answers
+from funai.api.deploys.old_ids import OldJobIds
 from funai.api.deploys.policy import Defaults
 from funai.api.deploys.service import Deploys
 from funai.api.deploys.tracker import Tracker
@@ -26,8 +28,14 @@ from funai.api.domains.service import OwnDomains
 from funai.api.logs.limiter import StreamLimiter
 from funai.api.logs.streams import Streams
 from funai.api.repos.access import RepoAccess
+from funai.api.repos.accounts import GitAccounts
+from funai.api.repos.gitea import Admitted, GiteaHost, GiteaRules
 from funai.api.repos.host import RepoHost
+from funai.api.repos.pushes import PUSH_PATH
+from funai.api.repos.repositories import Repositories
+from funai.api.repos.templates import template_files
 from funai.api.settings import ApiSettings
+from funai.base.clients.gitea import Gitea
 from funai.base.clock import Clock, SystemClock
 from funai.base.config.sealing import Sealer
 from funai.base.db.engine import Database
@@ -47,10 +55,13 @@ class Core:
     accounts: Accounts
     keys: Keys
     apps: Apps
+    repos: Repositories
+    git_accounts: GitAccounts
     variables: Variables
     deploys: Deploys
     deletions: Deletions
     tracker: Tracker
+    follower: Follower
     overviews: Overviews
     domains: OwnDomains
     answers: Answers
@@ -64,6 +75,7 @@ def assemble(
     *,
     repo_host: RepoHost | None,
     deploy_http: httpx.AsyncBaseTransport | None,
+    gitea_http: httpx.AsyncBaseTransport | None = None,
     stop: asyncio.Event,
     clock: Clock | None = None,
 ) -> Core:
@@ -71,14 +83,20 @@ def assemble(
     clock = clock or SystemClock()
     db = Database(settings.datasource_url)
     defaults = defaults_of(settings)
-    control = DeployClientPool(settings, deploy_http)
+    control = DeployClientPool(settings, deploy_http, OldJobIds(db, clock))
     runner_key = _runner_key(settings.git_runner_public_key)
     accounts = Accounts(
-        db, Passwords(), Tokens(settings.jwt_secret.get_secret_value(), settings.jwt_expiration), clock,
-        logins_per_minute=settings.login_attempts, registrations_per_hour=settings.registrations,
-    )  # fmt: skip
+        db,
+        Passwords(),
+        Tokens(settings.jwt_secret.get_secret_value(), settings.jwt_expiration),
+        clock,
+        logins_per_minute=settings.login_attempts,
+        registrations_per_hour=settings.registrations,
+    )
     keys = Keys(db, clock, limit=settings.max_keys, reserved=runner_key)
-    apps = Apps(db, clock, defaults, repo_host if settings.git_enabled else None, limit=settings.max_apps)
+    gitea = _gitea(settings, gitea_http)
+    repos = Repositories(db, clock, defaults, _repo_host(settings, repo_host, gitea))
+    apps = Apps(db, clock, defaults, repos, limit=settings.max_apps)
     sealer = Sealer.from_file(settings.env_key_file, create=True) if settings.env_key_file else None
     variables = Variables(db, clock, sealer, max_count=settings.env_max_count, max_bytes=settings.env_max_bytes)
     slots = Slots(db, clock, limit=settings.max_running)
@@ -93,10 +111,13 @@ def assemble(
         accounts=accounts,
         keys=keys,
         apps=apps,
+        repos=repos,
+        git_accounts=GitAccounts(db, clock, defaults, gitea, reserved=frozenset(_bots(settings))),
         variables=variables,
         deploys=Deploys(apps, slots, answers, variables, tracker, control, defaults),
         deletions=Deletions(db, apps, control, clock),
         tracker=tracker,
+        follower=Follower(control, tracker),
         overviews=Overviews(db, apps, slots, control),
         domains=OwnDomains(apps, control, [settings.git_ssh_host, *settings.reserved_hosts], settings.max_domains),
         answers=answers,
@@ -123,7 +144,37 @@ def defaults_of(settings: ApiSettings) -> Defaults:
         namespace=settings.acr_namespace,
         image_namespaces=tuple(settings.image_namespaces),
         repo_prefixes=tuple(settings.git_allowed_repos),
+        https_urls=settings.https_urls,
     )
+
+
+def _gitea(settings: ApiSettings, http: httpx.AsyncBaseTransport | None) -> Gitea | None:
+    if not settings.gitea_enabled or settings.gitea_admin_token is None:
+        return None
+    token = settings.gitea_admin_token.get_secret_value()
+    return Gitea(settings.gitea_base_url, token, timeout=settings.gitea_timeout_ms / 1000, http=http)
+
+
+def _repo_host(settings: ApiSettings, given: RepoHost | None, gitea: Gitea | None) -> RepoHost | None:
+    """``given`` is this process's own Git server. Raises ConfigError."""
+    if gitea is None:
+        return given if settings.git_enabled else None
+    if given is not None:
+        raise ConfigError(["gitea.enabled: `funai up` has a Git server of its own; run `funai serve api` to use a Gitea"])
+    hook, secret = settings.gitea_webhook_url.rstrip("/"), settings.gitea_webhook_secret
+    rules = GiteaRules(
+        auto_init=settings.gitea_auto_init,
+        default_branch=settings.gitea_default_branch,
+        runner=Admitted(settings.gitea_runner_team, settings.gitea_runner_bot, "read", "gitea.runner"),
+        workspace=Admitted(settings.gitea_workspace_team, settings.gitea_workspace_bot, "write", "gitea.workspace"),
+        webhook=(hook + PUSH_PATH, secret.get_secret_value()) if hook and secret else None,
+        templates=template_files(settings.gitea_template_dir),
+    )
+    return GiteaHost(gitea, rules)
+
+
+def _bots(settings: ApiSettings) -> list[str]:
+    return [name for name in (settings.gitea_runner_bot, settings.gitea_workspace_bot) if name]
 
 
 def _runner_key(text: str | None) -> PublicKey | None:

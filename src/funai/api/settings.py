@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
 from pydantic import SecretStr, field_validator, model_validator
 
+from funai.base.config.older import SPRING, datasource
 from funai.base.config.settings import CsvList, Secret, Settings, key
 from funai.base.http.guards import networks
 from funai.contracts import rules
 from funai.contracts.errors import BadInput, ConfigError
 
 MIN_JWT_SECRET = 32
+MIN_WEBHOOK_SECRET = 16
 
 
 class ApiSettings(Settings):
     """Everything the API can be told. A secret that is empty or a placeholder refuses to start."""
 
     title: ClassVar[str] = "API"
+    older: ClassVar[Mapping[str, str]] = {
+        "server.port": "funai.api.port",
+        "server.address": "funai.api.host",
+        **dict.fromkeys(SPRING, "funai.api.datasource.url"),
+    }
 
     host: str = key("funai.api.host", "0.0.0.0", doc="Address to listen on")
     port: int = key("funai.api.port", 8080, doc="Port to listen on", ge=0, le=65535)
     datasource_url: str = key(
-        "funai.api.datasource.url", "sqlite:///funai-api.db",
+        "funai.api.datasource.url",
+        "sqlite:///funai-api.db",
         doc="Database: sqlite:///file, postgresql://user:password@host/db or mysql://user:password@host/db",
-    )  # fmt: skip
+    )
     trusted_proxies: list[str] = key(
         "funai.api.trusted-proxies", [], doc="Proxies (addresses or CIDRs) whose X-Forwarded-For counts"
     )
     cors_origins: list[str] = key("funai.api.cors-origins", [], doc="Origins of web pages that may call the API from a browser")
+
+    https_urls: bool = key(
+        "funai.api.https-urls",
+        False,
+        doc="Apps' addresses are given to people as https:// whatever the nodes announce (TLS ends in front of the gateways)",
+    )
 
     jwt_secret: Secret = key("jwt.secret", doc="Signs login tokens (HS256); at least 32 characters")
     jwt_expiration: int = key("jwt.expiration", 604_800, doc="Seconds a login lasts", ge=60, le=31_536_000)
@@ -76,14 +91,53 @@ class ApiSettings(Settings):
         "funai.git.runner-public-key", None, doc="The runner's own key (OpenSSH form): reads every repository, writes none"
     )
 
+    gitea_enabled: bool = key(
+        "gitea.enabled", False, doc="Keep apps' repositories in a Gitea or Forgejo, and make and remove them there"
+    )
+    gitea_base_url: str = key("gitea.base-url", "", doc="Where Gitea answers, such as http://172.21.138.103:3000")
+    gitea_admin_token: Secret | None = key(
+        "gitea.admin-token",
+        None,
+        doc="Token of an owner of the organisation: write:organization, write:repository; write:admin to copy users' keys",
+    )
+    gitea_owner: str = key("gitea.owner", "", doc="The organisation; empty: deploy-git.repo-owner, which it must equal")
+    gitea_repo_template: str = key(
+        "gitea.repo-name-template", "", doc="Empty: deploy-git.repo-name-template, which it must equal"
+    )
+    gitea_auto_init: bool = key(
+        "gitea.auto-init",
+        True,
+        doc="A new repository has a first commit; false where people push folders that have commits of their own",
+    )
+    gitea_default_branch: str = key(
+        "gitea.default-branch", "main", doc="Of a new repository", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$"
+    )
+    gitea_runner_team: str = key("gitea.runner-team", "runner-readonly", doc="Team of the organisation that reads every app")
+    gitea_runner_bot: str = key("gitea.runner-bot", "runner-bot", doc="Account that reads where there is no such team")
+    gitea_workspace_team: str = key("gitea.workspace-team", "workspace-write", doc="Team that writes to every app; may lack")
+    gitea_workspace_bot: str = key(
+        "gitea.workspace-bot", "workspace-bot", doc="Account that writes where there is no such team"
+    )
+    gitea_template_dir: Path | None = key(
+        "gitea.template-dir", None, doc="Folder of files for new repositories, beside .gitignore and .dockerignore (auto-init)"
+    )
+    gitea_webhook_url: str = key(
+        "gitea.webhook-url", "", doc="This API as Gitea reaches it, such as http://172.21.138.91:8080; empty: no push hook"
+    )
+    gitea_webhook_secret: Secret | None = key(
+        "gitea.webhook-secret", None, doc="Signs Gitea's push events; at least 16 characters"
+    )
+    gitea_timeout_ms: int = key("gitea.timeout-ms", 8_000, doc="Longest wait for one answer of Gitea", ge=100, le=60_000)
+
     acr_enabled: bool = key("deploy-acr.enabled", True, doc="Whether built images go to a registry named here")
     acr_registry: str | None = key("deploy-acr.registry", None, doc="Registry address, host[:port]")
     base_images: CsvList = key("RUNNER_BASE_IMAGES", [], doc="The Runner's prefixes of base images, told to `funai check`")
     acr_namespace: str = key("deploy-acr.namespace", "funaistudio", doc="Namespace (a Harbor project) of built images")
     image_namespaces: list[str] = key(
-        "funai.image.allowed-namespaces", [],
+        "funai.image.allowed-namespaces",
+        [],
         doc="Where users may take prebuilt images from, beside the app's own repository: docker.io/library, host:5000/team",
-    )  # fmt: skip
+    )
 
     max_apps: int = key("funai.app.limits.max-apps-per-user", 20, doc="Apps a user may have", ge=1, le=100_000)
     max_running: int = key("funai.app.limits.max-running-per-user", 3, doc="Apps a user may run at once", ge=1, le=100_000)
@@ -105,12 +159,17 @@ class ApiSettings(Settings):
     env_max_bytes: int = key("funai.env.max-bytes", 65_536, doc="Size of all variables of an app together", ge=1, le=1_048_576)
     console_enabled: bool = key("funai.console.enabled", True, doc="Whether this process serves the web console under /")
     console_https: bool = key(
-        "funai.console.https", False,
+        "funai.console.https",
+        False,
         doc="People reach the console over HTTPS (a proxy in front ends it): cookies get Secure and the __Host- prefix",
-    )  # fmt: skip
+    )
     sweep_seconds: float = key(
         "funai.api.sweep-seconds", 1.0, doc="How often outcomes of running deploys are asked for", gt=0, le=60
     )
+
+    @classmethod
+    def translated(cls, given: Mapping[str, str]) -> dict[str, str]:
+        return {**super().translated(given), **datasource(given, "funai.api.datasource.url")}
 
     @field_validator("jwt_secret")
     @classmethod
@@ -146,7 +205,32 @@ class ApiSettings(Settings):
             raise ValueError(
                 "deploy-proxy.shared-secret is not set; set it (DEPLOY_PROXY_SHARED_SECRET), or deploy-proxy.enabled=false"
             )
+        if self.gitea_enabled and (problems := list(_gitea_problems(self))):
+            raise ConfigError(problems)
         return self
+
+
+def _gitea_problems(settings: ApiSettings) -> Iterator[str]:
+    """What keeps a Gitea from being used, each with the key to change."""
+    if not settings.git_enabled:
+        yield "deploy-git.enabled: is false; set it to true, or gitea.enabled=false"
+    if not settings.gitea_base_url.startswith(("http://", "https://")):
+        yield "gitea.base-url: is not an http:// or https:// address; set it to where Gitea answers"
+    if settings.gitea_admin_token is None:
+        yield "gitea.admin-token: is not set; make one in Gitea as an owner of the organisation"
+    for key_, own, git_key, git in (
+        ("gitea.owner", settings.gitea_owner, "deploy-git.repo-owner", settings.git_repo_owner),
+        ("gitea.repo-name-template", settings.gitea_repo_template, "deploy-git.repo-name-template", settings.git_repo_template),
+    ):
+        if own and own != git:
+            yield f"{key_}: is {own} but {git_key} is {git}; they name the same repositories, so set both alike"
+    if settings.gitea_webhook_url:
+        secret = settings.gitea_webhook_secret.get_secret_value() if settings.gitea_webhook_secret else ""
+        if len(secret) < MIN_WEBHOOK_SECRET:
+            short = f"is shorter than {MIN_WEBHOOK_SECRET} characters"
+            yield f"gitea.webhook-secret: {short}; set one, or leave gitea.webhook-url empty"
+        if not settings.gitea_webhook_url.startswith(("http://", "https://")):
+            yield "gitea.webhook-url: is not an http:// or https:// address; set it to where Gitea reaches this API"
 
 
 def _as_value_error(check: object) -> str:

@@ -46,8 +46,10 @@ users = Table(
     _flag("disabled"),
     Column("token_version", Integer(), nullable=False, default=0, server_default="0"),
     Column("api_key_hash", exact(64), nullable=True, unique=True),
+    Column("git_account", exact(64), nullable=True),  # at the Gitea, linked by an operator
     _time("create_time"),
     _time("update_time"),
+    Index("uq_funai_user_git_account", "git_account", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -71,6 +73,8 @@ apps = Table(
     Column("user_id", Id, ForeignKey("funai_user.id"), nullable=False),
     Column("app_name", exact(120), nullable=False),
     Column("description", Text(), nullable=True),
+    Column("app_type", String(64), nullable=True),
+    Column("app_key", String(128), nullable=True),
     Column("status", SmallInteger(), nullable=False),
     _flag("slot"),  # holds one of its owner's running slots
     _flag("serving"),  # a release of it answers the public
@@ -86,6 +90,8 @@ apps = Table(
     _time("op_since", nullable=True),
     Column("prev_status", SmallInteger(), nullable=True),
     Column("prev_slot", SmallInteger(), nullable=True),
+    _flag("repo_ready"),  # its repository is made, with everybody's rights
+    _time("repo_next", nullable=True),  # when that is tried again
     _flag("deleting"),
     Column("delete_tries", Integer(), nullable=False, default=0, server_default="0"),
     _time("delete_next", nullable=True),
@@ -95,6 +101,7 @@ apps = Table(
     UniqueConstraint("user_id", "app_name", name="uq_funai_app_name"),
     Index("ix_funai_app_status", "status", "id"),
     Index("ix_funai_app_deleting", "deleting", "delete_next"),
+    Index("ix_funai_app_repo", "repo_ready", "repo_next"),
     sqlite_autoincrement=True,
 )
 
@@ -117,4 +124,12 @@ idempotency = Table(
     Column("answer", Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"), nullable=True),  # null while under way
     _time("create_time"),
     Index("ix_funai_idempotency_time", "create_time"),
+)
+
+old_jobs = Table(
+    "funai_old_job",  # the number that stands for a text id of an older Deploy service
+    metadata,
+    Column("number", BigInteger(), primary_key=True, autoincrement=False),
+    Column("old_id", String(64), nullable=False),
+    _time("create_time"),
 )

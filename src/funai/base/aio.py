@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from fastapi import FastAPI
 from funai.base.observability import log
 from funai.contracts.errors import ConfigError, FunaiError
 
+T = TypeVar("T")
 MAX_HEAD = 64 * 1024
 """Bytes of a request's head."""
 YOUNG_OBJECTS = 10_000
@@ -52,6 +54,38 @@ async def wait_any(*events: asyncio.Event, timeout: float | None = None) -> None
         for w in waits:
             w.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
+
+
+class Stopped(Exception):
+    """Work was cancelled because what it was raced with came first."""
+
+
+async def unless(stop: asyncio.Event | asyncio.Future[Any], work: Awaitable[T]) -> T:
+    """Awaits ``work`` and cancels it when ``stop`` is set or done first. ``stop`` itself is never cancelled.
+
+    Returns once ``work`` has ended. Raises Stopped if it was cancelled, else what it raises.
+    """
+    doing = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait()) if isinstance(stop, asyncio.Event) else asyncio.shield(stop)
+    try:
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            doing.cancel()
+            await asyncio.wait({doing})
+        if doing.cancelled():
+            raise Stopped
+        return doing.result()
+    finally:
+        for task in (doing, stopping):
+            task.cancel()
+        await asyncio.gather(doing, stopping, return_exceptions=True)
+
+
+async def until(stop: asyncio.Event, items: AsyncIterator[T]) -> AsyncIterator[T]:
+    """Yields ``items`` until they end or ``stop`` is set."""
+    with suppress(Stopped, StopAsyncIteration):
+        while not stop.is_set():
+            yield await unless(stop, anext(items))
 
 
 async def guarded(name: str, work: Callable[[], Awaitable[object]]) -> None:

@@ -32,8 +32,16 @@ class Exit(IntEnum):
     """The reader of standard output left (``| head``), as a shell shows SIGPIPE."""
 
 
-_BY_CODE = {400: Exit.USAGE, 401: Exit.LOGIN, 403: Exit.REFUSED, 404: Exit.NOT_FOUND, 409: Exit.REFUSED, 413: Exit.REFUSED,
-            422: Exit.USAGE, 429: Exit.REFUSED}  # fmt: skip
+_BY_CODE = {
+    400: Exit.USAGE,
+    401: Exit.LOGIN,
+    403: Exit.REFUSED,
+    404: Exit.NOT_FOUND,
+    409: Exit.REFUSED,
+    413: Exit.REFUSED,
+    422: Exit.USAGE,
+    429: Exit.REFUSED,
+}
 
 
 def exit_for_error(error: FunaiError) -> Exit:

@@ -15,10 +15,26 @@ from funai.cli import help as frontpage
 from funai.cli.exits import Exit
 from funai.cli.output import streams
 from funai.cli.output.output import Output
-from funai.cli.verbs import account, apps, check, deploy, doctor, domains, env, keys, life, logs, nodes, serve, status, version
+from funai.cli.verbs import (
+    account,
+    apps,
+    check,
+    databases,
+    deploy,
+    doctor,
+    domains,
+    env,
+    keys,
+    life,
+    logs,
+    nodes,
+    serve,
+    status,
+    version,
+)
 from funai.i18n.language import pick
 
-VERBS = (deploy, status, logs, life, apps, env, domains, check, account, keys, serve, doctor, nodes, version)
+VERBS = (deploy, status, logs, life, apps, env, domains, databases, check, account, keys, serve, doctor, nodes, version)
 """In the order the help shows them."""
 STANDALONE = "funai.standalone.cli"
 
@@ -26,9 +42,13 @@ STANDALONE = "funai.standalone.cli"
 def build() -> typer.Typer:
     """The command line over the API; ``up`` and ``demo`` come with :func:`add_standalone`."""
     app = typer.Typer(
-        name="funai", help=frontpage.INTRO, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
+        name="funai",
+        help=frontpage.INTRO,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    )  # fmt: skip
+    )
     for module in VERBS:
         module.register(app)
     return app

@@ -43,9 +43,14 @@ class Session:
     """Made for each verb by :func:`funai.cli.verb.verb`. Nothing is read or opened before it is asked for."""
 
     def __init__(
-        self, *, as_json: bool = False, server: str | None = None, environ: Mapping[str, str] | None = None,
-        cwd: Path | None = None, http: httpx.AsyncBaseTransport | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        as_json: bool = False,
+        server: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        http: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self.environ = os.environ if environ is None else environ
         self._cwd = cwd
         self.language = pick(self.environ)

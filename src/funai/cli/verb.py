@@ -19,9 +19,14 @@ _COMMON = "Common options"
 JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON.", rich_help_panel=_COMMON)]
 ServerOption = Annotated[
     str | None,
-    typer.Option("--server", metavar="URL", help="The platform to talk to (else FUNAI_SERVER, else the last login).",
-                 rich_help_panel=_COMMON, show_default=False),
-]  # fmt: skip
+    typer.Option(
+        "--server",
+        metavar="URL",
+        help="The platform to talk to (else FUNAI_SERVER, else the last login).",
+        rich_help_panel=_COMMON,
+        show_default=False,
+    ),
+]
 AppOption = Annotated[str | None, typer.Option("--app", "-a", hidden=True)]
 """Every verb that takes the app as its argument takes it as an option too: some did so before the others."""
 
@@ -92,8 +97,9 @@ def run(session: Session, work: Callable[[], Awaitable[None] | None]) -> Exit:
     except Ended as e:
         return e.exit_code
     except Refused as e:
-        session.out.error(e.message, e.hint or hint(e.reason, session.language, session.known),
-                          reason=e.reason, exitCode=int(e.exit_code))  # fmt: skip
+        session.out.error(
+            e.message, e.hint or hint(e.reason, session.language, session.known), reason=e.reason, exitCode=int(e.exit_code)
+        )
         return e.exit_code
     except ConfigError as e:
         for problem in e.problems:
@@ -123,8 +129,13 @@ def refuse(session: Session, error: FunaiError) -> Exit:
     reason, message, advice = explain(session, error)
     code = Exit.PLATFORM if reason == NOT_FUNAI else exit_for_error(error)
     session.out.error(
-        message, advice, code=error.code, reason=reason, exitCode=int(code), traceId=session.trace_id,
-    )  # fmt: skip
+        message,
+        advice,
+        code=error.code,
+        reason=reason,
+        exitCode=int(code),
+        traceId=session.trace_id,
+    )
     if error.code >= 500 and reason not in (UNREACHABLE, NOT_FUNAI):
         session.out.aside(f"traceId: {session.trace_id}")
     return code

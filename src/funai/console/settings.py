@@ -19,9 +19,10 @@ class ConsoleSettings(Settings):
     port: int = key("funai.console.port", 8081, doc="Port to listen on", ge=0, le=65535)
     api_base_url: str = key("funai.console.api-base-url", "http://127.0.0.1:8080", doc="Where the API answers")
     https: bool = key(
-        "funai.console.https", False,
+        "funai.console.https",
+        False,
         doc="People reach the console over HTTPS (a proxy in front ends it): cookies get Secure and the __Host- prefix",
-    )  # fmt: skip
+    )
     trusted_proxies: list[str] = key(
         "funai.console.trusted-proxies", [], doc="Proxies (addresses or CIDRs) whose X-Forwarded-For counts"
     )

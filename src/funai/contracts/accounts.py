@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from funai.contracts import rules
-from funai.contracts.states import AppStatus
+from funai.contracts.states import AppStatus, RepoStatus
 from funai.contracts.wire import EntityId, Instant, Wire
 
 
@@ -22,6 +22,8 @@ class User(Wire):
     admin: bool = False
     disabled: bool = False
     """(+) Whether an operator shut the account out."""
+    git_account: str | None = None
+    """(+) The person's own account at the Gitea, as an operator linked it."""
     created_at: Instant
 
 
@@ -35,6 +37,9 @@ class SshKey(Wire):
 class AddSshKey(Wire):
     title: str = Field(default="", max_length=100)
     public_key: str = Field(max_length=16_000)
+
+
+_SHORT_TEXT = r"^[^\x00-\x1f\x7f]*$"
 
 
 class Serving(Wire):
@@ -51,7 +56,13 @@ class App(Wire):
     app_name: str
     app_status: AppStatus
     description: str | None = None
+    app_description: str | None = None
+    """``description`` by the name that older callers read and send."""
+    app_type: str | None = None
+    app_key: str | None = None
     repo_ssh_url: str | None = None
+    repo_status: RepoStatus | None = None
+    """(+) Whether the repository is made; None where the API makes none."""
     container_port: int | None = None
     last_job_id: int | None = None
     last_deploy_error: str | None = None
@@ -65,6 +76,15 @@ class App(Wire):
     """(+) For people: that it keeps ending, and where to look."""
     created_at: Instant
     updated_at: Instant
+
+
+class StoppedApp(App):
+    """An app that was taken off line, with where it ran, as older callers read it."""
+
+    app_id: int
+    node_id: int | None = None
+    agent_base_url: str | None = None
+    runtime: dict[str, Any] | None = None
 
 
 class AppRuntime(Wire):
@@ -85,16 +105,28 @@ class AppRuntime(Wire):
     node_name: str | None = None
 
 
-class CreateApp(Wire):
+class _AppFacts(Wire):
     app_name: str | None = Field(default=None, max_length=200)
     description: str | None = Field(default=None, max_length=2_000)
+    app_description: str | None = Field(default=None, max_length=2_000)
+    """``description``, by the name that older callers send."""
+    app_type: str | None = Field(default=None, max_length=64, pattern=_SHORT_TEXT)
+    app_key: str | None = Field(default=None, max_length=128, pattern=_SHORT_TEXT)
+
+    @property
+    def described(self) -> str | None:
+        return self.description if self.description is not None else self.app_description
 
 
-class UpdateApp(Wire):
+class CreateApp(_AppFacts):
+    pass
+
+
+class UpdateApp(_AppFacts):
     id: int | None = None
     app_id: int | None = None
-    app_name: str | None = Field(default=None, max_length=200)
-    description: str | None = Field(default=None, max_length=2_000)
+    user_id: EntityId | None = None
+    """Whose; what the query says wins."""
 
 
 class CreateDeploy(Wire):
@@ -111,6 +143,8 @@ class CreateDeploy(Wire):
     repo_ssh_url: str | None = None
     acr_registry: str | None = None
     acr_namespace: str | None = None
+    no_cache: bool | None = None
+    """(+) True: build without anything that earlier builds left, and empty the app's build caches."""
 
 
 class GitAccessQuestion(Wire):

@@ -136,9 +136,13 @@ def image_inputs(
     The standard image's version counts too: a repository without its own is built again when the platform's changes.
     """
     values = {
-        "dockerfile": dockerfile_path, "context": context, "npmRegistry": npm_registry, "standard": STANDARD_VERSION,
-        "port": port or DEFAULT_PORT, "arguments": dict(arguments or {}),
-    }  # fmt: skip
+        "dockerfile": dockerfile_path,
+        "context": context,
+        "npmRegistry": npm_registry,
+        "standard": STANDARD_VERSION,
+        "port": port or DEFAULT_PORT,
+        "arguments": dict(arguments or {}),
+    }
     return json.dumps(values, sort_keys=True)
 
 

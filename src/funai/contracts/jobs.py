@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from funai.contracts import rules
+from funai.contracts import oldids, rules
 from funai.contracts.states import Blame, FailureCode, JobStatus, JobType, Phase
 from funai.contracts.wire import EntityId, Instant, Name, Wire
 
@@ -48,6 +48,8 @@ class Payload(Wire):
     health_path: str | None = None
     strip_prefix: bool | None = None
     """(+) False: the app sees ``/runtime/{appId}`` in its requests' paths; None: what ``deploy/app.yaml`` says."""
+    no_cache: bool | None = None
+    """(+) True: nothing of earlier builds is used, not even the commit's image, and the app's build caches are emptied."""
     rollback_of: int | None = None
     """(+) The release number this job runs again."""
     env: dict[str, str] | None = None
@@ -155,6 +157,8 @@ class JobResult(Wire):
 
 class Job(Wire):
     id: int
+    old_id: str | None = None
+    """(+) The text that names the job at an older Deploy service, or named it before its installation was taken over."""
     type: JobType | str
     status: JobStatus
     payload: dict[str, Any]
@@ -179,6 +183,16 @@ class Job(Wire):
     result: JobResult | None = None
     started_at: Instant | None = None
     finished_at: Instant | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_id(cls, given: Any) -> Any:
+        return oldids.with_number(given)
+
+    @property
+    def wire_id(self) -> int | str:
+        """What its Deploy service calls it."""
+        return self.old_id if self.old_id and oldids.stands_for_text(self.id) else self.id
 
 
 class CreateJob(Wire):
@@ -277,3 +291,14 @@ class JobEvent(Wire):
     attempt: int | None = None
     reason: str | None = None
     detail: str | None = None
+
+
+class EventSlice(Wire):
+    """What happened to jobs after a cursor, in the order of the events' ids; ``next`` is the next call's ``after``.
+
+    A transaction that commits late may leave an event with a lower id behind the cursor: who follows looks now and then
+    at the jobs themselves.
+    """
+
+    events: list[JobEvent] = Field(default_factory=list[JobEvent])
+    next: int

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from funai.contracts.states import NodeHealth
-from funai.contracts.wire import EntityId, Instant, Name, Wire
+from funai.contracts.wire import EntityId, Instant, Name, Wire, clamped
 
 BaseUrl = Annotated[str, Field(max_length=500, pattern=r"^https?://[A-Za-z0-9\[\]._:-]+(/[A-Za-z0-9._~/%:@!$&'()*+,;=-]*)?$")]
 
@@ -50,6 +50,8 @@ class NodeHeartbeatAnswer(Wire):
 
 class RuntimeNode(Wire):
     id: int
+    node_id: int = 0
+    """``id`` again, by the name that older callers read."""
     name: str
     agent_base_url: str | None = None
     gateway_base_url: str | None = None
@@ -59,6 +61,7 @@ class RuntimeNode(Wire):
     weight: int
     health: NodeHealth
     last_heartbeat_at: Instant | None = None
+    last_heartbeat_at_ms: int | None = None
     disk_free_pct: float | None = None
     disk_free_bytes: int | None = None
     container_count: int | None = None
@@ -119,7 +122,7 @@ class ReassignApp(Wire):
 class DrainNode(Wire):
     source_node_id: EntityId
     target_node_id: EntityId | None = None
-    limit: int = Field(default=100, ge=1, le=1_000)
+    limit: Annotated[int, clamped(1, 2_000)] = 100
 
 
 class MovedApp(Wire):
@@ -146,6 +149,22 @@ class Placement(Wire):
     node_id: int
     last_active_at: Instant | None = None
     created_at: Instant
+
+
+class PlacedApp(Wire):
+    """A placement as operators' pages read it."""
+
+    app_id: str
+    node_id: int
+    last_active_at: int | None = None
+    """Epoch milliseconds."""
+    created_at: Instant
+
+
+class Placements(Wire):
+    node_id: int | None = None
+    total: int
+    items: list[PlacedApp] = Field(default_factory=list[PlacedApp])
 
 
 MAX_OVERVIEW = 200
@@ -179,6 +198,9 @@ class AppOverview(Wire):
 class RunnerInfo(Wire):
     runner_id: str
     last_seen_at: Instant
+    last_seen_at_ms: int | None = None
     healthy: bool
+    health: str | None = None
+    """``HEALTHY`` or ``STALE``, as older callers read it."""
     running_jobs: int = 0
     labels: list[str] = Field(default_factory=list)

@@ -56,6 +56,12 @@ class AppStatus(IntEnum):
     """Taken out of use by an operator: no deploy is accepted."""
 
 
+class RepoStatus(StrEnum):
+    PENDING = "PENDING"
+    """Its host was away when the app was made; the platform goes on trying."""
+    READY = "READY"
+
+
 class NodeHealth(StrEnum):
     HEALTHY = "HEALTHY"
     """Takes new apps."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 T = TypeVar("T")
@@ -31,6 +31,11 @@ def iso_z(moment: datetime) -> str:
 def from_epoch_ms(ms: int) -> datetime:
     """Epoch milliseconds to an aware UTC time."""
     return datetime.fromtimestamp(ms / 1000, tz=UTC)
+
+
+def clamped(low: int, high: int) -> AfterValidator:
+    """A number out of bounds counts as the nearest bound: older callers ask for more than there is to have."""
+    return AfterValidator(lambda asked: min(max(asked, low), high))
 
 
 Instant = Annotated[datetime, PlainSerializer(iso_z, return_type=str, when_used="json")]

@@ -7,6 +7,7 @@ clients and database close.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Connection
 
 from funai.base.aio import bind, guarded, periodic, serving, settle_memory
 from funai.base.config.sealing import Sealer
@@ -27,6 +28,7 @@ from funai.base.db.engine import Database, Dialect
 from funai.base.http.app import create_app, ok
 from funai.base.http.guards import SecretDoor, networks
 from funai.base.observability import log
+from funai.contracts.errors import ConfigError
 from funai.contracts.nodes import CredentialKind as Kind
 from funai.deploy.access.credentials import Credentials
 from funai.deploy.access.routes import credential_routes
@@ -35,8 +37,11 @@ from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
 from funai.deploy.domains.routes import domain_routes, node_domain_routes
 from funai.deploy.domains.service import DomainBook
+from funai.deploy.events.feed import EventFeed
+from funai.deploy.events.routes import event_routes
 from funai.deploy.logs.service import LogService
 from funai.deploy.logs.store import LogStore
+from funai.deploy.migrations import takeover
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
@@ -67,6 +72,7 @@ class Core:
     db: Database
     waiters: Waiters
     hints: Hints
+    feed: EventFeed
     sweeps: Sweeps
     jobs: JobService
     logs: LogService
@@ -83,6 +89,7 @@ class Core:
         """Answer everybody who waits here, now: runners get no job, readers of logs what there is."""
         self.waiters.close()
         self.logs.close()
+        self.feed.close()
         self.apps.agents.closing.set()
 
 
@@ -105,15 +112,16 @@ def build(
     door = _doors(settings)
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     credentials = core.credentials
-    runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.known, Kind.RUNNER))
+    runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.owner, Kind.RUNNER))
     app.include_router(hot_runner_routes(core.jobs, runner))
     app.include_router(hot_api_routes(core.jobs, api))
     app.include_router(runner_routes(core.logs, runner))
     app.include_router(api_routes(core.jobs, core.logs, api))
+    app.include_router(event_routes(core.feed, api))
     app.include_router(app_routes(core.apps, core.releases, core.db, api))
     app.include_router(domain_routes(core.domains, api))
     if settings.node_registry_enabled:
-        known = partial(credentials.known, Kind.NODE)
+        known = partial(credentials.owner, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         app.include_router(heartbeat_routes(core.heartbeats, node))
         app.include_router(node_domain_routes(core.domains, node))
@@ -124,7 +132,7 @@ def build(
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        return ok({"ok": True})
+        return ok({"ok": True, "service": "fun-ai-studio-deploy", "timestamp": round(time.time() * 1000)})
 
     return app
 
@@ -139,7 +147,7 @@ def _doors(settings: DeploySettings) -> Callable[..., SecretDoor]:
     }
 
     def door(
-        header: str, secret: SecretStr | None, name: str, own: Callable[[str], Awaitable[bool]] | None = None
+        header: str, secret: SecretStr | None, name: str, own: Callable[[str], Awaitable[str | None]] | None = None
     ) -> SecretDoor:
         nets = networks(allowed[name], f"deploy.{name}.allowed-ips")
         if secret is None:
@@ -164,6 +172,7 @@ def assemble(
     hints: Hints = PostgresHints(db, waiters) if db.dialect is Dialect.POSTGRESQL else NoHints()
     store = JobStore(db, placer=Placer(rules), releases=releases, order=settings.queue_order, now=now)
     sweeps = Sweeps(store, settings, waiters, metrics)
+    feed = EventFeed(db, store.events)
     logs = LogService(LogStore(db, store.now, settings.log_max_bytes))
     jobs = JobService(
         store,
@@ -173,7 +182,7 @@ def assemble(
         hints=hints,
         metrics=metrics,
         sealer=Sealer.from_file(settings.env_key_file) if settings.env_key_file else None,
-        log_ended=logs.wake,
+        ended=[logs.wake, lambda _: feed.wake()],
     )
     sweeps.on_ended = jobs.count_ended
     token = settings.agent_token.get_secret_value() if settings.agent_token else ""
@@ -184,6 +193,7 @@ def assemble(
         db=db,
         waiters=waiters,
         hints=hints,
+        feed=feed,
         sweeps=sweeps,
         jobs=jobs,
         logs=logs,
@@ -215,7 +225,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def running(core: Core) -> AsyncIterator[None]:
     """The database is up to date, leases are watched and hints heard while the context is open."""
     try:
-        await upgrade(core.db)
+        await upgrade(core.db, core.settings.time_zone)
         ending, sweeps = asyncio.Event(), core.sweeps
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_tending(core, ending, tasks), name="deploy.tend")
@@ -259,9 +269,26 @@ async def _tending(core: Core, ending: asyncio.Event, tasks: asyncio.TaskGroup) 
     await periodic("deploy.look", often, look, ending)
 
 
-async def upgrade(db: Database) -> None:
-    """Bring Deploy's tables up to date; those of an existing installation keep their rows."""
-    await migrate.upgrade(db, MIGRATIONS)
+async def upgrade(db: Database, time_zone: str = "") -> None:
+    """Bring Deploy's tables up to date; those of an existing installation keep their rows, written in ``time_zone``."""
+    await migrate.upgrade(db, MIGRATIONS, time_zone=time_zone)
+
+
+async def check(db: Database, time_zone: str = "") -> list[str]:
+    """What an upgrade would do, a line each. Raises ConfigError with what it can't take."""
+
+    def look(conn: Connection) -> list[str]:
+        if refused := takeover.problems(conn, takeover.waiting(conn)):
+            raise ConfigError(refused)
+        return takeover.plan(conn)
+
+    taken = await migrate.alone(db, look, time_zone=time_zone)
+    return [*taken, await migrate.pending(db, MIGRATIONS, "funai_deploy_version")]
+
+
+async def downgrade(db: Database, time_zone: str = "") -> list[str]:
+    """Tables that were taken over from an earlier installation, in their form of before. Raises ConfigError."""
+    return await migrate.alone(db, takeover.give_back, time_zone=time_zone)
 
 
 async def serve(settings: DeploySettings, stop: asyncio.Event) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Self
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, model_validator
 
+from funai.base.config.older import SPRING, datasource, zone_of
 from funai.base.config.settings import CsvList, Secret, Settings, key
 from funai.contracts.errors import ConfigError
 
@@ -35,12 +38,28 @@ class DeploySettings(Settings):
 
     title: ClassVar[str] = "Deploy control plane"
 
+    older: ClassVar[Mapping[str, str]] = {
+        "server.port": "deploy.server.port",
+        "server.address": "deploy.server.host",
+        **dict.fromkeys(SPRING, "deploy.datasource.url"),
+        "deploy.registry.cleanup.project": "deploy.registry.cleanup.namespace",
+    }
+    obsolete: ClassVar[Mapping[str, str]] = {
+        f"deploy.{kept}.persistence.enabled": "is of no use any more: everything is always kept in the database"
+        for kept in ("job", "run", "runtime")
+    }
+
     host: str = key("deploy.server.host", "127.0.0.1", doc="Address to listen on")
     port: int = key("deploy.server.port", 7002, doc="Port to listen on", ge=0, le=65535)
     datasource_url: str = key(
         "deploy.datasource.url",
         "sqlite:///funai-deploy.db",
         doc="Database: sqlite:///file, postgresql://user:password@host/db or mysql://user:password@host/db",
+    )
+    time_zone: str = key(
+        "deploy.datasource.time-zone",
+        "",
+        doc="Zone in which an earlier installation wrote its times, such as Asia/Shanghai; read when its tables are taken over",
     )
     datasource_pool: int = key("deploy.datasource.pool-size", 10, doc="Database connections kept open", ge=1, le=200)
     env_key_file: Path | None = key(
@@ -166,6 +185,20 @@ class DeploySettings(Settings):
     cleanup_timeout_seconds: float = key(
         "deploy.registry.cleanup.timeout-seconds", 20, doc="For one call to the registry", gt=0, le=600
     )
+
+    @classmethod
+    def translated(cls, given: Mapping[str, str]) -> dict[str, str]:
+        """An older file's service listened on all addresses, and cleaned up a project of a Harbor."""
+        said: dict[str, str] = {}
+        if "server.port" in given:
+            said["deploy.server.host"] = "0.0.0.0"  # as the service of that file did
+        if zone := zone_of(given.get("deploy.datasource.url") or given.get(SPRING[0], "")):
+            said["deploy.datasource.time-zone"] = zone
+        if "deploy.registry.cleanup.project" in given:
+            where = urlsplit(given.get("deploy.registry.cleanup.base-url", ""))
+            said |= {"deploy.registry.cleanup.kind": "harbor", "deploy.registry.cleanup.registry": where.netloc}
+            said["deploy.registry.cleanup.insecure"] = str(where.scheme == "http").lower()
+        return {**said, **super().translated(given), **datasource(given, "deploy.datasource.url")}
 
     @property
     def runner_door(self) -> SecretStr | None:

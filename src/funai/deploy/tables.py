@@ -95,6 +95,7 @@ job = Table(
     _number("updated_ms"),
     Column("started_ms", BigInteger),
     Column("finished_ms", BigInteger),
+    Column("old_id", String(64)),  # what an installation that was taken over called it
     sqlite_autoincrement=True,  # an id is never given twice: generations derive from it
     **_MYSQL,
 )
@@ -126,6 +127,7 @@ _partial("fun_ai_deploy_job_user", _ACTIVE, job.c.user_id, job.c.turn)
 _partial("fun_ai_deploy_job_active_app", _ACTIVE, job.c.app_id, unique=True)
 Index("fun_ai_deploy_job_app", job.c.app_id, job.c.id)
 Index("fun_ai_deploy_job_idempotency", job.c.idempotency_key, unique=True)
+Index("fun_ai_deploy_job_old_id", job.c.old_id, unique=True)
 
 
 def _leading(name: str, *columns: Column[Any]) -> None:

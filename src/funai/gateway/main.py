@@ -70,8 +70,11 @@ def container_labels(settings: GatewaySettings, network: str = "") -> Callable[[
 
     def of_traefik(wanted: AgentDeploy) -> Mapping[str, str]:
         return traefik.labels(
-            int(wanted.app_id), wanted.container_port, network=network, entrypoints=settings.traefik_entrypoints,
+            int(wanted.app_id),
+            wanted.container_port,
+            network=network,
+            entrypoints=settings.traefik_entrypoints,
             wildcard_domain=settings.wildcard_domain,
-        )  # fmt: skip
+        )
 
     return of_traefik if settings.driver is Driver.TRAEFIK_LABELS else lambda _: {}

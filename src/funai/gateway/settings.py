@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -12,6 +11,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, model_validator
 
 from funai.base.config.settings import CsvList, Secret, Settings, key
+from funai.base.process.programs import find_program
 
 DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
 PLAIN_PATH = re.compile(r"[A-Za-z0-9._/@+~-]+")
@@ -77,18 +77,22 @@ class GatewaySettings(Settings):
     title: ClassVar[str] = "Gateway"
 
     driver: Driver = key(
-        "gateway.driver", Driver.HAPROXY,
+        "gateway.driver",
+        Driver.HAPROXY,
         doc="`haproxy` (ours), `traefik-labels` or `traefik-file` (a Traefik you run)",
-    )  # fmt: skip
+    )
     host: Annotated[str, AfterValidator(_address)] = key(
         "gateway.host", "0.0.0.0", doc="Address to listen on; `::` takes IPv4 too"
     )
     port: int = key("gateway.port", 8000, doc="HTTP port", ge=1, le=65535)
     https_port: int = key("gateway.https-port", 0, doc="HTTPS port; 0 switches TLS off", ge=0, le=65535)
     public_https_port: int = key(
-        "gateway.public-https-port", 0, doc="HTTPS port as the public sees it, for redirects; 0 = `gateway.https-port`",
-        ge=0, le=65535,
-    )  # fmt: skip
+        "gateway.public-https-port",
+        0,
+        doc="HTTPS port as the public sees it, for redirects; 0 = `gateway.https-port`",
+        ge=0,
+        le=65535,
+    )
     https_redirect: bool = key("gateway.https-redirect", True, doc="With TLS on: answer plain HTTP with a redirect to HTTPS")
     tls_dir: PlainPath | None = key(
         "gateway.tls-dir", None, doc="Folder of certificates; watched, changes are taken over without losing a request"
@@ -98,19 +102,21 @@ class GatewaySettings(Settings):
         "gateway.acme-upstream", "", doc="Where an ACME client answers HTTP-01, e.g. `127.0.0.1:8402`; empty = nowhere"
     )
     acme_directory_url: str = key(
-        "gateway.acme-directory-url", "",
+        "gateway.acme-directory-url",
+        "",
         doc="Directory of the ACME authority that certifies apps' own domains, such as "
         "`https://acme-v02.api.letsencrypt.org/directory` (by setting it you accept its terms); empty = none",
         pattern=r"^(https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/%-]*)?)?$",
-    )  # fmt: skip
+    )
     acme_email: str = key("gateway.acme-email", "", doc="Where that authority writes to you", pattern=r"^([^@\s,]+@[^@\s,]+)?$")
     acme_ca_file: Path | None = key(
         "gateway.acme-ca-file", None, doc="Extra authorities (PEM) to trust that authority's HTTPS by"
     )
     domain_addresses: CsvList = key(
-        "gateway.domain-addresses", [],
+        "gateway.domain-addresses",
+        [],
         doc="Names or addresses that apps' own domains must lead to; default: the host of RUNTIME_NODE_GATEWAY_BASE_URL",
-    )  # fmt: skip
+    )
     domain_resolver: Annotated[str, AfterValidator(_host_port)] = key(
         "gateway.domain-resolver", "", doc="DNS server that is asked for them, e.g. `192.0.2.53:53`; default: this machine's"
     )
@@ -118,9 +124,10 @@ class GatewaySettings(Settings):
         "gateway.wildcard-domain", "", doc="`apps.example.com` also serves every app as `{appId}.apps.example.com`"
     )
     lead_back: bool = key(
-        "gateway.lead-back", True,
+        "gateway.lead-back",
+        True,
         doc="A request outside `/runtime/` whose `Referer` is an app's page is redirected (307) into that app",
-    )  # fmt: skip
+    )
     data_dir: PlainPath = key("gateway.data-dir", Path("/var/lib/funai/gateway"), doc="Where the gateway keeps its files")
     run_dir: PlainPath | None = key("gateway.run-dir", None, doc="Where its sockets are; default `run` in the data dir")
     probe_secret: Secret | None = key(
@@ -173,17 +180,20 @@ class GatewaySettings(Settings):
         "gateway.stop-with-agent", False, doc="Stop HAProxy when the agent is stopped; otherwise it serves on until adopted"
     )
     keeper: bool = key(
-        "gateway.keeper", False,
+        "gateway.keeper",
+        False,
         doc="Run a small process that starts HAProxy anew when it and the agent died together (`funai up` does)",
-    )  # fmt: skip
+    )
     access_log_keep: int = key("gateway.access-log-keep", 3, doc="Rotated access logs kept", ge=0, le=100)
     metrics_max_apps: int = key(
         "gateway.metrics-max-apps", 1000, doc="Apps with their own metric series; the rest share one", ge=0
     )
     public_url: str = key(
-        "gateway.public-url", "", doc="Traefik drivers: base URL at which the owner reaches the public door, e.g. `http://127.0.0.1`",
+        "gateway.public-url",
+        "",
+        doc="Traefik drivers: base URL at which the owner reaches the public door, e.g. `http://127.0.0.1`",
         pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+/?)?$",
-    )  # fmt: skip
+    )
     traefik_version: int = key("gateway.traefik-version", 3, doc="Rule syntax of your Traefik: 2 or 3", ge=2, le=3)
     traefik_dir: PlainPath | None = key("gateway.traefik-dir", None, doc="`traefik-file`: the folder its file provider watches")
     traefik_entrypoints: Annotated[CsvList, AfterValidator(lambda v: _all_match(_WORD, "an entry point name", v))] = key(
@@ -197,9 +207,11 @@ class GatewaySettings(Settings):
     )
     pages_port: int = key("gateway.pages-port", 7006, doc="`traefik-file`: its port", ge=0, le=65535)
     pages_url: str = key(
-        "gateway.pages-url", "", doc="`traefik-file`: the page server as Traefik reaches it; default from host and port",
+        "gateway.pages-url",
+        "",
+        doc="`traefik-file`: the page server as Traefik reaches it; default from host and port",
         pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+/?)?$",
-    )  # fmt: skip
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> GatewaySettings:
@@ -222,4 +234,4 @@ class GatewaySettings(Settings):
     @property
     def haproxy_path(self) -> str | None:
         """The program's absolute path, looked for in sbin folders too; None when it is not installed."""
-        return shutil.which(self.haproxy_bin) or shutil.which(self.haproxy_bin, path="/usr/sbin:/usr/local/sbin:/sbin")
+        return find_program(self.haproxy_bin)

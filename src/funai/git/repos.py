@@ -36,7 +36,7 @@ class BareRepositories:
         """Where ``owner/name`` lives, whether or not it exists. Raises BadInput."""
         return self.root / f"{check_repo(repo)}.git"
 
-    async def create(self, repo: str) -> None:
+    async def ensure(self, repo: str) -> None:
         """Made aside and renamed into place, so that a half-made repository is never seen."""
         target = self.path(repo)
         if target.exists():
@@ -55,6 +55,15 @@ class BareRepositories:
                     raise
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    async def grant(self, repo: str, account: str | None) -> None:
+        """Nothing is kept here: the server asks the API at every operation who may do it."""
+
+    async def webhook(self, repo: str) -> None:
+        """Nothing is kept here: the server itself tells the API of every push."""
+
+    async def close(self) -> None:
+        """No connection is held."""
 
     async def delete(self, repo: str) -> None:
         """Renamed aside first: the name is free at once, whatever the removal takes."""

@@ -30,9 +30,19 @@ SERVICES = {"git-upload-pack": False, "git-receive-pack": True}
 """Command → whether it writes."""
 LFS = ("git-lfs-authenticate", "git-lfs-transfer")
 HARMLESS = (
-    "badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "missingEmail", "missingNameBeforeEmail",
-    "missingSpaceBeforeDate", "missingSpaceBeforeEmail", "multipleAuthors", "zeroPaddedDate", "zeroPaddedFilemode",
-)  # fmt: skip
+    "badDate",
+    "badDateOverflow",
+    "badEmail",
+    "badName",
+    "badTimezone",
+    "missingEmail",
+    "missingNameBeforeEmail",
+    "missingSpaceBeforeDate",
+    "missingSpaceBeforeEmail",
+    "multipleAuthors",
+    "zeroPaddedDate",
+    "zeroPaddedFilemode",
+)
 """Defects of old tools that git fsck names and every git reads well. What could harm a checkout stays refused."""
 _PROTOCOL = re.compile(r"version=[0-2]")
 REFUSED = 128
@@ -68,9 +78,20 @@ def service_command(service: str, path: Path, *, protocol: str | None, max_push:
     """The child that talks git. Hooks and the repository's own alternates can't run anything of a tenant's."""
     config = ["-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*"]
     if SERVICES[service]:
-        config += ["-c", "receive.fsckObjects=true", "-c", f"receive.maxInputSize={max_push}", "-c", "receive.autogc=false",
-                   "-c", "receive.denyDeleteCurrent=warn", "-c", "transfer.hideRefs=refs/funai",
-                   "-c", "receive.shallowUpdate=true"]  # fmt: skip
+        config += [
+            "-c",
+            "receive.fsckObjects=true",
+            "-c",
+            f"receive.maxInputSize={max_push}",
+            "-c",
+            "receive.autogc=false",
+            "-c",
+            "receive.denyDeleteCurrent=warn",
+            "-c",
+            "transfer.hideRefs=refs/funai",
+            "-c",
+            "receive.shallowUpdate=true",
+        ]
         config += [word for defect in HARMLESS for word in ("-c", f"receive.fsck.{defect}=ignore")]
     else:
         config += ["-c", "uploadpack.allowReachableSHA1InWant=true", "-c", "uploadpack.allowFilter=true"]
@@ -125,12 +146,25 @@ class GitServer:
         host_key = load_host_key(self._settings.host_key_path)
         try:
             self._acceptor = await asyncssh.listen(
-                self._settings.host, self._settings.port, server_host_keys=[host_key],
-                server_factory=lambda: _Session(self._access), process_factory=self._process, encoding=None,
-                login_timeout=20, keepalive_interval=30, keepalive_count_max=4, allow_scp=False, agent_forwarding=False,
-                x11_forwarding=False, allow_pty=True, line_editor=False, password_auth=False, kbdint_auth=False,
-                gss_host=None, server_version="FunAI",
-            )  # fmt: skip
+                self._settings.host,
+                self._settings.port,
+                server_host_keys=[host_key],
+                server_factory=lambda: _Session(self._access),
+                process_factory=self._process,
+                encoding=None,
+                login_timeout=20,
+                keepalive_interval=30,
+                keepalive_count_max=4,
+                allow_scp=False,
+                agent_forwarding=False,
+                x11_forwarding=False,
+                allow_pty=True,
+                line_editor=False,
+                password_auth=False,
+                kbdint_auth=False,
+                gss_host=None,
+                server_version="FunAI",
+            )
         except OSError as e:
             where = f"{self._settings.host}:{self._settings.port}"
             raise ConfigError([f"GIT_PORT: {where} can't be listened on: {e.strerror or e}"]) from e
@@ -195,7 +229,7 @@ class GitServer:
 
     async def _ready(self, repo: str, writes: bool) -> Path:
         """The API said yes, so the repository belongs to an app: make it if it isn't there (yet, or any more)."""
-        await self._repos.create(repo)
+        await self._repos.ensure(repo)
         if writes and await self._repos.size(repo) > self._settings.max_repo_bytes:
             limit = self._settings.max_repo_bytes // 1024**2
             raise Refusal(told("too_large", limit=limit))

@@ -9,7 +9,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "logged_out": ("已退出 {server}", "logged out of {server}"),
     "not_logged_in": ("没有登录 {server}", "not logged in to {server}"),
     "registered": ("已注册 {user}", "registered {user}"),
-    "password_changed": ("密码已修改，其他登录已失效", "the password is changed; every other login has ended"),
+    "password_changed": (
+        "密码已修改，其他登录和 API 密钥已失效（脚本需要时：funai api-key）",
+        "the password is changed; every other login and the API key have ended (for scripts: funai api-key)",
+    ),
     "api_key_once": (
         "只显示这一次；之前的密钥已失效。脚本里用 FUNAI_API_KEY",
         "shown this once, and the key before it has ended; scripts take it from FUNAI_API_KEY",
@@ -23,6 +26,41 @@ PHRASES: dict[str, tuple[str, str]] = {
         "没有终端可输入密码：用 --password-stdin",
         "there is no terminal to ask for the password on: use --password-stdin",
     ),
+    "db_bad": ("{what} 的值不可用：funai db --help", "{what}: that value is not usable; see funai db --help"),
+    "no_db": (
+        "应用还没有数据库（平台提供：{kinds}）：funai db create",
+        "the app has no database (this platform has: {kinds}): funai db create",
+    ),
+    "db_created": (
+        "数据库已就绪；应用 {app} 在下次部署或启动时得到它的地址",
+        "the database is there; app {app} gets its address at its next deploy or start",
+    ),
+    "db_names": ("应用得到的变量：{names}", "the app gets it as {names}"),
+    "db_rotated": (
+        "密码已更换；正在运行的容器用的是旧密码，请重新部署，或停止后再启动应用 {app}",
+        "the password is changed; the running container has the old one: deploy app {app} again, or stop and start it",
+    ),
+    "db_drop_ask": (
+        "删除应用 {app}（id {id}）的数据库及其全部数据？备份会保留",
+        "drop the database of app {app} (id {id}) with all its data? Backups stay.",
+    ),
+    "db_dropped": ("已删除：{names}", "dropped: {names}"),
+    "db_backed_up": ("已备份：{name}（{size}）", "backed up: {name} ({size})"),
+    "db_restore_ask": (
+        "用备份替换应用 {app}（id {id}）数据库的全部内容？",
+        "replace all that the database of app {app} (id {id}) holds by the backup?",
+    ),
+    "db_restored": ("已恢复到应用 {app}", "restored into app {app}"),
+    "db_read_only": ("超过配额，只读", "over its quota: read only"),
+    "orphans_ask": (
+        "删除已无主超过 {hours} 小时的数据库和容器？",
+        "delete databases and containers that have looked orphaned for {hours} hours?",
+    ),
+    "no_orphans": ("没有无主的数据库或容器", "no orphaned databases or containers"),
+    "orphan": ("无主", "orphaned"),
+    "orphan_waits": ("无主，宽限期内", "orphaned, within the grace"),
+    "orphan_deleted": ("已删除", "deleted"),
+    "orphan_failed": ("失败", "failed"),
     "no_keys": ("还没有 SSH 公钥：funai keys add", "no SSH keys yet: funai keys add"),
     "key_added": ("已添加公钥 {title}（{fingerprint}）", "added key {title} ({fingerprint})"),
     "key_removed": ("已删除公钥 {id}", "removed key {id}"),
@@ -256,6 +294,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     ),
     "no_domains": ("还没有自有域名：funai domains add shop.example.com", "no domains yet: funai domains add shop.example.com"),
     "upgraded": ("数据库已是最新：{rooms}", "the database is up to date: {rooms}"),
+    "given_back": (
+        "已恢复升级前的表：{tables}；升级后的表保留为 …_funai",
+        "these tables have the form of before again: {tables}; those of this version stay as …_funai",
+    ),
 }
 
 

@@ -141,7 +141,10 @@ _APPS: dict[str, tuple[str, str]] = {
     "done_env": ("已保存；下次部署时生效。", "Saved; in force from the next deploy."),
     "done_key": ("公钥已登记。", "The key is registered."),
     "done_key_removed": ("公钥已删除。", "The key is removed."),
-    "done_password": ("密码已修改，其他登录已失效。", "The password is changed; every other login has ended."),
+    "done_password": (
+        "密码已修改，其他登录和 API 密钥已失效。",
+        "The password is changed; every other login and the API key have ended.",
+    ),
     "done_node": ("节点已更新。", "The node is updated."),
     "done_user": ("用户已更新。", "The user is updated."),
 }

@@ -141,7 +141,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "ENV_DISABLED": ("未启用环境变量（缺少 funai.env.key-file）", "variables are switched off (funai.env.key-file is not set)"),
     "JOB_VANISHED": ("部署任务记录已丢失", "the deploy job's record is gone"),
-    "REPO_HOST_FAILED": ("代码仓库操作失败，请稍后再试", "the repository could not be changed; try again soon"),
+    "REPO_HOST_FAILED": ("代码仓库还没有准备好：{detail}", "the repository could not be made or changed: {detail}"),
+    "GIT_ACCOUNTS_OFF": (
+        "平台没有使用 Gitea（gitea.enabled），无法关联账号",
+        "this platform uses no Gitea (gitea.enabled), so there are no accounts to link",
+    ),
+    "GIT_ACCOUNT_INVALID": ("不能关联 Gitea 账号 {account}：{detail}", "Gitea account {account} can't be linked: {detail}"),
+    "GIT_ACCOUNT_TAKEN": ("该 Gitea 账号已关联到其他用户", "that Gitea account is linked to another user"),
     # git
     "GIT_KEY_UNKNOWN": (
         "该公钥未注册：请先执行 funai keys add 注册公钥",
@@ -160,6 +166,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "LOG_GAP": ("日志偏移不连续，应为 {expected}", "log offset leaves a gap; expected {expected}"),
     # placement
     "NODE_NOT_FOUND": ("节点不存在", "no such node"),
+    "CREDENTIAL_OF_ANOTHER": (
+        "这个凭据属于 {owner}，不能以 {name} 的名义使用；请为 {name} 单独签发（funai nodes grant）",
+        "this credential was made for {owner} and can't be used as {name}; make one for {name} (funai nodes grant)",
+    ),
     "CREDENTIAL_NOT_FOUND": ("凭据不存在", "no such credential"),
     "CREDENTIAL_LIMIT": ("凭据数量已达上限 {limit}，请先吊销不用的", "at most {limit} credentials; revoke unused ones first"),
     "NODE_ALIVE": (
@@ -209,6 +219,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "the gateway serves this app at {expected} only; got basePath {given}",
     ),
     "ROLLOUT_INTERRUPTED": ("部署被停止、删除或调用方断开中断", "the rollout was ended by a stop, a delete or the caller"),
+    "ROLLOUT_GOES_ON": (
+        "镜像仍在拉取，节点继续部署；稍后再次部署即可看到结果",
+        "the image is still being pulled and the node goes on with it; deploy again in a while to see how it ended",
+    ),
     "RELEASE_NOT_KEPT": ("节点上没有保留该应用的版本，请重新部署", "this node keeps no release of the app; deploy it again"),
     "LOG_STREAMS": ("同时跟踪的日志已达上限 {limit}，请先关闭一个", "at most {limit} followed logs at a time; close one first"),
     "LOG_STREAMS_ALL": (
@@ -227,6 +241,49 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "运行节点 {detail} 的 agent 版本过旧，不支持该操作",
         "the agent of runtime node {detail} is too old for this",
     ),
+    # databases of apps
+    "DATABASES_OFF": (
+        "本平台没有为应用提供数据库（管理员可设置 RUNTIME_POSTGRES_URL 或 RUNTIME_MONGO_HOST）",
+        "this platform has no databases for apps (its operator sets RUNTIME_POSTGRES_URL or RUNTIME_MONGO_HOST)",
+    ),
+    "DATABASE_NOT_OFFERED": (
+        "本平台不提供 {kind} 数据库，可用的有：{kinds}",
+        "this platform has no {kind} databases; it has: {kinds}",
+    ),
+    "DATABASE_KIND_UNCLEAR": ("请指明数据库种类（kind）：{kinds}", "say which kind of database (kind): {kinds}"),
+    "DATABASE_NOT_FOUND": (
+        "应用没有 {kind} 数据库；可用 funai db create 创建",
+        "the app has no {kind} database; `funai db create` makes one",
+    ),
+    "DATABASE_AWAY": (
+        "平台的 {title} 没有响应，请稍后再试（{detail}）",
+        "the platform's {title} does not answer; try again soon ({detail})",
+    ),
+    "DATABASE_REFUSED": ("平台的 {title} 拒绝了操作：{detail}", "the platform's {title} refused: {detail}"),
+    "DATABASE_ACCOUNT_SHARED": (
+        "所有应用共用一个数据库账号，不能轮换；管理员可设置 RUNTIME_MONGO_PER_APP_USERS=true",
+        "all apps share one database account, which can't be rotated; the operator sets RUNTIME_MONGO_PER_APP_USERS=true",
+    ),
+    "DATABASE_BACKUP_NOT_FOUND": (
+        "没有这个备份；funai db info 会列出已有的",
+        "no such backup; `funai db info` lists those there are",
+    ),
+    "DATABASE_BACKUP_FAILED": ("备份没有写成：{detail}", "the backup could not be written: {detail}"),
+    "ORPHANS_NO_APPS": ("应用列表为空，已拒绝清理", "the list of apps is empty: nothing is cleaned up"),
+    "MONGO_COLLECTION_INVALID": (
+        "集合名须以字母或数字开头，只含字母、数字、_ . -，最长 120 位",
+        "a collection's name begins with a letter or digit, has letters, digits, _ . - only, and at most 120 of them",
+    ),
+    "MONGO_COLLECTION_FORBIDDEN": ("不允许访问系统集合 {name}", "{name} is a system collection: not allowed"),
+    "MONGO_COLLECTION_EXISTS": ("集合 {name} 已存在", "collection {name} already exists"),
+    "MONGO_JSON_INVALID": ("{what} 不是可用的 JSON 对象：{detail}", "{what} is not a usable JSON object: {detail}"),
+    "MONGO_CODE_FORBIDDEN": ("不允许使用 {name}", "{name} is not allowed"),
+    "MONGO_DOC_EMPTY": ("文档不能为空", "the document is empty"),
+    "MONGO_FIELD_INVALID": (
+        "字段 {name} 的类型 {type} 不可用，可用的有：{types}",
+        "field {name}: type {type} is not usable; there are: {types}",
+    ),
+    "MONGO_TOO_SLOW": ("查询超过 {seconds} 秒，已终止", "the query took longer than {seconds} s and was ended"),
     # builds: what a job's errorMessage says (JOB_ + failure code); both languages are shown
     "APP_YAML_INVALID": ("deploy/app.yaml 无效：{detail}", "deploy/app.yaml is not usable: {detail}"),
     "PACKAGE_JSON_INVALID": ("package.json 不是合法的 JSON", "package.json is not valid JSON"),

@@ -101,10 +101,16 @@ class JobRun:
         image = await self._prebuilt(self.payload.image) if self.payload.image else await self._from_git()
         digest = await self._deploy(image)
         return JobResult(
-            image=image.name, digest=digest, git_sha=image.git_sha, container_port=image.port,
-            health_path=image.health_path, built=image.built, phases_ms=self.phases_ms, notes=self.notes or None,
+            image=image.name,
+            digest=digest,
+            git_sha=image.git_sha,
+            container_port=image.port,
+            health_path=image.health_path,
+            built=image.built,
+            phases_ms=self.phases_ms,
+            notes=self.notes or None,
             strip_prefix=None if strips_prefix(self.payload, image.spec) else False,
-        )  # fmt: skip
+        )
 
     async def _prebuilt(self, name: str) -> Image:
         """A prebuilt image, by digest where its registry tells it; one that can't be asked is left to the agent."""
@@ -134,9 +140,15 @@ class JobRun:
         self.lease.check()
         await self._tag(target, manifest, commit.sha, known.tags if known.manifest else {})
         return Image(
-            f"{target.repository}@{manifest.digest}", manifest.digest, choose_port(self.payload.container_port, spec),
-            self.payload.health_path or spec.health_path, known.manifest is None, commit.sha, spec, manifest.image_id,
-        )  # fmt: skip
+            f"{target.repository}@{manifest.digest}",
+            manifest.digest,
+            choose_port(self.payload.container_port, spec),
+            self.payload.health_path or spec.health_path,
+            known.manifest is None,
+            commit.sha,
+            spec,
+            manifest.image_id,
+        )
 
     @property
     def _wanted(self) -> tuple[str | None, str]:
@@ -172,7 +184,9 @@ class JobRun:
         return app_spec(await self.tools.source.text(commit, APP_YAML, limit=MAX_APP_YAML))
 
     async def _existing(self, target: ImageRef, sha: str) -> Manifest | None:
-        """The image of this commit, made from these inputs, if the registry has it."""
+        """The image of this commit, made from these inputs, if the registry has it and it may be used."""
+        if self.payload.no_cache:
+            return None
         try:
             return await self.tools.registry.manifest(ImageRef(target.registry, target.path, self._inputs_tag(sha), None))
         except JobFailed as e:
@@ -226,11 +240,18 @@ class JobRun:
         self.lease.check()
         health = HealthSpec(path=image.health_path or "/", timeout_seconds=self.tools.settings.health_seconds)
         wish = AgentDeploy(
-            user_id=str(p.user_id), app_id=str(p.app_id), image=image.name, container_port=image.port,
-            base_path=p.base_path or naming.base_path(p.app_id), job_id=self.job.id, generation=self._generation(),
-            health=health, env=dict(environment(self.job, p, image.spec, image.git_sha)), image_id=image.id,
+            user_id=str(p.user_id),
+            app_id=str(p.app_id),
+            image=image.name,
+            container_port=image.port,
+            base_path=p.base_path or naming.base_path(p.app_id),
+            job_id=self.job.id,
+            generation=self._generation(),
+            health=health,
+            env=dict(environment(self.job, p, image.spec, image.git_sha)),
+            image_id=image.id,
             strip_prefix=strips_prefix(p, image.spec),
-        )  # fmt: skip
+        )
         with self._phase(Phase.DEPLOY, f"{image.name} → {node.name}"):
             deployed = await self.tools.rollout.deploy(node, wish, self.out.line)
         for name, ms in (deployed.timings_ms or {}).items():

@@ -29,7 +29,14 @@ class LogStream:
     """``write`` never waits for the network. Use through :func:`streaming`."""
 
     def __init__(
-        self, client: RunnerDeployClient, runner_id: str, job_id: int, *, token: str | None, resume: bool, redact: Redactor
+        self,
+        client: RunnerDeployClient,
+        runner_id: str,
+        job_id: int | str,
+        *,
+        token: str | None,
+        resume: bool,
+        redact: Redactor,
     ) -> None:
         self._client, self._runner_id, self._job_id, self._token = client, runner_id, job_id, token
         self._redact = redact
@@ -41,7 +48,7 @@ class LogStream:
         self._offset: int | None = None if resume else 0
         self._in_flight = b""
         self._wake = asyncio.Event()
-        self._dead = False
+        self._dead = isinstance(job_id, str)  # a Deploy whose ids are texts keeps no logs
 
     def write(self, data: bytes) -> None:
         """Bytes of a program's output, as they come."""

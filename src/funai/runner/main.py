@@ -15,10 +15,12 @@ from prometheus_client import CollectorRegistry
 
 from funai.base.clients.deploy import RunnerDeployClient
 from funai.base.clients.registry.http import is_insecure
+from funai.base.config import logins
 from funai.base.observability import log
 from funai.base.process import proc
 from funai.contracts.errors import ConfigError
 from funai.runner.build.image import Builder
+from funai.runner.build.phase import MakeNode, NodeImages
 from funai.runner.claim.lease import LeaseKeeper, beating
 from funai.runner.claim.loop import ClaimLoop
 from funai.runner.cleanup.disk import Janitor
@@ -42,15 +44,18 @@ SANDBOX_OFF = (
 )
 
 
-async def serve(settings: RunnerSettings, stop: asyncio.Event) -> None:
-    """Claim and work until ``stop``; then finish what is in hand (see :mod:`claim_loop`). Raises ConfigError."""
+async def serve(settings: RunnerSettings, stop: asyncio.Event, make_node: MakeNode | None = None) -> None:
+    """Claim and work until ``stop``; then finish what is in hand (see :mod:`claim_loop`). Raises ConfigError.
+
+    ``make_node``: how a base image is had that can't be pulled.
+    """
     metrics = RunnerMetrics(CollectorRegistry())
     with sole_owner(settings.workdir):
         async with listening(settings, metrics):
-            await _work(settings, metrics, stop)
+            await _work(settings, metrics, stop, make_node)
 
 
-async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.Event) -> None:
+async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.Event, make_node: MakeNode | None) -> None:
     engine = prepare_engine(settings)
     storage = await engine_storage(engine)
     async with AsyncExitStack() as stack:
@@ -75,7 +80,8 @@ async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.
             crashed=metrics.crashes.labels("heartbeat").inc,
         )
         pusher = Pusher(settings, engine, registry, workshop)
-        tools = RunnerContext(settings, source, builder, pusher, registry, rollout, heart, metrics)
+        nodes = NodeImages(make_node)
+        tools = RunnerContext(settings, source, builder, pusher, registry, rollout, heart, metrics, nodes)
         log.get("runner").info("runner.started", runner_id=settings.runner_id, slots=settings.slots, engine=engine.binary)
         async with beating(heart):
             cleaning = asyncio.create_task(janitor.run(stop), name="janitor")
@@ -117,9 +123,15 @@ def _base_registries(settings: RunnerSettings) -> list[str]:
 
 
 def _login(settings: RunnerSettings) -> RegistryLogin | None:
-    if not (settings.registry_username and settings.registry_password and settings.registry):
+    """The one that is set, else what ``docker login`` or ``podman login`` left on this machine."""
+    if not settings.registry:
         return None
-    return RegistryLogin(settings.registry, settings.registry_username, settings.registry_password.get_secret_value())
+    if settings.registry_username and settings.registry_password:
+        return RegistryLogin(settings.registry, settings.registry_username, settings.registry_password.get_secret_value())
+    if left := logins.find(settings.registry):
+        log.get("runner").info("registry.login_of_the_machine", registry=settings.registry, user=left[0])
+        return RegistryLogin(settings.registry, *left)
+    return None
 
 
 @contextmanager

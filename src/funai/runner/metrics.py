@@ -43,9 +43,11 @@ class RunnerMetrics:
             "funai_runner_claims_unreadable_total", "Claims whose answer could not be read; given back", registry=registry
         )
         self.crashes = Counter(
-            "funai_runner_crashes_total", "Loops that an unexpected error ended, and that were begun anew", ["loop"],
+            "funai_runner_crashes_total",
+            "Loops that an unexpected error ended, and that were begun anew",
+            ["loop"],
             registry=registry,
-        )  # fmt: skip
+        )
         for loop in ("slot", "heartbeat"):
             self.crashes.labels(loop)
         self.evicted = Counter(

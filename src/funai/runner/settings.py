@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -11,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from funai.base.config.settings import CsvList, Secret, Settings, key
 from funai.dockerfile.images import check_base_prefixes
-from funai.runner.sandbox.fence import split_place
+from funai.runner.sandbox.net.fence import split_place
 
 GIB = 1024**3
 MIB = 1024**2
@@ -52,24 +53,27 @@ def _own_name() -> str:
 
 class RunnerSettings(Settings):
     title: ClassVar[str] = "Runner"
+    older: ClassVar[Mapping[str, str]] = {"ACR_USERNAME": "REGISTRY_USERNAME", "ACR_PASSWORD": "REGISTRY_PASSWORD"}
 
     deploy_base_url: str = key("DEPLOY_BASE_URL", "http://127.0.0.1:7002", doc="The Deploy control plane")
     runner_id: str = key(
-        "RUNNER_ID", default_factory=_own_name, doc="Stable name of this runner, unique among runners",
+        "RUNNER_ID",
+        default_factory=_own_name,
+        doc="Stable name of this runner, unique among runners",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$",
-    )  # fmt: skip
+    )
     runner_token: SecretStr | None = key("RUNNER_TOKEN", None, doc="Sent as X-Runner-Token; what Deploy is configured with")
     lease_seconds: int = key("JOB_LEASE_SECONDS", 30, doc="Lease of a claimed job, in seconds", ge=5, le=600)
     poll_seconds: float = key(
         "POLL_SECONDS", 3, doc="Pause between claims with a Deploy that does not hold them open", gt=0, le=60
     )
     claim_wait_seconds: float = key("RUNNER_CLAIM_WAIT_SECONDS", 45, doc="How long Deploy may hold a claim open", ge=0, le=50)
-    heartbeat_seconds: float = key("RUNNER_HEARTBEAT_SECONDS", 0.75, doc="Pause between heartbeats; a cancel is seen within it",
-                                   gt=0, le=30)  # fmt: skip
+    heartbeat_seconds: float = key(
+        "RUNNER_HEARTBEAT_SECONDS", 0.75, doc="Pause between heartbeats; a cancel is seen within it", gt=0, le=30
+    )
     slots: int = key("RUNNER_SLOTS", 2, doc="Jobs worked on at the same time", ge=1, le=64)
     labels: CsvList = key("RUNNER_LABELS", [], doc="Labels sent with each claim")
-    stop_seconds: float = key("RUNNER_STOP_SECONDS", 120, doc="At a stop, jobs in hand get this long before they go back",
-                              ge=0)  # fmt: skip
+    stop_seconds: float = key("RUNNER_STOP_SECONDS", 120, doc="At a stop, jobs in hand get this long before they go back", ge=0)
 
     metrics_host: str = key("RUNNER_METRICS_HOST", "127.0.0.1", doc="Address of /metrics and /internal/health")
     metrics_port: int = key("RUNNER_METRICS_PORT", 0, doc="Their port; 0: a Runner listens nowhere", ge=0, le=65535)
@@ -92,17 +96,21 @@ class RunnerSettings(Settings):
         "RUNNER_BUILD_NETWORK", "", doc="Engine network of RUN steps, never host; empty: its default"
     )
     sandbox: str = key(
-        "RUNNER_SANDBOX", "on", doc="on: each build has namespaces, network and store of its own; off: one trusted user",
+        "RUNNER_SANDBOX",
+        "on",
+        doc="on: each build has namespaces, network and store of its own; off: one trusted user",
         pattern=r"^(on|off)$",
-    )  # fmt: skip
+    )
     allowed_places: Annotated[CsvList, AfterValidator(_places)] = key(
-        "RUNNER_BUILD_ALLOW", [],
+        "RUNNER_BUILD_ALLOW",
+        [],
         doc="Private places that builds may reach all the same: host, host:port, network/bits[:port]",
-    )  # fmt: skip
+    )
     machine_images: CsvList = key(
-        "RUNNER_MACHINE_IMAGES", ["docker.io/library/*", "localhost/*"],
+        "RUNNER_MACHINE_IMAGES",
+        ["docker.io/library/*", "localhost/*"],
         doc="Full names (* matches anything) of images of the machine's engine that builds may stand on without a pull",
-    )  # fmt: skip
+    )
     bases_dir: Path | None = key("RUNNER_BASES_DIR", None, doc="Where base images are kept; empty: base-stores in the work dir")
     build_seconds: float = key("RUNNER_BUILD_SECONDS", 900, doc="A build takes at most this long", gt=0)
     build_memory_bytes: int = key(
@@ -113,8 +121,12 @@ class RunnerSettings(Settings):
     build_files: int = key("RUNNER_BUILD_FILES", 65_536, doc="Files a process of a RUN step may have open", ge=256)
     build_disk_bytes: int = key("RUNNER_BUILD_DISK_BYTES", 8 * GIB, doc="Disk a build may write in all its steps", ge=MIB)
     build_output_bytes: int = key("RUNNER_BUILD_OUTPUT_BYTES", 16 * MIB, doc="Output a build may print", ge=64 * 1024)
-    cgroup_parent: str = key("RUNNER_CGROUP", "funai-builds", doc="Control group above those of the builds; empty: none",
-                             pattern=r"^[A-Za-z0-9_.-]*$")  # fmt: skip
+    cgroup_parent: str = key(
+        "RUNNER_CGROUP",
+        "funai-builds",
+        doc="Control group above those of the builds; empty: none",
+        pattern=r"^[A-Za-z0-9_.-]*$",
+    )
 
     registry: str = key("ACR_REGISTRY", "", doc="Registry (host[:port]) where a payload names none")
     namespace: str = key("ACR_NAMESPACE", "funaistudio", doc="Namespace where a payload names none")
@@ -144,4 +156,8 @@ class RunnerSettings(Settings):
     )
     cache_bytes: int = key("RUNNER_CACHE_BYTES", 20 * GIB, doc="Git mirrors together stay under this", ge=MIB)
     cache_images: int = key("RUNNER_CACHE_IMAGES", 300, doc="Build layers and images of the engine kept as cache", ge=1)
+    app_cache_bytes: int = key(
+        "RUNNER_APP_CACHE_BYTES", 2 * GIB, doc="Build caches of one app (packages, Next's) together stay under this", ge=MIB
+    )
+    app_cache_days: float = key("RUNNER_APP_CACHE_DAYS", 14, doc="A build cache that no build wrote for so long goes", gt=0)
     clean_seconds: float = key("RUNNER_CLEAN_SECONDS", 300, doc="Pause between checks of the watermarks", gt=0)

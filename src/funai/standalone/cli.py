@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from funai.base import proxies
+from funai.base.aio import Stopped, unless
 from funai.cli.output.streams import OutputLost
 from funai.cli.project.profile import DEFAULT_SERVER
 from funai.contracts.errors import ConfigError, FunaiError
@@ -41,9 +42,27 @@ DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Where all state lives.", show_default="~/.local/share/funai/platform")
 ]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", help="What to read instead of the data dir's own file.",
-                              show_default="funai.toml in the data dir"),
-]  # fmt: skip
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="What to read instead of the data dir's own file.", show_default="funai.toml in the data dir"
+    ),
+]
+Host = Annotated[
+    str | None,
+    typer.Option(help="Address at which gateway, API and Git listen; 0.0.0.0 is all of them.", show_default=LOOPBACK),
+]
+PublicHost = Annotated[
+    str | None,
+    typer.Option(help="Name or address in the links and Git addresses people get.", show_default="--host, or 127.0.0.1"),
+]
+AppsDomain = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DOMAIN",
+        show_default=UpOptions.apps_domain,
+        help="Every app is also {appId}.DOMAIN; *.DOMAIN must lead to this machine. none: only /runtime/{appId}/.",
+    ),
+]
 
 
 def _port(about: str, default: int) -> Any:
@@ -60,22 +79,9 @@ def register(app: typer.Typer) -> None:
 def up(
     data_dir: DataDir = None,
     config: ConfigFile = None,
-    host: Annotated[
-        str | None,
-        typer.Option(help="Address at which gateway, API and Git listen; 0.0.0.0 is all of them.", show_default=LOOPBACK),
-    ] = None,
-    public_host: Annotated[
-        str | None,
-        typer.Option(help="Name or address in the links and Git addresses people get.", show_default="--host, or 127.0.0.1"),
-    ] = None,
-    apps_domain: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DOMAIN",
-            show_default=UpOptions.apps_domain,
-            help="Every app is also {appId}.DOMAIN; *.DOMAIN must lead to this machine. none: only /runtime/{appId}/.",
-        ),
-    ] = None,
+    host: Host = None,
+    public_host: PublicHost = None,
+    apps_domain: AppsDomain = None,
     tls_certificate: Annotated[
         Path | None, typer.Option(help="HTTPS for API and apps with this certificate (PEM).", show_default=False)
     ] = None,
@@ -99,13 +105,25 @@ def up(
     What is set here wins over the environment, and the environment over funai.toml in the data dir, which the first start
     writes with its comments. Ctrl-C stops it in order; app containers stay and are found again by the next start.
     """
-    ports = {"gateway": gateway_port, "api": api_port, "git": git_port, "deploy": deploy_port, "agent": agent_port,
-             "registry": registry_port, "runner": runner_port}  # fmt: skip
+    ports = {
+        "gateway": gateway_port,
+        "api": api_port,
+        "git": git_port,
+        "deploy": deploy_port,
+        "agent": agent_port,
+        "registry": registry_port,
+        "runner": runner_port,
+    }
     flags = {("ports", name): port for name, port in ports.items()} | {
-        ("server", "host"): host, ("server", "public_host"): public_host, ("server", "apps_domain"): apps_domain,
-        ("https", "certificate"): tls_certificate, ("https", "key"): tls_key, ("https", "port"): https_port,
-        ("https", "api_port"): api_https_port, ("builds", "slots"): slots,
-    }  # fmt: skip
+        ("server", "host"): host,
+        ("server", "public_host"): public_host,
+        ("server", "apps_domain"): apps_domain,
+        ("https", "certificate"): tls_certificate,
+        ("https", "key"): tls_key,
+        ("https", "port"): https_port,
+        ("https", "api_port"): api_https_port,
+        ("builds", "slots"): slots,
+    }
     given: Flags = {name: value for name, value in flags.items() if value is not None}
     if install:
         raise typer.Exit(unit.install(config, data_dir, given))
@@ -270,15 +288,10 @@ class _Interrupted(Exception):
 
 async def _until(work: Coroutine[None, None, Story], stop: asyncio.Event) -> Story:
     """The work's result, unless ``stop`` comes first."""
-    task = asyncio.create_task(work)
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not task.done():
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        raise _Interrupted(phrase("demo_interrupted"))
-    return await task
+    try:
+        return await unless(stop, work)
+    except Stopped:
+        raise _Interrupted(phrase("demo_interrupted")) from None
 
 
 def _show(console: Console, story: Story, seconds: float) -> None:

@@ -13,6 +13,7 @@ from typing import IO
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from funai.base.files import write_whole
 from funai.base.process.sshkeys import ensure_private_key, public_line
 from funai.contracts.errors import ConfigError
 
@@ -161,20 +162,8 @@ def load_secrets(file: Path) -> tuple[Secrets, bool]:
         secrets = Secrets()
     plain = {name: value.get_secret_value() for name, value in secrets}
     if plain != existing:
-        write_private(file, json.dumps(plain, indent=2) + "\n")
+        write_whole(file, json.dumps(plain, indent=2) + "\n")
     return secrets, not existing
-
-
-def write_private(file: Path, text: str) -> None:
-    """Replace the file as a whole, mode 0600."""
-    aside = file.with_name(f".{file.name}.new")
-    aside.unlink(missing_ok=True)
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "w") as f:
-        f.write(text)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(aside, file)
 
 
 def ensure_key(file: Path, comment: str) -> str:

@@ -12,7 +12,7 @@ import typer
 from funai.base import proxies
 from funai.cli.session import Session
 from funai.cli.verb import verb
-from funai.standalone import backup, upgrade
+from funai.standalone import backup, checkfile, upgrade
 from funai.standalone.configuration import choosing
 from funai.standalone.configuration.loading import FILE, Loaded, ignored, unread
 from funai.standalone.configuration.model import sections
@@ -22,8 +22,9 @@ from funai.standalone.phrases import phrase
 
 PANEL = "Platform"
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The platform's data dir.", show_default="as for funai up")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="The file, if not the data dir's funai.toml.",
-                                                 show_default=False)]  # fmt: skip
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The file, if not the data dir's funai.toml.", show_default=False)
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,8 +39,22 @@ def register(app: typer.Typer) -> None:
     verb(app, "restore", panel=PANEL, server=False, epilog="funai restore /mnt/backup/funai-2026-11-26.tar")(restore)
 
 
-def check(session: Session, config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Read the configuration as funai up would, without starting anything."""
+def check(
+    session: Session,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="A service's .properties or .env file, also one of before.", show_default=False),
+    ] = None,
+    service: Annotated[
+        str, typer.Option("--service", help="Whose FILE it is: api, deploy, runner, agent, console or git.")
+    ] = "deploy",
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Read the configuration as funai up would, without starting anything; or a service's FILE, key by key, in today's keys."""
+    if file is not None:
+        checkfile.check(session, file, service)
+        return
     loaded = choosing.read(config, data_dir, {})
     warnings = _warnings(session, loaded)
     session.out.document({"ok": True, "file": str(loaded.file) if loaded.file else None, "warnings": warnings})
@@ -130,9 +145,16 @@ def _warnings(session: Session, loaded: Loaded) -> list[str]:
     proxies.read(environ)
     options = choosing.options_of(loaded)
     engine = EngineChoice(
-        kind=EngineKind.PODMAN, binary="podman", version="", rootless=False, socket=None, environment={}, why="", limits=(),
+        kind=EngineKind.PODMAN,
+        binary="podman",
+        version="",
+        rootless=False,
+        socket=None,
+        environment={},
+        why="",
+        limits=(),
         host_reaches_containers=True,
-    )  # fmt: skip
+    )
     with tempfile.TemporaryDirectory(prefix="funai-check-") as folder:
         layout = Layout(Path(folder))
         layout.make()

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +20,9 @@ from funai.api import main as api
 from funai.api.settings import ApiSettings
 from funai.base.aio import bind, serving, serving_https
 from funai.base.db.engine import sqlite_url
+from funai.base.files import write_whole
 from funai.base.home import home
+from funai.base.observability import log
 from funai.contracts.errors import ConfigError
 from funai.deploy import main as deploy
 from funai.deploy.settings import DeploySettings
@@ -30,9 +33,9 @@ from funai.git.server import known_hosts_line
 from funai.git.settings import GitSettings
 from funai.runner import main as runner
 from funai.runner.settings import RunnerSettings
-from funai.standalone.layout import FIRST_ADMIN, Layout, Secrets, write_private
+from funai.standalone.layout import FIRST_ADMIN, Layout, Secrets
 from funai.standalone.options import LOOPBACK, Tls, UpOptions, default_data_dir
-from funai.standalone.parts import registry
+from funai.standalone.parts import base_image, registry
 from funai.standalone.parts.engine import EngineChoice
 
 NAMESPACE = "funaistudio"
@@ -67,7 +70,7 @@ def plan(
 
     Also pins the Git server's host key for the runner.
     """
-    write_private(layout.known_hosts, known_hosts_line(layout.git_host_key, options.public_host, options.ports.git))
+    write_whole(layout.known_hosts, known_hosts_line(layout.git_host_key, options.public_host, options.ports.git))
     problems: list[str] = []
 
     def read(settings: Callable[[], S]) -> S | None:
@@ -86,12 +89,23 @@ def plan(
     if not (at_runner and at_git and at_api and at_agent and at_gateway and at_deploy):
         raise ConfigError(problems)
     return (
-        Room("runner", lambda stop: runner.serve(at_runner, stop), finishes_work=True),
+        Room("runner", lambda stop: runner.serve(at_runner, stop, partial(make_node, engine)), finishes_work=True),
         Room("git", lambda stop: git.serve(at_git, stop)),
         Room("api", lambda stop: _serve_api(at_api, options, layout, secrets, stop)),
         Room("runtime-agent", lambda stop: runtime.serve(at_agent, at_gateway, stop)),
         Room("deploy", lambda stop: deploy.serve(at_deploy, stop)),
     )
+
+
+async def make_node(engine: EngineChoice, major: int) -> bool:
+    """Make the base image with this Node for builds; False, with a word in the log, when it can't be made."""
+    try:
+        if not await base_image.present(engine, major):
+            await base_image.make(engine, major=major)
+    except base_image.NoBaseImage as e:
+        log.get("up").warning("base_image.failed", node=major, error=str(e))
+        return False
+    return True
 
 
 async def _serve_api(settings: ApiSettings, options: UpOptions, layout: Layout, secrets: Secrets, stop: asyncio.Event) -> None:

@@ -52,8 +52,12 @@ def command(config: Path | None, data_dir: Path, flags: Flags) -> list[str]:
     """The command line that the unit runs: this program, with the options that were given, as absolute paths."""
     argv = [*_program(), "up", "--data-dir", str(data_dir)]
     argv += ["--config", str(config.absolute())] if config else []
-    names = {("https", "certificate"): "tls-certificate", ("https", "key"): "tls-key", ("https", "port"): "https-port",
-             ("https", "api_port"): "api-https-port"}  # fmt: skip
+    names = {
+        ("https", "certificate"): "tls-certificate",
+        ("https", "key"): "tls-key",
+        ("https", "port"): "https-port",
+        ("https", "api_port"): "api-https-port",
+    }
     for (section, key), value in flags.items():
         name = names.get((section, key)) or (f"{key}-port" if section == "ports" else key.replace("_", "-"))
         argv += [f"--{name}", str(value.absolute() if isinstance(value, Path) else value)]

@@ -20,11 +20,12 @@ from pathlib import Path
 import httpx
 
 from funai.base.aio import settle_memory, wait_any
+from funai.base.files import write_whole
 from funai.base.observability import log
 from funai.base.process.daemon import Daemon, Program, keep_up
 from funai.contracts.errors import ConfigError
 from funai.standalone import services as rooms
-from funai.standalone.layout import FIRST_ADMIN, DataDirLock, Layout, Secrets, ensure_key, load_secrets, write_private
+from funai.standalone.layout import FIRST_ADMIN, DataDirLock, Layout, Secrets, ensure_key, load_secrets
 from funai.standalone.options import UpOptions, check_ports
 from funai.standalone.parts import base_image, packages, registry
 from funai.standalone.parts import engine as engines
@@ -139,7 +140,7 @@ async def _start_daemons(
     options: UpOptions, layout: Layout, secrets: Secrets, engine: engines.EngineChoice, teardown: AsyncExitStack
 ) -> tuple[Path, list[Daemon]]:
     """The registry and, for Podman, its API; watched until teardown. Returns the engine's socket."""
-    write_private(
+    write_whole(
         layout.registries_conf, registry.registries_conf(SYSTEM_REGISTRIES, options.ports.registry, options.image_mirror)
     )
     os.environ.update(engine.environment)
@@ -248,4 +249,4 @@ def _former_pids(layout: Layout) -> set[int]:
 def _write_addresses(options: UpOptions, layout: Layout) -> None:
     """Where a running platform answers, for tools on the same machine."""
     text = {"api": options.api_url, "gateway": options.gateway_url, "gitPort": options.ports.git, "pid": os.getpid()}
-    write_private(layout.addresses_file, json.dumps(text) + "\n")
+    write_whole(layout.addresses_file, json.dumps(text) + "\n")

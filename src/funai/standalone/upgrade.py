@@ -15,9 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from funai.base.files import write_whole
 from funai.contracts.errors import ConfigError
 from funai.standalone import backup
-from funai.standalone.layout import DataDirLock, Layout, write_private
+from funai.standalone.layout import DataDirLock, Layout
 from funai.standalone.phrases import phrase
 
 PACKAGE = "funai-deploy"
@@ -55,7 +56,7 @@ def forwards(layout: Layout, what: str | None, install: Install | None = None) -
         backup_of(layout).unlink(missing_ok=True)
         backup.write(layout, backup_of(layout), registry=False)
         (install or pip)(wanted(what))
-        write_private(record_of(layout), json.dumps({"from": old, "to": installed()}) + "\n")
+        write_whole(record_of(layout), json.dumps({"from": old, "to": installed()}) + "\n")
     return Change(old, installed(), backup_of(layout))
 
 

@@ -58,13 +58,21 @@ class Process:
     def start(self) -> None:
         given = {
             "agent": {
-                "token": TOKEN, "port": self.port, "engine_socket": str(self.socket), "instance": self.instance,
-                "node_gateway_base_url": f"http://127.0.0.1:{self.gateway_port}", "drain_seconds": 5,
-                "stop_grace_seconds": 2, "sweep_seconds": 1, "app_memory": 96 << 20, "app_cpus": 1,
-                "state_dir": str(self.folder / "state"), **self.settings,
+                "token": TOKEN,
+                "port": self.port,
+                "engine_socket": str(self.socket),
+                "instance": self.instance,
+                "node_gateway_base_url": f"http://127.0.0.1:{self.gateway_port}",
+                "drain_seconds": 5,
+                "stop_grace_seconds": 2,
+                "sweep_seconds": 1,
+                "app_memory": 96 << 20,
+                "app_cpus": 1,
+                "state_dir": str(self.folder / "state"),
+                **self.settings,
             },
             "gateway": {"host": "127.0.0.1", "port": self.gateway_port, "data_dir": str(self.folder / "gw")},
-        }  # fmt: skip
+        }
         env = {**base_environment(), **self.env, "PYTHONPATH": str(ROOT / "src")}
         with (self.folder / "agent.log").open("ab") as out:
             self.process = subprocess.Popen(

@@ -157,8 +157,8 @@ async def test_an_exit_is_seen_with_its_code_and_output(engine: Engine, network:
     id = await engine.create(spec_for(network, instance, temper="exits"))
     waiting = asyncio.create_task(engine.next_exit(id))
     await engine.start(id)
-    assert await asyncio.wait_for(waiting, 10) == 3
-    assert await asyncio.wait_for(engine.next_exit(id), 10) == 3
+    assert await asyncio.wait_for(waiting, 60) == 3
+    assert await asyncio.wait_for(engine.next_exit(id), 60) == 3
     ended = await engine.inspect(id)
     assert (ended.phase, ended.exit_code) == (Phase.EXITED, 3)
     whole = b"".join([piece async for piece in engine.logs(id, tail=None, follow=False)])
@@ -175,7 +175,7 @@ async def test_following_a_log_ends_with_the_container(engine: Engine, network: 
 
     reading = asyncio.create_task(read())
     await engine.stop(id, 1)
-    await asyncio.wait_for(reading, 15)
+    await asyncio.wait_for(reading, 60)
 
 
 async def test_labels_select(engine: Engine, network: NetworkSpec, instance: str) -> None:
@@ -211,7 +211,7 @@ async def test_memory_is_limited_and_told(engine: Engine, network: NetworkSpec, 
     id = await engine.create(spec_for(network, instance, temper="hungry"))
     waiting = asyncio.create_task(engine.next_exit(id))
     await engine.start(id)
-    code = await asyncio.wait_for(waiting, 20)
+    code = await asyncio.wait_for(waiting, 60)
     # Podman 4.3 on cgroup v1 does not always hear of it; the SIGKILL shows in any case.
     assert code == 137 or (await engine.inspect(id)).oom_killed
 

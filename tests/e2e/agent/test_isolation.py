@@ -6,10 +6,13 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from funai.agent.engine.contract import Container
 from funai.agent.engine.docker_api import DockerEngine
+from funai.agent.network.networks import bridge_of
 from tests.e2e.agent.agent import Agent, Process, on_both_engines, visiting
 from tests.e2e.agent.conftest import NewAgent
 from tests.parts.podman import Podman
@@ -27,18 +30,29 @@ async def tries(agent: Agent, target: str) -> str:
 
 
 async def address_of(agent: Agent, app: int) -> str:
+    return (await container_of(agent, app)).address
+
+
+async def container_of(agent: Agent, app: int) -> Container:
     engine = DockerEngine(str(agent.process.socket))
     try:
         labels = {"funai.instance": agent.process.instance, "funai.appId": str(app)}
-        return (await engine.containers(labels))[0].address
+        return (await engine.containers(labels))[0]
     finally:
         await engine.close()
 
 
-def bridge_of(address: str) -> str:
-    """The /27's first address."""
-    head, _, last = address.rpartition(".")
-    return f"{head}.{int(last) // 32 * 32 + 1}"
+def writable_files_of_the_host(pid: int) -> list[str]:
+    """Where a process has a file or folder of the host's own file systems that it may write to, beside its root."""
+    mounts: dict[str, tuple[str, str]] = {}
+    for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
+        root, target, options = line.split()[3:6]
+        mounts[target] = root, options  # the last one is on top
+    return [
+        f"{root} at {target}"
+        for target, (root, options) in mounts.items()
+        if root != "/" and target != "/" and "ro" not in options.split(",") and not target.startswith(("/proc/", "/dev/"))
+    ]
 
 
 @on_both_engines
@@ -47,7 +61,9 @@ async def test_apps_reach_neither_each_other_nor_the_host(agent: Agent) -> None:
     for app in (agent.app, neighbour):
         answer = await agent.deploy(5, app=app)
         assert answer.status_code == 200, answer.text
-    own, other = await address_of(agent, agent.app), await address_of(agent, neighbour)
+    mine = await container_of(agent, agent.app)
+    assert not writable_files_of_the_host(mine.pid)
+    own, other = mine.address, await address_of(agent, neighbour)
     assert await tries(agent, f"{own}:3000") == "open"
     assert await tries(agent, f"{other}:3000") == "closed"
     for host in (bridge_of(own), bridge_of(other)):

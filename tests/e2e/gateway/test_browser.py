@@ -29,6 +29,7 @@ SOCKET = """() => new Promise(done => {
   socket.onmessage = said => { done(said.data); socket.close(); };
   socket.onerror = () => done('no socket');
 })"""
+LOADED = "document.getElementById('state')?.textContent == 'module lazy 5'"
 WORKER = """async () => navigator.serviceWorker.register('/worker.js').then(() => 'registered', () => 'refused')"""
 
 
@@ -62,13 +63,14 @@ async def visit(page: Page, base: str) -> None:
     page.on("requestfailed", lambda request: failed.append(request.url))
     async with page.expect_response(lambda answer: answer.url.endswith("/dot.svg") and answer.ok):
         await page.goto(base)
-    await page.wait_for_function("document.getElementById('state').textContent == 'module lazy 5'")
+    await page.wait_for_function(LOADED)
     assert await page.evaluate("getComputedStyle(document.body).color") == "rgb(1, 2, 3)"
     assert await page.evaluate("document.getElementById('logo').naturalWidth") == 9
     await page.click("#about")
     await page.wait_for_function("document.title == 'about'")
     assert page.url == f"{base}about"
     await page.click("#back")
+    await page.wait_for_function(LOADED)
     await page.click("#send")
     await page.wait_for_function("document.title == 'thanks'")
     assert page.url == f"{base}thanks"

@@ -50,9 +50,13 @@ class Site:
     def __init__(self, settings_for: SettingsFor, names: Names, directory: str, ca_file: Path, port: int) -> None:
         self.https = free_port()
         self.settings = settings_for(
-            port=port, https_port=self.https, acme_directory_url=directory, acme_ca_file=ca_file,
-            domain_resolver=names.server, domain_addresses=["127.0.0.1"],
-        )  # fmt: skip
+            port=port,
+            https_port=self.https,
+            acme_directory_url=directory,
+            acme_ca_file=ca_file,
+            domain_resolver=names.server,
+            domain_addresses=["127.0.0.1"],
+        )
         self._gateway: HaproxyGateway | None = None
 
     @property

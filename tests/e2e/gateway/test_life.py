@@ -148,9 +148,7 @@ async def test_nothing_is_lost_while_it_is_replaced_under_load(
     app = await upstream("1")
     gateway = await start_gateway([route_to(1, app)])
     url = f"{gateway.url}/runtime/1/"
-    load = await asyncio.create_subprocess_exec(
-        "wrk", "-t1", "-c8", "-d3s", "--timeout", "5s", url, stdout=subprocess.PIPE
-    )  # fmt: skip
+    load = await asyncio.create_subprocess_exec("wrk", "-t1", "-c8", "-d3s", "--timeout", "5s", url, stdout=subprocess.PIPE)
     await eventually(lambda: len(app.requests) > 50, what="the load is on")
     for n in range(3):
         seen = len(app.requests)

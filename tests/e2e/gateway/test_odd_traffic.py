@@ -21,7 +21,7 @@ async def raw(gateway: HaproxyGateway, request: bytes) -> bytes:
     """Send these bytes, and read until the end."""
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.settings.port)
     writer.write(request)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         answer = await reader.read()
     writer.close()
     return answer

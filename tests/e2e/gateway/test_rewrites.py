@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -146,9 +148,17 @@ async def test_an_app_speaks_for_the_whole_origin_only_where_it_is_alone(
     start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
 ) -> None:
     app = await upstream("1")
-    whole = {"service-worker-allowed": "/", "clear-site-data": '"*"', "strict-transport-security": "max-age=9",
-             "alt-svc": 'h3=":9"', "nel": "{}", "report-to": "{}", "accept-ch": "Sec-CH-UA-Model", "critical-ch": "DPR",
-             "set-login": "logged-in"}  # fmt: skip
+    whole = {
+        "service-worker-allowed": "/",
+        "clear-site-data": '"*"',
+        "strict-transport-security": "max-age=9",
+        "alt-svc": 'h3=":9"',
+        "nel": "{}",
+        "report-to": "{}",
+        "accept-ch": "Sec-CH-UA-Model",
+        "critical-ch": "DPR",
+        "set-login": "logged-in",
+    }
     own = {"content-security-policy": "default-src 'self'"}
     app.answers["/all"] = ("200 OK", [f"{name}: {value}" for name, value in (whole | own).items()], b"")
     gateway = await start_gateway([route_to(1, app)], wildcard_domain="apps.example.com")
@@ -156,3 +166,51 @@ async def test_an_app_speaks_for_the_whole_origin_only_where_it_is_alone(
     assert {name for name in whole | own if name in shared.headers} == set(own)
     alone = await client.get(f"{gateway.url}/all", headers={"Host": "1.apps.example.com"})
     assert {name for name in whole | own if name in alone.headers} == set(whole | own)
+
+
+ORDERS = ["Clear-Site-Data", "Alt-Svc", "Service-Worker-Allowed", "Secure-Session-Registration", "Use-As-Dictionary"]
+CHALLENGES = {
+    'Basic realm="another app"': 'Basic realm="/runtime/1"',
+    'basic realm=x, charset="UTF-8"': 'Basic realm="/runtime/1", charset="UTF-8"',
+    'Digest charset=utf-8, realm="d", nonce=1, Basic realm="another app"': 'Basic realm="/runtime/1", charset="UTF-8"',
+    'Bearer realm="api"': 'Bearer realm="api"',
+}
+
+
+async def test_headers_that_reach_beyond_an_app_are_dropped_or_confined(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    app = await upstream("1")
+    lines = [f"{name}: x" for name in ORDERS] + [f"WWW-Authenticate: {c}" for c in CHALLENGES]
+    app.answers["/"] = ("401 Unauthorized", [*lines, "X-Accel-Redirect: /secret"], b"")
+    gateway = await start_gateway([route_to(1, app)], wildcard_domain="apps.localhost")
+    below = (await client.get(f"{gateway.url}/runtime/1/")).headers
+    named = (await client.get(f"{gateway.url}/", headers={"Host": "1.apps.localhost"})).headers
+    assert not [name for name in (*ORDERS, "X-Accel-Redirect") if name in below]
+    assert below.get_list("www-authenticate") == list(CHALLENGES.values())
+    assert [name for name in (*ORDERS, "X-Accel-Redirect") if name in named] == ORDERS
+    assert named.get_list("www-authenticate") == list(CHALLENGES)
+
+
+INTERIM = {
+    "103 Early Hints\r\nLink: </a.css>; rel=preload\r\nLink: </b.css>; rel=preload": True,
+    "102 Processing": True,
+    "103 Early Hints\r\nLink: </a.css>; rel=preload\r\nSet-Cookie: a=b; Path=/": False,
+    "100 Continue\r\nX-Funai-Generation: 1": False,
+    "102 Processing\r\nClear-Site-Data: *": False,
+}
+
+
+async def test_an_interim_answer_with_more_than_hints_reaches_no_client(
+    start_gateway: StartGateway, upstream: StartUpstream
+) -> None:
+    app = await upstream("1")
+    gateway = await start_gateway([route_to(1, app)])
+    for interim, passes in INTERIM.items():
+        app.answers["/"] = (f"{interim}\r\n\r\nHTTP/1.1 200 OK", ["X-Said: final"], b"")
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.settings.port)
+        writer.write(b"GET /runtime/1/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        got = (await reader.read()).decode().lower()
+        writer.close()
+        assert (interim, "x-said: final" in got) == (interim, passes)
+        assert not [word for word in ("set-cookie", "generation", "clear-site") if word in got]

@@ -21,7 +21,7 @@ async def raw(gateway: HaproxyGateway, target: str, *headers: str, method: str =
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.settings.port)
     lines = [f"{method} {target} HTTP/1.1", "Host: h.example", "Connection: close", *headers, "", ""]
     writer.write("\r\n".join(lines).encode("latin-1"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         answer = (await reader.read()).decode("utf-8", "replace")
     writer.close()
     head, _, body = answer.partition("\r\n\r\n")

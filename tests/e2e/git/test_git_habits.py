@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.git.test_git_server import World, world  # noqa: F401  # pytest finds the fixture by its name here
+from tests.e2e.git.test_git_server import World, world  # noqa: F401  # pyright: ignore[reportUnusedImport]  # pytest finds the fixture by its name here
 
 REPO = "funai/u1-app1"
 WHO = {f"GIT_{role}_{what}": "t@example.com" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -88,9 +88,21 @@ async def test_any_branch_name_that_git_takes_is_pushed_and_told(world: World, n
 @pytest.mark.parametrize("program", ["git-lfs-authenticate", "git-lfs-transfer"])
 async def test_git_lfs_is_refused_in_one_sentence_with_a_way_out(world: World, program: str) -> None:  # noqa: F811
     world.rules.writers[world.key("alice")] = {REPO}
-    argv = ["ssh", "-i", str(world.home / "alice"), "-p", str(world.port), "-o", "IdentitiesOnly=yes", "-F", "none",
-            "-o", f"UserKnownHostsFile={world.home / 'known_hosts'}", "git@127.0.0.1",
-            f"{program} {REPO}.git upload"]  # fmt: skip
+    argv = [
+        "ssh",
+        "-i",
+        str(world.home / "alice"),
+        "-p",
+        str(world.port),
+        "-o",
+        "IdentitiesOnly=yes",
+        "-F",
+        "none",
+        "-o",
+        f"UserKnownHostsFile={world.home / 'known_hosts'}",
+        "git@127.0.0.1",
+        f"{program} {REPO}.git upload",
+    ]
     done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, check=False)
     assert done.returncode == 128
     assert "GIT_LFS_SKIP_PUSH=1" in done.stderr and "git lfs uninstall" in done.stderr and "不支持" in done.stderr

@@ -65,9 +65,12 @@ async def test_a_base_image_brings_no_trigger_that_a_dockerfile_may_not_have(wor
     images.make("docker.io/evil/from:1", f"ONBUILD COPY --from={world.registry.address}/t/u9-app9 / /x\n")
     images.make("docker.io/honest/base:1", "ONBUILD COPY greeting /greeting\nONBUILD ARG NPM_REGISTRY\n")
     texts = {
-        "add": "FROM evil/add:1\n", "late": NODE + "FROM docker.io/evil/add:1\n", "env": "FROM evil/env:1\nADD $U /x\n",
-        "from": "FROM evil/from:1\n", "honest": "FROM honest/base:1\n",
-    }  # fmt: skip
+        "add": "FROM evil/add:1\n",
+        "late": NODE + "FROM docker.io/evil/add:1\n",
+        "env": "FROM evil/env:1\nADD $U /x\n",
+        "from": "FROM evil/from:1\n",
+        "honest": "FROM honest/base:1\n",
+    }
     jobs = {name: world.build(world.repo(name, {"Dockerfile": text, "greeting": "hi"})) for name, text in texts.items()}
     ended = {name: await world.ended(job) for name, job in jobs.items()}
     for name, word in {"add": "ONBUILD", "late": "ONBUILD", "env": "$U", "from": "ONBUILD"}.items():
@@ -81,9 +84,13 @@ async def test_another_apps_image_is_out_of_reach_by_whatever_name(world: World)
     assert (await world.ended(world.build(bare, appId=71)))["status"] == "SUCCEEDED"
     full = f"{world.registry.address}/t/u1-app71"
     lines = [
-        "FROM u1-app71", "FROM t/u1-app71:latest", f"{NODE}COPY --from=u1-app71 /s /s", f"\ufeffFROM {full}",
-        f"{NODE}ENV A=`\nFROM {full}", f"{NODE}COPY --fr\\om={full} /s /s",
-    ]  # fmt: skip
+        "FROM u1-app71",
+        "FROM t/u1-app71:latest",
+        f"{NODE}COPY --from=u1-app71 /s /s",
+        f"\ufeffFROM {full}",
+        f"{NODE}ENV A=`\nFROM {full}",
+        f"{NODE}COPY --fr\\om={full} /s /s",
+    ]
     for n, line in enumerate(lines):
         thief = world.build(world.repo(f"thief{n}", {"Dockerfile": line + "\n"}))
         failed(await world.ended(thief), "CONTRACT_INVALID", "user")
@@ -122,7 +129,7 @@ async def test_a_registry_that_never_answers_delays_nobody_elses_images(world: W
 
     hanging = asyncio.create_task(slow())
     await pulling.wait()
-    async with asyncio.timeout(10), bases.ready([NODE.split()[1]], may, world.root, never) as found:
+    async with asyncio.timeout(60), bases.ready([NODE.split()[1]], may, world.root, never) as found:
         assert len(found) == 1
     hanging.cancel()
     await asyncio.gather(hanging, return_exceptions=True)
@@ -191,6 +198,7 @@ async def never(_: Command) -> int:
 async def test_the_login_serves_the_apps_own_images_and_no_alias(
     make_world: MakeWorld, private_registry: Registry, images: Images
 ) -> None:
+    assert private_registry.login
     user, password = private_registry.login
     address = private_registry.address
     world: World = await make_world(registry=address, registry_username=user, registry_password=password)

@@ -80,9 +80,10 @@ async def test_what_a_repository_may_not_have(world: World) -> None:
     world.git("submodule", "add", "-q", str(sub), "lib", cwd=work)
     world.push(with_sub, {})
     lfs = {
-        "Dockerfile": DOCKERFILE, ".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+        "Dockerfile": DOCKERFILE,
+        ".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n",
         "a.bin": f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 1\n",
-    }  # fmt: skip
+    }
     links = world.repo("links", {"x": "x"})
     (world.root / "links-work" / "Dockerfile").symlink_to("/etc/passwd")
     (world.root / "links-work" / "out").symlink_to("/etc")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,9 +56,13 @@ async def test_build_variables_reach_the_steps_and_tokens_stay_out_of_the_image(
     write = "require('fs').writeFileSync('seen.json',JSON.stringify([process.env.VITE_A,process.env.BASE_PATH]))"
     package = {"name": "x", "scripts": {"postinstall": "node gen.js", "build": f'node -e "{write}"', "start": "node s.js"}}
     repo = {
-        "package.json": json.dumps(package), "gen.js": "require('fs').writeFileSync('gen.txt','1')", "s.js": "",
-        ".npmrc": "//npm.example.org/:_authToken=npm_NOT-A-REAL-TOKEN\n", ".env": "A=1", ".env.production": "B=2",
-    }  # fmt: skip
+        "package.json": json.dumps(package),
+        "gen.js": "require('fs').writeFileSync('gen.txt','1')",
+        "s.js": "",
+        ".npmrc": "//npm.example.org/:_authToken=npm_NOT-A-REAL-TOKEN\n",
+        ".env": "A=1",
+        ".env.production": "B=2",
+    }
     job = world.build(world.repo("vars", repo), env={"VITE_A": "it's", "B": "no"}, buildEnv=["VITE_A"])
     report = await world.ended(job, seconds=110)
     assert report["status"] == "SUCCEEDED", world.deploy.log(job)
@@ -76,3 +81,34 @@ async def test_a_node_that_cannot_be_had_gives_way_to_another_with_a_warning(mak
     report = await world.ended(job, seconds=110)
     assert report["status"] == "SUCCEEDED", world.deploy.log(job)
     assert "asks for Node >=22; the standard image has Node 20" in world.deploy.log(job)
+
+
+COUNTING = """
+const fs = require('fs'), kept = 'node_modules/.cache/n';
+const before = fs.existsSync(kept) ? Number(fs.readFileSync(kept, 'utf8')) : 0;
+fs.writeFileSync(kept, String(before + 1));
+console.log(`[builds before: ${before}]`);
+"""
+
+
+async def test_a_build_cache_is_the_apps_own_stays_out_of_its_image_and_goes_with_no_cache(world: World) -> None:
+    package = {"name": "x", "scripts": {"build": "node b.js", "start": "node s.js"}}
+    repo = {"package.json": json.dumps(package), "b.js": COUNTING, "s.js": ""}
+
+    async def built(bare: Path, **payload: Any) -> tuple[str, str]:
+        job = world.build(bare, **payload)
+        report = await world.ended(job, seconds=110)
+        assert report["status"] == "SUCCEEDED", world.deploy.log(job)
+        return world.deploy.log(job), report["result"]["image"]
+
+    mine, other = world.repo("mine", repo), world.repo("other", repo)
+    assert "[builds before: 0]" in (await built(mine, appId=71))[0]
+    world.push(mine, {"s.js": "// changed"})
+    log, image = await built(mine, appId=71)
+    assert "[builds before: 1]" in log
+    assert "[builds before: 0]" in (await built(other, appId=72))[0]
+    log, _ = await built(mine, appId=71, noCache=True)
+    assert "[builds before: 0]" in log
+    world.podman.cli("pull", "-q", image)
+    shown = world.podman.cli("run", "--rm", "--network", "none", image, "sh", "-c", "ls -A node_modules /var/cache")
+    assert ".cache" not in shown and "funai" not in shown

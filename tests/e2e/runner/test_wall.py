@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from funai.runner.build import phase
+from funai.runner.sandbox.host import find_program, why_not
 from funai.runner.settings import MIB
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.test_hostile import processes
@@ -38,6 +40,14 @@ THEFTS = {
 }
 RAW = """perl -e 'use Socket; socket(my $p, 17, 3, 768) ? print "PACKET OPEN\\n" : print "packet: $!\\n";
 socket(my $r, 2, 3, 1) ? print "RAW OPEN\\n" : print "raw: $!\\n";'"""
+
+CONFINED = """#!/bin/sh
+for word; do
+  [ "$word" = --cap-add ] && word=--cap-drop
+  set -- "$@" "$word"; shift
+done
+exec bwrap "$@"
+"""
 
 
 @pytest.fixture
@@ -98,8 +108,7 @@ async def test_a_step_sees_its_limits_and_nothing_of_the_host(make_world: MakeWo
 async def test_a_step_reaches_no_private_place(world: World) -> None:
     with listening() as (address, port, asked):
         closed = ["169.254.169.254", "100.100.100.200", "168.63.129.16", "10.0.0.1", "192.168.1.1", "100.64.0.1"]
-        places = [*(f"{host}:80" for host in closed),
-                  f"127.0.0.1:{port}", f"{address}:{port}", f"{world.registry.address}"]  # fmt: skip
+        places = [*(f"{host}:80" for host in closed), f"127.0.0.1:{port}", f"{address}:{port}", f"{world.registry.address}"]
         script = (
             "const net=require('net');for(const p of process.argv.slice(2)){const [h,n]=p.split(':');"
             "net.connect(n,h).on('error',e=>console.log(p,e.code)).on('connect',()=>console.log(p,'open'))"
@@ -144,8 +153,10 @@ async def test_a_volume_counts_like_any_folder(make_world: MakeWorld) -> None:
 async def test_a_frozen_build_is_gone_within_two_seconds(world: World) -> None:
     job = world.build(world.repo("app", {"Dockerfile": NODE + "RUN echo begun; sleep 7531\n"}))
     await eventually(lambda: "begun" in world.deploy.log(job) and processes("7531"), seconds=60, what="the build runs")
-    freezers = [*Path("/sys/fs/cgroup").glob(f"*/{world.settings.cgroup_parent}/*/freezer.state"),
-                *Path("/sys/fs/cgroup").glob(f"{world.settings.cgroup_parent}/*/cgroup.freeze")]  # fmt: skip
+    freezers = [
+        *Path("/sys/fs/cgroup").glob(f"*/{world.settings.cgroup_parent}/*/freezer.state"),
+        *Path("/sys/fs/cgroup").glob(f"{world.settings.cgroup_parent}/*/cgroup.freeze"),
+    ]
     for file in freezers:
         file.write_text("FROZEN" if file.name == "freezer.state" else "1")
     assert freezers
@@ -239,3 +250,21 @@ async def web(realm: str = "") -> AsyncIterator[tuple[int, list[str]]]:
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         yield int(server.sockets[0].getsockname()[1]), asked
+
+
+async def test_a_bwrap_that_a_profile_confines_is_named(tmp_path: Path) -> None:
+    """As Ubuntu's ``bwrap-userns-restrict`` does it: what bwrap starts has no capabilities."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        confined = Path(folder) / "bwrap"
+        Path(folder).chmod(0o755)
+        confined.write_text(CONFINED)
+        confined.chmod(0o755)
+        (tmp_path / "kernel").mkdir()
+        (tmp_path / "kernel" / "apparmor_restrict_unprivileged_userns").write_text("1\n")
+
+        def find(name: str) -> str | None:
+            return str(confined) if name == "bwrap" else find_program(name)
+
+        said = await why_not(find, tmp_path)
+    assert said and "mount" in said.en and "AppArmor" in said.en and "AppArmor" in said.zh
+    assert await why_not() is None

@@ -175,8 +175,16 @@ class World:
         """Queue a job for app ``appId`` (default: the job's number)."""
         self._ids[0] += 1
         number = self._ids[0]
-        filled = {"userId": 1, "appId": number, "containerPort": 3000, "imageTag": "latest", "gitRef": "main",
-                  "acrRegistry": self.registry.address, "acrNamespace": "t", **payload}  # fmt: skip
+        filled = {
+            "userId": 1,
+            "appId": number,
+            "containerPort": 3000,
+            "imageTag": "latest",
+            "gitRef": "main",
+            "acrRegistry": self.registry.address,
+            "acrNamespace": "t",
+            **payload,
+        }
         filled.setdefault("basePath", f"/runtime/{filled['appId']}")
         return self.deploy.put({**_job(number, filled, self.agent_port), "attempt": 1, "leaseToken": f"lease-token-{number}"})
 
@@ -185,11 +193,13 @@ class World:
 
     async def ended(self, job_id: int, seconds: float = 60) -> dict[str, Any]:
         """Wait for the job's report and answer it."""
-        return await eventually(
+        report = await eventually(
             lambda: self.deploy.reports.get(job_id),
             seconds=seconds,
             what=f"job {job_id} is reported: {self.deploy.log(job_id)}",
         )
+        assert report
+        return report
 
     def start(self) -> None:
         self._stop = asyncio.Event()
@@ -218,8 +228,15 @@ def _ok(data: Any) -> dict[str, Any]:
 def _job(number: int, payload: dict[str, Any], agent_port: int = 0, *, status: str = "PENDING") -> dict[str, Any]:
     url = f"http://127.0.0.1:{agent_port}"
     node = {"id": 1, "name": "n1", "agentBaseUrl": url, "gatewayBaseUrl": url}
-    return {"id": number, "type": "BUILD_AND_DEPLOY", "status": status, "payload": json.loads(json.dumps(payload)),
-            "runtimeNode": node, "createdAt": NOW, "updatedAt": NOW}  # fmt: skip
+    return {
+        "id": number,
+        "type": "BUILD_AND_DEPLOY",
+        "status": status,
+        "payload": json.loads(json.dumps(payload)),
+        "runtimeNode": node,
+        "createdAt": NOW,
+        "updatedAt": NOW,
+    }
 
 
 @asynccontextmanager
@@ -235,13 +252,22 @@ async def world_of(
         serving(agent.app(), bind("127.0.0.1", 0), grace=0) as agent_port,
     ):
         values: dict[str, Any] = {
-            "deploy_base_url": f"http://127.0.0.1:{deploy_port}", "runner_id": "runner-test", "agent_token": "agent-token-1",
-            "ssh_key_path": sshd.client_key, "known_hosts_path": known, "workdir": root / "work", "registry": registry.address,
-            "cgroup_parent": f"funai-test-{os.getpid()}", "retry_seconds": 3, "poll_seconds": 0.1, "stop_seconds": 30,
+            "deploy_base_url": f"http://127.0.0.1:{deploy_port}",
+            "runner_id": "runner-test",
+            "agent_token": "agent-token-1",
+            "ssh_key_path": sshd.client_key,
+            "known_hosts_path": known,
+            "workdir": root / "work",
+            "registry": registry.address,
+            "cgroup_parent": f"funai-test-{os.getpid()}",
+            "retry_seconds": 3,
+            "poll_seconds": 0.1,
+            "stop_seconds": 30,
             "private_registries": ["127.0.0.1:9", registry.address.replace("127.0.0.1", "localhost")],
-            "bases_dir": podman.slot.folder / "base-stores", "machine_images": ["*"],
+            "bases_dir": podman.slot.folder / "base-stores",
+            "machine_images": ["*"],
             **settings,
-        }  # fmt: skip
+        }
         world = World(deploy, agent, RunnerSettings(**values), podman, registry, sshd, root, agent_port)
         world.start()
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from itertools import product
 
@@ -12,13 +11,13 @@ from playwright.async_api import Page, expect
 from funai.standalone.layout import FIRST_ADMIN, ensure_key, load_secrets
 from tests.e2e.up.browser import Watched, chromium, findings, width
 from tests.e2e.up.world import DOCKERFILE, Person, Platform, project
+from tests.parts.extent import extent
 
-FULL = bool(os.environ.get("FUNAI_TEST_FULL"))
-"""Every page in every language, theme and width; else two combinations that have each of them once."""
 PASSWORD = "correct horse battery"
 DEPLOY_SECONDS = 120_000
 """Milliseconds that a deploy may take on a busy machine."""
-LOOKS = list(product(("zh", "en"), ("light", "dark"), (360, 1280))) if FULL else [("en", "light", 1280), ("zh", "dark", 360)]
+LOOKS = extent([("en", "light", 1280), ("zh", "dark", 360)], list(product(("zh", "en"), ("light", "dark"), (360, 1280))))
+"""Every language, theme and width once, or every combination."""
 expect.set_options(timeout=30_000)
 BROKEN = DOCKERFILE.replace("COPY . .", "COPY . .\nRUN echo a-telling-line && false")
 
@@ -133,9 +132,23 @@ async def test_every_page_is_clean_and_accessible(up: Platform, person: Person, 
     job = await person.deploy(app)
     await person.api.set_env(person.user_id, app.id, {"A_NAME": "value"})
     base = f"/users/{person.user_id}/apps/{app.id}"
-    mine = ["/apps", "/apps/new", base, f"{base}/begin", f"{base}/deploys", f"{base}/deploys/{job.id}", f"{base}/logs",
-            f"{base}/releases", f"{base}/releases/compare?old=1&new=1", f"{base}/variables", f"{base}/settings", f"{base}/stop",
-            f"{base}/delete", "/queue", "/account"]  # fmt: skip
+    mine = [
+        "/apps",
+        "/apps/new",
+        base,
+        f"{base}/begin",
+        f"{base}/deploys",
+        f"{base}/deploys/{job.id}",
+        f"{base}/logs",
+        f"{base}/releases",
+        f"{base}/releases/compare?old=1&new=1",
+        f"{base}/variables",
+        f"{base}/settings",
+        f"{base}/stop",
+        f"{base}/delete",
+        "/queue",
+        "/account",
+    ]
     admins = ["/admin/nodes", "/admin/runners", "/admin/users", "/admin/apps", "/admin/nodes/1/drain"]
     locale = "en-US" if language == "en" else "zh-CN"
     async with chromium(locale=locale, viewport=width(pixels)) as watched:

@@ -54,6 +54,8 @@ class Platform:
     """The machine's, which a `funai up` finds by itself: here to remove its images."""
     ports: Ports = field(default_factory=Ports.free)
     process: subprocess.Popen[bytes] | None = None
+    patience: float = READY
+    """Seconds until it is up."""
 
     @property
     def api_url(self) -> str:
@@ -80,7 +82,7 @@ class Platform:
         with out:
             env = {**os.environ, "COLUMNS": "200", "FUNAI_LANG": "en"}
             self.process = subprocess.Popen([*argv, *extra], stdout=out, stderr=out, start_new_session=True, env=env)
-        wait_until(self._up_or_dead, seconds=READY, what="funai up", every=0.05)
+        wait_until(self._up_or_dead, seconds=self.patience, what=f"funai up: {self.data_dir.parent}/up.out", every=0.05)
         assert self.process.poll() is None, self.output
 
     def _up_or_dead(self) -> bool:
@@ -161,14 +163,14 @@ class Person:
     user_id: int
     home: Path
 
-    async def app(self, name: str, files: Mapping[str, str] | None = None) -> App:
+    async def app(self, name: str, files: Mapping[str, str | bytes] | None = None) -> App:
         """Create an app and, with files, push them."""
         app = await self.api.create_app(self.user_id, CreateApp(app_name=name))
         if files is not None:
             await self.push(app, files)
         return app
 
-    async def push(self, app: App, files: Mapping[str, str]) -> str:
+    async def push(self, app: App, files: Mapping[str, str | bytes]) -> str:
         """Commit exactly these files and push to main; answers the commit."""
         work = self.home / f"app{app.id}"
         if not work.exists():
@@ -177,9 +179,9 @@ class Person:
         for old in work.iterdir():
             if old.name != ".git":
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
-        for name, text in files.items():
+        for name, content in files.items():
             (work / name).parent.mkdir(parents=True, exist_ok=True)
-            (work / name).write_text(text)
+            (work / name).write_bytes(content if isinstance(content, bytes) else content.encode())
         await self.git(work, "add", "-A")
         await self.git(work, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m", "x")
         await self.git(work, "push", "-q", str(app.repo_ssh_url), "HEAD:main")

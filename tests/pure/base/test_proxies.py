@@ -13,10 +13,19 @@ PROXY = "http://proxy.example.com:3128"
 @pytest.mark.parametrize(
     "no_proxy",
     [
-        "localhost,127.0.0.1,::1,fd00::/8", "[::1]", "10.*,192.168.*", "*.corp,.intra,host.example:8443", "*", " a , b ",
-        "10.0.0.0/8 172.16.0.0/12", "[fe80::1]:80", "fd00::1", "", "_internal.example",
+        "localhost,127.0.0.1,::1,fd00::/8",
+        "[::1]",
+        "10.*,192.168.*",
+        "*.corp,.intra,host.example:8443",
+        "*",
+        " a , b ",
+        "10.0.0.0/8 172.16.0.0/12",
+        "[fe80::1]:80",
+        "fd00::1",
+        "",
+        "_internal.example",
     ],
-)  # fmt: skip
+)
 def test_read_no_proxy_as_people_write_it_is_taken(no_proxy: str) -> None:
     proxies.read({"HTTP_PROXY": PROXY, "NO_PROXY": no_proxy})
 

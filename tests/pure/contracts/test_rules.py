@@ -13,19 +13,71 @@ from funai.contracts.jobs import CreateJob, Payload
 
 @pytest.mark.parametrize(
     "ref",
-    ["main", "feature/x-1", "v1.2.3", "a" * 40, "release_2", "user@host", "1.x", "dep+x", "功能/支付", "feature/#12", "fix(ui)",
-     "user's", "a,b", "ünï", "v1%2", "a=b", "x&y", "b" * 224, "$(id)", "a;b", "@/x", "é" * 400],
-)  # fmt: skip
+    [
+        "main",
+        "feature/x-1",
+        "v1.2.3",
+        "a" * 40,
+        "release_2",
+        "user@host",
+        "1.x",
+        "dep+x",
+        "功能/支付",
+        "feature/#12",
+        "fix(ui)",
+        "user's",
+        "a,b",
+        "ünï",
+        "v1%2",
+        "a=b",
+        "x&y",
+        "b" * 224,
+        "$(id)",
+        "a;b",
+        "@/x",
+        "é" * 400,
+    ],
+)
 def test_ordinary_refs(ref: str) -> None:
     assert rules.check_git_ref(ref) == ref
 
 
 @pytest.mark.parametrize(
     "ref",
-    ["", "--upload-pack=x", "-b", "a..b", "a b", "a//b", ".hidden", "a/.b", "x.lock", "x/", "x.", "a@{1}", "a\nb", "a~1", "a^",
-     "a:b", "*", "a\\b", "/abs", "é" * 501, "ref\x00", "@", "a?", "a[b", "a/-/.b", "a\x85", "a\u2028b", "a\ud800",
-     "a\x7f", "a/b.lock/c", "-"],
-)  # fmt: skip
+    [
+        "",
+        "--upload-pack=x",
+        "-b",
+        "a..b",
+        "a b",
+        "a//b",
+        ".hidden",
+        "a/.b",
+        "x.lock",
+        "x/",
+        "x.",
+        "a@{1}",
+        "a\nb",
+        "a~1",
+        "a^",
+        "a:b",
+        "*",
+        "a\\b",
+        "/abs",
+        "é" * 501,
+        "ref\x00",
+        "@",
+        "a?",
+        "a[b",
+        "a/-/.b",
+        "a\x85",
+        "a\u2028b",
+        "a\ud800",
+        "a\x7f",
+        "a/b.lock/c",
+        "-",
+    ],
+)
 def test_refs_that_git_would_misread_are_refused(ref: str) -> None:
     with pytest.raises(BadInput, match="gitRef"):
         rules.check_git_ref(ref)

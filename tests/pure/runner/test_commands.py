@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+
+import pytest
 
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.commands.git import Git, candidates, environment, ssh_config
 
 GIT = Git(Path("/w/m.git"), {"A": "1"}, 1000)
 REQUEST = BuildRequest(
-    Path("/j/src"), "r/n/u1-app1:latest", Path("/j/iid"), Path("/j/tmp"), Path("/j/Dockerfile"), None, {"l": "v"},
-    {"NPM_REGISTRY": "https://n"}, "", Path("/ca.pem"), 1000, 1.5, 2000, 64, "/p/job/run",
-)  # fmt: skip
+    Path("/j/src"),
+    "r/n/u1-app1:latest",
+    Path("/j/iid"),
+    Path("/j/tmp"),
+    Path("/j/Dockerfile"),
+    None,
+    {"l": "v"},
+    {"NPM_REGISTRY": "https://n"},
+    "",
+    Path("/ca.pem"),
+    1000,
+    1.5,
+    2000,
+    64,
+    "/p/job/run",
+)
 
 
 def test_a_fetch_cannot_read_the_address_as_an_option_and_is_bounded() -> None:
@@ -59,8 +75,14 @@ def test_podman_builds_in_the_jobs_group_with_the_authorities_mounted() -> None:
     argv = command.argv
     pairs = set(pairwise(argv))
     assert argv[:2] == ("podman", "build") and argv[-1] == "/j/src"
-    assert {("--cgroup-parent", "/p/job/run"), ("--volume", "/ca.pem:/dev/funai-ca.pem:ro"), ("--build-arg", "NPM_REGISTRY=https://n"),
-            ("--ulimit", "fsize=2000:2000"), ("--label", "l=v"), ("--tag", "r/n/u1-app1:latest")} <= pairs  # fmt: skip
+    assert {
+        ("--cgroup-parent", "/p/job/run"),
+        ("--volume", "/ca.pem:/dev/funai-ca.pem:ro"),
+        ("--build-arg", "NPM_REGISTRY=https://n"),
+        ("--ulimit", "fsize=2000:2000"),
+        ("--label", "l=v"),
+        ("--tag", "r/n/u1-app1:latest"),
+    } <= pairs
     assert not {"--privileged", "--network", "--memory", "--secret"} & set(argv)
     assert (
         command.env is not None
@@ -70,14 +92,14 @@ def test_podman_builds_in_the_jobs_group_with_the_authorities_mounted() -> None:
 
 
 def test_an_image_that_needs_nothing_of_dockers_bears_its_labels_as_annotations() -> None:
-    request = BuildRequest(**{**_fields(REQUEST), "docker_format": False})
+    request = replace(REQUEST, docker_format=False)
     pairs = set(pairwise(Engine("podman", Path("/auth")).build(request).argv))
     assert {("--format", "oci"), ("--annotation", "l=v")} <= pairs and ("--label", "l=v") not in pairs
     assert ("--label", "l=v") in set(pairwise(Engine("docker", Path("/auth")).build(request).argv))
 
 
 def test_without_a_group_the_engine_limits_and_the_build_is_niced() -> None:
-    argv = Engine("podman", Path("/auth")).build(BuildRequest(**{**_fields(REQUEST), "cgroup": ""})).argv
+    argv = Engine("podman", Path("/auth")).build(replace(REQUEST, cgroup="")).argv
     assert argv[:3] == ("nice", "-n", "10") and ("--memory", "1000") in set(pairwise(argv))
     assert ("--cpu-quota", "150000") in set(pairwise(argv))
 
@@ -94,6 +116,13 @@ def test_only_the_apps_own_image_is_pulled_with_the_login() -> None:
     assert other.env is not None and other.env["REGISTRY_AUTH_FILE"] == "/auth/none/config.json"
 
 
+@pytest.mark.parametrize("binary", ["podman", "docker"])
+def test_a_build_without_caches_says_so_to_either_engine(binary: str) -> None:
+    engine = Engine(binary, Path("/auth"))
+    assert "--no-cache" in engine.build(replace(REQUEST, use_cache=False)).argv
+    assert "--no-cache" not in engine.build(REQUEST).argv
+
+
 def test_docker_gets_only_what_its_classic_builder_knows() -> None:
     engine = Engine("/usr/bin/docker", Path("/auth"))
     command = engine.build(REQUEST)
@@ -108,7 +137,3 @@ def test_a_push_names_the_login_file_and_plain_http_only_where_told() -> None:
     tls = engine.push("local", "r.io/x:1", Path("/d"), Path("/t")).argv
     assert "--tls-verify=false" in plain and "--tls-verify=false" not in tls
     assert tls[-2:] == ("local", "docker://r.io/x:1") and "/auth/config.json" in tls
-
-
-def _fields(r: BuildRequest) -> dict[str, object]:
-    return {name: getattr(r, name) for name in r.__slots__}

@@ -50,8 +50,8 @@ class Deploy:
     async def heartbeat(self, _: int, __: HeartbeatJob) -> Job:
         return self._next()
 
-    async def give_back(self, claim: UnreadableClaim, runner_id: str) -> None:
-        self.given_back.append((claim.job_id, runner_id))
+    async def give_back(self, job_id: int, lease_token: str | None, runner_id: str) -> None:
+        self.given_back.append((job_id, lease_token, runner_id))
 
     async def close(self) -> None:
         return
@@ -65,7 +65,14 @@ def failing(error: BaseException) -> Callable[[], Any]:
 
 
 def running() -> Job:
-    wire = {"id": 1, "type": "BUILD_AND_DEPLOY", "status": "RUNNING", "payload": {}, "createdAt": NOW, "updatedAt": NOW}
+    wire: dict[str, Any] = {
+        "id": 1,
+        "type": "BUILD_AND_DEPLOY",
+        "status": "RUNNING",
+        "payload": {},
+        "createdAt": NOW,
+        "updatedAt": NOW,
+    }
     return Job.model_validate(wire)
 
 
@@ -91,7 +98,7 @@ async def test_slot_goes_on_after_what_nobody_expected(
     await loop
     assert read(metrics, "funai_runner_crashes_total", loop="slot") == (0 if unreadable else 1)
     assert read(metrics, "funai_runner_claims_unreadable_total") == (1 if unreadable else 0)
-    assert deploy.given_back == ([(7, settings.runner_id)] if unreadable else [])
+    assert deploy.given_back == ([(7, "t", settings.runner_id)] if unreadable else [])
 
 
 async def test_heartbeats_go_on_after_what_nobody_expected() -> None:

@@ -53,8 +53,13 @@ def test_load_every_problem_is_told_at_once_with_its_origin_and_the_nearest_name
         load(file, environ={"RUNNER_SLOTS": "none"})
     said = "\n".join(refused.value.problems)
     assert len(refused.value.problems) == 5
-    for words in ("public_hots is nothing that can be set; did you mean public_host?", "did you mean ports?", "ports.api: ",
-                  "builds.image_mirror: ", "environment variable RUNNER_SLOTS"):  # fmt: skip
+    for words in (
+        "public_hots is nothing that can be set; did you mean public_host?",
+        "did you mean ports?",
+        "ports.api: ",
+        "builds.image_mirror: ",
+        "environment variable RUNNER_SLOTS",
+    ):
         assert words in said
     with pytest.raises(ConfigError, match=r"deploy\.jobs\.max-attempts is no setting.*did you mean DEPLOY_JOB_MAX_ATTEMPTS"):
         load(written(tmp_path, '[settings]\n"deploy.jobs.max-attempts" = 1\n'), environ={})
@@ -70,13 +75,25 @@ def test_a_services_own_refusal_names_the_file_that_the_value_came_from(tmp_path
 
 def test_unread_variables_that_look_like_ours_are_told_and_others_are_not() -> None:
     environ = {
-        "NPM_REGISTERY": "x", "FUNAI_APPS_DOMAN": "x", "RUNNER_BUILD_CAS": "x", "DEPLOY_SOMETHING_ELSE": "x", "PATH": "x",
-        "GIT_SSH_COMMAND": "x", "HTTPS_PROXY": "x", "NPM_REGISTRY": "x", "FUNAI_LANG": "en", "http_proxy": "x", "HOME": "/",
-    }  # fmt: skip
+        "NPM_REGISTERY": "x",
+        "FUNAI_APPS_DOMAN": "x",
+        "RUNNER_BUILD_CAS": "x",
+        "DEPLOY_SOMETHING_ELSE": "x",
+        "PATH": "x",
+        "GIT_SSH_COMMAND": "x",
+        "HTTPS_PROXY": "x",
+        "NPM_REGISTRY": "x",
+        "FUNAI_LANG": "en",
+        "http_proxy": "x",
+        "HOME": "/",
+    }
     said = unread(environ)
     assert [line.split()[2].rstrip(":") for line in said] == [
-        "DEPLOY_SOMETHING_ELSE", "FUNAI_APPS_DOMAN", "NPM_REGISTERY", "RUNNER_BUILD_CAS"
-    ]  # fmt: skip
+        "DEPLOY_SOMETHING_ELSE",
+        "FUNAI_APPS_DOMAN",
+        "NPM_REGISTERY",
+        "RUNNER_BUILD_CAS",
+    ]
     assert "did you mean NPM_REGISTRY?" in said[2]
 
 
@@ -90,9 +107,21 @@ def test_ignored_variables_are_those_that_up_decides_itself() -> None:
 
 
 def test_every_entry_stands_for_a_setting_that_exists() -> None:
-    own = {"FUNAI_DATA_DIR", "FUNAI_HOST", "FUNAI_PUBLIC_HOST", "FUNAI_APPS_DOMAIN", "FUNAI_API_PORT", "FUNAI_REGISTRY_PORT",
-           "FUNAI_TLS_CERTIFICATE", "FUNAI_TLS_KEY", "FUNAI_API_HTTPS_PORT", "FUNAI_IMAGE_MIRROR",
-           "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}  # fmt: skip
+    own = {
+        "FUNAI_DATA_DIR",
+        "FUNAI_HOST",
+        "FUNAI_PUBLIC_HOST",
+        "FUNAI_APPS_DOMAIN",
+        "FUNAI_API_PORT",
+        "FUNAI_REGISTRY_PORT",
+        "FUNAI_TLS_CERTIFICATE",
+        "FUNAI_TLS_KEY",
+        "FUNAI_API_HTTPS_PORT",
+        "FUNAI_IMAGE_MIRROR",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+    }
     assert own_names() - own <= service_names()
 
 
@@ -148,9 +177,20 @@ def test_render_the_unit_runs_this_program_with_the_options_given() -> None:
     }
     argv = unit.command(Path("/etc/funai/100%.toml"), Path("/var/lib/funai"), flags)
     assert argv[argv.index("up") :] == [
-        "up", "--data-dir", "/var/lib/funai", "--config", "/etc/funai/100%.toml", "--public-host", "d.example",
-        "--api-port", "81", "--tls-key", "/k$y", "--slots", "2",
-    ]  # fmt: skip
+        "up",
+        "--data-dir",
+        "/var/lib/funai",
+        "--config",
+        "/etc/funai/100%.toml",
+        "--public-host",
+        "d.example",
+        "--api-port",
+        "81",
+        "--tls-key",
+        "/k$y",
+        "--slots",
+        "2",
+    ]
     text = unit.render(argv, language="zh", root=True)
     assert "KillMode=process" in text
     assert "100%%.toml" in text and "'/k$$y'" in text

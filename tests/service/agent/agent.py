@@ -22,11 +22,14 @@ WEB, WEB2, EXITS, SILENT, BROKEN, HUNGRY, NOBODY = (
     f"localhost/{n}:1" for n in ("web", "web2", "exits", "silent", "broken", "hungry", "nobody")
 )
 SCRIPTS = {
-    WEB: Script(), WEB2: Script(), SILENT: Script(listens=False), BROKEN: Script(status=503),
+    WEB: Script(),
+    WEB2: Script(),
+    SILENT: Script(listens=False),
+    BROKEN: Script(status=503),
     EXITS: Script(listens=False, exits_after=0.02, exit_code=3, output=b"one\ntwo\n"),
     NOBODY: Script(unusable="unable to find user nosuchuser:\nno matching entries in passwd file"),
     HUNGRY: Script(listens=False, exits_after=0.02, exit_code=137, oom=True),
-}  # fmt: skip
+}
 
 
 @dataclass
@@ -107,10 +110,17 @@ class World:
 
 def settings(**more: Any) -> RuntimeSettings:
     values: dict[str, Any] = {
-        "token": TOKEN, "node_gateway_base_url": "http://gw:8000", "drain_seconds": 0.1, "stop_grace_seconds": 0,
-        "verify_seconds": 0.3, "engine_patience_seconds": 2, "firewall": False, "state_dir": "",
-        "health_interval_seconds": 0.02, **more,
-    }  # fmt: skip
+        "token": TOKEN,
+        "node_gateway_base_url": "http://gw:8000",
+        "drain_seconds": 0.1,
+        "stop_grace_seconds": 0,
+        "verify_seconds": 0.3,
+        "engine_patience_seconds": 2,
+        "firewall": False,
+        "state_dir": "",
+        "health_interval_seconds": 0.02,
+        **more,
+    }
     return RuntimeSettings(**values)
 
 

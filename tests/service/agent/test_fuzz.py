@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 
+from tests.parts.extent import extent
 from tests.service.agent.agent import EXITS, TOKEN, WEB, World, world
 
 HOST = "http://agent.test"
@@ -33,7 +34,7 @@ def _throw(w: World, loop: asyncio.AbstractEventLoop, mode: GenerationMode) -> N
             continue
 
         @settings(
-            max_examples=12,
+            max_examples=extent(4, 20),
             deadline=None,
             database=None,
             phases=(Phase.explicit, Phase.generate),

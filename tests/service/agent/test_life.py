@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,11 +132,6 @@ async def test_the_door_wants_its_token(here: World) -> None:
     for path in ("/agent/apps/status?userId=1&appId=7", "/agent/apps/logs?userId=1&appId=7"):
         assert (await here.http.get(path, headers={"X-Runtime-Token": "wrong"})).status_code == 401
     assert (await here.http.get("/internal/health", headers={"X-Runtime-Token": ""})).json() == {"ok": True}
-
-
-async def test_orphaned_databases_without_a_database(here: World) -> None:
-    answer = await here.http.post("/agent/cleanup-orphaned", json={"existingAppIds": [1, "2"]})
-    assert answer.json()["cleanedDatabases"] == []
 
 
 async def test_an_engine_that_is_away_is_503(here: World) -> None:
@@ -339,4 +335,17 @@ async def test_images_are_kept_by_policy() -> None:
         await here.deploy(5, "reg.test/ns/u1-app7:1")
         assert (await here.post("delete")).json()["images"] == []
         assert set(engine.local) == {"reg.test/ns/u1-app7:1"}
+    await engine.close()
+
+
+async def test_stop_that_cleans_up_images_frees_them_and_a_start_pulls_again(tmp_path: Path) -> None:
+    ref = f"registry.local/funai/u1-app7@sha256:{'a' * 64}"
+    engine = DummyEngine(registry={ref: Script()})
+    async with world(engine, cleanup_images_on_stop=True, registry_url="registry.local", state_dir=str(tmp_path)) as w:
+        await w.deploy(5, ref)
+        assert (await w.post("stop")).status_code == 200
+        assert (await w.names(), list(engine.local)) == ([], [])
+        started = await w.post("start")
+        assert (started.status_code, started.json()["generation"]) == (200, 5), started.text
+        assert w.table.state(7) is RouteState.SERVING
     await engine.close()

@@ -8,9 +8,13 @@ from tests.service.agent.agent import SCRIPTS, WEB, World, world
 
 S6, CRLF = "localhost/s6:1", "localhost/crlf:1"
 UNRUN = Script(
-    listens=False, exits_after=0, exit_code=1, command=("/start.sh",), output=b"ERROR (catatonit:6): failed to exec pid1\n",
+    listens=False,
+    exits_after=0,
+    exit_code=1,
+    command=("/start.sh",),
+    output=b"ERROR (catatonit:6): failed to exec pid1\n",
     files={"/start.sh": FileHead("/start.sh", 0o755, b"#!/bin/sh\r\n")},
-)  # fmt: skip
+)
 
 
 def creations(here: World) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import SecretStr
 
 from funai.api import main as api_main
 from funai.api.accounts.passwords import Passwords
@@ -18,6 +19,7 @@ from funai.api.settings import ApiSettings
 from funai.base.db.engine import sqlite_url
 from funai.deploy import main as deploy_main
 from funai.deploy.settings import DeploySettings
+from tests.parts.gitea import ScriptedGitea
 
 SECRET, ADMIN, NODE, GIT = "deploy-secret", "admin-token", "node-token", "git-token"
 PASSWORD = "correct horse"
@@ -37,9 +39,11 @@ class Wire(httpx.AsyncBaseTransport):
         self.asked: list[str] = []
         """The paths of all requests, of any method."""
         self.older = False
-        """Deploy speaks the contract without our call for many apps."""
+        """Deploy speaks the contract without our calls for many apps and for events."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/deploy/events":  # always under way, beside what a test is about
+            return httpx.Response(404, request=request) if self.older else await self.inner.handle_async_request(request)
         self.asked.append(request.url.path)
         if self.older and request.url.path == "/deploy/apps/overview":
             body = {"code": 404, "message": "not found", "data": None, "reason": "NOT_FOUND"}
@@ -114,9 +118,18 @@ class Repos:
         self.made: set[str] = set()
         self.away = False
 
-    async def create(self, repo: str) -> None:
+    async def ensure(self, repo: str) -> None:
         self._check()
         self.made.add(repo)
+
+    async def grant(self, repo: str, account: str | None) -> None:
+        self._check()
+
+    async def webhook(self, repo: str) -> None:
+        self._check()
+
+    async def close(self) -> None:
+        pass
 
     async def delete(self, repo: str) -> None:
         self._check()
@@ -169,15 +182,15 @@ class Refused(Exception):
 
 class Platform:
     def __init__(self, folder: Path, database_url: str | None = None, **settings: Any) -> None:
-        self.node, self.repos = Node(), Repos()
+        self.node, self.repos, self.gitea = Node(), Repos(), ScriptedGitea()
         key_file = folder / "seal.key"
         api_url = database_url or sqlite_url(folder / "api.db")
         self.settings = ApiSettings(
             datasource_url=api_url,
-            jwt_secret="j" * 40,
-            deploy_secret=SECRET,
-            deploy_admin_token=ADMIN,
-            git_internal_token=GIT,
+            jwt_secret=SecretStr("j" * 40),
+            deploy_secret=SecretStr(SECRET),
+            deploy_admin_token=SecretStr(ADMIN),
+            git_internal_token=SecretStr(GIT),
             env_key_file=key_file,
             acr_registry="registry.test:5000",
             sweep_seconds=0.05,
@@ -193,10 +206,10 @@ class Platform:
         self.make_api(None)  # makes the key file that Deploy needs
         deploy_settings = DeploySettings(
             datasource_url=self._deploy_url,
-            proxy_auth_secret=SECRET,
-            admin_token=ADMIN,
-            node_registry_secret=NODE,
-            agent_token="agent",
+            proxy_auth_secret=SecretStr(SECRET),
+            admin_token=SecretStr(ADMIN),
+            node_registry_secret=SecretStr(NODE),
+            agent_token=SecretStr("agent"),
             env_key_file=self._key_file,
             retry_backoff_seconds=0,
         )
@@ -214,7 +227,8 @@ class Platform:
             yield self
 
     def make_api(self, wire: httpx.AsyncBaseTransport | None) -> FastAPI:
-        app = api_main.build(self.settings, repo_host=self.repos, deploy_http=wire)
+        host = None if self.settings.gitea_enabled else self.repos
+        app = api_main.build(self.settings, repo_host=host, deploy_http=wire, gitea_http=self.gitea.transport)
         app.state.core.accounts.passwords = Passwords(passes=1, kib=64)
         return app
 

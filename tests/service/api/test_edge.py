@@ -18,6 +18,7 @@ from funai.api.tables import metadata
 from funai.base.db import migrate
 from funai.base.db.engine import Database
 from funai.deploy import main as deploy_main
+from tests.parts.extent import extent
 from tests.service.api.platform import BASE, Person, Platform
 
 HOST = "http://test"
@@ -163,7 +164,7 @@ class Thrower:
                 continue
 
             @settings(
-                max_examples=6,
+                max_examples=extent(2, 8),
                 deadline=None,
                 database=None,
                 phases=(Phase.explicit, Phase.generate),

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+from sqlalchemy import update
 
-from tests.service.api.platform import BASE, GIT, Platform
+from funai.api.tables import apps
+from tests.parts.waiting import eventually
+from tests.service.api.platform import BASE, GIT, Person, Platform
 
 
 def make_key() -> str:
-    return asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    key = asyncssh.generate_private_key("ssh-ed25519")  # pyright: ignore[reportUnknownMemberType]
+    return key.export_public_key().decode().strip()
 
 
 async def ask(platform: Platform, key: str, repo: str, *, write: bool = False) -> dict[str, Any]:
@@ -114,8 +118,35 @@ async def test_without_a_token_configured_nobody_is_answered(tmp_path: Path) -> 
         assert answer.status_code == 401
 
 
-async def test_an_app_whose_repository_cannot_be_made_is_not_made(platform: Platform) -> None:
+async def test_create_app_while_the_repository_host_is_away_makes_the_repository_later(platform: Platform) -> None:
     ada = await platform.person("ada")
     platform.repos.away = True
-    assert await ada.refused("POST", "/app/create", json={}) == "502 REPO_HOST_FAILED"
-    assert await ada.call("GET", "/app/list") == []
+    made = await ada.call("POST", "/app/create", json={})
+    assert (made["repoStatus"], platform.repos.made) == ("PENDING", set())
+    deploy = {"params": {"userId": ada.id, "appId": made["id"]}}
+    assert await ada.refused("POST", "/deploy/job/create", **deploy) == "502 REPO_HOST_FAILED"
+    assert await ada.status(made["id"]) == 0
+
+    platform.repos.away = False
+    await _try_again_now(platform, made["id"])
+    await eventually(lambda: _is_ready(ada, made["id"]), seconds=10)
+    assert platform.repos.made == {f"funai/u{ada.id}-app{made['id']}"}
+
+
+async def test_first_deploy_makes_a_repository_that_is_still_missing(platform: Platform) -> None:
+    ada = await platform.person("ada")
+    platform.repos.away = True
+    app_id = await ada.app()
+    platform.repos.away = False
+    await ada.deploy(app_id)
+    assert platform.repos.made == {f"funai/u{ada.id}-app{app_id}"}
+    assert await _is_ready(ada, app_id)
+
+
+async def _is_ready(person: Person, app_id: int) -> bool:
+    return (await person.call("GET", "/app/info", params={"appId": app_id}))["repoStatus"] == "READY"
+
+
+async def _try_again_now(platform: Platform, app_id: int) -> None:
+    async with platform.core.db.write() as conn:
+        await conn.execute(update(apps).where(apps.c.id == app_id).values(repo_next=1))

@@ -23,6 +23,22 @@ async def test_the_sweep_learns_outcomes_by_itself(platform: Platform) -> None:
     await eventually(status, seconds=5)
 
 
+async def test_events_tell_outcomes_without_the_sweep(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing() -> None:
+        return
+
+    monkeypatch.setattr(platform.core.tracker, "sweep", nothing)
+    ada = await platform.person("ada")
+    app_id = await ada.app()
+    await ada.deploy(app_id)
+    await platform.finish()
+
+    async def ready() -> bool:
+        return (await platform.core.apps.find(app_id))["status"] == 3
+
+    await eventually(ready, seconds=5)
+
+
 async def test_an_app_that_cant_be_looked_at_hides_no_other(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     ada, tracker = await platform.person("ada"), platform.core.tracker
     stuck, app_id = await ada.app(), await ada.app()

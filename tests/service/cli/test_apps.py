@@ -88,8 +88,11 @@ def test_every_fault_of_a_file_and_of_the_words_is_told_at_once(ann: World) -> N
     assert said.code == 2
     lines = said.err.splitlines()
     assert [line.partition(",")[2].partition(":")[0].split()[:2] for line in lines[1:5]] == [
-        ["line", "2"], ["line", "3"], ["line", "4"], ["line", "6"]
-    ]  # fmt: skip
+        ["line", "2"],
+        ["line", "3"],
+        ["line", "4"],
+        ["line", "6"],
+    ]
     assert "--port" in lines[1] and "PORT" not in "".join(lines[2:])
     assert "1X" in lines[5]
     assert "sesame" not in said.err

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from funai.contracts.errors import ConfigError, Unauthenticated
-from funai.contracts.jobs import ClaimJob
+from funai.contracts.errors import ConfigError, Forbidden, Unauthenticated
+from funai.contracts.jobs import AppendLog, ClaimJob, HeartbeatJob, ReportJob
 from funai.contracts.nodes import NodeHeartbeat
+from funai.contracts.states import JobStatus
 from funai.deploy.settings import DeploySettings
 from tests.service.deploy.queue.kit import ADMIN, Deploy, deploying, settings
 
@@ -39,6 +40,28 @@ async def test_credential_opens_its_kinds_door_alone_until_it_is_revoked(databas
         with pytest.raises(Unauthenticated):
             await runner.claim(ClaimJob(runner_id="r1"))
         assert await node.heartbeat(NodeHeartbeat(node_name="n1")) is not None
+
+
+async def test_credential_speaks_for_the_runner_or_node_it_was_made_for_alone(database_url: str) -> None:
+    async with deploying(database_url) as deploy:
+        await deploy.node()
+        runner, node, job_id = deploy.runner, deploy.nodes, await deploy.create(7)
+        runner.transport.raw.headers["X-Runner-Token"] = (await made(deploy, "runner", "r1"))[1]
+        node.transport.raw.headers["X-RT-Node-Token"] = (await made(deploy, "node", "n1"))[1]
+        as_other = [
+            lambda: runner.claim(ClaimJob(runner_id="r2")),
+            lambda: runner.heartbeat(job_id, HeartbeatJob(runner_id="r2", extend_seconds=9)),
+            lambda: runner.report(job_id, ReportJob(runner_id="r2", status=JobStatus.SUCCEEDED)),
+            lambda: runner.append_log(job_id, AppendLog(runner_id="r2", offset=0, chunk="x")),
+            lambda: node.heartbeat(NodeHeartbeat(node_name="n2")),
+        ]
+        for call in as_other:
+            with pytest.raises(Forbidden) as caught:
+                await call()
+            assert caught.value.reason == "CREDENTIAL_OF_ANOTHER"
+        job = await runner.claim(ClaimJob(runner_id="r1"))
+        assert job is not None
+        assert job.id == job_id
 
 
 def test_check_runner_door_wants_a_secret_or_an_open_door_by_name(sqlite_url: str) -> None:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.generation import GenerationMode
 
 from funai.deploy import main
+from tests.parts.extent import extent
 from tests.service.deploy.apps.agents import Agents, deploying
 from tests.service.deploy.queue import kit
 from tests.service.deploy.queue.kit import ADMIN, NODE, RUNNER, SECRET, Deploy
@@ -49,7 +50,7 @@ def _throw(deploy: Deploy, loop: asyncio.AbstractEventLoop, mode: GenerationMode
             continue
 
         @settings(
-            max_examples=4,
+            max_examples=extent(2, 6),
             deadline=None,
             database=None,
             phases=(Phase.explicit, Phase.generate),

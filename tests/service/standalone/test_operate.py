@@ -71,9 +71,16 @@ def test_what_an_operator_sets_for_builds_reaches_the_runner(tmp_path: Path) -> 
     layout, secrets = Layout(tmp_path / "data"), Secrets()
     layout.make()
     engine = EngineChoice(
-        kind=EngineKind.PODMAN, binary="podman", version="", rootless=False, socket=None, environment={}, why="", limits=(),
+        kind=EngineKind.PODMAN,
+        binary="podman",
+        version="",
+        rootless=False,
+        socket=None,
+        environment={},
+        why="",
+        limits=(),
         host_reaches_containers=True,
-    )  # fmt: skip
+    )
     runner = services.runner_settings(options, layout, secrets, engine)
     assert (runner.npm_registry, runner.ca_file) == ("https://registry.example", ca)
     assert services.runtime_settings(options, layout, secrets, engine, tmp_path / "s").app_memory == 1 << 30

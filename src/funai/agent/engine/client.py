@@ -5,7 +5,6 @@ Foreign exceptions become those of ``engine.contract`` here and nowhere else.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -15,12 +14,13 @@ import aiohttp
 
 from funai.agent.engine import imagefaults
 from funai.agent.engine.contract import EngineRefused, EngineUnreachable, ImageUnusable, NoSuchContainer
+from funai.base.retry import Pauses, retrying
 
 T = TypeVar("T")
 CONNECT_SECONDS = 5
 READ_SECONDS = 120
 """A start on a loaded machine takes seconds; a call that is silent for this long is lost."""
-AGAIN_AFTER = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+AGAIN: Pauses = {"tries": 7, "first": 0.025, "longest": 0.8}
 BOUNDED = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
 ENDLESS = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 NO_ANSWER = 900
@@ -122,11 +122,4 @@ def mapped(missing: type[EngineRefused] = NoSuchContainer) -> Iterator[None]:
 
 async def again(call: Callable[[], Awaitable[T]]) -> T:
     """Repeats a call that Podman answers with 500 when a container changes meanwhile (removed while it is listed)."""
-    for pause in AGAIN_AFTER:
-        try:
-            return await call()
-        except aiodocker.DockerError as e:
-            if not 500 <= e.status < NO_ANSWER:
-                raise
-        await asyncio.sleep(pause)
-    return await call()
+    return await retrying(call, on=aiodocker.DockerError, when=lambda e: 500 <= e.status < NO_ANSWER, **AGAIN)

@@ -132,6 +132,10 @@ class Limits:
     memory: int = 0
     pids: int = 0
     log_bytes: int = 0
+    memory_swap: int | None = None
+    """Memory and swap together; None: as much as ``memory``, so that nothing is swapped."""
+    cpu_shares: int = 0
+    cpuset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,10 @@ class ContainerSpec:
     """The only capabilities kept."""
     restarts: int = 0
     """How often the engine itself restarts it after a failure before it leaves it to the agent."""
+    hostname: str = ""
+    """Empty: the engine's choice."""
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Path in the container → path on this host: what is there instead of the engine's own file, read-only."""
     init: bool = True
     """Whether the engine's init program is process 1 and the image's own command its child."""
 

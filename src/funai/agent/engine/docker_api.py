@@ -15,7 +15,7 @@ import aiodocker
 
 from funai.agent.engine import capabilities, files, readings
 from funai.agent.engine.addresses import mac_of
-from funai.agent.engine.client import AGAIN_AFTER, EngineClient, again, mapped
+from funai.agent.engine.client import AGAIN, EngineClient, again, mapped
 from funai.agent.engine.contract import (
     Container,
     ContainerSpec,
@@ -37,9 +37,14 @@ from funai.agent.engine.contract import (
 from funai.agent.engine.logs import LastLines, unframe
 from funai.agent.engine.networks import EngineNetworks
 from funai.base.observability import log
+from funai.base.retry import retrying
 from funai.contracts import rules
 
 WAIT_SETTLES, WAIT_LOOKS = 0.03, 2.0
+OWN_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+"""Docker binds these from its data root, writable and without a limit."""
+READ_ONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+"""Docker's default: a list of ours replaces it."""
 _LIMIT_FLAGS = {"CpuCfsQuota": "cpu", "MemoryLimit": "memory", "PidsLimit": "pids"}
 
 
@@ -236,23 +241,21 @@ class DockerEngine:
 
     async def _first_entry(self, id: str, path: str) -> files.Entry:
         """Podman refuses while it restarts the container, or sends nothing when its mount goes meanwhile: it is asked again."""
-        for pause in (*AGAIN_AFTER, None):
+
+        async def look() -> files.Entry:
             archive = bytearray()
-            try:
-                async for piece in self._client.stream("GET", f"containers/{id}/archive", {"path": path}):
-                    archive += piece
-                    if len(archive) >= files.ENOUGH:
-                        break
-                if archive:
-                    return files.first(bytes(archive), path)
+            async for piece in self._client.stream("GET", f"containers/{id}/archive", {"path": path}):
+                archive += piece
+                if len(archive) >= files.ENOUGH:
+                    break
+            if not archive:
                 raise EngineRefused(f"no archive of {path}")
-            except NoSuchContainer:
-                return files.Entry()
-            except EngineRefused:
-                if pause is None:
-                    raise
-                await asyncio.sleep(pause)
-        raise AssertionError
+            return files.first(bytes(archive), path)
+
+        try:
+            return await retrying(look, on=EngineRefused, when=lambda e: not isinstance(e, NoSuchContainer), **AGAIN)
+        except NoSuchContainer:
+            return files.Entry()
 
     async def next_exit(self, id: str) -> int:
         waiting = asyncio.ensure_future(self._wait(id))
@@ -325,10 +328,19 @@ def creation(spec: ContainerSpec, *, podman: bool, init: bool) -> dict[str, Any]
         "Init": init,
         "LogConfig": {"Type": "k8s-file" if podman else "json-file", "Config": log_options},
     }
+    if spec.files:
+        host["Binds"] = [f"{source}:{target}:ro,z" for target, source in spec.files.items()]
+    if not podman:
+        host["ReadonlyPaths"] = [*READ_ONLY_PATHS, *(path for path in OWN_FILES if path not in spec.files)]
     if limits.cpus:
         host["NanoCpus"] = int(limits.cpus * 1_000_000_000)
     if limits.memory:
-        host["Memory"] = host["MemorySwap"] = limits.memory
+        swap = limits.memory if limits.memory_swap is None else limits.memory_swap or -1
+        host["Memory"], host["MemorySwap"] = limits.memory, swap
+    if limits.cpu_shares:
+        host["CpuShares"] = limits.cpu_shares
+    if limits.cpuset:
+        host["CpusetCpus"] = limits.cpuset
     if limits.pids:
         host["PidsLimit"] = limits.pids
     if spec.restarts:
@@ -344,6 +356,8 @@ def creation(spec: ContainerSpec, *, podman: bool, init: bool) -> dict[str, Any]
         "HostConfig": host,
         "NetworkingConfig": {"EndpointsConfig": {spec.network: endpoint}},
     }
+    if spec.hostname:
+        body["Hostname"] = spec.hostname
     if spec.publish:
         body["ExposedPorts"] = {f"{spec.port}/tcp": {}}
         host["PortBindings"] = {f"{spec.port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}

@@ -175,6 +175,10 @@ class DummyEngine:
         self._boxes[id] = _Box(spec, self.local[spec.image], now)
         return id
 
+    def environment(self, name: str) -> Mapping[str, str]:
+        """What the container of this name was made with."""
+        return next(box.spec.env for box in self._boxes.values() if box.now.name == name)
+
     async def start(self, id: str) -> None:
         await self._enter("start")
         box = self._box(id)
@@ -196,9 +200,14 @@ class DummyEngine:
         box.ended.clear()
         box.output += script.output
         box.now = replace(
-            box.now, phase=Phase.RUNNING, exit_code=None, started_at="2026-01-01T00:00:00Z", address="127.0.0.1",
-            published=port or NOT_LISTENING, oom_killed=False,
-        )  # fmt: skip
+            box.now,
+            phase=Phase.RUNNING,
+            exit_code=None,
+            started_at="2026-01-01T00:00:00Z",
+            address="127.0.0.1",
+            published=port or NOT_LISTENING,
+            oom_killed=False,
+        )
         if script.exits_after is not None:
             box.end = asyncio.create_task(self._end_later(box, script, script.exits_after))
 

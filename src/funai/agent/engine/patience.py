@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from funai.agent.engine.contract import EngineUnreachable
+from funai.base.retry import retrying
 
 T = TypeVar("T")
 
 
 async def patiently(work: Callable[[], Awaitable[T]], seconds: float) -> T:
     """Do ``work``; while the engine does not answer, try again for up to ``seconds``. The work must be idempotent."""
-    deadline = time.monotonic() + seconds
-    pause = 0.1
-    while True:
-        try:
-            return await work()
-        except EngineUnreachable:
-            if time.monotonic() + pause > deadline:
-                raise
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, 2.0)
+    return await retrying(work, on=EngineUnreachable, seconds=seconds, first=0.1, longest=2)

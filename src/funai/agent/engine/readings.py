@@ -60,9 +60,14 @@ def podman_network(attrs: dict[str, Any]) -> Network:
 
 
 _PHASES = {
-    "created": Phase.CREATED, "configured": Phase.CREATED, "initialized": Phase.CREATED, "running": Phase.RUNNING,
-    "paused": Phase.RUNNING, "restarting": Phase.RESTARTING, "stopping": Phase.RUNNING,
-}  # fmt: skip
+    "created": Phase.CREATED,
+    "configured": Phase.CREATED,
+    "initialized": Phase.CREATED,
+    "running": Phase.RUNNING,
+    "paused": Phase.RUNNING,
+    "restarting": Phase.RESTARTING,
+    "stopping": Phase.RUNNING,
+}
 
 
 def container(attrs: dict[str, Any]) -> Container:

@@ -14,7 +14,9 @@ from funai.agent.apps import Apps
 from funai.agent.engine.contract import EngineError, NoSuchContainer
 from funai.agent.network.look import Look
 from funai.agent.node import Node
+from funai.agent.rollout.older import OlderRunners
 from funai.agent.rollout.rollout import Rollouts
+from funai.base.aio import Stopped, unless
 from funai.base.http.guards import SecretDoor
 from funai.contracts.agent import (
     AgentApp,
@@ -23,7 +25,6 @@ from funai.contracts.agent import (
     AgentDeployed,
     AgentStatus,
     AgentStopped,
-    CleanupOrphaned,
 )
 from funai.contracts.errors import Conflict, NotFound, Unavailable
 from funai.contracts.wire import MAX_ID
@@ -41,16 +42,13 @@ class Agent:
     rollouts: Rollouts
     apps: Apps
     look: Look
+    older: OlderRunners
 
 
 def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
     router = APIRouter(prefix="/agent", dependencies=[Depends(door)])
     _app_calls(router, agent)
     _log_call(router, agent)
-
-    @router.post("/cleanup-orphaned")
-    async def cleanup_orphaned(_: CleanupOrphaned) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        return {"cleanedDatabases": [], "message": "no database server is configured on this node; nothing to clean"}
 
     @app.get("/internal/health")
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -63,6 +61,10 @@ def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
 def _app_calls(router: APIRouter, agent: Agent) -> None:
     @router.post("/apps/deploy", response_model_exclude_none=True)
     async def deploy(body: AgentDeploy, request: Request) -> AgentDeployed:  # pyright: ignore[reportUnusedFunction]
+        if "container_port" not in body.model_fields_set:
+            body = body.model_copy(update={"container_port": agent.node.settings.container_port})
+        if body.generation is None:
+            return await _answered(agent.older.deploy(body))
         return await while_connected(request, agent.rollouts.deploy(body))
 
     @router.post("/apps/start", response_model_exclude_none=True)
@@ -120,20 +122,14 @@ async def _answered(work: Awaitable[T]) -> T:
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
     """Do ``work``, and cancel it when the caller hangs up: a runner that was killed wants nothing rolled out."""
-    doing = asyncio.ensure_future(work)
     listening = asyncio.create_task(_hung_up(request))
     try:
-        await asyncio.wait({doing, listening}, return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
-            doing.cancel()
-            await asyncio.wait({doing})
-        if doing.cancelled():
-            raise Conflict("ROLLOUT_INTERRUPTED")
-        return await _answered(doing)
+        return await _answered(unless(listening, work))
+    except Stopped:
+        raise Conflict("ROLLOUT_INTERRUPTED") from None
     finally:
         listening.cancel()
-        doing.cancel()
-        await asyncio.gather(listening, doing, return_exceptions=True)
+        await asyncio.gather(listening, return_exceptions=True)
 
 
 async def _hung_up(request: Request) -> None:

@@ -13,6 +13,7 @@ import httpx
 from funai.agent.engine.contract import Engine, EngineError, Image, Login, NoSuchImage, PullFailed
 from funai.agent.rollout.failures import RolloutFailed
 from funai.agent.settings import RuntimeSettings
+from funai.base.config import logins
 from funai.base.observability import log
 from funai.contracts import rules
 from funai.contracts.states import FailureCode
@@ -107,7 +108,14 @@ class Images:
 
     async def _pull(self, ref: str) -> Found:
         registry = rules.parse_image(ref).registry
-        return Found(await self._engine.pull(ref, self._login if registry == self.registry else None), ref)
+        return Found(await self._engine.pull(ref, self._login_of(registry)), ref)
+
+    def _login_of(self, registry: str) -> Login | None:
+        """The one that is set for its registry, else what ``docker login`` or ``podman login`` left on this machine."""
+        if self._login and registry == self.registry:
+            return self._login
+        left = logins.find(registry) if registry else None
+        return Login(*left) if left else None
 
     async def close(self) -> None:
         """What isn't named by now stays as it is."""

@@ -21,17 +21,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from funai.base.observability import log
 from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run
+from funai.base.process.programs import find_program
 
 COMMAND_SECONDS = 10
 LOCK_SECONDS = "5"
-SYSTEM_PATH = "/usr/sbin:/sbin:/usr/local/sbin"
 CHAINS = "FUNAI-"
 METADATA = ("169.254.0.0/16", "100.100.100.200", "168.63.129.16")
 """Link-local addresses, where most clouds serve metadata, and those of Alibaba Cloud and Azure. Apps have no IPv6."""
@@ -138,13 +137,13 @@ class Firewall:
     @staticmethod
     def possible() -> bool:
         """Only root may, and only with iptables installed."""
-        return os.geteuid() == 0 and _program("iptables") is not None
+        return os.geteuid() == 0 and find_program("iptables") is not None
 
     async def ensure(self) -> None:
         """Chains as they should be, and our jumps first. Raises FirewallRefused."""
         await self._write_v4()
         families = ["iptables"]
-        if _program("ip6tables"):
+        if find_program("ip6tables"):
             await self._restore("ip6tables", self.rules.restore_text_v6())
             families.append("ip6tables")
         for family in families:
@@ -209,7 +208,7 @@ class Firewall:
         """Nothing of ours is left. What is not there is no error."""
         self._in_place = False
         for family, hooks in HOOKS.items():
-            if _program(family) is None:
+            if find_program(family) is None:
                 continue
             for hook in hooks:
                 while await self._try(family, "-D", hook, *self.rules.jump(hook)):
@@ -245,9 +244,5 @@ class Firewall:
         return done.text
 
 
-def _program(name: str) -> str | None:
-    return shutil.which(name) or shutil.which(name, path=SYSTEM_PATH)
-
-
 def _found(name: str) -> str:
-    return _program(name) or name
+    return find_program(name) or name

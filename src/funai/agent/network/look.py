@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 from pathlib import Path
 
-from funai.agent.network.networks import ADDRESS, APP_PREFIX
+from funai.agent.network.networks import ADDRESS, bridge_of
 from funai.agent.node import Node
 from funai.base.observability import log
 from funai.base.process import ports
@@ -33,12 +33,6 @@ def bound(table: str, port: int) -> set[str]:
             if int(hexport, 16) == port:
                 found.add(str(IPv4Address(int.from_bytes(bytes.fromhex(address), "little"))))
     return found
-
-
-def bridge_of(address: str) -> str:
-    """The bridge's address in the network of an app's container."""
-    network = IPv4Network(f"{address}/{APP_PREFIX}", strict=False)
-    return str(network.network_address + 1)
 
 
 def silent_bridges(addresses: Iterable[str], resolvers: Collection[str]) -> list[str]:

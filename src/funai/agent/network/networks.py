@@ -66,6 +66,16 @@ def free_address(subnet: str, used: Collection[str], after: str = "") -> str:
     return next((host for host in hosts[begin:] + hosts[:begin] if host not in used), "")
 
 
+def first_host(subnet: str) -> str:
+    """The bridge's address; empty for no subnet."""
+    return str(IPv4Network(subnet).network_address + 1) if subnet else ""
+
+
+def bridge_of(address: str) -> str:
+    """The bridge's address in the network of an app's container."""
+    return first_host(str(IPv4Network(f"{address}/{APP_PREFIX}", strict=False)))
+
+
 def routed(table: str) -> list[IPv4Network]:
     """Networks that the host routes somewhere, from the text of ``/proc/net/route`` (without the default route)."""
     found: list[IPv4Network] = []
@@ -84,6 +94,8 @@ class Place:
 
     network: str
     address: str = ""
+    bridge: str = ""
+    """The bridge's address, where Podman's resolver listens; empty when the engine chose the subnet by itself."""
 
 
 Covers = Callable[[Collection[str]], Awaitable[None]]
@@ -123,15 +135,15 @@ class Networks:
         """A place for one more container of the app. Raises EngineRefused."""
         if self._shared:
             network = await self._engine.ensure_network(NetworkSpec(self._shared, labels={INSTANCE: self._instance}))
-            return Place(network.name)
+            return Place(network.name, bridge=first_host(network.subnet))
         network = await self._own(app.app_id)
         if not self._fixed or not network.subnet:
-            return Place(network.name)
+            return Place(network.name, bridge=first_host(network.subnet))
         used = {c.labels.get(ADDRESS, "") for c in app.all}
         newest = max(app.all, key=generation_of, default=None)
         after = self._last.get(app.app_id) or (newest.labels.get(ADDRESS, "") if newest else "")
         self._last[app.app_id] = free_address(network.subnet, used, after)
-        return Place(network.name, self._last[app.app_id])
+        return Place(network.name, self._last[app.app_id], first_host(network.subnet))
 
     async def take_stock(self) -> None:
         """At start: the networks that a former life made."""

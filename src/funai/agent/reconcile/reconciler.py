@@ -103,7 +103,7 @@ class Reconciler:
         if self._saw(app.app_id, live.keep):
             log.get("converge").warning("converge.restart", app_id=app.app_id, exit_code=live.keep.exit_code)
             try:
-                await self._node.engine.start(live.keep.id)
+                await self._node.start(live.keep)
                 self._crashes.started(app.app_id)
             except EngineError as e:
                 log.get("converge").warning("converge.restart_refused", app_id=app.app_id, why=str(e))

@@ -36,6 +36,8 @@ HEALTH_PATH = f"{naming.LABEL}.healthPath"
 BASE_PATH = f"{naming.LABEL}.basePath"
 STRIP_PREFIX = f"{naming.LABEL}.stripPrefix"
 IMAGE = f"{naming.LABEL}.image"
+DATABASES = f"{naming.LABEL}.databases"
+"""A fingerprint of the database addresses in its environment."""
 
 _SUFFIX = re.compile(r"-(?:(?P<off>off)|g(?P<gen>\d+)(?P<old>-old)?)$")
 
@@ -184,9 +186,14 @@ def repair(app: AppView, instance: str = "") -> Repair:
 
 def route_to(container: Container, host: str, port: int) -> Route:
     return Route(
-        number(container, APP_ID), RouteState.SERVING, host, port, generation_of(container),
-        user_id=number(container, USER_ID), strip_prefix=container.labels.get(STRIP_PREFIX) != "false",
-    )  # fmt: skip
+        number(container, APP_ID),
+        RouteState.SERVING,
+        host,
+        port,
+        generation_of(container),
+        user_id=number(container, USER_ID),
+        strip_prefix=container.labels.get(STRIP_PREFIX) != "false",
+    )
 
 
 def stopped_route(app_id: int) -> Route:

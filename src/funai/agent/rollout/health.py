@@ -11,6 +11,8 @@ from pathlib import Path
 
 import httpx
 
+from funai.base.aio import Stopped, unless
+
 FIRST_PAUSE = 0.02
 PAUSE_SHARE = 0.05
 """A pause is this share of the time waited so far: what is lost by looking late stays small beside the wait itself."""
@@ -46,9 +48,16 @@ class Probed:
 
 
 async def until_healthy(
-    host: str, port: int, path: str, *, timeout: float, interval: float, exited: asyncio.Future[int],
-    misplaced: Callable[[], bool] = lambda: False, misplaced_seconds: float = 15,
-) -> Probed:  # fmt: skip
+    host: str,
+    port: int,
+    path: str,
+    *,
+    timeout: float,
+    interval: float,
+    exited: asyncio.Future[int],
+    misplaced: Callable[[], bool] = lambda: False,
+    misplaced_seconds: float = 15,
+) -> Probed:
     """Probe ``http://host:port{path}`` until an answer below 500. Pauses grow from 20 ms to ``interval`` seconds.
 
     ``exited`` completes with the exit code when the container ends: that is noticed at once. ``misplaced`` tells whether
@@ -60,13 +69,10 @@ async def until_healthy(
     longest = min(ASK_SECONDS, timeout)
     async with httpx.AsyncClient(trust_env=False, verify=False, timeout=longest) as http:  # noqa: S501 plain HTTP only
         while True:
-            attempt = asyncio.ensure_future(_ask(http, f"http://{host}:{port}{path}", longest))
-            await asyncio.wait({attempt, exited}, return_when=asyncio.FIRST_COMPLETED)
-            if exited.done():
-                attempt.cancel()
-                await asyncio.gather(attempt, return_exceptions=True)
+            try:
+                answered, detail_now = await unless(exited, _ask(http, f"http://{host}:{port}{path}", longest))
+            except Stopped:
                 return Probed(Verdict.EXITED, exit_code=exited.result())
-            answered, detail_now = attempt.result()
             if answered is not None and answered < 500:
                 return Probed(Verdict.HEALTHY)
             if detail_now:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
+from funai.agent.databases.service import Databases
 from funai.agent.engine.contract import (
     Container,
     ContainerSpec,
@@ -20,15 +20,14 @@ from funai.agent.engine.contract import (
     EngineUnreachable,
     Image,
     ImageUnusable,
-    Limits,
     NameTaken,
     NoSuchContainer,
     NoSuchImage,
     Phase,
 )
 from funai.agent.engine.patience import patiently
-from funai.agent.images.pull import Found, Images, digest_of
-from funai.agent.network.networks import ADDRESS, Networks, Place
+from funai.agent.images.pull import Found, Images
+from funai.agent.network.networks import Networks, Place
 from funai.agent.node import Endpoint, Node, to_the_end
 from funai.agent.reconcile import state
 from funai.agent.reconcile.journal import Journal, Wanted
@@ -39,50 +38,39 @@ from funai.agent.rollout.diagnosis import Diagnosis, Variant, base_path, first_v
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import RolloutFailed, of_engine
 from funai.agent.rollout.health import Probed, Verdict
+from funai.agent.rollout.progress import NotUp, Stopwatch
+from funai.agent.rollout.spec import ProxyLabels, Specs
 from funai.base.observability import log
+from funai.base.retry import retrying
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy, AgentDeployed
 from funai.contracts.errors import BadInput, NotFound
 from funai.contracts.routes import GatewayError, Route, RouteState
 from funai.contracts.states import FailureCode
 
-ProxyLabels = Callable[[AgentDeploy], Mapping[str, str]]
-"""Labels that a proxy reads from the container (Traefik); none for HAProxy."""
 VERIFY_EVERY = 0.05
 ADDRESS_SECONDS = 5
 PLACES = 3
 """So many addresses an engine may refuse before that is the rollout's end."""
 
 
-class NotUp(Exception):
-    """A new container did not become healthy."""
-
-    def __init__(self, probed: Probed) -> None:
-        super().__init__(probed.verdict)
-        self.probed = probed
-
-
-@dataclass
-class Stopwatch:
-    """Milliseconds of each step, for the answer and the log."""
-
-    marks: dict[str, int] = field(default_factory=dict[str, int])
-    _last: float = field(default_factory=time.monotonic)
-
-    def mark(self, step: str) -> None:
-        now = time.monotonic()
-        self.marks[step] = round((now - self._last) * 1000)
-        self._last = now
-
-
 class Rollouts:
     def __init__(
-        self, node: Node, networks: Networks, images: Images, drainer: Drainer, proxy_labels: ProxyLabels, *,
-        journal: Journal | None = None, any_base_path: bool = False,
-    ) -> None:  # fmt: skip
-        self._journal = journal or Journal(None)
+        self,
+        node: Node,
+        networks: Networks,
+        images: Images,
+        drainer: Drainer,
+        proxy_labels: ProxyLabels,
+        *,
+        databases: Databases,
+        journal: Journal | None = None,
+        any_base_path: bool = False,
+    ) -> None:
+        self._journal, self._databases = journal or Journal(None), databases
         self._node, self._networks, self._images, self._retirer = node, networks, images, drainer
-        self._proxy_labels, self._any_base_path = proxy_labels, any_base_path
+        self._any_base_path = any_base_path
+        self._spec = Specs(node, proxy_labels)
         self._diagnosis = Diagnosis(node)
 
     async def deploy(self, wanted: AgentDeploy) -> AgentDeployed:
@@ -131,8 +119,9 @@ class Rollouts:
         image = await patiently(lambda: self._images.fetch(wanted.image, local), patience)
         watch.mark("pull")
         await self._announce(before)
+        given = await self._databases.given(wanted)
         try:
-            new, variant = await self._come_up(before, wanted, generation, image, watch)
+            new, variant = await self._come_up(before, given.added_to(wanted), generation, image, watch)
             await self._journal.promise(app_id, wanted.model_copy(update={"generation": generation}))
             await to_the_end(self._commit(before, new))
         except BaseException:
@@ -145,7 +134,7 @@ class Rollouts:
             if old:
                 self._retirer.retire(old)
         log.get("rollout").info("rollout.done", generation=generation, **watch.marks)
-        return self.answer(wanted, new, watch, notes(wanted, variant) + await visit.told(self._node, wanted))
+        return self.answer(wanted, new, watch, [*notes(wanted, variant), *given.notes, *await visit.told(self._node, wanted)])
 
     async def _come_up(
         self, before: AppView, wanted: AgentDeploy, generation: int, image: Found, watch: Stopwatch
@@ -206,7 +195,8 @@ class Rollouts:
 
         async def attempt() -> str:
             return await self._start_somewhere(
-                before, lambda place: self._spec(wanted, generation, image, names.candidate(generation), place, variant)
+                before,
+                lambda place: self._spec.of(wanted, generation, image, names.candidate(generation), place, variant),
             )
 
         try:
@@ -240,41 +230,6 @@ class Rollouts:
                 return id
         raise AssertionError
 
-    def _spec(
-        self, wanted: AgentDeploy, generation: int, image: Found, name: str, place: Place, variant: Variant
-    ) -> ContainerSpec:
-        settings = self._node.settings
-        labels = {
-            state.INSTANCE: settings.instance,
-            state.USER_ID: wanted.user_id,
-            state.APP_ID: wanted.app_id,
-            state.GENERATION: str(generation),
-            state.JOB_ID: str(wanted.job_id or ""),
-            state.DIGEST: digest_of(wanted.image, image.image),
-            state.IMAGE: wanted.image,
-            state.PORT: str(variant.port),
-            state.ASKED_PORT: str(wanted.container_port),
-            state.HEALTH_PATH: health_path(wanted),
-            state.BASE_PATH: base_path(wanted),
-            **({} if wanted.strip_prefix else {state.STRIP_PREFIX: "false"}),
-            ADDRESS: place.address,
-            **self._proxy_labels(variant.of(wanted)),
-        }
-        return ContainerSpec(
-            name=name,
-            image=image.name,
-            port=variant.port,
-            labels=labels,
-            network=place.network,
-            address=place.address,
-            publish=self._node.publish,
-            env=wanted.env or {},
-            capabilities=tuple(settings.app_capabilities),
-            restarts=settings.app_restarts,
-            init=variant.init,
-            limits=Limits(settings.app_cpus, settings.app_memory, settings.app_pids_limit, settings.app_log_max),
-        )
-
     def _limits_in_words(self) -> str:
         """For an engine that refuses one: which were asked for, and by which settings."""
         s = self._node.settings
@@ -286,15 +241,22 @@ class Rollouts:
         exited = asyncio.ensure_future(self._exit_of(new.id))
         try:
             end = await self._endpoint_of(new, exited)
+            if end is None:
+                raise NotUp(Probed(Verdict.EXITED, exit_code=await exited))
             probed = await health.until_healthy(
-                end.host, end.port, own_health_path(wanted), timeout=timeout, interval=settings.health_interval_seconds,
-                exited=exited, misplaced_seconds=settings.misplaced_seconds,
+                end.host,
+                end.port,
+                own_health_path(wanted),
+                timeout=timeout,
+                interval=settings.health_interval_seconds,
+                exited=exited,
+                misplaced_seconds=settings.misplaced_seconds,
                 misplaced=lambda: health.misplaced(health.listeners(health.socket_tables(new.pid)), wanted.container_port),
-            ) if end else Probed(Verdict.EXITED, exit_code=await exited)  # fmt: skip
+            )
         finally:
             exited.cancel()
             await asyncio.gather(exited, return_exceptions=True)
-        if end is None or probed.verdict is not Verdict.HEALTHY:
+        if probed.verdict is not Verdict.HEALTHY:
             raise NotUp(probed)
         return end
 
@@ -321,14 +283,10 @@ class Rollouts:
 
     async def _put(self, route: Route) -> None:
         """Put, and again while the proxy restarts."""
-        deadline = time.monotonic() + self._node.settings.verify_seconds
-        while True:
-            try:
-                return await self._node.tell(route)
-            except GatewayError:
-                if time.monotonic() > deadline:
-                    raise
-            await asyncio.sleep(VERIFY_EVERY)
+        seconds = self._node.settings.verify_seconds
+        await retrying(
+            lambda: self._node.tell(route), on=GatewayError, seconds=seconds, first=VERIFY_EVERY, longest=VERIFY_EVERY
+        )
 
     async def _verify(self, new: Container, wanted: AgentDeploy) -> None:
         """Success is what the public sees: the gateway's own door answers from this generation."""

@@ -102,9 +102,12 @@ async def notes(door: Door, address: str, *, own_name: bool) -> list[str]:
 
 def _browser(door: Door, address: str) -> httpx.AsyncClient:
     headers = {
-        "Host": urlsplit(address).netloc, "User-Agent": "funai-visit", "Accept": "text/html,*/*;q=0.8",
-        "Accept-Encoding": "identity", **door.headers,
-    }  # fmt: skip
+        "Host": urlsplit(address).netloc,
+        "User-Agent": "funai-visit",
+        "Accept": "text/html,*/*;q=0.8",
+        "Accept-Encoding": "identity",
+        **door.headers,
+    }
     return httpx.AsyncClient(headers=headers, base_url=door.url, trust_env=False, verify=False, timeout=SECONDS)  # noqa: S501
 
 

@@ -44,7 +44,7 @@ async def me(core: Services, caller: CurrentUser) -> Any:
     "/user/password",
     tags=["accounts"],
     **answers(User),
-    summary="Change the password; every earlier login ends, a new token comes as at login",
+    summary="Change the password; every earlier login and the API key end, a new token comes as at login",
 )
 async def change_password(core: Services, caller: CurrentUser, body: ChangePassword, response: Response) -> Any:
     token = await core.accounts.change_password(caller.id, body.old_password, body.new_password)
@@ -71,10 +71,13 @@ async def list_keys(core: Services, caller: CurrentUser) -> Any:
 
 @router.post("/user/keys", tags=["keys"], summary="Register an OpenSSH public key", **answers(SshKey))
 async def add_key(core: Services, caller: CurrentUser, body: AddSshKey) -> Any:
-    return ok(await core.keys.add(caller.id, body.title, body.public_key))
+    added = await core.keys.add(caller.id, body.title, body.public_key)
+    await core.git_accounts.mirror(caller.id)
+    return ok(added)
 
 
 @router.delete("/user/keys", tags=["keys"], summary="Forget a key", **answers(dict[str, int]))
 async def remove_key(core: Services, caller: CurrentUser, key_id: Annotated[int, Query(alias="id", ge=1, le=MAX_ID)]) -> Any:
     await core.keys.remove(caller.id, key_id)
+    await core.git_accounts.mirror(caller.id)
     return ok({"id": key_id})

@@ -49,9 +49,13 @@ class Accounts:
         digest = await self.passwords.hash(password)
         at = now_ms(self.clock)
         row: dict[str, Any] = {
-            "user_name": user_name, "name_key": user_name.lower(), "password_hash": digest, "admin": int(admin),
-            "create_time": at, "update_time": at,
-        }  # fmt: skip
+            "user_name": user_name,
+            "name_key": user_name.lower(),
+            "password_hash": digest,
+            "admin": int(admin),
+            "create_time": at,
+            "update_time": at,
+        }
         try:
             async with self.db.write() as conn:
                 made = (await conn.execute(insert(users).values(row))).inserted_primary_key
@@ -104,13 +108,16 @@ class Accounts:
         return api_key
 
     async def change_password(self, user_id: int, old: str, new: str) -> str:
-        """Ends every earlier login and answers a token that goes on. Raises Unauthenticated BAD_CREDENTIALS, BadInput."""
+        """Ends every earlier login and the API key, and answers a token that goes on.
+
+        Raises Unauthenticated BAD_CREDENTIALS, BadInput.
+        """
         check_password(new)
         self._by_name.take(("change", user_id), self.clock.monotonic())
         row = await self.db.fetch_one(select(users).where(users.c.id == user_id))
         if row is None or not await self.passwords.verify(str(row["password_hash"]), old):
             raise Unauthenticated("BAD_CREDENTIALS")
-        return await self._replace_password(user_id, new)
+        return await self._replace_password(user_id, new, api_key_hash=None)
 
     async def set_password(self, user_id: int, new: str) -> None:
         """An operator's reset; ends every earlier login and the API key. Raises NotFound, BadInput."""
@@ -184,6 +191,7 @@ def user_of(row: Row) -> User:
         admin=bool(row["admin"]),
         disabled=bool(row.get("disabled")),
         created_at=from_epoch_ms(int(row["create_time"])),
+        **({"git_account": str(row["git_account"])} if row.get("git_account") else {}),
     )
 
 

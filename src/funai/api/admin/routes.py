@@ -12,12 +12,12 @@ from funai.base.http.app import ok
 from funai.contracts.accounts import App, User
 from funai.contracts.errors import Unavailable
 from funai.contracts.nodes import DrainNode, NewCredential, ReassignApp, UpsertNode
-from funai.contracts.wire import MAX_ID, EntityId, Name, Wire
+from funai.contracts.wire import MAX_ID, EntityId, Name, Wire, clamped
 
 router = APIRouter(prefix=f"{PREFIX}/admin")
 nodes = APIRouter(prefix="/deploy-nodes", tags=["nodes"])
 After = Annotated[int, Query(ge=0, le=MAX_ID, description="The last id of the page before")]
-PageLimit = Annotated[int, Query(ge=1, le=500)]
+PageLimit = Annotated[int, Query(), clamped(1, 500)]
 
 
 class SetPassword(Wire):
@@ -36,6 +36,12 @@ async def list_nodes(core: Services, _: Admin) -> Any:
     return await _deploy(core, "GET", "/admin/runtime-nodes/list")
 
 
+@nodes.get("/health", summary="Where the Deploy service is, and what it says of itself", **answers(dict[str, Any]))
+async def deploy_health(core: Services, _: Admin) -> Any:
+    with core.control.asking() as deploy:
+        return ok({"proxyBaseUrl": core.settings.deploy_base_url, "deploy": await deploy.health()})
+
+
 @nodes.post("/upsert", summary="Make or change a node", **answers(dict[str, Any]))
 async def upsert_node(core: Services, _: Admin, body: UpsertNode) -> Any:
     return await _deploy(core, "POST", "/admin/runtime-nodes/upsert", json=body.to_wire())
@@ -43,7 +49,7 @@ async def upsert_node(core: Services, _: Admin, body: UpsertNode) -> Any:
 
 @nodes.post("/set-enabled", summary="Let a node take new apps, or not", **answers(Any))
 async def set_node_enabled(core: Services, _: Admin, name: Annotated[Name, Query()], enabled: bool) -> Any:
-    params = {"name": name, "enabled": str(enabled).lower()}
+    params = {"name": name, "enabled": str(enabled).lower(), "full": "true"}
     return await _deploy(core, "POST", "/admin/runtime-nodes/set-enabled", params=params)
 
 
@@ -53,11 +59,14 @@ async def remove_node(core: Services, _: Admin, name: Annotated[Name, Query()], 
     return await _deploy(core, "POST", "/admin/runtime-nodes/remove", params=params)
 
 
-@nodes.get("/placements", summary="Which apps a node has", **answers(list[dict[str, Any]]))
+@nodes.get("/placements", summary="Which apps a node has", **answers(dict[str, Any]))
 async def placements(
-    core: Services, _: Admin, node_id: Annotated[int, Query(alias="nodeId", ge=1, le=MAX_ID)],
-    offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0, limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-) -> Any:  # fmt: skip
+    core: Services,
+    _: Admin,
+    node_id: Annotated[int, Query(alias="nodeId", ge=1, le=MAX_ID)],
+    offset: Annotated[int, Query(), clamped(0, MAX_ID)] = 0,
+    limit: Annotated[int, Query(), clamped(1, 2_000)] = 200,
+) -> Any:
     params = {"nodeId": node_id, "offset": offset, "limit": limit}
     return await _deploy(core, "GET", "/admin/runtime-nodes/placements", params=params)
 
@@ -93,9 +102,13 @@ async def runners(core: Services, _: Admin) -> Any:
 
 
 router.add_api_route(
-    "/runners/list", runners, summary="Runners and when they were last seen", tags=["nodes"],
-    **answers(list[dict[str, Any]]), name="runners_by_own_path",
-)  # fmt: skip
+    "/runners/list",
+    runners,
+    summary="Runners and when they were last seen",
+    tags=["nodes"],
+    **answers(list[dict[str, Any]]),
+    name="runners_by_own_path",
+)
 router.include_router(nodes)
 
 
@@ -105,17 +118,39 @@ async def list_users(core: Services, _: Admin, after: After = 0, limit: PageLimi
 
 
 @router.post(
-    "/users/set-disabled", tags=["admin"], **answers(User),
+    "/users/set-disabled",
+    tags=["admin"],
+    **answers(User),
     summary="Shut an account out, or let it in. Its apps serve on, unless stopApps takes them off line",
-)  # fmt: skip
+)
 async def set_user_disabled(
-    core: Services, _: Admin, user_id: Annotated[EntityId, Query(alias="userId")], disabled: bool,
+    core: Services,
+    _: Admin,
+    user_id: Annotated[EntityId, Query(alias="userId")],
+    disabled: bool,
     stop_apps: Annotated[bool, Query(alias="stopApps")] = False,
-) -> Any:  # fmt: skip
+) -> Any:
     user = await core.accounts.set_disabled(user_id, disabled)
+    await core.git_accounts.mirror(user_id)
     if disabled and stop_apps:
         await core.deploys.stop_all(user_id)
     return ok(user)
+
+
+@router.post(
+    "/users/set-git-account",
+    tags=["admin"],
+    **answers(User),
+    summary="Link a user's own account at the Gitea: keys are copied there, apps' repositories opened; no account ends it",
+)
+async def set_git_account(
+    core: Services,
+    _: Admin,
+    user_id: Annotated[EntityId, Query(alias="userId")],
+    account: Annotated[str | None, Query(max_length=40)] = None,
+) -> Any:
+    await core.git_accounts.link(user_id, account or None)
+    return ok(await core.accounts.get(user_id))
 
 
 @router.post("/users/set-password", tags=["admin"], summary="Give a user a new password; their logins end", **answers(User))

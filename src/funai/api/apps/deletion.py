@@ -21,8 +21,9 @@ from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.accounts import AppDeleted, CleanupStep
-from funai.contracts.errors import FunaiError, NotFound
+from funai.contracts.errors import Conflict, FunaiError, NotFound
 from funai.contracts.jobs import Job
+from funai.contracts.states import AppStatus
 
 HIDDEN_NAME = "\x7fdeleted-{id}"
 """A name that no user can choose, so that the app's own name becomes free."""
@@ -39,9 +40,12 @@ class Deletions:
     def __init__(self, db: Database, apps_: Apps, control: DeployClientPool, clock: Clock) -> None:
         self.db, self.apps, self.control, self.clock = db, apps_, control, clock
 
-    async def delete(self, user_id: int, app_id: int) -> AppDeleted:
-        """Cancel what runs, then clean everywhere. Raises NotFound; what fails later is reported, not raised."""
-        row = await self._mark(user_id, app_id)
+    async def delete(self, user_id: int, app_id: int, *, disabled_too: bool = True) -> AppDeleted:
+        """Cancel what runs, then clean everywhere. Raises NotFound; what fails later is reported, not raised.
+
+        Without ``disabled_too`` Conflict APP_DISABLED for an app that an operator disabled.
+        """
+        row = await self._mark(user_id, app_id, disabled_too=disabled_too)
         return await self._clean(row)
 
     async def sweep(self) -> None:
@@ -51,7 +55,7 @@ class Deletions:
             if await self._claim(row):
                 await self._clean({**row, "delete_tries": int(row["delete_tries"]) + 1})
 
-    async def _mark(self, user_id: int, app_id: int) -> Row:
+    async def _mark(self, user_id: int, app_id: int, *, disabled_too: bool) -> Row:
         async def work(conn: AsyncConnection) -> Row:
             mine = (apps.c.id == app_id, apps.c.user_id == user_id, apps.c.deleting == 0)
             if await lock_user(conn, user_id) is None:
@@ -59,6 +63,8 @@ class Deletions:
             row = await first(conn, select(apps).where(*mine).with_for_update())
             if row is None:
                 raise NotFound("APP_NOT_FOUND")
+            if row["status"] == AppStatus.DISABLED and not disabled_too:
+                raise Conflict("APP_DISABLED")
             at = now_ms(self.clock)
             marked = {"deleting": 1, "app_name": HIDDEN_NAME.format(id=app_id), "slot": 0, "delete_next": at + FIRST_TRY_MS}
             await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=at, **marked))
@@ -84,7 +90,7 @@ class Deletions:
         was_running = await self._step(steps, "jobs", self._end_jobs(row)) or False
         if all(s.ok for s in steps):
             steps += await self._clean_deploy(row)
-        await self._step(steps, "repository", self._drop_repo(user_id, app_id))
+        await self._step(steps, "repository", self.apps.repos.drop(user_id, app_id))
         failed = [s for s in steps if not s.ok]
         if failed or was_running:
             await self._later(row, failed)
@@ -135,10 +141,6 @@ class Deletions:
 
     def _never_deployed(self, row: Row) -> bool:
         return row["job_id"] is None and row["op"] is None
-
-    async def _drop_repo(self, user_id: int, app_id: int) -> None:
-        if self.apps.repo_host:
-            await self.apps.repo_host.delete(self.apps.defaults.repo(user_id, app_id))
 
     async def _later(self, row: Row, failed: list[CleanupStep]) -> None:
         error = "; ".join(f"{s.step}: {s.detail or 'failed'}" for s in failed)[:2_000] or None

@@ -20,13 +20,12 @@ MASK = "******"
 
 @router.get("/app/create", tags=["apps"], summary="Register an app with a default name", **answers(App))
 async def create_unnamed(core: Services, caller: CurrentUser, user_id: UserId = None) -> Any:
-    return ok(await core.apps.create(caller.acting_for(user_id), None, None))
+    return ok(await core.apps.create(caller.acting_for(user_id), CreateApp()))
 
 
 @router.post("/app/create", tags=["apps"], summary="Register an app", **answers(App))
 async def create(core: Services, caller: CurrentUser, user_id: UserId = None, body: CreateApp | None = None) -> Any:
-    asked = body or CreateApp()
-    return ok(await core.apps.create(caller.acting_for(user_id), asked.app_name, asked.description))
+    return ok(await core.apps.create(caller.acting_for(user_id), body or CreateApp()))
 
 
 @router.get("/app/list", tags=["apps"], summary="A user's apps, newest first", **answers(list[App]))
@@ -43,29 +42,36 @@ async def info(core: Services, caller: CurrentUser, app_id: AppId, user_id: User
 
 @router.post("/app/update-basic", tags=["apps"], summary="Rename or describe an app", **answers(App))
 async def update_basic(
-    core: Services, caller: CurrentUser, body: UpdateApp, user_id: UserId = None,
+    core: Services,
+    caller: CurrentUser,
+    body: UpdateApp,
+    user_id: UserId = None,
     app_id: Annotated[int | None, Query(alias="appId", ge=1, le=MAX_ID)] = None,
-) -> Any:  # fmt: skip
+) -> Any:
     target = app_id or body.app_id or body.id
     if target is None or not 1 <= target <= MAX_ID:
         raise BadInput(detail=Words("缺少 appId", "appId is missing"))
-    return ok(await core.apps.update(caller.acting_for(user_id), target, body.app_name, body.description))
+    return ok(await core.apps.update(caller.acting_for(user_id or body.user_id), target, body))
 
 
 @router.get(
-    "/app/delete", tags=["apps"], **answers(AppDeleted),
+    "/app/delete",
+    tags=["apps"],
+    **answers(AppDeleted),
     summary="Delete an app and all it left anywhere; what can't be cleaned now is retried",
-)  # fmt: skip
+)
 async def delete_by_get(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
-    return ok(await core.deletions.delete(caller.acting_for(user_id), app_id))
+    return ok(await core.deletions.delete(caller.acting_for(user_id), app_id, disabled_too=caller.admin))
 
 
 @router.post(
-    "/app/delete", tags=["apps"], **answers(AppDeleted),
+    "/app/delete",
+    tags=["apps"],
+    **answers(AppDeleted),
     summary="Delete an app and all it left anywhere; what can't be cleaned now is retried",
-)  # fmt: skip
+)
 async def delete(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
-    return ok(await core.deletions.delete(caller.acting_for(user_id), app_id))
+    return ok(await core.deletions.delete(caller.acting_for(user_id), app_id, disabled_too=caller.admin))
 
 
 @router.get(
@@ -77,23 +83,32 @@ async def env_names(core: Services, caller: CurrentUser, app_id: AppId, user_id:
 
 
 @router.put(
-    "/app/env", tags=["variables"], **answers(list[EnvVar]),
+    "/app/env",
+    tags=["variables"],
+    **answers(list[EnvVar]),
     summary="Add or replace variables; the next deploy carries them",
-)  # fmt: skip
+)
 async def set_env(
-    core: Services, caller: CurrentUser, app_id: AppId, body: Annotated[SetEnv, Body()], user_id: UserId = None,
+    core: Services,
+    caller: CurrentUser,
+    app_id: AppId,
+    body: Annotated[SetEnv, Body()],
+    user_id: UserId = None,
     secret: Annotated[bool | None, Query(description="Whether to mask these values in logs, whatever they look like")] = None,
     build: Annotated[bool, Query(description="Builds get these too, as build arguments")] = False,
-) -> Any:  # fmt: skip
+) -> Any:
     await core.apps.own(caller.acting_for(user_id), app_id)
     return ok(await _masked(core, app_id, await core.variables.set(app_id, body, secret=secret, build=build)))
 
 
 @router.delete("/app/env", tags=["variables"], summary="Forget variables by name", **answers(list[EnvVar]))
 async def unset_env(
-    core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None,
+    core: Services,
+    caller: CurrentUser,
+    app_id: AppId,
+    user_id: UserId = None,
     name: Annotated[list[str], Query(max_length=200, description="May be given several times")] = [],  # noqa: B006
-) -> Any:  # fmt: skip
+) -> Any:
     await core.apps.own(caller.acting_for(user_id), app_id)
     return ok(await _masked(core, app_id, await core.variables.unset(app_id, name)))
 

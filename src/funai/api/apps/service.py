@@ -10,12 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from funai.api.deploys.policy import Defaults
 from funai.api.models import Row, first, lock_user, now_ms
-from funai.api.repos.host import RepoHost
+from funai.api.repos.repositories import Repositories
 from funai.api.tables import apps
 from funai.base.clock import Clock
 from funai.base.db.engine import Database
-from funai.contracts.accounts import App, Serving
-from funai.contracts.errors import BadInput, CalleeFailed, Conflict, FunaiError, NotFound
+from funai.contracts.accounts import App, CreateApp, Serving, UpdateApp
+from funai.contracts.errors import BadInput, Conflict, NotFound
 from funai.contracts.states import AppStatus
 from funai.contracts.wire import from_epoch_ms
 from funai.i18n.reasons import Words
@@ -26,19 +26,26 @@ DEPLOYED = (AppStatus.DEPLOYING, AppStatus.READY, AppStatus.FAILED)
 
 
 class Apps:
-    def __init__(self, db: Database, clock: Clock, defaults: Defaults, repo_host: RepoHost | None, *, limit: int) -> None:
-        self.db, self.clock, self.defaults, self.repo_host, self.limit = db, clock, defaults, repo_host, limit
+    def __init__(self, db: Database, clock: Clock, defaults: Defaults, repos: Repositories, *, limit: int) -> None:
+        self.db, self.clock, self.defaults, self.repos, self.limit = db, clock, defaults, repos, limit
 
-    async def create(self, user_id: int, name: str | None, description: str | None) -> App:
-        """Register an app and make its repository. Raises BadInput, Conflict QUOTA_APPS or APP_NAME_TAKEN, CalleeFailed."""
+    async def create(self, user_id: int, asked: CreateApp) -> App:
+        """Register an app and make its repository, later if its host is away.
+
+        Raises BadInput, Conflict QUOTA_APPS or APP_NAME_TAKEN.
+        """
+        name = asked.app_name
         given = clean_name(name) if name and name.strip() else None
         at = now_ms(self.clock)
         row: dict[str, Any] = {
             "user_id": user_id,
-            "description": clean_text(description),
+            "description": clean_text(asked.described),
+            "app_type": asked.app_type,
+            "app_key": asked.app_key,
             "status": int(AppStatus.CREATED),
             "create_time": at,
             "update_time": at,
+            **self.repos.first_try(),
         }
         try:
             async with self.db.write() as conn:
@@ -54,7 +61,7 @@ class Apps:
             raise Conflict("APP_NAME_TAKEN") from e
         assert made is not None
         app_id = int(made[0])
-        await self._make_repo(user_id, app_id)
+        await self.repos.make(await self.own(user_id, app_id))
         return self.wire(await self.own(user_id, app_id))
 
     async def own(self, user_id: int, app_id: int) -> Row:
@@ -78,13 +85,14 @@ class Apps:
         found = select(apps).where(apps.c.id > after, apps.c.deleting == 0).order_by(apps.c.id).limit(limit)
         return [self.wire(r) for r in await self.db.fetch_all(found)]
 
-    async def update(self, user_id: int, app_id: int, name: str | None, description: str | None) -> App:
+    async def update(self, user_id: int, app_id: int, asked: UpdateApp) -> App:
         """Change what is given. Raises NotFound, BadInput, Conflict APP_NAME_TAKEN."""
         values: dict[str, Any] = {}
-        if name is not None:
-            values["app_name"] = clean_name(name)
-        if description is not None:
-            values["description"] = clean_text(description)
+        if asked.app_name is not None:
+            values["app_name"] = clean_name(asked.app_name)
+        if asked.described is not None:
+            values["description"] = clean_text(asked.described)
+        values |= {k: v for k, v in (("app_type", asked.app_type), ("app_key", asked.app_key)) if v is not None}
         await self.own(user_id, app_id)
         if values:
             mine = (apps.c.id == app_id, apps.c.user_id == user_id, apps.c.deleting == 0)
@@ -105,11 +113,6 @@ class Apps:
             # A deploy that is under way would otherwise go back to "nothing pushed" when it is cancelled.
             under_way = (apps.c.id == app_id, apps.c.user_id == user_id, apps.c.prev_status == int(AppStatus.CREATED))
             await conn.execute(update(apps).where(*under_way).values(prev_status=int(AppStatus.UPLOADED)))
-
-    async def ensure_repo(self, user_id: int, app_id: int) -> None:
-        """Make the repository if it isn't there: a create that was cut short heals at the first use."""
-        if self.repo_host:
-            await self.repo_host.create(self.defaults.repo(user_id, app_id))
 
     async def set_disabled(self, app_id: int, disabled: bool) -> App:
         """An operator's word. Raises NotFound, Conflict APP_DEPLOYING. What serves must have been stopped before."""
@@ -133,35 +136,30 @@ class Apps:
 
     def wire(self, row: Row) -> App:
         status = AppStatus(int(row["status"]))
-        url = row["deploy_url"] if status is AppStatus.READY else None
+        url = self.defaults.public(row["deploy_url"]) if status is AppStatus.READY else None
         return App(
             id=int(row["id"]),
             user_id=int(row["user_id"]),
             app_name=str(row["app_name"]),
             app_status=status,
             description=row["description"],
+            app_description=row["description"],
+            app_type=row["app_type"],
+            app_key=row["app_key"],
             repo_ssh_url=self.defaults.repo_url(int(row["user_id"]), int(row["id"])),
+            repo_status=self.repos.status(row),
             container_port=row["container_port"],
             last_job_id=row["job_id"],
             last_deploy_error=row["last_error"] if status is AppStatus.FAILED else None,
             deploy_access_url=url,
-            serving=_serving(row) if status is not AppStatus.DISABLED else None,
-            access_url=(row["access_url"] or url) if url else None,
+            serving=self._serving(row) if status is not AppStatus.DISABLED else None,
+            access_url=(self.defaults.public(row["access_url"]) or url) if url else None,
             created_at=from_epoch_ms(int(row["create_time"])),
             updated_at=from_epoch_ms(int(row["update_time"])),
         )
 
-    async def _make_repo(self, user_id: int, app_id: int) -> None:
-        try:
-            await self.ensure_repo(user_id, app_id)
-        except (FunaiError, OSError) as e:
-            async with self.db.write() as conn:
-                await conn.execute(apps.delete().where(apps.c.id == app_id))
-            raise CalleeFailed("REPO_HOST_FAILED") from e
-
-
-def _serving(row: Row) -> Serving | None:
-    return Serving(address=row["access_url"] or row["deploy_url"]) if row["serving"] else None
+    def _serving(self, row: Row) -> Serving | None:
+        return Serving(address=self.defaults.public(row["access_url"] or row["deploy_url"])) if row["serving"] else None
 
 
 def clean_name(name: str) -> str:

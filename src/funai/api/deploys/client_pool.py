@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import httpx
 
 from funai.api.settings import ApiSettings
-from funai.base.clients.deploy import DeployClient
+from funai.base.clients.deploy import DeployClient, OldIds
 from funai.base.clients.transport import Unreachable
 from funai.base.http.app import language
 from funai.contracts.errors import CalleeFailed, FunaiError, Unavailable
@@ -29,7 +29,7 @@ class OutcomeUnknown(CalleeFailed):
 class DeployClientPool:
     """The Deploy client, when deploying is switched on. ``http`` lets tests plug in an ASGI transport."""
 
-    def __init__(self, settings: ApiSettings, http: httpx.AsyncBaseTransport | None) -> None:
+    def __init__(self, settings: ApiSettings, http: httpx.AsyncBaseTransport | None, old_ids: OldIds | None = None) -> None:
         self.list_seconds = settings.deploy_list_timeout_ms / 1000
         self.read_seconds = settings.deploy_read_timeout_ms / 1000
         self.admin_token = settings.deploy_admin_token.get_secret_value() if settings.deploy_admin_token else None
@@ -37,10 +37,10 @@ class DeployClientPool:
         self._followers: DeployClient | None = None
         if settings.deploy_enabled and settings.deploy_secret:
             secret = settings.deploy_secret.get_secret_value()
-            self._client = DeployClient(settings.deploy_base_url, secret, timeout=self.read_seconds, http=http)
+            self._client = DeployClient(settings.deploy_base_url, secret, timeout=self.read_seconds, http=http, old_ids=old_ids)
             # Followed logs hold their connections for long; `StreamLimiter` limits them, and they use up no other call's.
             self._followers = DeployClient(
-                settings.deploy_base_url, secret, timeout=self.read_seconds, http=http, connections=None
+                settings.deploy_base_url, secret, timeout=self.read_seconds, http=http, connections=None, old_ids=old_ids
             )
             for client in (self._client, self._followers):
                 client.transport.raw.event_hooks = {"request": [_speak]}
@@ -76,7 +76,7 @@ class DeployClientPool:
         except Unreachable as e:
             raise (OutcomeUnknown() if e.sent else CalleeFailed("DEPLOY_UNREACHABLE")) from e
         except FunaiError as e:
-            if e.code == 401 or e.code == 403:
+            if e.code == 401 or e.reason in ("FORBIDDEN", "IP_FORBIDDEN"):
                 # Our own secret was refused: to the caller that is no reason to log in again.
                 raise CalleeFailed(service="deploy", detail=e.reason) from e
             if e.code >= 500:

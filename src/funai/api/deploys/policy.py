@@ -33,6 +33,12 @@ class Defaults:
     namespace: str
     image_namespaces: Sequence[str] = ()
     repo_prefixes: Sequence[str] = ()
+    https_urls: bool = False
+    """People are given ``https://`` addresses whatever the nodes announce: TLS ends in front of the gateways."""
+
+    def public(self, url: str | None) -> str | None:
+        """An app's address as people are given it."""
+        return f"https://{url.removeprefix('http://')}" if url and self.https_urls and url.startswith("http://") else url
 
     def repo(self, user_id: int, app_id: int) -> str:
         """``owner/name`` of the app's repository."""
@@ -66,6 +72,7 @@ def fill(asked: CreateDeploy, user_id: int, app_id: int, app_name: str, defaults
         "dockerfile_path": asked.dockerfile_path or None,
         "build_context": asked.build_context or None,
         "health_path": rules.check_health_path(asked.health_path) if asked.health_path else None,
+        "no_cache": asked.no_cache or None,
     }
     return Payload.model_validate({k: v for k, v in values.items() if v is not None})
 

@@ -10,12 +10,12 @@ from funai.api.apps.service import DEPLOYED
 from funai.api.deploys.policy import build_rules_of
 from funai.api.edge import PREFIX, AppId, CurrentUser, IdempotencyKey, JobId, Services, UserId, answers
 from funai.base.http.app import ok
-from funai.contracts.accounts import App, AppRuntime, CreateDeploy
+from funai.contracts.accounts import App, AppRuntime, CreateDeploy, StoppedApp
 from funai.contracts.jobs import BuildRules, Job, Release
-from funai.contracts.wire import MAX_ID
+from funai.contracts.wire import MAX_ID, clamped
 
 router = APIRouter(prefix=f"{PREFIX}/deploy")
-Limit = Annotated[int, Query(ge=1, le=200, description="At most so many")]
+Limit = Annotated[int, Query(description="At most so many, 1…200"), clamped(1, 200)]
 
 
 @router.post(
@@ -97,7 +97,7 @@ async def app_status(core: Services, caller: CurrentUser, app_id: AppId, user_id
     return ok(await core.overviews.runtime(caller.acting_for(user_id), app_id))
 
 
-@router.post("/app/stop", tags=["deploy"], summary="Take the app off line", **answers(App))
+@router.post("/app/stop", tags=["deploy"], summary="Take the app off line", **answers(StoppedApp))
 async def stop_app(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
     return ok(await core.deploys.stop(caller.acting_for(user_id), app_id))
 

@@ -26,7 +26,7 @@ from funai.api.models import Row
 from funai.base.clients.deploy import DeployClient
 from funai.base.observability import log
 from funai.contracts import naming
-from funai.contracts.accounts import App, CreateDeploy
+from funai.contracts.accounts import App, CreateDeploy, StoppedApp
 from funai.contracts.errors import CalleeFailed, Conflict, FunaiError, NotFound, Unavailable
 from funai.contracts.jobs import CreateJob, Job, Payload, Release
 from funai.contracts.states import AppStatus, JobType
@@ -54,6 +54,8 @@ class Deploys:
         """Deploy an app. Raises BadInput, Forbidden, NotFound, Conflict, CalleeFailed, Unavailable."""
         app = await self.apps.own(user_id, app_id)
         payload = fill(asked, user_id, app_id, str(app["app_name"]), self.defaults)
+        if not payload.image and payload.repo_ssh_url == self.defaults.repo_url(user_id, app_id):
+            await self.apps.repos.need(app)
         request = {"call": "create", "appId": app_id, "asked": asked.to_wire()}
         return await self._begin(user_id, app, payload, key, request)
 
@@ -77,28 +79,33 @@ class Deploys:
         with self.control.asking() as deploy:
             return sorted(await deploy.releases(app_id), key=lambda r: -r.number)
 
-    async def stop(self, user_id: int, app_id: int) -> App:
+    async def stop(self, user_id: int, app_id: int) -> StoppedApp:
         """Take the app off line and free its slot. An app that doesn't run is answered as it is."""
+        told: dict[str, Any] = {}
         app = await self.tracker.fresh(await self.apps.own(user_id, app_id))
         if app["status"] == AppStatus.DEPLOYING:
             raise Conflict("APP_DEPLOYING")
         if app["status"] in (AppStatus.READY, AppStatus.FAILED, AppStatus.UPLOADED) and app["job_id"] is not None:
-            await self._stop(app)
-        return self.apps.wire(await self.apps.own(user_id, app_id))
+            told = await self._stop(app)
+        known = {name: told[name] for name in ("nodeId", "agentBaseUrl", "runtime") if told.get(name) is not None}
+        shown_app = self.apps.wire(await self.apps.own(user_id, app_id)).model_dump(exclude_unset=True)
+        return StoppedApp.model_validate({**shown_app, "app_id": app_id, **known})
 
-    async def _stop(self, app: Row) -> None:
+    async def _stop(self, app: Row) -> dict[str, Any]:
+        """Answers what Deploy said."""
         app_id, op_key = int(app["id"]), secrets.token_hex(16)
         _ = self.control.client  # switched off: say so before anything is written
         await self.slots.stopping(app_id, op_key)
         try:
             with self.control.asking() as deploy:
-                await deploy.app_call("stop", int(app["user_id"]), app_id)
+                told = await deploy.app_call("stop", int(app["user_id"]), app_id)
         except FunaiError as e:
             # Else it may still be at it, or has done it without writing that down; the tracker ends it then.
             if not isinstance(e, OutcomeUnknown) or (e.over and e.code != Unavailable.code):
                 await self.slots.not_stopping(app_id, op_key)
             raise
         await self.slots.stopped(app_id, app["job_id"])
+        return told
 
     async def start(self, user_id: int, app_id: int) -> App:
         """Start a stopped app's kept release again. Raises Conflict APP_NEVER_DEPLOYED, QUOTA_RUNNING_APPS.
@@ -161,34 +168,34 @@ class Deploys:
             await self.stop(int(row["user_id"]), app_id)
         return await self.apps.set_disabled(app_id, disabled)
 
-    async def info(self, caller: Caller, job_id: int) -> Job:
+    async def info(self, caller: Caller, job_id: int | str) -> Job:
         """One job of the caller's. Raises NotFound for another user's job too."""
         with self.control.asking() as deploy:
             job = await deploy.job(job_id)
         if not caller.admin and job.payload.get("userId") != caller.id:
             raise NotFound("JOB_NOT_FOUND")
         await self.tracker.learn(job)
-        return shown(job)
+        return self._shown(job)
 
-    async def cancel(self, caller: Caller, job_id: int) -> Job:
+    async def cancel(self, caller: Caller, job_id: int | str) -> Job:
         """Raises NotFound, Conflict JOB_FINAL."""
         await self.info(caller, job_id)
         with self.control.asking() as deploy:
             job = await deploy.cancel(job_id)
         await self.tracker.learn(job)
-        return shown(job)
+        return self._shown(job)
 
     async def history(self, user_id: int, app_id: int, limit: int) -> list[Job]:
         """One app's jobs, newest first."""
         await self.apps.own(user_id, app_id)
         with self.control.asking() as deploy:
-            return [shown(j) for j in await deploy.jobs_by_app(app_id, limit)]
+            return [self._shown(j) for j in await deploy.jobs_by_app(app_id, limit)]
 
     async def latest(self, caller: Caller, limit: int) -> list[Job]:
         """Newest first: all jobs for an admin, else those of the caller's own apps."""
         with self.control.asking() as deploy:
             if caller.admin:
-                return [shown(j) for j in await deploy.jobs(limit, timeout=self.control.list_seconds)]
+                return [self._shown(j) for j in await deploy.jobs(limit, timeout=self.control.list_seconds)]
             turns = asyncio.Semaphore(8)
 
             async def of_app(app_id: int) -> list[Job]:
@@ -197,8 +204,12 @@ class Deploys:
 
             mine = [int(a["id"]) for a in await self.apps.rows(caller.id) if a["job_id"] is not None]
             found = await asyncio.gather(*(of_app(a) for a in mine))
-        newest = sorted((j for jobs in found for j in jobs), key=lambda j: -j.id)
-        return [shown(j) for j in newest[:limit]]
+        newest = sorted((j for jobs in found for j in jobs), key=lambda j: (j.created_at, j.id), reverse=True)
+        return [self._shown(j) for j in newest[:limit]]
+
+    def _shown(self, job: Job) -> Job:
+        public = self.defaults.public
+        return shown(job).model_copy(update={"deploy_url": public(job.deploy_url), "access_url": public(job.access_url)})
 
     async def _begin(
         self, user_id: int, app: Row, payload: Payload, key: str | None, request: dict[str, Any], *, with_env: bool = True
@@ -248,7 +259,7 @@ class Deploys:
             with suppress(Conflict), self.control.asking() as deploy:
                 await deploy.cancel(job.id)
             raise NotFound("APP_NOT_FOUND")
-        return shown(job)
+        return self._shown(job)
 
     async def _adopt(self, app_id: int, op_key: str) -> bool:
         """Deploy has an active job of the app that the API forgot: its outcome is the app's."""

@@ -6,6 +6,7 @@ Its state is the database's alone, so a restart goes on where the last life stop
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 from weakref import WeakValueDictionary
@@ -23,6 +24,7 @@ from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.errors import BadInput, FunaiError, NotFound
 from funai.contracts.jobs import Job
+from funai.contracts.oldids import stands_for_text
 from funai.contracts.states import AppStatus
 from funai.i18n.reasons import render
 
@@ -49,6 +51,10 @@ class Tracker:
         deploying = select(apps).where(apps.c.status == int(AppStatus.DEPLOYING), apps.c.id > self._after, apps.c.deleting == 0)
         rows = await self.db.fetch_all(deploying.order_by(apps.c.id).limit(BATCH))
         self._after = int(rows[-1]["id"]) if len(rows) == BATCH else 0
+        await self.look_all(rows)
+
+    async def look_all(self, rows: Sequence[Row]) -> None:
+        """``look`` at DEPLOYING apps, some at once; what fails is logged and left to the next sweep."""
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def look(row: Row) -> None:
@@ -178,7 +184,8 @@ class Tracker:
             except BadInput:
                 pass
             jobs = await deploy.jobs_by_app(app_id, 1)
-        return next((j for j in jobs if j.id > int(row["job_id"] or 0)), None)
+        known = int(row["job_id"] or 0)
+        return next((j for j in jobs if j.id > known or (stands_for_text(j.id) and j.id != known)), None)
 
     async def _look_at_start(self, row: Row) -> None:
         if now_ms(self.clock) - int(row["op_since"] or 0) < START_GRACE_MS:

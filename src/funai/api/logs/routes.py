@@ -22,16 +22,26 @@ Follow = Annotated[bool, Query(description="Stream until it ends")]
 
 
 @router.get(
-    "/job/logs", **answers(LogSlice), summary="A job's log from a byte offset, or all of it as a stream",
-    responses={200: {"content": {"text/event-stream": {}}, "description": "A LogSlice, or with follow=true a stream: "
-                     "`log` events (a LogSlice; the id is the offset to go on from) and one `end` event"}},
-)  # fmt: skip
+    "/job/logs",
+    **answers(LogSlice),
+    summary="A job's log from a byte offset, or all of it as a stream",
+    responses={
+        200: {
+            "content": {"text/event-stream": {}},
+            "description": "A LogSlice, or with follow=true a stream: "
+            "`log` events (a LogSlice; the id is the offset to go on from) and one `end` event",
+        }
+    },
+)
 async def job_logs(
-    core: Services, caller: CurrentUser, job_id: JobId, follow: Follow = False,
+    core: Services,
+    caller: CurrentUser,
+    job_id: JobId,
+    follow: Follow = False,
     offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
     last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", description="Where a broken stream goes on")] = None,
     tail: Annotated[int | None, Query(ge=16, le=SLICE_BYTES, description="The last so many bytes, instead of offset")] = None,
-) -> Any:  # fmt: skip
+) -> Any:
     await core.deploys.info(caller, job_id)
     if tail is not None:
         return ok(await core.streams.job_tail(job_id, tail))
@@ -47,13 +57,19 @@ async def job_logs(
 
 
 @router.get(
-    "/app/logs", response_class=StreamingResponse, summary="What the app's container prints",
+    "/app/logs",
+    response_class=StreamingResponse,
+    summary="What the app's container prints",
     responses={200: {"content": {"text/plain": {}}, "description": "The output, as text"}},
-)  # fmt: skip
+)
 async def app_logs(
-    core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None, follow: Follow = False,
+    core: Services,
+    caller: CurrentUser,
+    app_id: AppId,
+    user_id: UserId = None,
+    follow: Follow = False,
     tail: Annotated[int, Query(ge=0, le=10_000, description="Lines from the end to begin with")] = 200,
-) -> Any:  # fmt: skip
+) -> Any:
     owner = caller.acting_for(user_id)
     await core.apps.own(owner, app_id)
     env, marked = await core.variables.opened(app_id)

@@ -18,6 +18,7 @@ import httpx
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.deploys.presenters import shown
 from funai.api.deploys.tracker import Tracker
+from funai.base.aio import until
 from funai.base.clients.transport import error_of
 from funai.base.http.app import json_bytes, language
 from funai.base.observability.redact import Redactor
@@ -36,18 +37,18 @@ class Streams:
     def __init__(self, control: DeployClientPool, tracker: Tracker, stop: asyncio.Event) -> None:
         """``stop`` ends every stream, so that a shutdown doesn't wait for the reader."""
         self.control, self.tracker, self.stop = control, tracker, stop
-        self._readings: dict[tuple[int, int], _Reading] = {}
+        self._readings: dict[tuple[int | str, int], _Reading] = {}
 
-    async def job_slice(self, job_id: int, offset: int) -> LogSlice:
+    async def job_slice(self, job_id: int | str, offset: int) -> LogSlice:
         with self.control.asking() as deploy:
             return await deploy.log(job_id, offset, limit=SLICE_BYTES)
 
-    async def job_tail(self, job_id: int, limit: int) -> LogSlice:
+    async def job_tail(self, job_id: int | str, limit: int) -> LogSlice:
         """The last ``limit`` bytes."""
         with self.control.asking() as deploy:
             return await deploy.log_tail(job_id, limit)
 
-    async def job_events(self, job_id: int, offset: int) -> AsyncIterator[bytes]:
+    async def job_events(self, job_id: int | str, offset: int) -> AsyncIterator[bytes]:
         """The whole stream from byte ``offset``, as SSE."""
         async with aclosing(self._events(job_id, offset)) as events:
             async for chunk in until(self.stop, events):
@@ -73,7 +74,7 @@ class Streams:
                 raise error_of("deploy", response)
         return self._relay(response), response.headers.get("content-type", "text/plain; charset=utf-8")
 
-    async def _events(self, job_id: int, offset: int) -> AsyncGenerator[bytes]:
+    async def _events(self, job_id: int | str, offset: int) -> AsyncGenerator[bytes]:
         failures = 0
         yield b"retry: 2000\n\n"
         while True:
@@ -100,7 +101,7 @@ class Streams:
                 if part.final:
                     await asyncio.sleep(0.5)
 
-    async def _read(self, job_id: int, offset: int) -> tuple[LogSlice, Job | None]:
+    async def _read(self, job_id: int | str, offset: int) -> tuple[LogSlice, Job | None]:
         """The next part of the log, and the job once there is no more. Those who wait at one place share one request."""
         place = (job_id, offset)
         reading = self._readings.get(place)
@@ -117,7 +118,7 @@ class Streams:
             if not reading.readers:
                 reading.task.cancel()
 
-    async def _ask(self, job_id: int, offset: int) -> tuple[LogSlice, Job | None]:
+    async def _ask(self, job_id: int | str, offset: int) -> tuple[LogSlice, Job | None]:
         with self.control.asking(long=True) as deploy:
             part = await deploy.log(job_id, offset, wait=HOLD_SECONDS, limit=SLICE_BYTES)
             return part, await deploy.job(job_id) if part.final and not part.chunk else None
@@ -157,46 +158,16 @@ def final_word(job: Job) -> dict[str, Any]:
     seen = shown(job)
     failure = seen.failure.to_wire() if seen.failure else None
     return {
-        "jobId": seen.id, "status": seen.status.value, "errorMessage": seen.error_message, "deployUrl": seen.deploy_url,
+        "jobId": seen.id,
+        "status": seen.status.value,
+        "errorMessage": seen.error_message,
+        "deployUrl": seen.deploy_url,
         "accessUrl": seen.access_url,
         "failure": failure,
-    }  # fmt: skip
+    }
 
 
 def event(name: str, data: dict[str, Any], *, event_id: int | None = None) -> bytes:
     """One Server-Sent Event; JSON has no raw line breaks, so one ``data`` line holds it."""
     head = f"id: {event_id}\n" if event_id is not None else ""
     return f"{head}event: {name}\n".encode() + b"data: " + json_bytes(data) + b"\n\n"
-
-
-async def until(stop: asyncio.Event, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """What ``chunks`` yields, until it ends or ``stop`` is set."""
-    stopped = asyncio.create_task(stop.wait())
-    upcoming: asyncio.Task[bytes] | None = None
-    try:
-        while True:
-            upcoming = asyncio.create_task(_next(chunks))
-            await asyncio.wait({upcoming, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if not upcoming.done():
-                return
-            try:
-                chunk = upcoming.result()
-            except _EndOfStream:
-                return
-            yield chunk
-    finally:
-        for task in (stopped, upcoming):
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(stopped, *([upcoming] if upcoming else []), return_exceptions=True)
-
-
-class _EndOfStream(Exception):
-    """StopAsyncIteration can't be a task's result."""
-
-
-async def _next(chunks: AsyncIterator[bytes]) -> bytes:
-    try:
-        return await anext(chunks)
-    except StopAsyncIteration:
-        raise _EndOfStream from None

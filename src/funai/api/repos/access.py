@@ -36,7 +36,7 @@ class RepoAccess:
         if named is None or app is None or app["user_id"] != named[0] or named[0] != user_id:
             return _no("GIT_REPO_UNKNOWN", user_id)
         if question.write:
-            await self.apps.ensure_repo(*named)
+            await self.apps.repos.ensure(*named)
         return GitAccess(allowed=True, user_id=user_id, app_id=named[1])
 
     async def _runner(self, question: GitAccessQuestion) -> GitAccess:

@@ -1,4 +1,4 @@
-"""The Git server's calls, behind a token of their own."""
+"""The Git server's calls, behind a token of their own, and Gitea's push events, which are signed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from funai.api.edge import PREFIX, Services, answers, core_of
+from funai.api.repos.access import parse_repo
+from funai.api.repos.pushes import PUSH_PATH, pushed_repo, signed
 from funai.base.http.app import ok
 from funai.base.http.guards import SecretDoor
 from funai.contracts.accounts import GitAccess, GitAccessQuestion, GitPushed
@@ -21,6 +23,23 @@ async def _git_door(request: Request) -> None:
 
 
 router = APIRouter(prefix=f"{PREFIX}/internal/git", tags=["internal"], dependencies=[Depends(_git_door)])
+
+
+pushes = APIRouter(tags=["internal"])
+
+
+@pushes.post(PUSH_PATH, summary="Gitea's or Forgejo's push event", **answers(dict[str, int]))
+async def gitea_pushed(core: Services, request: Request) -> Any:
+    secret = core.settings.gitea_webhook_secret if core.settings.gitea_enabled else None
+    body = await request.body()
+    if secret is None or not signed(secret.get_secret_value(), body, request.headers):
+        raise Unauthenticated()
+    repo = pushed_repo(body, request.headers)
+    named = parse_repo(repo, core.apps.defaults) if repo else None
+    if named is None:
+        return ok({})
+    await core.apps.pushed(*named)
+    return ok({"appId": named[1]})
 
 
 @router.post("/access", summary="May the holder of this key do this?", **answers(GitAccess))

@@ -9,9 +9,12 @@ from pydantic import BaseModel, ValidationError
 
 from funai.base.clients.transport import Transport
 from funai.contracts.agent import AgentDeleted, AgentDeploy, AgentDeployed, AgentStatus, AgentStopped
+from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.errors import CalleeFailed
 
 T = TypeVar("T", bound=BaseModel)
+LONG_SECONDS = 6 * 3600
+"""The longest that a dump or restore may take."""
 
 
 class AgentClient:
@@ -52,6 +55,29 @@ class AgentClient:
         params = {"userId": user_id, "appId": app_id}
         return _read(AgentStatus, await self.transport.plain("GET", "/agent/apps/status", params=params))
 
+    async def database(self, op: DatabaseOp, call: DatabaseCall, language: str) -> dict[str, Any]:
+        """(+) About an app's databases. A dump or restore takes as long as it takes."""
+        patience = LONG_SECONDS if op in (DatabaseOp.BACKUP, DatabaseOp.RESTORE) else 60
+        return _object(
+            await self.transport.plain(
+                "POST", f"/agent/databases/{op}", json=call.to_wire(), timeout=patience, headers={"Accept-Language": language}
+            )
+        )
+
+    async def mongo(self, verb: MongoVerb, call: MongoCall, language: str) -> dict[str, Any]:
+        """A call of the Mongo explorer."""
+        path, spoken = f"/api/fun-ai/deploy/mongo/{verb}", {"Accept-Language": language}
+        whose = {"userId": call.user_id, "appId": call.app_id}
+        if verb.reads_by_get:
+            params = {**call.body, **whose}
+            return _object(await self.transport.plain("GET", path, params=params, timeout=15, headers=spoken))
+        body = {**call.body, **whose}
+        return _object(await self.transport.plain("POST", path, params=whose, json=body, timeout=15, headers=spoken))
+
+    async def orphans(self, asked: FindOrphans) -> Orphans:
+        """(+) What is left of apps that are no more."""
+        return _read(Orphans, await self.transport.plain("POST", "/agent/orphans", json=asked.to_wire(), timeout=120))
+
     async def healthy(self) -> bool:
         body: Any = await self.transport.plain("GET", "/internal/health")
         return isinstance(body, dict) and bool(body.get("ok"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
@@ -63,6 +89,13 @@ class AgentClient:
 def _app(user_id: int, app_id: int, generation: int | None = None) -> dict[str, str | int]:
     app: dict[str, str | int] = {"userId": str(user_id), "appId": str(app_id)}
     return app if generation is None else {**app, "generation": generation}
+
+
+def _object(data: Any) -> dict[str, Any]:
+    """Raises CalleeFailed."""
+    if not isinstance(data, dict):
+        raise CalleeFailed(service="runtime-agent", detail="not an object")
+    return data  # pyright: ignore[reportUnknownVariableType]
 
 
 def _read(model: type[T], data: Any) -> T:

@@ -33,9 +33,14 @@ class ApiClient:
     """``headers`` carry the login (``Authorization`` or ``X-API-Key``) and the language. ``timeout`` seconds a call."""
 
     def __init__(
-        self, base_url: str, headers: Mapping[str, str] | None = None, *, timeout: float = 30,
-        http: httpx.AsyncBaseTransport | None = None, proxies: Proxies | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        base_url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout: float = 30,
+        http: httpx.AsyncBaseTransport | None = None,
+        proxies: Proxies | None = None,
+    ) -> None:
         self.transport = Transport("api", base_url, headers, timeout=timeout, http=http, proxies=proxies)
 
     async def register(self, user_name: str, password: str) -> User:
@@ -53,7 +58,7 @@ class ApiClient:
         return User.model_validate(await self.transport.data("GET", f"{BASE}/user/me"))
 
     async def change_password(self, old: str, new: str) -> str:
-        """Answers a new bearer token; every earlier login ends."""
+        """Answers a new bearer token; every earlier login and the API key end."""
         body = {"oldPassword": old, "newPassword": new}
         response = await self.transport.request("PUT", f"{BASE}/user/password", json=body)
         return response.headers.get("Authorization", "").removeprefix("Bearer ").strip()

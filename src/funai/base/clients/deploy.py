@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.transport import Transport
+from funai.contracts import oldids
+from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.domains import AddDomain, Domain, DomainRoute, DomainTarget, NodeDomains
 from funai.contracts.errors import CalleeFailed, FunaiError
-from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, HeartbeatJob, Job, LogSlice, Release, ReportJob
+from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
 from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer
 
 T = TypeVar("T", bound=BaseModel)
 
 
+class OldIds(Protocol):
+    """Remembers which text ids of an older Deploy service stand behind numbers that were made from them."""
+
+    async def learn(self, old_ids: Sequence[str]) -> None: ...
+
+    async def text(self, number: int) -> str | None: ...
+
+
 class DeployClient:
-    """For the API: jobs, apps, releases. Authenticates with ``X-DEPLOY-SECRET``."""
+    """For the API: jobs, apps, releases. Authenticates with ``X-DEPLOY-SECRET``.
+
+    ``old_ids`` is needed with an older Deploy service: its jobs' ids are texts. Without it those can't be asked for later.
+    """
 
     def __init__(
         self,
@@ -28,43 +42,54 @@ class DeployClient:
         timeout: float = 8,
         http: httpx.AsyncBaseTransport | None = None,
         connections: int | None = 100,
+        old_ids: OldIds | None = None,
     ) -> None:
+        self._old_ids = old_ids
         headers = {"X-DEPLOY-SECRET": secret}
         self.transport = Transport("deploy", base_url, headers, timeout=timeout, http=http, connections=connections)
 
     async def create(self, job: CreateJob) -> Job:
-        return _read(Job, await self.transport.data("POST", "/deploy/jobs", json=job.to_wire()))
+        return await self._job(await self.transport.data("POST", "/deploy/jobs", json=job.to_wire()))
 
-    async def job(self, job_id: int) -> Job:
-        return _read(Job, await self.transport.data("GET", f"/deploy/jobs/{job_id}"))
+    async def job(self, job_id: int | str) -> Job:
+        return await self._job(await self.transport.data("GET", f"/deploy/jobs/{await self._ref(job_id)}"))
 
     async def job_by_key(self, key: str) -> Job:
         """(+) The job that was created under this idempotency key. Raises NotFound JOB_NOT_FOUND.
 
         A Deploy without the call answers NotFound or BadInput with another reason.
         """
-        return _read(Job, await self.transport.data("GET", "/deploy/jobs/by-key", params={"key": key}))
+        return await self._job(await self.transport.data("GET", "/deploy/jobs/by-key", params={"key": key}))
 
     async def jobs(self, limit: int, *, timeout: float = 1.5) -> list[Job]:
-        return _jobs(await self.transport.data("GET", "/deploy/jobs", params={"limit": limit}, timeout=timeout))
+        return await self._jobs(await self.transport.data("GET", "/deploy/jobs", params={"limit": limit}, timeout=timeout))
 
     async def jobs_by_app(self, app_id: int, limit: int) -> list[Job]:
-        return _jobs(await self.transport.data("GET", "/deploy/jobs/by-app", params={"appId": app_id, "limit": limit}))
-
-    async def cancel(self, job_id: int) -> Job:
-        return _read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/cancel"))
-
-    async def log(self, job_id: int, offset: int, *, wait: float = 0, limit: int = 262_144) -> LogSlice:
-        """The log from byte ``offset``; ``wait`` seconds (≤ 25) holds the call until there is more or the job ends."""
-        params = {"offset": offset, "waitSeconds": wait, "limit": limit}
-        return _read(
-            LogSlice, await self.transport.data("GET", f"/deploy/jobs/{job_id}/logs", params=params, timeout=wait + 10)
+        return await self._jobs(
+            await self.transport.data("GET", "/deploy/jobs/by-app", params={"appId": app_id, "limit": limit})
         )
 
-    async def log_tail(self, job_id: int, limit: int) -> LogSlice:
+    async def cancel(self, job_id: int | str) -> Job:
+        return await self._job(await self.transport.data("POST", f"/deploy/jobs/{await self._ref(job_id)}/cancel"))
+
+    async def events(self, after: int | None, *, wait: float = 0) -> EventSlice:
+        """(+) What happened to jobs after a cursor; ``wait`` seconds (≤ 25) holds the call until something does.
+
+        Without a cursor it answers where the events end now. A Deploy without the call refuses with 404 or 405.
+        """
+        params = {"waitSeconds": wait} | ({} if after is None else {"after": after})
+        return _read(EventSlice, await self.transport.data("GET", "/deploy/events", params=params, timeout=wait + 10))
+
+    async def log(self, job_id: int | str, offset: int, *, wait: float = 0, limit: int = 262_144) -> LogSlice:
+        """The log from byte ``offset``; ``wait`` seconds (≤ 25) holds the call until there is more or the job ends."""
+        params = {"offset": offset, "waitSeconds": wait, "limit": limit}
+        path = f"/deploy/jobs/{await self._ref(job_id)}/logs"
+        return _read(LogSlice, await self.transport.data("GET", path, params=params, timeout=wait + 10))
+
+    async def log_tail(self, job_id: int | str, limit: int) -> LogSlice:
         """The last ``limit`` bytes of the log. A Deploy without this call answers from its beginning."""
         params = {"fromEnd": "true", "limit": limit}
-        return _read(LogSlice, await self.transport.data("GET", f"/deploy/jobs/{job_id}/logs", params=params))
+        return _read(LogSlice, await self.transport.data("GET", f"/deploy/jobs/{await self._ref(job_id)}/logs", params=params))
 
     async def releases(self, app_id: int, limit: int = 50) -> list[Release]:
         rows = await self.transport.data("GET", f"/deploy/apps/{app_id}/releases", params={"limit": limit})
@@ -74,6 +99,20 @@ class DeployClient:
         """``POST /deploy/apps/{verb}`` with verb stop, start, purge or cleanup; answers its report."""
         body = {"userId": user_id, "appId": app_id}
         return _object(await self.transport.data("POST", f"/deploy/apps/{verb}", json=body, timeout=timeout) or {})
+
+    async def database(self, op: DatabaseOp, call: DatabaseCall) -> dict[str, Any]:
+        """(+) About an app's databases; a dump or restore takes as long as it takes."""
+        patience = LONG_SECONDS if op in (DatabaseOp.BACKUP, DatabaseOp.RESTORE) else 90
+        path = f"/deploy/apps/databases/{op}"
+        return _object(await self.transport.data("POST", path, json=call.to_wire(), timeout=patience))
+
+    async def mongo(self, verb: MongoVerb, call: MongoCall) -> dict[str, Any]:
+        """(+) A call of the Mongo explorer."""
+        return _object(await self.transport.data("POST", f"/deploy/apps/mongo/{verb}", json=call.to_wire(), timeout=20))
+
+    async def orphans(self, asked: FindOrphans) -> list[Orphans]:
+        """(+) What every node has of apps that are no more."""
+        return _all(Orphans, await self.transport.data("POST", "/deploy/apps/orphans", json=asked.to_wire(), timeout=300))
 
     async def app_status(self, user_id: int, app_id: int) -> dict[str, Any]:
         """The agent's status of the app, or ``exists: false`` when it was never placed."""
@@ -105,11 +144,30 @@ class DeployClient:
         """Have it looked at again soon."""
         return _read(Domain, await self.transport.data("POST", "/deploy/domains/check", json=target.to_wire()))
 
+    async def health(self) -> dict[str, Any]:
+        """``service`` and ``timestamp``, as it says them."""
+        return _object(await self.transport.data("GET", "/internal/health"))
+
     async def admin(
         self, method: str, path: str, token: str, *, params: Mapping[str, Any] | None = None, json: Any = None
     ) -> Any:
         """One of the operator's calls, ``/admin/…``."""
         return await self.transport.data(method, path, params=params, json=json, headers={"X-Admin-Token": token})
+
+    async def _ref(self, job_id: int | str) -> int | str:
+        if isinstance(job_id, int) and oldids.stands_for_text(job_id) and self._old_ids:
+            return await self._old_ids.text(job_id) or job_id
+        return job_id
+
+    async def _job(self, data: Any) -> Job:
+        (job,) = await self._jobs([data])
+        return job
+
+    async def _jobs(self, data: Any) -> list[Job]:
+        jobs = _all(Job, data)
+        if self._old_ids and (texts := [j.wire_id for j in jobs if isinstance(j.wire_id, str)]):
+            await self._old_ids.learn([str(t) for t in texts])
+        return jobs
 
     async def close(self) -> None:
         await self.transport.close()
@@ -144,22 +202,21 @@ class RunnerDeployClient:
         except CalleeFailed as e:
             raise UnreadableClaim(data) from e
 
-    async def give_back(self, claim: UnreadableClaim, runner_id: str) -> None:
+    async def give_back(self, job_id: int | str, lease_token: str | None, runner_id: str) -> None:
         """Let a claimed job's lease end as soon as the contract allows, so that it is given to somebody else.
 
         Older Deploys do the same: it is a heartbeat with the shortest extension. Raises FunaiError.
         """
-        if claim.job_id is not None:
-            beat = HeartbeatJob(runner_id=runner_id, extend_seconds=1, lease_token=claim.lease_token)
-            await self.transport.data("POST", f"/deploy/jobs/{claim.job_id}/heartbeat", json=beat.to_wire())
+        beat = HeartbeatJob(runner_id=runner_id, extend_seconds=1, lease_token=lease_token)
+        await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire())
 
-    async def heartbeat(self, job_id: int, beat: HeartbeatJob) -> Job:
+    async def heartbeat(self, job_id: int | str, beat: HeartbeatJob) -> Job:
         return _read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire()))
 
-    async def report(self, job_id: int, report: ReportJob) -> Job:
+    async def report(self, job_id: int | str, report: ReportJob) -> Job:
         return _read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/report", json=report.to_wire()))
 
-    async def append_log(self, job_id: int, log: AppendLog) -> int:
+    async def append_log(self, job_id: int | str, log: AppendLog) -> int:
         """Append; answers the next expected offset."""
         data = await self.transport.data("POST", f"/deploy/jobs/{job_id}/logs", json=log.to_wire())
         try:
@@ -201,10 +258,6 @@ def _read(model: type[T], data: Any) -> T:
         return model.model_validate(data)
     except ValidationError as e:
         raise CalleeFailed(service="deploy", detail=f"{model.__name__}: {e.errors()[0]['loc']}") from e
-
-
-def _jobs(data: Any) -> list[Job]:
-    return _all(Job, data)
 
 
 def _all(model: type[T], rows: Any) -> list[T]:

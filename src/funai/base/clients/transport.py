@@ -43,24 +43,41 @@ class Transport:
     """
 
     def __init__(
-        self, service: str, base_url: str, headers: Mapping[str, str] | None = None, *, timeout: float = 10,
-        http: httpx.AsyncBaseTransport | None = None, proxies: Proxies | None = None,
+        self,
+        service: str,
+        base_url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout: float = 10,
+        http: httpx.AsyncBaseTransport | None = None,
+        proxies: Proxies | None = None,
         connections: int | None = 100,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.service = service
         trust = _trust(base_url)
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=20, keepalive_expiry=30)
         if http is None and proxies is not None and proxies.chosen(base_url):
             http = ProxiedTransport(proxies, verify=trust, limits=limits)
         self._client = httpx.AsyncClient(
-            base_url=_address(service, base_url), headers=dict(headers or {}), transport=http, trust_env=False, verify=trust,
-            timeout=httpx.Timeout(timeout, connect=min(3.0, timeout)), limits=limits,
-        )  # fmt: skip
+            base_url=_address(service, base_url),
+            headers=dict(headers or {}),
+            transport=http,
+            trust_env=False,
+            verify=trust,
+            timeout=httpx.Timeout(timeout, connect=min(3.0, timeout)),
+            limits=limits,
+        )
 
     async def request(
-        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None,
-        headers: Mapping[str, str] | None = None, timeout: float | None = None,
-    ) -> httpx.Response:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> httpx.Response:
         """One request; raises Unreachable without an answer, and the error tree's class for an error status."""
         sent = {**(headers or {}), **self._trace()}
         query = {k: v for k, v in (params or {}).items() if v is not None}
@@ -84,6 +101,10 @@ class Transport:
         body = _json(self.service, response)
         if not isinstance(body, dict) or "code" not in body:
             raise NotOurs(self.service, "not an envelope", response)
+        if isinstance(code := body["code"], int) and code >= 300:  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+            # Services of older installations answer errors with HTTP 200.
+            status = code if 400 <= code < 600 else 502
+            raise error_for(status, str(body.get("reason") or UNREASONED), str(body.get("message", "")))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         return body.get("data")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 
     async def plain(self, method: str, path: str, **kw: Any) -> Any:

@@ -49,18 +49,26 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True)
     title: ClassVar[str] = ""
+    older: ClassVar[Mapping[str, str]] = {}
+    """Keys that files of before have, and the key that each is today."""
+    obsolete: ClassVar[Mapping[str, str]] = {}
+    """Keys that files of before have and nothing needs, and why."""
 
     @classmethod
     def load(
-        cls, file: Path | None = None, environ: Mapping[str, str] | None = None, origins: Mapping[str, str] | None = None,
+        cls,
+        file: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        origins: Mapping[str, str] | None = None,
         **overrides: Any,
-    ) -> Self:  # fmt: skip
+    ) -> Self:
         """Gather from file, environment and ``overrides`` (by field name); raises ConfigError with every problem.
 
         ``origins`` names where a value of ``environ`` really came from, by its environment name.
         """
         environ = os.environ if environ is None else environ
         in_file = read_properties(file) if file else {}
+        today = cls.translated({**in_file, **{k: environ[env_form(k)] for k in cls.older if env_form(k) in environ}})
         values: dict[str, Any] = {}
         sources: dict[str, str] = {}
         for field, info in cls.model_fields.items():
@@ -70,12 +78,19 @@ class Settings(BaseModel):
             elif env_form(alias) in environ:
                 values[alias] = _parse(info, environ[env_form(alias)])
                 sources[alias] = (origins or {}).get(env_form(alias), f"environment variable {env_form(alias)}")
-            elif alias in in_file:
-                values[alias], sources[alias] = _parse(info, in_file[alias]), f"file {file}"
+            elif alias in today:
+                source = f"file {file}" if alias in in_file else "a key of before, in the file or the environment"
+                values[alias], sources[alias] = _parse(info, today[alias]), source
         try:
             return cls.model_validate(values)
         except ValidationError as e:
             raise ConfigError([_problem(err, sources) for err in e.errors()]) from e
+
+    @classmethod
+    def translated(cls, given: Mapping[str, str]) -> dict[str, str]:
+        """``given`` with what keys of before say under today's keys; what today's own say wins."""
+        said = {new: given[old] for old, new in cls.older.items() if old in given}
+        return {**said, **given}
 
 
 def _parse(info: FieldInfo, text: str) -> Any:

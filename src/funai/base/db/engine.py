@@ -25,6 +25,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from funai.base.db.checkpoints import Checkpoints
 from funai.base.db.rows import Row, all_rows, first_row
 from funai.base.db.sqlite import SQLiteConnection, sqlite_engine
+from funai.base.retry import retrying
 from funai.contracts.errors import ConfigError, Unavailable
 
 T = TypeVar("T")
@@ -56,8 +57,13 @@ class Dialect(StrEnum):
 
 
 _DRIVERS = {Dialect.SQLITE: "sqlite+pysqlite", Dialect.POSTGRESQL: "postgresql+asyncpg", Dialect.MYSQL: "mysql+asyncmy"}
-_ALIASES = {"sqlite": Dialect.SQLITE, "postgresql": Dialect.POSTGRESQL, "postgres": Dialect.POSTGRESQL,
-            "mysql": Dialect.MYSQL, "mariadb": Dialect.MYSQL}  # fmt: skip
+_ALIASES = {
+    "sqlite": Dialect.SQLITE,
+    "postgresql": Dialect.POSTGRESQL,
+    "postgres": Dialect.POSTGRESQL,
+    "mysql": Dialect.MYSQL,
+    "mariadb": Dialect.MYSQL,
+}
 
 _NOW_MS = {
     Dialect.SQLITE: "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)",
@@ -177,15 +183,12 @@ class Database:
 
     async def retrying(self, work: Callable[[AsyncConnection], Awaitable[T]], *, tries: int = 5) -> T:
         """Run ``work`` in a write transaction, again when the database chose it as a deadlock's victim."""
-        for attempt in range(tries):
-            try:
-                async with self.write() as conn:
-                    return await work(conn)
-            except Conflicted:
-                if attempt == tries - 1:
-                    raise
-                await asyncio.sleep(0.005 * 2**attempt)
-        raise AssertionError("unreachable")
+
+        async def attempt() -> T:
+            async with self.write() as conn:
+                return await work(conn)
+
+        return await retrying(attempt, on=Conflicted, tries=tries, first=0.005, longest=0.04)
 
     async def fetch_all(self, statement: Executable, parameters: dict[str, Any] | None = None) -> list[Row]:
         """Rows of one read as dictionaries."""

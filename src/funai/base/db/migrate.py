@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from funai.base.db.engine import MYSQL_LIMITS, Database, Dialect
 from funai.contracts.errors import ConfigError, Unavailable
 
+T = TypeVar("T")
 _ONE_AT_A_TIME = threading.Lock()  # Alembic's `context` and `op` are the process's, and our rooms may share a process
 LOCK_SECONDS = 120
 """How long one instance waits on MySQL for another's upgrade."""
@@ -33,8 +42,10 @@ async def reachable(db: Database) -> None:
         raise ConfigError([f"the database {where} can't be used: {said}; mend datasource.url, or start the database"]) from e
 
 
-async def upgrade(db: Database, scripts: Path, *, revision: str = "head") -> None:
+async def upgrade(db: Database, scripts: Path, *, revision: str = "head", time_zone: str = "") -> None:
     """Bring the database at ``db`` to ``revision`` with the migrations under ``scripts``.
+
+    ``time_zone``: in which an installation that is taken over wrote its times (MySQL); empty: the database's own.
 
     SQLite: the whole upgrade is one IMMEDIATE transaction. PostgreSQL: an advisory lock. MySQL/MariaDB: GET_LOCK.
     ``scripts/env.py`` takes its connection from ``config.attributes["connection"]``. Raises ConfigError, Unavailable.
@@ -44,12 +55,41 @@ async def upgrade(db: Database, scripts: Path, *, revision: str = "head") -> Non
         await asyncio.sleep(0.01)
     try:
         async with db.write() as conn:
-            await conn.run_sync(_locked_upgrade, db.dialect, scripts, revision)
+            await conn.run_sync(_locked, db.dialect, time_zone, partial(_upgrade, scripts=scripts, revision=revision))
     finally:
         _ONE_AT_A_TIME.release()
 
 
-def _locked_upgrade(conn: Connection, dialect: Dialect, scripts: Path, revision: str) -> None:
+async def alone(db: Database, work: Callable[[Connection], T], *, time_zone: str = "") -> T:
+    """Do ``work`` on the database as an upgrade does: under its lock, without limits of time. Raises as ``upgrade``."""
+    await reachable(db)
+    async with db.write() as conn:
+        return await conn.run_sync(_locked, db.dialect, time_zone, work)
+
+
+async def pending(db: Database, scripts: Path, version_table: str) -> str:
+    """For people: at which revision the database is, and to which an upgrade brings it."""
+    config = Config()
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    head = ScriptDirectory.from_config(config).get_current_head()
+
+    def look(conn: Connection) -> str | None:
+        return MigrationContext.configure(conn, opts={"version_table": version_table}).get_current_revision()
+
+    async with db.read() as conn:
+        at = await conn.run_sync(look)
+    where = db.url.set(drivername=db.dialect.value).render_as_string(hide_password=True)
+    return f"{where}: {version_table} is at {at or 'nothing'}, " + ("the newest" if at == head else f"and goes to {head}")
+
+
+def _upgrade(conn: Connection, *, scripts: Path, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    config.attributes["connection"] = conn
+    command.upgrade(config, revision)
+
+
+def _locked(conn: Connection, dialect: Dialect, time_zone: str, work: Callable[[Connection], T]) -> T:
     if dialect is Dialect.POSTGRESQL:
         # An upgrade may take its time, and waits for another instance's.
         conn.execute(text("SET LOCAL statement_timeout = 0"))
@@ -62,11 +102,23 @@ def _locked_upgrade(conn: Connection, dialect: Dialect, scripts: Path, revision:
                 [f"another instance has been upgrading this database for {LOCK_SECONDS} s; wait for it, or end it"]
             )
     try:
-        config = Config()
-        config.set_main_option("script_location", str(scripts).replace("%", "%%"))
-        config.attributes["connection"] = conn
-        command.upgrade(config, revision)
+        if dialect is Dialect.MYSQL and time_zone:
+            conn.execute(text("SET SESSION time_zone = :z"), {"z": offset_of(time_zone)})
+        return work(conn)
     finally:
         if dialect is Dialect.MYSQL:
+            conn.execute(text("SET SESSION time_zone = DEFAULT"))
             conn.execute(text("SELECT RELEASE_LOCK('funai_migrate')"))
             conn.execute(text(MYSQL_LIMITS))
+
+
+def offset_of(time_zone: str) -> str:
+    """``Asia/Shanghai`` or ``GMT+8`` → ``+08:00``, which a MySQL without its tables of zones knows too. Raises ConfigError."""
+    if found := re.fullmatch(r"(?:GMT|UTC)?([+-])([0-9]{1,2}):?([0-9]{2})?", time_zone):
+        return f"{found[1]}{int(found[2]):02}:{found[3] or '00'}"
+    try:
+        offset = datetime.now(ZoneInfo(time_zone)).utcoffset() or timedelta()
+    except (ZoneInfoNotFoundError, ValueError) as e:
+        raise ConfigError([f"time zone {time_zone!r}: is not known; give one like Asia/Shanghai or +08:00"]) from e
+    minutes = round(offset.total_seconds() / 60)
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"

@@ -6,7 +6,6 @@ where they are called. A locked database (another process writes) is asked again
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +14,8 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.engine import Dialect, Result
 from sqlalchemy.exc import OperationalError
+
+from funai.base.retry import retrying
 
 T = TypeVar("T")
 
@@ -93,13 +94,14 @@ class SQLiteConnection:
 
 async def _patiently(work: Callable[[], T]) -> T:
     """Do ``work``; again while another process holds the lock."""
-    pause, waited = _FIRST_PAUSE, 0.0
-    while True:
-        try:
-            return work()
-        except OperationalError as e:
-            if getattr(e.orig, "sqlite_errorcode", None) not in _LOCKED or waited >= BUSY_SECONDS:
-                raise
-        await asyncio.sleep(pause)
-        waited += pause
-        pause = min(_LONGEST_PAUSE, pause * 2)
+
+    async def attempt() -> T:
+        return work()
+
+    return await retrying(
+        attempt, on=OperationalError, when=_locked, seconds=BUSY_SECONDS, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE
+    )
+
+
+def _locked(e: OperationalError) -> bool:
+    return getattr(e.orig, "sqlite_errorcode", None) in _LOCKED

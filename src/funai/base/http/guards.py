@@ -44,7 +44,7 @@ def _inside(address: str, nets: Sequence[Network]) -> bool:
 class SecretDoor:
     """A FastAPI dependency: 403 from a foreign address, 401 without the right secret. ``secret=None`` is an open door.
 
-    ``own`` tells whether a value that isn't the shared secret is a caller's own credential.
+    ``own`` answers whose credential a value is that isn't the shared secret, None for no one's. See ``only_as``.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class SecretDoor:
         *,
         allowed: Sequence[Network] = (),
         trusted: Sequence[Network] = (),
-        own: Callable[[str], Awaitable[bool]] | None = None,
+        own: Callable[[str], Awaitable[str | None]] | None = None,
     ) -> None:
         self.header, self.allowed, self.trusted, self._own = header, tuple(allowed), tuple(trusted), own
         self._secret = secret.get_secret_value().encode() if secret else None
@@ -67,5 +67,14 @@ class SecretDoor:
         given = request.headers.get(self.header, "")
         if hmac.compare_digest(given.encode("latin-1", "replace"), self._secret):
             return
-        if not given or self._own is None or not await self._own(given):
+        name = await self._own(given) if given and self._own is not None else None
+        if name is None:
             raise Unauthenticated("UNAUTHENTICATED")
+        request.state.credential_of = name
+
+
+def only_as(request: Request, name: str) -> None:
+    """Who came with a credential of its own speaks for itself alone. Raises Forbidden ``CREDENTIAL_OF_ANOTHER``."""
+    owner: str | None = getattr(request.state, "credential_of", None)
+    if owner is not None and owner != name:
+        raise Forbidden("CREDENTIAL_OF_ANOTHER", owner=owner, name=name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
 import sys
 from collections.abc import Generator, Mapping, MutableMapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -27,6 +28,10 @@ def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
     return event
 
 
+LOG_DIR = "FUNAI_LOG_DIR"
+"""Names the folder of a service's log file; unset: its lines go to stderr, and from there to the journal."""
+
+
 def configure(
     service: str, *, level: str = "INFO", json: bool | None = None, stream: TextIO | None = None, file: Path | None = None
 ) -> None:
@@ -34,6 +39,9 @@ def configure(
 
     With ``file`` the lines go there, as JSON, rotated at 20 MB with three old ones kept.
     """
+    folder = os.environ.get(LOG_DIR, "")
+    if folder and file is None and stream is None:
+        file = Path(folder) / f"funai-{service}.log"
     out = stream or sys.stderr
     as_json = (file is not None or not out.isatty()) if json is None else json
     handler: logging.StreamHandler[Any] = logging.StreamHandler(out)

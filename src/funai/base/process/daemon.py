@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from funai.base.aio import wait_any
 from funai.base.observability import log
 from funai.base.process.proc import base_environment
 from funai.contracts.errors import ConfigError
@@ -129,12 +130,9 @@ class Daemon:
             return
         loop = asyncio.get_running_loop()
         loop.add_reader(fd, ended.set)
-        waits = [asyncio.create_task(ended.wait()), asyncio.create_task(stop.wait())]
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await wait_any(ended, stop)
         finally:
-            for wait in waits:
-                wait.cancel()
             loop.remove_reader(fd)
             os.close(fd)
         if self._child and not stop.is_set():

@@ -56,10 +56,22 @@ class ProcessMissing(Exception):
 
 
 _KEPT_ENV = (
-    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME",
-    "CONTAINERS_CONF", "CONTAINERS_REGISTRIES_CONF", "CONTAINERS_STORAGE_CONF", "DOCKER_HOST",
-    "SSL_CERT_FILE", "SSL_CERT_DIR",
-)  # fmt: skip
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TZ",
+    "XDG_RUNTIME_DIR",
+    "XDG_DATA_HOME",
+    "XDG_CONFIG_HOME",
+    "CONTAINERS_CONF",
+    "CONTAINERS_REGISTRIES_CONF",
+    "CONTAINERS_STORAGE_CONF",
+    "DOCKER_HOST",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
 
 
 def base_environment() -> dict[str, str]:
@@ -70,8 +82,9 @@ def base_environment() -> dict[str, str]:
 class Child:
     """A running child in its own session. Leave it through :func:`spawn`'s context: then nothing of it survives."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, transport: asyncio.SubprocessTransport) -> None:
         self.process = process
+        self._transport = transport
 
     @property
     def pid(self) -> int:
@@ -96,9 +109,9 @@ class Child:
         """SIGKILL to the whole group (also to children that outlived their parent), then reap."""
         self.signal_group(signal.SIGKILL)
         await self._reaped()
-        # wait() also waits for the ends of the pipes, which never come while nobody reads them or somebody outside the
-        # group holds them; asyncio has no public way to close them.
-        self.process._transport.close()  # type: ignore[attr-defined]
+        # wait() also waits for the ends of the pipes, which never come while nothing reads them or a process outside the
+        # group holds them.
+        self._transport.close()
         return await self.process.wait()
 
     async def _reaped(self) -> None:
@@ -116,8 +129,11 @@ async def spawn(
     command: Command, *, stdin: int | None = None, stdout: int | None = None, stderr: int | None = None
 ) -> AsyncIterator[Child]:
     """Start the command in a group of its own; on leaving, whatever is left of the group is killed."""
+    loop = asyncio.get_running_loop()
     try:
-        process = await asyncio.create_subprocess_exec(
+        # As ``asyncio.create_subprocess_exec`` does it, which keeps the transport to itself.
+        transport, protocol = await loop.subprocess_exec(
+            lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=READ_SIZE, loop=loop),
             *command.argv,
             cwd=command.cwd,
             env={**base_environment(), **(command.env or {})},
@@ -129,7 +145,7 @@ async def spawn(
         )
     except (FileNotFoundError, PermissionError) as e:
         raise ProcessMissing(f"{command.argv[0]}: {e.strerror}") from e
-    child = Child(process)
+    child = Child(asyncio.subprocess.Process(transport, protocol, loop), transport)
     try:
         yield child
     finally:

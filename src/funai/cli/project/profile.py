@@ -14,7 +14,6 @@ A token is only ever sent to the server it came from.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,8 +141,13 @@ def render(profile: Profile) -> str:
     if profile.server:
         lines.append(f"server = {_quoted(profile.server)}")
     for server, login in profile.logins.items():
-        lines += ["", f"[logins.{_quoted(server)}]", f"user = {_quoted(login.user)}", f"userId = {login.user_id}",
-                  f"token = {_quoted(login.token)}"]  # fmt: skip
+        lines += [
+            "",
+            f"[logins.{_quoted(server)}]",
+            f"user = {_quoted(login.user)}",
+            f"userId = {login.user_id}",
+            f"token = {_quoted(login.token)}",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -166,19 +170,12 @@ def load(file: Path | None) -> Profile:
 
 def save(file: Path | None, profile: Profile) -> None:
     """Atomically, mode 0600: a reader sees the old file or the new one. Raises ConfigError."""
-    import tempfile
+    from funai.base.files import write_whole
 
     if file is None:
         raise ConfigError(["this account has no home folder to remember the login in; set HOME or XDG_CONFIG_HOME"])
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".config-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as out:
-                out.write(render(profile))
-            os.replace(temporary, file)
-        except OSError:
-            os.unlink(temporary)
-            raise
+        write_whole(file, render(profile))
     except OSError as e:
         raise ConfigError([f"{file}: can't be written ({e.strerror or e}); mend its permissions or set XDG_CONFIG_HOME"]) from e

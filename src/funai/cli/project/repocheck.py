@@ -45,11 +45,12 @@ def secrets(paths: Collection[str]) -> list[Finding]:
         if is_env or _KEYS.search(path):
             out.append(
                 Finding(
-                    False, "SECRET_COMMITTED",
+                    False,
+                    "SECRET_COMMITTED",
                     f"{path} 在仓库里：请移出并作废其中的密钥，变量改用 funai env set",
                     f"{path} is in the repository: take it out, renew what it holds, and use `funai env set` for variables",
                 )
-            )  # fmt: skip
+            )
     return out
 
 
@@ -67,10 +68,12 @@ def start_script(files: Mapping[str, str]) -> list[Finding]:
         return []
     return [
         Finding(
-            True, "NPM_START_MISSING", "Dockerfile 运行 npm start，但 package.json 没有 start 脚本",
+            True,
+            "NPM_START_MISSING",
+            "Dockerfile 运行 npm start，但 package.json 没有 start 脚本",
             "the Dockerfile runs npm start, but package.json has no start script",
         )
-    ]  # fmt: skip
+    ]
 
 
 def uncommitted(files: Mapping[str, str], tracked: Collection[str]) -> list[Finding]:

@@ -73,7 +73,7 @@ async def password(
         bool, typer.Option("--password-stdin", help="Read the old and the new password as two lines of standard input.")
     ] = False,
 ) -> None:
-    """Change your password. Every other login ends."""
+    """Change your password. Every other login and the API key end."""
     old, new = _two_passwords(session, password_stdin)
     token = await session.api.change_password(old, new)
     login = session.access.login

@@ -52,10 +52,12 @@ async def check(
     words = [(f, f.en if session.language == "en" else f.zh) for f in found]
     session.out.document(
         {
-            "ok": errors == 0, "errors": errors, "warnings": warnings,
+            "ok": errors == 0,
+            "errors": errors,
+            "warnings": warnings,
             "findings": [{"level": "error" if f.error else "warning", "code": f.code, "message": text} for f, text in words],
         }
-    )  # fmt: skip
+    )
     for f, text in words:
         session.out.line(f"{'✗' if f.error else '!'} {text}  [{f.code}]", "red" if f.error else "yellow")
     if errors == 0:

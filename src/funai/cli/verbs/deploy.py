@@ -44,6 +44,7 @@ async def deploy(
     health_path: Annotated[Text, typer.Option(help="Path that must answer below 500 (/).", show_default=False)] = None,
     dockerfile: Annotated[Text, typer.Option(help="Dockerfile, relative to the repository.", show_default=False)] = None,
     context: Annotated[Text, typer.Option(help="Build context, relative to the repository.", show_default=False)] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Build anew, and empty the app's build caches first.")] = False,
     push: Annotated[bool, typer.Option("--push", help="First push this folder's HEAD to the app's main branch.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the build log while it runs.")] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Start it and come back at once.")] = False,
@@ -56,9 +57,15 @@ async def deploy(
     if push:
         await _push(session, target)
     wishes = CreateDeploy(
-        git_ref=ref, image=image, container_port=port, image_tag=tag, health_path=health_path, dockerfile_path=dockerfile,
+        git_ref=ref,
+        image=image,
+        container_port=port,
+        image_tag=tag,
+        health_path=health_path,
+        dockerfile_path=dockerfile,
         build_context=context,
-    )  # fmt: skip
+        no_cache=no_cache or None,
+    )
     job = await session.api.deploy(target.user_id, target.id, wishes, idempotency_key=idempotency_key)
     await see_through(session, target, job, follow=follow, detach=detach)
 
@@ -109,8 +116,10 @@ def tell_failure(session: Session, job: Job) -> None:
     session.out.error(
         f"{session.say('job_failed', code=code)}: {job.error_message or ''}".rstrip(": "),
         hint(code, session.language, session.known),
-        reason=code, jobId=job.id, exitCode=int(exit_for_job("FAILED", _blame(job))),
-    )  # fmt: skip
+        reason=code,
+        jobId=job.id,
+        exitCode=int(exit_for_job("FAILED", _blame(job))),
+    )
 
 
 def _blame(job: Job) -> str | None:

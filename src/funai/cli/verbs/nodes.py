@@ -43,11 +43,19 @@ async def list_nodes(session: Session) -> None:
     session.out.table(
         ["id", "name", "health", "free disk", "containers", "apps", "crash looping", "gateway"],
         [
-            (n.id, n.name, n.health, None if n.disk_free_pct is None else f"{n.disk_free_pct:.0f}%", n.container_count,
-             n.placements, " ".join(map(str, n.crash_looping)), n.gateway_base_url)
+            (
+                n.id,
+                n.name,
+                n.health,
+                None if n.disk_free_pct is None else f"{n.disk_free_pct:.0f}%",
+                n.container_count,
+                n.placements,
+                " ".join(map(str, n.crash_looping)),
+                n.gateway_base_url,
+            )
             for n in rows
         ],
-    )  # fmt: skip
+    )
     for n in rows:
         if n.problem:
             session.out.line(f"{n.name}: {n.problem}", "yellow")

@@ -1,8 +1,9 @@
-"""``serve api|deploy|runner|agent|git``: one process of the production set, from its settings. ``db upgrade``."""
+"""``serve api|deploy|runner|agent|git``: one process of the production set, from its settings. ``db upgrade|downgrade``."""
 
 from __future__ import annotations
 
 import importlib
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,9 +15,18 @@ from funai.cli.verb import verb
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 PANEL = "Operate"
+Which = Annotated[str, typer.Argument(metavar="SERVICE", help="Whose database: api, deploy or all.")]
+Url = Annotated[str | None, typer.Option(help="The database, instead of the service's settings.", show_default=False)]
+Zone = Annotated[
+    str,
+    typer.Option(
+        help="In which zone an earlier installation wrote its times, such as Asia/Shanghai; else the database's own.",
+        show_default=False,
+    ),
+]
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="A .properties file; the environment wins over it.", show_default=False)
 ]
@@ -61,9 +71,12 @@ def register(app: typer.Typer) -> None:
     for service in SERVICES:
         verb(group, service.name, server=False, help=service.help)(_verb(service))
     app.add_typer(group, name="serve", rich_help_panel=PANEL)
-    database = typer.Typer(no_args_is_help=True, help="The services' databases: upgrade.")
-    verb(database, "upgrade", server=False)(upgrade)
-    app.add_typer(database, name="db", rich_help_panel=PANEL)
+
+
+def add_database_verbs(group: typer.Typer) -> None:
+    """Of the services' own databases, beside those of apps."""
+    verb(group, "upgrade", panel=PANEL, server=False)(upgrade)
+    verb(group, "downgrade", panel=PANEL, server=False)(downgrade)
 
 
 def _verb(service: Service) -> Callable[..., Any]:
@@ -76,6 +89,7 @@ def _verb(service: Service) -> Callable[..., Any]:
         settings = load(service, config)
         serve_room = importlib.import_module(f"funai.{service.room}.main").serve
         log.configure(service.name)
+        warn_of_unread(config)
 
         async def until_stopped() -> None:
             stop = asyncio.Event()
@@ -112,6 +126,20 @@ def load(service: Service, config: Path | None) -> list[Any]:
     return loaded
 
 
+def warn_of_unread(config: Path | None) -> None:
+    """A line for every key of the file, and for every variable meant for the services, that nobody reads."""
+    import os
+
+    from funai.base.config import older
+    from funai.base.config.settings import read_properties
+    from funai.base.observability import log
+
+    known = older.known(settings_class(name) for service in SERVICES for name in service.settings)
+    variables = [name for name in os.environ if older.OURS.fullmatch(name)]
+    for line in older.unread(known, [*(read_properties(config) if config else ()), *variables]):
+        log.get("config").warning("config.key_unread", setting=line.key, why=line.told)
+
+
 def settings_class(name: str) -> Any:
     """``api.ApiSettings`` → that class."""
     room, _, cls = name.partition(".")
@@ -120,25 +148,58 @@ def settings_class(name: str) -> Any:
 
 async def upgrade(
     session: Session,
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Whose database: api, deploy or all.")] = "all",
+    service: Which = "all",
     config: Config = None,
-    url: Annotated[
-        str | None, typer.Option(help="The database, instead of the service's settings.", show_default=False)
-    ] = None,
+    url: Url = None,
+    check: Annotated[bool, typer.Option("--check", help="Say what would be done, and change nothing.")] = False,
+    time_zone: Zone = "",
 ) -> None:
     """Bring the databases to this version. Services do the same when they start."""
-    from funai.base.db import migrate
-    from funai.base.db.engine import Database
+    names = _chosen(service, url)
+    told: list[str] = []
+    for name in names:
+        async with _database(name, config, url) as database:
+            if check:
+                told += await _main_of(name).check(database, time_zone)
+            else:
+                await _main_of(name).upgrade(database, time_zone)
+    if check:
+        session.out.document({"services": names, "plan": told})
+        for line in told:
+            session.out.line(line)
+        return
+    session.out.document({"upgraded": names})
+    session.out.line(session.say("upgraded", rooms=", ".join(names)))
 
+
+async def downgrade(session: Session, config: Config = None, url: Url = None, time_zone: Zone = "") -> None:
+    """Give Deploy's tables back the form that they had before they were taken over from an earlier installation.
+
+    Stop Deploy first. What happened since stays in them: jobs made since have their number as a text for id.
+    """
+    async with _database("deploy", config, url) as database:
+        tables = await _main_of("deploy").downgrade(database, time_zone)
+    session.out.document({"given_back": tables})
+    session.out.line(session.say("given_back", tables=", ".join(tables)))
+
+
+def _chosen(service: str, url: str | None) -> list[str]:
     names = list(DATABASES) if service == "all" else [service]
     if not set(names) <= set(DATABASES) or (url and len(names) > 1):
         raise Refused("api | deploy | all; --url: api | deploy")
-    for name in names:
-        database = Database(url or settings_class(DATABASES[name]).load(config).datasource_url)
-        scripts = Path(str(importlib.import_module(f"funai.{name}").__file__)).parent / "migrations"
-        try:
-            await migrate.upgrade(database, scripts)
-        finally:
-            await database.close()
-    session.out.document({"upgraded": names})
-    session.out.line(session.say("upgraded", rooms=", ".join(names)))
+    return names
+
+
+@asynccontextmanager
+async def _database(name: str, config: Path | None, url: str | None) -> AsyncIterator[Any]:
+    from funai.base.db.engine import Database
+
+    database = Database(url or settings_class(DATABASES[name]).load(config).datasource_url)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def _main_of(name: str) -> Any:
+    return importlib.import_module(f"funai.{name}.main")

@@ -92,14 +92,17 @@ def _show(session: Session, app: App, job: Job | None, runtime: AppRuntime | Non
     looping = _looping_words(session, app, runtime)
     session.out.facts(
         [
-            ("app", f"{app.app_name} (id {app.id})"), ("status", state(session, app)),
-            ("serves", serves(session, app)), ("runtime", looping),
-            ("output", f"funai logs {app.id} --runtime" if looping else None), ("url", address(app)),
+            ("app", f"{app.app_name} (id {app.id})"),
+            ("status", state(session, app)),
+            ("serves", serves(session, app)),
+            ("runtime", looping),
+            ("output", f"funai logs {app.id} --runtime" if looping else None),
+            ("url", address(app)),
             ("last job", f"{job.id} {job.status}, {when(session, job)}" if job else None),
             ("phase", _phase(session, job) if job else None),
             ("node", job.runtime_node.name if job and job.runtime_node else None),
         ]
-    )  # fmt: skip
+    )
     if job is not None and job.status == "FAILED" and not session.out.as_json:
         tell_failure(session, job)
 

@@ -66,9 +66,15 @@ async def deploy_page(visit: SignedIn, owner: Id, app_id: Id, job_id: Id, done: 
     shown = "\n".join(lines[-FIRST_LINES - 1 :])
     begin = tail.next_offset - len(shown.encode())
     return visit.page(
-        "deploy.html", app=app, done=done, log=shown, log_begin=begin, log_end=tail.next_offset, tab="deploys",
+        "deploy.html",
+        app=app,
+        done=done,
+        log=shown,
+        log_begin=begin,
+        log_end=tail.next_offset,
+        tab="deploys",
         **await _progress(visit, owner, app_id, job),
-    )  # fmt: skip
+    )
 
 
 @router.get(DEPLOY + "/state")

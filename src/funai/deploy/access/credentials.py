@@ -26,16 +26,16 @@ class Credentials:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self._hashes: dict[CredentialKind, frozenset[str]] = {}
+        self._names: dict[tuple[CredentialKind, str], str] = {}
         self._read_at = float("-inf")
 
-    async def known(self, kind: CredentialKind, token: str) -> bool:
-        """Whether this is a credential of that kind which wasn't revoked."""
+    async def owner(self, kind: CredentialKind, token: str) -> str | None:
+        """The name that a credential of that kind was made for; None for a revoked or unknown one."""
         if not token.startswith(PREFIX):
-            return False
+            return None
         if time.monotonic() - self._read_at >= FRESH_SECONDS:
             await self._read()
-        return _hash(token) in self._hashes.get(kind, frozenset())
+        return self._names.get((kind, _hash(token)))
 
     async def list(self) -> list[Credential]:
         rows = await self.db.fetch_all(select(credential).order_by(credential.c.id))
@@ -65,8 +65,8 @@ class Credentials:
         log.get("access").info("credential.revoked", id=credential_id)
 
     async def _read(self) -> None:
-        rows = await self.db.fetch_all(select(credential.c.kind, credential.c.token_hash))
-        self._hashes = {kind: frozenset(r["token_hash"] for r in rows if r["kind"] == kind) for kind in CredentialKind}
+        rows = await self.db.fetch_all(select(credential.c.kind, credential.c.token_hash, credential.c.name))
+        self._names = {(CredentialKind(r["kind"]), r["token_hash"]): r["name"] for r in rows}
         self._read_at = time.monotonic()
 
 

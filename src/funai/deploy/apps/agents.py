@@ -13,6 +13,7 @@ import httpx
 from funai.base.clients.agent import AgentClient
 from funai.base.clients.transport import AgentRefused, Unreachable
 from funai.base.db.engine import Database
+from funai.base.retry import retrying
 from funai.contracts.errors import CalleeFailed
 from funai.contracts.states import NodeHealth
 from funai.deploy.placement import policy, stale, store
@@ -94,9 +95,9 @@ class Agents:
         ``silent``: little is hoped for, so it is given up after ``timeout``. Raises AgentGone when there was no answer,
         AgentRefused.
         """
-        deadline = asyncio.get_running_loop().time() + busy_seconds
         async with self.client(node) as client:
-            while True:
+
+            async def attempt() -> T:
                 try:
                     async with asyncio.timeout(self.timeout if silent else None):
                         return await work(client)
@@ -104,10 +105,14 @@ class Agents:
                     raise AgentGone(node, "no answer in time") from e
                 except Unreachable as e:
                     raise AgentGone(node, str(e.params.get("detail", ""))) from e
-                except AgentRefused as e:
-                    if e.code != 409 or e.reason == "STALE_GENERATION" or asyncio.get_running_loop().time() >= deadline:
-                        raise
-                await asyncio.sleep(BUSY_EVERY)
+
+            return await retrying(
+                attempt, on=AgentRefused, when=_rolling_out, seconds=busy_seconds, first=BUSY_EVERY, longest=BUSY_EVERY
+            )
+
+
+def _rolling_out(e: AgentRefused) -> bool:
+    return e.code == 409 and e.reason != "STALE_GENERATION"
 
 
 class AgentGone(CalleeFailed):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
-from typing import Any
 
 import httpx
 
+from funai.base.aio import until
 from funai.base.clients.transport import AgentRefused, error_of
 from funai.base.http.streaming import HeldStream
 from funai.contracts.errors import CalleeFailed, Conflict, FunaiError
@@ -62,19 +62,6 @@ async def _open(held: AsyncExitStack, agents: Agents, node: Node, params: dict[s
 
 async def _bytes(response: httpx.Response, closing: asyncio.Event) -> AsyncIterator[bytes]:
     """The body, until ``closing``; when the agent breaks off in the middle the stream just ends."""
-    chunks = response.aiter_bytes()
-    stopping = asyncio.create_task(closing.wait())
-    coming: asyncio.Future[bytes] | None = None
-    try:
-        while not closing.is_set():
-            coming = asyncio.ensure_future(anext(chunks))
-            await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if coming.done():
-                yield coming.result()
-    except (StopAsyncIteration, httpx.HTTPError):
-        return
-    finally:
-        tasks: list[asyncio.Future[Any]] = [t for t in (coming, stopping) if t is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    with suppress(httpx.HTTPError):
+        async for chunk in until(closing, response.aiter_bytes()):
+            yield chunk

@@ -12,9 +12,11 @@ from funai.base.db.engine import Database
 from funai.base.http.app import ok
 from funai.base.http.guards import SecretDoor
 from funai.contracts.accounts import AppDeleted
+from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.jobs import AppTarget, Release
 from funai.contracts.nodes import AppOverview, AppsQuestion
-from funai.contracts.wire import MAX_ID, Envelope
+from funai.contracts.wire import MAX_ID, Envelope, clamped
+from funai.deploy.apps.databases import AppDatabases
 from funai.deploy.apps.logs import container_logs
 from funai.deploy.apps.service import Apps
 from funai.deploy.releases.store import ReleaseBook
@@ -25,6 +27,7 @@ AppId = Annotated[int, Query(alias="appId", ge=1, le=MAX_ID)]
 
 
 def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> APIRouter:
+    databases = AppDatabases(apps.agents)
     router = APIRouter(prefix="/deploy/apps", tags=["apps"], dependencies=[Depends(door)])
 
     @router.post("/stop")
@@ -43,6 +46,18 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
     async def cleanup(app: AppTarget) -> Envelope[AppDeleted]:
         return _ok(await apps.cleanup(app.user_id, app.app_id))
 
+    @router.post("/databases/{op}")
+    async def database(op: DatabaseOp, call: DatabaseCall) -> Envelope[dict[str, Any]]:
+        return _ok(await databases.call(op, call))
+
+    @router.post("/mongo/{verb}")
+    async def mongo(verb: MongoVerb, call: MongoCall) -> Envelope[dict[str, Any]]:
+        return _ok(await databases.mongo(verb, call))
+
+    @router.post("/orphans")
+    async def orphans(asked: FindOrphans) -> Envelope[list[Orphans]]:
+        return _ok(await databases.orphans(asked))
+
     @router.get("/status")
     async def status(user_id: UserId, app_id: AppId) -> Envelope[dict[str, Any]]:
         return _ok(await apps.status(user_id, app_id))
@@ -59,7 +74,7 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
 
     @router.get("/{appId}/releases")
     async def list_releases(
-        app_id: Annotated[int, Path(alias="appId", ge=1, le=MAX_ID)], limit: Annotated[int, Query(ge=1, le=200)] = 50
+        app_id: Annotated[int, Path(alias="appId", ge=1, le=MAX_ID)], limit: Annotated[int, Query(), clamped(1, 200)] = 50
     ) -> Envelope[list[Release]]:
         async with db.read() as conn:
             return _ok(await releases.list(conn, app_id, limit))

@@ -70,6 +70,11 @@ class Apps:
             "placed": at.home is not None,
             "deferred": deferred,
             "cancelledJobId": cancelled,
+            # as older callers read it
+            "userId": user_id,
+            "nodeId": at.home.id if at.home else None,
+            "agentBaseUrl": at.home.agent_base_url if at.home else None,
+            "runtime": {"appId": str(app_id), "status": "STOPPED"},
         }
 
     async def start(self, user_id: int, app_id: int) -> dict[str, Any]:
@@ -129,7 +134,9 @@ class Apps:
         """Forget the app: its jobs, logs, releases, and where it lives. Its container is not touched."""
         await self.queue.cancel_active(app_id, ACTOR)
         deleted = await self.db.retrying(lambda conn: self._forget(conn, app_id))
-        return {"appId": app_id, **deleted}
+        runs = deleted.pop("runs")
+        as_before = {"deletedJobs": deleted["jobs"], "deletedAppRuns": runs, "deletedPlacements": deleted["placements"]}
+        return {"appId": app_id, **deleted, **as_before}
 
     async def cleanup(self, user_id: int, app_id: int) -> AppDeleted:
         """Take the app away: remote images, container, local images, database, rows. One failing step stops no other."""
@@ -199,14 +206,15 @@ class Apps:
 
     async def _rows(self, app_id: int) -> str:
         deleted = await self.db.retrying(lambda conn: self._forget(conn, app_id))
+        del deleted["runs"]
         return ", ".join(f"{n} {what}" for what, n in deleted.items())
 
     async def _forget(self, conn: AsyncConnection, app_id: int) -> dict[str, int]:
         jobs = await self.queue.purge_app(conn, app_id)
         releases = (await conn.execute(delete(release).where(release.c.app_id == app_id))).rowcount
-        await conn.execute(delete(app_run).where(app_run.c.app_id == app_id))
+        ran = (await conn.execute(delete(app_run).where(app_run.c.app_id == app_id))).rowcount
         await domains.forget_app(conn, app_id)
-        return {"jobs": jobs, "releases": releases, "placements": await store.unsettle(conn, app_id)}
+        return {"jobs": jobs, "releases": releases, "runs": ran, "placements": await store.unsettle(conn, app_id)}
 
 
 _NODE_STEPS = ("container", "local-images", "database")

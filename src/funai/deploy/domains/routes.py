@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from funai.base.http.app import ok
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretDoor, only_as
 from funai.contracts.domains import AddDomain, Domain, DomainRoute, DomainTarget, NodeDomains
 from funai.contracts.wire import MAX_ID, Envelope
 from funai.deploy.domains.service import DomainBook
@@ -46,7 +46,8 @@ def node_domain_routes(book: DomainBook, door: Door) -> APIRouter:
     router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(door)])
 
     @router.post("/domains")
-    async def exchange(said: NodeDomains) -> Envelope[list[DomainRoute]]:
+    async def exchange(said: NodeDomains, request: Request) -> Envelope[list[DomainRoute]]:
+        only_as(request, said.node_name)
         return _ok(await book.exchange(said))
 
     return router

@@ -58,9 +58,14 @@ async def alias(conn: AsyncConnection, label: str, app_id: int, user_id: int, no
 def _fresh(name: str, app_id: int, user_id: int, now_ms: int, *, alias: bool) -> dict[str, Any]:
     state = DomainState.ACTIVE if alias else DomainState.PENDING
     return {
-        "name": name, "app_id": app_id, "user_id": user_id, "alias": int(alias), "state": state.value,
-        "created_ms": now_ms, "updated_ms": now_ms,
-    }  # fmt: skip
+        "name": name,
+        "app_id": app_id,
+        "user_id": user_id,
+        "alias": int(alias),
+        "state": state.value,
+        "created_ms": now_ms,
+        "updated_ms": now_ms,
+    }
 
 
 async def remove(conn: AsyncConnection, name: str, app_id: int) -> bool:

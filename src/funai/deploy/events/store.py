@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, select
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.observability import log
@@ -43,6 +43,9 @@ class EventStore:
             .order_by(job_event.c.id)
             .limit(bindparam("p_limit"))
         )
+        self._after = (
+            select(job_event).where(job_event.c.id > bindparam("p_after")).order_by(job_event.c.id).limit(bindparam("p_limit"))
+        )
         self._oldest = select(job_event.c.id, job_event.c.at_ms).order_by(job_event.c.id).limit(bindparam("p_limit"))
         self._now = now
 
@@ -55,6 +58,15 @@ class EventStore:
         """Oldest first."""
         rows = (await conn.execute(self._of_job, {"p_job": job_id, "p_limit": limit})).mappings()
         return [_event(r) for r in rows]
+
+    async def after(self, conn: AsyncConnection, cursor: int, limit: int) -> list[JobEvent]:
+        """In the order of their ids, from the first beyond ``cursor``."""
+        rows = (await conn.execute(self._after, {"p_after": cursor, "p_limit": limit})).mappings()
+        return [_event(r) for r in rows]
+
+    async def newest(self, conn: AsyncConnection) -> int:
+        """The newest event's id, 0 when there is none."""
+        return int((await conn.execute(select(func.max(job_event.c.id)))).scalar() or 0)
 
     async def prune(self, conn: AsyncConnection, older_than_ms: int, limit: int) -> int:
         """Drop at most ``limit`` of the oldest lines when they are older than ``older_than_ms``; answers how many."""

@@ -16,7 +16,9 @@ from funai.contracts.nodes import (
     DrainReport,
     MovedApp,
     NodeRemoved,
+    PlacedApp,
     Placement,
+    Placements,
     ReassignApp,
     RuntimeNode,
     SkippedApp,
@@ -64,9 +66,11 @@ class Nodes:
         return [
             RuntimeNode(
                 **{name: getattr(row, name) for name in _SHOWN},
+                node_id=known.id,
                 enabled=known.enabled,
                 health=policy.health(known, now_ms, self.rules),
                 last_heartbeat_at=from_epoch_ms(known.heartbeat_ms) if known.heartbeat_ms else None,
+                last_heartbeat_at_ms=known.heartbeat_ms or None,
                 disk_free_pct=known.disk_free_pct,
                 placements=lodgers.get(known.id, 0),
                 crash_looping=json.loads(row.crash_looping_json or "[]"),
@@ -125,6 +129,22 @@ class Nodes:
         async with self.db.read() as conn:
             rows = await store.placements(conn, node_id, offset, limit)
         return [_shown(r) for r in rows]
+
+    async def page(self, node_id: int | None, offset: int, limit: int) -> Placements:
+        """A page of ``placements``, with how many there are."""
+        async with self.db.read() as conn:
+            by_node = await store.count_lodgers(conn)
+        total = by_node.get(node_id, 0) if node_id is not None else sum(by_node.values())
+        items = [
+            PlacedApp(
+                app_id=str(p.app_id),
+                node_id=p.node_id,
+                last_active_at=round(p.last_active_at.timestamp() * 1000) if p.last_active_at else None,
+                created_at=p.created_at,
+            )
+            for p in await self.placements(node_id, offset, limit)
+        ]
+        return Placements(node_id=node_id, total=total, items=items)
 
     async def reassign(self, given: ReassignApp) -> Placement:
         """Give the app another node, or its first.

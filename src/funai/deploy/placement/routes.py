@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from funai.base.db.engine import Database
 from funai.base.http.app import ok, ok_json
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretDoor, only_as
 from funai.base.http.hot_route import HotRoute
 from funai.contracts.nodes import (
     DrainNode,
@@ -19,12 +19,13 @@ from funai.contracts.nodes import (
     NodeHeartbeatAnswer,
     NodeRemoved,
     Placement,
+    Placements,
     ReassignApp,
     RunnerInfo,
     RuntimeNode,
     UpsertNode,
 )
-from funai.contracts.wire import MAX_ID, Envelope
+from funai.contracts.wire import MAX_ID, Envelope, clamped
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.runners import runners
@@ -39,7 +40,8 @@ def heartbeat_routes(heartbeats: Heartbeats, door: Door) -> APIRouter:
     )
 
     @router.post("/heartbeat", response_model=Envelope[NodeHeartbeatAnswer])
-    async def heartbeat(beat: NodeHeartbeat) -> Response:
+    async def heartbeat(beat: NodeHeartbeat, request: Request) -> Response:
+        only_as(request, beat.node_name)
         return ok_json((await heartbeats.take(beat)).to_wire())
 
     return router
@@ -59,8 +61,12 @@ def admin_routes(nodes: Nodes, db: Database, runner_stale_seconds: int, door: Do
         return _ok(await nodes.upsert(node))
 
     @router.post("/runtime-nodes/set-enabled")
-    async def set_enabled(name: Annotated[str, Query(max_length=128)], enabled: bool) -> Envelope[RuntimeNode]:
-        return _ok(await nodes.set_enabled(name, enabled))
+    async def set_enabled(
+        name: Annotated[str, Query(max_length=128)], enabled: bool, full: bool = False
+    ) -> Envelope[RuntimeNode | str]:
+        """Answers ``enabled`` or ``disabled``, which older callers read; ``full=true``: the node."""
+        node = await nodes.set_enabled(name, enabled)
+        return _ok(node if full else "enabled" if enabled else "disabled")
 
     @router.post("/runtime-nodes/remove")
     async def remove(name: Annotated[str, Query(max_length=128)], force: bool = False) -> Envelope[NodeRemoved]:
@@ -69,10 +75,10 @@ def admin_routes(nodes: Nodes, db: Database, runner_stale_seconds: int, door: Do
     @router.get("/runtime-nodes/placements")
     async def placements(
         node_id: Annotated[int | None, Query(alias="nodeId", ge=1, le=MAX_ID)] = None,
-        offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    ) -> Envelope[list[Placement]]:
-        return _ok(await nodes.placements(node_id, offset, limit))
+        offset: Annotated[int, Query(), clamped(0, MAX_ID)] = 0,
+        limit: Annotated[int, Query(), clamped(1, 2_000)] = 200,
+    ) -> Envelope[Placements]:
+        return _ok(await nodes.page(node_id, offset, limit))
 
     @router.post("/runtime-nodes/reassign")
     async def reassign(app: ReassignApp) -> Envelope[Placement]:

@@ -28,7 +28,9 @@ async def runners(db: Database, stale_seconds: int) -> list[RunnerInfo]:
         RunnerInfo(
             runner_id=r.runner_id,
             last_seen_at=from_epoch_ms(r.last_seen_ms),
-            healthy=now_ms - r.last_seen_ms < stale_seconds * 1000,
+            last_seen_at_ms=r.last_seen_ms,
+            healthy=(healthy := now_ms - r.last_seen_ms < stale_seconds * 1000),
+            health="HEALTHY" if healthy else "STALE",
             running_jobs=jobs.get(r.runner_id, 0),
             labels=json.loads(r.labels_json) if r.labels_json else [],
         )

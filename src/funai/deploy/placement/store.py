@@ -147,9 +147,18 @@ def _told(name: str) -> ColumnElement[Any]:
 
 
 _TOLD = (
-    "agent_base_url", "gateway_base_url", "disk_free_pct", "disk_free_bytes", "container_count", "cpu_pct",
-    "memory_free_bytes", "capacity", "engine", "apps_url", "problem",
-)  # fmt: skip
+    "agent_base_url",
+    "gateway_base_url",
+    "disk_free_pct",
+    "disk_free_bytes",
+    "container_count",
+    "cpu_pct",
+    "memory_free_bytes",
+    "capacity",
+    "engine",
+    "apps_url",
+    "problem",
+)
 _BEAT = (
     update(runtime_node)
     .where(runtime_node.c.id == bindparam("p_id"))

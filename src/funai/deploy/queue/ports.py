@@ -60,6 +60,10 @@ class Releases(Protocol):
         """Remember in ``app_run`` that the app's last job ended otherwise; its live release stays what it was."""
         ...
 
+    async def next_number(self, conn: AsyncConnection, app_id: int) -> int:
+        """The number that the app's next release gets."""
+        ...
+
     async def load(self, conn: AsyncConnection, app_id: int, number: int) -> StoredRelease:
         """Raises NotFound(RELEASE_NOT_FOUND)."""
         ...

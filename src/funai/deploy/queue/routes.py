@@ -3,12 +3,13 @@
 # pyright: reportUnusedFunction=false
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from funai.base.http.app import ok_json
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretDoor, only_as
 from funai.base.http.hot_route import HotRoute
 from funai.contracts.jobs import (
     AppendLog,
@@ -21,12 +22,14 @@ from funai.contracts.jobs import (
     ReportJob,
     TransitionJob,
 )
-from funai.contracts.wire import MAX_ID, Envelope, Wire
+from funai.contracts.oldids import JobRef
+from funai.contracts.wire import MAX_ID, Envelope, Wire, clamped
 from funai.deploy.logs.service import LogService
+from funai.deploy.queue.old_ids import number
 from funai.deploy.queue.service import JobService
 
-JobId = Annotated[int, Path(ge=1, le=MAX_ID)]
-Limit = Annotated[int, Query(ge=1, le=200)]
+JobId = Annotated[JobRef, Path(description="The number, or the text id of a job that was taken over")]
+Limit = Annotated[int, Query(description="1…200; what is out of these bounds counts as the nearest"), clamped(1, 200)]
 AppId = Annotated[int, Query(alias="appId", ge=1, le=MAX_ID)]
 
 
@@ -39,6 +42,7 @@ class NextOffset(Wire):
 def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRouter:
     """What else the API asks. Answers are written straight to JSON."""
     router = APIRouter(prefix="/deploy/jobs", tags=["jobs"], dependencies=[Depends(door)])
+    numbered = partial(number, jobs.store.db)
 
     @router.get("", response_model=Envelope[list[Job]])
     async def latest(limit: Limit = 50) -> Response:
@@ -54,19 +58,19 @@ def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRoute
 
     @router.get("/{job_id}", response_model=Envelope[Job])
     async def info(job_id: JobId) -> Response:
-        return ok_json((await jobs.get(job_id)).to_wire())
+        return ok_json((await jobs.get(await numbered(job_id))).to_wire())
 
     @router.post("/{job_id}/cancel", response_model=Envelope[Job])
     async def cancel(job_id: JobId) -> Response:
-        return ok_json((await jobs.cancel(job_id)).to_wire())
+        return ok_json((await jobs.cancel(await numbered(job_id))).to_wire())
 
     @router.post("/{job_id}/transition", response_model=Envelope[Job])
     async def transition(job_id: JobId, ask: TransitionJob) -> Response:
-        return ok_json((await jobs.transition(job_id, ask)).to_wire())
+        return ok_json((await jobs.transition(await numbered(job_id), ask)).to_wire())
 
     @router.get("/{job_id}/events", response_model=Envelope[list[JobEvent]])
     async def events(job_id: JobId, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> Response:
-        return ok_json([e.to_wire() for e in await jobs.events(job_id, limit)])
+        return ok_json([e.to_wire() for e in await jobs.events(await numbered(job_id), limit)])
 
     @router.get("/{job_id}/logs", response_model=Envelope[LogSlice])
     async def read_log(
@@ -77,8 +81,8 @@ def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRoute
         from_end: Annotated[bool, Query(alias="fromEnd")] = False,
     ) -> Response:
         if from_end:
-            return ok_json((await logs.tail(job_id, limit)).to_wire())
-        return ok_json((await logs.read(job_id, offset, limit, wait_seconds)).to_wire())
+            return ok_json((await logs.tail(await number(logs.store.db, job_id), limit)).to_wire())
+        return ok_json((await logs.read(await number(logs.store.db, job_id), offset, limit, wait_seconds)).to_wire())
 
     return router
 
@@ -97,19 +101,23 @@ def hot_api_routes(jobs: JobService, door: SecretDoor) -> APIRouter:
 def hot_runner_routes(jobs: JobService, door: SecretDoor) -> APIRouter:
     """A runner's calls of every job: claim, heartbeat, report."""
     router = APIRouter(prefix="/deploy/jobs", tags=["runners"], dependencies=[Depends(door)], route_class=HotRoute)
+    numbered = partial(number, jobs.store.db)
 
     @router.post("/claim", response_model=Envelope[Job])
     async def claim(ask: ClaimJob, request: Request) -> Response:
+        only_as(request, ask.runner_id)
         job = await jobs.claim(ask, request.is_disconnected)
         return ok_json(job.to_wire() if job else None)
 
     @router.post("/{job_id}/heartbeat", response_model=Envelope[Job])
-    async def heartbeat(job_id: JobId, beat: HeartbeatJob) -> Response:
-        return ok_json((await jobs.heartbeat(job_id, beat)).to_wire())
+    async def heartbeat(job_id: JobId, beat: HeartbeatJob, request: Request) -> Response:
+        only_as(request, beat.runner_id)
+        return ok_json((await jobs.heartbeat(await numbered(job_id), beat)).to_wire())
 
     @router.post("/{job_id}/report", response_model=Envelope[Job])
-    async def report(job_id: JobId, said: ReportJob) -> Response:
-        return ok_json((await jobs.report(job_id, said)).to_wire())
+    async def report(job_id: JobId, said: ReportJob, request: Request) -> Response:
+        only_as(request, said.runner_id)
+        return ok_json((await jobs.report(await numbered(job_id), said)).to_wire())
 
     return router
 
@@ -119,7 +127,8 @@ def runner_routes(logs: LogService, door: SecretDoor) -> APIRouter:
     router = APIRouter(prefix="/deploy/jobs", tags=["runners"], dependencies=[Depends(door)])
 
     @router.post("/{job_id}/logs", response_model=Envelope[NextOffset])
-    async def append_log(job_id: JobId, given: AppendLog) -> Response:
-        return ok_json({"nextOffset": await logs.append(job_id, given)})
+    async def append_log(job_id: JobId, given: AppendLog, request: Request) -> Response:
+        only_as(request, given.runner_id)
+        return ok_json({"nextOffset": await logs.append(await number(logs.store.db, job_id), given)})
 
     return router

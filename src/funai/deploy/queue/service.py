@@ -37,7 +37,7 @@ Gone = Callable[[], Awaitable[bool]]
 class JobService:
     """Composed in ``deploy/main.py``. ``sealer`` opens sealed variables for claims; None: there is no key here.
 
-    ``log_ended`` is told of every job that ended: nothing more comes to its log.
+    ``ended`` are called with the id of every job that ended, after the COMMIT.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class JobService:
         hints: Hints,
         metrics: JobMetrics,
         sealer: Sealer | None,
-        log_ended: Callable[[int], None] = lambda _: None,
+        ended: Sequence[Callable[[int], object]] = (),
     ) -> None:
         self.store, self.sweeps, self.runners = store, sweeps, runners
         self.waiters, self.hints, self.metrics, self.sealer = waiters, hints, metrics, sealer
-        self.log_ended = log_ended
+        self.ended = ended
 
     # ------------------------------------------------------------------ for the API
 
@@ -221,7 +221,7 @@ class JobService:
                 ending = Ending(JobStatus.FAILED, SEAL_BROKEN, Failure(code=FailureCode.INTERNAL), reason=FailureCode.INTERNAL)
                 await self._finish(row["id"], ending, "sweep")
                 return None
-        return views.claimed(row, claimed.node, env)
+        return views.claimed(row, claimed.node, env, claimed.release)
 
     async def heartbeat(self, job_id: int, beat: HeartbeatJob) -> Job:
         """Raises Conflict LEASE_LOST."""
@@ -256,7 +256,8 @@ class JobService:
         self.metrics.outcomes.labels(row["status"], _known_reason(row)).inc()
         if row["started_ms"] is not None and row["finished_ms"] is not None:
             self.metrics.run_seconds.observe(max(0.0, (row["finished_ms"] - row["started_ms"]) / 1000))
-        self.log_ended(row["id"])
+        for hear in self.ended:
+            hear(row["id"])
         if row["app_id"] is not None:
             self.sweeps.app_finished(row["app_id"])
         with log.bound(job_id=row["id"], job_trace_id=row["trace_id"]):

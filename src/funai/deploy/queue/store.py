@@ -49,6 +49,8 @@ class NewJob:
 class Claimed:
     row: Row
     node: RuntimeNodeRef | None
+    release: int | None = None
+    """The number that the app's release gets when the job succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,8 @@ class JobStore:
                 row["id"], row["app_id"], f"runner:{runner_id}", JobStatus.PENDING, JobStatus.RUNNING, row["attempt"]
             )
             await self.events.write(conn, taken)
-            return ClaimTurn(Claimed(row, node), freed=row["waiting_since_ms"] is not None)
+            release = None if row["app_id"] is None else await self.releases.next_number(conn, row["app_id"])
+            return ClaimTurn(Claimed(row, node, release), freed=row["waiting_since_ms"] is not None)
         return ClaimTurn(None, more=True)
 
     async def _take_head(self, conn: AsyncConnection, runner_id: str, lease_ms: int) -> dict[str, Any] | None:

@@ -47,6 +47,7 @@ def job_of(row: Row, *, node: RuntimeNodeRef | None = None, position: int | None
     failed = row["failure_code"] is not None
     return Job(
         id=row["id"],
+        old_id=row["old_id"],
         type=row["type"],
         status=status,
         payload=payload,
@@ -69,10 +70,12 @@ def job_of(row: Row, *, node: RuntimeNodeRef | None = None, position: int | None
     )
 
 
-def claimed(row: Row, node: RuntimeNodeRef | None, env: dict[str, str] | None) -> Job:
-    """What only the claimer gets: the token of its lease and the variables in the clear."""
+def claimed(row: Row, node: RuntimeNodeRef | None, env: dict[str, str] | None, release: int | None) -> Job:
+    """What only the claimer gets: the token of its lease, the variables in the clear, the number of a release to be."""
     job = job_of(row, node=node)
     job.lease_token = row["lease_token"]
+    if release is not None:
+        job.payload["release"] = release
     if env:
         job.payload["env"] = variables.values_of(env)
         if names := variables.build_names(env):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.aio import periodic
+from funai.base.aio import Stopped, periodic, unless
 from funai.base.clients.registry.contract import Artifact, ImageRegistry, RegistryFailed
 from funai.base.db.engine import Database
 from funai.base.observability import log
@@ -75,14 +76,8 @@ class Retention:
 
     async def run(self, every: float, stop: asyncio.Event) -> None:
         """``sweep`` every so many seconds until ``stop``; one that waits for the registry then is cut short."""
-        sweeping = asyncio.create_task(periodic("deploy.retention", every, self.sweep, stop))
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait({sweeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sweeping.cancel()
-            stopping.cancel()
-            await asyncio.gather(sweeping, stopping, return_exceptions=True)
+        with suppress(Stopped):
+            await unless(stop, periodic("deploy.retention", every, self.sweep, stop))
 
     async def sweep(self) -> None:
         """One pass over what is due. When the registry fails the rest waits for the next pass."""

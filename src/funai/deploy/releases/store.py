@@ -39,6 +39,11 @@ class ReleaseBook:
         """How the app's last job ended; its live release stays what it was."""
         await runs.ended(conn, job, status, error, now_ms)
 
+    async def next_number(self, conn: AsyncConnection, app_id: int) -> int:
+        """The number that the app's next release gets."""
+        last = await conn.execute(select(func.max(release.c.number)).where(release.c.app_id == app_id))
+        return (last.scalar_one() or 0) + 1
+
     async def load(self, conn: AsyncConnection, app_id: int, number: int) -> StoredRelease:
         """A release that can be run again: by its digest, or not at all (a tag may mean another image by now).
 
@@ -80,8 +85,7 @@ class ReleaseBook:
         image, digest = image_of(job, result)
         if image is None:
             return None
-        last = await conn.execute(select(func.max(release.c.number)).where(release.c.app_id == job.app_id))
-        number = (last.scalar_one() or 0) + 1
+        number = await self.next_number(conn, job.app_id)
         payload = job.payload
         await conn.execute(
             insert(release).values(

@@ -14,8 +14,6 @@ from funai.dockerfile.node.start import Start, read_start
 from funai.dockerfile.node.static import Site, site_of
 from funai.dockerfile.node.versions import MAJORS, NodeChoice, choose, node_wish
 
-BUILD_CACHES = (".next/cache", "node_modules/.cache", "node_modules/.vite", ".nuxt/cache", ".svelte-kit/cache")
-"""What builds keep for the next build: no part of an image."""
 _EARLY = {"patch-package": "patches", "prisma": "prisma", "@prisma/client": "prisma"}
 """Folders that install scripts of packages read: they come before the install."""
 

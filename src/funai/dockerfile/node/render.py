@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files as resources
 
 from funai.contracts.buildspec import CA_IN_CONTEXT
+from funai.dockerfile.node import caches as kept
 from funai.dockerfile.node.managers import Kind
-from funai.dockerfile.node.plan import BUILD_CACHES, Plan
+from funai.dockerfile.node.plan import Plan
 
 REGISTRY_AWAY = 97
 """Exit status of an install step whose package registry can't be reached."""
@@ -21,14 +22,16 @@ CA_IN_STAGE = "/etc/funai-ca.pem"
 _MARK = "/tmp/funai-built"
 
 
-def render(plan: Plan, *, ca_in_context: bool = False, env_files: bool = False) -> str:
+def render(plan: Plan, *, ca_in_context: bool = False, env_files: bool = False, caches: bool = False) -> str:
     """The Dockerfile.
 
     ``env_files``: the context has VARS_FILE and ADDRESS_FILE, shell files whose variables the build's steps get: unlike
     build arguments, their values stand in no command line, log or history. Without, steps get PLATFORM_ARGS as arguments.
     ``ca_in_context``: certificate authorities come as a file of the context, used by the first stages and not in the image.
+    ``caches``: the engine has a folder for mounts of type cache that is the app's alone.
     """
-    sections = [_install(plan, ca_in_context, env_files), *_production(plan), _build(plan, env_files), _final(plan)]
+    install, build = _install(plan, ca_in_context, env_files, caches), _build(plan, env_files, caches)
+    sections = [install, *_production(plan), build, _final(plan)]
     return "\n".join(sections)
 
 
@@ -44,7 +47,7 @@ _QUIET = (
 )
 
 
-def _install(plan: Plan, ca_in_context: bool, env_files: bool) -> str:
+def _install(plan: Plan, ca_in_context: bool, env_files: bool, caches: bool) -> str:
     name = {Kind.BERRY: "yarn"}.get(plan.manager.kind, plan.manager.kind.value)
     lines = [
         f"# The platform's standard image: {name}, Node {plan.node.major}, {'a static site' if plan.site else 'npm start'}.",
@@ -66,7 +69,8 @@ def _install(plan: Plan, ca_in_context: bool, env_files: bool) -> str:
         tokens = env_files and plan.variables_in_npmrc
         lines += _manifests(plan, [VARS_FILE] if tokens else [])
         variables = _sourced(tokens, VARS_FILE)
-    lines.append(f"RUN {variables}{_registry(plan)}{_install_command(plan)}{_or_blame()}")
+    mount, cache = (kept.mount(kept.PACKAGES), kept.package_cache(plan.manager.kind)) if caches else ("", "")
+    lines.append(f"RUN {mount}{variables}{cache}{_registry(plan)}{_install_command(plan)}{_or_blame()}")
     return "\n".join(lines) + "\n"
 
 
@@ -158,23 +162,35 @@ def _declared(env_files: bool) -> list[str]:
     return [] if env_files else [f"ARG {name}" for name in PLATFORM_ARGS]
 
 
-def _build(plan: Plan, env_files: bool) -> str:
+def _build(plan: Plan, env_files: bool, caches: bool) -> str:
     lines = ["FROM deps AS build"]
     if not plan.source_first:
         lines += [*_declared(env_files), "COPY . ."]
-    steps = [f"touch {_MARK}"]
+    steps = [*(kept.linked(plan.files) if caches else []), f"touch {_MARK}"]
     if env_files:
         steps = [_sourced(True, VARS_FILE, ADDRESS_FILE) + f"rm -f {VARS_FILE} {ADDRESS_FILE}", *steps]
     if plan.hooks and plan.manager.kind is Kind.NPM:
         steps += [f"npm run {name}" for name in _hooks(plan.hooks)]
     if plan.build:
-        steps.append(f"{plan.manager.command} run build")
+        steps += [f"{plan.manager.command} run build", *_behind_a_proxy(plan)]
     if plan.source_first and plan.prune:
         steps.append(_prune_command(plan))
-    steps += _collect_site(plan) if plan.site else _tidy(plan)
+    steps += _collect_site(plan) if plan.site else _tidy(plan, caches)
     # One step: each one is a layer that the engine has to write.
-    lines.append("RUN " + _registry_once(plan) + " \\\n && ".join(steps))
+    mount = kept.mount(kept.BUILD) if caches else ""
+    lines.append(f"RUN {mount}{_registry_once(plan)}" + " \\\n && ".join(steps))
     return "\n".join(lines) + "\n"
+
+
+def _behind_a_proxy(plan: Plan) -> list[str]:
+    """Astro trusts no ``Host`` unless its configuration names some, takes itself for ``http://localhost``, and then refuses
+    every form as cross-site. Where the project names none, all are allowed: the gateway has checked which app a host means.
+    """
+    known = {**plan.files.package.dependencies, **plan.files.package.dev_dependencies}
+    if "@astrojs/node" not in known or plan.site:
+        return []
+    none, all_of_them = r'"allowedDomains":\[\]', '"allowedDomains":[{}]'
+    return [f"{{ grep -rl '{none}' dist/server | xargs -r sed -i 's/{none}/{all_of_them}/'; }}"]
 
 
 def _registry_once(plan: Plan) -> str:
@@ -188,11 +204,12 @@ def _hooks(hooks: Sequence[str]) -> list[str]:
     return [h for h in hooks if h not in implied and h != "prepublish"]
 
 
-def _tidy(plan: Plan) -> list[str]:
+def _tidy(plan: Plan, caches: bool) -> list[str]:
     """Leave in /app what the image takes from it: caches and files with tokens go, and so do packages that come from
     the layer of their own, all but what the build wrote among them (a generated client, a patch).
     """
-    steps = [f"rm -rf {' '.join(BUILD_CACHES)} {CA_IN_CONTEXT} {START_FILE}", _FORGET_TOKENS]
+    gone = [*kept.unlinked(plan.files, mounted=caches), CA_IN_CONTEXT, START_FILE]
+    steps = [f"rm -rf {' '.join(gone)}", _FORGET_TOKENS]
     if plan.source_first:
         return [*steps, "mkdir -p node_modules", "mv node_modules /packages"]
     return [

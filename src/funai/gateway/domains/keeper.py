@@ -107,9 +107,17 @@ class DomainKeeper:
     """Implements :class:`~funai.contracts.domains.Domains`. ``run`` does the work; the other calls return at once."""
 
     def __init__(
-        self, settings: GatewaySettings, records: Records, doors: Doors, lookup: Lookup, authority: Authority | None, *,
-        public_url: str = "", pace: Pace | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:  # fmt: skip
+        self,
+        settings: GatewaySettings,
+        records: Records,
+        doors: Doors,
+        lookup: Lookup,
+        authority: Authority | None,
+        *,
+        public_url: str = "",
+        pace: Pace | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._wildcard, self._records, self._doors = settings.wildcard_domain, records, doors
         self._lookup, self._authority, self._now, self._pace = lookup, authority, now, pace or Pace()
         self._address = address_of(settings, public_url)

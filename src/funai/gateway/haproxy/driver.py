@@ -42,9 +42,13 @@ class HaproxyGateway:
     """A :class:`~funai.contracts.routes.RouteTable` on HAProxy. Make it inside a running event loop."""
 
     def __init__(
-        self, settings: GatewaySettings, registry: CollectorRegistry | None = None, *, public_url: str = "",
+        self,
+        settings: GatewaySettings,
+        registry: CollectorRegistry | None = None,
+        *,
+        public_url: str = "",
         pace: Pace | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.settings = settings
         self.metrics = GatewayMetrics(registry or CollectorRegistry(), max_apps=settings.metrics_max_apps)
         files = self._files = HaproxyFiles(settings)

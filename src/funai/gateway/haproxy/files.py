@@ -36,9 +36,12 @@ class HaproxyFiles:
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings, self.root, self._run = settings, settings.data_dir, settings.sockets
         self.paths = Paths(
-            config=self.root / "haproxy.cfg", pid_file=self.root / "haproxy.pid", admin_socket=self._run / "admin.sock",
-            log_pipe=self._run / "log.pipe", start_log=self.root / "haproxy-start.log",
-        )  # fmt: skip
+            config=self.root / "haproxy.cfg",
+            pid_file=self.root / "haproxy.pid",
+            admin_socket=self._run / "admin.sock",
+            log_pipe=self._run / "log.pipe",
+            start_log=self.root / "haproxy-start.log",
+        )
         self.map_file, self.hosts_file = self.root / "routes.map", self.root / "hosts.map"
         self.records = Records(self.root / "acme")
         self.issued_folder = self.records.folder
@@ -129,11 +132,15 @@ class HaproxyFiles:
 
     def _facts(self, version: str) -> Facts:
         return Facts(
-            root=self.root, sockets=self._run, max_connections=self.settings.max_connections or _affordable_connections(),
-            user=_drop_to(self.settings.user), probe_sha256=haproxy_config.probe_digest(self.secret),
-            certificates=self.certificates.names() if self.settings.https_port else (), version=version,
+            root=self.root,
+            sockets=self._run,
+            max_connections=self.settings.max_connections or _affordable_connections(),
+            user=_drop_to(self.settings.user),
+            probe_sha256=haproxy_config.probe_digest(self.secret),
+            certificates=self.certificates.names() if self.settings.https_port else (),
+            version=version,
             thumbprint=self._account.thumbprint if self._account else "",
-        )  # fmt: skip
+        )
 
     def _load_secret(self) -> str:
         if self.settings.probe_secret is not None:

@@ -95,10 +95,17 @@ def revive(folder: Path, dead: int, log_pipe: Path, log_variable: str, command: 
         pipe = os.open(log_pipe, os.O_RDWR | os.O_NONBLOCK)
         try:
             done = subprocess.run(
-                list(command), cwd="/", env={**os.environ, log_variable: str(pipe)}, stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(pipe,), start_new_session=True, timeout=20,
+                list(command),
+                cwd="/",
+                env={**os.environ, log_variable: str(pipe)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(pipe,),
+                start_new_session=True,
+                timeout=20,
                 check=False,
-            )  # fmt: skip
+            )
         finally:
             os.close(pipe)
     except (OSError, subprocess.TimeoutExpired):

@@ -32,19 +32,28 @@ STARTING = Page("starting", 503, "APP_STARTING", "本页会自动刷新。", "Th
 BUSY = Page("busy", 503, "APP_BUSY", "请稍后重试。", "Try again in a moment.")
 CROWDED = Page("crowded", 503, "GATEWAY_BUSY", "请稍后重试。", "Try again in a moment.")
 REPLACED = Page(
-    "replaced", 503, "APP_REPLACED", "处理这个请求的版本已被替换或停止；请重新发送。",
+    "replaced",
+    503,
+    "APP_REPLACED",
+    "处理这个请求的版本已被替换或停止；请重新发送。",
     "The version that had this request was replaced or stopped; send it again.",
-)  # fmt: skip
+)
 HEAD_TOO_LARGE = Page(
-    "head_too_large", 502, "APP_HEAD_TOO_LARGE", "网关允许的响应头最多 64 KB、200 个 Cookie。",
+    "head_too_large",
+    502,
+    "APP_HEAD_TOO_LARGE",
+    "网关允许的响应头最多 64 KB、200 个 Cookie。",
     "The gateway takes answers with at most 64 KB of headers and 200 cookies.",
-)  # fmt: skip
+)
 REFUSED = Page("refused", 400, "PATH_REFUSED", "路径中不能含有“..”。", "A path may not contain “..”.")
 INTERNAL = Page("internal", 500, "INTERNAL", "请稍后重试。", "Try again in a moment.")
 UNREACHABLE = Page(
-    "unreachable", 502, "APP_UNREACHABLE", "应用的进程没有应答，或应答的头部超过 64 KB；主人可以查看它的日志。",
+    "unreachable",
+    502,
+    "APP_UNREACHABLE",
+    "应用的进程没有应答，或应答的头部超过 64 KB；主人可以查看它的日志。",
     "Its process gave no answer, or one whose head is over the gateway's 64 KB; its owner can look at the logs.",
-)  # fmt: skip
+)
 TIMEOUT = Page("timeout", 504, "APP_TIMEOUT", "应用收到了请求，但没有及时应答。", "It took the request and gave no answer.")
 
 ROUTING_PAGES = (UNKNOWN, STOPPED, STARTING, BUSY, CROWDED, REFUSED)
@@ -78,6 +87,10 @@ def as_html(page: Page, *, trace: str, refresh_seconds: int = 3) -> str:
 def as_json(page: Page, language: str, *, trace: str) -> str:
     """The envelope. ``trace`` is put in as it is: give JSON-safe text."""
     body = {
-        "code": page.status, "message": message(page, language), "data": None, "reason": page.reason, "traceId": "@trace@",
-    }  # fmt: skip
+        "code": page.status,
+        "message": message(page, language),
+        "data": None,
+        "reason": page.reason,
+        "traceId": "@trace@",
+    }
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).replace("@trace@", trace) + "\n"

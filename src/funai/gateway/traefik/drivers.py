@@ -67,10 +67,12 @@ class TraefikFileGateway:
         await self._pages.start()
         s = self.settings
         self._options = traefik.FileOptions(
-            version=s.traefik_version, secret=await _on_disk(self._load_secret),
+            version=s.traefik_version,
+            secret=await _on_disk(self._load_secret),
             pages_url=s.pages_url or f"http://{_bracketed(s.pages_host)}:{self._pages.port}",
-            entrypoints=tuple(s.traefik_entrypoints), wildcard_domain=s.wildcard_domain,
-        )  # fmt: skip
+            entrypoints=tuple(s.traefik_entrypoints),
+            wildcard_domain=s.wildcard_domain,
+        )
         common = _text(traefik.common_config(self._options))
         await _on_disk(lambda: self._write(traefik.COMMON_FILE, common))
         if routes is not None:

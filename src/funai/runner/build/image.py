@@ -82,9 +82,14 @@ class Builder:
     """Runs builds with the engine's command line under the settings' limits."""
 
     def __init__(
-        self, settings: RunnerSettings, engine: Engine, registry: Registry, storage: Path, search: Sequence[str] = (),
+        self,
+        settings: RunnerSettings,
+        engine: Engine,
+        registry: Registry,
+        storage: Path,
+        search: Sequence[str] = (),
         workshop: Workshop | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._settings, self._engine, self._registry, self._storage = settings, engine, registry, storage
         self._workshop = workshop
         self.bases = Bases(settings, engine, registry, storage, search)
@@ -97,6 +102,11 @@ class Builder:
     def mounts(self) -> bool:
         """Whether a build can mount files: Docker's classic builder can't."""
         return self._workshop is not None or not self._engine.docker
+
+    @property
+    def own_caches(self) -> bool:
+        """Whether an app's cache mounts are its own: without the wall an engine has one folder of them for all builds."""
+        return self._workshop is not None
 
     async def build(
         self, request: BuildRequest, reading: Reading, ignore: Sequence[Path], name: str, write: Callable[[bytes], None]
@@ -190,18 +200,28 @@ class Builder:
         dockerfile, files = write_down(emitted, request.tmp.parent, ignore)
         declared = plan.declared_args | trigger_args(t for b in bases.values() for t in b.triggers)
         return replace(
-            request, dockerfile=dockerfile, files=files, keep_layers=not shared, use_cache=not plan.mounts_files,
+            request,
+            dockerfile=dockerfile,
+            files=files,
+            keep_layers=not shared,
+            use_cache=not (request.fresh or plan.mounts_files),
             args={name: value for name, value in request.args.items() if name in declared},
             docker_format=plan.dockers_only or any(b.docker for b in bases.values()),
-        )  # fmt: skip
+        )
 
     def _limited(self, r: BuildRequest, group: BuildGroup) -> BuildRequest:
         s = self._settings
         return replace(
-            r, network=s.build_network, ca_file=s.ca_file, memory_bytes=s.build_memory_bytes, cpus=s.build_cpus,
-            file_bytes=s.build_disk_bytes, pids=s.build_pids, cgroup=group.engine_path,
+            r,
+            network=s.build_network,
+            ca_file=s.ca_file,
+            memory_bytes=s.build_memory_bytes,
+            cpus=s.build_cpus,
+            file_bytes=s.build_disk_bytes,
+            pids=s.build_pids,
+            cgroup=group.engine_path,
             open_files=within_hard_limit(s.build_files),
-        )  # fmt: skip
+        )
 
     @asynccontextmanager
     async def _group(self, name: str) -> AsyncIterator[BuildGroup]:

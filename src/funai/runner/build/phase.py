@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,11 +34,29 @@ ABSENT_SECONDS = 600.0
 _NO_BASE = (FailureCode.IMAGE_NOT_FOUND, FailureCode.REGISTRY_UNREACHABLE, FailureCode.REGISTRY_AUTH)
 
 
-class NodeImages:
-    """Which of the standard image's Node versions this Runner could not have lately."""
+MakeNode = Callable[[int], Awaitable[bool]]
+"""Makes the base image with this major version of Node on the machine's engine; False when that is not possible."""
 
-    def __init__(self) -> None:
+
+class NodeImages:
+    """Which of the standard image's Node versions this Runner could not have lately. ``make``: how to have one anyway."""
+
+    def __init__(self, make: MakeNode | None = None) -> None:
         self._absent: dict[int, float] = {}
+        self._make = make
+        self._tried = set[int]()
+        self._making = asyncio.Lock()
+
+    async def provide(self, major: int, say: Callable[[str], None]) -> bool:
+        """Whether the image, which could not be pulled, has just been made; each is tried once."""
+        async with self._making:
+            if self._make is None or major in self._tried:
+                return False
+            self._tried.add(major)
+            say(
+                f"    用软件包制作 Node {major} 的基础镜像（仅一次）/ making a base image with Node {major} from packages, once"
+            )
+            return await self._make(major)
 
     def available(self) -> tuple[int, ...]:
         now = time.monotonic()
@@ -85,13 +103,18 @@ class ImageBuild:
                 ca_to_copy=None if self.builder.mounts else self.settings.ca_file,
                 variables=build_values(self.payload),
                 address=told(self.job, self.payload, self.spec, commit.sha),
+                caches=self.builder.own_caches,
             )
             self._announce(plan)
             try:
                 return await self._build(recipe, commit, image)
             except JobFailed as e:
-                if e.code not in _NO_BASE or len(available) < 2:
+                if e.code not in _NO_BASE:
                     raise self._blamed(e, plan) from e
+                if await self.nodes.provide(plan.node.major, self.out.line):
+                    continue
+                if len(available) < 2:
+                    raise
                 self.nodes.missing(plan.node.major)
                 self.out.line(f"    没有镜像 {plan.node.image}，改用其他版本 / {plan.node.image} can't be had: another version")
 
@@ -118,7 +141,15 @@ class ImageBuild:
             self.out.line(line)
         # One label and no more: the builder commits one more image for each.
         labels = {LABEL_COMMIT: commit.sha}
-        request = BuildRequest(recipe.context, str(image), self.folder / "iid", self.folder / "tmp", labels=labels, args=args)
+        request = BuildRequest(
+            recipe.context,
+            str(image),
+            self.folder / "iid",
+            self.folder / "tmp",
+            labels=labels,
+            args=args,
+            fresh=bool(self.payload.no_cache),
+        )
         await self.builder.build(request, reading, recipe.ignore, self.folder.name, self.out.write)
 
     def _arguments(self, recipe: Recipe, commit: Commit) -> Mapping[str, str]:

@@ -120,7 +120,10 @@ def inputs_hash(payload: Payload, npm_registry: str, arguments: Mapping[str, str
     ``arguments``: the build's arguments that may differ between two deploys of a commit.
     """
     text = buildspec.image_inputs(
-        dockerfile_path=payload.dockerfile_path or "Dockerfile", context=payload.build_context or ".",
-        npm_registry=npm_registry, port=payload.container_port, arguments=arguments,
-    )  # fmt: skip
+        dockerfile_path=payload.dockerfile_path or "Dockerfile",
+        context=payload.build_context or ".",
+        npm_registry=npm_registry,
+        port=payload.container_port,
+        arguments=arguments,
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -69,13 +69,14 @@ def write_standard(
     ca_to_copy: Path | None,
     variables: Mapping[str, str],
     address: Mapping[str, str],
+    caches: bool = False,
 ) -> Recipe:
     """The Dockerfile, and the platform's files that it copies, written into the context.
 
     ``ca_to_copy``: certificate authorities for an engine that can't mount them. ``variables`` and ``address``: what the
-    build's steps get in their environment, the app's own and the platform's.
+    build's steps get in their environment, the app's own and the platform's. ``caches``: cache mounts are the app's alone.
     """
-    text = render(plan, ca_in_context=ca_to_copy is not None, env_files=True)
+    text = render(plan, ca_in_context=ca_to_copy is not None, env_files=True, caches=caches)
     ours = [*extra_files(plan).items(), (VARS_FILE, _exports(variables)), (ADDRESS_FILE, _exports(address))]
     for name, content in ours:
         file = _place(context, name)

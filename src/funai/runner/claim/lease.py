@@ -32,7 +32,7 @@ class Lost(StrEnum):
     LEASE_LOST = "LEASE_LOST"
     """Another runner or attempt holds the job, or the control plane could not be reached in time."""
     NO_DISK = "NO_DISK"
-    """The Runner's own disk is full: it gives the job back by letting its lease end."""
+    """The Runner's own disk is full: it gives the job back by making its lease end."""
 
 
 class LeaseGone(Exception):
@@ -52,7 +52,7 @@ class Lease:
     """One job's lease. Methods are safe to call from the main loop; the heart calls :meth:`extended` and :meth:`lose`."""
 
     def __init__(self, job: Job, *, seconds: int, granted_at: float) -> None:
-        self.job_id, self.token, self.seconds = job.id, job.lease_token, seconds
+        self.job_id, self.token, self.seconds = job.wire_id, job.lease_token, seconds
         self.deadline = granted_at + seconds
         self.lost: Lost | None = None
         self.reported: JobStatus | None = None
@@ -218,9 +218,12 @@ class LeaseKeeper:
     async def _beat(self, lease: Lease, client: RunnerDeployClient) -> None:
         sent_at = time.monotonic()
         beat = HeartbeatJob(
-            runner_id=self._runner_id, extend_seconds=lease.seconds, phase=lease.phase, phase_message=lease.message,
+            runner_id=self._runner_id,
+            extend_seconds=lease.seconds,
+            phase=lease.phase,
+            phase_message=lease.message,
             lease_token=lease.token,
-        )  # fmt: skip
+        )
         try:
             job = await client.heartbeat(lease.job_id, beat)
         except FunaiError as e:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
-from funai.base.aio import wait_any
+from funai.base.aio import Stopped, unless, wait_any
 from funai.base.clients.deploy import RunnerDeployClient, UnreadableClaim
 from funai.base.observability import log
 from funai.base.observability.redact import Redactor, secrets_of
@@ -17,7 +18,7 @@ from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import ClaimJob, Job, JobResult, ReportJob
 from funai.contracts.states import FailureCode, JobStatus, JobType
 from funai.runner.claim.lease import Lease, LeaseGone, Lost
-from funai.runner.claim.room import is_full
+from funai.runner.claim.room import is_full, watched
 from funai.runner.failures import JobFailed
 from funai.runner.job import JobRun, RunnerContext, job_folder, read_payload
 from funai.runner.logs import LogStream, streaming
@@ -35,9 +36,14 @@ NO_DISK = (
     "the disk of the Runner's work dir is full: the job goes back to the queue; the operator has to make room in RUNNER_WORKDIR"
 )
 _FULL_DISKS = frozenset(
-    {FailureCode.BUILD_FAILED, FailureCode.INTERNAL, FailureCode.GIT_UNREACHABLE, FailureCode.REGISTRY_UNREACHABLE,
-     FailureCode.IMAGE_NOT_FOUND}
-)  # fmt: skip
+    {
+        FailureCode.BUILD_FAILED,
+        FailureCode.INTERNAL,
+        FailureCode.GIT_UNREACHABLE,
+        FailureCode.REGISTRY_UNREACHABLE,
+        FailureCode.IMAGE_NOT_FOUND,
+    }
+)
 """What a job fails of, by the programs that it runs, when they can't write."""
 
 
@@ -69,17 +75,8 @@ class ClaimLoop:
 
     async def _slot(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            claiming = asyncio.create_task(self._claim())
-            stopping = asyncio.create_task(stop.wait())
-            try:
-                await asyncio.wait({claiming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                claimed = await claiming if claiming.done() else None
-            finally:
-                for task in (claiming, stopping):
-                    task.cancel()
-                await asyncio.gather(claiming, stopping, return_exceptions=True)
-            if claimed is not None:
-                await self._work(*claimed)
+            with suppress(Stopped):
+                await self._work(*await unless(stop, self._claim()))
 
     async def _claim(self) -> tuple[Job, float]:
         """Wait for a job; answers it with the moment from which its lease counts."""
@@ -123,17 +120,23 @@ class ClaimLoop:
         """A job that this runner can't read is another's. Deploy gives it away when its lease ends, which is made soon."""
         self._tools.metrics.claims_unreadable.inc()
         log.get("runner").error("claim.unreadable", job_id=claim.job_id, error=str(claim.__cause__))
+        if claim.job_id is not None:
+            await self._hand_back(claim.job_id, claim.lease_token)
+
+    async def _hand_back(self, job_id: int | str, lease_token: str | None) -> None:
+        """Another runner may have it at once. When Deploy doesn't answer, the lease ends by itself."""
         try:
-            await self._client.give_back(claim, self._settings.runner_id)
+            await self._client.give_back(job_id, lease_token, self._settings.runner_id)
         except FunaiError as e:
-            log.get("runner").warning("claim.not_given_back", job_id=claim.job_id, error=str(e))
+            log.get("runner").warning("claim.not_given_back", job_id=job_id, error=str(e))
 
     async def _work(self, job: Job, granted_at: float) -> None:
         """One job, from claim to report. Whatever goes wrong ends this job and not the slot."""
         lease = Lease(job, seconds=self._settings.lease_seconds, granted_at=granted_at)
-        with log.bound(job_id=job.id, attempt=job.attempt):
+        with log.bound(job_id=job.wire_id, attempt=job.attempt):
             logger, metrics = log.get("runner"), self._tools.metrics
             logger.info("job.claimed")
+            gone: Lost | None = None
             self._tools.heart.add(lease)
             try:
                 with metrics.in_hand.track_inprogress():
@@ -143,19 +146,27 @@ class ClaimLoop:
             except LeaseGone as e:
                 metrics.jobs.labels(e.why, "").inc()
                 logger.warning("job.stopped", why=e.why)
+                gone = e.why
             except FunaiError as e:
                 metrics.jobs.labels(NOT_REPORTED, "").inc()
                 logger.warning("job.not_reported", error=str(e))
             finally:
                 self._tools.heart.drop(lease)
+            if gone is Lost.NO_DISK:
+                await self._hand_back(job.id, job.lease_token)
 
     async def _carry_out(self, job: Job, lease: Lease) -> ReportJob:
         redact = Redactor(self._secrets(job))
         out = LogStream(
-            self._client, self._settings.runner_id, job.id, token=lease.token, resume=(job.attempt or 1) > 1, redact=redact
+            self._client, self._settings.runner_id, job.wire_id, token=lease.token, resume=(job.attempt or 1) > 1, redact=redact
         )
         async with streaming(out, finish=LOG_SECONDS):
-            report = await self._outcome(job, lease, out, redact)
+            try:
+                report = await self._outcome(job, lease, out, redact)
+            except LeaseGone as e:
+                if e.why is Lost.NO_DISK:
+                    out.line(f"==> {NO_DISK}")
+                raise
             if report.error_message:
                 out.line(f"==> {report.status} {report.failure.code if report.failure else ''}\n{report.error_message}")
         await self._report(job, lease, report)
@@ -177,33 +188,48 @@ class ClaimLoop:
         if job.type != JobType.BUILD_AND_DEPLOY:
             raise JobFailed(FailureCode.INTERNAL, detail=f"type {job.type}")
         payload = read_payload(job)
-        async with job_folder(self._settings.workdir, job) as folder:
-            try:
-                return await JobRun(self._tools, job, payload, lease, out, folder).carry_out()
-            except (JobFailed, OSError) as e:
-                if self._full and (isinstance(e, OSError) or e.code in _FULL_DISKS):
-                    out.line(f"==> {NO_DISK}")
-                    raise LeaseGone(Lost.NO_DISK) from e
-                raise
+        s = self._settings
+        try:
+            async with watched(s.workdir, s.min_free_bytes) as room, job_folder(s.workdir, job) as folder:
+                try:
+                    return await JobRun(self._tools, job, payload, lease, out, folder).carry_out()
+                except (JobFailed, OSError) as e:
+                    if room.was_full() and (isinstance(e, OSError) or e.code in _FULL_DISKS):
+                        raise LeaseGone(Lost.NO_DISK) from e
+                    raise
+        except OSError as e:
+            # Not even the job's folder could be made.
+            if self._full:
+                raise LeaseGone(Lost.NO_DISK) from e
+            raise
 
     def _failed(self, lease: Lease, e: JobFailed, redact: Redactor) -> ReportJob:
         return self._final(lease, JobStatus.FAILED, message=e.error_message(redact), failed=e)
 
     def _final(
-        self, lease: Lease, status: JobStatus, *, message: str | None = None, failed: JobFailed | None = None,
+        self,
+        lease: Lease,
+        status: JobStatus,
+        *,
+        message: str | None = None,
+        failed: JobFailed | None = None,
         result: JobResult | None = None,
-    ) -> ReportJob:  # fmt: skip
+    ) -> ReportJob:
         return ReportJob(
-            runner_id=self._settings.runner_id, status=status, error_message=message, lease_token=lease.token,
-            result=result, failure=failed.failure if failed else None,
-        )  # fmt: skip
+            runner_id=self._settings.runner_id,
+            status=status,
+            error_message=message,
+            lease_token=lease.token,
+            result=result,
+            failure=failed.failure if failed else None,
+        )
 
     async def _report(self, job: Job, lease: Lease, report: ReportJob) -> None:
         """The final word, repeated while Deploy is away and the lease lasts. Raises LeaseGone, FunaiError."""
         lease.reported = report.status
         while True:
             try:
-                await self._client.report(job.id, report)
+                await self._client.report(job.wire_id, report)
             except FunaiError as e:
                 if e.code < 500:
                     raise

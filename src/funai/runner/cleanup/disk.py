@@ -14,6 +14,7 @@ from funai.base.process import proc
 from funai.runner.build.cgroup import BuildGroup
 from funai.runner.build.diskwatch import tree_bytes, working_containers
 from funai.runner.build.image import Builder, group_name
+from funai.runner.cleanup.caches import Limits
 from funai.runner.cleanup.fs import remove_tree
 from funai.runner.cleanup.image_eviction import CachedImage, is_cache, parse_described, parse_images, removable
 from funai.runner.commands.engine import Engine
@@ -25,12 +26,21 @@ from funai.runner.source.mirrors import Source, remove_unfinished
 
 BATCH = 50
 """Images named to one command."""
+DAY = 24 * 3600
 LIST_BYTES = 64 * 1024 * 1024
 
 
 class Janitor:
-    def __init__(self, settings: RunnerSettings, engine: Engine, source: Source, storage: Path, builder: Builder,
-                 metrics: RunnerMetrics, workshop: Workshop | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        settings: RunnerSettings,
+        engine: Engine,
+        source: Source,
+        storage: Path,
+        builder: Builder,
+        metrics: RunnerMetrics,
+        workshop: Workshop | None = None,
+    ) -> None:
         self._workshop = workshop
         self._settings, self._engine, self._source, self._storage = settings, engine, source, storage
         self._builder, self._metrics = builder, metrics
@@ -65,7 +75,22 @@ class Janitor:
     async def tidy(self) -> None:
         """Bring the caches under their watermarks, least recently used first."""
         await self._mirrors()
-        await (self._stores(self._workshop) if self._workshop else self._images())
+        if self._workshop:
+            await self._stores(self._workshop)
+        else:
+            await self.remove_left_containers()
+            await self._images()
+
+    async def remove_left_containers(self) -> None:
+        """Containers that an ended build could not remove, as on a full disk; no build begins meanwhile."""
+        async with self._builder.gate:
+            if self._builder.active:
+                return
+            parent, every = self._settings.cgroup_parent, group_name(self._settings.workdir, "")
+            left = await asyncio.to_thread(working_containers, self._storage, f"/{parent}/{every}") if parent else []
+            if left:
+                done = await proc.run(self._engine.remove_container(*left), timeout=60)
+                log.get("runner").info("leftovers.removed", containers=len(left), code=done.code)
 
     async def _stores(self, shop: Workshop) -> None:
         """Behind the wall: whole stores of apps, then base images that were pulled."""
@@ -77,7 +102,14 @@ class Janitor:
 
         folder = s.workdir / "tidy"
         try:
-            gone = await upkeep.tidy(shop, folder, most_images=s.cache_images, most_bytes=s.build_disk_bytes, full=full)
+            gone = await upkeep.tidy(
+                shop,
+                folder,
+                most_images=s.cache_images,
+                most_bytes=s.build_disk_bytes,
+                caches=Limits(s.app_cache_bytes, s.app_cache_days * DAY),
+                full=full,
+            )
         finally:
             await remove_tree(folder)
         if gone:

@@ -36,6 +36,8 @@ class BuildRequest:
     cgroup: str = ""
     """Control group (``/parent/job/leaf``) that RUN steps live in."""
     use_cache: bool = True
+    fresh: bool = False
+    """Nothing that earlier builds left may be used: behind the wall it is removed first."""
     docker_format: bool = True
     """Podman: the image as Docker's manifest with ``labels``, each of which it commits as one image more; else as OCI's,
     with the same as annotations."""
@@ -85,13 +87,27 @@ class Engine:
     def build(self, r: BuildRequest) -> Command:
         # Without a control group nothing else keeps a build from crowding out the rest.
         polite = [] if r.cgroup or r.walled else ["nice", "-n", "10"]
-        argv = [*polite, self.binary, "build", "--file", str(r.dockerfile), "--tag", r.image, "--iidfile", str(r.iidfile),
-                "--force-rm", "--shm-size", "64m"]  # fmt: skip
+        argv = [
+            *polite,
+            self.binary,
+            "build",
+            "--file",
+            str(r.dockerfile),
+            "--tag",
+            r.image,
+            "--iidfile",
+            str(r.iidfile),
+            "--force-rm",
+            "--shm-size",
+            "64m",
+        ]
         mark = "--label" if self.docker or r.docker_format else "--annotation"
         for name, value in sorted(r.labels.items()):
             argv += [mark, f"{name}={value}"]
         for name, value in sorted(r.args.items()):
             argv += ["--build-arg", f"{name}={value}"]
+        if not r.use_cache:
+            argv.append("--no-cache")
         argv += self._limits(r)
         if r.walled or r.network:
             argv += ["--network", "host" if r.walled else r.network]
@@ -119,7 +135,6 @@ class Engine:
             "--format",
             "docker" if r.docker_format else "oci",
             "--layers" if r.keep_layers else "--layers=false",
-            *([] if r.use_cache else ["--no-cache"]),
             "--isolation",
             "oci",
             "--http-proxy=false",  # the operator's, with a password perhaps

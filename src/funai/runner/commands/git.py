@@ -11,9 +11,18 @@ from funai.base.process.gitlimits import bounded
 from funai.base.process.proc import Command
 
 _BASE = (
-    "git", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "advice.detachedHead=false",
-    "-c", "core.fsmonitor=false", "-c", "core.symlinks=true",
-)  # fmt: skip
+    "git",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "advice.detachedHead=false",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.symlinks=true",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +49,22 @@ class Git:
         """Everything that is new, in one connection; branches and tags that are gone there go here."""
         # Version 2 asks for the references in a second round trip; we take nearly all of them anyway.
         fetch = self._git(
-            "-c", "protocol.version=0", "fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-recurse-submodules",
-            "--no-write-fetch-head", "--no-auto-maintenance", "--update-shallow", "--", url,
-            "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
-        )  # fmt: skip
+            "-c",
+            "protocol.version=0",
+            "fetch",
+            "--quiet",
+            "--force",
+            "--prune",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+            "--no-auto-maintenance",
+            "--update-shallow",
+            "--",
+            url,
+            "+refs/heads/*:refs/heads/*",
+            "+refs/tags/*:refs/tags/*",
+        )
         return Command(bounded(fetch.argv, file_bytes=self.max_bytes), env=fetch.env)
 
     def resolve(self) -> Command:
@@ -70,9 +91,18 @@ class Git:
     def gc(self) -> Command:
         """Packs what many small fetches left, when it is much; readers beside it go on."""
         gc = self._git(
-            "-c", "gc.auto=2000", "-c", "gc.autoDetach=false", "-c", "pack.threads=1", "-c", "pack.windowMemory=64m",
-            "gc", "--auto", "--quiet",
-        )  # fmt: skip
+            "-c",
+            "gc.auto=2000",
+            "-c",
+            "gc.autoDetach=false",
+            "-c",
+            "pack.threads=1",
+            "-c",
+            "pack.windowMemory=64m",
+            "gc",
+            "--auto",
+            "--quiet",
+        )
         return Command(("nice", "-n", "10", *gc.argv), env=gc.env)
 
 
@@ -94,13 +124,26 @@ def ssh_config(key: Path | None, known_hosts: Path | None, control: Path) -> str
     key exchange, which is most of what a small fetch costs.
     """
     options = {
-        "BatchMode": "yes", "StrictHostKeyChecking": "yes", "UpdateHostKeys": "no", "GlobalKnownHostsFile": "/dev/null",
-        "UserKnownHostsFile": f'"{known_hosts or "/dev/null"}"', "IdentitiesOnly": "yes", "IdentityAgent": "none",
-        "PreferredAuthentications": "publickey", "ForwardAgent": "no", "ForwardX11": "no", "ClearAllForwardings": "yes",
+        "BatchMode": "yes",
+        "StrictHostKeyChecking": "yes",
+        "UpdateHostKeys": "no",
+        "GlobalKnownHostsFile": "/dev/null",
+        "UserKnownHostsFile": f'"{known_hosts or "/dev/null"}"',
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "PreferredAuthentications": "publickey",
+        "ForwardAgent": "no",
+        "ForwardX11": "no",
+        "ClearAllForwardings": "yes",
         "PermitLocalCommand": "no",
-        "ControlMaster": "auto", "ControlPath": f'"{control}/%C"', "ControlPersist": str(MUX_SECONDS),
-        "ConnectTimeout": "10", "ServerAliveInterval": "10", "ServerAliveCountMax": "3", "LogLevel": "ERROR",
-    }  # fmt: skip
+        "ControlMaster": "auto",
+        "ControlPath": f'"{control}/%C"',
+        "ControlPersist": str(MUX_SECONDS),
+        "ConnectTimeout": "10",
+        "ServerAliveInterval": "10",
+        "ServerAliveCountMax": "3",
+        "LogLevel": "ERROR",
+    }
     if key:
         options["IdentityFile"] = f'"{key}"'
     return "Host *\n" + "".join(f"  {name} {value}\n" for name, value in options.items())

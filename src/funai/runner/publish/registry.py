@@ -19,9 +19,11 @@ from funai.runner.failures import JobFailed
 T = TypeVar("T")
 _CODES = {Why.AUTH: FailureCode.REGISTRY_AUTH, Why.PRIVATE: FailureCode.CONTRACT_INVALID}
 _WORDS = {
-    Why.LIMITED: "JOB_REGISTRY_LIMITED", Why.FULL: "JOB_REGISTRY_FULL", Why.NO_REGISTRY: "JOB_NO_REGISTRY",
+    Why.LIMITED: "JOB_REGISTRY_LIMITED",
+    Why.FULL: "JOB_REGISTRY_FULL",
+    Why.NO_REGISTRY: "JOB_NO_REGISTRY",
     Why.PRIVATE: "JOB_REGISTRY_PRIVATE",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,9 @@ def failure(registry: str, error: RegistryFailed, *, login: bool = False) -> Job
     words = _WORDS.get(error.why) if error.why is not Why.AUTH or login else "JOB_REGISTRY_NO_LOGIN"
     message = "\n".join(render(words, language, {"registry": registry}) for language in ("zh", "en")) if words else None
     again = error.why in (Why.AWAY, Why.REFUSED)
-    return JobFailed(code, [] if code is FailureCode.REGISTRY_AUTH else [error.detail], message=message, again=again,
-                     registry=registry)  # fmt: skip
+    return JobFailed(
+        code, [] if code is FailureCode.REGISTRY_AUTH else [error.detail], message=message, again=again, registry=registry
+    )
 
 
 def auth_config(login: RegistryLogin | None) -> str:

@@ -56,9 +56,12 @@ class Rollout:
                 if now > min(away_until, end):
                     raise JobFailed(FailureCode.AGENT_UNREACHABLE, detail=str(e)) from e
             except FunaiError as e:
-                if e.code != 409 or not passes(e) or now > end:
+                if registry_away(e) and now <= min(away_until, end):
+                    say("节点无法访问镜像仓库，重试 / the node can't reach the registry: once more")
+                elif e.code == 409 and passes(e) and now <= end:
+                    say("等待上一次部署结束 / waiting for an earlier roll-out of this app to end")
+                else:
                     raise from_agent(e) from e
-                say("等待上一次部署结束 / waiting for an earlier roll-out of this app to end")
             await asyncio.sleep(BUSY_PAUSE)
 
     async def _verify(self, node: RuntimeNodeRef, wish: AgentDeploy, end: float, say: Callable[[str], None]) -> None:
@@ -93,6 +96,12 @@ class Rollout:
         if last.startswith("HTTP"):
             raise JobFailed(FailureCode.APP_UNHEALTHY, [f"{url}: {last}"])
         say(f"无法从执行者访问 {url}（{last}），以容器在运行为准 / can't be reached from the runner: the container runs")
+
+
+def registry_away(error: FunaiError) -> bool:
+    """Whether the agent could not pull for the registry's sake: nothing was begun, and it may be back in a moment."""
+    failure = agent_failure(error)
+    return failure is not None and failure.code == FailureCode.REGISTRY_UNREACHABLE
 
 
 def passes(error: FunaiError) -> bool:

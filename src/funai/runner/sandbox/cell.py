@@ -17,17 +17,18 @@ from funai.contracts.errors import ConfigError
 from funai.contracts.rules import ImageRef
 from funai.runner.commands.engine import Engine
 from funai.runner.sandbox import etc, host
-from funai.runner.sandbox.door import Door, Grant
-from funai.runner.sandbox.fence import Opening, split_place
-from funai.runner.sandbox.network import Network, NoNetwork, make
-from funai.runner.sandbox.relay import Policy, Relay, openings_of
+from funai.runner.sandbox.net.door import Door, Grant
+from funai.runner.sandbox.net.fence import Opening, split_place
+from funai.runner.sandbox.net.namespace import Network, NoNetwork, make
+from funai.runner.sandbox.net.relay import Policy, Relay, openings_of
 from funai.runner.sandbox.stores import Store
 from funai.runner.sandbox.wall import DOOR, DOOR_PORT, Bind, Entry, Host, walled
 from funai.runner.settings import RunnerSettings
 
 Run = Callable[[Command], Awaitable[int]]
 """Runs a command under a build's limits; answers its exit status."""
-CACHES = "/var/tmp/buildah-cache-0"
+CACHES = ("/var/tmp/buildah-cache", "/var/tmp/buildah-cache-0")
+"""Where an engine keeps cache mounts: Podman 4.3, and newer ones, which add the user's id."""
 BLOBS = "/var/lib/containers/cache"
 ARCHIVE = "/run/image.tar"
 
@@ -75,14 +76,16 @@ class Room:
     def _etc(self, name: str, engine: etc.Engine) -> Path:
         return etc.write(Path(tempfile.mkdtemp(prefix=f"etc-{name}-", dir=self.folder)), engine)
 
-    async def build(self, run: Run, command: Command, store: Store, bases: Sequence[Path], context: Sequence[Bind],
-                    ca_file: Path | None) -> int:  # fmt: skip
+    async def build(
+        self, run: Run, command: Command, store: Store, bases: Sequence[Path], context: Sequence[Bind], ca_file: Path | None
+    ) -> int:
         """``command`` builds in the app's own store above these base images' stores. Answers its exit status."""
         folder = await asyncio.to_thread(
             self._etc, "build", etc.Engine(self.sandbox.programs.runtime, len(bases), ca_file=ca_file)
         )
         under = [Bind(root, f"{etc.BASES}/{n}") for n, root in enumerate(bases)]
-        own = [Bind(store.images, etc.STORE, True), Bind(store.caches, CACHES, True), Bind(store.blobs, BLOBS, True)]
+        own = [Bind(store.images, etc.STORE, True), Bind(store.blobs, BLOBS, True)]
+        own += [Bind(store.caches, place, True) for place in CACHES]
         async with self.cell.build.opened(self.sandbox.openings) as network:
             entry = self.entry(network, folder, *own, *under, *context)
             return await run(walled(command, entry, self.sandbox.host))
@@ -110,8 +113,9 @@ class Room:
     def _pushing(self, image: str, target: ImageRef) -> Command:
         return self.sandbox.engine.push_plain(image, f"{DOOR}:{DOOR_PORT}/{target.path}:{target.tag}")
 
-    async def _plainly(self, run: Run, command: Command, store: Store, bases: Sequence[Path], name: str,
-                       grant: Grant | None) -> int:  # fmt: skip
+    async def _plainly(
+        self, run: Run, command: Command, store: Store, bases: Sequence[Path], name: str, grant: Grant | None
+    ) -> int:
         folder = await asyncio.to_thread(self._etc, name, etc.Engine(self.sandbox.programs.runtime, len(bases)))
         under = [Bind(root, f"{etc.BASES}/{n}") for n, root in enumerate(bases)]
         own = [Bind(store.images, etc.STORE, True), Bind(store.blobs, BLOBS, True)]

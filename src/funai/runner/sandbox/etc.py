@@ -64,11 +64,14 @@ def write(folder: Path, engine: Engine) -> Path:
 
 
 ENV = {
-    "HOME": "/root", "CONTAINERS_CONF": "/etc/containers/containers.conf", "TMPDIR": "/var/tmp",
+    "HOME": "/root",
+    "CONTAINERS_CONF": "/etc/containers/containers.conf",
+    "TMPDIR": "/var/tmp",
     "CONTAINERS_STORAGE_CONF": "/etc/containers/storage.conf",
-    "CONTAINERS_REGISTRIES_CONF": "/etc/containers/registries.conf", "REGISTRY_AUTH_FILE": "/etc/containers/auth.json",
+    "CONTAINERS_REGISTRIES_CONF": "/etc/containers/registries.conf",
+    "REGISTRY_AUTH_FILE": "/etc/containers/auth.json",
     "DOCKER_CONFIG": "/etc/containers",
-}  # fmt: skip
+}
 """The engine's environment inside."""
 
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run
+from funai.base.process.programs import find_program
 from funai.i18n.reasons import Words
 from funai.runner.sandbox.wall import STAGE, Entry, Host, walled
 
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROBE_SECONDS = 30
 _NEEDED = {"podman": "podman", "bwrap": "bubblewrap", "ip": "iproute2", "iptables-restore": "iptables"}
 _PROBE = (
     "mkdir /tmp/l /tmp/u /tmp/w /tmp/m && "
     "mount -t overlay -o lowerdir=/tmp/l,upperdir=/tmp/u,workdir=/tmp/w,userxattr overlay /tmp/m"
 )
-_USERNS = Path("/proc/sys/user/max_user_namespaces")
-_APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+SYSCTLS = Path("/proc/sys")
+_USERNS = "user/max_user_namespaces"
+_APPARMOR = "kernel/apparmor_restrict_unprivileged_userns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,6 @@ class Programs:
 
 
 Find = Callable[[str], str | None]
-
-
-def find_program(name: str) -> str | None:
-    return shutil.which(name) or shutil.which(name, path=_SYSTEM_PATH)
 
 
 def programs(find: Find = find_program) -> tuple[Programs | None, list[str]]:
@@ -57,7 +53,7 @@ def make_stage() -> None:
     STAGE.chmod(0o711)
 
 
-async def why_not(find: Find = find_program) -> Words | None:
+async def why_not(find: Find = find_program, sysctls: Path = SYSCTLS) -> Words | None:
     """The sentence that says what is missing; None when a process could be put behind the wall."""
     if os.geteuid() != 0:
         return Words(
@@ -68,27 +64,42 @@ async def why_not(find: Find = find_program) -> Words | None:
     if have is None:
         packages = " ".join(missing)
         return Words(f"缺少程序：apt-get install {packages}", f"programs are missing: apt-get install {packages}")
-    if _number(_USERNS) == 0:
+    if _number(sysctls / _USERNS) == 0:
         return Words(
             "内核禁止用户命名空间：user.max_user_namespaces 为 0", "user namespaces are off: user.max_user_namespaces is 0"
         )
-    return await _probed(have)
+    said = await _probed(have)
+    return None if said is None else failed(said, apparmor=_number(sysctls / _APPARMOR) == 1)
 
 
-async def _probed(have: Programs) -> Words | None:
-    """A process behind the wall that mounts an overlay, which is what an engine needs most."""
+def failed(said: str, *, apparmor: bool) -> Words:
+    """What a probe's last words mean; ``apparmor``: whether it restricts user namespaces on this host.
+
+    Root is exempt from that, so a profile confines bwrap, or the service that starts it.
+    """
+    zh, en = f"沙箱无法启动：{said}", f"a sandbox could not be started: {said}"
+    if not apparmor:
+        return Words(zh, en)
+    return Words(
+        f"{zh}；此主机的 AppArmor 限制用户命名空间（kernel.apparmor_restrict_unprivileged_userns 为 1）：root 不受限，"
+        "因此是 bwrap 或本服务的 profile 去掉了权限；用 aa-status 查看，并为它停用该 profile（aa-disable）",
+        f"{en}; AppArmor restricts user namespaces on this host (kernel.apparmor_restrict_unprivileged_userns is 1): root is "
+        "exempt, so a profile of bwrap or of this service takes its rights; see aa-status, and switch that one off: aa-disable",
+    )
+
+
+async def _probed(have: Programs) -> str | None:
+    """What a process behind the wall said that could not mount an overlay, which an engine needs most; None when it could."""
     try:
         make_stage()
         command = walled(Command(("sh", "-c", _PROBE)), Entry(bwrap=have.bwrap), Host.here())
         done = await run(command, timeout=_PROBE_SECONDS)
     except (OSError, ProcessMissing, ProcessTimeout) as e:
-        return Words(f"沙箱无法启动：{e}", f"a sandbox could not be started: {e}")
+        return str(e)
     if done.code == 0:
         return None
-    said = done.error_text.splitlines()[-1:] or [f"exit {done.code}"]
-    if _number(_APPARMOR) == 1 and "denied" in said[0].lower():
-        return Words(f"AppArmor 限制了用户命名空间：{said[0]}", f"AppArmor restricts user namespaces: {said[0]}")
-    return Words(f"沙箱无法启动：{said[0]}", f"a sandbox could not be started: {said[0]}")
+    # The first line: mount(8) ends with a hint at the kernel's log.
+    return next((line.strip() for line in done.error_text.splitlines() if line.strip()), f"exit {done.code}")
 
 
 def _number(file: Path) -> int | None:

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from funai.base.files import write_whole
 from funai.runner.build.diskwatch import tree_bytes
 from funai.runner.cleanup.fs import remove_tree
 from funai.runner.sandbox.wall import FIRST_ID
@@ -69,14 +70,18 @@ class Store:
         return {}
 
     def write(self, record: dict[str, object]) -> None:
-        fresh = self._record.with_suffix(".new")
-        fresh.write_text(json.dumps(record))
-        fresh.replace(self._record)
+        write_whole(self._record, json.dumps(record))
 
     @property
     def bytes(self) -> int:
         found = self.read().get("bytes")
         return found if isinstance(found, int) else 0
+
+    def note_bytes(self, total: int) -> None:
+        """Keep its size. Being measured is no use: which store goes first depends on that. Raises OSError."""
+        used_at = self.used_at
+        self.write({**self.read(), "bytes": total})
+        os.utime(self._record, (used_at, used_at))
 
     @property
     def used_at(self) -> float:
@@ -155,7 +160,8 @@ class Stores:
 
     @staticmethod
     async def measure(store: Store) -> int:
-        """Bytes on disk; kept in the record for the next build's watch."""
+        """Bytes on disk; kept in the record for the next build's watch, unless the disk has no room for that."""
         total = sum([await asyncio.to_thread(tree_bytes, part, 1 << 62) for part in store.parts])
-        store.write({**store.read(), "bytes": total})
+        with suppress(OSError):
+            store.note_bytes(total)
         return total

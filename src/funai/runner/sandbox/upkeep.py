@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from funai.base.process import proc
 from funai.base.process.proc import Command
+from funai.runner.cleanup.caches import Limits, caches_in, superfluous
+from funai.runner.cleanup.fs import remove_tree
 from funai.runner.sandbox.stores import Store
 from funai.runner.sandbox.workshop import Workshop
 
@@ -19,13 +23,16 @@ _PRUNE_SECONDS = 300
 _MAX_LIST = 16 * 1024 * 1024
 
 
-async def tidy(shop: Workshop, folder: Path, *, most_images: int, most_bytes: int, full: Callable[[], bool]) -> int:
+async def tidy(
+    shop: Workshop, folder: Path, *, most_images: int, most_bytes: int, caches: Limits, full: Callable[[], bool]
+) -> int:
     """Bring them under their limits, least recently used first; answers how many stores and base images went.
 
     ``folder`` is for this call alone. ``full``: whether the disk is, asked before each removal.
     """
     counts: dict[Path, int] = {}
     for store in shop.stores.all():
+        await _caches(shop, store, caches)
         counts[store.folder] = await _store(shop, store, folder, most_bytes, prune=full())
     gone = 0
     for store in shop.stores.all():
@@ -39,6 +46,13 @@ async def tidy(shop: Workshop, folder: Path, *, most_images: int, most_bytes: in
             break
         gone += await shop.bases.evict(base)
     return gone
+
+
+async def _caches(shop: Workshop, store: Store, limits: Limits) -> None:
+    async with shop.stores.idle(store) as idle:
+        found = await asyncio.to_thread(caches_in, store.caches) if idle else []
+        for cache in superfluous(found, time.time(), limits):
+            await remove_tree(cache.path)
 
 
 async def _store(shop: Workshop, store: Store, folder: Path, most_bytes: int, *, prune: bool) -> int:
@@ -61,8 +75,9 @@ async def _pruned(shop: Workshop, store: Store, folder: Path) -> None:
     async def run(command: Command) -> int:
         return (await proc.run(command, timeout=_PRUNE_SECONDS)).code
 
-    (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    with suppress(proc.ProcessTimeout):
+    # A disk without room for what a prune needs: whole stores go instead.
+    with suppress(proc.ProcessTimeout, OSError):
+        (folder / "tmp").mkdir(parents=True, exist_ok=True)
         async with shop.sandbox.room(folder, ()) as room:
             await room.prune(run, store, shop.under(store))
 

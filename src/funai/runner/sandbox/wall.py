@@ -62,9 +62,13 @@ def walled(command: Command, entry: Entry, host: Host) -> Command:
     """``command`` inside the wall. Only ``entry.env`` and the command's own variables are its environment."""
     sources = [*(str(b.source) for b in entry.binds), *map(str, entry.cgroups)]
     spec = {
-        "stage": str(STAGE), "sources": sources, "cgroups": [str(g) for g in entry.cgroups], "network": entry.network,
-        "first_id": FIRST_ID, "ids": IDS,
-    }  # fmt: skip
+        "stage": str(STAGE),
+        "sources": sources,
+        "cgroups": [str(g) for g in entry.cgroups],
+        "network": entry.network,
+        "first_id": FIRST_ID,
+        "ids": IDS,
+    }
     env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **entry.env, **(command.env or {})}
     settings = [word for name, value in sorted(env.items()) for word in ("--setenv", name, value)]
     where = ("--chdir", str(command.cwd)) if command.cwd else ()

@@ -26,9 +26,9 @@ from funai.runner.publish.registry import Registry
 from funai.runner.sandbox import etc
 from funai.runner.sandbox.bases import BaseStores, Sources, read_held
 from funai.runner.sandbox.cell import Room, Run, Sandbox
-from funai.runner.sandbox.door import Grant
-from funai.runner.sandbox.fence import Opening, reachable, split_place
-from funai.runner.sandbox.relay import openings_of
+from funai.runner.sandbox.net.door import Grant
+from funai.runner.sandbox.net.fence import Opening, reachable, split_place
+from funai.runner.sandbox.net.relay import openings_of
 from funai.runner.sandbox.stores import MAX_BASES, Store, Stores
 from funai.runner.sandbox.storewatch import StoreWatch
 from funai.runner.sandbox.wall import FIRST_ID, Bind
@@ -67,6 +67,8 @@ class Workshop:
             self.bases.ready(images, may, self._sources(room, may, run, watch)) as held,
         ):
             request = await fit({name: h.image for name, h in held.items()})
+            if request.fresh:
+                await self.stores.empty(store)
             roots = await self._founded(room, run, store, [h.folder for h in held.values()])
             watch.begin(store)
             store.write({**store.read(), "dirty": True})

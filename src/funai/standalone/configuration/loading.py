@@ -26,12 +26,23 @@ from funai.standalone.given import Given
 
 FILE = "funai.toml"
 SERVICES: tuple[type[Settings], ...] = (
-    ApiSettings, DeploySettings, RunnerSettings, RuntimeSettings, GatewaySettings, GitSettings,
-)  # fmt: skip
+    ApiSettings,
+    DeploySettings,
+    RunnerSettings,
+    RuntimeSettings,
+    GatewaySettings,
+    GitSettings,
+)
 OTHERS = (
-    "FUNAI_SERVER", "FUNAI_API_KEY", "FUNAI_LANG", "FUNAI_ENGINE", "FUNAI_PULL_SECONDS", "FUNAI_DEBIAN_MIRROR", "ALL_PROXY",
+    "FUNAI_SERVER",
+    "FUNAI_API_KEY",
+    "FUNAI_LANG",
+    "FUNAI_ENGINE",
+    "FUNAI_PULL_SECONDS",
+    "FUNAI_DEBIAN_MIRROR",
+    "ALL_PROXY",
     "RUNNER_SANDBOX",
-)  # fmt: skip
+)
 """Variables that other parts of the program read."""
 _OURS = ("FUNAI_", "RUNNER_", "RUNTIME_", "DEPLOY_", "GATEWAY_")
 _NEAR, _VERY_NEAR = 0.75, 0.88

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from funai.agent.settings import parse_size
+from funai.agent.databases.settings import parse_size
 from funai.gateway.settings import DOMAIN
 from funai.standalone.options import LOOPBACK, Ports
 
@@ -86,9 +86,11 @@ class Builds(Section):
     )
     ca_file: Path | None = entry(None, env="RUNNER_BUILD_CA", doc="extra certificate authorities (PEM) that builds trust")
     image_mirror: str | None = entry(
-        None, env="FUNAI_IMAGE_MIRROR", doc="asked for Docker Hub's images first: host[:port][/path]",
+        None,
+        env="FUNAI_IMAGE_MIRROR",
+        doc="asked for Docker Hub's images first: host[:port][/path]",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9.:_/-]*$",
-    )  # fmt: skip
+    )
     seconds: float | None = entry(None, env="RUNNER_BUILD_SECONDS", doc="a build takes at most this long", gt=0)
     memory: Size | None = entry(None, env="RUNNER_BUILD_MEMORY_BYTES", doc="memory of a build's steps together, such as 2g")
     cpus: float | None = entry(None, env="RUNNER_BUILD_CPUS", doc="cores of a build's steps", gt=0)

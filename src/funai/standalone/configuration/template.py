@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from funai.base.files import write_whole
 from funai.standalone.configuration.model import env_of, sections
-from funai.standalone.layout import write_private
 
 HEAD = """# What `funai up` reads; --config names another file. Written at the first start and never changed by us after.
 # A flag of `funai up` wins over the environment, the environment over this file. `funai config check` reads it without
@@ -38,5 +38,5 @@ def ensure(file: Path) -> bool:
     """Write it where there is none; mode 0600, for a proxy's address may hold a password. Answers whether it did."""
     if file.exists():
         return False
-    write_private(file, render())
+    write_whole(file, render())
     return True

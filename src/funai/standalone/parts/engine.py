@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import resource
-import shutil
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -23,14 +22,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from funai.base.files import write_whole
 from funai.base.home import user_folder
 from funai.base.process.proc import Command, Finished, ProcessMissing, ProcessTimeout, run
+from funai.base.process.programs import find_program
 from funai.standalone.parts import engine_conf, probe
 from funai.standalone.parts.probe import Limit
 from funai.standalone.phrases import phrase
 
 COMMAND_SECONDS = 30
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NETAVARK = (Path("/usr/lib/podman/netavark"), Path("/usr/libexec/podman/netavark"))
 DOCKER_SOCKET = "/var/run/docker.sock"
 _ENGINE_VARIABLES = ("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "DOCKER_HOST")
@@ -90,11 +90,6 @@ def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     return folder / "funai" / "engine"
 
 
-def find_program(name: str) -> str | None:
-    """From PATH, or where system programs are when PATH leaves those out (an ordinary user's often does)."""
-    return shutil.which(name) or shutil.which(name, path=SYSTEM_PATH)
-
-
 async def choose(directory: Path | None = None, say: Say = silent) -> EngineChoice:
     """The engine to use. Raises NoEngine. ``FUNAI_ENGINE=podman|docker`` narrows the search."""
     directory = directory or state_dir()
@@ -102,7 +97,7 @@ async def choose(directory: Path | None = None, say: Say = silent) -> EngineChoi
     if saved is not None and saved.fingerprint == fingerprint(saved.kind, saved.binary) and await _still_answers(saved):
         return saved
     choice = await detect(directory, say)
-    _write(directory / "engine.json", choice.model_dump_json(indent=2) + "\n")
+    write_whole(directory / "engine.json", choice.model_dump_json(indent=2) + "\n")
     return choice
 
 
@@ -128,6 +123,7 @@ def fingerprint(kind: EngineKind, binary: str) -> str:
 
 async def detect(directory: Path, say: Say = silent) -> EngineChoice:
     """Probe Podman, then Docker. The first with which all limits work is taken, else the one with the most."""
+    directory.mkdir(parents=True, exist_ok=True)
     wanted = os.environ.get("FUNAI_ENGINE", "")
     refusals: list[str] = []
     found: list[EngineChoice] = []
@@ -154,7 +150,7 @@ async def _podman(binary: str, directory: Path, say: Say) -> EngineChoice:
     for rung in engine_conf.ladder(_host_facts()):
         environment: dict[str, str] = {}
         if rung.conf is not None:
-            _write(directory / "containers.conf", rung.conf)
+            write_whole(directory / "containers.conf", rung.conf)
             environment["CONTAINERS_CONF"] = str(directory / "containers.conf")
         try:
             choice = await _probe(EngineKind.PODMAN, binary, environment, rung.why)
@@ -176,7 +172,7 @@ def _settle(path: Path, conf: str | None) -> None:
     if conf is None:
         path.unlink(missing_ok=True)
     else:
-        _write(path, conf)
+        write_whole(path, conf)
 
 
 async def _docker(binary: str, say: Say) -> EngineChoice:
@@ -325,12 +321,3 @@ def _host_facts() -> engine_conf.HostFacts:
         runtimes=tuple(r for r in ("crun", "runc") if find_program(r)),
         netavark=any(p.exists() for p in NETAVARK),
     )
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file as a whole: two set-ups at once must not leave half of either."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    with os.fdopen(handle, "w") as out:
-        out.write(text)
-    Path(name).replace(path)

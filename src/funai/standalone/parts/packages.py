@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+from funai.base.process.programs import find_program
+
 POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_TEXT = "#!/bin/sh\n# Written by funai's set-up while it installs packages: no service starts by itself.\nexit 101\n"
 DOCKER_SOCKET = Path("/var/run/docker.sock")
@@ -79,11 +79,6 @@ TESTS = (
 
 class NotInstalled(Exception):
     """Packages are missing and can't be installed from here. The text ends with the exact command."""
-
-
-def find_program(name: str) -> str | None:
-    """From PATH, or where system programs are when PATH leaves those out."""
-    return shutil.which(name) or shutil.which(name, path=SYSTEM_PATH)
 
 
 def needs(*, tests: bool, virtualenv: bool = True) -> list[Need]:

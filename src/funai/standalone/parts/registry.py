@@ -11,10 +11,11 @@ import bcrypt
 import httpx
 import yaml
 
+from funai.base.files import write_whole
 from funai.base.observability import log
 from funai.base.process.daemon import Daemon, Program
 from funai.base.process.proc import Command, run
-from funai.standalone.layout import Layout, Secrets, write_private
+from funai.standalone.layout import Layout, Secrets
 from funai.standalone.parts import engine_conf
 
 USER = "funai"
@@ -61,7 +62,7 @@ async def collect_garbage(layout: Layout) -> None:
 def daemon(layout: Layout, secrets: Secrets, port: int) -> Daemon:
     """Write its files and describe it as a daemon."""
     text = config(layout, secrets, port)
-    write_private(layout.registry / "config.yml", text)
+    write_whole(layout.registry / "config.yml", text)
     _write_htpasswd(layout.registry / "htpasswd", secrets.registry_password.get_secret_value())
     argv = ("docker-registry", "serve", str(layout.registry / "config.yml"))
 
@@ -89,7 +90,7 @@ def _write_htpasswd(file: Path, password: str) -> None:
             return
     # The password is 256 random bits, so the cheapest bcrypt loses nothing, and every request pays for it.
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=4)).decode()
-    write_private(file, f"{USER}:{hashed}\n")
+    write_whole(file, f"{USER}:{hashed}\n")
 
 
 def registries_conf(system: Path, port: int, mirror: str | None = None) -> str:

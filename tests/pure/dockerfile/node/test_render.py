@@ -130,3 +130,48 @@ def test_an_authority_in_the_context_reaches_the_first_stages_only() -> None:
 def test_collect_answers_only_for_files_that_are_there() -> None:
     files = collect({"package.json": "\ufeff{}"}.get, ["package.json"])
     assert files.package.scripts == {} and files.members == ()
+
+
+def test_render_with_caches_has_a_mount_for_the_install_and_one_for_the_build() -> None:
+    package = starts("next start", scripts={"build": "next build"}, dependencies={"next": "15"}, devDependencies={"b": "1"})
+    deps, production, build, final = stages(rendered(package, LOCK, caches=True))
+    assert "RUN --mount=type=cache,id=funai-packages,target=/var/cache/funai-packages export npm_config_cache=" in deps
+    assert "RUN --mount=type=cache,id=funai-build,target=/var/cache/funai-build " in build
+    assert "--mount" not in production + final
+    links = build.index("ln -s /var/cache/funai-build/.next_cache .next/cache")
+    assert links < build.index("npm run build") < build.index("rm -rf .next/cache")
+
+
+def test_render_without_caches_of_the_apps_own_mounts_none() -> None:
+    assert "--mount" not in rendered(starts("next start", scripts={"build": "next build"}, dependencies={"next": "15"}), LOCK)
+
+
+@pytest.mark.parametrize(
+    ("lock", "variable"),
+    [
+        ("package-lock.json", "npm_config_cache="),
+        ("pnpm-lock.yaml", "npm_config_store_dir="),
+        ("yarn.lock", "YARN_CACHE_FOLDER="),
+        ("bun.lock", "BUN_INSTALL_CACHE_DIR="),
+    ],
+)
+def test_render_with_caches_points_each_manager_at_its_own(lock: str, variable: str) -> None:
+    text = rendered(starts("node s.js", dependencies={"a": "1"}), {lock: ""}, caches=True)
+    assert f"{variable}/var/cache/funai-packages/" in text
+
+
+def test_render_with_caches_keeps_those_of_workspaces_apart() -> None:
+    member = json.dumps({"name": "web", "dependencies": {"next": "15"}})
+    package = starts("node s.js", workspaces=["apps/*"], scripts={"build": "npm run build -w web"})
+    text = rendered(package, {**LOCK, "apps/web/package.json": member}, caches=True)
+    assert "ln -s /var/cache/funai-build/apps_web_.next_cache apps/web/.next/cache" in text
+    assert "apps/web/.next/cache" in text.partition("&& npm run build")[2]
+
+
+def test_render_of_astros_server_lets_forms_pass_their_origin_check() -> None:
+    package = starts("node ./dist/server/entry.mjs", scripts={"build": "astro build"}, dependencies={"@astrojs/node": "9"})
+    build = stages(rendered(package, LOCK))[1]
+    assert (
+        build.index("npm run build") < build.index('s/"allowedDomains":\\[\\]/"allowedDomains":[{}]/') < build.index("rm -rf")
+    )
+    assert "allowedDomains" not in rendered(starts("node s.js", scripts={"build": "astro build"}), LOCK)

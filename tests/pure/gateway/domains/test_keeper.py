@@ -64,8 +64,14 @@ class Around:
         settings = GatewaySettings.model_validate({"https_port": 443, "wildcard_domain": "apps.example.net", **fields})
         self.records.load()
         made = DomainKeeper(
-            settings, self.records, self, self, self if authority else None, now=lambda: self.now, pace=Pace()  # type: ignore[arg-type]
-        )  # fmt: skip
+            settings,
+            self.records,
+            self,
+            self,
+            self if authority else None,
+            now=lambda: self.now,
+            pace=Pace(),  # type: ignore[arg-type]
+        )
         task = asyncio.create_task(made.run())
         try:
             yield made

@@ -12,9 +12,13 @@ from funai.gateway.haproxy import config
 from funai.gateway.settings import GatewaySettings
 
 FACTS = config.Facts(
-    root=Path("/var/lib/gw"), sockets=Path("/run/gw"), max_connections=1000, user="haproxy",
-    probe_sha256=config.probe_digest("the-secret"), version="HAProxy 2.6",
-)  # fmt: skip
+    root=Path("/var/lib/gw"),
+    sockets=Path("/run/gw"),
+    max_connections=1000,
+    user="haproxy",
+    probe_sha256=config.probe_digest("the-secret"),
+    version="HAProxy 2.6",
+)
 
 
 def rendered(**fields: Any) -> str:
@@ -63,7 +67,11 @@ def test_pages_are_log_formats_that_only_name_the_trace() -> None:
         ({}, "bind 0.0.0.0:8000\n", "ssl crt-list"),
         ({"host": "::"}, "bind [::]:8000 v4v6\n", "0.0.0.0:8000"),
         ({"host": "[::1]"}, "bind [::1]:8000\n", "v4v6"),
-        ({"https_port": 8443}, "bind 0.0.0.0:8443 ssl crt-list /var/lib/gw/tls/crt-list.txt alpn h2,http/1.1", "location https://%[var(txn.host)]%["),
+        (
+            {"https_port": 8443},
+            "bind 0.0.0.0:8443 ssl crt-list /var/lib/gw/tls/crt-list.txt alpn h2,http/1.1",
+            "location https://%[var(txn.host)]%[",
+        ),
         ({"https_port": 8443}, "location https://%[var(txn.host)]:8443%[pathq]", "acme"),
         ({"https_port": 8443, "public_https_port": 443}, "location https://%[var(txn.host)]%[pathq]", ":8443%["),
         ({"https_port": 8443, "https_redirect": False}, "ssl crt-list", "location https://"),
@@ -74,7 +82,7 @@ def test_pages_are_log_formats_that_only_name_the_trace() -> None:
         ({"hidden_cookies": []}, "sc0_conn_cur gt 250\n", "funai_session"),
         ({"connect_timeout": 0.25}, "timeout connect 250ms", "timeout connect 1000ms"),
     ],
-)  # fmt: skip
+)
 def test_settings_reach_the_text(fields: dict[str, Any], present: str, absent: str) -> None:
     text = rendered(**fields)
     assert present in text

@@ -31,7 +31,11 @@ async def test_a_container_removed_by_hand_comes_back_with_its_release_and_varia
         await remove_all(here)
         await here.engine.remove_network("rt-net-7")
         await serves(here, 5)
-        assert (await here.status())["generation"] == 5
+
+        async def told() -> bool:
+            return (await here.status())["generation"] == 5
+
+        await eventually(told, what="the app's status has its release again")
         assert here.engine.env_of("rt-u-1-7") == {"TOKEN": "s3cret-value"}
     kept = [p.read_text() for p in (tmp_path / "default").iterdir()]
     assert len(kept) == 2

@@ -111,14 +111,16 @@ async def test_an_api_key_works_until_the_next_and_is_kept_as_a_hash(platform: P
     assert PASSWORD.encode() not in kept
 
 
-async def test_a_password_change_ends_other_logins(platform: Platform) -> None:
+async def test_a_password_change_ends_other_logins_and_the_api_key(platform: Platform) -> None:
     ada = await platform.person("ada")
+    key = {"X-API-Key": (await ada.call("PUT", "/user/api-key"))["apiKey"]}
     other = await platform.sign_in("ada")
     wrong = {"oldPassword": "not the one", "newPassword": "another good one"}
     assert await ada.refused("PUT", "/user/password", json=wrong) == "401 BAD_CREDENTIALS"
     answer = await ada.raw("PUT", "/user/password", json={"oldPassword": PASSWORD, "newPassword": "another good one"})
     assert answer.status_code == 200
     assert await other.refused("GET", "/user/me") == "401 UNAUTHENTICATED"
+    assert (await platform.http.get(f"{BASE}/user/me", headers=key)).status_code == 401
     assert await Person(platform.http, ada.id, answer.headers["Authorization"]).call("GET", "/user/me")
     assert (await login(platform, "ada", PASSWORD)).status_code == 401
     assert (await login(platform, "ada", "another good one")).status_code == 200

@@ -89,6 +89,4 @@ async def test_upgrade_beside_another_instances_waits_for_its_lock_and_says_so(
 
 def test_postgres_address_means_what_the_pools_own_address_means() -> None:
     address = postgres_address(Database("postgresql://u:p%40ss@db.example:6543/x?ssl=require&prepared_statement_cache_size=7"))
-    assert address == {
-        "host": "db.example", "port": 6543, "user": "u", "password": "p@ss", "database": "x", "ssl": "require"
-    }  # fmt: skip
+    assert address == {"host": "db.example", "port": 6543, "user": "u", "password": "p@ss", "database": "x", "ssl": "require"}

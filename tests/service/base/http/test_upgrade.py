@@ -62,8 +62,15 @@ async def test_post_of_curl_with_http2_is_served(port: int) -> None:
     if curl is None:
         pytest.skip("curl is not on PATH")
     asked = await asyncio.create_subprocess_exec(
-        curl, "--silent", "--http2", "--noproxy", "*", "--data", "twelve bytes", f"http://127.0.0.1:{port}/echo",
+        curl,
+        "--silent",
+        "--http2",
+        "--noproxy",
+        "*",
+        "--data",
+        "twelve bytes",
+        f"http://127.0.0.1:{port}/echo",
         stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    )
     out, _ = await asked.communicate()
     assert out == b'{"bytes":12}'

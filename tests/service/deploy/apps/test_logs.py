@@ -76,7 +76,7 @@ async def test_lines_come_as_they_are_written(deploy: tuple[FastAPI, httpx.Async
         lines = answer.aiter_lines()
         for word in ("one", "two"):
             container.lines.put_nowait(f"{word}\n".encode())
-            assert await asyncio.wait_for(anext(lines), 5) == word
+            assert await asyncio.wait_for(anext(lines), 60) == word
         container.lines.put_nowait(None)
         assert [line async for line in lines] == []
     assert container.asked == [{"tail": "5", "follow": "true"}]

@@ -84,23 +84,41 @@ async def test_the_operators_calls(deploy: Deploy) -> None:
         (2, "n2", "HEALTHY", True, 0, 5),
     ]
     assert nodes[0]["lastHeartbeatAt"].endswith("Z")
+    assert nodes[0]["nodeId"] == 1
+    assert nodes[0]["lastHeartbeatAtMs"] > 10**12
     placed = (await admin(deploy, "GET", "runtime-nodes/placements", params={"nodeId": 1, "offset": 0, "limit": 10})).json()[
         "data"
     ]
-    assert [(p["appId"], p["nodeId"]) for p in placed] == [(7, 1)]
+    assert (placed["nodeId"], placed["total"], len(placed["items"])) == (1, 1, 1)
+    assert (placed["items"][0]["appId"], placed["items"][0]["nodeId"]) == ("7", 1)
+    assert placed["items"][0]["lastActiveAt"] > 10**12
 
     move = {"appId": 7, "targetNodeId": 2}
     busy = await admin(deploy, "POST", "runtime-nodes/reassign", json=move)
     assert (busy.status_code, busy.json()["reason"]) == (409, "APP_DEPLOYING")
     await deploy.api.cancel(job.id)
     assert (await admin(deploy, "POST", "runtime-nodes/reassign", json=move)).json()["data"]["nodeId"] == 2
-    off = await admin(deploy, "POST", "runtime-nodes/set-enabled", params={"name": "n2", "enabled": "false"})
+    old = await admin(deploy, "POST", "runtime-nodes/set-enabled", params={"name": "n2", "enabled": "true"})
+    assert old.json()["data"] == "enabled"
+    full = {"name": "n2", "enabled": "false", "full": "true"}
+    off = await admin(deploy, "POST", "runtime-nodes/set-enabled", params=full)
     assert (off.json()["data"]["enabled"], off.json()["data"]["health"]) == (False, "DRAINING")
     drained = (await admin(deploy, "POST", "runtime-nodes/drain", json={"sourceNodeId": 2})).json()["data"]
     assert drained == {"sourceNodeId": 2, "moved": [{"appId": 7, "targetNodeId": 1}], "skipped": [], "remaining": 0}
 
     (runner,) = (await admin(deploy, "GET", "runners/list")).json()["data"]
     assert (runner["runnerId"], runner["healthy"], runner["runningJobs"]) == ("r1", True, 0)
+    assert runner["health"] == "HEALTHY"
+    assert runner["lastSeenAtMs"] > 10**12
+
+
+@pytest.mark.parametrize(("limit", "found"), [(0, 1), (-5, 1), (5_000, 2)])
+async def test_limits_out_of_bounds_count_as_the_nearest(deploy: Deploy, limit: int, found: int) -> None:
+    for app_id in (7, 8):
+        await deploy.create(app_id)
+    assert len((await deploy.raw.get("/deploy/jobs", params={"limit": limit})).json()["data"]) == found
+    placed = (await admin(deploy, "GET", "runtime-nodes/placements", params={"limit": limit, "offset": -1})).json()["data"]
+    assert placed == {"nodeId": None, "total": 0, "items": []}
 
 
 @pytest.mark.parametrize(
@@ -108,11 +126,9 @@ async def test_the_operators_calls(deploy: Deploy) -> None:
     [
         ("POST", "runtime-nodes/set-enabled", {"params": {"name": "x", "enabled": "true"}}, 404, "NODE_NOT_FOUND"),
         ("POST", "runtime-nodes/set-enabled", {"params": {"name": "x"}}, 400, "BAD_INPUT"),
-        ("GET", "runtime-nodes/placements", {"params": {"limit": 1001}}, 400, "BAD_INPUT"),
-        ("GET", "runtime-nodes/placements", {"params": {"offset": -1}}, 400, "BAD_INPUT"),
+        ("GET", "runtime-nodes/placements", {"params": {"limit": "many"}}, 400, "BAD_INPUT"),
         ("POST", "runtime-nodes/reassign", {"json": {"appId": 1, "targetNodeId": 9}}, 404, "NODE_NOT_FOUND"),
         ("POST", "runtime-nodes/drain", {"json": {"sourceNodeId": 9}}, 404, "NODE_NOT_FOUND"),
-        ("POST", "runtime-nodes/drain", {"json": {"sourceNodeId": 9, "limit": 0}}, 400, "BAD_INPUT"),
         ("POST", "runtime-nodes/upsert", {"json": {"name": "a/b"}}, 400, "BAD_INPUT"),
         ("GET", "runtime-nodes/nonsense", {}, 404, "NOT_FOUND"),
     ],

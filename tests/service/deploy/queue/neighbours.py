@@ -31,5 +31,8 @@ class Recorded:
     async def failed(self, conn: AsyncConnection, job: FinishedJob, status: str, error: str | None, now_ms: int) -> None:
         return
 
+    async def next_number(self, conn: AsyncConnection, app_id: int) -> int:
+        return len(self.jobs) + 1
+
     async def load(self, conn: AsyncConnection, app_id: int, number: int) -> StoredRelease:
         raise NotImplementedError

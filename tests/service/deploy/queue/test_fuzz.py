@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as effort
 from schemathesis.checks import not_a_server_error
 
+from tests.parts.extent import extent
 from tests.service.deploy.queue.instance import instance
 from tests.service.deploy.queue.kit import ADMIN, NODE, RUNNER, SECRET
 
 HEADERS = {"X-DEPLOY-SECRET": SECRET, "X-Runner-Token": RUNNER, "X-Admin-Token": ADMIN, "X-RT-Node-Token": NODE}
 EFFORT = effort(
-    max_examples=6,
+    max_examples=extent(3, 6),
     deadline=None,
     database=None,
     derandomize=True,

@@ -90,9 +90,9 @@ async def test_a_rescue_that_hangs_keeps_no_runner_waiting(database_url: str, mo
             await conn.execute(update(job).where(job.c.id == job_id).values(lease_expire_at=1))
         waiting = asyncio.create_task(d.runner.claim(ClaimJob(runner_id="r1", wait_seconds=20)))
         await eventually(lambda: d.core.waiters.waiting, what="the claim waits")
-        await asyncio.wait_for(hangs.wait(), 5)
+        await asyncio.wait_for(hangs.wait(), 60)
         other = await d.core.jobs.store.create(NewJob("BUILD_AND_DEPLOY", 4, 1, {"appId": 4, "userId": 1}))  # tells nobody
-        got = await asyncio.wait_for(waiting, 5)
+        got = await asyncio.wait_for(waiting, 60)
         assert got is not None
         assert got.id == other["id"]
         let_go.set()

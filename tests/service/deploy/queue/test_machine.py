@@ -33,13 +33,14 @@ from funai.deploy.queue.transitions import Holder
 from funai.deploy.queue.waiters import Waiters
 from funai.deploy.settings import QueueOrder
 from funai.deploy.tables import job, job_event
+from tests.parts.extent import extent
 from tests.service.deploy.queue.kit import settings as deploy_settings
 from tests.service.deploy.queue.model import Hold, Model, ModelJob
 from tests.service.deploy.queue.neighbours import OneNode, Recorded
 
 RUNNERS = st.sampled_from(["r1", "r2", "r3"])
 EFFORT = settings(
-    max_examples=25,
+    max_examples=extent(8, 25),
     stateful_step_count=40,
     deadline=None,
     database=None,
@@ -270,7 +271,7 @@ def test_the_store_is_the_model(database_url: str) -> None:
 
 def test_plain_fifo_is_the_model_too(sqlite_url: str) -> None:
     with machines(sqlite_url) as make:
-        run_state_machine_as_test(make(fair=False), settings=settings(EFFORT, max_examples=6))
+        run_state_machine_as_test(make(fair=False), settings=settings(EFFORT, max_examples=extent(3, 6)))
 
 
 def test_the_machine_finds_a_missing_fence(sqlite_url: str) -> None:

@@ -15,9 +15,10 @@ from funai.base.db.engine import Database, Dialect
 from funai.deploy import main
 from funai.deploy.queue.store import JobStore
 from funai.deploy.settings import QueueOrder
+from tests.parts.extent import extent
 from tests.service.deploy.queue.neighbours import OneNode, Recorded
 
-FINISHED, BLOCKED, CLAIMABLE = 1_000_000, 25_000, 25_000
+FINISHED, BLOCKED, CLAIMABLE = extent(100_000, 1_000_000), 25_000, 25_000
 DIGITS = "(" + " UNION ALL ".join(f"SELECT {d} AS d" for d in range(10)) + ")"
 TABLE = "fun_ai_deploy_job"
 INDEX = "fun_ai_deploy_job_claim"
@@ -25,7 +26,7 @@ INDEX = "fun_ai_deploy_job_claim"
 
 @pytest.fixture
 async def crowded(database_url: str) -> AsyncIterator[Database]:
-    """A million finished jobs, blocked and claimable ones by the ten thousand, made by the database itself."""
+    """Finished jobs by the hundred thousand, blocked and claimable ones by the ten thousand, made by the database itself."""
     db = Database(database_url)
     await main.upgrade(db)
     async with db.write() as conn:

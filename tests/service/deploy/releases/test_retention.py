@@ -270,7 +270,7 @@ async def test_it_runs_in_the_background_and_stops_at_once(world: World) -> None
     running = asyncio.create_task(world.retention.run(0.05, stop))
     await eventually(lambda: world.pullable(digests[0]) == [False], what="the oldest image is gone")
     stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 60)
 
 
 async def test_retiring_on_every_database(plane: Plane) -> None:

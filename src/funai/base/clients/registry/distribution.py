@@ -91,9 +91,14 @@ class Manifests:
         path = full_repository(image).partition("/")[2]
         headers = {**_ACCEPT, **({"Content-Type": manifest.media_type} if manifest else {})}
         response = await self.http.call(
-            image.registry, method, f"/v2/{path}/manifests/{reference}", ok=(200, 201, 202, 404, 405), headers=headers,
-            content=manifest.body if manifest else None, repository=path,
-        )  # fmt: skip
+            image.registry,
+            method,
+            f"/v2/{path}/manifests/{reference}",
+            ok=(200, 201, 202, 404, 405),
+            headers=headers,
+            content=manifest.body if manifest else None,
+            repository=path,
+        )
         if is_page(response) and response.status_code == 200:
             raise RegistryFailed(f"{image.registry}: a web page", Why.NO_REGISTRY)
         return response if response.status_code < 400 else None

@@ -52,9 +52,12 @@ class FencedTransport(httpx.AsyncBaseTransport):
             return await self._open.handle_async_request(request)
         address = await self._address(host, port, request)
         pinned = httpx.Request(
-            request.method, request.url.copy_with(host=address), headers=request.headers, stream=request.stream,
+            request.method,
+            request.url.copy_with(host=address),
+            headers=request.headers,
+            stream=request.stream,
             extensions={**request.extensions, "sni_hostname": host},
-        )  # fmt: skip
+        )
         return await self._pinned.handle_async_request(pinned)
 
     async def leads_inside(self, host: str, port: int) -> bool:

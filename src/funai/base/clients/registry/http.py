@@ -59,9 +59,14 @@ class RegistryHttp:
     """
 
     def __init__(
-        self, logins: Mapping[str, Login] | None = None, *, plain: Callable[[str], bool], trusted: Iterable[str] = (),
-        timeout: float = 5, http: httpx.AsyncBaseTransport | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        logins: Mapping[str, Login] | None = None,
+        *,
+        plain: Callable[[str], bool],
+        trusted: Iterable[str] = (),
+        timeout: float = 5,
+        http: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._logins, self._plain = dict(logins or {}), plain
         self._fence = FencedTransport({*trusted, *self._logins}, proxies.read())
         self._http = httpx.AsyncClient(
@@ -85,9 +90,17 @@ class RegistryHttp:
         await self._http.aclose()
 
     async def call(
-        self, registry: str, method: str, path: str, *, ok: Iterable[int], params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None, content: bytes | None = None, repository: str = "",
-    ) -> httpx.Response:  # fmt: skip
+        self,
+        registry: str,
+        method: str,
+        path: str,
+        *,
+        ok: Iterable[int],
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        repository: str = "",
+    ) -> httpx.Response:
         """The whole answer when its status is one of ``ok``; else RegistryFailed, with why and what the registry said.
 
         ``repository`` keeps the token of a challenge for the next call about it.
@@ -108,9 +121,16 @@ class RegistryHttp:
         return response
 
     async def hand_on(
-        self, registry: str, method: str, path: str, *, headers: Sequence[tuple[str, str]],
-        content: AsyncIterator[bytes] | None, repository: str, login: bool,
-    ) -> httpx.Response:  # fmt: skip
+        self,
+        registry: str,
+        method: str,
+        path: str,
+        *,
+        headers: Sequence[tuple[str, str]],
+        content: AsyncIterator[bytes] | None,
+        repository: str,
+        login: bool,
+    ) -> httpx.Response:
         """Somebody else's request, with ``login`` ours; the answer's body is not read yet and has to be closed.
 
         A challenge is answered where the request has no body, and redirects of reads are followed. Raises httpx.HTTPError.
@@ -211,9 +231,14 @@ class RegistryAt:
     registry: str
 
     async def call(
-        self, method: str, path: str, *, ok: Iterable[int], params: Mapping[str, Any] | None = None,
+        self,
+        method: str,
+        path: str,
+        *,
+        ok: Iterable[int],
+        params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:  # fmt: skip
+    ) -> httpx.Response:
         return await self.http.call(self.registry, method, path, ok=ok, params=params, headers=headers)
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ from alembic import op
 from sqlalchemy import BigInteger, Connection, inspect, literal_column, text
 
 from funai.base.db.engine import now_ms_sql
-from funai.deploy.migrations import adopt
+from funai.deploy.migrations import adopt, takeover
 from funai.deploy.migrations import schema_0001 as schema
 
 revision = "0001"
@@ -17,6 +17,7 @@ depends_on = None
 
 def upgrade() -> None:
     conn = op.get_bind()
+    takeover.take_over(conn)
     there = set(inspect(conn).get_table_names())
     existing = [t for t in schema.metadata.sorted_tables if t.name in there]
     schema.metadata.create_all(conn)

@@ -51,18 +51,65 @@ REWRITABLE_COOKIES, REWRITABLE_HEAD = 200, 65_536
 """Cookies that a response may set below a base path, and the bytes its head may take with cookies or a redirect. With each
 cookie longer by at most two base paths of 28 bytes and the padding, what is rewritten fits the part of the buffer kept free
 (``REWRITE``)."""
-_CLAIMS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Server",
-           "X-Real-IP")  # fmt: skip
+_CLAIMS = (
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Forwarded-Server",
+    "X-Real-IP",
+)
 
 
 _FOR_THE_ORIGIN = (
-    "Service-Worker-Allowed", "Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc", "NEL", "Report-To",
-    "Reporting-Endpoints", "Accept-CH", "Critical-CH", "Set-Login", "Origin-Agent-Cluster", "Speculation-Rules",
-    "Public-Key-Pins", "Expect-CT", "Activate-Storage-Access",
-)  # fmt: skip
+    "Service-Worker-Allowed",
+    "Clear-Site-Data",
+    "Strict-Transport-Security",
+    "Alt-Svc",
+    "NEL",
+    "Report-To",
+    "Reporting-Endpoints",
+    "Accept-CH",
+    "Critical-CH",
+    "Set-Login",
+    "Origin-Agent-Cluster",
+    "Speculation-Rules",
+    "Public-Key-Pins",
+    "Public-Key-Pins-Report-Only",
+    "Expect-CT",
+    "Activate-Storage-Access",
+    "Use-As-Dictionary",
+    "Secure-Session-Registration",
+    "Secure-Session-Challenge",
+    "Sec-Session-Registration",
+    "Sec-Session-Challenge",
+    "Shared-Storage-Write",
+    "Accept-CH-Lifetime",
+)
 """What a browser applies to the whole origin: one app would stand in front of the others' pages with its script, empty their
 storage and log their users out, shut plain HTTP for every port of this host, move them elsewhere, be told of their traffic,
-have its visitors' browsers send the others more than they asked for, or say who is logged in."""
+have its visitors' browsers send the others more than they asked for, bind their sessions to itself, or say who is logged
+in."""
+_FOR_PROXIES = ("X-Accel-Redirect", "X-Sendfile", "X-Lighttpd-Send-File", "X-LiteSpeed-Location", "X-Reproxy-URL")
+"""Orders to the web server in front, nginx and others: one that stands before this gateway would serve its own files."""
+_HINTS = "link|content-security-policy"
+"""Headers of an interim answer (RFC 8297)."""
+
+
+def interim(wait: str) -> list[str]:
+    """Rules against interim answers (100, 102 to 199) with other headers than hints: such a connection is closed.
+
+    HAProxy sends each of them on as it is: no rule for responses is applied to one. This one sees an answer's first head;
+    ``wait`` is how long that may take.
+    """
+    return [
+        f"tcp-response inspect-delay {wait}",
+        "acl interim status 100",
+        "acl interim status 102:199",
+        rf"acl only_hints res.hdr_names(|) -m reg -i '^(({_HINTS})(\||$))*$'",
+        "tcp-response content reject if interim !only_hints",
+    ]
 
 
 def response_headers(too_large: str) -> list[str]:
@@ -77,6 +124,8 @@ def response_headers(too_large: str) -> list[str]:
         f"http-response return status 502 {too_large} if in_base has_location too_large",
         "http-response strict-mode on",
         *(f"http-response del-header {name} if in_base" for name in _FOR_THE_ORIGIN),
+        *(f"http-response del-header {name}" for name in _FOR_PROXIES),
+        *_realm(),
         *(_cookie_rule(match, to) + " in_base" for match, to in _IN_BASE),
         *(_cookie_rule(match, to) + " !in_base" for match, to in _BY_HOST),
         *_location(),
@@ -110,6 +159,21 @@ _BY_HOST: tuple[tuple[str, str], ...] = (
 
 def _cookie_rule(match: str, to: str) -> str:
     return f"http-response replace-header Set-Cookie '{match}' '{to}' if has_cookie"
+
+
+_CHALLENGES = 8
+"""More are dropped: each is made longer (see ``_PAD``)."""
+
+
+def _realm() -> list[str]:
+    """A browser gives a name and password again to any page of the origin that asks for the same realm."""
+    utf8, basic = '.*charset="?utf-8', r"(?:.*,)?[ \t]*basic(?:[ \t,].*)?$"
+    replace, realm = "http-response replace-header WWW-Authenticate", f'Basic realm="{_BASE}"'
+    return [
+        f"http-response del-header WWW-Authenticate if in_base {{ res.fhdr_cnt(www-authenticate) gt {_CHALLENGES} }}",
+        f"{replace} '(?i)^(?={utf8}){basic}' '{realm}, charset=\"UTF-8\"' if in_base",
+        f"{replace} '(?i)^(?!{utf8}){basic}' '{realm}' if in_base",
+    ]
 
 
 def _location() -> list[str]:

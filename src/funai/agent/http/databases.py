@@ -1,0 +1,143 @@
+"""The agent's calls about apps' databases, behind ``X-Runtime-Token``: life, backups, orphans, and the Mongo explorer."""
+
+# pyright: reportUnusedFunction=false
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Body, Depends, FastAPI, Query
+from pydantic import ValidationError
+
+from funai.agent.databases.orphans import OrphanSweep
+from funai.agent.databases.service import Databases
+from funai.agent.engine.contract import EngineError
+from funai.base.http.guards import SecretDoor
+from funai.contracts.agent import CleanupOrphaned
+from funai.contracts.databases import (
+    DatabaseCall,
+    DatabaseOp,
+    FindOrphans,
+    Kind,
+    MongoById,
+    MongoCreate,
+    MongoDoc,
+    MongoFind,
+    MongoUpdate,
+    Orphans,
+)
+from funai.contracts.errors import BadInput, Conflict, Unavailable
+from funai.contracts.wire import MAX_ID, Wire
+
+if TYPE_CHECKING:
+    from funai.agent.databases.explorer import Explorer
+
+W = TypeVar("W", bound=Wire)
+MONGO = "/api/fun-ai/deploy/mongo"
+IdQuery = Annotated[int | None, Query(ge=1, le=MAX_ID)]
+Json = Annotated[dict[str, Any], Body()]
+
+
+@dataclass(frozen=True)
+class DatabaseParts:
+    databases: Databases
+    orphans: OrphanSweep
+    explorer: Explorer | None
+    """None where this node has no MongoDB."""
+    grace_hours: float
+
+    @property
+    def mongo(self) -> Explorer:
+        """Raises Conflict ``DATABASE_NOT_OFFERED``."""
+        if self.explorer is None:
+            raise Conflict("DATABASE_NOT_OFFERED", kind=Kind.MONGO, kinds=", ".join(self.databases.drivers) or "-")
+        return self.explorer
+
+
+def install(app: FastAPI, parts: DatabaseParts, door: SecretDoor) -> None:
+    router = APIRouter(prefix="/agent", dependencies=[Depends(door)])
+
+    @router.post("/databases/{op}")
+    async def database(op: DatabaseOp, body: DatabaseCall) -> dict[str, Any]:
+        call = getattr(parts.databases, op.value)
+        return (await call(body)).to_wire()
+
+    @router.post("/orphans")
+    async def orphans(body: FindOrphans) -> dict[str, Any]:
+        return (await _swept(parts.orphans, body)).to_wire()
+
+    @router.post("/cleanup-orphaned")
+    async def cleanup_orphaned(body: CleanupOrphaned) -> dict[str, Any]:
+        """The contract's call: databases and containers of apps that aren't listed go, after the grace."""
+        asked = FindOrphans(existing_app_ids=body.existing_app_ids, delete=True, grace_hours=parts.grace_hours)
+        try:
+            done = await _swept(parts.orphans, asked)
+        except Conflict as e:
+            return {"cleanedDatabases": 0, "message": e.message("en")}
+        gone = [name for name in done.deleted if name in done.databases]
+        told = f"{len(done.databases)} orphaned, {len(gone)} dropped, {len(done.waiting)} within the grace"
+        return {"cleanedDatabases": len(gone), "message": "; ".join([told, *done.failed])}
+
+    app.include_router(router)
+    explorer = APIRouter(prefix=MONGO, dependencies=[Depends(door)])
+    _explorer_calls(explorer, parts)
+    app.include_router(explorer)
+
+
+async def _swept(orphans: OrphanSweep, asked: FindOrphans) -> Orphans:
+    try:
+        return await orphans.run(asked)
+    except EngineError as e:
+        raise Unavailable("ENGINE_UNREACHABLE", detail=str(e)[:400]) from e
+
+
+def _explorer_calls(router: APIRouter, parts: DatabaseParts) -> None:
+    """The ids come by query or in the body; callers in the field do both."""
+
+    @router.get("/collections")
+    async def collections(userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+        return await parts.mongo.collections(*_ids({}, userId, appId))
+
+    @router.post("/find")
+    async def find(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+        return await parts.mongo.find(*_ids(body, userId, appId), _read(MongoFind, body))
+
+    @router.get("/doc")
+    async def doc(collection: str, id: str, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+        return await parts.mongo.doc(*_ids({}, userId, appId), _read(MongoById, {"collection": collection, "id": id}))
+
+    @router.post("/insert-one")
+    async def insert_one(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+        return await parts.mongo.insert_one(*_ids(body, userId, appId), _read(MongoDoc, body))
+
+    @router.post("/update-by-id")
+    async def update_by_id(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+        return await parts.mongo.update_by_id(*_ids(body, userId, appId), _read(MongoUpdate, body))
+
+    @router.post("/delete-by-id")
+    async def delete_by_id(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+        return await parts.mongo.delete_by_id(*_ids(body, userId, appId), _read(MongoById, body))
+
+    @router.post("/create-collection")
+    async def create_collection(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+        return await parts.mongo.create_collection(*_ids(body, userId, appId), _read(MongoCreate, body))
+
+
+class _Whose(Wire):
+    user_id: int
+    app_id: int
+
+
+def _ids(body: dict[str, Any], user_id: int | None, app_id: int | None) -> tuple[int, int]:
+    found = _read(_Whose, {"userId": user_id or body.get("userId"), "appId": app_id or body.get("appId")})
+    if not (0 < found.user_id <= MAX_ID and 0 < found.app_id <= MAX_ID):
+        raise BadInput(detail="userId, appId")
+    return found.user_id, found.app_id
+
+
+def _read(model: type[W], body: dict[str, Any]) -> W:
+    try:
+        return model.model_validate(body)
+    except ValidationError as e:
+        first = e.errors(include_url=False)[0]
+        raise BadInput(detail=f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from e

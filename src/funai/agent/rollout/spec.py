@@ -1,0 +1,61 @@
+"""A rollout as the container that carries it out: labels, environment, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from funai.agent.databases.service import fingerprint
+from funai.agent.engine.contract import ContainerSpec
+from funai.agent.images.pull import Found, digest_of
+from funai.agent.network.hostfiles import hostname
+from funai.agent.network.networks import ADDRESS, Place
+from funai.agent.node import Node
+from funai.agent.reconcile import state
+from funai.agent.rollout.diagnosis import Variant, base_path, health_path
+from funai.contracts.agent import AgentDeploy
+
+ProxyLabels = Callable[[AgentDeploy], Mapping[str, str]]
+"""Labels that a proxy reads from the container (Traefik); none for HAProxy."""
+
+
+class Specs:
+    def __init__(self, node: Node, proxy_labels: ProxyLabels) -> None:
+        self._node, self._proxy_labels = node, proxy_labels
+
+    def of(
+        self, wanted: AgentDeploy, generation: int, image: Found, name: str, place: Place, variant: Variant
+    ) -> ContainerSpec:
+        settings = self._node.settings
+        labels = {
+            state.INSTANCE: settings.instance,
+            state.USER_ID: wanted.user_id,
+            state.APP_ID: wanted.app_id,
+            state.GENERATION: str(generation),
+            state.JOB_ID: str(wanted.job_id or ""),
+            state.DIGEST: digest_of(wanted.image, image.image),
+            state.IMAGE: wanted.image,
+            state.PORT: str(variant.port),
+            state.ASKED_PORT: str(wanted.container_port),
+            state.HEALTH_PATH: health_path(wanted),
+            state.BASE_PATH: base_path(wanted),
+            **({} if wanted.strip_prefix else {state.STRIP_PREFIX: "false"}),
+            **({state.DATABASES: told} if (told := fingerprint(wanted.env)) else {}),
+            ADDRESS: place.address,
+            **self._proxy_labels(variant.of(wanted)),
+        }
+        return ContainerSpec(
+            name=name,
+            image=image.name,
+            port=variant.port,
+            labels=labels,
+            network=place.network,
+            address=place.address,
+            publish=self._node.publish,
+            env=wanted.env or {},
+            hostname=hostname(int(wanted.app_id)) if place.address else "",
+            files=self._node.files.of(int(wanted.app_id), place),
+            capabilities=tuple(settings.app_capabilities),
+            restarts=settings.app_restarts,
+            init=variant.init,
+            limits=settings.limits,
+        )

@@ -1,0 +1,169 @@
+"""``/deploy/db/*`` and the Mongo explorer for an app's owner; orphans for an admin; app ids for the platform itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
+
+from funai.api.databases.service import AppDatabases
+from funai.api.edge import PREFIX, Admin, AppId, CurrentUser, Services, UserId, answers, core_of
+from funai.base.http.app import ok
+from funai.base.http.guards import SecretDoor
+from funai.contracts.databases import (
+    AppDatabases as Shown,
+)
+from funai.contracts.databases import (
+    AppIds,
+    Backup,
+    DatabaseOp,
+    DatabaseUrl,
+    DatabaseWish,
+    Dropped,
+    Kind,
+    MongoVerb,
+    Orphans,
+)
+from funai.contracts.errors import Unauthenticated
+
+router = APIRouter()
+owners = APIRouter(prefix=f"{PREFIX}/deploy/db", tags=["databases"])
+explorer = APIRouter(prefix=f"{PREFIX}/deploy/mongo", tags=["databases"])
+Wish = Annotated[DatabaseWish | None, Body()]
+Json = Annotated[dict[str, Any], Body()]
+
+
+async def _databases(core: Services) -> AppDatabases:
+    return AppDatabases(core.apps, core.control)
+
+
+Databases = Annotated[AppDatabases, Depends(_databases)]
+
+
+@owners.get("/info", summary="An app's databases, their sizes, and their backups", **answers(Shown))
+async def info(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
+    return ok(await databases.call(DatabaseOp.INFO, caller.acting_for(user_id), app_id, DatabaseWish()))
+
+
+@owners.get("/url", summary="The address with its password; what the app gets as variables", **answers(DatabaseUrl))
+async def url(
+    databases: Databases,
+    caller: CurrentUser,
+    response: Response,
+    app_id: AppId,
+    user_id: UserId = None,
+    kind: Kind | None = None,
+) -> Any:
+    response.headers["Cache-Control"] = "no-store"
+    return ok(await databases.call(DatabaseOp.URL, caller.acting_for(user_id), app_id, DatabaseWish(kind=kind)))
+
+
+@owners.post("/create", summary="Make a database for an app; its next deploy or start gets the address", **answers(Shown))
+async def create(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None, body: Wish = None) -> Any:
+    return ok(await databases.call(DatabaseOp.CREATE, caller.acting_for(user_id), app_id, body or DatabaseWish()))
+
+
+@owners.post("/rotate", summary="Another password; the app gets it at its next deploy or start", **answers(DatabaseUrl))
+async def rotate(
+    databases: Databases, caller: CurrentUser, response: Response, app_id: AppId, user_id: UserId = None, body: Wish = None
+) -> Any:
+    response.headers["Cache-Control"] = "no-store"
+    return ok(await databases.call(DatabaseOp.ROTATE, caller.acting_for(user_id), app_id, body or DatabaseWish()))
+
+
+@owners.post("/drop", summary="Drop an app's database with all its data; backups stay", **answers(Dropped))
+async def drop(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None, body: Wish = None) -> Any:
+    return ok(await databases.call(DatabaseOp.DROP, caller.acting_for(user_id), app_id, body or DatabaseWish()))
+
+
+@owners.post("/backup", summary="Back an app's database up now", **answers(Backup))
+async def backup(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None, body: Wish = None) -> Any:
+    return ok(await databases.call(DatabaseOp.BACKUP, caller.acting_for(user_id), app_id, body or DatabaseWish()))
+
+
+@owners.post("/restore", summary="Replace what the database holds by a backup of this or another own app", **answers(Shown))
+async def restore(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None, body: Wish = None) -> Any:
+    return ok(await databases.call(DatabaseOp.RESTORE, caller.acting_for(user_id), app_id, body or DatabaseWish()))
+
+
+@explorer.get("/collections", summary="Collections of the app's database", **answers(dict[str, Any]))
+async def collections(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
+    return ok(await databases.mongo(MongoVerb.COLLECTIONS, caller.acting_for(user_id), app_id, {}))
+
+
+@explorer.get("/doc", summary="One document by id", **answers(dict[str, Any]))
+async def doc(
+    databases: Databases,
+    caller: CurrentUser,
+    app_id: AppId,
+    collection: Annotated[str, Query(max_length=200)],
+    id: Annotated[str, Query(max_length=1024)],
+    user_id: UserId = None,
+) -> Any:
+    asked = {"collection": collection, "id": id}
+    return ok(await databases.mongo(MongoVerb.DOC, caller.acting_for(user_id), app_id, asked))
+
+
+@explorer.post("/find", summary="Documents by a filter, at most 200 a page and 3 s", **answers(dict[str, Any]))
+async def find(databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None) -> Any:
+    return ok(await databases.mongo(MongoVerb.FIND, caller.acting_for(user_id), app_id, body))
+
+
+@explorer.post("/insert-one", summary="Insert a document", **answers(dict[str, Any]))
+async def insert_one(databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None) -> Any:
+    return ok(await databases.mongo(MongoVerb.INSERT_ONE, caller.acting_for(user_id), app_id, body))
+
+
+@explorer.post("/update-by-id", summary="Change a document", **answers(dict[str, Any]))
+async def update_by_id(databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None) -> Any:
+    return ok(await databases.mongo(MongoVerb.UPDATE_BY_ID, caller.acting_for(user_id), app_id, body))
+
+
+@explorer.post("/delete-by-id", summary="Delete a document", **answers(dict[str, Any]))
+async def delete_by_id(databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None) -> Any:
+    return ok(await databases.mongo(MongoVerb.DELETE_BY_ID, caller.acting_for(user_id), app_id, body))
+
+
+@explorer.post("/create-collection", summary="Make a collection, with fields to check if wanted", **answers(dict[str, Any]))
+async def create_collection(
+    databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None
+) -> Any:
+    return ok(await databases.mongo(MongoVerb.CREATE_COLLECTION, caller.acting_for(user_id), app_id, body))
+
+
+@router.post(
+    f"{PREFIX}/admin/orphans",
+    tags=["admin"],
+    summary="Databases and containers of apps that are no more; deleted only when told, and after a grace",
+    **answers(list[Orphans]),
+)
+async def orphans(
+    databases: Databases,
+    _: Admin,
+    delete: bool = False,
+    grace_hours: Annotated[float, Query(alias="graceHours", ge=0, le=8760)] = 24,
+) -> Any:
+    return ok(await databases.orphans(delete=delete, grace_hours=grace_hours))
+
+
+async def _internal_door(request: Request) -> None:
+    token = core_of(request).settings.git_internal_token
+    if token is None:  # not configured: shut, not open
+        raise Unauthenticated()
+    await SecretDoor("X-Git-Token", token)(request)
+
+
+@router.get(
+    f"{PREFIX}/internal/apps/ids",
+    tags=["internal"],
+    summary="Ids of all apps",
+    dependencies=[Depends(_internal_door)],
+    **answers(AppIds),
+)
+async def app_ids(databases: Databases) -> Any:
+    ids = await databases.ids()
+    return ok(AppIds(app_ids=ids, count=len(ids)))
+
+
+router.include_router(owners)
+router.include_router(explorer)

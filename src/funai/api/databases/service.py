@@ -1,0 +1,45 @@
+"""Apps' databases at the API: whose they are is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from funai.api.apps.service import Apps
+from funai.api.deploys.client_pool import DeployClientPool
+from funai.api.tables import apps as app_table
+from funai.contracts.databases import DatabaseCall, DatabaseOp, DatabaseWish, FindOrphans, MongoCall, MongoVerb, Orphans
+from funai.contracts.errors import Conflict
+
+
+class AppDatabases:
+    def __init__(self, apps: Apps, control: DeployClientPool) -> None:
+        self.apps, self.control = apps, control
+
+    async def call(self, op: DatabaseOp, user_id: int, app_id: int, wish: DatabaseWish) -> dict[str, Any]:
+        """Raises NotFound APP_NOT_FOUND for an app that isn't theirs. A backup is looked for among their own alone."""
+        await self.apps.own(user_id, app_id)
+        call = DatabaseCall(user_id=str(user_id), app_id=str(app_id), **wish.model_dump())
+        with self.control.asking(long=op in (DatabaseOp.BACKUP, DatabaseOp.RESTORE)) as deploy:
+            return await deploy.database(op, call)
+
+    async def mongo(self, verb: MongoVerb, user_id: int, app_id: int, body: Mapping[str, Any]) -> dict[str, Any]:
+        await self.apps.own(user_id, app_id)
+        with self.control.asking() as deploy:
+            return await deploy.mongo(verb, MongoCall(user_id=user_id, app_id=app_id, body=dict(body)))
+
+    async def ids(self) -> list[int]:
+        """Every app that there is, those being deleted too: their deletion cleans up by itself."""
+        rows = await self.apps.db.fetch_all(select(app_table.c.id).order_by(app_table.c.id))
+        return [int(row["id"]) for row in rows]
+
+    async def orphans(self, *, delete: bool, grace_hours: float) -> list[Orphans]:
+        """Raises Conflict ORPHANS_NO_APPS while there is no app at all: that is what a failed question looks like."""
+        ids = await self.ids()
+        if not ids:
+            raise Conflict("ORPHANS_NO_APPS")
+        asked = FindOrphans(existing_app_ids=[str(i) for i in ids], delete=delete, grace_hours=grace_hours)
+        with self.control.asking(long=True) as deploy:
+            return await deploy.orphans(asked)

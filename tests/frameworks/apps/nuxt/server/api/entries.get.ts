@@ -1,0 +1,4 @@
+export default defineEventHandler((event) => {
+  setCookie(event, 'sid', 'abc', { path: '/' });
+  return entries;
+});

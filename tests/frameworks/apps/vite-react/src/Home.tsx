@@ -1,0 +1,37 @@
+import { type FormEvent, useEffect, useState } from 'react';
+import { Link } from 'react-router-dom';
+
+type Entry = { text: string };
+export default function Home() {
+  const [entries, setEntries] = useState<Entry[]>([]);
+  const [text, setText] = useState('');
+  const load = async () => setEntries(await (await fetch('/api/entries')).json());
+  useEffect(() => {
+    load();
+  }, []);
+  async function add(event: FormEvent) {
+    event.preventDefault();
+    const body = JSON.stringify({ text });
+    await fetch('/api/entries', { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    load();
+  }
+  return (
+    <main>
+      <h1>Guestbook</h1>
+      <img id="pic" src="/pic.svg" alt="" />
+      <ul id="list">
+        {entries.map((entry, n) => (
+          <li key={n}>{entry.text}</li>
+        ))}
+      </ul>
+      <form id="add" onSubmit={add}>
+        <input id="text" value={text} onChange={(event) => setText(event.target.value)} />
+        <button>Add</button>
+      </form>
+      <form id="sign" method="post" action="/sign">
+        <button>Sign</button>
+      </form>
+      <Link id="about" to="/about">About</Link> <a id="go" href="/go">Go</a>
+    </main>
+  );
+}

@@ -1,0 +1,6 @@
+import type { NextConfig } from 'next';
+
+const basePath = process.env.BASE_PATH ?? '';
+const nextConfig: NextConfig = { basePath, env: { NEXT_PUBLIC_BASE_PATH: basePath } };
+
+export default nextConfig;

@@ -1,0 +1,4 @@
+import { base } from '$app/paths';
+import { redirect } from '@sveltejs/kit';
+
+export const actions = { sign: () => redirect(303, `${base}/about`) };

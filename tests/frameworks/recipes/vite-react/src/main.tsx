@@ -1,0 +1,13 @@
+import { createRoot } from 'react-dom/client';
+import { BrowserRouter, Route, Routes } from 'react-router-dom';
+import Home from './Home';
+import './index.css';
+
+createRoot(document.getElementById('root')!).render(
+  <BrowserRouter basename={import.meta.env.BASE_URL}>
+    <Routes>
+      <Route path="/" element={<Home />} />
+      <Route path="/about" element={<h1 id="about-page">About</h1>} />
+    </Routes>
+  </BrowserRouter>,
+);

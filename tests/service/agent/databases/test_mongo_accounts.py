@@ -1,0 +1,89 @@
+"""An account of its own for each app. FerretDB keeps accounts and passwords, and knows no roles."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from pymongo.errors import OperationFailure
+
+from funai.agent.databases import mongo
+from funai.agent.databases.contract import AppKey, DatabaseRefused
+from funai.agent.databases.mongo import MongoDriver
+from scripts.ferretdb import binary
+from tests.parts.ferretdb import ADMIN, PASSWORD, Mongo
+from tests.service.agent.databases.conftest import mongo_settings
+from tests.service.agent.databases.tenant import MongoTenant
+
+KEY = AppKey(1, 31, "db_u1_a31")
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Mongo]:
+    if binary() is None:
+        pytest.skip("FerretDB isn't built here: `make setup-test` does it where Go is")
+    part = Mongo(tmp_path, accounts=True)
+    part.start()
+    yield part
+    part.kill()
+
+
+@pytest.fixture
+async def driver(locked: Mongo) -> AsyncIterator[MongoDriver]:
+    more: dict[str, Any] = {"mongo_username": ADMIN, "mongo_password": PASSWORD, "mongo_per_app_users": True}
+    made = MongoDriver(mongo_settings(locked, **more))
+    yield made
+    await made.close()
+
+
+async def test_credentials_of_an_app_log_in_at_its_own_database_with_its_own_password_alone(driver: MongoDriver) -> None:
+    """The account is made here as the driver makes it, but for the roles, which this server doesn't know."""
+    url = (await driver.credentials(KEY)).url
+    made = mongo.new_user(KEY.name, urlsplit(url).password or "", 0)
+    await driver.database(KEY.name).command({**made, "roles": []})
+    assert await driver.exists(KEY)
+    app = MongoTenant(url)
+    await app.write("one")
+    assert await app.read() == ["one"]
+    with pytest.raises(OperationFailure):
+        await MongoTenant(url.replace(urlsplit(url).password or "", "wrong")).read()
+    assert await driver.drop(KEY) is True
+    with pytest.raises(OperationFailure):
+        await app.read()
+
+
+async def test_create_on_a_server_that_refuses_the_account_says_so_without_the_password(driver: MongoDriver) -> None:
+    with pytest.raises(DatabaseRefused) as refused:
+        await driver.create(KEY)
+    assert urlsplit(driver.guessed(KEY, 0).url).password not in str(refused.value)
+
+
+async def test_shared_account_cannot_be_rotated(locked: Mongo) -> None:
+    shared = MongoDriver(mongo_settings(locked, mongo_username=ADMIN, mongo_password=PASSWORD))
+    found = await shared.credentials(KEY)
+    assert found.url == f"mongodb://root:p%40ss%2Fw%3Ard@127.0.0.1:{locked.port}/db_u1_a31?authSource=admin"
+    assert not found.own
+    with pytest.raises(DatabaseRefused):
+        await shared.rotate(KEY)
+    await shared.close()
+
+
+def test_commands_have_the_published_form_and_reach_one_database_alone() -> None:
+    """https://www.mongodb.com/docs/manual/reference/command/createUser and its neighbours."""
+    made = mongo.new_user("db_u1_a31", "pw", 2)
+    assert next(iter(made)) == "createUser"
+    assert made["customData"] == {"rotation": 2}
+    assert made["roles"] == [{"role": "readWrite", "db": "db_u1_a31"}]
+    assert mongo.password_change("db_u1_a31", "pw", 3) == {
+        "updateUser": "db_u1_a31",
+        "pwd": "pw",
+        "customData": {"rotation": 3},
+    }
+    role = mongo.shrink_role("db_u1_a31")
+    assert role["privileges"][0]["resource"] == {"db": "db_u1_a31", "collection": ""}
+    assert not {"insert", "update", "createCollection", "createIndex"} & set(role["privileges"][0]["actions"])
+    assert mongo.roles_change("db_u1_a31", read_only=True)["roles"] == [{"role": "funaiShrink", "db": "db_u1_a31"}]
+    assert mongo.roles_change("db_u1_a31", read_only=False)["roles"] == [{"role": "readWrite", "db": "db_u1_a31"}]
