@@ -149,6 +149,8 @@ async def test_a_certificate_is_renewed_in_time_and_the_old_one_serves_until_the
         told = await reaches(keeper, DomainState.ACTIVE, DomainTrouble.AUTHORITY_AWAY)
         assert told.not_after == first
         assert around.hosts == {SHOP: "7"}
+        kept = around.records.folder.parent / "domains.json"
+        await eventually(lambda: DomainTrouble.AUTHORITY_AWAY in kept.read_text(), what="it is on disk")
     # A new process goes on where the last one stopped, and asks again when it is time.
     async with around.keeper() as keeper:
         await reaches(keeper, DomainState.ACTIVE, DomainTrouble.AUTHORITY_AWAY)
