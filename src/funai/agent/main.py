@@ -22,7 +22,9 @@ from funai.agent.heartbeat import Heartbeat
 from funai.agent.http import databases as database_calls
 from funai.agent.http import routes
 from funai.agent.images.gc import ImageGC
+from funai.agent.images.kept import KeptImages
 from funai.agent.images.pull import Images
+from funai.agent.metering.meter import SAVE_SECONDS, Meter, Traffic
 from funai.agent.metrics import AgentMetrics
 from funai.agent.network.firewall import Firewall, FirewallRefused, Rules
 from funai.agent.network.look import Look
@@ -38,7 +40,7 @@ from funai.agent.rollout.rollout import Rollouts
 from funai.agent.rollout.spec import ProxyLabels
 from funai.agent.rollout.visit import Door
 from funai.agent.settings import RuntimeSettings
-from funai.base.aio import bind, periodic, serving, settle_memory
+from funai.base.aio import bind, guarded, periodic, serving, settle_memory
 from funai.base.clients.deploy import NodeDeployClient
 from funai.base.http.app import Answers, create_app
 from funai.base.http.guards import SecretDoor
@@ -54,6 +56,7 @@ from funai.gateway.settings import Driver, GatewaySettings
 ENGINE_SECONDS = 30
 FIREWALL_SECONDS = 15
 LOOK_SECONDS = 20
+IMAGES_SECONDS = 60
 MAX_BODY = 4 * 1024 * 1024
 
 
@@ -77,6 +80,7 @@ class AgentParts:
     firewall: Firewall | None
     """None where it can't be had; apps reach this host's ports then."""
     databases: Databases
+    meter: Meter
     domains: Domains | None = None
     """None where the gateway serves no names of apps' own."""
 
@@ -96,6 +100,7 @@ async def compose(
     door: Door | None = None,
     registry: CollectorRegistry | None = None,
     domains: Domains | None = None,
+    traffic: Traffic | None = None,
 ) -> AgentParts:
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
@@ -110,17 +115,18 @@ async def compose(
     drainer = Drainer(node)
     journal = Journal(settings.journal_folder)
     journal.load()
+    meter = _meter(settings, traffic)
     rollouts = Rollouts(
         node, networks, images, drainer, proxy_labels, databases=databases, journal=journal, any_base_path=any_base_path
     )
     restorer = Restorer(node, rollouts, journal)
-    apps = Apps(
-        node, rollouts, networks, drainer, crashes, ImageGC(engine, images, settings.images_on_delete), journal, databases
-    )
+    gc = ImageGC(engine, images, settings.images_on_delete)
+    rollouts.kept = _kept_images(node, images, gc)
+    apps = Apps(node, rollouts, networks, drainer, crashes, gc, journal, databases)
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
-    look, older = Look(node), OlderRunners(node, rollouts)
+    look, older = Look(node, firewall), OlderRunners(node, rollouts)
     token = SecretDoor("X-Runtime-Token", settings.token)
-    routes.install(app, routes.Agent(node, rollouts, apps, look, older), token)
+    routes.install(app, routes.Agent(node, rollouts, apps, look, older, meter), token)
     database_calls.install(app, database_parts(settings, node, apps, databases), token)
     return AgentParts(
         app,
@@ -128,7 +134,7 @@ async def compose(
         apps,
         networks,
         rollouts,
-        Reconciler(node, drainer, crashes, journal, restorer),
+        Reconciler(node, drainer, crashes, journal, restorer, meter),
         restorer,
         journal,
         crashes,
@@ -138,8 +144,16 @@ async def compose(
         older,
         firewall,
         databases,
+        meter,
         domains,
     )
+
+
+def _meter(settings: RuntimeSettings, traffic: Traffic | None) -> Meter:
+    folder = settings.journal_folder
+    meter = Meter(traffic, folder and folder / "usage", memory_limit=settings.app_memory)
+    meter.load()
+    return meter
 
 
 def _walls(
@@ -163,6 +177,12 @@ def _walls(
     return networks, firewall
 
 
+def _kept_images(node: Node, images: Images, gc: ImageGC) -> KeptImages:
+    s = node.settings
+    kept, free = s.keep_images, s.images_free_pct
+    return KeptImages(node.engine, images, gc, node.metrics, keep=kept, free_pct=free, data_root=node.info.data_root)
+
+
 def heartbeat_of(parts: AgentParts, deploy: NodeDeployClient) -> Heartbeat:
     return Heartbeat(parts.node, parts.apps, parts.crashes, parts.journal, parts.restorer, parts.look, deploy)
 
@@ -184,6 +204,10 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
             await parts.networks.ensure_builds(settings.build_network)
         await parts.reconciler.rebuild()
         tasks.append(asyncio.create_task(periodic("sweep", settings.sweep_seconds, parts.reconciler.sweep, quiet)))
+        tasks.append(asyncio.create_task(periodic("meter", SAVE_SECONDS, parts.meter.save, quiet)))
+        if kept := parts.rollouts.kept:
+            teardown.push_async_callback(kept.close)
+            tasks.append(asyncio.create_task(periodic("images", IMAGES_SECONDS, kept.sweep, quiet)))
         tasks.append(asyncio.create_task(periodic("look", LOOK_SECONDS, parts.look.look, quiet)))
         if parts.databases.drivers:
             teardown.push_async_callback(parts.databases.close)
@@ -202,6 +226,7 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await guarded("meter", parts.meter.save)
             await _unwall(parts)
 
         teardown.push_async_callback(end)
@@ -245,18 +270,19 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
         sock = teardown.enter_context(closing(bind(settings.host, settings.port)))
         engine = DockerEngine(settings.socket)
         teardown.push_async_callback(engine.close)
-        table = await _gateway(gateway, settings.node_gateway_base_url, registry, teardown)
-        labels = _proxy_labels(settings, gateway)
+        traffic = Traffic()
+        table = await _gateway(gateway, settings.node_gateway_base_url, registry, teardown, traffic)
         try:
             parts = await compose(
                 settings,
                 engine,
                 table,
-                proxy_labels=labels,
+                proxy_labels=_proxy_labels(settings, gateway),
                 wildcard_domain=gateway.wildcard_domain,
                 door=Door(table.url, table.owner_headers),
                 registry=registry,
                 domains=table.domains,
+                traffic=traffic if gateway.driver.counts else None,
             )
         except EngineError as e:
             raise ConfigError([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e
@@ -268,10 +294,10 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
 
 
 async def _gateway(
-    settings: GatewaySettings, public_url: str, registry: CollectorRegistry, teardown: AsyncExitStack
+    settings: GatewaySettings, public_url: str, registry: CollectorRegistry, teardown: AsyncExitStack, traffic: Traffic
 ) -> Gateway:
     """The route table by setting. Raises ConfigError when it can't start."""
-    table = open_gateway(settings, registry, public_url=public_url)
+    table = open_gateway(settings, registry, traffic.count, public_url=public_url)
     try:
         await table.start()
     except GatewayError as e:

@@ -67,6 +67,9 @@ class AgentMetrics:
         self.switches = Counter(
             "funai_agent_gateway_switches_total", "Routes told to the gateway", ["outcome"], registry=registry
         )
+        self.images_removed = Counter(
+            "funai_agent_images_removed_total", "Images of earlier releases that were removed", ["reason"], registry=registry
+        )
         self._counted = (0, 0)
         self._show_at_once()
 
@@ -77,6 +80,8 @@ class AgentMetrics:
             self.rollouts.labels(FAILED, code.value)
         for step in STEPS:
             self.steps.labels(step)
+        for why in ("superseded", "disk"):
+            self.images_removed.labels(why)
         for outcome in ("drained", "timed_out"):
             self.drains.labels(outcome)
         for outcome in ("done", "failed"):

@@ -123,6 +123,16 @@ class RuntimeSettings(DatabaseSettings):
     images_on_delete: OnDelete = key(
         "RUNTIME_IMAGES_ON_DELETE", OnDelete.REMOVE, doc="A deleted app's images here: `remove` those only it uses, or `keep`"
     )
+    keep_images: int = key(
+        "RUNTIME_KEEP_IMAGES",
+        3,
+        doc="Images of each app kept on this node with the one that runs; older ones go",
+        ge=1,
+        le=1_000,
+    )
+    images_free_pct: float = key(
+        "RUNTIME_IMAGES_FREE_PCT", 15.0, doc="With less free disk than this only images in use stay", ge=0, le=100
+    )
     registry_url: str = key("REGISTRY_URL", "", doc="The registry that the login below is for, `host[:port]`")
     registry_username: str = key("REGISTRY_USERNAME", "", doc="Pull login")
     registry_password: Secret | None = key("REGISTRY_PASSWORD", None, doc="Pull login")

@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from funai.cli import help as frontpage
 from funai.cli.exits import Exit
+from funai.cli.operate import harbor
 from funai.cli.output import streams
 from funai.cli.output.output import Output
 from funai.cli.verbs import (
@@ -24,17 +25,38 @@ from funai.cli.verbs import (
     doctor,
     domains,
     env,
+    imports,
     keys,
     life,
     logs,
     nodes,
     serve,
     status,
+    usage,
     version,
 )
 from funai.i18n.language import pick
 
-VERBS = (deploy, status, logs, life, apps, env, domains, databases, check, account, keys, serve, doctor, nodes, version)
+VERBS = (
+    deploy,
+    status,
+    logs,
+    usage,
+    life,
+    apps,
+    env,
+    domains,
+    databases,
+    check,
+    account,
+    keys,
+    serve,
+    imports,
+    doctor,
+    nodes,
+    harbor,
+    version,
+)
 """In the order the help shows them."""
 STANDALONE = "funai.standalone.cli"
 

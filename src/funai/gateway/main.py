@@ -11,6 +11,7 @@ from funai.contracts.agent import AgentDeploy
 from funai.contracts.domains import Domains
 from funai.contracts.routes import Route, RouteTable
 from funai.gateway.haproxy.driver import HaproxyGateway
+from funai.gateway.metrics import Watch
 from funai.gateway.settings import Driver, GatewaySettings
 from funai.gateway.traefik import config as traefik
 from funai.gateway.traefik.drivers import TraefikFileGateway, TraefikLabelsGateway
@@ -50,16 +51,18 @@ class Gateway(RouteTable, Protocol):
         ...
 
 
-def open_gateway(settings: GatewaySettings, registry: CollectorRegistry | None = None, *, public_url: str = "") -> Gateway:
+def open_gateway(
+    settings: GatewaySettings, registry: CollectorRegistry | None = None, watch: Watch | None = None, *, public_url: str = ""
+) -> Gateway:
     """The gateway that ``gateway.driver`` names, not started yet. Call inside a running event loop.
 
-    ``public_url``: where people reach it.
+    ``watch`` hears of each request, where the driver sees them (``Driver.counts``). ``public_url``: where people reach it.
     """
     if settings.driver is Driver.TRAEFIK_FILE:
         return TraefikFileGateway(settings)
     if settings.driver is Driver.TRAEFIK_LABELS:
         return TraefikLabelsGateway(settings)
-    return HaproxyGateway(settings, registry, public_url=public_url)
+    return HaproxyGateway(settings, registry, watch, public_url=public_url)
 
 
 def container_labels(settings: GatewaySettings, network: str = "") -> Callable[[AgentDeploy], Mapping[str, str]]:

@@ -7,6 +7,34 @@ PHRASES: dict[str, tuple[str, str]] = {
     "next": ("下一步", "next"),
     "logged_in": ("已登录 {server}，用户 {user}", "logged in to {server} as {user}"),
     "logged_out": ("已退出 {server}", "logged out of {server}"),
+    "harbor_login": (
+        "Harbor 拒绝了该登录：用 --username 和 HARBOR_PASSWORD 给出系统管理员或项目管理员",
+        "Harbor refuses this login: give an admin of the system or of the project by --username and HARBOR_PASSWORD",
+    ),
+    "harbor_no_password": (
+        "没有终端可输入密码：设置环境变量 HARBOR_PASSWORD",
+        "there is no terminal to ask for the password on: set HARBOR_PASSWORD",
+    ),
+    "harbor_bad_url": ("{url} 不是 http:// 或 https:// 地址", "{url} is not an http:// or https:// address"),
+    "harbor_made": ("已创建 {what}", "made: {what}"),
+    "harbor_would_make": ("将创建 {what}", "would make: {what}"),
+    "harbor_changed": ("已修改 {what}", "changed: {what}"),
+    "harbor_would_change": ("将修改 {what}", "would change: {what}"),
+    "harbor_kept": ("已存在，保持不变：{what}", "is there, left as it is: {what}"),
+    "harbor_danger": (
+        "标签保留策略（{rules}）会删除平台仍需要的镜像：加 --retention off 停用，或 --retention ours 改为全部保留",
+        "the retention policy ({rules}) deletes images that are needed: --retention off disables it, ours keeps all",
+    ),
+    "harbor_no_wish": (
+        "该 Harbor 不允许机器人读取保留策略，平台无法检查它",
+        "this Harbor lets no robot read the retention policy, so the platform can't watch it",
+    ),
+    "harbor_secret_kept": (
+        "{what}：密钥不会再次显示；--rotate 生成新的，旧的立即失效",
+        "{what}: its secret isn't shown again; --rotate makes a new one, and the old one ends at once",
+    ),
+    "harbor_where": ("写入 {where}：", "for {where}:"),
+    "harbor_written": ("已写入 {path}（仅所有者可读）", "written: {path} (its owner alone may read it)"),
     "not_logged_in": ("没有登录 {server}", "not logged in to {server}"),
     "registered": ("已注册 {user}", "registered {user}"),
     "password_changed": (
@@ -142,6 +170,7 @@ PHRASES: dict[str, tuple[str, str]] = {
         "本账号没有主目录：设置 HOME，或用 FUNAI_SERVER 和 FUNAI_API_KEY",
         "this account has no home folder: set HOME, or use FUNAI_SERVER and FUNAI_API_KEY",
     ),
+    "usage_none": ("这段时间没有数据", "nothing was measured in this time"),
     "no_jobs": ("还没有任务：funai deploy", "no jobs yet: funai deploy"),
     "no_deploys": ("没有部署中的应用：funai deploy APP", "nothing is deployed yet: funai deploy APP"),
     "no_active_job": ("没有进行中的任务", "there is no job under way"),
@@ -294,6 +323,18 @@ PHRASES: dict[str, tuple[str, str]] = {
     ),
     "no_domains": ("还没有自有域名：funai domains add shop.example.com", "no domains yet: funai domains add shop.example.com"),
     "upgraded": ("数据库已是最新：{rooms}", "the database is up to date: {rooms}"),
+    "fleet_mend": ("检查 API 的 deploy-proxy.* 与该服务的日志", "look at the API's deploy-proxy.* and that service's log"),
+    "fleet_nodes_mend": (
+        "检查节点的 DEPLOY_BASE_URL、DEPLOY_NODE_TOKEN 与 runtime-agent 的日志",
+        "look at the node's DEPLOY_BASE_URL and DEPLOY_NODE_TOKEN, and its runtime-agent's log",
+    ),
+    "fleet_runners_mend": (
+        "检查 Runner 的 DEPLOY_BASE_URL、RUNNER_TOKEN 与日志",
+        "look at the Runner's DEPLOY_BASE_URL and RUNNER_TOKEN, and its log",
+    ),
+    "fleet_gateway_mend": ("检查该节点的网关与前置 Nginx", "look at that node's gateway and the Nginx in front of it"),
+    "fleet_no_release": ("没有可回滚的版本（旧 Runner 不报告摘要）", "no release to go back to (older Runners tell no digest)"),
+    "imported": ("已导入 {taken} 条，已存在 {known} 条", "{taken} taken, {known} were here already"),
     "given_back": (
         "已恢复升级前的表：{tables}；升级后的表保留为 …_funai",
         "these tables have the form of before again: {tables}; those of this version stay as …_funai",

@@ -57,6 +57,7 @@ CHINESE = {
     "engine": "容器引擎",
     "port 53": "53 端口",
     "runtime-agent": "运行节点代理",
+    "deploy": "部署控制面",
     "sandbox": "构建沙箱",
     "to node": "移到节点",
     "why it stays": "未移走的原因",

@@ -326,6 +326,18 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "镜像仓库 {registry} 的磁盘已满，请联系运维",
         "the registry's disk is full ({registry}); the operator has to make room",
     ),
+    "JOB_REGISTRY_QUOTA": (
+        "镜像仓库 {registry} 的项目配额已用完：请运维在 Harbor 调高该项目的配额，或清理旧镜像（deploy.registry.cleanup）后运行垃圾回收",
+        "the project's quota at the registry {registry} is used up: the operator raises it in Harbor, or removes old images (deploy.registry.cleanup) and runs its garbage collection",
+    ),
+    "JOB_REGISTRY_IMMUTABLE": (
+        "镜像仓库 {registry} 的不可变标签规则不允许移动该标签：请运维在 Harbor 让规则不包含应用的仓库（u*-app*），或换一个 imageTag",
+        "a rule of immutable tags at the registry {registry} keeps this tag from being moved: the operator excludes apps' repositories (u*-app*) from it in Harbor, or another imageTag is used",
+    ),
+    "REGISTRY_RIVAL": (
+        "Harbor 项目 {namespace} 的标签保留策略（{rules}）会删除平台仍需要的镜像，回滚将失败；请运行 funai harbor setup --retention off，或在 Harbor 停用该策略",
+        "the tag retention policy of Harbor project {namespace} ({rules}) deletes images that the platform still needs, and rollbacks would fail; run funai harbor setup --retention off, or disable the policy in Harbor",
+    ),
     "JOB_NO_REGISTRY": (
         "{registry} 不是镜像仓库：它返回了一个网页（代理、防火墙或登录页）",
         "{registry}: that is no registry: it answers a web page (of a proxy, a filter, a login)",

@@ -24,6 +24,11 @@ import asyncio
 from funai.agent.network.firewall import Firewall, Rules
 asyncio.run(Firewall(Rules("ab12", "fuab12", "10.208.0.0/13")).ensure())
 """
+PROBE = f"""
+import sys
+from funai.agent.network.probes import ask_resolver, reach
+print(ask_resolver(int(sys.argv[1]), ("{BRIDGE}", 53), "app.dns.podman").value, reach("{APP}").value)
+"""
 SERVE = """
 import socketserver, sys
 class Tcp(socketserver.BaseRequestHandler):
@@ -133,12 +138,23 @@ def test_metadata_services_are_refused(lab: Lab, address: str) -> None:
 
 
 def test_a_flushed_table_is_put_back_and_apps_reach_the_outside_again(lab: Lab) -> None:
+    lab.iptables("-P", "FORWARD", "DROP")
     with lab.serving("out", "tcp", OUTSIDE, 80):
         for table in ("nat", "filter"):
             lab.python("host", ENSURE)
             assert lab.ask("app", "tcp", OUTSIDE, 80) == OUT
             lab.iptables("-t", table, "-F")
-        lab.iptables("-t", "nat", "-F")
+        lab.iptables("-F", "FORWARD")
         assert lab.ask("app", "tcp", OUTSIDE, 80) == "TimeoutError"
         lab.python("host", ENSURE)
         assert lab.ask("app", "tcp", OUTSIDE, 80) == OUT
+
+
+def test_probes_tell_a_missing_resolver_from_one_that_is_cut_off(lab: Lab) -> None:
+    with lab.serving("app", "tcp", APP, 3000):
+        pid = run("/usr/sbin/ip", "netns", "pids", f"{lab.tag}-app").split()[0]
+        assert lab.python("host", PROBE, pid) == "refused refused"
+        with lab.serving("host", "udp", BRIDGE, 53):
+            assert lab.python("host", PROBE, pid) == "answer refused"
+            lab.iptables("-A", "INPUT", "-i", "fu+", "-j", "DROP")
+            assert lab.python("host", PROBE, pid) == "silence silence"

@@ -349,3 +349,25 @@ async def test_stop_that_cleans_up_images_frees_them_and_a_start_pulls_again(tmp
         assert (started.status_code, started.json()["generation"]) == (200, 5), started.text
         assert w.table.state(7) is RouteState.SERVING
     await engine.close()
+
+
+async def test_images_of_earlier_releases_go_after_a_deploy_and_the_kept_ones_stay() -> None:
+    refs = [f"reg.test/ns/u1-app7@sha256:{n:064}" for n in range(5)]
+    engine = DummyEngine(local={ref: Script() for ref in refs})
+    async with world(engine, keep_images=2) as here:
+        await here.deploy(5, refs[3])
+        await eventually(lambda: set(engine.local) == {refs[3], refs[4]}, what="the newest one stays beside the one that runs")
+        text = (await here.http.get("/metrics")).text
+        assert 'funai_agent_images_removed_total{reason="superseded"} 3.0' in text
+    await engine.close()
+
+
+async def test_images_not_in_use_go_when_the_disk_is_short() -> None:
+    refs = [f"reg.test/ns/u1-app7@sha256:{n:064}" for n in range(3)]
+    engine = DummyEngine(local={ref: Script() for ref in refs})
+    async with world(engine, images_free_pct=100) as here:
+        await here.deploy(5, refs[0])
+        assert here.parts.rollouts.kept is not None
+        await here.parts.rollouts.kept.sweep()
+        assert set(engine.local) == {refs[0]}
+    await engine.close()

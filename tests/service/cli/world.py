@@ -67,7 +67,8 @@ class World:
         self.folder = folder
         """Holds the person's ``home`` and ``work``."""
         self.user = ""
-        self.platform = Platform(folder, registrations=1_000, login_attempts=1_000)
+        images = ["registry.test:5000/platform"]
+        self.platform = Platform(folder, registrations=1_000, login_attempts=1_000, image_namespaces=images)
         self.url = ""
         self.answers: list[tuple[str, int]] = []
         self.loop: asyncio.AbstractEventLoop

@@ -107,6 +107,8 @@ class StoredImage:
     """``repository:tag``."""
     digests: tuple[str, ...] = ()
     """``repository@sha256:…``."""
+    created: int = 0
+    """When it was built, epoch seconds."""
 
 
 @dataclass(frozen=True, slots=True)

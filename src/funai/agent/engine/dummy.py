@@ -138,7 +138,7 @@ class DummyEngine:
     async def images(self) -> list[StoredImage]:
         await self._enter("images")
         digests = [(ref, rules.parse_image(ref).digest) for ref in self.local]
-        return [StoredImage(f"id-of-{ref}", () if d else (ref,), (ref,) if d else ()) for ref, d in digests]
+        return [StoredImage(f"id-of-{r}", () if d else (r,), (r,) if d else (), n) for n, (r, d) in enumerate(digests)]
 
     async def images_in_use(self) -> frozenset[str]:
         await self._enter("images_in_use")

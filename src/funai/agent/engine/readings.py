@@ -44,7 +44,9 @@ def stored(row: dict[str, Any]) -> StoredImage | None:
     """A row of the list of images; None for one without any name."""
     names = tuple(str(n) for n in row.get("RepoTags") or () if "<none>" not in n)
     digests = tuple(str(n) for n in row.get("RepoDigests") or () if "<none>" not in n)
-    return StoredImage(bare(str(row["Id"])), names, digests) if names or digests else None
+    created = row.get("Created")
+    born = created if isinstance(created, int) else 0
+    return StoredImage(bare(str(row["Id"])), names, digests, born) if names or digests else None
 
 
 def network(attrs: dict[str, Any]) -> Network:

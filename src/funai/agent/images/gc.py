@@ -102,9 +102,10 @@ class ImageGC:
         except EngineError as e:
             log.get("discard").warning("images.left", app_id=app_id, why=str(e))
             return []
-        return [discard.names[0] for discard in plan if await self._remove(discard)]
+        return [discard.names[0] for discard in plan if await self.remove(discard)]
 
-    async def _remove(self, discard: Discard) -> bool:
+    async def remove(self, discard: Discard) -> bool:
+        """Whether it is gone. What fails is left and logged."""
         try:
             for name in discard.names:
                 await self._engine.remove_image(name)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -28,6 +29,7 @@ from ipaddress import IPv4Network
 from funai.base.observability import log
 from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run
 from funai.base.process.programs import find_program
+from funai.i18n.reasons import Words
 
 COMMAND_SECONDS = 10
 LOCK_SECONDS = "5"
@@ -38,6 +40,10 @@ ANY_BRIDGE = "fu+"
 """Of any platform: an address that is another's by now is not refused."""
 HOOKS = {"iptables": ("INPUT", "FORWARD", "OUTPUT"), "ip6tables": ("INPUT", "FORWARD")}
 NAT_HOOK = "POSTROUTING"
+ENGINE_FORWARD = ("-j NETAVARK_FORWARD", "-j CNI-FORWARD", "-j DOCKER-USER", "-j DOCKER-FORWARD")
+"""Ends of the rules by which engines hook their own chains into FORWARD."""
+RESTORED_SECONDS = 900
+"""How long a rule that was put back is spoken of."""
 
 
 class FirewallRefused(Exception):
@@ -77,6 +83,11 @@ class Rules:
         if hook == "OUTPUT":
             return ["-d", str(IPv4Network(self.pool)), "!", "-o", ANY_BRIDGE, "-j", self.outward]
         return ["-i", f"{self.bridges}+", "-j", self.inward if hook == "INPUT" else self.forward]
+
+    def let_out(self) -> list[list[str]]:
+        """What engines allow in FORWARD for their networks, in the words that ``iptables -S`` has for it."""
+        answers = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT"]
+        return [["-i", f"{self.bridges}+", "-j", "ACCEPT"], ["-o", f"{self.bridges}+", *answers]]
 
     def restore_text(self, subnets: Collection[str] = ()) -> str:
         """For ``iptables-restore --noflush``: all chains, whole. ``subnets``: those of the apps there are."""
@@ -132,6 +143,8 @@ class Firewall:
         self.rules = rules
         self._subnets: frozenset[str] = frozenset()
         self._in_place = self._nat_refused = False
+        self._restored: dict[str, float] = {}
+        """Hook → when its rule was last put back."""
         self._writing = asyncio.Lock()
 
     @staticmethod
@@ -149,6 +162,7 @@ class Firewall:
         for family in families:
             await self.ensure_first(family)
         await self._ensure_nat()
+        await self._ensure_forwarding()
         self._in_place = True
 
     async def cover(self, subnets: Collection[str]) -> None:
@@ -184,9 +198,34 @@ class Firewall:
     def _put_in_place(self, family: str, hook: str) -> None:
         """Logs a rule that was put in place; a warning when it had been there: another program took it away."""
         if self._in_place:
+            self._restored[hook] = time.monotonic()
             log.get("firewall").warning("firewall.restored", hook=hook, family=family, why="another program had removed it")
         else:
             log.get("firewall").info("firewall.in_place", hook=hook, family=family)
+
+    def disturbed(self) -> Words | None:
+        """What another program took away in the last minutes."""
+        hooks = " ".join(h for h, at in self._restored.items() if time.monotonic() - at < RESTORED_SECONDS)
+        if not hooks:
+            return None
+        return Words(
+            f"另一个程序清除了平台的防火墙规则（{hooks}），已经恢复；请让它（防火墙脚本、iptables -F）保留 FUNAI-* 链",
+            f"another program removed this platform's firewall rules ({hooks}); they are back. Let it (a firewall script, "
+            "iptables -F) leave the chains FUNAI-* alone",
+        )
+
+    async def _ensure_forwarding(self) -> None:
+        """Where the policy refuses and the engine's own rules were flushed, apps are let out as the engine did it.
+
+        The rules go to the end: the operator's own decide first.
+        """
+        listed = (await self._run("iptables", "-S", "FORWARD")).splitlines()
+        if "-P FORWARD ACCEPT" in listed or any(line.endswith(ENGINE_FORWARD) for line in listed):
+            return
+        for rule in self.rules.let_out():
+            if f"-A FORWARD {' '.join(rule)}" not in listed:
+                await self._run("iptables", "-A", "FORWARD", *rule)
+                self._put_in_place("iptables", "FORWARD")
 
     async def ensure_first(self, family: str = "iptables") -> None:
         """Engines put rules of their own in front when they start: ours go back to the top."""
@@ -213,6 +252,9 @@ class Firewall:
             for hook in hooks:
                 while await self._try(family, "-D", hook, *self.rules.jump(hook)):
                     pass
+                for rule in self.rules.let_out() if (family, hook) == ("iptables", "FORWARD") else ():
+                    while await self._try(family, "-D", hook, *rule):
+                        pass
             for chain in (self.rules.inward, self.rules.forward, self.rules.outward):
                 if await self._try(family, "-F", chain):
                     await self._try(family, "-X", chain)

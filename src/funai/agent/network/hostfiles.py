@@ -70,6 +70,8 @@ class HostFiles:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._bridge_answers = True
+        self._settled = False
+        """Whether the files that a former life left say the same."""
 
     def of(self, app_id: int, place: Place) -> Mapping[str, str]:
         """Path in the container → path of the file, written where it is another. Raises EngineRefused when it can't be."""
@@ -92,7 +94,9 @@ class HostFiles:
 
     def ask_hosts_servers(self, instead: bool) -> bool:
         """Point all apps at the host's own servers while Podman's resolver is away. False when the host has none to offer."""
-        self._bridge_answers = not instead
+        if self._settled and self._bridge_answers is not instead:
+            return self._folder is not None and bool(_of_host().servers)
+        self._bridge_answers, self._settled = not instead, True
         for file in self._folder.glob("*/resolv-*") if self._folder else ():
             _overwrite(file, self._resolv_conf(file.name.removeprefix("resolv-").removeprefix("any")))
         return self._folder is not None and bool(_of_host().servers)

@@ -26,6 +26,7 @@ from funai.agent.engine.contract import (
     Phase,
 )
 from funai.agent.engine.patience import patiently
+from funai.agent.images.kept import KeptImages
 from funai.agent.images.pull import Found, Images
 from funai.agent.network.networks import Networks, Place
 from funai.agent.node import Endpoint, Node, to_the_end
@@ -67,6 +68,8 @@ class Rollouts:
         journal: Journal | None = None,
         any_base_path: bool = False,
     ) -> None:
+        self.kept: KeptImages | None = None
+        """Told of every finished rollout."""
         self._journal, self._databases = journal or Journal(None), databases
         self._node, self._networks, self._images, self._retirer = node, networks, images, drainer
         self._any_base_path = any_base_path
@@ -133,6 +136,8 @@ class Rollouts:
         for old in (before.live, before.stopped):
             if old:
                 self._retirer.retire(old)
+        if self.kept:
+            self.kept.deployed(naming.repo_name(int(wanted.user_id), app_id))
         log.get("rollout").info("rollout.done", generation=generation, **watch.marks)
         return self.answer(wanted, new, watch, [*notes(wanted, variant), *given.notes, *await visit.told(self._node, wanted)])
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 
+import bcrypt
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from funai.contracts.errors import BadInput
 
+BCRYPT = ("$2a$", "$2b$", "$2y$")
+"""How hashes of an imported installation begin; each is replaced at its owner's next login."""
+BCRYPT_BYTES = 72
+"""BCrypt looks at no more of a password."""
 MIN_LENGTH, MAX_LENGTH = 8, 128
 
 
@@ -42,10 +47,12 @@ class Passwords:
 
     def outdated(self, stored: str) -> bool:
         """Whether the hash was made with other parameters than today's."""
-        return self._hasher.check_needs_rehash(stored)
+        return stored.startswith(BCRYPT) or self._hasher.check_needs_rehash(stored)
 
     def _matches(self, stored: str, password: str) -> bool:
         try:
+            if stored.startswith(BCRYPT):
+                return bcrypt.checkpw(password.encode()[:BCRYPT_BYTES], stored.encode())
             return self._hasher.verify(stored, password)
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, InvalidHashError, ValueError):
             return False

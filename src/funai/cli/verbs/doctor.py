@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import stat
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from funai.cli.diagnosis import Check, Level, engine_verdict, fingerprint, port_verdict, worst
 from funai.cli.exits import Exit
-from funai.cli.session import Ended, Session
+from funai.cli.session import Ended, Refused, Session
 from funai.cli.verb import verb
+from funai.cli.verbs import fleet
 from funai.cli.verbs.keys import DEFAULT_KEYS
 from funai.i18n.labels import label
 
@@ -27,9 +28,24 @@ def register(app: typer.Typer) -> None:
 
 async def doctor(
     session: Session,
+    what: Annotated[
+        str | None, typer.Argument(metavar="[fleet]", help="fleet: whether the platform's services reach each other.")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(help="With fleet: also deploy this image, roll back and delete the app.", show_default=False)
+    ] = None,
+    repo: Annotated[
+        str | None, typer.Option(help="With fleet: also deploy this repository (an ssh:// address).", show_default=False)
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="With fleet: a job may take so long.", min=1)] = 600,
     local: Annotated[bool, typer.Option("--local", help="Also check what running a platform on this machine needs.")] = False,
 ) -> None:
     """Check, step by step, why something might not work."""
+    if what not in (None, "fleet") or ((image or repo) and not what):
+        raise Refused("funai doctor fleet [--image IMAGE] [--repo SSH-URL]")
+    if what:
+        _tell(session, await _fleet(session, image, repo, seconds))
+        return
     checks = [_config(session)]
     reached = await _server(session)
     checks.append(reached)
@@ -43,7 +59,27 @@ async def doctor(
             *[await _program(session, name, flag) for name, flag in (("haproxy", "-v"), ("docker-registry", "--version"))],
         ]
         checks += [await _port(session, name, port) for name, port in PORTS.items()]
-        checks += [_resolver_port(session), *await _agent(session)]
+        checks += [_resolver_port(session), *await _services(session)]
+    _tell(session, checks)
+
+
+async def _fleet(session: Session, image: str | None, repo: str | None, seconds: float) -> list[Check]:
+    from funai.contracts.errors import FunaiError
+
+    reached = await _server(session)
+    checks = [reached]
+    if reached.level is Level.FAIL:
+        return checks
+    checks += await fleet.look(session)
+    if (image or repo) and worst(checks) is not Level.FAIL:
+        try:
+            checks += [check async for check in fleet.walk(session, (await session.api.me()).id, image, repo, seconds)]
+        except FunaiError as e:
+            checks.append(Check("app", Level.FAIL, e.message(session.language)))
+    return checks
+
+
+def _tell(session: Session, checks: list[Check]) -> None:
     session.out.document({"ok": worst(checks) is not Level.FAIL, "checks": [c.to_json() for c in checks]})
     for c in checks:
         mark, style = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}[c.level]
@@ -186,19 +222,21 @@ def _resolver_port(session: Session) -> Check:
     return Check("port 53", Level.OK, session.say("doc_dns_port_free"))
 
 
-async def _agent(session: Session) -> list[Check]:
-    """What this machine's runtime-agent found wrong, where one answers at its usual port."""
+async def _services(session: Session) -> list[Check]:
+    """What this machine's own services found wrong, where one answers at its usual port."""
+    agent = [Check("runtime-agent", Level.FAIL, problem) for problem in await _problems(session, PORTS["runtime-agent"])]
+    return agent + [Check("deploy", Level.FAIL, problem) for problem in await _problems(session, PORTS["Deploy"])]
+
+
+async def _problems(session: Session, port: int) -> list[str]:
     import httpx
 
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=3) as http:
-            told: dict[str, list[dict[str, str]]] = (
-                await http.get(f"http://127.0.0.1:{PORTS['runtime-agent']}/internal/health")
-            ).json()
-        problems = [problem[session.language] for problem in told.get("problems", [])]
+            told: dict[str, Any] = (await http.get(f"http://127.0.0.1:{port}/internal/health")).json()
+        return [str(problem[session.language]) for problem in told.get("data", told).get("problems", [])]
     except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
         return []
-    return [Check("runtime-agent", Level.FAIL, problem) for problem in problems]
 
 
 async def _port(session: Session, name: str, port: int) -> Check:

@@ -158,7 +158,7 @@ async def upgrade(
     names = _chosen(service, url)
     told: list[str] = []
     for name in names:
-        async with _database(name, config, url) as database:
+        async with databases_of(name, config, url) as database:
             if check:
                 told += await _main_of(name).check(database, time_zone)
             else:
@@ -177,7 +177,7 @@ async def downgrade(session: Session, config: Config = None, url: Url = None, ti
 
     Stop Deploy first. What happened since stays in them: jobs made since have their number as a text for id.
     """
-    async with _database("deploy", config, url) as database:
+    async with databases_of("deploy", config, url) as database:
         tables = await _main_of("deploy").downgrade(database, time_zone)
     session.out.document({"given_back": tables})
     session.out.line(session.say("given_back", tables=", ".join(tables)))
@@ -191,10 +191,12 @@ def _chosen(service: str, url: str | None) -> list[str]:
 
 
 @asynccontextmanager
-async def _database(name: str, config: Path | None, url: str | None) -> AsyncIterator[Any]:
+async def databases_of(name: str, config: Path | None, url: str | None) -> AsyncIterator[Any]:
+    """The service's database, or the one at ``url``, closed on leaving."""
+    from funai.base.config.older import plain_url
     from funai.base.db.engine import Database
 
-    database = Database(url or settings_class(DATABASES[name]).load(config).datasource_url)
+    database = Database(plain_url(url) if url else settings_class(DATABASES[name]).load(config).datasource_url)
     try:
         yield database
     finally:

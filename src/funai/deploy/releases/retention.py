@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.aio import Stopped, periodic, unless
-from funai.base.clients.registry.contract import Artifact, ImageRegistry, RegistryFailed
+from funai.base.clients.registry.contract import Artifact, ImageRegistry, RegistryFailed, Why
 from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts import naming, rules
@@ -29,8 +30,10 @@ from funai.contracts.states import ACTIVE_STATUSES
 from funai.deploy.releases import keeping, runs
 from funai.deploy.releases.keeping import Needed
 from funai.deploy.tables import job, release
+from funai.i18n.reasons import render
 
 GRACE_MS = 30_000
+RIVALS_SECONDS = 3600.0
 APPS_PER_PASS = 200
 HISTORY = 50
 """Retired releases whose rows are kept for the record, of each app."""
@@ -70,6 +73,9 @@ class Retention:
         metrics: CollectorRegistry | None = None,
     ) -> None:
         self.db, self.registry, self.keep, self.grace_ms = db, registry, keep, grace_ms
+        self.problems: list[dict[str, str]] = []
+        """What an operator has to change, in both languages."""
+        self._rivals_due = 0.0
         self.deleted = Counter(
             "funai_deploy_registry_manifests_deleted_total", "Manifests deleted from the registry", registry=metrics
         )
@@ -81,6 +87,7 @@ class Retention:
 
     async def sweep(self) -> None:
         """One pass over what is due. When the registry fails the rest waits for the next pass."""
+        await self._look_for_rivals()
         try:
             for app_id in await self._to_clear():
                 await self.clear(app_id)
@@ -138,9 +145,29 @@ class Retention:
         doomed = await self._doomed(repository, known, listed, needed, everything=True)
         deleted = [d for d in sorted(doomed) if await self._delete(repository, d)]
         kept = len({a.digest for a in listed} - doomed)
+        if not kept:
+            await self.registry.images.forget(repository)
         return f"{len(deleted)} manifests deleted from {repository}" + (f", {kept} kept for other apps" if kept else "")
 
     # ------------------------------------------------------------------ parts
+
+    async def _look_for_rivals(self) -> None:
+        """Whether the registry deletes by rules of its own, looked at once an hour."""
+        if time.monotonic() < self._rivals_due:
+            return
+        self._rivals_due = time.monotonic() + RIVALS_SECONDS
+        namespace = self.registry.namespace
+        try:
+            rules = await self.registry.images.rivals(namespace)
+        except RegistryFailed as e:
+            # Robots of older Harbors may not read the policy.
+            log.get("retention").info("retention.rivals_unknown", namespace=namespace, error=str(e))
+            return
+        self.problems = []
+        if rules:
+            known = {"namespace": namespace, "rules": "; ".join(rules)}
+            self.problems = [{language: render("REGISTRY_RIVAL", language, known) for language in ("zh", "en")}]
+            log.get("retention").warning("retention.rival", namespace=namespace, rules=rules, error=self.problems[0]["en"])
 
     async def _clear_repository(self, app_id: int, repository: str, mine: set[str]) -> tuple[bool, list[str]]:
         """Answers whether all is done, and what was deleted; a job that begins meanwhile ends it early."""
@@ -171,7 +198,14 @@ class Retention:
         return keeping.spare_children(wish.delete, [a for a in staying if a is not None])
 
     async def _delete(self, repository: str, digest: str) -> bool:
-        gone = await self.registry.images.delete(repository, digest)
+        try:
+            gone = await self.registry.images.delete(repository, digest)
+        except RegistryFailed as e:
+            if e.why is not Why.IMMUTABLE:
+                raise
+            # It stays for as long as the rule does; nothing else has to wait for it.
+            log.get("retention").warning("registry.immutable", repository=repository, digest=digest, error=str(e))
+            return False
         if gone:
             self.deleted.inc()
         return gone

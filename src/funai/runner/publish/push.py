@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from funai.base.clients.registry.contract import RegistryFailed, Why
 from funai.base.clients.registry.distribution import Manifest
+from funai.base.clients.registry.http import over_quota
 from funai.base.process import proc
 from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode
 from funai.runner.commands.engine import Engine
 from funai.runner.failures import JobFailed, last_lines
-from funai.runner.publish.registry import Registry
+from funai.runner.publish.registry import Registry, failure
 from funai.runner.retry import retrying
 from funai.runner.sandbox.workshop import Workshop
 from funai.runner.settings import RunnerSettings
@@ -53,6 +55,9 @@ class Pusher:
             # it is sent, the push itself is at fault.
             await self._registry.digest(target)
             await self._registry.takes(target)
+            if over_quota(done.error_text):  # it counts a layer when it ends, so a little is taken all the same
+                error = RegistryFailed("\n".join(last_lines(done.error_text)), Why.QUOTA)
+                raise failure(target.registry, error)
             raise JobFailed(FailureCode.REGISTRY_UNREACHABLE, last_lines(done.error_text), registry=target.registry)
         digest = (await asyncio.to_thread(digestfile.read_text)).strip() if digestfile.exists() else None
         manifest = await self._registry.manifest(ImageRef(target.registry, target.path, target.tag, digest))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import socket
 
-from funai.agent.network.look import ANY, bound, bridge_of, resolver_problem, silent_bridges
+import pytest
+
+from funai.agent.network.look import ANY, blocked_problem, bound, resolver_problem, silent_bridges
+from funai.agent.network.networks import bridge_of
 from funai.base.process import ports
 
 TABLE = """   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
@@ -26,8 +29,14 @@ def test_a_bridge_without_a_resolver_is_found() -> None:
 
 
 def test_who_holds_the_port_is_named() -> None:
-    assert "held by dnsmasq (pid 7) on all addresses" in resolver_problem("10.208.0.1", "dnsmasq (pid 7)").en
-    assert "aardvark-dns is not running" in resolver_problem("10.208.0.1", None).en
+    assert "held by dnsmasq (pid 7) on all addresses" in resolver_problem("10.208.0.1", "dnsmasq (pid 7)", False).en
+    assert "aardvark-dns is not running" in resolver_problem("10.208.0.1", None, False).en
+
+
+@pytest.mark.parametrize(("instead", "said"), [(True, "own DNS servers meanwhile"), (False, "lookups take 5 s")])
+def test_what_becomes_of_lookups_meanwhile_is_said(instead: bool, said: str) -> None:
+    assert said in resolver_problem("10.208.0.1", None, instead).en
+    assert said in blocked_problem("10.208.0.1", instead).en
 
 
 def test_a_udp_port_on_all_addresses_has_a_holder_and_one_on_loopback_none() -> None:

@@ -252,6 +252,12 @@ async def test_a_job_that_begins_in_the_middle_ends_the_deleting(world: World) -
             await world.plane.job(world.app_id, "PENDING")
             return await real.delete(repository, digest)
 
+        async def forget(self, repository: str) -> bool:
+            return False
+
+        async def rivals(self, namespace: str) -> list[str]:
+            return []
+
         async def close(self) -> None: ...
 
     await world.retention.retire(world.app_id)
@@ -285,6 +291,12 @@ async def test_retiring_on_every_database(plane: Plane) -> None:
 
         async def delete(self, repository: str, digest: str) -> bool:
             return False
+
+        async def forget(self, repository: str) -> bool:
+            return False
+
+        async def rivals(self, namespace: str) -> list[str]:
+            return []
 
         async def close(self) -> None: ...
 

@@ -6,6 +6,8 @@ Contract of a driver:
 * Calls may run concurrently. All are idempotent; cancelling a ``delete`` leaves the manifest there or gone, never half.
 * ``delete`` takes away one manifest and every tag that points at it, and nothing else: images that share layers with it
   stay pullable. The bytes are freed by the registry's own garbage collection.
+* A manifest that the registry's own rules keep raises RegistryFailed with ``Why.IMMUTABLE``; others can be deleted all the
+  same.
 * A repository or manifest that isn't there is an empty answer, not an error.
 * They raise ``CalleeFailed`` (registry) when the registry can't be reached, refuses the login, or has deletes switched off.
 """
@@ -41,6 +43,14 @@ class ImageRegistry(Protocol):
         """True when it was there."""
         ...
 
+    async def forget(self, repository: str) -> bool:
+        """Remove the entry of a repository that holds nothing any more, where the registry keeps one; True when it did."""
+        ...
+
+    async def rivals(self, namespace: str) -> list[str]:
+        """Rules of the registry's own that would delete images of apps in this namespace, each in a few words."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -54,6 +64,10 @@ class Why(StrEnum):
     """It counts pulls, and this one was too many."""
     FULL = "FULL"
     """Its disk is full."""
+    QUOTA = "QUOTA"
+    """The project's or account's share of its disk is used up."""
+    IMMUTABLE = "IMMUTABLE"
+    """A rule of the registry's own keeps the tag as it is: it can be neither moved nor deleted."""
     NO_REGISTRY = "NO_REGISTRY"
     """Something else answers: a proxy's page, a web server."""
     PRIVATE = "PRIVATE"

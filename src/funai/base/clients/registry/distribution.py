@@ -133,6 +133,14 @@ class Distribution:
         gone = await self._http.call("DELETE", f"/v2/{repository}/manifests/{digest}", ok=(202, 404))
         return gone.status_code == 202
 
+    async def forget(self, repository: str) -> bool:  # noqa: ARG002
+        """The registry has no call for it: an empty repository is a folder that costs nothing."""
+        return False
+
+    async def rivals(self, namespace: str) -> list[str]:  # noqa: ARG002
+        """It deletes nothing by itself."""
+        return []
+
     async def close(self) -> None:
         await self._http.close()
 

@@ -33,6 +33,7 @@ _HUB_NAMES = ("", "docker.io", "index.docker.io", HUB)
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 _HANDED_ON = httpx.Timeout(300, connect=5)
 """A registry takes its time for a layer's end."""
+_QUOTA = re.compile(r"adding [\d.]+ ?\w+ of storage resource, which when updated to current usage of .{1,40} will exceed")
 _TOKEN = re.compile(r"[!-~]+")
 _PARAM = re.compile(r'(\w+)="([^"]*)"')
 
@@ -238,8 +239,9 @@ class RegistryAt:
         ok: Iterable[int],
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
     ) -> httpx.Response:
-        return await self.http.call(self.registry, method, path, ok=ok, params=params, headers=headers)
+        return await self.http.call(self.registry, method, path, ok=ok, params=params, headers=headers, content=content)
 
     async def close(self) -> None:
         await self.http.close()
@@ -266,11 +268,20 @@ def _failure(response: httpx.Response, what: str) -> RegistryFailed:
         return RegistryFailed(detail, Why.LIMITED)
     if is_page(response):
         return RegistryFailed(f"{what}: HTTP {status}, a web page", Why.NO_REGISTRY)
+    if over_quota(said):
+        return RegistryFailed(detail, Why.QUOTA)
     if status in (401, 403):
         return RegistryFailed(detail, Why.AUTH)
+    if status == 412 and any(e.get("code") == "PRECONDITION" for e in errors):
+        return RegistryFailed(detail, Why.IMMUTABLE)
     if status == 507 or any(_full(e) for e in errors):
         return RegistryFailed(detail, Why.FULL)
     return RegistryFailed(detail, Why.AWAY if status >= 500 else Why.REFUSED)
+
+
+def over_quota(said: str) -> bool:
+    """Whether Harbor says that a project's quota is used up: its code, DENIED, is also that of a login without the right."""
+    return bool(_QUOTA.search(said))
 
 
 def _errors(response: httpx.Response) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""Verbs for operators that speak to other programs than the platform."""
