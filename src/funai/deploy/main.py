@@ -35,6 +35,8 @@ from funai.deploy.access.routes import credential_routes
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
+from funai.deploy.domains.routes import domain_routes, node_domain_routes
+from funai.deploy.domains.service import DomainBook
 from funai.deploy.events.feed import EventFeed
 from funai.deploy.events.routes import event_routes
 from funai.deploy.logs.service import LogService
@@ -81,6 +83,7 @@ class Core:
     node_metrics: NodeMetrics
     apps: Apps
     credentials: Credentials
+    domains: DomainBook
     retention: Retention | None = None
 
     def release_waiting(self) -> None:
@@ -117,10 +120,12 @@ def build(
     app.include_router(api_routes(core.jobs, core.logs, api))
     app.include_router(event_routes(core.feed, api))
     app.include_router(app_routes(core.apps, core.releases, core.db, api))
+    app.include_router(domain_routes(core.domains, api))
     if settings.node_registry_enabled:
         known = partial(credentials.owner, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         app.include_router(heartbeat_routes(core.heartbeats, node))
+        app.include_router(node_domain_routes(core.domains, node))
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
         app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
@@ -202,6 +207,7 @@ def assemble(
         node_metrics=NodeMetrics(metrics_registry),
         apps=Apps(db, agents, jobs, images or retention),
         credentials=Credentials(db),
+        domains=DomainBook(db),
         retention=retention,
     )
 

@@ -284,6 +284,27 @@ credential = Table(
     **_MYSQL,
 )
 
+domain = Table(
+    "fun_ai_deploy_domain",
+    metadata,
+    Column("name", String(200), primary_key=True),  # one app's; of an alias, which has no dot, the label alone
+    Column("app_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    _flag("alias", 0),
+    Column("state", String(16), nullable=False),
+    Column("url", String(300)),
+    Column("reason", String(64)),
+    Column("details_json", Text),
+    Column("not_after_ms", BigInteger),
+    Column("next_try_ms", BigInteger),
+    _number("asked"),  # grows with each look that its owner asks for
+    Column("active_ms", BigInteger),  # when it was served first
+    _number("created_ms"),
+    _number("updated_ms"),
+    Index("fun_ai_deploy_domain_app", "app_id"),
+    **_MYSQL,
+)
+
 runner = Table(
     "fun_ai_deploy_runner",
     metadata,

@@ -23,6 +23,7 @@ from funai.contracts.nodes import AppOverview
 from funai.contracts.usage import AppUsage, Window
 from funai.deploy.apps import overview
 from funai.deploy.apps.agents import AgentGone, Agents, AppLocation
+from funai.deploy.domains import store as domains
 from funai.deploy.placement import stale, store
 from funai.deploy.placement.policy import Node
 from funai.deploy.queue.ports import Queue
@@ -228,6 +229,7 @@ class Apps:
         jobs = await self.queue.purge_app(conn, app_id)
         releases = (await conn.execute(delete(release).where(release.c.app_id == app_id))).rowcount
         ran = (await conn.execute(delete(app_run).where(app_run.c.app_id == app_id))).rowcount
+        await domains.forget_app(conn, app_id)
         return {"jobs": jobs, "releases": releases, "runs": ran, "placements": await store.unsettle(conn, app_id)}
 
 

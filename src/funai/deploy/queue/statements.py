@@ -31,9 +31,10 @@ from sqlalchemy import (
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from funai.base.db.engine import Dialect
+from funai.contracts.domains import DomainState
 from funai.contracts.states import JobStatus
 from funai.deploy.queue.transitions import Claimable
-from funai.deploy.tables import job, job_event, job_log, placement, runtime_node
+from funai.deploy.tables import domain, job, job_event, job_log, placement, runtime_node
 
 if TYPE_CHECKING:
     Query = Select[*tuple[Any, ...]]
@@ -372,7 +373,15 @@ def _node_of_job() -> list[ColumnElement[Any]]:
     return [select(c).where(runtime_node.c.id == job.c.node_id).scalar_subquery().label(name) for name, c in _NODE.items()]
 
 
+def own_url_of(app_id: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """The app's own domain that is served longest, as an address."""
+    served = and_(domain.c.app_id == app_id, domain.c.alias == 0, domain.c.state == DomainState.ACTIVE.value)
+    return select(domain.c.url).where(served).order_by(domain.c.active_ms, domain.c.name).limit(1).scalar_subquery()
+
+
 def _view(where: ColumnElement[bool] | None) -> Query:
     node = (column.label(name) for name, column in _NODE.items())
-    found = select(*VIEW_COLUMNS, *node).select_from(job.outerjoin(runtime_node, runtime_node.c.id == job.c.node_id))
+    found = select(*VIEW_COLUMNS, *node, own_url_of(job.c.app_id).label("own_url")).select_from(
+        job.outerjoin(runtime_node, runtime_node.c.id == job.c.node_id)
+    )
     return found if where is None else found.where(where)
