@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
+from pathlib import Path
 
 from benchmarks.chaos.faults import Fault
 from benchmarks.chaos.machine import machine
@@ -25,8 +27,10 @@ def main() -> int:
     parser.add_argument("--part", action="append", help="only faults of this part (may be repeated)")
     parser.add_argument("--fault", action="append", choices=list(Fault), default=[], help="only this fault (may be repeated)")
     parser.add_argument("--phase", action="append", choices=PHASES, default=[], help="only in this phase (may be repeated)")
+    parser.add_argument("--logs", type=Path, help="a folder for the services' logs")
     options = parser.parse_args()
-    with TOPOLOGIES[options.topology](asyncio.run(engines.choose())) as (platform, parts):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made goes all the same
+    with TOPOLOGIES[options.topology](asyncio.run(engines.choose()), options.logs) as (platform, parts):
         chosen = [part for part in parts if not options.part or part.name in options.part]
         say(f"parts: {', '.join(part.name for part in chosen)}")
         ended = platform.ended if isinstance(platform, Pairs) else tuple[str, ...]

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder that accounts of databases can pass through, and that goes at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="funai-chaos-", dir="/tmp"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def keep_logs(folder: Path, logs: Path | None) -> None:
+    """Copy the logs below ``folder`` to ``logs``, where that is named."""
+    if logs:
+        logs.mkdir(parents=True, exist_ok=True)
+        for log in [*folder.rglob("*.log"), *folder.rglob("up.out")]:
+            shutil.copy(log, logs / log.name)
 
 
 @contextmanager

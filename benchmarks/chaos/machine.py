@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from benchmarks.chaos.disks import small_disk
+from benchmarks.chaos.disks import keep_logs, scratch, small_disk
 from benchmarks.chaos.faults import Part
 from benchmarks.chaos.processes import processes
 from funai.contracts.states import FailureCode
@@ -20,18 +18,18 @@ DISK = "1500m"
 
 
 @contextmanager
-def machine(engine: EngineChoice) -> Iterator[tuple[Platform, Sequence[Part]]]:
+def machine(engine: EngineChoice, logs: Path | None) -> Iterator[tuple[Platform, Sequence[Part]]]:
     """A platform with its data on a small disk of its own, and its parts."""
-    folder = Path(tempfile.mkdtemp(prefix="funai-chaos-"))
-    disk = folder / "disk"
-    platform = Platform(disk / "data", engine)
-    with small_disk(disk, DISK) as own:
-        try:
-            platform.start()
-            yield platform, parts_of(platform, disk if own else None)
-        finally:
-            platform.destroy()
-    shutil.rmtree(folder, ignore_errors=True)
+    with scratch() as folder:
+        disk = folder / "disk"
+        platform = Platform(disk / "data", engine)
+        with small_disk(disk, DISK) as own:
+            try:
+                platform.start()
+                yield platform, parts_of(platform, disk if own else None)
+            finally:
+                keep_logs(folder, logs)
+                platform.destroy()
 
 
 def parts_of(platform: Platform, disk: Path | None) -> list[Part]:

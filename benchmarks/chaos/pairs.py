@@ -10,13 +10,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.chaos.disks import small_disk
+from benchmarks.chaos.disks import keep_logs, scratch, small_disk
 from benchmarks.chaos.faults import Part
 from benchmarks.chaos.processes import children_of, processes
 from funai.base.process.proc import base_environment
@@ -276,20 +275,19 @@ PARTS: tuple[tuple[str, frozenset[FailureCode]], ...] = (
 
 
 @contextmanager
-def pairs(engine: EngineChoice) -> Iterator[tuple[Pairs, Sequence[Part]]]:
+def pairs(engine: EngineChoice, logs: Path | None) -> Iterator[tuple[Pairs, Sequence[Part]]]:
     """A platform of two of each, a Runner's work dir and the database on small disks of their own, and its parts."""
-    folder = Path(tempfile.mkdtemp(prefix="funai-chaos-", dir="/tmp"))
-    folder.chmod(0o711)
-    data = folder / "data"
-    platform = Pairs(data, engine)
-    with small_disk(data / "work-1", RUNNER_DISK) as work, small_disk(data / "pg", DATABASE_DISK) as database:
-        disks = {**({"work-1": data / "work-1"} if work else {}), **({"pg": data / "pg"} if database else {})}
-        try:
-            platform.start()
-            yield platform, parts_of(platform, disks)
-        finally:
-            platform.destroy()
-    shutil.rmtree(folder, ignore_errors=True)
+    with scratch() as folder:
+        data = folder / "data"
+        platform = Pairs(data, engine)
+        with small_disk(data / "work-1", RUNNER_DISK) as work, small_disk(data / "pg", DATABASE_DISK) as database:
+            disks = {**({"work-1": data / "work-1"} if work else {}), **({"pg": data / "pg"} if database else {})}
+            try:
+                platform.start()
+                yield platform, parts_of(platform, disks)
+            finally:
+                keep_logs(folder, logs)
+                platform.destroy()
 
 
 def parts_of(platform: Pairs, disks: Mapping[str, Path]) -> list[Part]:

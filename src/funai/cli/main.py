@@ -31,11 +31,30 @@ from funai.cli.verbs import (
     nodes,
     serve,
     status,
+    usage,
     version,
 )
 from funai.i18n.language import pick
 
-VERBS = (deploy, status, logs, life, apps, env, databases, check, account, keys, serve, imports, doctor, nodes, harbor, version)
+VERBS = (
+    deploy,
+    status,
+    logs,
+    usage,
+    life,
+    apps,
+    env,
+    databases,
+    check,
+    account,
+    keys,
+    serve,
+    imports,
+    doctor,
+    nodes,
+    harbor,
+    version,
+)
 """In the order the help shows them."""
 STANDALONE = "funai.standalone.cli"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import ColumnElement, Connection
 
-from funai.base.aio import bind, guarded, periodic, serving, settle_memory
+from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.config.sealing import Sealer
 from funai.base.db import migrate
 from funai.base.db.engine import Database, Dialect
@@ -45,7 +45,8 @@ from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.routes import admin_routes, heartbeat_routes
 from funai.deploy.placement.service import Placer, rules_from
-from funai.deploy.queue.maintenance.sweeps import Sweeps
+from funai.deploy.queue.maintenance import services as maintenance
+from funai.deploy.queue.maintenance.services import QueueMaintenance
 from funai.deploy.queue.metrics import JobMetrics
 from funai.deploy.queue.notify import Hints, NoHints, PostgresHints
 from funai.deploy.queue.routes import api_routes, hot_api_routes, hot_runner_routes, runner_routes
@@ -71,7 +72,7 @@ class Core:
     waiters: Waiters
     hints: Hints
     feed: EventFeed
-    sweeps: Sweeps
+    maintenance: QueueMaintenance
     jobs: JobService
     logs: LogService
     releases: ReleaseBook
@@ -105,7 +106,7 @@ def build(
     app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY)
     core = app.state.core = assemble(settings, app.state.registry, now=now, agent_http=agent_http, images=images)
 
-    app.state.refreshers.add(core.sweeps.measure, partial(core.nodes.measure, core.node_metrics))
+    app.state.refreshers.add(core.maintenance.gauges.run_once, partial(core.nodes.measure, core.node_metrics))
     door = _doors(settings)
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     credentials = core.credentials
@@ -168,12 +169,12 @@ def assemble(
     rules, releases, waiters = rules_from(settings), ReleaseBook(), Waiters()
     hints: Hints = PostgresHints(db, waiters) if db.dialect is Dialect.POSTGRESQL else NoHints()
     store = JobStore(db, placer=Placer(rules), releases=releases, order=settings.queue_order, now=now)
-    sweeps = Sweeps(store, settings, waiters, metrics)
+    tending = maintenance.assemble(store, settings, waiters, metrics)
     feed = EventFeed(db, store.events)
     logs = LogService(LogStore(db, store.now, settings.log_max_bytes))
     jobs = JobService(
         store,
-        sweeps=sweeps,
+        maintenance=tending,
         runners=RunnerRegistry(db, store.now, settings.runner_stale_seconds),
         waiters=waiters,
         hints=hints,
@@ -181,7 +182,8 @@ def assemble(
         sealer=Sealer.from_file(settings.env_key_file) if settings.env_key_file else None,
         ended=[logs.wake, lambda _: feed.wake()],
     )
-    sweeps.on_ended = jobs.count_ended
+    tending.ender.on_ended = jobs.count_ended
+    tending.tender.also.append(jobs.runners.write)
     token = settings.agent_token.get_secret_value() if settings.agent_token else ""
     agents = Agents(db, rules, token, timeout=settings.agent_timeout_seconds, http=agent_http)
     retention = _retention(settings, db, metrics_registry)
@@ -191,7 +193,7 @@ def assemble(
         waiters=waiters,
         hints=hints,
         feed=feed,
-        sweeps=sweeps,
+        maintenance=tending,
         jobs=jobs,
         logs=logs,
         releases=releases,
@@ -222,17 +224,10 @@ async def running(core: Core) -> AsyncIterator[None]:
     """The database is up to date, leases are watched and hints heard while the context is open."""
     try:
         await upgrade(core.db, core.settings.time_zone)
-        ending, sweeps = asyncio.Event(), core.sweeps
+        ending = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_tending(core, ending, tasks), name="deploy.tend")
-            for name, every, work in (
-                ("deploy.prune", 5.0, sweeps.prune),
-                ("deploy.old", 60.0, sweeps.find_old),
-                ("deploy.ownerless", 60.0, sweeps.prune_ownerless),
-                ("deploy.events", 600.0, sweeps.forget_events),
-                ("deploy.runners", 3600.0, core.jobs.runners.forget),
-            ):
-                tasks.create_task(periodic(name, every, work, ending), name=name)
+            core.maintenance.start(tasks, ending)
+            tasks.create_task(periodic("deploy.runners", 3600.0, core.jobs.runners.forget, ending), name="deploy.runners")
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")
             if core.retention:
                 tasks.create_task(core.retention.run(core.settings.cleanup_interval_seconds, ending), name="deploy.retention")
@@ -245,24 +240,6 @@ async def running(core: Core) -> AsyncIterator[None]:
         if core.retention:
             await core.retention.registry.images.close()
         await core.db.close()
-
-
-async def _tending(core: Core, ending: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
-    """Look often, and do what was found beside that: a rescue that hangs on somebody's lock keeps no runner waiting."""
-    under_way: asyncio.Task[None] | None = None
-
-    async def act(due: Mapping[str, Any]) -> None:
-        await core.sweeps.act(due)
-        await core.jobs.runners.write()
-
-    async def look() -> None:
-        nonlocal under_way
-        due = await core.sweeps.look()
-        if under_way is None or under_way.done():
-            under_way = tasks.create_task(guarded("deploy.tend", partial(act, due)), name="deploy.tend.act")
-
-    often = min(core.settings.sweep_seconds, core.settings.poll_ms / 1000)
-    await periodic("deploy.look", often, look, ending)
 
 
 async def upgrade(db: Database, time_zone: str = "") -> None:

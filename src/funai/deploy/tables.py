@@ -72,7 +72,7 @@ job = Table(
     _number("attempt"),
     Column("lease_token", String(64)),
     _number("turn"),
-    _flag("claimable", 1),  # while PENDING: 1 yes, 0 waits for a node, 2 waits for its next attempt to be due
+    _flag("claimable", 1),  # while PENDING: queue/transitions.py, Claimable
     Column("wait_reason", String(64)),
     Column("waiting_since_ms", BigInteger),
     _number("available_at_ms"),

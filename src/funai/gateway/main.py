@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.routes import Route, RouteTable
 from funai.gateway.haproxy.driver import HaproxyGateway
+from funai.gateway.metrics import Watch
 from funai.gateway.settings import Driver, GatewaySettings
 from funai.gateway.traefik import config as traefik
 from funai.gateway.traefik.drivers import TraefikFileGateway, TraefikLabelsGateway
@@ -44,13 +45,16 @@ class Gateway(RouteTable, Protocol):
         ...
 
 
-def open_gateway(settings: GatewaySettings, registry: CollectorRegistry | None = None) -> Gateway:
-    """The gateway that ``gateway.driver`` names, not started yet. Call inside a running event loop."""
+def open_gateway(settings: GatewaySettings, registry: CollectorRegistry | None = None, watch: Watch | None = None) -> Gateway:
+    """The gateway that ``gateway.driver`` names, not started yet. Call inside a running event loop.
+
+    ``watch`` hears of each request, where the driver sees them (``Driver.counts``).
+    """
     if settings.driver is Driver.TRAEFIK_FILE:
         return TraefikFileGateway(settings)
     if settings.driver is Driver.TRAEFIK_LABELS:
         return TraefikLabelsGateway(settings)
-    return HaproxyGateway(settings, registry)
+    return HaproxyGateway(settings, registry, watch)
 
 
 def container_labels(settings: GatewaySettings, network: str = "") -> Callable[[AgentDeploy], Mapping[str, str]]:

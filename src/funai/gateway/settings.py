@@ -30,6 +30,11 @@ class Driver(StrEnum):
     TRAEFIK_FILE = "traefik-file"
     """The operator's Traefik reads a folder that we write (file provider)."""
 
+    @property
+    def counts(self) -> bool:
+        """Whether this driver sees each request."""
+        return self is Driver.HAPROXY
+
 
 def _plain_path(value: Path) -> Path:
     if not value.is_absolute():

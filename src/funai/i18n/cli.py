@@ -170,6 +170,7 @@ PHRASES: dict[str, tuple[str, str]] = {
         "本账号没有主目录：设置 HOME，或用 FUNAI_SERVER 和 FUNAI_API_KEY",
         "this account has no home folder: set HOME, or use FUNAI_SERVER and FUNAI_API_KEY",
     ),
+    "usage_none": ("这段时间没有数据", "nothing was measured in this time"),
     "no_jobs": ("还没有任务：funai deploy", "no jobs yet: funai deploy"),
     "no_deploys": ("没有部署中的应用：funai deploy APP", "nothing is deployed yet: funai deploy APP"),
     "no_active_job": ("没有进行中的任务", "there is no job under way"),

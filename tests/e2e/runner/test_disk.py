@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import secrets
 import shutil
 import tempfile
@@ -111,30 +110,6 @@ async def test_a_full_disk_takes_the_base_images_that_builds_pulled_and_no_other
 
     await eventually(lambda: f"{alias}/lib/pulled:1" not in named(), seconds=15, what=str(named()))
     assert {TINY, f"{alias}/lib/standing:1"} <= named()
-
-
-async def test_behind_the_wall_a_full_disk_takes_stores_and_pulled_bases_and_builds_go_on(
-    make_world: MakeWorld, tmp_path: Path
-) -> None:
-    world: World = await make_world(clean_seconds=600.0, bases_dir=tmp_path)
-    alias = world.registry.address.replace("127.0.0.1", "localhost")
-    world.podman.allow_insecure([world.registry.address, alias])
-    pushed = f"{world.registry.address}/lib/pulled:1"
-    world.podman.cli("tag", TINY, pushed)
-    world.podman.cli("push", "--quiet", "--tls-verify=false", pushed)
-    bare = world.repo("app", {"Dockerfile": f"FROM {alias}/lib/pulled:1\nCOPY a /a\n", "a": "1"})
-    job = world.build(bare, appId=1)
-    assert (await world.ended(job))["status"] == "SUCCEEDED", world.deploy.log(job)
-    (record,) = tmp_path.glob("*/record.json")
-    stores = world.settings.workdir / "stores"
-    assert list(stores.iterdir())
-    os.utime(record, (0, 0))  # an image that was used just now stays
-    await restart(world, clean_seconds=0.3, disk_high_pct=1.0, disk_low_pct=1.0)
-    await eventually(lambda: not record.exists() and not list(stores.iterdir()), seconds=15, what=str(list(stores.iterdir())))
-    await restart(world, clean_seconds=600.0, disk_high_pct=85.0, disk_low_pct=75.0)
-    world.push(bare, {"a": "2"})
-    again = world.build(bare, appId=1)
-    assert (await world.ended(again))["status"] == "SUCCEEDED", world.deploy.log(again)
 
 
 async def restart(world: World, **settings: object) -> None:

@@ -24,6 +24,7 @@ from funai.contracts.accounts import (
 )
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import BuildRules, Job, LogSlice, Release
+from funai.contracts.usage import AppUsage, Window
 
 BASE = "/api/fun-ai"
 
@@ -86,6 +87,11 @@ class ApiClient:
         """How the app's container is, by its node's own word now."""
         data = await self.transport.data("GET", f"{BASE}/deploy/app/status", params=_app(user_id, app_id))
         return AppRuntime.model_validate(data)
+
+    async def usage(self, user_id: int, app_id: int, window: Window) -> AppUsage:
+        """What the app used in the last hour, day or week."""
+        params = {**_app(user_id, app_id), "window": window.value}
+        return AppUsage.model_validate(await self.transport.data("GET", f"{BASE}/deploy/app/usage", params=params))
 
     async def create_app(self, user_id: int, app: CreateApp) -> App:
         params = {"userId": user_id}

@@ -15,6 +15,7 @@ from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, Mon
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
 from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer
+from funai.contracts.usage import AppUsage, Window
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -117,6 +118,11 @@ class DeployClient:
         """The agent's status of the app, or ``exists: false`` when it was never placed."""
         params = {"userId": user_id, "appId": app_id}
         return _object(await self.transport.data("GET", "/deploy/apps/status", params=params))
+
+    async def app_usage(self, user_id: int, app_id: int, window: Window) -> AppUsage:
+        """(+) What the app used, by its node. Raises Conflict(APP_NEVER_DEPLOYED), and what the agent's calls raise."""
+        params = {"userId": user_id, "appId": app_id, "window": window.value}
+        return _read(AppUsage, await self.transport.data("GET", "/deploy/apps/usage", params=params))
 
     async def overview(self, app_ids: Sequence[int], *, timeout: float | None = None) -> list[AppOverview] | None:
         """(+) What Deploy knows of these apps (at most 200), those that were ever deployed; None when it has no such call."""

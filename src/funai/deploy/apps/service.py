@@ -20,6 +20,7 @@ from funai.contracts.accounts import AppDeleted, CleanupStep
 from funai.contracts.agent import AgentDeleted, AgentStatus
 from funai.contracts.errors import CalleeFailed, Conflict, FunaiError, NotFound
 from funai.contracts.nodes import AppOverview
+from funai.contracts.usage import AppUsage, Window
 from funai.deploy.apps import overview
 from funai.deploy.apps.agents import AgentGone, Agents, AppLocation
 from funai.deploy.placement import stale, store
@@ -122,6 +123,21 @@ class Apps:
             nowhere = AgentStatus(app_id=str(app_id), container_name=name, exists=False, running=False)
             return {**nowhere.to_wire(), "placed": False}
         return {**found[1].to_wire(), "placed": True, "nodeName": found[0].name}
+
+    async def usage(self, user_id: int, app_id: int, window: Window) -> AppUsage:
+        """What the app used, by the node that it belongs to; what it used elsewhere before a move is not in it.
+
+        Raises Conflict(APP_NEVER_DEPLOYED), CalleeFailed(AGENT_UNREACHABLE, AGENT_TOO_OLD), AgentRefused.
+        """
+        at = await self.agents.find(app_id)
+        if at.home is None:
+            raise Conflict("APP_NEVER_DEPLOYED")
+        try:
+            return await self.agents.call(at.home, lambda agent: agent.usage(user_id, app_id, window))
+        except AgentRefused as e:
+            if e.lacks_the_call:
+                raise CalleeFailed("AGENT_TOO_OLD", detail=at.home.name) from e
+            raise
 
     async def overview(self, app_ids: Sequence[int]) -> list[AppOverview]:
         """What the database knows of these apps; of one that was never deployed nothing."""

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Delete,
     Insert,
+    Integer,
     ScalarSelect,
     Select,
     String,
@@ -31,6 +32,7 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from funai.base.db.engine import Dialect
 from funai.contracts.states import JobStatus
+from funai.deploy.queue.transitions import Claimable
 from funai.deploy.tables import job, job_event, job_log, placement, runtime_node
 
 if TYPE_CHECKING:
@@ -52,10 +54,11 @@ PENDING = status_is(JobStatus.PENDING)
 RUNNING = status_is(JobStatus.RUNNING)
 ACTIVE = job.c.status.in_([word("PENDING"), word("RUNNING")])
 ENDED = job.c.status.not_in([word("PENDING"), word("RUNNING")])
-CLAIMABLE = and_(PENDING, job.c.claimable == literal_column("1"))
-NOT_CLAIMABLE = and_(PENDING, job.c.claimable != literal_column("1"))  # as the partial index says it
-WAITS_FOR_NODE = and_(NOT_CLAIMABLE, job.c.claimable == literal_column("0"))
-BACKS_OFF = and_(NOT_CLAIMABLE, job.c.claimable == literal_column("2"))
+_NOW = literal_column(str(int(Claimable.NOW)), Integer)
+CLAIMABLE = and_(PENDING, job.c.claimable == _NOW)
+NOT_CLAIMABLE = and_(PENDING, job.c.claimable != _NOW)  # as the partial index says it
+WAITS_FOR_NODE = and_(NOT_CLAIMABLE, job.c.claimable == literal_column(str(int(Claimable.WAITS_FOR_NODE))))
+BACKS_OFF = and_(NOT_CLAIMABLE, job.c.claimable == literal_column(str(int(Claimable.BACKS_OFF))))
 NEW_COLUMNS = (
     "type",
     "app_id",
@@ -110,7 +113,11 @@ class Statements:
         self.wait_timed_out = self._wait_timed_out()
         self.waits_for_node = self._promotable(WAITS_FOR_NODE)
         self.backs_off = self._promotable(BACKS_OFF)
-        self.promote = self._set().values(claimable=1).where(job.c.id.in_(bindparam("p_ids", expanding=True)), NOT_CLAIMABLE)
+        self.promote = (
+            self._set()
+            .values(claimable=int(Claimable.NOW))
+            .where(job.c.id.in_(bindparam("p_ids", expanding=True)), NOT_CLAIMABLE)
+        )
 
     def _set(self) -> Update:
         """An update that leaves its mark; ``version`` also makes MySQL count a row that otherwise stays the same."""
@@ -194,7 +201,7 @@ class Statements:
             self._set()
             .values(
                 status=JobStatus.PENDING.value,
-                claimable=0,
+                claimable=int(Claimable.WAITS_FOR_NODE),
                 attempt=job.c.attempt - 1,
                 runner_id=None,
                 lease_token=None,

@@ -29,7 +29,7 @@ from funai.gateway.haproxy.route_sync import RouteKeeper
 from funai.gateway.haproxy.rules.shares import INFLIGHT_TABLE
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
 from funai.gateway.haproxy.supervisor import ProxyLife
-from funai.gateway.metrics import GatewayMetrics
+from funai.gateway.metrics import GatewayMetrics, Watch
 from funai.gateway.probe import PROBE_HEADER, Prober, generation_of, local_url
 from funai.gateway.settings import GatewaySettings
 from funai.gateway.tls.certs import CertificateChange
@@ -38,9 +38,11 @@ from funai.gateway.tls.certs import CertificateChange
 class HaproxyGateway:
     """A :class:`~funai.contracts.routes.RouteTable` on HAProxy. Make it inside a running event loop."""
 
-    def __init__(self, settings: GatewaySettings, registry: CollectorRegistry | None = None) -> None:
+    def __init__(
+        self, settings: GatewaySettings, registry: CollectorRegistry | None = None, watch: Watch | None = None
+    ) -> None:
         self.settings = settings
-        self.metrics = GatewayMetrics(registry or CollectorRegistry(), max_apps=settings.metrics_max_apps)
+        self.metrics = GatewayMetrics(registry or CollectorRegistry(), max_apps=settings.metrics_max_apps, watch=watch)
         files = self._files = HaproxyFiles(settings)
         self._api = RuntimeApi(files.paths.admin_socket)
         self._routes = RouteKeeper(self._api, files.map_file, files.boot)
