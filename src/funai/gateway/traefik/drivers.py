@@ -67,6 +67,10 @@ class TraefikFileGateway:
         return {}
 
     @property
+    def domains(self) -> None:
+        """Names of apps' own are the operator's Traefik's matter."""
+
+    @property
     def healthy(self) -> bool:
         """Files can't be lost by Traefik."""
         return True
@@ -245,6 +249,10 @@ class TraefikLabelsGateway:
     @property
     def owner_headers(self) -> Mapping[str, str]:
         return {}
+
+    @property
+    def domains(self) -> None:
+        """Names of apps' own are the operator's Traefik's matter."""
 
     @property
     def healthy(self) -> bool:
