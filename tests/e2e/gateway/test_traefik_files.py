@@ -42,7 +42,7 @@ class Door:
         elif decided.redirect:
             writer.write(f"HTTP/1.1 308 x\r\nLocation: {decided.redirect}\r\nContent-Length: 0\r\n\r\n".encode())
         else:
-            url = self._config["http"]["services"][decided.service]["loadBalancer"]["servers"][0]["url"]  # type: ignore[index]
+            url: str = self._config["http"]["services"][decided.service]["loadBalancer"]["servers"][0]["url"]  # type: ignore[index]
             async with httpx.AsyncClient(trust_env=False) as http:
                 passed = {k: v for k, v in headers if k.lower() not in ("host", "connection")}
                 got = await http.get(url + decided.path, headers=passed)

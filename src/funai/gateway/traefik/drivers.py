@@ -227,7 +227,8 @@ def _bracketed(host: str) -> str:
 
 def _to_https(url: str, answer: Answer) -> str | None:
     """Where an entry point sends plain HTTP: the same address with HTTPS."""
-    asked, sent = urlsplit(url), urlsplit(answer.headers.get("location", ""))
+    location: str = answer.headers.get("location", "")
+    asked, sent = urlsplit(url), urlsplit(location)
     same = (sent.hostname, sent.path) == (asked.hostname, asked.path) and sent.scheme == "https" != asked.scheme
     return sent.geturl() if answer.status in _REDIRECTS and same else None
 
