@@ -14,6 +14,7 @@ from funai.agent.apps import Apps
 from funai.agent.databases.keeper import Keeper
 from funai.agent.databases.opening import database_parts, open_databases, reachable
 from funai.agent.databases.service import Databases
+from funai.agent.domains import DomainSync
 from funai.agent.engine.contract import Engine, EngineError, EngineInfo
 from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.engine.patience import patiently
@@ -46,6 +47,7 @@ from funai.base.http.guards import SecretDoor
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
+from funai.contracts.domains import Domains
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError, RouteTable
 from funai.gateway.main import Gateway, container_labels, open_gateway
@@ -79,6 +81,8 @@ class AgentParts:
     """None where it can't be had; apps reach this host's ports then."""
     databases: Databases
     meter: Meter
+    domains: Domains | None = None
+    """None where the gateway serves no names of apps' own."""
 
 
 def no_proxy_labels(_: AgentDeploy) -> Mapping[str, str]:
@@ -95,6 +99,7 @@ async def compose(
     wildcard_domain: str = "",
     door: Door | None = None,
     registry: CollectorRegistry | None = None,
+    domains: Domains | None = None,
     traffic: Traffic | None = None,
 ) -> AgentParts:
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
@@ -140,6 +145,7 @@ async def compose(
         firewall,
         databases,
         meter,
+        domains,
     )
 
 
@@ -212,6 +218,8 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
             teardown.push_async_callback(client.close)
             beat = heartbeat_of(parts, client)
             tasks.append(asyncio.create_task(periodic("heartbeat", settings.heartbeat_seconds, beat.beat, quiet)))
+            sync = DomainSync(parts.node, parts.domains, client)
+            tasks.append(asyncio.create_task(periodic("domains", settings.domains_seconds, sync.exchange, quiet)))
 
         async def end() -> None:
             quiet.set()
@@ -263,7 +271,7 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
         engine = DockerEngine(settings.socket)
         teardown.push_async_callback(engine.close)
         traffic = Traffic()
-        table = await _gateway(gateway, registry, teardown, traffic)
+        table = await _gateway(gateway, settings.node_gateway_base_url, registry, teardown, traffic)
         try:
             parts = await compose(
                 settings,
@@ -273,6 +281,7 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
                 wildcard_domain=gateway.wildcard_domain,
                 door=Door(table.url, table.owner_headers),
                 registry=registry,
+                domains=table.domains,
                 traffic=traffic if gateway.driver.counts else None,
             )
         except EngineError as e:
@@ -285,10 +294,10 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
 
 
 async def _gateway(
-    settings: GatewaySettings, registry: CollectorRegistry, teardown: AsyncExitStack, traffic: Traffic
+    settings: GatewaySettings, public_url: str, registry: CollectorRegistry, teardown: AsyncExitStack, traffic: Traffic
 ) -> Gateway:
     """The route table by setting. Raises ConfigError when it can't start."""
-    table = open_gateway(settings, registry, traffic.count)
+    table = open_gateway(settings, registry, traffic.count, public_url=public_url)
     try:
         await table.start()
     except GatewayError as e:

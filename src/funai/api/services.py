@@ -24,6 +24,7 @@ from funai.api.deploys.old_ids import OldJobIds
 from funai.api.deploys.policy import Defaults
 from funai.api.deploys.service import Deploys
 from funai.api.deploys.tracker import Tracker
+from funai.api.domains.service import OwnDomains
 from funai.api.logs.limiter import StreamLimiter
 from funai.api.logs.streams import Streams
 from funai.api.repos.access import RepoAccess
@@ -64,6 +65,7 @@ class Core:
     tracker: Tracker
     follower: Follower
     overviews: Overviews
+    domains: OwnDomains
     answers: Answers
     streams: Streams
     seats: StreamLimiter
@@ -121,6 +123,7 @@ def assemble(
         tracker=tracker,
         follower=Follower(control, tracker),
         overviews=Overviews(db, apps, slots, control),
+        domains=OwnDomains(apps, control, [settings.git_ssh_host, *settings.reserved_hosts], settings.max_domains),
         answers=answers,
         streams=Streams(control, tracker, stop),
         seats=StreamLimiter(settings.max_log_streams, settings.max_log_streams_all),

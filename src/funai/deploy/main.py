@@ -1,6 +1,6 @@
 """Composition of the Deploy process: the one place where the queue, placement, releases and apps meet.
 
-Teardown, in order: waiting runners and log readers are answered, no new requests, requests in hand finish, sweeps stop,
+Teardown, in order: waiting runners and log readers are answered, no new requests, open requests finish, sweeps stop,
 clients and database close.
 """
 
@@ -35,6 +35,8 @@ from funai.deploy.access.routes import credential_routes
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
+from funai.deploy.domains.routes import domain_routes, node_domain_routes
+from funai.deploy.domains.service import DomainBook
 from funai.deploy.events.feed import EventFeed
 from funai.deploy.events.routes import event_routes
 from funai.deploy.logs.service import LogService
@@ -81,10 +83,11 @@ class Core:
     node_metrics: NodeMetrics
     apps: Apps
     credentials: Credentials
+    domains: DomainBook
     retention: Retention | None = None
 
     def release_waiting(self) -> None:
-        """Answer everybody who waits here, now: runners get no job, readers of logs what there is."""
+        """Answer all open calls now: runners get no job, readers of logs and events what there is."""
         self.waiters.close()
         self.logs.close()
         self.feed.close()
@@ -101,7 +104,7 @@ def build(
     """Deploy as an ASGI app; ``app.state.core`` has its parts. Its lifespan upgrades the database and runs the sweeps.
 
     ``now`` replaces the database's clock for the queue (tests), ``agent_http`` the way to agents. Raises ConfigError.
-    A composer that stops it calls ``app.state.core.release_waiting()`` before it waits for requests in hand.
+    A composer that stops it calls ``app.state.core.release_waiting()`` before it waits for open requests.
     """
     app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY)
     core = app.state.core = assemble(settings, app.state.registry, now=now, agent_http=agent_http, images=images)
@@ -117,10 +120,12 @@ def build(
     app.include_router(api_routes(core.jobs, core.logs, api))
     app.include_router(event_routes(core.feed, api))
     app.include_router(app_routes(core.apps, core.releases, core.db, api))
+    app.include_router(domain_routes(core.domains, api))
     if settings.node_registry_enabled:
         known = partial(credentials.owner, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         app.include_router(heartbeat_routes(core.heartbeats, node))
+        app.include_router(node_domain_routes(core.domains, node))
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
         app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
@@ -202,6 +207,7 @@ def assemble(
         node_metrics=NodeMetrics(metrics_registry),
         apps=Apps(db, agents, jobs, images or retention),
         credentials=Credentials(db),
+        domains=DomainBook(db),
         retention=retention,
     )
 
@@ -265,7 +271,7 @@ async def downgrade(db: Database, time_zone: str = "") -> list[str]:
 
 
 async def serve(settings: DeploySettings, stop: asyncio.Event) -> None:
-    """Serve until ``stop``; then waiting runners are answered, requests in hand finish, and it ends."""
+    """Serve until ``stop``; then waiting runners are answered, open requests finish, and it ends."""
     settings.check_runner_door()
     app = build(settings)
     await migrate.reachable(app.state.core.db)

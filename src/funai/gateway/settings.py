@@ -106,6 +106,25 @@ class GatewaySettings(Settings):
     acme_upstream: Annotated[str, AfterValidator(_host_port)] = key(
         "gateway.acme-upstream", "", doc="Where an ACME client answers HTTP-01, e.g. `127.0.0.1:8402`; empty = nowhere"
     )
+    acme_directory_url: str = key(
+        "gateway.acme-directory-url",
+        "",
+        doc="Directory of the ACME authority that certifies apps' own domains, such as "
+        "`https://acme-v02.api.letsencrypt.org/directory` (by setting it you accept its terms); empty = none",
+        pattern=r"^(https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/%-]*)?)?$",
+    )
+    acme_email: str = key("gateway.acme-email", "", doc="Where that authority writes to you", pattern=r"^([^@\s,]+@[^@\s,]+)?$")
+    acme_ca_file: Path | None = key(
+        "gateway.acme-ca-file", None, doc="Extra authorities (PEM) to trust that authority's HTTPS by"
+    )
+    domain_addresses: CsvList = key(
+        "gateway.domain-addresses",
+        [],
+        doc="Names or addresses that apps' own domains must lead to; default: the host of RUNTIME_NODE_GATEWAY_BASE_URL",
+    )
+    domain_resolver: Annotated[str, AfterValidator(_host_port)] = key(
+        "gateway.domain-resolver", "", doc="DNS server that is asked for them, e.g. `192.0.2.53:53`; default: this machine's"
+    )
     wildcard_domain: Annotated[str, AfterValidator(_domain)] = key(
         "gateway.wildcard-domain", "", doc="`apps.example.com` also serves every app as `{appId}.apps.example.com`"
     )
@@ -205,6 +224,8 @@ class GatewaySettings(Settings):
             raise ValueError(f"gateway.run-dir: {self.sockets} is too long for a socket; set a shorter gateway.run-dir")
         if self.https_port and self.https_port == self.port:
             raise ValueError("gateway.https-port: must differ from gateway.port")
+        if self.acme_directory_url and self.acme_upstream:
+            raise ValueError("gateway.acme-upstream: not together with gateway.acme-directory-url; empty one of them")
         if self.driver is not Driver.HAPROXY and not self.public_url:
             raise ValueError("gateway.public-url: a Traefik driver needs it")
         if self.driver is Driver.TRAEFIK_FILE and self.traefik_dir is None:

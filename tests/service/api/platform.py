@@ -261,6 +261,13 @@ class Platform:
         done = await self.inside.post("/internal/runtime-nodes/heartbeat", json=beat, headers={"X-RT-Node-Token": NODE})
         assert done.status_code == 200, done.text
 
+    async def told_of_domains(self, *reports: dict[str, Any]) -> list[tuple[str, int]]:
+        """The node tells how its apps' domains are; answers which it shall serve."""
+        said = {"nodeName": "n1", "reports": list(reports)}
+        done = await self.inside.post("/internal/runtime-nodes/domains", json=said, headers={"X-RT-Node-Token": NODE})
+        assert done.status_code == 200, done.text
+        return [(route["name"], route["appId"]) for route in done.json()["data"]]
+
     async def person(self, name: str) -> Person:
         body = {"userName": name, "password": PASSWORD}
         made = (await self.http.post(f"{BASE}/auth/register", json=body)).json()

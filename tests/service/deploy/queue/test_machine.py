@@ -45,7 +45,7 @@ EFFORT = settings(
     deadline=None,
     database=None,
     derandomize=True,
-    suppress_health_check=[*HealthCheck.__members__.values()],
+    suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]  # its metaclass hides it
     report_multiple_bugs=False,
 )
 
