@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from funai.runner.cleanup.caches import Limits
 from funai.runner.sandbox import stores as stores_module
 from funai.runner.sandbox import upkeep
 from funai.runner.sandbox.stores import Store, Stores
@@ -61,7 +62,7 @@ class Shop:
             under=_under,
             bases=SimpleNamespace(pulled=lambda: list(self.based), evict=self._evict),
         )
-        given = {"most_images": 100, "most_bytes": HUGE, **limits}
+        given = {"most_images": 100, "most_bytes": HUGE, "caches": Limits(HUGE, HUGE), **limits}
         return await upkeep.tidy(cast("Workshop", shop), self.folder / "tidy", full=full, **given)
 
     @asynccontextmanager
@@ -116,6 +117,16 @@ async def test_tidy_of_a_store_too_large_begins_it_anew(shop: Shop) -> None:
     assert await shop.tidy(most_bytes=2 * PIECE) == 0
     assert shop.pruned == [large.folder.name]
     assert large.folder.exists() and not (large.caches / "piece").exists() and (small.caches / "piece").exists()
+
+
+async def test_tidy_of_caches_too_large_keeps_the_layers_and_what_a_build_holds(shop: Shop) -> None:
+    idle, held = shop.store("idle"), shop.store("held")
+    for store in (idle, held):
+        (store.caches / "npm").mkdir()
+        (store.caches / "npm" / "piece").write_bytes(bytes(PIECE))
+    async with shop.stores.held("registry/t/held"):
+        assert await shop.tidy(caches=Limits(PIECE - 1, HUGE)) == 0
+    assert idle.images.exists() and not (idle.caches / "npm").exists() and (held.caches / "npm").exists()
 
 
 async def test_tidy_of_a_full_disk_stops_when_there_is_room(shop: Shop) -> None:
