@@ -5,7 +5,7 @@ ARGS ?=
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up test test-full test-pure test-service test-e2e lint fmt db docs docs-site picture test-lowest bench-deploy bench-frameworks bench-queue bench-console chaos fuzz-dockerfile clean distclean
+.PHONY: help setup setup-test demo up test test-full test-pure test-service test-e2e lint fmt db docs docs-site picture test-lowest bench-deploy bench-frameworks bench-queue bench-console bench-takeover chaos fuzz-dockerfile clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ bench-queue: setup-test ## Time the job queue (DB=sqlite|postgresql|mariadb); on
 
 bench-console: setup-test ## Time the console's log and first page in Chromium; one JSON line last
 	@$(PY) -m benchmarks.console $(ARGS)
+
+bench-takeover: setup-test ## Time taking over an installation with 100,000 jobs on MariaDB; one JSON line last (ARGS="--jobs 1000")
+	@$(PY) -m benchmarks.takeover $(ARGS)
 
 clean: ## Remove caches and logs
 	@rm -rf .state .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build

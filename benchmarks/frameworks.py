@@ -91,7 +91,7 @@ class Report:
     def note(self, form: str, name: str, visit: kit.Visit) -> None:
         self.visits.setdefault(form, {})[name] = visit
         say(f"  {form:<7} {name:<17} {'ok' if visit.ok else 'NOT OK'}")
-        for line in (*visit.steps, *visit.console, *visit.requests):
+        for line in (*visit.steps, *visit.console, *visit.requests, *visit.icons):
             say(f"            {line[:220]}")
 
     def figure(self, name: str, ms: float) -> None:
@@ -105,6 +105,7 @@ class Report:
             out[f"not_ok_{form}"] = [name for name, v in visits.items() if not v.ok]
             out[f"console_errors_{form}"] = sum(len(v.console) for v in visits.values())
             out[f"failed_requests_{form}"] = sum(len(v.requests) for v in visits.values())
+            out[f"missing_icons_{form}"] = sum(len(v.icons) for v in visits.values())
         out |= {name: round(statistics.median(values)) for name, values in self.figures.items()}
         for name in TIMED:
             if plain := out.get(f"{name}_plain_warm_ms"):
@@ -148,13 +149,19 @@ class Bench:
         info = await self.person.info(app)
         await self.visited("host", name, str(info.access_url))
         await self.visited("path", name, f"{self.up.gateway_url}/runtime/{app.id}/")
+        await self.stop(app)
         return app
+
+    async def stop(self, app: App) -> None:
+        """Make room: a person may have three apps running."""
+        await self.person.api.app_call("stop", self.person.user_id, app.id)
 
     async def with_recipe(self, name: str, app: App) -> None:
         if await self.deploy(name, app, kit.files_of(name, recipe=True)) is None:
             self.report.note("recipe", name, kit.Visit(["deploy: it failed"]))
         else:
             await self.visited("recipe", name, f"{self.up.gateway_url}/runtime/{app.id}/")
+            await self.stop(app)
 
     async def timed(self, figure: str, rounds: int) -> None:
         """Platform and plain commands take turns, so that both see the same machine."""

@@ -28,8 +28,8 @@ NAMES = (
     "astro",
 )
 PATIENCE_MS = 10_000
-_ICON = "/favicon.ico"
-"""Browsers ask for it where a page names no icon; the apps have none."""
+_NO_ICON, _ICON = "/favicon.ico", "/icon.svg"
+"""What browsers ask for where a page names no icon (the apps have none), and the icon that Next's apps name."""
 _ABORTED = "net::ERR_ABORTED"
 """A request that its page gave up, such as a prefetch when the visitor goes on."""
 
@@ -51,6 +51,8 @@ class Visit:
     steps: list[str] = field(default_factory=list[str])
     console: list[str] = field(default_factory=list[str])
     requests: list[str] = field(default_factory=list[str])
+    icons: list[str] = field(default_factory=list[str])
+    """The tab's icon was not there. A page that moved its address out of the app asks for it anew; the app works."""
 
     @property
     def ok(self) -> bool:
@@ -64,12 +66,13 @@ class Visit:
 
     def _said(self, message: ConsoleMessage) -> None:
         where = str(message.location.get("url"))
-        if message.type == "error" and not where.endswith(_ICON):
+        if message.type == "error" and not where.endswith((_NO_ICON, _ICON)):
             self.console.append(f"{message.text} at {where}")
 
     def _answered(self, response: Response) -> None:
-        if response.status >= 400 and not response.url.endswith(_ICON):
-            self.requests.append(f"{response.status} {response.request.method} {response.url}")
+        if response.status >= 400 and not response.url.endswith(_NO_ICON):
+            kept = self.icons if response.url.endswith(_ICON) else self.requests
+            kept.append(f"{response.status} {response.request.method} {response.url}")
 
     def _failed(self, request: Request) -> None:
         if request.failure != _ABORTED:

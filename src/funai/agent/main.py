@@ -14,6 +14,7 @@ from funai.agent.apps import Apps
 from funai.agent.databases.keeper import Keeper
 from funai.agent.databases.opening import database_parts, open_databases, reachable
 from funai.agent.databases.service import Databases
+from funai.agent.domains import DomainSync
 from funai.agent.engine.contract import Engine, EngineError, EngineInfo
 from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.engine.patience import patiently
@@ -23,6 +24,7 @@ from funai.agent.http import routes
 from funai.agent.images.gc import ImageGC
 from funai.agent.images.kept import KeptImages
 from funai.agent.images.pull import Images
+from funai.agent.metering.meter import SAVE_SECONDS, Meter, Traffic
 from funai.agent.metrics import AgentMetrics
 from funai.agent.network.firewall import Firewall, FirewallRefused, Rules
 from funai.agent.network.look import Look
@@ -38,13 +40,14 @@ from funai.agent.rollout.rollout import Rollouts
 from funai.agent.rollout.spec import ProxyLabels
 from funai.agent.rollout.visit import Door
 from funai.agent.settings import RuntimeSettings
-from funai.base.aio import bind, periodic, serving, settle_memory
+from funai.base.aio import bind, guarded, periodic, serving, settle_memory
 from funai.base.clients.deploy import NodeDeployClient
 from funai.base.http.app import Answers, create_app
 from funai.base.http.guards import SecretDoor
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
+from funai.contracts.domains import Domains
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError, RouteTable
 from funai.gateway.main import Gateway, container_labels, open_gateway
@@ -77,6 +80,9 @@ class AgentParts:
     firewall: Firewall | None
     """None where it can't be had; apps reach this host's ports then."""
     databases: Databases
+    meter: Meter
+    domains: Domains | None = None
+    """None where the gateway serves no names of apps' own."""
 
 
 def no_proxy_labels(_: AgentDeploy) -> Mapping[str, str]:
@@ -93,6 +99,8 @@ async def compose(
     wildcard_domain: str = "",
     door: Door | None = None,
     registry: CollectorRegistry | None = None,
+    domains: Domains | None = None,
+    traffic: Traffic | None = None,
 ) -> AgentParts:
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
@@ -107,6 +115,7 @@ async def compose(
     drainer = Drainer(node)
     journal = Journal(settings.journal_folder)
     journal.load()
+    meter = _meter(settings, traffic)
     rollouts = Rollouts(
         node, networks, images, drainer, proxy_labels, databases=databases, journal=journal, any_base_path=any_base_path
     )
@@ -117,7 +126,7 @@ async def compose(
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
     look, older = Look(node, firewall), OlderRunners(node, rollouts)
     token = SecretDoor("X-Runtime-Token", settings.token)
-    routes.install(app, routes.Agent(node, rollouts, apps, look, older), token)
+    routes.install(app, routes.Agent(node, rollouts, apps, look, older, meter), token)
     database_calls.install(app, database_parts(settings, node, apps, databases), token)
     return AgentParts(
         app,
@@ -125,7 +134,7 @@ async def compose(
         apps,
         networks,
         rollouts,
-        Reconciler(node, drainer, crashes, journal, restorer),
+        Reconciler(node, drainer, crashes, journal, restorer, meter),
         restorer,
         journal,
         crashes,
@@ -135,7 +144,16 @@ async def compose(
         older,
         firewall,
         databases,
+        meter,
+        domains,
     )
+
+
+def _meter(settings: RuntimeSettings, traffic: Traffic | None) -> Meter:
+    folder = settings.journal_folder
+    meter = Meter(traffic, folder and folder / "usage", memory_limit=settings.app_memory)
+    meter.load()
+    return meter
 
 
 def _walls(
@@ -186,6 +204,7 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
             await parts.networks.ensure_builds(settings.build_network)
         await parts.reconciler.rebuild()
         tasks.append(asyncio.create_task(periodic("sweep", settings.sweep_seconds, parts.reconciler.sweep, quiet)))
+        tasks.append(asyncio.create_task(periodic("meter", SAVE_SECONDS, parts.meter.save, quiet)))
         if kept := parts.rollouts.kept:
             teardown.push_async_callback(kept.close)
             tasks.append(asyncio.create_task(periodic("images", IMAGES_SECONDS, kept.sweep, quiet)))
@@ -199,12 +218,15 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
             teardown.push_async_callback(client.close)
             beat = heartbeat_of(parts, client)
             tasks.append(asyncio.create_task(periodic("heartbeat", settings.heartbeat_seconds, beat.beat, quiet)))
+            sync = DomainSync(parts.node, parts.domains, client)
+            tasks.append(asyncio.create_task(periodic("domains", settings.domains_seconds, sync.exchange, quiet)))
 
         async def end() -> None:
             quiet.set()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await guarded("meter", parts.meter.save)
             await _unwall(parts)
 
         teardown.push_async_callback(end)
@@ -248,16 +270,19 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
         sock = teardown.enter_context(closing(bind(settings.host, settings.port)))
         engine = DockerEngine(settings.socket)
         teardown.push_async_callback(engine.close)
-        table, labels = await _gateway(gateway, registry, teardown), _proxy_labels(settings, gateway)
+        traffic = Traffic()
+        table = await _gateway(gateway, settings.node_gateway_base_url, registry, teardown, traffic)
         try:
             parts = await compose(
                 settings,
                 engine,
                 table,
-                proxy_labels=labels,
+                proxy_labels=_proxy_labels(settings, gateway),
                 wildcard_domain=gateway.wildcard_domain,
                 door=Door(table.url, table.owner_headers),
                 registry=registry,
+                domains=table.domains,
+                traffic=traffic if gateway.driver.counts else None,
             )
         except EngineError as e:
             raise ConfigError([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e
@@ -268,9 +293,11 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
         await stop.wait()
 
 
-async def _gateway(settings: GatewaySettings, registry: CollectorRegistry, teardown: AsyncExitStack) -> Gateway:
+async def _gateway(
+    settings: GatewaySettings, public_url: str, registry: CollectorRegistry, teardown: AsyncExitStack, traffic: Traffic
+) -> Gateway:
     """The route table by setting. Raises ConfigError when it can't start."""
-    table = open_gateway(settings, registry)
+    table = open_gateway(settings, registry, traffic.count, public_url=public_url)
     try:
         await table.start()
     except GatewayError as e:

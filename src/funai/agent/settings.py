@@ -83,6 +83,9 @@ class RuntimeSettings(DatabaseSettings):
     deploy_base_url: str = key("DEPLOY_BASE_URL", "", doc="Deploy, for heartbeats; empty sends none")
     deploy_node_token: Secret | None = key("DEPLOY_NODE_TOKEN", None, doc="Sent to Deploy as `X-RT-Node-Token`")
     heartbeat_seconds: float = key("DEPLOY_HEARTBEAT_SECONDS", 15.0, doc="How often Deploy hears of this node", gt=0, le=300)
+    domains_seconds: float = key(
+        "RUNTIME_DOMAINS_SECONDS", 5.0, doc="How often Deploy is asked for the apps' own domains", gt=0, le=300
+    )
     docker_network: str = key(
         "RUNTIME_DOCKER_NETWORK",
         "",

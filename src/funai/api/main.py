@@ -1,6 +1,6 @@
 """Composition of the API process.
 
-Teardown, in order: streams end, no new requests, requests in hand finish, sweeps stop, clients and database close.
+Teardown, in order: streams end, no new requests, open requests finish, sweeps stop, clients and database close.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from funai.api.admin import routes as admin
 from funai.api.apps import routes as apps
 from funai.api.databases import routes as databases
 from funai.api.deploys import routes as deploy
+from funai.api.domains import routes as domains
 from funai.api.edge import ERRORS
 from funai.api.logs import routes as logs
 from funai.api.repos import routes as internal
@@ -77,7 +78,7 @@ def build(
     app = create_app("FunAI API", lifespan=lifespan)
     app.description = DESCRIPTION
     app.state.core = core
-    for room in (accounts, apps, deploy, logs, admin, internal, databases):
+    for room in (accounts, apps, domains, deploy, logs, admin, internal, databases):
         app.include_router(room.router, responses=ERRORS)
     app.include_router(internal.pushes, responses=ERRORS)
 

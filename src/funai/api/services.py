@@ -24,10 +24,12 @@ from funai.api.deploys.old_ids import OldJobIds
 from funai.api.deploys.policy import Defaults
 from funai.api.deploys.service import Deploys
 from funai.api.deploys.tracker import Tracker
+from funai.api.domains.service import OwnDomains
 from funai.api.logs.limiter import StreamLimiter
 from funai.api.logs.streams import Streams
 from funai.api.repos.access import RepoAccess
 from funai.api.repos.accounts import GitAccounts
+from funai.api.repos.apart import ApartHost
 from funai.api.repos.gitea import Admitted, GiteaHost, GiteaRules
 from funai.api.repos.host import RepoHost
 from funai.api.repos.pushes import PUSH_PATH
@@ -55,6 +57,7 @@ class Core:
     keys: Keys
     apps: Apps
     repos: Repositories
+    apart: ApartHost | None
     git_accounts: GitAccounts
     variables: Variables
     deploys: Deploys
@@ -62,6 +65,7 @@ class Core:
     tracker: Tracker
     follower: Follower
     overviews: Overviews
+    domains: OwnDomains
     answers: Answers
     streams: Streams
     seats: StreamLimiter
@@ -93,7 +97,8 @@ def assemble(
     )
     keys = Keys(db, clock, limit=settings.max_keys, reserved=runner_key)
     gitea = _gitea(settings, gitea_http)
-    repos = Repositories(db, clock, defaults, _repo_host(settings, repo_host, gitea))
+    apart = ApartHost(db, clock) if settings.git_internal_token and repo_host is None and gitea is None else None
+    repos = Repositories(db, clock, defaults, _repo_host(settings, repo_host or apart, gitea))
     apps = Apps(db, clock, defaults, repos, limit=settings.max_apps)
     sealer = Sealer.from_file(settings.env_key_file, create=True) if settings.env_key_file else None
     variables = Variables(db, clock, sealer, max_count=settings.env_max_count, max_bytes=settings.env_max_bytes)
@@ -110,6 +115,7 @@ def assemble(
         keys=keys,
         apps=apps,
         repos=repos,
+        apart=apart,
         git_accounts=GitAccounts(db, clock, defaults, gitea, reserved=frozenset(_bots(settings))),
         variables=variables,
         deploys=Deploys(apps, slots, answers, variables, tracker, control, defaults),
@@ -117,6 +123,7 @@ def assemble(
         tracker=tracker,
         follower=Follower(control, tracker),
         overviews=Overviews(db, apps, slots, control),
+        domains=OwnDomains(apps, control, [settings.git_ssh_host, *settings.reserved_hosts], settings.max_domains),
         answers=answers,
         streams=Streams(control, tracker, stop),
         seats=StreamLimiter(settings.max_log_streams, settings.max_log_streams_all),

@@ -19,7 +19,7 @@ MIN_WEBHOOK_SECRET = 16
 
 
 class ApiSettings(Settings):
-    """Everything the API can be told. A secret that is empty or a placeholder refuses to start."""
+    """The API's settings. A secret that is empty or a placeholder refuses to start."""
 
     title: ClassVar[str] = "API"
     older: ClassVar[Mapping[str, str]] = {
@@ -141,6 +141,10 @@ class ApiSettings(Settings):
 
     max_apps: int = key("funai.app.limits.max-apps-per-user", 20, doc="Apps a user may have", ge=1, le=100_000)
     max_running: int = key("funai.app.limits.max-running-per-user", 3, doc="Apps a user may run at once", ge=1, le=100_000)
+    max_domains: int = key("funai.app.limits.max-domains-per-app", 10, doc="Domains of its own an app may have", ge=0, le=1_000)
+    reserved_hosts: CsvList = key(
+        "funai.app.reserved-hosts", [], doc="The platform's own host names that no app may have, beside those it knows"
+    )
     max_log_streams: int = key(
         "funai.limits.log-streams-per-user", 12, doc="Followed logs a user may hold open", ge=1, le=10_000
     )

@@ -23,6 +23,7 @@ from funai.cli.verbs import (
     databases,
     deploy,
     doctor,
+    domains,
     env,
     imports,
     keys,
@@ -31,11 +32,31 @@ from funai.cli.verbs import (
     nodes,
     serve,
     status,
+    usage,
     version,
 )
 from funai.i18n.language import pick
 
-VERBS = (deploy, status, logs, life, apps, env, databases, check, account, keys, serve, imports, doctor, nodes, harbor, version)
+VERBS = (
+    deploy,
+    status,
+    logs,
+    usage,
+    life,
+    apps,
+    env,
+    domains,
+    databases,
+    check,
+    account,
+    keys,
+    serve,
+    imports,
+    doctor,
+    nodes,
+    harbor,
+    version,
+)
 """In the order the help shows them."""
 STANDALONE = "funai.standalone.cli"
 

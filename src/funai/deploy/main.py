@@ -1,6 +1,6 @@
 """Composition of the Deploy process: the one place where the queue, placement, releases and apps meet.
 
-Teardown, in order: waiting runners and log readers are answered, no new requests, requests in hand finish, sweeps stop,
+Teardown, in order: waiting runners and log readers are answered, no new requests, open requests finish, sweeps stop,
 clients and database close.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import ColumnElement, Connection
 
-from funai.base.aio import bind, guarded, periodic, serving, settle_memory
+from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.config.sealing import Sealer
 from funai.base.db import migrate
 from funai.base.db.engine import Database, Dialect
@@ -35,6 +35,8 @@ from funai.deploy.access.routes import credential_routes
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
+from funai.deploy.domains.routes import domain_routes, node_domain_routes
+from funai.deploy.domains.service import DomainBook
 from funai.deploy.events.feed import EventFeed
 from funai.deploy.events.routes import event_routes
 from funai.deploy.logs.service import LogService
@@ -45,7 +47,8 @@ from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.routes import admin_routes, heartbeat_routes
 from funai.deploy.placement.service import Placer, rules_from
-from funai.deploy.queue.maintenance.sweeps import Sweeps
+from funai.deploy.queue.maintenance import services as maintenance
+from funai.deploy.queue.maintenance.services import QueueMaintenance
 from funai.deploy.queue.metrics import JobMetrics
 from funai.deploy.queue.notify import Hints, NoHints, PostgresHints
 from funai.deploy.queue.routes import api_routes, hot_api_routes, hot_runner_routes, runner_routes
@@ -71,7 +74,7 @@ class Core:
     waiters: Waiters
     hints: Hints
     feed: EventFeed
-    sweeps: Sweeps
+    maintenance: QueueMaintenance
     jobs: JobService
     logs: LogService
     releases: ReleaseBook
@@ -80,10 +83,11 @@ class Core:
     node_metrics: NodeMetrics
     apps: Apps
     credentials: Credentials
+    domains: DomainBook
     retention: Retention | None = None
 
     def release_waiting(self) -> None:
-        """Answer everybody who waits here, now: runners get no job, readers of logs what there is."""
+        """Answer all open calls now: runners get no job, readers of logs and events what there is."""
         self.waiters.close()
         self.logs.close()
         self.feed.close()
@@ -100,12 +104,12 @@ def build(
     """Deploy as an ASGI app; ``app.state.core`` has its parts. Its lifespan upgrades the database and runs the sweeps.
 
     ``now`` replaces the database's clock for the queue (tests), ``agent_http`` the way to agents. Raises ConfigError.
-    A composer that stops it calls ``app.state.core.release_waiting()`` before it waits for requests in hand.
+    A composer that stops it calls ``app.state.core.release_waiting()`` before it waits for open requests.
     """
     app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY)
     core = app.state.core = assemble(settings, app.state.registry, now=now, agent_http=agent_http, images=images)
 
-    app.state.refreshers.add(core.sweeps.measure, partial(core.nodes.measure, core.node_metrics))
+    app.state.refreshers.add(core.maintenance.gauges.run_once, partial(core.nodes.measure, core.node_metrics))
     door = _doors(settings)
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     credentials = core.credentials
@@ -116,10 +120,12 @@ def build(
     app.include_router(api_routes(core.jobs, core.logs, api))
     app.include_router(event_routes(core.feed, api))
     app.include_router(app_routes(core.apps, core.releases, core.db, api))
+    app.include_router(domain_routes(core.domains, api))
     if settings.node_registry_enabled:
         known = partial(credentials.owner, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         app.include_router(heartbeat_routes(core.heartbeats, node))
+        app.include_router(node_domain_routes(core.domains, node))
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
         app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
@@ -168,12 +174,12 @@ def assemble(
     rules, releases, waiters = rules_from(settings), ReleaseBook(), Waiters()
     hints: Hints = PostgresHints(db, waiters) if db.dialect is Dialect.POSTGRESQL else NoHints()
     store = JobStore(db, placer=Placer(rules), releases=releases, order=settings.queue_order, now=now)
-    sweeps = Sweeps(store, settings, waiters, metrics)
+    tending = maintenance.assemble(store, settings, waiters, metrics)
     feed = EventFeed(db, store.events)
     logs = LogService(LogStore(db, store.now, settings.log_max_bytes))
     jobs = JobService(
         store,
-        sweeps=sweeps,
+        maintenance=tending,
         runners=RunnerRegistry(db, store.now, settings.runner_stale_seconds),
         waiters=waiters,
         hints=hints,
@@ -181,7 +187,8 @@ def assemble(
         sealer=Sealer.from_file(settings.env_key_file) if settings.env_key_file else None,
         ended=[logs.wake, lambda _: feed.wake()],
     )
-    sweeps.on_ended = jobs.count_ended
+    tending.ender.on_ended = jobs.count_ended
+    tending.tender.also.append(jobs.runners.write)
     token = settings.agent_token.get_secret_value() if settings.agent_token else ""
     agents = Agents(db, rules, token, timeout=settings.agent_timeout_seconds, http=agent_http)
     retention = _retention(settings, db, metrics_registry)
@@ -191,7 +198,7 @@ def assemble(
         waiters=waiters,
         hints=hints,
         feed=feed,
-        sweeps=sweeps,
+        maintenance=tending,
         jobs=jobs,
         logs=logs,
         releases=releases,
@@ -200,6 +207,7 @@ def assemble(
         node_metrics=NodeMetrics(metrics_registry),
         apps=Apps(db, agents, jobs, images or retention),
         credentials=Credentials(db),
+        domains=DomainBook(db),
         retention=retention,
     )
 
@@ -222,17 +230,10 @@ async def running(core: Core) -> AsyncIterator[None]:
     """The database is up to date, leases are watched and hints heard while the context is open."""
     try:
         await upgrade(core.db, core.settings.time_zone)
-        ending, sweeps = asyncio.Event(), core.sweeps
+        ending = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_tending(core, ending, tasks), name="deploy.tend")
-            for name, every, work in (
-                ("deploy.prune", 5.0, sweeps.prune),
-                ("deploy.old", 60.0, sweeps.find_old),
-                ("deploy.ownerless", 60.0, sweeps.prune_ownerless),
-                ("deploy.events", 600.0, sweeps.forget_events),
-                ("deploy.runners", 3600.0, core.jobs.runners.forget),
-            ):
-                tasks.create_task(periodic(name, every, work, ending), name=name)
+            core.maintenance.start(tasks, ending)
+            tasks.create_task(periodic("deploy.runners", 3600.0, core.jobs.runners.forget, ending), name="deploy.runners")
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")
             if core.retention:
                 tasks.create_task(core.retention.run(core.settings.cleanup_interval_seconds, ending), name="deploy.retention")
@@ -245,24 +246,6 @@ async def running(core: Core) -> AsyncIterator[None]:
         if core.retention:
             await core.retention.registry.images.close()
         await core.db.close()
-
-
-async def _tending(core: Core, ending: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
-    """Look often, and do what was found beside that: a rescue that hangs on somebody's lock keeps no runner waiting."""
-    under_way: asyncio.Task[None] | None = None
-
-    async def act(due: Mapping[str, Any]) -> None:
-        await core.sweeps.act(due)
-        await core.jobs.runners.write()
-
-    async def look() -> None:
-        nonlocal under_way
-        due = await core.sweeps.look()
-        if under_way is None or under_way.done():
-            under_way = tasks.create_task(guarded("deploy.tend", partial(act, due)), name="deploy.tend.act")
-
-    often = min(core.settings.sweep_seconds, core.settings.poll_ms / 1000)
-    await periodic("deploy.look", often, look, ending)
 
 
 async def upgrade(db: Database, time_zone: str = "") -> None:
@@ -288,7 +271,7 @@ async def downgrade(db: Database, time_zone: str = "") -> list[str]:
 
 
 async def serve(settings: DeploySettings, stop: asyncio.Event) -> None:
-    """Serve until ``stop``; then waiting runners are answered, requests in hand finish, and it ends."""
+    """Serve until ``stop``; then waiting runners are answered, open requests finish, and it ends."""
     settings.check_runner_door()
     app = build(settings)
     await migrate.reachable(app.state.core.db)

@@ -72,7 +72,7 @@ job = Table(
     _number("attempt"),
     Column("lease_token", String(64)),
     _number("turn"),
-    _flag("claimable", 1),  # while PENDING: 1 yes, 0 waits for a node, 2 waits for its next attempt to be due
+    _flag("claimable", 1),  # while PENDING: queue/transitions.py, Claimable
     Column("wait_reason", String(64)),
     Column("waiting_since_ms", BigInteger),
     _number("available_at_ms"),
@@ -140,7 +140,7 @@ _leading("fun_ai_deploy_job_waiting_m", job.c.status, job.c.claimable, job.c.ava
 _leading("fun_ai_deploy_job_user_m", job.c.status, job.c.user_id, job.c.turn)
 
 # MySQL and MariaDB have no partial indexes: there the migration adds a generated column, ``active_app_id``, NULL for
-# finished jobs, with a unique index over it. It is nobody's to read or write.
+# finished jobs, with a unique index over it. No code reads or writes it.
 
 job_event = Table(
     "fun_ai_deploy_job_event",
@@ -189,7 +189,7 @@ release = Table(
     Column("base_path", String(500)),
     Column("env_sealed", LongText),
     Column("strip_prefix", Integer),  # 0: the app sees its base path
-    _flag("retired", 0),  # nobody may go back to it; its image is not kept for it
+    _flag("retired", 0),  # no rollback to it; its image is not kept for it
     Column("retired_ms", BigInteger),
     _flag("removed", 0),  # retired, and the registry has been seen to
     _number("created_ms"),
@@ -281,6 +281,27 @@ credential = Table(
     Column("name", String(128), nullable=False),
     Column("token_hash", String(64), nullable=False, unique=True),
     Column("created_ms", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+domain = Table(
+    "fun_ai_deploy_domain",
+    metadata,
+    Column("name", String(200), primary_key=True),  # one app's; of an alias, which has no dot, the label alone
+    Column("app_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    _flag("alias", 0),
+    Column("state", String(16), nullable=False),
+    Column("url", String(300)),
+    Column("reason", String(64)),
+    Column("details_json", Text),
+    Column("not_after_ms", BigInteger),
+    Column("next_try_ms", BigInteger),
+    _number("asked"),  # grows with each look that its owner asks for
+    Column("active_ms", BigInteger),  # when it was served first
+    _number("created_ms"),
+    _number("updated_ms"),
+    Index("fun_ai_deploy_domain_app", "app_id"),
     **_MYSQL,
 )
 

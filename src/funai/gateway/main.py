@@ -8,8 +8,10 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 
 from funai.contracts.agent import AgentDeploy
+from funai.contracts.domains import Domains
 from funai.contracts.routes import Route, RouteTable
 from funai.gateway.haproxy.driver import HaproxyGateway
+from funai.gateway.metrics import Watch
 from funai.gateway.settings import Driver, GatewaySettings
 from funai.gateway.traefik import config as traefik
 from funai.gateway.traefik.drivers import TraefikFileGateway, TraefikLabelsGateway
@@ -31,6 +33,11 @@ class Gateway(RouteTable, Protocol):
     @property
     def healthy(self) -> bool: ...
 
+    @property
+    def domains(self) -> Domains | None:
+        """Names of apps' own; None where the driver can't serve them, and before :meth:`start`."""
+        ...
+
     async def start(self, routes: Sequence[Route] | None = None) -> None:
         """Serve, with exactly ``routes``, or with those that are known. Raises GatewayError that says what to mend."""
         ...
@@ -44,13 +51,18 @@ class Gateway(RouteTable, Protocol):
         ...
 
 
-def open_gateway(settings: GatewaySettings, registry: CollectorRegistry | None = None) -> Gateway:
-    """The gateway that ``gateway.driver`` names, not started yet. Call inside a running event loop."""
+def open_gateway(
+    settings: GatewaySettings, registry: CollectorRegistry | None = None, watch: Watch | None = None, *, public_url: str = ""
+) -> Gateway:
+    """The gateway that ``gateway.driver`` names, not started yet. Call inside a running event loop.
+
+    ``watch`` hears of each request, where the driver sees them (``Driver.counts``). ``public_url``: where people reach it.
+    """
     if settings.driver is Driver.TRAEFIK_FILE:
         return TraefikFileGateway(settings)
     if settings.driver is Driver.TRAEFIK_LABELS:
         return TraefikLabelsGateway(settings)
-    return HaproxyGateway(settings, registry)
+    return HaproxyGateway(settings, registry, watch, public_url=public_url)
 
 
 def container_labels(settings: GatewaySettings, network: str = "") -> Callable[[AgentDeploy], Mapping[str, str]]:

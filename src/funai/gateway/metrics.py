@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily
@@ -16,6 +16,8 @@ OTHER = "other"
 """Label of apps past the bound."""
 NO_APP = "none"
 """Label of requests that reached no app."""
+Watch = Callable[[int | None, int, int, int, int], None]
+"""Hears of each request: app (None: of no app), status, bytes in and out, milliseconds."""
 
 
 class _Tally:
@@ -29,8 +31,8 @@ class _Tally:
 class GatewayMetrics(Collector):
     """Counts requests; :meth:`collect` makes the series when Prometheus asks, so that counting stays cheap."""
 
-    def __init__(self, registry: CollectorRegistry, *, max_apps: int = 1000) -> None:
-        self._max_apps = max_apps
+    def __init__(self, registry: CollectorRegistry, *, max_apps: int = 1000, watch: Watch | None = None) -> None:
+        self._max_apps, self._watch = max_apps, watch
         self._apps: dict[str, _Tally] = {}
         self.seconds = Histogram(
             "funai_gateway_request_seconds",
@@ -52,6 +54,8 @@ class GatewayMetrics(Collector):
         tally.bytes_out += seen.bytes_out
         tally.ms += seen.ms
         self.seconds.observe(seen.ms / 1000)
+        if self._watch:
+            self._watch(seen.app_id, seen.status, seen.bytes_in, seen.bytes_out, seen.ms)
 
     def forget(self, app_id: int) -> None:
         """The app is gone: so are its series."""

@@ -30,6 +30,11 @@ class Driver(StrEnum):
     TRAEFIK_FILE = "traefik-file"
     """The operator's Traefik reads a folder that we write (file provider)."""
 
+    @property
+    def counts(self) -> bool:
+        """Whether this driver sees each request."""
+        return self is Driver.HAPROXY
+
 
 def _plain_path(value: Path) -> Path:
     if not value.is_absolute():
@@ -100,6 +105,25 @@ class GatewaySettings(Settings):
     tls_poll_seconds: float = key("gateway.tls-poll-seconds", 5.0, doc="How often the folder is looked at", ge=0.05, le=3600)
     acme_upstream: Annotated[str, AfterValidator(_host_port)] = key(
         "gateway.acme-upstream", "", doc="Where an ACME client answers HTTP-01, e.g. `127.0.0.1:8402`; empty = nowhere"
+    )
+    acme_directory_url: str = key(
+        "gateway.acme-directory-url",
+        "",
+        doc="Directory of the ACME authority that certifies apps' own domains, such as "
+        "`https://acme-v02.api.letsencrypt.org/directory` (by setting it you accept its terms); empty = none",
+        pattern=r"^(https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/%-]*)?)?$",
+    )
+    acme_email: str = key("gateway.acme-email", "", doc="Where that authority writes to you", pattern=r"^([^@\s,]+@[^@\s,]+)?$")
+    acme_ca_file: Path | None = key(
+        "gateway.acme-ca-file", None, doc="Extra authorities (PEM) to trust that authority's HTTPS by"
+    )
+    domain_addresses: CsvList = key(
+        "gateway.domain-addresses",
+        [],
+        doc="Names or addresses that apps' own domains must lead to; default: the host of RUNTIME_NODE_GATEWAY_BASE_URL",
+    )
+    domain_resolver: Annotated[str, AfterValidator(_host_port)] = key(
+        "gateway.domain-resolver", "", doc="DNS server that is asked for them, e.g. `192.0.2.53:53`; default: this machine's"
     )
     wildcard_domain: Annotated[str, AfterValidator(_domain)] = key(
         "gateway.wildcard-domain", "", doc="`apps.example.com` also serves every app as `{appId}.apps.example.com`"
@@ -200,6 +224,8 @@ class GatewaySettings(Settings):
             raise ValueError(f"gateway.run-dir: {self.sockets} is too long for a socket; set a shorter gateway.run-dir")
         if self.https_port and self.https_port == self.port:
             raise ValueError("gateway.https-port: must differ from gateway.port")
+        if self.acme_directory_url and self.acme_upstream:
+            raise ValueError("gateway.acme-upstream: not together with gateway.acme-directory-url; empty one of them")
         if self.driver is not Driver.HAPROXY and not self.public_url:
             raise ValueError("gateway.public-url: a Traefik driver needs it")
         if self.driver is Driver.TRAEFIK_FILE and self.traefik_dir is None:

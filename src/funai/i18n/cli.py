@@ -170,6 +170,7 @@ PHRASES: dict[str, tuple[str, str]] = {
         "本账号没有主目录：设置 HOME，或用 FUNAI_SERVER 和 FUNAI_API_KEY",
         "this account has no home folder: set HOME, or use FUNAI_SERVER and FUNAI_API_KEY",
     ),
+    "usage_none": ("这段时间没有数据", "nothing was measured in this time"),
     "no_jobs": ("还没有任务：funai deploy", "no jobs yet: funai deploy"),
     "no_deploys": ("没有部署中的应用：funai deploy APP", "nothing is deployed yet: funai deploy APP"),
     "no_active_job": ("没有进行中的任务", "there is no job under way"),
@@ -310,6 +311,17 @@ PHRASES: dict[str, tuple[str, str]] = {
     "doc_dns_port_mend": ("让它只监听 127.0.0.1 或本机地址", "let it listen on 127.0.0.1, or on this host's own address, only"),
     "doc_dns_port_free": ("没有程序在所有地址上占用它", "nothing holds it on all addresses"),
     "doc_port_free": ("空闲，可给 {name} 用", "free for {name}"),
+    "domain_added": ("域名 {name} 已加到应用 {app}", "domain {name} is at app {app}"),
+    "domain_removed": ("域名 {name} 已从应用 {app} 移除", "domain {name} is no longer at app {app}"),
+    "domain_under_way": (
+        "{name} 正在准备中；稍后查看：funai domains list",
+        "{name} is being brought into service; look later: funai domains list",
+    ),
+    "domain_words": (
+        "请给出域名，前面可加应用：[APP] DOMAIN",
+        "give the domain, with the app before it if need be: [APP] DOMAIN",
+    ),
+    "no_domains": ("还没有自有域名：funai domains add shop.example.com", "no domains yet: funai domains add shop.example.com"),
     "upgraded": ("数据库已是最新：{rooms}", "the database is up to date: {rooms}"),
     "fleet_mend": ("检查 API 的 deploy-proxy.* 与该服务的日志", "look at the API's deploy-proxy.* and that service's log"),
     "fleet_nodes_mend": (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from funai.i18n.console_databases import DATABASES
+
 _PAGES: dict[str, tuple[str, str]] = {
     "product": ("FunAI 部署", "FunAI Deploy"),
     "skip": ("跳到正文", "Skip to content"),
@@ -77,6 +79,7 @@ _APPS: dict[str, tuple[str, str]] = {
     "tab_overview": ("概览", "Overview"),
     "tab_deploys": ("部署", "Deploys"),
     "tab_logs": ("运行日志", "Logs"),
+    "tab_usage": ("用量", "Usage"),
     "tab_releases": ("版本", "Releases"),
     "tab_variables": ("环境变量", "Variables"),
     "tab_settings": ("设置", "Settings"),
@@ -199,6 +202,30 @@ _DEPLOYS: dict[str, tuple[str, str]] = {
     "log_reconnect": ("连接中断，正在重连…", "Connection lost, connecting again…"),
     "log_ended": ("日志结束", "End of log"),
     "log_none": ("没有匹配的行", "No line matches"),
+    "usage_hour": ("最近一小时", "Last hour"),
+    "usage_day": ("最近一天", "Last day"),
+    "usage_week": ("最近一周", "Last week"),
+    "usage_requests": ("请求", "Requests"),
+    "usage_latency": ("响应时间", "Response time"),
+    "usage_bytes": ("流量", "Traffic"),
+    "usage_cpu": ("处理器（占一个核的比例）", "Processor (of one core)"),
+    "usage_memory": ("内存（峰值）", "Memory (highest)"),
+    "usage_limit": ("上限 {limit}", "of {limit}"),
+    "usage_table": ("表格", "As a table"),
+    "usage_at": ("时间（UTC）", "From (UTC)"),
+    "usage_empty": ("这段时间没有数据。", "Nothing was measured in this time."),
+    "usage_no_counts": (
+        "这个节点的网关不统计请求，只有处理器和内存的数据。",
+        "This node's gateway does not count requests; only processor and memory are measured.",
+    ),
+    "usage_column_requests": ("请求", "requests"),
+    "usage_column_errors": ("5xx", "5xx"),
+    "usage_column_average_ms": ("平均", "average"),
+    "usage_column_slowest_ms": ("最慢", "slowest"),
+    "usage_column_bytes_in": ("收到", "received"),
+    "usage_column_bytes_out": ("发出", "sent"),
+    "usage_column_cpu_percent": ("处理器", "processor"),
+    "usage_column_memory_bytes": ("内存", "memory"),
     "runtime_log": ("容器输出（最后 {n} 行）", "What the container prints (last {n} lines)"),
     "runtime_log_empty": ("容器没有输出。", "The container has printed nothing."),
     "release": ("版本", "Release"),
@@ -351,7 +378,7 @@ _NEXT_STEPS: dict[str, tuple[str, str]] = {
     "UNAUTHENTICATED": ("重新登录。", "Sign in again."),
     "TOKEN_EXPIRED": ("重新登录。", "Sign in again."),
 }
-TEXTS: dict[str, tuple[str, str]] = {**_PAGES, **_APPS, **_DEPLOYS, **_OTHERS, **_PROBLEMS}
+TEXTS: dict[str, tuple[str, str]] = {**_PAGES, **_APPS, **DATABASES, **_DEPLOYS, **_OTHERS, **_PROBLEMS}
 
 
 def text(language: str, key: str, **values: object) -> str:

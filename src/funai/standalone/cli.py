@@ -26,7 +26,7 @@ from funai.contracts.errors import ConfigError, FunaiError
 from funai.standalone import operate, unit
 from funai.standalone.configuration import choosing, template
 from funai.standalone.configuration.loading import FILE, Flags, ignored, unread
-from funai.standalone.options import LOOPBACK, Ports, UpOptions, check_options
+from funai.standalone.options import LOOPBACK, NONE, Ports, UpOptions, check_options
 from funai.standalone.phrases import phase_words, phrase
 
 if TYPE_CHECKING:
@@ -95,6 +95,11 @@ def up(
     agent_port: Annotated[int | None, _port("Port of the runtime-agent (loopback).", _DEFAULT.agent)] = None,
     registry_port: Annotated[int | None, _port("Port of the registry (loopback).", _DEFAULT.registry)] = None,
     runner_port: Annotated[int | None, _port("Port of the Runner's metrics (loopback).", _DEFAULT.runner)] = None,
+    postgres: Annotated[
+        str | None,
+        typer.Option(metavar="embedded|none|URL", help="PostgreSQL for apps.", show_default="embedded, where it is installed"),
+    ] = None,
+    mongo: Annotated[str | None, typer.Option(metavar="URL", help="MongoDB for apps.", show_default=False)] = None,
     slots: Annotated[int | None, typer.Option(min=1, max=64, help="Builds at the same time.", show_default="1")] = None,
     install: Annotated[
         bool, typer.Option("--install", help="Write a systemd unit with these options and start it, instead of running here.")
@@ -123,6 +128,8 @@ def up(
         ("https", "port"): https_port,
         ("https", "api_port"): api_https_port,
         ("builds", "slots"): slots,
+        ("databases", "postgres"): postgres,
+        ("databases", "mongo"): mongo,
     }
     given: Flags = {name: value for name, value in flags.items() if value is not None}
     if install:
@@ -249,7 +256,7 @@ async def _demo(keep: bool, example: Path) -> int:
 
     console = Console(highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="funai-demo-"))
-    options = UpOptions(data_dir=folder, ports=Ports.free(), slots=1)
+    options = UpOptions(data_dir=folder, ports=Ports.free(), slots=1, postgres=NONE)
     stop = asyncio.Event()
     stop_on_signals(stop)
     began = time.monotonic()

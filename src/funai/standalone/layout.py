@@ -146,6 +146,7 @@ class Secrets(BaseModel):
     probe: SecretStr = Field(default_factory=_secret)
     registry_http: SecretStr = Field(default_factory=_secret)
     registry_password: SecretStr = Field(default_factory=_secret)
+    postgres: SecretStr = Field(default_factory=_secret)
     admin_password: SecretStr = Field(default_factory=lambda: SecretStr(random.token_urlsafe(12)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -63,6 +63,12 @@ def check(
     session.out.line(f"✓ {phrase('config_fine')}", "green")
 
 
+def _readable(section: str, key: str, value: Any) -> str:
+    """Without the password of an address."""
+    secret = (section == "proxies" and key != "none") or (section == "databases" and "://" in str(value))
+    return proxies.shown(str(value)) if secret else str(value)
+
+
 def show(session: Session, config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """Show every value in force, and where it came from."""
     loaded = choosing.read(config, data_dir, {})
@@ -70,7 +76,7 @@ def show(session: Session, config: ConfigFile = None, data_dir: DataDir = None) 
     for section, kind in sections().items():
         for key in kind.model_fields:
             value = getattr(getattr(loaded.config, section), key)
-            shown = "" if value is None else proxies.shown(value) if section == "proxies" and key != "none" else str(value)
+            shown = "" if value is None else _readable(section, key, value)
             rows.append((f"{section}.{key}", shown, loaded.sources.get((section, key), phrase("default"))))
     rows += [(f"settings.{name}", str(value), str(loaded.file)) for name, value in loaded.config.settings.items()]
     session.out.document([{"name": n, "value": v or None, "source": s} for n, v, s in rows])

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from funai.base.home import user_folder
 from funai.base.process import ports
@@ -17,6 +18,7 @@ from funai.gateway.settings import DOMAIN, PLAIN_PATH, UNIX_PATH_LIMIT
 from funai.standalone.given import Given
 
 LOOPBACK = "127.0.0.1"
+EMBEDDED, NONE = "embedded", "none"
 
 
 def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -78,6 +80,10 @@ class UpOptions:
     """None: plain HTTP."""
     image_mirror: str | None = None
     """Asked first for Docker Hub's images."""
+    postgres: str = EMBEDDED
+    """Databases for apps: this machine's own server, none, or the URL of another."""
+    mongo: str = ""
+    """The URL of a MongoDB for apps."""
     given: Given = field(default_factory=Given)
     slots: int = 1
     grace_seconds: float = 30
@@ -158,6 +164,8 @@ def check_options(options: UpOptions) -> None:
         problems.append(f"--public-host {options.name}: give a host name or an address, without a port")
     if options.apps_domain and not DOMAIN.fullmatch(options.apps_domain):
         problems.append(f"--apps-domain {options.apps_domain}: give a domain such as apps.example.com, or none")
+    if options.mongo and (why := _mongo_trouble(options.mongo)):
+        problems.append(f"--mongo: {why}; give mongodb://user:password@host:port/?authSource=admin")
     if options.tls and (why := _certificate_trouble(options.tls)):
         problems.append(f"https.certificate {options.tls.certificate}, https.key {options.tls.key}: {why}")
     if problems:
@@ -172,6 +180,16 @@ def _certificate_trouble(tls: Tls) -> str | None:
     except OSError as e:
         return str(e.strerror)
     return None
+
+
+def _mongo_trouble(url: str) -> str | None:
+    """The URL itself is not repeated: it has a password in it."""
+    parts = urlsplit(url)
+    try:
+        usable = parts.scheme == "mongodb" and parts.hostname is not None and parts.port != 0 and "," not in parts.netloc
+    except ValueError:
+        usable = False
+    return None if usable else "not the address of one MongoDB server"
 
 
 def _host_trouble(host: str) -> str | None:

@@ -62,6 +62,7 @@ PHRASES: dict[str, tuple[str, str]] = {
         "已安装 {file} 并启动。日志：journalctl -u {name}",
         "installed {file} and started it. Its log: journalctl -u {name}",
     ),
+    "no_postgres": ("应用没有 PostgreSQL 可用：{why}", "no PostgreSQL for apps: {why}"),
     "starting_services": ("正在启动各个服务", "starting the services"),
     "stopping": (
         "正在停止：先做完手头的事（应用容器继续运行）",

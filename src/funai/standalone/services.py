@@ -12,7 +12,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from funai.agent import main as runtime
 from funai.agent.settings import RuntimeSettings
@@ -34,7 +35,7 @@ from funai.git.settings import GitSettings
 from funai.runner import main as runner
 from funai.runner.settings import RunnerSettings
 from funai.standalone.layout import FIRST_ADMIN, Layout, Secrets
-from funai.standalone.options import LOOPBACK, Tls, UpOptions, default_data_dir
+from funai.standalone.options import EMBEDDED, LOOPBACK, Tls, UpOptions, default_data_dir
 from funai.standalone.parts import base_image, registry
 from funai.standalone.parts.engine import EngineChoice
 
@@ -64,7 +65,13 @@ Plan = tuple[Room, ...]
 
 
 def plan(
-    options: UpOptions, layout: Layout, secrets: Secrets, engine: EngineChoice, socket: Path, runner_public_key: str
+    options: UpOptions,
+    layout: Layout,
+    secrets: Secrets,
+    engine: EngineChoice,
+    socket: Path,
+    runner_public_key: str,
+    postgres_url: str | None = None,
 ) -> Plan:
     """Every room with its settings, all of them read before anything starts. Raises ConfigError with every problem.
 
@@ -83,7 +90,7 @@ def plan(
     at_runner = read(lambda: runner_settings(options, layout, secrets, engine))
     at_git = read(lambda: git_settings(options, layout, secrets))
     at_api = read(lambda: api_settings(options, layout, secrets, runner_public_key))
-    at_agent = read(lambda: runtime_settings(options, layout, secrets, engine, socket))
+    at_agent = read(lambda: runtime_settings(options, layout, secrets, engine, socket, postgres_url))
     at_gateway = read(lambda: gateway_settings(options, layout, secrets))
     at_deploy = read(lambda: deploy_settings(options, layout, secrets))
     if not (at_runner and at_git and at_api and at_agent and at_gateway and at_deploy):
@@ -247,7 +254,12 @@ def gateway_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> Ga
 
 
 def runtime_settings(
-    options: UpOptions, layout: Layout, secrets: Secrets, engine: EngineChoice, socket: Path
+    options: UpOptions,
+    layout: Layout,
+    secrets: Secrets,
+    engine: EngineChoice,
+    socket: Path,
+    postgres_url: str | None = None,
 ) -> RuntimeSettings:
     return options.given.load(
         RuntimeSettings,
@@ -269,7 +281,26 @@ def runtime_settings(
             "registry_username": registry.USER,
             "registry_password": secrets.registry_password,
         },
+        database_defaults(options, postgres_url),
     )
+
+
+def database_defaults(options: UpOptions, postgres_url: str | None) -> dict[str, Any]:
+    """Where apps get databases. They go with their app; names carry the instance where a server may serve two platforms."""
+    part = f"{instance(options)}_" if instance(options) else ""
+    template = f"db_{part}u{{userId}}_a{{appId}}"
+    found: dict[str, Any] = {"postgres_drop_on_delete": True, "mongo_drop_on_delete": True}
+    if postgres_url:
+        own = options.postgres == EMBEDDED
+        found |= {"postgres_url": postgres_url, **({} if own else {"postgres_db_template": template})}
+    if options.mongo:
+        url = urlsplit(options.mongo)
+        found |= {"mongo_host": url.hostname, "mongo_port": url.port or 27017, "mongo_db_template": template}
+        source = parse_qs(url.query).get("authSource", ["admin"])[0]
+        if url.username:
+            login = {"mongo_username": unquote(url.username), "mongo_password": unquote(url.password or "")}
+            found |= {**login, "mongo_auth_source": source, "mongo_per_app_users": True}
+    return found
 
 
 def build_network(options: UpOptions) -> str:

@@ -26,8 +26,8 @@ from funai.base.process.daemon import Daemon, Program, keep_up
 from funai.contracts.errors import ConfigError
 from funai.standalone import services as rooms
 from funai.standalone.layout import FIRST_ADMIN, DataDirLock, Layout, Secrets, ensure_key, load_secrets
-from funai.standalone.options import UpOptions, check_ports
-from funai.standalone.parts import base_image, packages, registry
+from funai.standalone.options import EMBEDDED, NONE, UpOptions, check_ports
+from funai.standalone.parts import base_image, packages, postgres, registry
 from funai.standalone.parts import engine as engines
 from funai.standalone.parts.steps import Steps
 from funai.standalone.phrases import phrase
@@ -97,7 +97,9 @@ async def platform(options: UpOptions, say: Say) -> AsyncIterator[tuple[Platform
         await _base_image(engine, layout, say)
         failed = Failure()
         socket, daemons = await _start_daemons(options, layout, secrets, engine, teardown)
-        plan = rooms.plan(options, layout, secrets, engine, socket, ensure_key(layout.runner_key, "funai runner"))
+        postgres_url = await _postgres(options, layout, secrets, engine, teardown, say)
+        runner_key = ensure_key(layout.runner_key, "funai runner")
+        plan = rooms.plan(options, layout, secrets, engine, socket, runner_key, postgres_url)
         say(phrase("starting_services"))
         async with _services(plan, options.grace_seconds, failed):
             await _ready(options, failed)
@@ -158,6 +160,22 @@ async def _start_daemons(
         await registry.collect_garbage(layout)
     await keep_up(daemons, teardown)
     return socket, daemons
+
+
+async def _postgres(
+    options: UpOptions, layout: Layout, secrets: Secrets, engine: engines.EngineChoice, teardown: AsyncExitStack, say: Say
+) -> str | None:
+    """The URL of the server that apps get databases on. Where it can't be had the platform starts without, and says why."""
+    if options.postgres != EMBEDDED:
+        return None if options.postgres == NONE else options.postgres
+    if postgres.programs() is None or engine.rootless:
+        return None
+    try:
+        pool = options.given.environ.get("RUNTIME_APP_SUBNETS")
+        return await postgres.start(layout, secrets, rooms.instance(options), pool, teardown)
+    except postgres.NoPostgres as e:
+        say(phrase("no_postgres", why=e))
+        return None
 
 
 def _engine_ready(socket: Path) -> Callable[[], Awaitable[bool]]:

@@ -55,7 +55,9 @@ async def test_limits_and_privileges_are_taken_away_by_default(agent: Agent) -> 
     assert limits["Memory"] == 96 << 20
     assert limits["NanoCpus"] == 1_000_000_000
     assert limits["PidsLimit"] == 256
-    assert not raw["Mounts"]
+    ours = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv"}
+    assert all(not mount["RW"] for mount in raw["Mounts"])
+    assert {mount["Destination"] for mount in raw["Mounts"]} <= ours
 
 
 async def test_a_prebuilt_image_on_port_80_works(agent: Agent) -> None:

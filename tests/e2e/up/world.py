@@ -23,8 +23,10 @@ from funai.contracts.accounts import App, CreateApp, CreateDeploy
 from funai.contracts.jobs import Job
 from funai.git.server import known_hosts_line
 from funai.standalone.layout import Layout, ensure_key
-from funai.standalone.options import Ports
+from funai.standalone.options import Ports, UpOptions
+from funai.standalone.parts import postgres
 from funai.standalone.parts.engine import EngineChoice
+from funai.standalone.services import instance
 from tests.parts.waiting import eventually, wait_until
 
 READY = 60
@@ -54,6 +56,8 @@ class Platform:
     """The machine's, which a `funai up` finds by itself: here to remove its images."""
     ports: Ports = field(default_factory=Ports.free)
     process: subprocess.Popen[bytes] | None = None
+    postgres: str = "none"
+    """Databases for apps: ``embedded`` makes a server, which takes a second or two at the first start."""
     patience: float = READY
     """Seconds until it is up."""
 
@@ -75,7 +79,14 @@ class Platform:
 
     def start(self, *extra: str) -> None:
         """Start it and wait until it says that it is up."""
-        argv = [str(Path(sys.executable).with_name("funai")), "up", "--data-dir", str(self.data_dir)]
+        argv = [
+            str(Path(sys.executable).with_name("funai")),
+            "up",
+            "--data-dir",
+            str(self.data_dir),
+            "--postgres",
+            self.postgres,
+        ]
         for name, port in self.ports.items():
             argv += [f"--{name}-port", str(port)]
         out = (self.data_dir.parent / "up.out").open("wb")
@@ -116,6 +127,8 @@ class Platform:
                 if start_time(pid):
                     os.kill(pid, signal.SIGKILL)
         self._remove_images()
+        own = instance(UpOptions(data_dir=self.data_dir).with_absolute_dir())
+        shutil.rmtree(postgres.ROOT / own, ignore_errors=True)
         shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def _remove_images(self) -> None:

@@ -118,6 +118,8 @@ def test_every_entry_stands_for_a_setting_that_exists() -> None:
         "FUNAI_TLS_KEY",
         "FUNAI_API_HTTPS_PORT",
         "FUNAI_IMAGE_MIRROR",
+        "FUNAI_POSTGRES",
+        "FUNAI_MONGO",
         "HTTP_PROXY",
         "HTTPS_PROXY",
         "NO_PROXY",

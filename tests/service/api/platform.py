@@ -82,6 +82,7 @@ class Node:
         self.app = FastAPI()
         self.app.add_api_route("/agent/apps/status", self._status)
         self.app.add_api_route("/agent/apps/logs", self._logs)
+        self.app.add_api_route("/agent/apps/usage", self._usage)
         self.app.add_api_route("/agent/apps/{verb}", self._act, methods=["POST"])
 
     async def _act(self, verb: str, request: Request) -> Any:
@@ -106,6 +107,13 @@ class Node:
             ended = {"lastExitCode": 3, "lastExitAt": "2026-01-31T09:00:00.123456789Z"}
             return {**status, "running": False, "crashLooping": True, "restartCount": 7, **ended}
         return status
+
+    async def _usage(self, window: str) -> Any:
+        points = [
+            {"at": "2026-01-31T09:00:00Z"},
+            {"at": "2026-01-31T09:01:00Z", "requests": 12, "errors": 3, "cpuPercent": 4.5},
+        ]
+        return {"window": window, "stepSeconds": 60, "points": points}
 
     async def _logs(self, tail: int = 200) -> Any:
         return PlainTextResponse(f"hello from the container, tail {tail}\n")
@@ -181,7 +189,8 @@ class Refused(Exception):
 
 
 class Platform:
-    def __init__(self, folder: Path, database_url: str | None = None, **settings: Any) -> None:
+    def __init__(self, folder: Path, database_url: str | None = None, *, repos_apart: bool = False, **settings: Any) -> None:
+        self.repos_apart = repos_apart
         self.node, self.repos, self.gitea = Node(), Repos(), ScriptedGitea()
         key_file = folder / "seal.key"
         api_url = database_url or sqlite_url(folder / "api.db")
@@ -227,7 +236,7 @@ class Platform:
             yield self
 
     def make_api(self, wire: httpx.AsyncBaseTransport | None) -> FastAPI:
-        host = None if self.settings.gitea_enabled else self.repos
+        host = None if self.settings.gitea_enabled or self.repos_apart else self.repos
         app = api_main.build(self.settings, repo_host=host, deploy_http=wire, gitea_http=self.gitea.transport)
         app.state.core.accounts.passwords = Passwords(passes=1, kib=64)
         return app
@@ -251,6 +260,13 @@ class Platform:
         }
         done = await self.inside.post("/internal/runtime-nodes/heartbeat", json=beat, headers={"X-RT-Node-Token": NODE})
         assert done.status_code == 200, done.text
+
+    async def told_of_domains(self, *reports: dict[str, Any]) -> list[tuple[str, int]]:
+        """The node tells how its apps' domains are; answers which it shall serve."""
+        said = {"nodeName": "n1", "reports": list(reports)}
+        done = await self.inside.post("/internal/runtime-nodes/domains", json=said, headers={"X-RT-Node-Token": NODE})
+        assert done.status_code == 200, done.text
+        return [(route["name"], route["appId"]) for route in done.json()["data"]]
 
     async def person(self, name: str) -> Person:
         body = {"userName": name, "password": PASSWORD}

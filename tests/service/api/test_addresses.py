@@ -60,3 +60,37 @@ async def test_an_address_that_stayed_changes_nothing(platform: Platform, older:
     before = await ada.call("GET", "/app/info", params={"appId": app_id})
     await platform.core.overviews.sweep()
     assert await ada.call("GET", "/app/info", params={"appId": app_id}) == before
+
+
+async def test_an_own_domain_is_given_by_the_app_s_owner_alone_and_becomes_its_address(platform: Platform) -> None:
+    ada, bob = await platform.person("ada"), await platform.person("bob")
+    shop, other = await platform.ready(ada, "shop"), await bob.app("other")
+    params, name = {"appId": shop}, "shop.example.com"
+    added = await ada.call("POST", "/app/domains", params=params, json={"name": "Shop.example.com."})
+    assert (added["name"], added["state"]) == (name, "PENDING")
+    for path, method, more in (
+        ("/app/domains", "GET", {}),
+        ("/app/domains", "POST", {"json": {"name": "b.example.com"}}),
+        ("/app/domains/check", "POST", {"json": {"name": name}}),
+    ):
+        assert await bob.refused(method, path, params=params, **more) == "404 APP_NOT_FOUND"
+    assert await bob.refused("DELETE", "/app/domains", params={**params, "name": name}) == "404 APP_NOT_FOUND"
+    mine = {"params": {"appId": other}}
+    assert await bob.refused("POST", "/app/domains", **mine, json={"name": name}) == "409 DOMAIN_TAKEN"
+    assert await bob.refused("POST", "/app/domains", **mine, json={"name": "git.test"}) == "409 DOMAIN_RESERVED"
+    assert await bob.refused("POST", "/app/domains", **mine, json={"name": "*.example.com"}) == "400 DOMAIN_INVALID"
+    wrong = {"state": "DNS_WRONG", "reason": "DOMAIN_DNS_ELSEWHERE", "details": {"found": "192.0.2.9", "expected": "192.0.2.1"}}
+    assert await platform.told_of_domains({"name": name, "appId": shop, **wrong}) == [(name, shop)]
+    [shown] = await ada.call("GET", "/app/domains", params=params, headers={"Accept-Language": "en"})
+    assert shown["message"] == f"{name} points to 192.0.2.9; change its A/AAAA record to 192.0.2.1 at your DNS provider"
+    await platform.told_of_domains({"name": name, "appId": shop, "state": "ACTIVE", "url": f"https://{name}/"})
+    await platform.core.overviews.sweep()
+    assert (await ada.call("GET", "/app/info", params=params))["accessUrl"] == f"https://{name}/"
+    assert (await ada.call("GET", "/deploy/job/list"))[0]["accessUrl"] == f"https://{name}/"
+    await ada.call("DELETE", "/app/domains", params={**params, "name": name})
+    assert await ada.call("GET", "/app/domains", params=params) == []
+    await platform.core.overviews.sweep()
+    assert (await ada.call("GET", "/app/info", params=params))["accessUrl"] == f"http://gw/runtime/{shop}/"
+    await ada.call("POST", "/app/domains", params=params, json={"name": name})
+    await ada.call("POST", "/app/delete", params=params)
+    await bob.call("POST", "/app/domains", **mine, json={"name": name})

@@ -49,6 +49,17 @@ async def test_somebody_elses_runtime_is_unknown(platform: Platform) -> None:
     ada, bob = await platform.person("ada"), await platform.person("bob")
     app_id = await platform.ready(ada)
     assert await bob.refused("GET", "/deploy/app/status", params={"appId": app_id}) == "404 APP_NOT_FOUND"
+    assert await bob.refused("GET", "/deploy/app/usage", params={"appId": app_id}) == "404 APP_NOT_FOUND"
+
+
+async def test_the_node_tells_what_the_app_used(platform: Platform) -> None:
+    ada = await platform.person("ada")
+    app_id = await platform.ready(ada)
+    told = await ada.call("GET", "/deploy/app/usage", params={"appId": app_id, "window": "day"})
+    assert (told["window"], told["points"][1]["requests"], told["points"][1]["cpuPercent"]) == ("day", 12, 4.5)
+    assert await ada.refused("GET", "/deploy/app/usage", params={"appId": app_id, "window": "year"}) == "400 BAD_INPUT"
+    new = await ada.app("new")
+    assert await ada.refused("GET", "/deploy/app/usage", params={"appId": new}) == "409 APP_NEVER_DEPLOYED"
 
 
 async def test_a_deploy_that_is_away_or_older_hides_no_app(platform: Platform) -> None:

@@ -190,6 +190,8 @@ def test_a_life_after_the_deploy(ann: World, shop: int) -> None:
     assert ann.ok("status", "--json").document[0]["id"] == shop
     assert ann.ok("open", shop).out == f"http://gw/runtime/{shop}/\n"
     assert "hello from the container, tail 5" in ann.ok("logs", shop, "--runtime", "--tail", 5).out
+    assert "4.5 %" in ann.ok("usage", shop).out
+    assert ann.ok("usage", shop, "--window", "week", "--json").document["window"] == "week"
     assert ann.ok("stop", shop, "--json").document["appStatus"] == 1
     assert ann.funai("open", shop).code == 4
     assert ann.ok("start", shop, "--json").document["appStatus"] == 3

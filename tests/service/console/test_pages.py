@@ -177,3 +177,16 @@ async def test_account_keeps_keys_api_key_and_password(ada: Browser) -> None:
     await ada.send("/account/password", old="correct horse", new="another horse")
     assert "The password is changed" in ada.words
     assert "My apps" in await ada.open("/apps")
+
+
+async def test_usage_is_drawn_from_a_table(site: Site, ada: Browser) -> None:
+    base = await _app(ada)
+    await ada.open(f"{base}/usage")
+    assert "the app was never deployed" in ada.words
+    await ada.open(f"{base}/begin")
+    await ada.send(f"{base}/deploys", git_ref="main")
+    await site.platform.finish()
+    page = await ada.open(f"{base}/usage?window=week")
+    assert 'data-v="12"' in page
+    assert "4.5 %" in ada.words
+    assert ada.words.count("Nothing was measured in this time.") == 3

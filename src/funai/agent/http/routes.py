@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from funai.agent.apps import Apps
 from funai.agent.engine.contract import EngineError, NoSuchContainer
+from funai.agent.metering.meter import Meter
 from funai.agent.network.look import Look
 from funai.agent.node import Node
 from funai.agent.rollout.older import OlderRunners
@@ -27,6 +28,7 @@ from funai.contracts.agent import (
     AgentStopped,
 )
 from funai.contracts.errors import Conflict, NotFound, Unavailable
+from funai.contracts.usage import AppUsage, Window
 from funai.contracts.wire import MAX_ID
 
 T = TypeVar("T")
@@ -43,6 +45,7 @@ class Agent:
     apps: Apps
     look: Look
     older: OlderRunners
+    meter: Meter
 
 
 def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
@@ -77,11 +80,21 @@ def _app_calls(router: APIRouter, agent: Agent) -> None:
 
     @router.post("/apps/delete")
     async def delete(body: AgentApp) -> AgentDeleted:  # pyright: ignore[reportUnusedFunction]
-        return await _answered(agent.apps.delete(body))
+        gone = await _answered(agent.apps.delete(body))
+        agent.meter.forget(int(body.app_id))
+        return gone
 
     @router.get("/apps/status")
     async def status(userId: Id, appId: Id) -> AgentStatus:  # noqa: N803  # pyright: ignore[reportUnusedFunction]
         return await _answered(agent.apps.status(userId, appId))
+
+    @router.get("/apps/usage")
+    async def usage(  # pyright: ignore[reportUnusedFunction]
+        userId: Id,  # noqa: N803, ARG001
+        appId: Id,  # noqa: N803
+        window: Window = Window.HOUR,
+    ) -> AppUsage:
+        return agent.meter.usage(appId, window)
 
 
 def _log_call(router: APIRouter, agent: Agent) -> None:

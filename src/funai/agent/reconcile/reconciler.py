@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 
 from funai.agent.engine.contract import Container, EngineError, EngineRefused, Phase
+from funai.agent.metering.meter import Meter
 from funai.agent.node import Node
 from funai.agent.reconcile import state
 from funai.agent.reconcile.crashes import Crashes
@@ -23,9 +24,11 @@ from funai.contracts.routes import GatewayError
 
 
 class Reconciler:
-    def __init__(self, node: Node, drainer: Drainer, crashes: Crashes, journal: Journal, restorer: Restorer) -> None:
+    def __init__(
+        self, node: Node, drainer: Drainer, crashes: Crashes, journal: Journal, restorer: Restorer, meter: Meter
+    ) -> None:
         self._node, self._retirer, self._crashes = node, drainer, crashes
-        self._journal, self._restorer = journal, restorer
+        self._journal, self._restorer, self._meter = journal, restorer, meter
 
     async def rebuild(self) -> None:
         """At start: the whole route table from the containers. Raises EngineError, GatewayError."""
@@ -57,6 +60,7 @@ class Reconciler:
         for app_id in lost:
             self._restorer.restore(app_id)
         self._node.metrics.saw(apps.values(), self._crashes)
+        self._meter.saw(apps.values())
 
     def _settled(self, app: AppView | None) -> bool:
         """Whether the one look already says that nothing is to be done, as it does for nearly all apps at any time."""

@@ -6,9 +6,9 @@ Deploy is asked about many at once; an older one, which has no such call, about 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import select, update
 
@@ -18,6 +18,7 @@ from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.deploys.outcome import MAX_URL
 from funai.api.models import Row
 from funai.api.tables import apps
+from funai.base.clients.deploy import DeployClient
 from funai.base.db.engine import Database
 from funai.base.http.app import language
 from funai.base.observability import log
@@ -26,9 +27,11 @@ from funai.contracts.agent import AgentStatus
 from funai.contracts.errors import CalleeFailed, FunaiError, NotFound
 from funai.contracts.nodes import MAX_OVERVIEW, AppOverview
 from funai.contracts.states import AppStatus, JobStatus
+from funai.contracts.usage import AppUsage, Window
 from funai.contracts.wire import iso_z
 from funai.i18n.reasons import Words, render
 
+T = TypeVar("T")
 TOGETHER = MAX_OVERVIEW
 FEW = 50
 """So many are asked about one by one where Deploy has no call for many."""
@@ -68,7 +71,7 @@ class Overviews:
                 return
 
     async def shown(self, rows: Sequence[Row]) -> list[App]:
-        """The apps as people see them; of those that serve also whether they keep ending, unless Deploy can't tell now."""
+        """The apps as people see them; of those that serve also whether they keep ending, unless Deploy doesn't answer now."""
         serving = [int(row["id"]) for row in rows if row["serving"]][:MAX_OVERVIEW]
         try:
             async with asyncio.timeout(self.control.list_seconds):
@@ -79,11 +82,18 @@ class Overviews:
 
     async def runtime(self, user_id: int, app_id: int) -> AppRuntime:
         """The word of the app's node, now. Raises NotFound, CalleeFailed when it doesn't come in time."""
+        return _runtime(app_id, await self._asked(user_id, app_id, lambda deploy: deploy.app_status(user_id, app_id)))
+
+    async def usage(self, user_id: int, app_id: int, window: Window) -> AppUsage:
+        """What the app used, by its node. Raises NotFound, CalleeFailed when it doesn't come in time."""
+        return await self._asked(user_id, app_id, lambda deploy: deploy.app_usage(user_id, app_id, window))
+
+    async def _asked(self, user_id: int, app_id: int, ask: Callable[[DeployClient], Awaitable[T]]) -> T:
         await self.apps.own(user_id, app_id)
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 with self.control.asking() as deploy:
-                    return _runtime(app_id, await deploy.app_status(user_id, app_id))
+                    return await ask(deploy)
         except TimeoutError as e:
             raise CalleeFailed("AGENT_UNREACHABLE", detail=f"{LOOK_SECONDS:g} s") from e
 

@@ -12,6 +12,7 @@ from funai.api.edge import PREFIX, AppId, CurrentUser, IdempotencyKey, JobId, Se
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, AppRuntime, CreateDeploy, StoppedApp
 from funai.contracts.jobs import BuildRules, Job, Release
+from funai.contracts.usage import AppUsage, Window
 from funai.contracts.wire import MAX_ID, clamped
 
 router = APIRouter(prefix=f"{PREFIX}/deploy")
@@ -95,6 +96,13 @@ async def deployed_apps(
 @router.get("/app/status", tags=["deploy"], summary="How the app's container is, by its node's word", **answers(AppRuntime))
 async def app_status(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
     return ok(await core.overviews.runtime(caller.acting_for(user_id), app_id))
+
+
+@router.get("/app/usage", tags=["deploy"], summary="What the app used, by steps of time", **answers(AppUsage))
+async def app_usage(
+    core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None, window: Window = Window.HOUR
+) -> Any:
+    return ok(await core.overviews.usage(caller.acting_for(user_id), app_id, window))
 
 
 @router.post("/app/stop", tags=["deploy"], summary="Take the app off line", **answers(StoppedApp))

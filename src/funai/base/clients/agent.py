@@ -11,6 +11,7 @@ from funai.base.clients.transport import Transport
 from funai.contracts.agent import AgentDeleted, AgentDeploy, AgentDeployed, AgentStatus, AgentStopped
 from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.errors import CalleeFailed
+from funai.contracts.usage import AppUsage, Window
 
 T = TypeVar("T", bound=BaseModel)
 LONG_SECONDS = 6 * 3600
@@ -54,6 +55,11 @@ class AgentClient:
     async def status(self, user_id: int, app_id: int) -> AgentStatus:
         params = {"userId": user_id, "appId": app_id}
         return _read(AgentStatus, await self.transport.plain("GET", "/agent/apps/status", params=params))
+
+    async def usage(self, user_id: int, app_id: int, window: Window) -> AppUsage:
+        """(+) What the app used of its node."""
+        params = {"userId": user_id, "appId": app_id, "window": window.value}
+        return _read(AppUsage, await self.transport.plain("GET", "/agent/apps/usage", params=params))
 
     async def database(self, op: DatabaseOp, call: DatabaseCall, language: str) -> dict[str, Any]:
         """(+) About an app's databases. A dump or restore takes as long as it takes."""

@@ -22,8 +22,10 @@ from funai.contracts.accounts import (
     SshKey,
     User,
 )
+from funai.contracts.domains import Domain
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import BuildRules, Job, LogSlice, Release
+from funai.contracts.usage import AppUsage, Window
 
 BASE = "/api/fun-ai"
 
@@ -87,6 +89,11 @@ class ApiClient:
         data = await self.transport.data("GET", f"{BASE}/deploy/app/status", params=_app(user_id, app_id))
         return AppRuntime.model_validate(data)
 
+    async def usage(self, user_id: int, app_id: int, window: Window) -> AppUsage:
+        """What the app used in the last hour, day or week."""
+        params = {**_app(user_id, app_id), "window": window.value}
+        return AppUsage.model_validate(await self.transport.data("GET", f"{BASE}/deploy/app/usage", params=params))
+
     async def create_app(self, user_id: int, app: CreateApp) -> App:
         params = {"userId": user_id}
         return App.model_validate(await self.transport.data("POST", f"{BASE}/app/create", params=params, json=app.to_wire()))
@@ -101,6 +108,22 @@ class ApiClient:
         """Answers the report of the clean-up, step by step."""
         params = _app(user_id, app_id)
         return AppDeleted.model_validate(await self.transport.data("POST", f"{BASE}/app/delete", params=params, timeout=120))
+
+    async def domains(self, user_id: int, app_id: int) -> list[Domain]:
+        found = await self.transport.data("GET", f"{BASE}/app/domains", params=_app(user_id, app_id))
+        return [Domain.model_validate(d) for d in found]
+
+    async def add_domain(self, user_id: int, app_id: int, name: str) -> Domain:
+        params, body = _app(user_id, app_id), {"name": name}
+        return Domain.model_validate(await self.transport.data("POST", f"{BASE}/app/domains", params=params, json=body))
+
+    async def remove_domain(self, user_id: int, app_id: int, name: str) -> None:
+        await self.transport.data("DELETE", f"{BASE}/app/domains", params={**_app(user_id, app_id), "name": name})
+
+    async def check_domain(self, user_id: int, app_id: int, name: str) -> Domain:
+        """Have its DNS and certificate looked at again soon."""
+        params, body = _app(user_id, app_id), {"name": name}
+        return Domain.model_validate(await self.transport.data("POST", f"{BASE}/app/domains/check", params=params, json=body))
 
     async def deploy(self, user_id: int, app_id: int, wishes: CreateDeploy, *, idempotency_key: str | None = None) -> Job:
         if idempotency_key is not None and not (idempotency_key.isascii() and idempotency_key.isprintable()):

@@ -12,9 +12,11 @@ from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.transport import Transport
 from funai.contracts import oldids
 from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
+from funai.contracts.domains import AddDomain, Domain, DomainRoute, DomainTarget, NodeDomains
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
 from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer
+from funai.contracts.usage import AppUsage, Window
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -118,8 +120,13 @@ class DeployClient:
         params = {"userId": user_id, "appId": app_id}
         return _object(await self.transport.data("GET", "/deploy/apps/status", params=params))
 
+    async def app_usage(self, user_id: int, app_id: int, window: Window) -> AppUsage:
+        """(+) What the app used, by its node. Raises Conflict(APP_NEVER_DEPLOYED), and what the agent's calls raise."""
+        params = {"userId": user_id, "appId": app_id, "window": window.value}
+        return _read(AppUsage, await self.transport.data("GET", "/deploy/apps/usage", params=params))
+
     async def overview(self, app_ids: Sequence[int], *, timeout: float | None = None) -> list[AppOverview] | None:
-        """(+) What Deploy knows of these apps (at most 200), those that were ever deployed; None when it has no such call."""
+        """(+) What Deploy knows of these apps (at most 200) that were ever deployed; None when it has no such call."""
         body = AppsQuestion(app_ids=list(app_ids)).to_wire()
         try:
             rows = await self.transport.data("POST", "/deploy/apps/overview", json=body, timeout=timeout)
@@ -128,6 +135,20 @@ class DeployClient:
                 return None
             raise
         return _all(AppOverview, rows or [])
+
+    async def domains(self, app_id: int) -> list[Domain]:
+        """(+) An app's own domains. Raises NotFound at a Deploy without them."""
+        return _all(Domain, await self.transport.data("GET", "/deploy/domains", params={"appId": app_id}))
+
+    async def add_domain(self, asked: AddDomain) -> Domain:
+        return _read(Domain, await self.transport.data("POST", "/deploy/domains", json=asked.to_wire()))
+
+    async def remove_domain(self, target: DomainTarget) -> None:
+        await self.transport.data("POST", "/deploy/domains/remove", json=target.to_wire())
+
+    async def check_domain(self, target: DomainTarget) -> Domain:
+        """Have it looked at again soon."""
+        return _read(Domain, await self.transport.data("POST", "/deploy/domains/check", json=target.to_wire()))
 
     async def health(self) -> dict[str, Any]:
         """``service`` and ``timestamp``, as it says them."""
@@ -188,7 +209,7 @@ class RunnerDeployClient:
             raise UnreadableClaim(data) from e
 
     async def give_back(self, job_id: int | str, lease_token: str | None, runner_id: str) -> None:
-        """Let a claimed job's lease end as soon as the contract allows, so that it is given to somebody else.
+        """Let a claimed job's lease end as soon as the contract allows, so that another runner gets it.
 
         Older Deploys do the same: it is a heartbeat with the shortest extension. Raises FunaiError.
         """
@@ -222,6 +243,16 @@ class NodeDeployClient:
     async def heartbeat(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer | None:
         data = await self.transport.data("POST", "/internal/runtime-nodes/heartbeat", json=beat.to_wire())
         return _read(NodeHeartbeatAnswer, data) if isinstance(data, dict) and "nodeId" in data else None
+
+    async def domains(self, said: NodeDomains) -> list[DomainRoute] | None:
+        """(+) Tell how the node's names are; answers those it shall serve, None when this Deploy has no such call."""
+        try:
+            rows = await self.transport.data("POST", "/internal/runtime-nodes/domains", json=said.to_wire())
+        except FunaiError as e:
+            if e.code in (404, 405):
+                return None
+            raise
+        return _all(DomainRoute, rows)
 
     async def close(self) -> None:
         await self.transport.close()

@@ -37,6 +37,7 @@ class Program:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     config: str = ""
+    stop_signal: signal.Signals = signal.SIGTERM
 
     @property
     def fingerprint(self) -> str:
@@ -64,7 +65,7 @@ class Daemon:
             self.pid, self.adopted = pid, True
             return
         if pid:
-            await _end(pid, 5)
+            await _end(pid, 5, self.program.stop_signal)
         await self._start()
 
     async def _start(self) -> None:
@@ -113,9 +114,9 @@ class Daemon:
                     await stop.wait()
 
     async def stop(self, grace: float = 10) -> None:
-        """SIGTERM, SIGKILL after ``grace`` seconds; forget it."""
+        """Its stop signal, SIGKILL after ``grace`` seconds; forget it."""
         if self.pid:
-            await _end(self.pid, grace)
+            await _end(self.pid, grace, self.program.stop_signal)
         if self._child:
             await asyncio.to_thread(self._child.wait)
         self._record.unlink(missing_ok=True)
@@ -188,10 +189,10 @@ def start_time(pid: int) -> str:
     return "" if state in ("Z", "X") and threads <= 1 else started
 
 
-async def _end(pid: int, grace: float) -> None:
+async def _end(pid: int, grace: float, first: signal.Signals) -> None:
     was = start_time(pid)
     deadline = time.monotonic() + grace
-    for sig in (signal.SIGTERM, signal.SIGKILL):
+    for sig in (first, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.kill(pid, sig)
         while was and start_time(pid) == was and time.monotonic() < deadline:  # noqa: ASYNC110  # another life's child

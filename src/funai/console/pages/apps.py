@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query
 
-from funai.console import presenter
+from funai.console import presenter, usagecharts
 from funai.console.pages.forms import Id, app_path, see
 from funai.console.session import Change, SignedIn, Visit
 from funai.contracts.accounts import App, AppRuntime, CreateApp
 from funai.contracts.errors import FunaiError
+from funai.contracts.usage import Window
 
 router = APIRouter()
 APP = "/users/{owner}/apps/{app_id}"
@@ -102,6 +103,18 @@ async def logs_page(visit: SignedIn, owner: Id, app_id: Id, tail: Annotated[int,
     except FunaiError as e:
         lines, error = [], e
     return visit.page("app_logs.html", app=app, lines=lines, tail=tail, error=error, tab="logs")
+
+
+@router.get(APP + "/usage")
+async def usage_page(visit: SignedIn, owner: Id, app_id: Id, window: Window = Window.HOUR) -> Any:
+    """What the app used: charts, each with its table."""
+    app, usage, error = await visit.app(owner, app_id), None, None
+    try:
+        usage = await visit.api.usage(owner, app_id, window)
+    except FunaiError as e:
+        error = e
+    charts = usagecharts.charts(usage) if usage else []
+    return visit.page("app_usage.html", app=app, usage=usage, charts=charts, window=window.value, error=error, tab="usage")
 
 
 @router.get(APP + "/variables")

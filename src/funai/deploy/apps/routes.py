@@ -15,6 +15,7 @@ from funai.contracts.accounts import AppDeleted
 from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.jobs import AppTarget, Release
 from funai.contracts.nodes import AppOverview, AppsQuestion
+from funai.contracts.usage import AppUsage, Window
 from funai.contracts.wire import MAX_ID, Envelope, clamped
 from funai.deploy.apps.databases import AppDatabases
 from funai.deploy.apps.logs import container_logs
@@ -29,6 +30,8 @@ AppId = Annotated[int, Query(alias="appId", ge=1, le=MAX_ID)]
 def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> APIRouter:
     databases = AppDatabases(apps.agents)
     router = APIRouter(prefix="/deploy/apps", tags=["apps"], dependencies=[Depends(door)])
+
+    _state_calls(router, apps)
 
     @router.post("/stop")
     async def stop(app: AppTarget) -> Envelope[dict[str, Any]]:
@@ -58,10 +61,6 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
     async def orphans(asked: FindOrphans) -> Envelope[list[Orphans]]:
         return _ok(await databases.orphans(asked))
 
-    @router.get("/status")
-    async def status(user_id: UserId, app_id: AppId) -> Envelope[dict[str, Any]]:
-        return _ok(await apps.status(user_id, app_id))
-
     @router.post("/overview")
     async def overview(asked: AppsQuestion) -> Envelope[list[AppOverview]]:
         return _ok(await apps.overview(asked.app_ids))
@@ -80,6 +79,16 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
             return _ok(await releases.list(conn, app_id, limit))
 
     return router
+
+
+def _state_calls(router: APIRouter, apps: Apps) -> None:
+    @router.get("/status")
+    async def status(user_id: UserId, app_id: AppId) -> Envelope[dict[str, Any]]:
+        return _ok(await apps.status(user_id, app_id))
+
+    @router.get("/usage")
+    async def usage(user_id: UserId, app_id: AppId, window: Window = Window.HOUR) -> Envelope[AppUsage]:
+        return _ok(await apps.usage(user_id, app_id, window))
 
 
 def _ok(data: Any) -> Any:

@@ -20,8 +20,10 @@ from funai.contracts.accounts import AppDeleted, CleanupStep
 from funai.contracts.agent import AgentDeleted, AgentStatus
 from funai.contracts.errors import CalleeFailed, Conflict, FunaiError, NotFound
 from funai.contracts.nodes import AppOverview
+from funai.contracts.usage import AppUsage, Window
 from funai.deploy.apps import overview
 from funai.deploy.apps.agents import AgentGone, Agents, AppLocation
+from funai.deploy.domains import store as domains
 from funai.deploy.placement import stale, store
 from funai.deploy.placement.policy import Node
 from funai.deploy.queue.ports import Queue
@@ -47,7 +49,7 @@ class Apps:
         """Take the app off line; idempotent, and done at once for an app that was never placed.
 
         Its active job is cancelled first. On a node that is silent (STALE) and doesn't answer the stop is
-        ``deferred``: the node is told when it beats again. Raises CalleeFailed(AGENT_UNREACHABLE), AgentRefused.
+        ``deferred``: the node learns of it with its next heartbeat. Raises CalleeFailed(AGENT_UNREACHABLE), AgentRefused.
         """
         cancelled = await self.queue.cancel_active(app_id, ACTOR)
         newest = await self.queue.newest_generation(app_id)
@@ -123,6 +125,21 @@ class Apps:
             return {**nowhere.to_wire(), "placed": False}
         return {**found[1].to_wire(), "placed": True, "nodeName": found[0].name}
 
+    async def usage(self, user_id: int, app_id: int, window: Window) -> AppUsage:
+        """What the app used, by the node that it belongs to; what it used elsewhere before a move is not in it.
+
+        Raises Conflict(APP_NEVER_DEPLOYED), CalleeFailed(AGENT_UNREACHABLE, AGENT_TOO_OLD), AgentRefused.
+        """
+        at = await self.agents.find(app_id)
+        if at.home is None:
+            raise Conflict("APP_NEVER_DEPLOYED")
+        try:
+            return await self.agents.call(at.home, lambda agent: agent.usage(user_id, app_id, window))
+        except AgentRefused as e:
+            if e.lacks_the_call:
+                raise CalleeFailed("AGENT_TOO_OLD", detail=at.home.name) from e
+            raise
+
     async def overview(self, app_ids: Sequence[int]) -> list[AppOverview]:
         """What the database knows of these apps; of one that was never deployed nothing."""
         async with self.db.read() as conn:
@@ -152,7 +169,7 @@ class Apps:
     # ------------------------------------------------------------------ parts
 
     async def _stop_left(self, node: Node, user_id: int, app_id: int, newest: int | None) -> None:
-        """A node the app was moved away from: if it can't be reached now, it is told with its next heartbeat."""
+        """A node the app was moved away from: if it can't be reached now, it learns of it with its next heartbeat."""
         try:
             await self.agents.call(node, lambda agent: agent.stop(user_id, app_id, generation=newest))
         except FunaiError as e:
@@ -192,7 +209,7 @@ class Apps:
         return list(steps.values())
 
     async def _leave(self, app_id: int, node: Node) -> None:
-        """Once the rows are gone the node is still told to remove the app, and a second cleanup still finds it there.
+        """Once the rows are gone the node is still asked to remove the app, and a second cleanup still finds it there.
 
         The container may have been out of reach, or a build that ran until now may yet start one.
         """
@@ -212,6 +229,7 @@ class Apps:
         jobs = await self.queue.purge_app(conn, app_id)
         releases = (await conn.execute(delete(release).where(release.c.app_id == app_id))).rowcount
         ran = (await conn.execute(delete(app_run).where(app_run.c.app_id == app_id))).rowcount
+        await domains.forget_app(conn, app_id)
         return {"jobs": jobs, "releases": releases, "runs": ran, "placements": await store.unsettle(conn, app_id)}
 
 

@@ -19,7 +19,7 @@ from funai.contracts.errors import BadInput, Conflict, FunaiError, NotFound
 from funai.contracts.jobs import ClaimJob, CreateJob, Failure, HeartbeatJob, Job, JobEvent, ReportJob, TransitionJob
 from funai.contracts.states import FailureCode, JobStatus
 from funai.deploy.queue import views
-from funai.deploy.queue.maintenance.sweeps import Sweeps
+from funai.deploy.queue.maintenance.services import QueueMaintenance
 from funai.deploy.queue.metrics import JobMetrics
 from funai.deploy.queue.notify import Hints
 from funai.deploy.queue.runners import RunnerRegistry
@@ -44,7 +44,7 @@ class JobService:
         self,
         store: JobStore,
         *,
-        sweeps: Sweeps,
+        maintenance: QueueMaintenance,
         runners: RunnerRegistry,
         waiters: Waiters,
         hints: Hints,
@@ -52,7 +52,7 @@ class JobService:
         sealer: Sealer | None,
         ended: Sequence[Callable[[int], object]] = (),
     ) -> None:
-        self.store, self.sweeps, self.runners = store, sweeps, runners
+        self.store, self.maintenance, self.runners = store, maintenance, runners
         self.waiters, self.hints, self.metrics, self.sealer = waiters, hints, metrics, sealer
         self.ended = ended
 
@@ -81,7 +81,7 @@ class JobService:
         if not self.waiters.wake():
             self.hints.send()
         position = None
-        with suppress(FunaiError):  # the job is there, whether or not its place in the line can be told now
+        with suppress(FunaiError):  # the job is there, whether or not its place in the line is known now
             position = await self.store.position(row)
         return views.job_of(row, position=position)
 
@@ -259,7 +259,7 @@ class JobService:
         for hear in self.ended:
             hear(row["id"])
         if row["app_id"] is not None:
-            self.sweeps.app_finished(row["app_id"])
+            self.maintenance.pruner.app_finished(row["app_id"])
         with log.bound(job_id=row["id"], job_trace_id=row["trace_id"]):
             log.get("jobs").info("job.ended", status=row["status"], reason=row["reason"], attempt=row["attempt"])
 
@@ -267,7 +267,7 @@ class JobService:
 
     async def nodes_changed(self) -> None:
         """A node can take apps (again): let some of the jobs that wait for one try now."""
-        self.waiters.wake(await self.sweeps.node_able())
+        self.waiters.wake(await self.maintenance.tender.promoter.node_able())
 
     async def cancel_active(self, app_id: int, actor: str) -> int | None:
         """Cancel the app's active job, if it has one; answers its id."""

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Delete,
     Insert,
+    Integer,
     ScalarSelect,
     Select,
     String,
@@ -30,8 +31,10 @@ from sqlalchemy import (
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from funai.base.db.engine import Dialect
+from funai.contracts.domains import DomainState
 from funai.contracts.states import JobStatus
-from funai.deploy.tables import job, job_event, job_log, placement, runtime_node
+from funai.deploy.queue.transitions import Claimable
+from funai.deploy.tables import domain, job, job_event, job_log, placement, runtime_node
 
 if TYPE_CHECKING:
     Query = Select[*tuple[Any, ...]]
@@ -52,10 +55,11 @@ PENDING = status_is(JobStatus.PENDING)
 RUNNING = status_is(JobStatus.RUNNING)
 ACTIVE = job.c.status.in_([word("PENDING"), word("RUNNING")])
 ENDED = job.c.status.not_in([word("PENDING"), word("RUNNING")])
-CLAIMABLE = and_(PENDING, job.c.claimable == literal_column("1"))
-NOT_CLAIMABLE = and_(PENDING, job.c.claimable != literal_column("1"))  # as the partial index says it
-WAITS_FOR_NODE = and_(NOT_CLAIMABLE, job.c.claimable == literal_column("0"))
-BACKS_OFF = and_(NOT_CLAIMABLE, job.c.claimable == literal_column("2"))
+_NOW = literal_column(str(int(Claimable.NOW)), Integer)
+CLAIMABLE = and_(PENDING, job.c.claimable == _NOW)
+NOT_CLAIMABLE = and_(PENDING, job.c.claimable != _NOW)  # as the partial index says it
+WAITS_FOR_NODE = and_(NOT_CLAIMABLE, job.c.claimable == literal_column(str(int(Claimable.WAITS_FOR_NODE))))
+BACKS_OFF = and_(NOT_CLAIMABLE, job.c.claimable == literal_column(str(int(Claimable.BACKS_OFF))))
 NEW_COLUMNS = (
     "type",
     "app_id",
@@ -73,7 +77,7 @@ NEW_COLUMNS = (
 """What a job is created with; the rest of its row is what the table says."""
 
 NEXT_FEW = 8
-"""So many of those that wait tell where the line is when nothing is served."""
+"""Number of waiting jobs that show where the line is when nothing is served."""
 
 HOME = select(placement.c.node_id).where(placement.c.app_id == job.c.app_id).scalar_subquery()
 """Where the job's app lives."""
@@ -110,7 +114,11 @@ class Statements:
         self.wait_timed_out = self._wait_timed_out()
         self.waits_for_node = self._promotable(WAITS_FOR_NODE)
         self.backs_off = self._promotable(BACKS_OFF)
-        self.promote = self._set().values(claimable=1).where(job.c.id.in_(bindparam("p_ids", expanding=True)), NOT_CLAIMABLE)
+        self.promote = (
+            self._set()
+            .values(claimable=int(Claimable.NOW))
+            .where(job.c.id.in_(bindparam("p_ids", expanding=True)), NOT_CLAIMABLE)
+        )
 
     def _set(self) -> Update:
         """An update that leaves its mark; ``version`` also makes MySQL count a row that otherwise stays the same."""
@@ -194,7 +202,7 @@ class Statements:
             self._set()
             .values(
                 status=JobStatus.PENDING.value,
-                claimable=0,
+                claimable=int(Claimable.WAITS_FOR_NODE),
                 attempt=job.c.attempt - 1,
                 runner_id=None,
                 lease_token=None,
@@ -254,7 +262,7 @@ class Statements:
         )
 
     def _due(self) -> Query:
-        """One cheap look: is there anything for the sweeps, or for runners that wait?
+        """One cheap look: is there anything for maintenance, or for runners that wait?
 
         Each answer is the least of a few rows or the first of an index: ``EXISTS (… <= clock_timestamp())`` would let
         PostgreSQL, which can't estimate its clock, read the whole table in the hope of an early hit.
@@ -271,7 +279,7 @@ class Statements:
         return select(*(case((due, 1), else_=0).label(name) for name, due in looked.items()))
 
     def _first(self, which: ColumnElement[bool]) -> ScalarSelect[int]:
-        """When the first of those that wait may go on."""
+        """When the first waiting job may go on."""
         return select(job.c.available_at_ms).where(which).order_by(*_BY_TIME).limit(1).scalar_subquery()
 
     def _lapsed(self) -> Query:
@@ -318,7 +326,7 @@ class Statements:
 
 
 _BY_TIME = (job.c.claimable, job.c.available_at_ms, job.c.id)
-"""The order in which those that wait go on."""
+"""The order in which waiting jobs go on."""
 
 
 def _least_turn(which: ColumnElement[bool]) -> ScalarSelect[int]:
@@ -365,7 +373,15 @@ def _node_of_job() -> list[ColumnElement[Any]]:
     return [select(c).where(runtime_node.c.id == job.c.node_id).scalar_subquery().label(name) for name, c in _NODE.items()]
 
 
+def own_url_of(app_id: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """The app's own domain that is served longest, as an address."""
+    served = and_(domain.c.app_id == app_id, domain.c.alias == 0, domain.c.state == DomainState.ACTIVE.value)
+    return select(domain.c.url).where(served).order_by(domain.c.active_ms, domain.c.name).limit(1).scalar_subquery()
+
+
 def _view(where: ColumnElement[bool] | None) -> Query:
     node = (column.label(name) for name, column in _NODE.items())
-    found = select(*VIEW_COLUMNS, *node).select_from(job.outerjoin(runtime_node, runtime_node.c.id == job.c.node_id))
+    found = select(*VIEW_COLUMNS, *node, own_url_of(job.c.app_id).label("own_url")).select_from(
+        job.outerjoin(runtime_node, runtime_node.c.id == job.c.node_id)
+    )
     return found if where is None else found.where(where)

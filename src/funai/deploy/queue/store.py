@@ -22,7 +22,7 @@ from funai.deploy.events.store import EventStore, Happened
 from funai.deploy.queue import transitions
 from funai.deploy.queue.ports import FinishedJob, Placer, Releases, Waiting
 from funai.deploy.queue.statements import Statements, purge
-from funai.deploy.queue.transitions import Holder
+from funai.deploy.queue.transitions import Claimable, Holder
 from funai.deploy.queue.views import Row, payload_of
 from funai.deploy.settings import QueueOrder
 from funai.deploy.tables import job
@@ -139,7 +139,11 @@ class JobStore:
         }
         made = await conn.execute(self.sql.create, {f"p_{name}": value for name, value in values.items()})
         job_id = int(made.lastrowid if self.db.dialect is Dialect.MYSQL else made.scalar_one())
-        row: dict[str, Any] = {c.name: None for c in job.c} | {"attempt": 0, "cancel_requested": 0, "claimable": 1}
+        row: dict[str, Any] = {c.name: None for c in job.c} | {
+            "attempt": 0,
+            "cancel_requested": 0,
+            "claimable": int(Claimable.NOW),
+        }
         row |= values | {"id": job_id}
         await self.events.write(conn, Happened(job_id, new.app_id, "api", None, JobStatus.PENDING, 0))
         return row
@@ -160,7 +164,7 @@ class JobStore:
 
     async def position(self, row: Row) -> int | None:
         """1 for the job the next claim would take; None when it isn't claimable now, or is too far back to count."""
-        if row["status"] != JobStatus.PENDING or not row["claimable"]:
+        if row["status"] != JobStatus.PENDING or row["claimable"] != Claimable.NOW:
             return None
         async with self.db.read() as conn:
             at = {"p_turn": row["turn"], "p_id": row["id"], "p_limit": POSITION_LIMIT}

@@ -11,9 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 
 from funai.contracts.errors import Conflict
 from funai.contracts.states import FINAL_STATUSES, JobStatus
+
+
+class Claimable(IntEnum):
+    """Whether a PENDING job may be claimed, as the column ``claimable`` holds it."""
+
+    WAITS_FOR_NODE = 0
+    NOW = 1
+    BACKS_OFF = 2
+    """Its next attempt is not due yet."""
+
 
 MAX_BACKOFF_MS = 60_000
 BACKOFF = "BACKOFF"

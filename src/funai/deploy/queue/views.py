@@ -41,7 +41,7 @@ def node_of(row: Row) -> RuntimeNodeRef | None:
 
 
 def job_of(row: Row, *, node: RuntimeNodeRef | None = None, position: int | None = None) -> Job:
-    """The Job everybody may see: no lease token, no variables."""
+    """The Job as any caller may see it: no lease token, no variables."""
     status, payload = JobStatus(row["status"]), payload_of(row)
     node = node or node_of(row)
     failed = row["failure_code"] is not None
@@ -56,7 +56,7 @@ def job_of(row: Row, *, node: RuntimeNodeRef | None = None, position: int | None
         lease_expire_at=_instant(row["lease_expire_at"]),
         runtime_node=node,
         deploy_url=_url(node, row["app_id"], payload),
-        access_url=naming.access_url(node.apps_url, row["app_id"]) if node and row["app_id"] is not None else None,
+        access_url=row.get("own_url") or _own(node, row["app_id"]),
         created_at=from_epoch_ms(row["created_ms"]),
         updated_at=from_epoch_ms(row["updated_ms"]),
         attempt=row["attempt"] or None,
@@ -85,6 +85,10 @@ def claimed(row: Row, node: RuntimeNodeRef | None, env: dict[str, str] | None, r
 
 def _instant(ms: int | None) -> Any:
     return None if ms is None else from_epoch_ms(ms)
+
+
+def _own(node: RuntimeNodeRef | None, app_id: int | None) -> str | None:
+    return naming.access_url(node.apps_url, app_id) if node and app_id is not None else None
 
 
 def _url(node: RuntimeNodeRef | None, app_id: int | None, payload: Mapping[str, Any]) -> str | None:

@@ -235,6 +235,7 @@ def _collect_site(plan: Plan) -> list[str]:
 
 
 def _final(plan: Plan) -> str:
+    """The image's own stage. What a change of source alters comes last: the engine commits each instruction after it anew."""
     port = plan.port
     env = {"NODE_ENV": "production", "PORT": str(port), "HOST": "0.0.0.0", "HOSTNAME": "0.0.0.0"}
     lines = ["", f"FROM {plan.node.image}"]
@@ -242,10 +243,10 @@ def _final(plan: Plan) -> str:
         lines += [
             _env(env),
             f"COPY {STATIC_FILE} /usr/local/lib/{STATIC_FILE}",
-            "COPY --from=build --chown=1000:1000 /site /app/site",
             "USER 1000:1000",
             f"EXPOSE {port}",
             f'CMD ["node", "/usr/local/lib/{STATIC_FILE}", "/app/site"]',
+            "COPY --from=build --chown=1000:1000 /site /app/site",
         ]
         return "\n".join(lines).lstrip() + "\n"
     package = plan.files.package
@@ -258,12 +259,12 @@ def _final(plan: Plan) -> str:
     source = "production" if _production(plan) else "build" if plan.source_first else "deps"
     packages = "/packages" if plan.source_first else "/app/node_modules"
     lines += [
-        f"COPY --from={source} --chown=1000:1000 {packages} /app/node_modules",
-        "COPY --from=build --chown=1000:1000 /app /app/",
-        "WORKDIR /app",
         "USER 1000:1000",
         f"EXPOSE {port}",
         f"CMD {json.dumps(_command(plan), ensure_ascii=False)}",
+        f"COPY --from={source} --chown=1000:1000 {packages} /app/node_modules",
+        "WORKDIR /app",
+        "COPY --from=build --chown=1000:1000 /app /app/",
     ]
     return "\n".join(lines).lstrip() + "\n"
 

@@ -42,11 +42,18 @@ class Facts:
     probe_sha256: str
     """Upper-case hex of the probe secret's SHA-256: the secret itself is not in the file."""
     certificates: tuple[str, ...] = ()
+    """The operator's; those of apps' own names come and go in the running process."""
     version: str = ""
+    thumbprint: str = ""
+    """Of the account at the ACME authority, if there is one."""
 
     @property
     def map_file(self) -> Path:
         return self.root / "routes.map"
+
+    @property
+    def hosts_file(self) -> Path:
+        return self.root / "hosts.map"
 
     @property
     def pages(self) -> Path:
@@ -180,8 +187,8 @@ def _frontend(s: GatewaySettings, f: Facts) -> list[str]:
         _log_line(),
         _error(500, pages.INTERNAL, "html", f),
         *_identify(s, f),
-        *_app_host(s),
-        *_early_answers(s),
+        *_app_host(s, f),
+        *_early_answers(s, f),
         *_find_route(s, f),
         *_answer_without_app(s, f),
         *_to_upstream(s, f),
@@ -222,22 +229,34 @@ def _identify(s: GatewaySettings, f: Facts) -> list[str]:
     return lines
 
 
-def _app_host(s: GatewaySettings) -> list[str]:
-    return [f"acl app_host var(txn.host) -m end .{s.wildcard_domain}"] if s.wildcard_domain else []
+def _app_host(s: GatewaySettings, f: Facts) -> list[str]:
+    """Which hosts are an app's own: names that were given to one, and all below the apps' domain."""
+    lines = [
+        rf"http-request set-var(txn.own) var(txn.host),lower,regsub(\.$,),map_str({f.hosts_file})",
+        "acl app_host var(txn.own) -m found",
+    ]
+    return [*lines, f"acl app_host var(txn.host) -m end .{s.wildcard_domain}"] if s.wildcard_domain else lines
 
 
-def _in_path_form(s: GatewaySettings) -> str:
-    """The condition that a request is not for an app's own name; empty where there are none."""
-    return "!app_host " if s.wildcard_domain else ""
+IN_PATH_FORM = "!app_host "
+"""The condition that a request is not for an app's own name."""
+_CHALLENGES = "/.well-known/acme-challenge/"
 
 
-def _early_answers(s: GatewaySettings) -> list[str]:
+def _early_answers(s: GatewaySettings, f: Facts) -> list[str]:
     # Under a name of its own every path is the app's, its own health page too.
-    health = f"{_in_path_form(s)}{{ path /internal/health }}"
+    health = f"{IN_PATH_FORM}{{ path /internal/health }}"
     lines = [f"http-request return status 200 content-type application/json string '{{\"ok\": true}}' if {health}"]
     acme = ""
-    if s.acme_upstream:
-        lines.append("acl acme_challenge path_beg /.well-known/acme-challenge/")
+    if f.thumbprint:
+        # RFC 8555, 8.3: nobody can use the answer but the holder of the account's key.
+        token = rf"{{ path -m reg ^{_CHALLENGES.replace('.', '[.]')}[A-Za-z0-9_-]{{16,128}}$ }}"
+        lines.append(
+            "http-request return status 200 content-type text/plain"
+            f' lf-string "%[path,field(4,/)].{f.thumbprint}" hdr Cache-Control no-store if {token}'
+        )
+    elif s.acme_upstream:
+        lines.append(f"acl acme_challenge path_beg {_CHALLENGES}")
         acme = " !acme_challenge"
     if s.https_port and s.https_redirect:
         port = s.public_https_port or s.https_port
@@ -254,12 +273,13 @@ def _early_answers(s: GatewaySettings) -> list[str]:
 
 def _find_route(s: GatewaySettings, f: Facts) -> list[str]:
     lines: list[str] = []
-    by_host = _in_path_form(s)
+    by_host = IN_PATH_FORM
     if s.wildcard_domain:
         dotted = s.wildcard_domain.replace(".", r"\.")
         of_app = f"{{ var(txn.host) -m reg '^[1-9][0-9]{{0,18}}\\.{dotted}$' }}"
         lines.append(f"http-request set-var(txn.segment) var(txn.host),field(1,.) if {of_app}")
     lines += [
+        "http-request set-var(txn.segment) var(txn.own) if { var(txn.own) -m found }",
         f"http-request set-var(txn.segment) path,field(3,/) if {by_host}{{ path_beg /runtime/ }}",
         f"http-request set-var(txn.route) var(txn.segment),map_str({f.map_file})",
         "acl routed var(txn.route) -m found",
@@ -278,7 +298,7 @@ def _answer_without_app(s: GatewaySettings, f: Facts) -> list[str]:
     slash = "http-request redirect code 308 location %[var(txn.base)]/"
     return [
         *_return(pages.REFUSED, f, "{ var(txn.refused) -m found }"),
-        *(strays.leads_back(str(f.map_file), _in_path_form(s)) if s.lead_back else ()),
+        *(strays.leads_back(str(f.map_file), IN_PATH_FORM) if s.lead_back else ()),
         *_return(pages.UNKNOWN, f, f"!routed{acme}"),
         *_return(pages.STOPPED, f, word[RouteState.STOPPED]),
         *_return(pages.STARTING, f, word[RouteState.STARTING], retry),

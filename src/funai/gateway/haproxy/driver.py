@@ -18,39 +18,53 @@ from prometheus_client import CollectorRegistry
 
 from funai.base.observability import log
 from funai.base.process.daemon import Daemon
+from funai.contracts.domains import Domains
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError, Route, RouteState
+from funai.gateway.domains.keeper import DomainKeeper, Pace, lookup_of
 from funai.gateway.haproxy import config as haproxy_config
 from funai.gateway.haproxy import routemap
 from funai.gateway.haproxy.access_log import AccessLog, RotatedFile
+from funai.gateway.haproxy.certificates import ProxyCertificates
 from funai.gateway.haproxy.files import HaproxyFiles
+from funai.gateway.haproxy.host_map import HostMap
 from funai.gateway.haproxy.process import HaproxyProcess
 from funai.gateway.haproxy.route_sync import RouteKeeper
 from funai.gateway.haproxy.rules.shares import INFLIGHT_TABLE
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
 from funai.gateway.haproxy.supervisor import ProxyLife
-from funai.gateway.metrics import GatewayMetrics
+from funai.gateway.metrics import GatewayMetrics, Watch
 from funai.gateway.probe import PROBE_HEADER, Prober, generation_of, local_url
 from funai.gateway.settings import GatewaySettings
-from funai.gateway.tls.certs import CertificateChange
 
 
 class HaproxyGateway:
     """A :class:`~funai.contracts.routes.RouteTable` on HAProxy. Make it inside a running event loop."""
 
-    def __init__(self, settings: GatewaySettings, registry: CollectorRegistry | None = None) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        registry: CollectorRegistry | None = None,
+        watch: Watch | None = None,
+        *,
+        public_url: str = "",
+        pace: Pace | None = None,
+    ) -> None:
         self.settings = settings
-        self.metrics = GatewayMetrics(registry or CollectorRegistry(), max_apps=settings.metrics_max_apps)
+        self.metrics = GatewayMetrics(registry or CollectorRegistry(), max_apps=settings.metrics_max_apps, watch=watch)
         files = self._files = HaproxyFiles(settings)
         self._api = RuntimeApi(files.paths.admin_socket)
         self._routes = RouteKeeper(self._api, files.map_file, files.boot)
+        self._certificates = ProxyCertificates(self._api, files, self._routes.lock)
+        self._hosts = HostMap(self._api, files.hosts_file, self._routes.lock)
         self._prober = Prober()
         file = RotatedFile(files.root / "access.log", settings.access_log_max_bytes, settings.access_log_keep)
         self._access = AccessLog(files.paths.log_pipe, file if settings.access_log else None, self.metrics.count)
+        self._public_url, self._pace = public_url, pace
+        self._domains: DomainKeeper | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._life: ProxyLife | None = None
         self._keeper: Daemon | None = None
-        self._told: dict[str, str] = {}
         self.adopted = False
         """True when ``start`` found a proxy running and went on with it."""
 
@@ -89,25 +103,29 @@ class HaproxyGateway:
     async def _open(self, routes: Sequence[Route] | None) -> None:
         process = self._files.process()
         change = await asyncio.to_thread(self._files.prepare, await process.version())
-        self._complain(change)
+        self._certificates.complain(change)
         self._access.start()
         running = await process.find()
         self._routes.begin(await self._first_entries(routes, running is not None))
         life = ProxyLife(process, self._routes, self.metrics, haproxy_config.listeners(self.settings), self._own)
         if running is None:
             await life.start("first")
+            self._certificates.started()
         elif running.identity == self._files.identity:
             await life.adopt(running)
-            await self._renew_certificates()
+            await self._certificates.adopted()
             self.adopted = True
         else:
             await life.replace(running.pid)
+            self._certificates.started()
         self._life = life
         await self._start_keeper(process)
         self._own(self._routes.keep_file(), "gateway:route-file")
         self._own(self._routes.mend(), "gateway:mend")
         if self.settings.https_port:
-            self._own(self._follow_certificates(life), "gateway:certificates")
+            self._own(self._certificates.follow(life), "gateway:certificates")
+        self._domains = self._keeper_of_domains()
+        self._own(self._domains.run(), "gateway:domains")
 
     async def _start_keeper(self, process: HaproxyProcess) -> None:
         """The keeper for this HAProxy, and watched; without one the gateway serves as well as before."""
@@ -168,57 +186,28 @@ class HaproxyGateway:
         # What a replaced process still has in hand can't be asked: it counts as one.
         return _conn_cur(answer) + (self._life.draining if self._life else 0)
 
-    # -- certificates -----------------------------------------------------------------------------------------------
+    # -- names of apps' own -----------------------------------------------------------------------------------------
 
-    async def _renew_certificates(self) -> None:
-        """The adopted proxy may have been loaded with older ones."""
-        try:
-            for name in self._files.certificates.names() if self.settings.https_port else ():
-                await self._load_certificate(name)
-        except RuntimeApiError as e:
-            raise GatewayError(str(e)) from e
+    @property
+    def domains(self) -> Domains | None:
+        """None until it is started."""
+        return self._domains
 
-    async def _follow_certificates(self, life: ProxyLife) -> None:
-        while True:
-            await asyncio.sleep(self.settings.tls_poll_seconds)
-            try:
-                change = await asyncio.to_thread(self._files.refresh_certificates)
-                self._complain(change)
-                if change:
-                    async with self._routes.lock:
-                        await self._take_certificates(life, change)
-            except (OSError, GatewayError) as e:
-                log.get("gateway").error("gateway.certificates_failed", error=str(e))
+    def _keeper_of_domains(self) -> DomainKeeper:
+        lookup, authority = lookup_of(self.settings, self._public_url), self._files.authority()
+        return DomainKeeper(
+            self.settings, self._files.records, self, lookup, authority, public_url=self._public_url, pace=self._pace
+        )
 
-    def _complain(self, change: CertificateChange | None) -> None:
-        """Once for each problem, not at every look."""
-        problems = change.problems if change is not None else {}
-        for file, why in problems.items():
-            if self._told.get(file) != why:
-                log.get("gateway").warning("gateway.certificate_unusable", file=file, why=why)
-        self._told = problems
+    async def route(self, hosts: dict[str, str]) -> None:
+        await self._hosts.set(hosts)
 
-    async def _take_certificates(self, life: ProxyLife, change: CertificateChange) -> None:
-        """New content of a known name goes in over the runtime API; another set of names needs a new process."""
-        if not life.pid:
-            return  # The restart in hand reads the files as they are now.
-        if not change.regrouped:
-            try:
-                for name in change.changed:
-                    await self._load_certificate(name)
-                log.get("gateway").info("gateway.certificates_updated", names=sorted(change.changed))
-                return
-            except RuntimeApiError as e:
-                log.get("gateway").warning("gateway.certificate_refused", error=str(e))
-        await life.replace(life.pid)
+    async def certify(self) -> None:
+        if self._life is not None:
+            await self._certificates.take(self._life)
 
-    async def _load_certificate(self, name: str) -> None:
-        path = self._files.certificates.path(name)
-        answer = await self._api.ask(f"set ssl cert {path}", await asyncio.to_thread(path.read_text))
-        if "transaction" in answer.lower():
-            answer = await self._api.ask(f"commit ssl cert {path}")
-        if "success" not in answer.lower():
-            raise RuntimeApiError(f"{name}: {answer}")
+    def covered(self, name: str) -> bool:
+        return self._files.certificates.covers(name)
 
     # -- the end ----------------------------------------------------------------------------------------------------
 

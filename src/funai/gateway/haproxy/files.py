@@ -13,9 +13,12 @@ from pathlib import Path
 
 from funai.base.files import write_whole
 from funai.contracts.routes import GatewayError, Route
+from funai.gateway.domains.authority import Account, Authority
+from funai.gateway.domains.records import Records
 from funai.gateway.haproxy import config as haproxy_config
 from funai.gateway.haproxy import routemap
 from funai.gateway.haproxy.config import Facts
+from funai.gateway.haproxy.host_map import HostMap
 from funai.gateway.haproxy.process import HaproxyProcess, Paths
 from funai.gateway.haproxy.rules import faults
 from funai.gateway.settings import GatewaySettings
@@ -39,8 +42,11 @@ class HaproxyFiles:
             log_pipe=self._run / "log.pipe",
             start_log=self.root / "haproxy-start.log",
         )
-        self.map_file = self.root / "routes.map"
-        self.certificates = CertificateStore(settings.tls_dir, self.root / "tls")
+        self.map_file, self.hosts_file = self.root / "routes.map", self.root / "hosts.map"
+        self.records = Records(self.root / "acme")
+        self.issued_folder = self.records.folder
+        self.certificates = CertificateStore(settings.tls_dir, self.root / "tls", self.records.certificates)
+        self._account: Account | None = None
         self.identity = ""
         self.secret = ""
         self.boot = _boot_id()
@@ -81,14 +87,25 @@ class HaproxyFiles:
         """Write configuration, pages and certificates. Raises GatewayError."""
         try:
             self.secret = self._load_secret()
+            self.records.load()
+            if self.settings.acme_directory_url:
+                self._account = Account.from_file(self.root / "acme" / "account.key")
+            HostMap.ensure(self.hosts_file)
             change = self.certificates.refresh() if self.settings.https_port else None
             self._write_config(version)
             if not self.map_file.exists():
                 write_whole(self.map_file, routemap.render_file({}, self.boot))
-        except OSError as e:
-            raise GatewayError(f"the gateway's files can't be written in {self.root}: {e}") from e
+        except (OSError, ValueError) as e:
+            raise GatewayError(f"the gateway's files can't be used in {self.root}: {e}") from e
         self._version = version
         return change
+
+    def authority(self) -> Authority | None:
+        """The authority that the settings name, once :meth:`prepare` was called. None: there is none."""
+        if self._account is None:
+            return None
+        s = self.settings
+        return Authority(s.acme_directory_url, self._account, email=s.acme_email, ca_file=s.acme_ca_file)
 
     def refresh_certificates(self) -> CertificateChange:
         """Look at the folder again. When the set of certificates changed, the configuration is rewritten for a new process."""
@@ -122,6 +139,7 @@ class HaproxyFiles:
             probe_sha256=haproxy_config.probe_digest(self.secret),
             certificates=self.certificates.names() if self.settings.https_port else (),
             version=version,
+            thumbprint=self._account.thumbprint if self._account else "",
         )
 
     def _load_secret(self) -> str:

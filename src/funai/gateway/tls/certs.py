@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -170,34 +170,58 @@ def signed_by(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, now: datetime
 
 @dataclass(frozen=True, slots=True)
 class CertificateChange:
-    """``changed``: names whose content is new, ``regrouped``: the set of names itself differs (a new process is needed)."""
+    """``changed``: the operator's names whose content is new; ``regrouped``: the set of them differs: a new process is needed.
+
+    ``issued``: those of apps' own names differ, in names or content; the running proxy takes them one by one.
+    """
 
     changed: dict[str, Path]
     regrouped: bool
     problems: dict[str, str]
+    issued: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.changed) or self.regrouped
+        return bool(self.changed) or self.regrouped or self.issued
+
+
+def _none_issued() -> list[Path]:
+    return []
 
 
 class CertificateStore:
-    """Our own copy of the usable certificates, with the list HAProxy reads. Blocking: call it from a thread."""
+    """Our own copy of the operator's usable certificates, and the list HAProxy reads. Blocking: call it from a thread.
 
-    def __init__(self, source: Path | None, folder: Path) -> None:
-        self._source, self._folder = source, folder
+    ``issued`` answers the files of apps' own names, which are listed after the operator's and not copied.
+    """
+
+    def __init__(self, source: Path | None, folder: Path, issued: Callable[[], list[Path]] = _none_issued) -> None:
+        self._source, self._folder, self._issued = source, folder, issued
         self._unfit: dict[str, str] = {}
         """Bundles of the latest look → why they can't be served with, or nothing."""
+        self._stamps: dict[Path, tuple[int, int]] = {}
+        self._covered: frozenset[str] = frozenset()
         self.list_file = folder / "crt-list.txt"
 
     def path(self, name: str) -> Path:
         return self._folder / f"{name}.pem"
 
     def names(self) -> tuple[str, ...]:
-        """In the order of the list: the first is shown to clients whose name no certificate has."""
+        """The operator's, in the order of the list: the first is shown to clients whose name no certificate has."""
+        return tuple(file.stem for file in self._listed() if file.parent == self._folder)
+
+    def issued(self) -> dict[Path, tuple[int, int]]:
+        """The listed files of apps' own names, each with a stamp that another content changes."""
+        return dict(self._stamps)
+
+    def covers(self, name: str) -> bool:
+        """Whether one of the operator's certificates, as of the latest look, has this name."""
+        return name in self._covered or f"*.{name.partition('.')[2]}" in self._covered
+
+    def _listed(self) -> list[Path]:
         try:
-            return tuple(Path(line).stem for line in self.list_file.read_text().split())
+            return [Path(line) for line in self.list_file.read_text().split()]
         except OSError:
-            return ()
+            return []
 
     def refresh(self) -> CertificateChange:
         """Bring the copy up to date. Raises OSError when it can't be written."""
@@ -214,13 +238,18 @@ class CertificateStore:
                 continue
             write_whole(path, text)
             changed[name] = path
-        before = self.names()
-        if tuple(wanted) != before:
-            write_whole(self.list_file, "".join(f"{self.path(n)}\n" for n in wanted))
-            for gone in set(before) - set(wanted):
-                self.path(gone).unlink(missing_ok=True)
+        before, listed = self.names(), self._listed()
+        stamps = {file: _stamp(file) for file in self._issued() if file.exists()}
+        files = [*(self.path(n) for n in wanted), *stamps]
+        if files != listed:
+            write_whole(self.list_file, "".join(f"{file}\n" for file in files))
+        for gone in set(before) - set(wanted):
+            self.path(gone).unlink(missing_ok=True)
+        issued, self._stamps = stamps != self._stamps, stamps
+        if changed or tuple(wanted) != before or not self._covered:
+            self._covered = frozenset(n for name in wanted for n in _names_in(self.path(name)))
         kept = {n: p for n, p in changed.items() if n in before}
-        return CertificateChange(kept, tuple(wanted) != before, found.problems)
+        return CertificateChange(kept, tuple(wanted) != before, found.problems, issued)
 
     def _is_broken(self, name: str, found: Found) -> bool:
         """Whether what we have of it must do for now."""
@@ -237,3 +266,18 @@ class CertificateStore:
                 found.problems[name] = why
                 found.broken.add(name)
         return found
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_mtime_ns, found.st_ino
+
+
+def _names_in(file: Path) -> list[str]:
+    """The DNS names of a bundle's leaf; none of one that can't be read."""
+    try:
+        leaf = x509.load_pem_x509_certificates(file.read_bytes())[0]
+        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        return []
+    return [name.lower() for name in found.get_values_for_type(x509.DNSName)]

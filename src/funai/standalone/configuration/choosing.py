@@ -37,6 +37,8 @@ def options_of(loaded: Loaded) -> UpOptions:
         ports=Ports(**{name: getattr(ports, name) for name in type(ports).model_fields}),
         tls=Tls(https.certificate, https.key, https.port, https.api_port) if https.certificate and https.key else None,
         image_mirror=config.builds.image_mirror,
+        postgres=config.databases.postgres,
+        mongo=config.databases.mongo,
         given=loaded.given,
         slots=config.builds.slots,
     ).with_absolute_dir()

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from funai.agent.databases.settings import parse_size
 from funai.gateway.settings import DOMAIN
-from funai.standalone.options import LOOPBACK, Ports
+from funai.standalone.options import EMBEDDED, LOOPBACK, Ports
 
 _DEFAULT = Ports()
 Size = Annotated[int, BeforeValidator(parse_size)]
@@ -108,6 +108,21 @@ class AppsSection(Section):
     )
 
 
+class DatabasesSection(Section):
+    """Databases for apps."""
+
+    postgres: str = entry(
+        EMBEDDED,
+        env="FUNAI_POSTGRES",
+        doc="embedded: this machine's own, where the package postgresql is installed; none; or postgresql://admin:password@host:port/db",
+        pattern=r"^(embedded|none|postgres(ql)?://\S+)$",
+    )
+    mongo: str = entry("", env="FUNAI_MONGO", doc="mongodb://admin:password@host:port/?authSource=admin; empty: none")
+    quota: Size | None = entry(None, env="RUNTIME_DATABASE_QUOTA", doc="size of an app's database, such as 1g; 0 is no limit")
+    backup_hours: float | None = entry(None, env="RUNTIME_BACKUP_HOURS", doc="a backup of each so often; 0 is none", ge=0)
+    backup_keep: int | None = entry(None, env="RUNTIME_BACKUP_KEEP", doc="backups kept of each", ge=1)
+
+
 class Quotas(Section):
     """What each account may have."""
 
@@ -145,6 +160,7 @@ class Config(BaseSettings):
     https: Https = Https()
     builds: Builds = Builds()
     apps: AppsSection = AppsSection()
+    databases: DatabasesSection = DatabasesSection()
     quotas: Quotas = Quotas()
     retention: Retention = Retention()
     proxies: ProxiesSection = ProxiesSection()

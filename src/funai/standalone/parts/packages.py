@@ -71,6 +71,7 @@ TESTS = (
     Need("iproute2", ("ip",)),
     Need("postgresql", patterns=("/usr/lib/postgresql/*/bin/postgres",)),
     Need("mariadb-server", ("mariadbd",)),
+    Need("pebble", ("pebble",)),
     Need("wrk", ("wrk",)),
     Need("chromium", ("chromium",)),
 )

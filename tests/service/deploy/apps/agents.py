@@ -46,7 +46,7 @@ class Agents(httpx.AsyncBaseTransport):
         if self.busy.get(host, 0) > 0:
             self.busy[host] -= 1
             return httpx.Response(409, json={"detail": "that app is being deployed", "reason": "DEPLOY_IN_PROGRESS"})
-        if host in self.older and verb in ("start", "logs"):
+        if host in self.older and verb in ("start", "logs", "usage"):
             return httpx.Response(404, json={"detail": "Not Found"})
         return self._answer(verb, host, int(given["appId"]), str(given["userId"]))
 

@@ -232,6 +232,8 @@ async def test_an_older_agent_keeps_no_release_and_shows_no_logs(deploy: Deploy,
     assert (answer.status_code, answer.json()["reason"]) == (404, "RELEASE_NOT_KEPT")
     answer = await deploy.raw.get("/deploy/apps/logs", params={"userId": 1, "appId": 7})
     assert (answer.status_code, answer.json()["reason"]) == (502, "AGENT_TOO_OLD")
+    answer = await deploy.raw.get("/deploy/apps/usage", params={"userId": 1, "appId": 7})
+    assert (answer.status_code, answer.json()["reason"]) == (502, "AGENT_TOO_OLD")
 
 
 async def test_purge_forgets_the_app_and_nothing_else(deploy: Deploy, agents: Agents) -> None:

@@ -85,7 +85,7 @@ async def test_a_rescue_that_hangs_keeps_no_runner_waiting(database_url: str, mo
         await d.node()
         job_id = await d.create(3)
         assert await d.runner.claim(ClaimJob(runner_id="dead", lease_seconds=5)) is not None
-        monkeypatch.setattr(d.core.sweeps, "rescue", hang)
+        monkeypatch.setattr(d.core.maintenance.tender.rescuer, "run_once", hang)
         async with d.core.db.write() as conn:
             await conn.execute(update(job).where(job.c.id == job_id).values(lease_expire_at=1))
         waiting = asyncio.create_task(d.runner.claim(ClaimJob(runner_id="r1", wait_seconds=20)))
@@ -173,7 +173,7 @@ async def test_a_claim_is_answered_whatever_becomes_of_others(sqlite_url: str, m
         job_id = await d.create(3)
         assert await d.runner.claim(ClaimJob(runner_id="r1")) is None
         await d.node()
-        monkeypatch.setattr(d.core.sweeps, "node_able", unable)
+        monkeypatch.setattr(d.core.maintenance.tender.promoter, "node_able", unable)
         got = await d.runner.claim(ClaimJob(runner_id="r1", wait_seconds=5))
         assert got is not None
         assert got.id == job_id
@@ -186,13 +186,13 @@ async def test_runners_that_wait_are_woken_before_lapsed_jobs_are_seen_to(
         await d.node()
         await d.create(3)
         assert await d.runner.claim(ClaimJob(runner_id="r1")) is not None
-        monkeypatch.setattr(d.core.sweeps, "rescue", unable)
+        monkeypatch.setattr(d.core.maintenance.tender.rescuer, "run_once", unable)
         waiting = asyncio.create_task(d.runner.claim(ClaimJob(runner_id="r2", wait_seconds=5)))
         await eventually(lambda: d.core.waiters.waiting, what="the claim waits")
         monkeypatch.setattr(d.core.waiters, "wake", lambda jobs=1, wake=d.core.waiters.wake: wake(0))
         job_id = await d.create(4)
         monkeypatch.undo()
-        monkeypatch.setattr(d.core.sweeps, "rescue", unable)
+        monkeypatch.setattr(d.core.maintenance.tender.rescuer, "run_once", unable)
         async with d.core.db.write() as conn:
             await conn.execute(update(job).where(job.c.app_id == 3).values(lease_expire_at=1))
         got = await waiting

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -25,7 +25,7 @@ from funai.base.db.engine import Database
 from funai.contracts.errors import Conflict
 from funai.contracts.states import JobStatus
 from funai.deploy import main
-from funai.deploy.queue.maintenance.sweeps import Sweeps
+from funai.deploy.queue.maintenance.services import assemble
 from funai.deploy.queue.metrics import JobMetrics
 from funai.deploy.queue.statements import RUNNING, Statements
 from funai.deploy.queue.store import Ending, JobStore, NewJob
@@ -45,7 +45,7 @@ EFFORT = settings(
     deadline=None,
     database=None,
     derandomize=True,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]  # its metaclass hides it
     report_multiple_bugs=False,
 )
 
@@ -90,8 +90,8 @@ class QueueMachine(RuleBasedStateMachine):
             max_running_seconds=self.model.max_running // 1000,
             max_waiting_seconds=self.model.max_waiting // 1000,
         )
-        self.sweeps = Sweeps(self.store, given, Waiters(), JobMetrics(CollectorRegistry()))
-        self.sweeps.tired_every = 0
+        self.tender = assemble(self.store, given, Waiters(), JobMetrics(CollectorRegistry())).tender
+        self.tender.limits.waits_every = 0
 
     async def wipe(self) -> None:
         async with self.db.write() as conn:
@@ -130,7 +130,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert turn.claimed is not None, "there was one to claim"
         row = turn.claimed.row
         assert (row["id"], row["attempt"], row["lease_expire_at"]) == (expected.id, expected.attempt, expected.lease)
-        assert token not in {h.token for h in self.holds}, "a lease token is never given twice"
+        assert token and token not in {h.token for h in self.holds}, "a lease token is never given twice"
         self.holds.insert(0, Hold(expected.id, runner, token, expected.attempt))
 
     def hold(self, nth: int) -> Hold:
@@ -173,7 +173,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.run(self.sweeps.act(self.run(self.sweeps.look())))
+        self.run(self.tender.run_once())
         self.model.sweep()
 
     @rule(runner=RUNNERS)
@@ -188,7 +188,7 @@ class QueueMachine(RuleBasedStateMachine):
     def node_comes_or_goes(self, able: bool) -> None:
         self.placer.able = self.model.node = able
         if able:
-            self.run(self.sweeps.node_able())
+            self.run(self.tender.promoter.node_able())
             self.model.node_able()
 
     @rule()
@@ -202,7 +202,9 @@ class QueueMachine(RuleBasedStateMachine):
             answer = self.run(call)
         except Conflict as e:
             return e.reason, None
-        return None, answer[0] if isinstance(answer, tuple) else answer
+        if isinstance(answer, tuple):
+            return None, cast("tuple[Any, ...]", answer)[0]
+        return None, answer
 
     # ------------------------------------------------------------------ what always holds
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import func, insert, select
 
 from funai.base.db.engine import Database, Dialect
 from funai.deploy import main, tables
-from funai.deploy.queue.maintenance import sweeps
+from funai.deploy.queue.maintenance.ownerless import OwnerlessConfig
 from funai.deploy.queue.statements import ownerless_candidates
 from tests.service.deploy.queue.kit import settings
 
@@ -26,17 +25,17 @@ async def left(db: Database) -> dict[str, int]:
     return {r["status"]: r["n"] for r in await db.fetch_all(counted.group_by(tables.job.c.status))}
 
 
-async def test_only_the_newest_finished_ones_are_kept(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("KEEP_OWNERLESS", 3), ("PRUNE_BATCH", 4), ("OWNERLESS_BATCHES", 2)):
-        monkeypatch.setattr(sweeps, name, value)
+async def test_only_the_newest_finished_ones_are_kept(database_url: str) -> None:
     core = main.build(settings(database_url)).state.core
     await main.upgrade(core.db)
+    ownerless = core.maintenance.ownerless
+    ownerless.config = OwnerlessConfig(keep=3, batch=4, batches=2)
     await fill(core.db, None, ["RUNNING", "PENDING", *["SUCCEEDED"] * 5, *["FAILED"] * 7])
     await fill(core.db, 1, ["SUCCEEDED"] * 5)
-    assert await core.sweeps.prune_ownerless() == 8
+    assert await ownerless.run_once() == 8
     assert await left(core.db) == {"RUNNING": 1, "PENDING": 1, "FAILED": 3, "SUCCEEDED": 1}
-    assert await core.sweeps.prune_ownerless() == 1
-    assert await core.sweeps.prune_ownerless() == 0
+    assert await ownerless.run_once() == 1
+    assert await ownerless.run_once() == 0
     assert await left(core.db) == {"RUNNING": 1, "PENDING": 1, "FAILED": 3}
     rest = await core.db.fetch_all(select(tables.job.c.id).where(tables.job.c.app_id == 1))
     assert len(rest) == 5

@@ -16,7 +16,7 @@ from sqlalchemy import func, insert, select
 from funai.base.db.engine import Database
 from funai.contracts.states import JobStatus
 from funai.deploy import main
-from funai.deploy.queue.maintenance.sweeps import Sweeps
+from funai.deploy.queue.maintenance.services import assemble
 from funai.deploy.queue.metrics import JobMetrics
 from funai.deploy.queue.store import JobStore
 from funai.deploy.queue.waiters import Waiters
@@ -36,7 +36,7 @@ def claimers(url: str, folder: Path, lease_ms: int) -> Iterator[list[BaseProcess
     """Sixteen of them at work; whatever happens, none outlives the test."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([claimer.__name__])
-    made = [
+    made: list[BaseProcess] = [
         context.Process(target=claimer.work, args=(url, f"r{n}", folder / f"r{n}", lease_ms), daemon=True)
         for n in range(CLAIMERS)
     ]
@@ -100,10 +100,10 @@ async def test_killed_claimers_lose_no_job(database_url: str, tmp_path: Path) ->
     await fill(db, 400)
     store = JobStore(db, placer=OneNode(), releases=Recorded(), order=QueueOrder.FAIR)
     given = settings(database_url, max_attempts=50)
-    sweeps = Sweeps(store, given, Waiters(), JobMetrics(CollectorRegistry()))
+    tender = assemble(store, given, Waiters(), JobMetrics(CollectorRegistry())).tender
 
     async def tended(done: Any) -> bool:
-        await sweeps.act(await sweeps.look())
+        await tender.run_once()
         return await done()
 
     async def some() -> bool:

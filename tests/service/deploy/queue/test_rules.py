@@ -174,11 +174,11 @@ async def test_a_log_is_followed_capped_and_repeats_nothing(database_url: str) -
 async def test_finished_jobs_are_pruned_with_their_logs(database_url: str) -> None:
     async with deploying(database_url, keep_per_app=2) as d:
         await d.node()
-        made = []
+        made: list[int] = []
         for _ in range(5):
             made.append(await d.create(1))
             await report(d, await claim(d))
-        await d.core.sweeps.prune()
+        await d.core.maintenance.pruner.run_once()
         kept = [j.id for j in await d.api.jobs_by_app(1, 50)]
         assert kept == made[:-3:-1]
         with pytest.raises(NotFound):
@@ -192,7 +192,7 @@ async def test_what_is_old_is_forgotten_however_much_it_is(sqlite_url: str) -> N
             await conn.execute(insert(job_event), [line] * 1_200)
             await conn.execute(insert(runner), [{"runner_id": "gone", "last_seen_ms": 1, "labels_json": "[]"}])
         await d.runner.claim(ClaimJob(runner_id="here"))
-        await d.core.sweeps.forget_events()
+        await d.core.maintenance.events.run_once()
         await d.core.jobs.runners.forget()
         assert await d.core.db.fetch_all(select(job_event.c.id)) == []
         assert await d.core.db.fetch_all(select(runner.c.runner_id)) == [{"runner_id": "here"}]

@@ -1,0 +1,1 @@
+"""Names of apps' own, for their owners."""

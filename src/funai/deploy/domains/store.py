@@ -1,0 +1,181 @@
+"""Names in the database. Every function runs in the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from funai.base.db.rows import Row, all_rows, first_row
+from funai.contracts.domains import Domain, DomainReport, DomainRoute, DomainState, DomainTrouble
+from funai.contracts.errors import Conflict
+from funai.contracts.wire import from_epoch_ms
+from funai.deploy.placement import store as placements
+from funai.deploy.tables import app_run, domain, placement, runtime_node
+
+ABANDONED_MS = 48 * 3_600_000
+"""A name that was never served for so long may be claimed by another: nobody can keep a name that isn't theirs."""
+_HOME = func.coalesce(app_run.c.node_id, placement.c.node_id)
+_PLACED = domain.outerjoin(app_run, app_run.c.app_id == domain.c.app_id).outerjoin(
+    placement, placement.c.app_id == domain.c.app_id
+)
+
+
+async def add(conn: AsyncConnection, name: str, app_id: int, user_id: int, limit: int, now_ms: int) -> None:
+    """Give the name to the app; one that it has already stays as it is.
+
+    Raises Conflict DOMAIN_TAKEN, DOMAIN_OTHER_APP (the same user's) or DOMAIN_LIMIT.
+    """
+    there = await first_row(conn, select(domain).where(domain.c.name == name).with_for_update())
+    if there is not None and there["app_id"] == app_id:
+        return
+    if there is not None:
+        abandoned = there["active_ms"] is None and now_ms - there["created_ms"] > ABANDONED_MS
+        if not abandoned:
+            mine = there["user_id"] == user_id
+            raise Conflict("DOMAIN_OTHER_APP", name=name, app=there["app_id"]) if mine else Conflict("DOMAIN_TAKEN", name=name)
+        await remove(conn, name, there["app_id"])
+    counted = select(func.count()).select_from(domain).where(domain.c.app_id == app_id, domain.c.alias == 0)
+    if int((await conn.execute(counted)).scalar_one()) >= limit:
+        raise Conflict("DOMAIN_LIMIT", limit=limit)
+    if not await placements.insert_new(conn, domain, _fresh(name, app_id, user_id, now_ms, alias=False)):
+        raise Conflict("DOMAIN_TAKEN", name=name)
+
+
+async def alias(conn: AsyncConnection, label: str, app_id: int, user_id: int, now_ms: int) -> str | None:
+    """The app's readable label: the one it has, else this one where it is free, else None."""
+    mine = select(domain.c.name).where(domain.c.app_id == app_id, domain.c.alias == 1)
+    if (there := await first_row(conn, mine)) is not None:
+        return str(there["name"])
+    new = await placements.insert_new(conn, domain, _fresh(label, app_id, user_id, now_ms, alias=True))
+    return label if new else None
+
+
+def _fresh(name: str, app_id: int, user_id: int, now_ms: int, *, alias: bool) -> dict[str, Any]:
+    state = DomainState.ACTIVE if alias else DomainState.PENDING
+    return {
+        "name": name,
+        "app_id": app_id,
+        "user_id": user_id,
+        "alias": int(alias),
+        "state": state.value,
+        "created_ms": now_ms,
+        "updated_ms": now_ms,
+    }
+
+
+async def remove(conn: AsyncConnection, name: str, app_id: int) -> bool:
+    """Whether the app had it."""
+    mine = (domain.c.name == name, domain.c.app_id == app_id, domain.c.alias == 0)
+    return (await conn.execute(delete(domain).where(*mine))).rowcount == 1
+
+
+async def ask(conn: AsyncConnection, name: str, app_id: int, now_ms: int) -> bool:
+    """Have the node look again now. Whether the app has the name."""
+    mine = (domain.c.name == name, domain.c.app_id == app_id, domain.c.alias == 0)
+    asked = await conn.execute(update(domain).where(*mine).values(asked=domain.c.asked + 1, updated_ms=now_ms))
+    return asked.rowcount == 1
+
+
+async def forget_app(conn: AsyncConnection, app_id: int) -> None:
+    await conn.execute(delete(domain).where(domain.c.app_id == app_id))
+
+
+async def of_app(conn: AsyncConnection, app_id: int) -> list[Domain]:
+    """The app's names, oldest first, without its alias."""
+    query = select(domain, _HOME.label("home")).select_from(_PLACED).where(domain.c.app_id == app_id, domain.c.alias == 0)
+    return [_view(row) for row in await all_rows(conn, query.order_by(domain.c.created_ms, domain.c.name))]
+
+
+async def alias_of(conn: AsyncConnection, app_id: int) -> str | None:
+    """The app's alias as an address: its node's apps' domain with the label."""
+    query = (
+        select(domain.c.name, runtime_node.c.apps_url)
+        .select_from(_PLACED.join(runtime_node, runtime_node.c.id == _HOME))
+        .where(domain.c.app_id == app_id, domain.c.alias == 1)
+    )
+    row = await first_row(conn, query)
+    return str(row["apps_url"]).replace("{app}", row["name"]) if row and row["apps_url"] else None
+
+
+async def for_node(conn: AsyncConnection, node_name: str) -> list[Row]:
+    """What the node of that name shall serve."""
+    query = (
+        select(domain)
+        .select_from(_PLACED.join(runtime_node, runtime_node.c.id == _HOME))
+        .where(runtime_node.c.name == node_name)
+        .order_by(domain.c.name)
+    )
+    return await all_rows(conn, query)
+
+
+def news(rows: Sequence[Row], reports: Iterable[DomainReport]) -> list[DomainReport]:
+    """The reports that tell something new of the node's names (``rows``, as :func:`for_node` has them). Pure."""
+    mine = {row["name"]: row for row in rows if not row["alias"]}
+    known = [r for r in reports if r.name in mine and mine[r.name]["app_id"] == r.app_id]
+    return [r for r in known if any(mine[r.name][key] != value for key, value in _told(r).items())]
+
+
+async def note(conn: AsyncConnection, reports: Iterable[DomainReport], now_ms: int) -> None:
+    """Keep what a node tells of its names."""
+    for report in reports:
+        same = (domain.c.name == report.name, domain.c.app_id == report.app_id)
+        served = {"active_ms": func.coalesce(domain.c.active_ms, now_ms)} if report.state is DomainState.ACTIVE else {}
+        await conn.execute(update(domain).where(*same).values(updated_ms=now_ms, **_told(report), **served))
+
+
+def _told(report: DomainReport) -> dict[str, Any]:
+    return {
+        "state": report.state.value,
+        "url": report.url,
+        "reason": report.reason,
+        "details_json": json.dumps(report.details, ensure_ascii=False) if report.details else None,
+        "not_after_ms": _ms(report.not_after),
+        "next_try_ms": _ms(report.next_try_at),
+    }
+
+
+def _ms(moment: Any) -> int | None:
+    return int(moment.timestamp() * 1000) if moment else None
+
+
+def route_of(row: Row) -> DomainRoute:
+    return DomainRoute(name=row["name"], app_id=row["app_id"], alias=bool(row["alias"]), asked=row["asked"])
+
+
+def _view(row: Row) -> Domain:
+    waits = row["home"] is None
+    return Domain(
+        name=row["name"],
+        app_id=row["app_id"],
+        state=DomainState(row["state"]),
+        url=row["url"],
+        reason=DomainTrouble.NOT_DEPLOYED if waits else row["reason"],
+        details=json.loads(row["details_json"] or "{}"),
+        not_after=_instant(row["not_after_ms"]),
+        next_try_at=_instant(row["next_try_ms"]),
+        created_at=from_epoch_ms(row["created_ms"]),
+    )
+
+
+def _instant(ms: int | None) -> Any:
+    return None if ms is None else from_epoch_ms(ms)
+
+
+async def reserved(conn: AsyncConnection) -> tuple[set[str], set[str]]:
+    """(hosts of the nodes' gateways and agents, apps' domains)."""
+    nodes = select(runtime_node.c.gateway_base_url, runtime_node.c.agent_base_url, runtime_node.c.apps_url)
+    hosts: set[str] = set()
+    domains: set[str] = set()
+    for row in await all_rows(conn, nodes):
+        hosts |= {_host(row["gateway_base_url"]), _host(row["agent_base_url"])}
+        domains.add(_host((row["apps_url"] or "").replace("{app}.", "")))
+    return hosts - {""}, domains - {""}
+
+
+def _host(url: str | None) -> str:
+    return urlsplit(url or "").hostname or ""

@@ -1,0 +1,78 @@
+"""Leases that ran out: another attempt, or the job's end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from funai.contracts.states import FailureCode, JobStatus
+from funai.deploy.events.store import Happened
+from funai.deploy.queue import transitions
+from funai.deploy.queue.maintenance.ending import ACTOR, Ender
+from funai.deploy.queue.metrics import JobMetrics
+from funai.deploy.queue.store import JobStore
+from funai.deploy.queue.transitions import Claimable
+from funai.deploy.queue.views import Row
+from funai.deploy.queue.waiters import Waiters
+
+_LAPSED = "执行者失联，任务租约到期（已尝试 {n} 次）/ the runner vanished and the lease ran out (attempt {n})"
+
+
+@dataclass(frozen=True, slots=True)
+class RescueConfig:
+    max_attempts: int
+    backoff_ms: int
+    """Before the second attempt; it doubles with each."""
+
+
+class Rescuer:
+    """Called by the :class:`Tender`, which sees in one read whether any lease lapsed."""
+
+    def __init__(self, store: JobStore, config: RescueConfig, ender: Ender, waiters: Waiters, metrics: JobMetrics) -> None:
+        self.store, self.config, self.ender, self.waiters, self.metrics = store, config, ender, waiters, metrics
+
+    async def run_once(self) -> int:
+        """Give lapsed jobs another attempt, or end them; answers how many. Each UPDATE carries its own guard."""
+        async with self.store.db.read() as conn:
+            rows = [dict(r) for r in (await conn.execute(self.store.sql.lapsed)).mappings()]
+        rescued = 0
+        for row in rows:
+            fate = transitions.after_lapse(row["attempt"], self.config.max_attempts, self.config.backoff_ms)
+            if fate.final:
+                ended = await self.store.db.retrying(lambda conn, row=row: self._give_up(conn, row))
+                if ended:
+                    self.ender.on_ended(ended)
+                    self.metrics.rescues.labels("gave_up").inc()
+                rescued += ended is not None
+            elif await self.store.db.retrying(lambda conn, row=row, fate=fate: self._retry(conn, row, fate.delay_ms)):
+                self.metrics.rescues.labels("retried").inc()
+                rescued += 1
+                if fate.delay_ms == 0:
+                    self.waiters.wake()
+        return rescued
+
+    async def _retry(self, conn: AsyncConnection, row: Row, delay_ms: int) -> bool:
+        given = {
+            "p_id": row["id"],
+            "p_attempt": row["attempt"],
+            "p_claimable": int(Claimable.BACKS_OFF if delay_ms else Claimable.NOW),
+            "p_delay": delay_ms,
+            "p_reason": transitions.BACKOFF if delay_ms else None,
+        }
+        if not (await conn.execute(self.store.sql.rescue, given)).rowcount:
+            return False
+        source, target = JobStatus.RUNNING, JobStatus.PENDING
+        why = (FailureCode.LEASE_EXPIRED, f"runner {row['runner_id']}")
+        await self.store.events.write(conn, Happened(row["id"], row["app_id"], ACTOR, source, target, row["attempt"], *why))
+        return True
+
+    async def _give_up(self, conn: AsyncConnection, seen: Row) -> Row | None:
+        """Its last attempt lapsed. The lease is read again under the row's lock: a heartbeat may have come."""
+        locked = self.store.sql.raw.with_for_update()
+        row = (await conn.execute(locked, {"p_id": seen["id"]})).mappings().first()
+        if row is None or row["status"] != JobStatus.RUNNING or row["attempt"] != seen["attempt"]:
+            return None
+        if row["lease_expire_at"] is None or row["lease_expire_at"] >= row["now_ms"]:
+            return None
+        return await self.ender.end(conn, row, _LAPSED.format(n=row["attempt"]), FailureCode.LEASE_EXPIRED)

@@ -1,0 +1,1 @@
+"""Names of apps' own: looked up, certified by an ACME authority, and routed."""
