@@ -114,6 +114,13 @@ app_env = Table(
     _time("update_time"),
 )
 
+repo_discards = Table(
+    "funai_repo_discard",
+    metadata,
+    Column("repo", exact(190), primary_key=True),
+    _time("create_time"),
+)
+
 idempotency = Table(
     "funai_idempotency",
     metadata,

@@ -173,6 +173,12 @@ class GitPushed(Wire):
     branches: list[str] = Field(default_factory=list[str], max_length=1_000)
 
 
+class GitDiscards(Wire):
+    """The Git server asks which repositories of deleted apps to remove, and names those it removed."""
+
+    done: list[str] = Field(default_factory=list[str], max_length=1_000)
+
+
 class ChangePassword(Wire):
     old_password: str = Field(max_length=256)
     new_password: str = Field(max_length=256)
