@@ -24,7 +24,8 @@ FONT_FACE = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 
 def main() -> int:
     language, target = sys.argv[1], Path(sys.argv[2])
-    code, said = in_terminal([str(ROOT / ".venv/bin/funai"), "demo"], LANGUAGES[language])
+    play = ["cat", sys.argv[3]] if len(sys.argv) > 3 else [str(ROOT / ".venv/bin/funai"), "demo"]
+    code, said = in_terminal(play, LANGUAGES[language])
     if code != 0:
         sys.stderr.write(said)
         return code

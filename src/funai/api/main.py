@@ -1,6 +1,6 @@
 """Composition of the API process.
 
-Teardown, in order: streams end, no new requests, requests in hand finish, sweeps stop, clients and database close.
+Teardown, in order: streams end, no new requests, open requests finish, sweeps stop, clients and database close.
 """
 
 from __future__ import annotations

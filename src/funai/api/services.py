@@ -29,6 +29,7 @@ from funai.api.logs.limiter import StreamLimiter
 from funai.api.logs.streams import Streams
 from funai.api.repos.access import RepoAccess
 from funai.api.repos.accounts import GitAccounts
+from funai.api.repos.apart import ApartHost
 from funai.api.repos.gitea import Admitted, GiteaHost, GiteaRules
 from funai.api.repos.host import RepoHost
 from funai.api.repos.pushes import PUSH_PATH
@@ -56,6 +57,7 @@ class Core:
     keys: Keys
     apps: Apps
     repos: Repositories
+    apart: ApartHost | None
     git_accounts: GitAccounts
     variables: Variables
     deploys: Deploys
@@ -95,7 +97,8 @@ def assemble(
     )
     keys = Keys(db, clock, limit=settings.max_keys, reserved=runner_key)
     gitea = _gitea(settings, gitea_http)
-    repos = Repositories(db, clock, defaults, _repo_host(settings, repo_host, gitea))
+    apart = ApartHost(db, clock) if settings.git_internal_token and repo_host is None and gitea is None else None
+    repos = Repositories(db, clock, defaults, _repo_host(settings, repo_host or apart, gitea))
     apps = Apps(db, clock, defaults, repos, limit=settings.max_apps)
     sealer = Sealer.from_file(settings.env_key_file, create=True) if settings.env_key_file else None
     variables = Variables(db, clock, sealer, max_count=settings.env_max_count, max_bytes=settings.env_max_bytes)
@@ -112,6 +115,7 @@ def assemble(
         keys=keys,
         apps=apps,
         repos=repos,
+        apart=apart,
         git_accounts=GitAccounts(db, clock, defaults, gitea, reserved=frozenset(_bots(settings))),
         variables=variables,
         deploys=Deploys(apps, slots, answers, variables, tracker, control, defaults),

@@ -19,7 +19,7 @@ MIN_WEBHOOK_SECRET = 16
 
 
 class ApiSettings(Settings):
-    """Everything the API can be told. A secret that is empty or a placeholder refuses to start."""
+    """The API's settings. A secret that is empty or a placeholder refuses to start."""
 
     title: ClassVar[str] = "API"
     older: ClassVar[Mapping[str, str]] = {

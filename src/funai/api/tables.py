@@ -90,7 +90,7 @@ apps = Table(
     _time("op_since", nullable=True),
     Column("prev_status", SmallInteger(), nullable=True),
     Column("prev_slot", SmallInteger(), nullable=True),
-    _flag("repo_ready"),  # its repository is made, with everybody's rights
+    _flag("repo_ready"),  # its repository exists, with all rights
     _time("repo_next", nullable=True),  # when that is tried again
     _flag("deleting"),
     Column("delete_tries", Integer(), nullable=False, default=0, server_default="0"),
@@ -112,6 +112,13 @@ app_env = Table(
     Column("sealed", Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"), nullable=False),
     Column("secret_names", Text(), nullable=True),  # a JSON list: what its owner marked
     _time("update_time"),
+)
+
+repo_discards = Table(
+    "funai_repo_discard",
+    metadata,
+    Column("repo", exact(190), primary_key=True),
+    _time("create_time"),
 )
 
 idempotency = Table(

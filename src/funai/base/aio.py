@@ -1,4 +1,4 @@
-"""Tasks that belong to somebody: periodic loops, a stop signal, and an HTTP server as a task."""
+"""Tasks with an owner: periodic loops, races with a stop signal, and an HTTP server as a task."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 def settle_memory() -> None:
     """Call once a process is up: what it loaded is left out of every later garbage collection.
 
-    A full collection walks all modules and models, 100 to 160 ms in which the loop answers nobody
+    A full collection walks all modules and models, 100 to 160 ms in which the loop answers no request
     (docs/decisions/queue-measured.md). Young objects are looked at less often than once in 700: a request makes hundreds, and
     nearly all of them go without a collector.
     """
@@ -184,7 +184,7 @@ async def serving(
     """Serve ``app`` on ``sock`` while the context is open; yields the port once it answers.
 
     On leaving: no new connections, requests in flight get ``grace`` seconds, then the app's lifespan ends. With ``tls`` it is
-    another door of an app whose lifespan is somebody else's.
+    another socket of an app whose lifespan runs elsewhere.
     """
     # X-Forwarded-For is `doors.client_address`'s business: uvicorn's own reading of it would trust all of loopback.
     # h11, because uvicorn's other parser stops at an offered upgrade (`Upgrade: h2c`, which the JDK's client always sends) and

@@ -20,7 +20,7 @@ from funai.base.aio import bind, serving, settle_memory
 from funai.base.http.guards import Network, networks
 from funai.base.observability import log
 from funai.console import assets
-from funai.console.pages import account, admin, apps, deploys
+from funai.console.pages import account, admin, apps, databases, deploys
 from funai.console.render import Pages
 from funai.console.security import SAFE_METHODS, Cookies, SecurityHeaders, form_token
 from funai.console.session import Console, SharedWay, preferred_language, preferred_theme
@@ -57,7 +57,7 @@ def build(api_base_url: str, *, https: bool = False, trusted: Sequence[Network] 
 
     app = FastAPI(title="FunAI Console", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.console = console
-    for page in (account, apps, deploys, admin):
+    for page in (account, apps, databases, deploys, admin):
         app.include_router(page.router)
     app.add_api_route("/static/{mark}/{name:path}", _static, include_in_schema=False)
     app.add_exception_handler(FunaiError, _on_refusal)

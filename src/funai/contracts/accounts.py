@@ -71,7 +71,7 @@ class App(Wire):
     serving: Serving | None = None
     """(+) What serves; None when nothing does. ``appStatus`` tells what happened last."""
     crash_looping: bool | None = None
-    """(+) Whether what serves keeps ending, as its node told last; left out where nothing serves or it isn't known."""
+    """(+) Whether what serves keeps ending, as its node last reported; left out where nothing serves or it isn't known."""
     runtime_message: str | None = None
     """(+) For people: that it keeps ending, and where to look."""
     created_at: Instant
@@ -171,6 +171,12 @@ class GitPushed(Wire):
     user_id: EntityId
     app_id: EntityId
     branches: list[str] = Field(default_factory=list[str], max_length=1_000)
+
+
+class GitDiscards(Wire):
+    """The Git server asks which repositories of deleted apps to remove, and names those it removed."""
+
+    done: list[str] = Field(default_factory=list[str], max_length=1_000)
 
 
 class ChangePassword(Wire):

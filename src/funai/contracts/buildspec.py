@@ -94,9 +94,9 @@ def parse_app_yaml(text: str) -> AppSpec:
 
 
 def choose_port(payload_port: int | None, spec: AppSpec) -> int:
-    """A port that somebody asked for wins, then ``deploy/app.yaml``, then 3000.
+    """A port that was asked for wins, then ``deploy/app.yaml``, then 3000.
 
-    The API fills 3000 into every payload, so a payload's 3000 can't be told from no wish and yields to the file.
+    The API fills 3000 into every payload, so a payload's 3000 may be no wish at all and yields to the file.
     """
     if payload_port is not None and payload_port != DEFAULT_PORT:
         return payload_port

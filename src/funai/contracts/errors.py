@@ -6,7 +6,7 @@
     ├── BadInput        400    the request itself is wrong
     ├── Unauthenticated 401    no credentials, or wrong ones
     ├── Forbidden       403    authenticated, but not allowed
-    ├── NotFound        404    not there, or not yours (never told apart)
+    ├── NotFound        404    not there, or not yours (never distinguished)
     ├── Conflict        409    right request, wrong moment
     ├── TooLarge        413    over a size limit
     ├── TooMany         429    over a rate limit
@@ -96,7 +96,7 @@ class RemoteError(FunaiError):
 
 
 class ConfigError(Exception):
-    """Settings that can't be used. Carries one line per problem: the key, where its value came from, the mend."""
+    """Settings that can't be used. Carries one line per problem: the key, where its value came from, the remedy."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems

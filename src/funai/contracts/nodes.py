@@ -13,7 +13,7 @@ from funai.contracts.wire import EntityId, Instant, Name, Wire, clamped
 BaseUrl = Annotated[str, Field(max_length=500, pattern=r"^https?://[A-Za-z0-9\[\]._:-]+(/[A-Za-z0-9._~/%:@!$&'()*+,;=-]*)?$")]
 
 MaybeUrl = Annotated[BaseUrl | None, BeforeValidator(lambda url: None if url == "" else url)]
-"""An agent in the field sends what it wasn't told as an empty text."""
+"""An agent in the field sends what it was not configured with as an empty text."""
 
 
 AppsUrl = Annotated[str, Field(max_length=300, pattern=r"^(https?://\{app\}\.[A-Za-z0-9.-]+(:[0-9]{1,5})?/)?$")]
@@ -68,9 +68,9 @@ class RuntimeNode(Wire):
     placements: int | None = None
     engine: str | None = None
     problem: str | None = None
-    """(+) What hinders the apps there, as the node told last."""
+    """(+) What hinders the apps there, as the node last reported."""
     crash_looping: list[int] = Field(default_factory=list[int])
-    """(+) Apps whose container kept restarting when the node last told."""
+    """(+) Apps whose container kept restarting when the node last reported."""
 
 
 class UpsertNode(Wire):
@@ -192,7 +192,7 @@ class AppOverview(Wire):
     stopped: bool = False
     """It was taken off line, and not started or deployed since."""
     crash_looping: bool | None = None
-    """As its node told last; None while the node is silent."""
+    """As its node last reported; None while the node is silent."""
 
 
 class RunnerInfo(Wire):

@@ -17,7 +17,7 @@ class JobStatus(StrEnum):
     FAILED = "FAILED"
     """Final: ``errorMessage`` and the failure code say why."""
     CANCELLED = "CANCELLED"
-    """Final: somebody asked for it."""
+    """Final: a caller asked for it."""
 
     @property
     def final(self) -> bool:

@@ -1,6 +1,6 @@
 """Composition of the Deploy process: the one place where the queue, placement, releases and apps meet.
 
-Teardown, in order: waiting runners and log readers are answered, no new requests, requests in hand finish, sweeps stop,
+Teardown, in order: waiting runners and log readers are answered, no new requests, open requests finish, sweeps stop,
 clients and database close.
 """
 
@@ -87,7 +87,7 @@ class Core:
     retention: Retention | None = None
 
     def release_waiting(self) -> None:
-        """Answer everybody who waits here, now: runners get no job, readers of logs what there is."""
+        """Answer all open calls now: runners get no job, readers of logs and events what there is."""
         self.waiters.close()
         self.logs.close()
         self.feed.close()
@@ -104,7 +104,7 @@ def build(
     """Deploy as an ASGI app; ``app.state.core`` has its parts. Its lifespan upgrades the database and runs the sweeps.
 
     ``now`` replaces the database's clock for the queue (tests), ``agent_http`` the way to agents. Raises ConfigError.
-    A composer that stops it calls ``app.state.core.release_waiting()`` before it waits for requests in hand.
+    A composer that stops it calls ``app.state.core.release_waiting()`` before it waits for open requests.
     """
     app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY)
     core = app.state.core = assemble(settings, app.state.registry, now=now, agent_http=agent_http, images=images)
@@ -271,7 +271,7 @@ async def downgrade(db: Database, time_zone: str = "") -> list[str]:
 
 
 async def serve(settings: DeploySettings, stop: asyncio.Event) -> None:
-    """Serve until ``stop``; then waiting runners are answered, requests in hand finish, and it ends."""
+    """Serve until ``stop``; then waiting runners are answered, open requests finish, and it ends."""
     settings.check_runner_door()
     app = build(settings)
     await migrate.reachable(app.state.core.db)

@@ -140,7 +140,7 @@ _leading("fun_ai_deploy_job_waiting_m", job.c.status, job.c.claimable, job.c.ava
 _leading("fun_ai_deploy_job_user_m", job.c.status, job.c.user_id, job.c.turn)
 
 # MySQL and MariaDB have no partial indexes: there the migration adds a generated column, ``active_app_id``, NULL for
-# finished jobs, with a unique index over it. It is nobody's to read or write.
+# finished jobs, with a unique index over it. No code reads or writes it.
 
 job_event = Table(
     "fun_ai_deploy_job_event",
@@ -189,7 +189,7 @@ release = Table(
     Column("base_path", String(500)),
     Column("env_sealed", LongText),
     Column("strip_prefix", Integer),  # 0: the app sees its base path
-    _flag("retired", 0),  # nobody may go back to it; its image is not kept for it
+    _flag("retired", 0),  # no rollback to it; its image is not kept for it
     Column("retired_ms", BigInteger),
     _flag("removed", 0),  # retired, and the registry has been seen to
     _number("created_ms"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import httpx
@@ -41,6 +42,11 @@ class ApiAccess:
     async def pushed(self, app_id: int, user_id: int, branches: list[str]) -> None:
         body = {"appId": app_id, "userId": user_id, "branches": branches}
         await self._api.data("POST", "/api/fun-ai/internal/git/pushed", json=body)
+
+    async def discards(self, done: Sequence[str]) -> list[str]:
+        """Repositories to remove; ``done`` are removed. Raises FunaiError, also of an older API."""
+        data = await self._api.data("POST", "/api/fun-ai/internal/git/discards", json={"done": list(done)})
+        return [str(repo) for repo in data]
 
     async def close(self) -> None:
         await self._api.close()

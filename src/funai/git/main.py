@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from functools import partial
 
+from funai.base.aio import periodic
 from funai.base.observability import log
+from funai.contracts.errors import BadInput
 from funai.git.access import ApiAccess
 from funai.git.repos import BareRepositories
 from funai.git.server import GitServer
 from funai.git.settings import GitSettings
+
+DISCARD_SECONDS = 30.0
+
+
+async def discard(repos: BareRepositories, access: ApiAccess) -> None:
+    """Remove the repositories of apps that were deleted since. Raises FunaiError, OSError."""
+    done: list[str] = []
+    while pending := [repo for repo in await access.discards(done) if repo not in done]:
+        for repo in pending:
+            with suppress(BadInput):  # a name that this server never gives to a repository
+                await repos.delete(repo)
+            log.get("git").info("git.discarded", repo=repo)
+        done = pending
 
 
 async def serve(settings: GitSettings, stop: asyncio.Event) -> None:
@@ -17,8 +34,12 @@ async def serve(settings: GitSettings, stop: asyncio.Event) -> None:
     server = GitServer(settings, BareRepositories(settings.repos_dir), access)
     port = await server.start()
     log.get("git").info("git.listening", host=settings.host, port=port)
+    repos = BareRepositories(settings.repos_dir)
+    removing = asyncio.create_task(periodic("git.discards", DISCARD_SECONDS, partial(discard, repos, access), stop))
     try:
         await stop.wait()
     finally:
+        removing.cancel()
+        await asyncio.gather(removing, return_exceptions=True)
         await server.stop()
         await access.close()

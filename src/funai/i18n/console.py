@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from funai.i18n.console_databases import DATABASES
+
 _PAGES: dict[str, tuple[str, str]] = {
     "product": ("FunAI 部署", "FunAI Deploy"),
     "skip": ("跳到正文", "Skip to content"),
@@ -376,7 +378,7 @@ _NEXT_STEPS: dict[str, tuple[str, str]] = {
     "UNAUTHENTICATED": ("重新登录。", "Sign in again."),
     "TOKEN_EXPIRED": ("重新登录。", "Sign in again."),
 }
-TEXTS: dict[str, tuple[str, str]] = {**_PAGES, **_APPS, **_DEPLOYS, **_OTHERS, **_PROBLEMS}
+TEXTS: dict[str, tuple[str, str]] = {**_PAGES, **_APPS, **DATABASES, **_DEPLOYS, **_OTHERS, **_PROBLEMS}
 
 
 def text(language: str, key: str, **values: object) -> str:

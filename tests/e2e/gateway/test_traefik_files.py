@@ -12,7 +12,7 @@ import pytest
 
 from funai.contracts.routes import GatewayError, Route, RouteState
 from funai.gateway.main import open_gateway
-from funai.gateway.settings import GatewaySettings
+from funai.gateway.settings import Driver, GatewaySettings
 from funai.gateway.traefik.drivers import TraefikFileGateway, TraefikLabelsGateway
 from tests.e2e.gateway.conftest import StartUpstream, route_to
 from tests.parts.waiting import eventually, free_port
@@ -24,6 +24,7 @@ class Door:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.blind = folder, False
+        self.asked: list[str] = []
         self._config: dict[str, object] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -32,6 +33,7 @@ class Door:
         target = first.split(" ")[1]
         headers = tuple((k, v.strip()) for k, _, v in (line.partition(":") for line in lines if line))
         path, _, query = target.partition("?")
+        self.asked.append(path)
         if not self.blind:
             self._config = merged(*(json.loads(f.read_text()) for f in sorted(self.folder.glob("*.yml"))))
         decided = decide(self._config, Asked(path, dict(headers).get("Host", "h"), headers, query), 3)
@@ -40,7 +42,7 @@ class Door:
         elif decided.redirect:
             writer.write(f"HTTP/1.1 308 x\r\nLocation: {decided.redirect}\r\nContent-Length: 0\r\n\r\n".encode())
         else:
-            url = self._config["http"]["services"][decided.service]["loadBalancer"]["servers"][0]["url"]  # type: ignore[index]
+            url: str = self._config["http"]["services"][decided.service]["loadBalancer"]["servers"][0]["url"]  # type: ignore[index]
             async with httpx.AsyncClient(trust_env=False) as http:
                 passed = {k: v for k, v in headers if k.lower() not in ("host", "connection")}
                 got = await http.get(url + decided.path, headers=passed)
@@ -62,7 +64,7 @@ async def door(tmp_path: Path) -> AsyncIterator[tuple[Door, int]]:
 @pytest.fixture
 async def gateway(door: tuple[Door, int], tmp_path: Path) -> AsyncIterator[TraefikFileGateway]:
     settings = GatewaySettings(
-        driver="traefik-file",
+        driver=Driver.TRAEFIK_FILE,
         traefik_dir=door[0].folder,
         data_dir=tmp_path / "gw",
         public_url=f"http://127.0.0.1:{door[1]}/",
@@ -119,14 +121,61 @@ async def test_put_waits_for_a_slow_traefik(
     gateway: TraefikFileGateway, door: tuple[Door, int], upstream: StartUpstream
 ) -> None:
     app = await upstream("1")
+    gateway.settings = gateway.settings.model_copy(update={"traefik_settle_seconds": 60})
     await gateway.put(route_to(1, app, generation=1))
     door[0].blind = True
     put = asyncio.create_task(gateway.put(route_to(1, app, generation=2)))
-    seen = len(app.requests)
-    await eventually(lambda: len(app.requests) > seen + 1, what="it asks more than once")
+    seen = len(door[0].asked)
+    await eventually(lambda: len(door[0].asked) > seen + 1, what="it asks more than once")
     assert not put.done()
     door[0].blind = False
     await put
+
+
+async def test_put_asks_traefik_and_not_the_app_which_may_be_slow(
+    gateway: TraefikFileGateway, door: tuple[Door, int], upstream: StartUpstream
+) -> None:
+    app = await upstream("1")
+    await gateway.put(route_to(1, app, generation=1))
+    assert app.requests == []
+    assert door[0].asked[-1] == "/runtime/1/.funai-shown"
+
+
+async def test_a_way_back_through_a_dead_door_is_taken_without_its_answer(
+    gateway: TraefikFileGateway, door: tuple[Door, int], upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    old, new = await upstream("old"), await upstream("new")
+    for generation, app in ((1, old), (2, new)):
+        await gateway.put(route_to(1, app, generation=generation))
+    door[0].blind = True
+    await gateway.put(route_to(1, old, generation=1))
+    door[0].blind = False
+    assert (await client.get(f"{gateway.url}/runtime/1/")).json()["app"] == "old", "the file says so, whoever reads it"
+
+
+async def test_a_folder_that_traefik_does_not_watch_is_told_at_the_start(
+    door: tuple[Door, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = open_gateway(
+        GatewaySettings(
+            driver=Driver.TRAEFIK_FILE,
+            traefik_dir=tmp_path / "elsewhere",
+            data_dir=tmp_path / "gw",
+            public_url=f"http://127.0.0.1:{door[1]}/",
+            pages_port=0,
+            traefik_settle_seconds=0.2,
+        )
+    )
+    await made.start()
+    said = ""
+
+    async def told() -> bool:
+        nonlocal said
+        said += capsys.readouterr().out
+        return "gateway.traefik-dir" in said and "gateway.traefik-version" in said
+
+    await eventually(told, what="the settings are named")
+    await made.close()
 
 
 async def test_files_outlive_the_owner_and_foreign_ones_are_left_alone(
@@ -147,7 +196,7 @@ async def test_files_outlive_the_owner_and_foreign_ones_are_left_alone(
 
 async def test_labels_leave_the_switch_to_traefik(upstream: StartUpstream) -> None:
     app = await upstream("1")
-    settings = GatewaySettings(driver="traefik-labels", public_url=f"http://127.0.0.1:{app.port}")
+    settings = GatewaySettings(driver=Driver.TRAEFIK_LABELS, public_url=f"http://127.0.0.1:{app.port}")
     made = open_gateway(settings)
     assert isinstance(made, TraefikLabelsGateway)
     await made.start([])
@@ -163,7 +212,7 @@ async def test_labels_leave_the_switch_to_traefik(upstream: StartUpstream) -> No
 
 
 async def test_an_unreachable_door_is_an_error() -> None:
-    made = TraefikLabelsGateway(GatewaySettings(driver="traefik-labels", public_url=f"http://127.0.0.1:{free_port()}"))
+    made = TraefikLabelsGateway(GatewaySettings(driver=Driver.TRAEFIK_LABELS, public_url=f"http://127.0.0.1:{free_port()}"))
     with pytest.raises(GatewayError, match="did not answer"):
         await made.serving_generation(1, "/", timeout=1)
     await made.close()

@@ -19,7 +19,7 @@ _names = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def up(machine_engine: EngineChoice) -> Iterator[Platform]:
-    platform = Platform(Path(tempfile.mkdtemp(prefix="funai-e2e-")) / "data", machine_engine, postgres="embedded")
+    platform = Platform(Path(tempfile.mkdtemp(prefix="funai-e2e-")) / "data", machine_engine)
     try:
         platform.start()
         yield platform

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,8 @@ from funai.contracts.accounts import App
 from funai.contracts.databases import DatabaseWish
 from funai.contracts.states import JobStatus
 from funai.standalone.parts import postgres
-from tests.e2e.up.world import DOCKERFILE, Person, Platform
+from funai.standalone.parts.engine import EngineChoice
+from tests.e2e.up.world import DOCKERFILE, Platform
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "todo-postgres"
 
@@ -33,8 +35,20 @@ async def todos(up: Platform, app: App, text: str | None = None) -> list[str]:
         return [item["text"] for item in answer.json()]
 
 
+@pytest.fixture
+def up(machine_engine: EngineChoice, short_path: Path) -> Iterator[Platform]:
+    """A platform with a PostgreSQL, which the shared one hasn't: it would cost every session its making."""
+    platform = Platform(short_path / "data", machine_engine, postgres="embedded")
+    try:
+        platform.start()
+        yield platform
+    finally:
+        platform.destroy()
+
+
 @pytest.mark.skipif(postgres.programs() is None, reason="PostgreSQL isn't installed")
-async def test_an_apps_data_outlive_its_releases_and_a_backup_its_app(up: Platform, person: Person) -> None:
+async def test_an_apps_data_outlive_its_releases_and_a_backup_its_app(up: Platform) -> None:
+    person = await up.person("ada")
     databases, wish = DatabasesClient(person.api), DatabaseWish()
     app = await person.app("todo", files("one"))
     made = await databases.create(person.user_id, app.id, wish)
@@ -61,3 +75,5 @@ async def test_an_apps_data_outlive_its_releases_and_a_backup_its_app(up: Platfo
     await databases.restore(person.user_id, again.id, restore)
     assert (await person.deploy(again)).status is JobStatus.SUCCEEDED
     assert await todos(up, again, "eggs") == ["milk", "bread", "eggs"]
+    await person.api.delete_app(person.user_id, again.id)
+    await person.api.close()

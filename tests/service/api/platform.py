@@ -189,7 +189,8 @@ class Refused(Exception):
 
 
 class Platform:
-    def __init__(self, folder: Path, database_url: str | None = None, **settings: Any) -> None:
+    def __init__(self, folder: Path, database_url: str | None = None, *, repos_apart: bool = False, **settings: Any) -> None:
+        self.repos_apart = repos_apart
         self.node, self.repos, self.gitea = Node(), Repos(), ScriptedGitea()
         key_file = folder / "seal.key"
         api_url = database_url or sqlite_url(folder / "api.db")
@@ -235,7 +236,7 @@ class Platform:
             yield self
 
     def make_api(self, wire: httpx.AsyncBaseTransport | None) -> FastAPI:
-        host = None if self.settings.gitea_enabled else self.repos
+        host = None if self.settings.gitea_enabled or self.repos_apart else self.repos
         app = api_main.build(self.settings, repo_host=host, deploy_http=wire, gitea_http=self.gitea.transport)
         app.state.core.accounts.passwords = Passwords(passes=1, kib=64)
         return app

@@ -8,7 +8,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aiodocker
@@ -34,7 +37,7 @@ from funai.agent.engine.contract import (
     PullFailed,
     StoredImage,
 )
-from funai.agent.engine.logs import LastLines, unframe
+from funai.agent.engine.logs import LastLines, read_file, unframe
 from funai.agent.engine.networks import EngineNetworks
 from funai.base.observability import log
 from funai.base.retry import retrying
@@ -279,6 +282,13 @@ class DockerEngine:
             return int((await self._api.containers.container(id).wait(condition="next-exit"))["StatusCode"])
 
     async def logs(self, id: str, *, tail: int | None, follow: bool) -> AsyncIterator[bytes]:
+        if file := await self._log_file(id):
+            try:
+                async for piece in read_file(file, tail=tail, follow=follow, running=partial(self._runs, id)):
+                    yield piece
+            except OSError as e:
+                raise EngineRefused(f"the log {file} can't be read: {e.strerror}") from e
+            return
         params = {"stdout": "1", "stderr": "1", "follow": str(int(follow)), "tail": "all" if tail is None else str(tail)}
         if tail is not None and not follow:
             last = LastLines(tail)
@@ -291,6 +301,21 @@ class DockerEngine:
             buffer.extend(piece)
             if payload := unframe(buffer):
                 yield payload
+
+    async def _log_file(self, id: str) -> Path | None:
+        """Podman's, when it is one that can be read here."""
+        if not await self._client.is_podman():
+            return None
+        with mapped():
+            attrs = await again(lambda: self._api.containers.container(id).show())
+        path = readings.log_file(attrs)
+        return path if path is not None and await asyncio.to_thread(os.access, path, os.R_OK) else None
+
+    async def _runs(self, id: str) -> bool:
+        try:
+            return (await self.inspect(id)).phase in (Phase.RUNNING, Phase.RESTARTING)
+        except NoSuchContainer:
+            return False
 
     async def close(self) -> None:
         await self._client.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from funai.agent.engine.contract import Container, Image, Network, Phase, StoredImage
@@ -115,3 +116,11 @@ def _published(attrs: dict[str, Any]) -> int:
             if binding.get("HostPort"):
                 return int(binding["HostPort"])
     return 0
+
+
+def log_file(attrs: dict[str, Any]) -> Path | None:
+    """Where Podman keeps a container's output in conmon's own format; None where it goes elsewhere."""
+    path = str(attrs.get("LogPath") or "")
+    # Podman's Docker-like API calls its own format by Docker's name.
+    kind = _inner(attrs, "HostConfig", "LogConfig").get("Type")
+    return Path(path) if path and kind in ("k8s-file", "json-file") else None

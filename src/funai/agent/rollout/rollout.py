@@ -201,7 +201,9 @@ class Rollouts:
         async def attempt() -> str:
             return await self._start_somewhere(
                 before,
-                lambda place: self._spec.of(wanted, generation, image, names.candidate(generation), place, variant),
+                lambda place: self._spec.of(
+                    wanted, generation, image, names.candidate(generation), place, variant, before.live
+                ),
             )
 
         try:

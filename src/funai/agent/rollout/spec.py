@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from funai.agent.databases.service import fingerprint
-from funai.agent.engine.contract import ContainerSpec
+from funai.agent.engine.contract import Container, ContainerSpec
 from funai.agent.images.pull import Found, digest_of
 from funai.agent.network.hostfiles import hostname
 from funai.agent.network.networks import ADDRESS, Place
@@ -18,13 +18,39 @@ ProxyLabels = Callable[[AgentDeploy], Mapping[str, str]]
 """Labels that a proxy reads from the container (Traefik); none for HAProxy."""
 
 
+_PORT = ".loadbalancer.server.port"
+
+
+def proxy_labels(live: Container | None, ours: Mapping[str, str]) -> Mapping[str, str]:
+    """Labels for a container beside ``live``: Traefik drops a router that two containers define differently.
+
+    So while another definition is in force (an older agent's, or other entry points) the new container has that, with its own
+    port. What is set now comes into force when the app is stopped and deployed again.
+    """
+    if live is None or not live.running or not ours:
+        return ours
+    theirs = {name: value for name, value in live.labels.items() if name.lower().startswith("traefik.")}
+    port = next((value for name, value in ours.items() if name.endswith(_PORT)), None)
+    if not theirs or port is None:
+        return ours
+    return {name: port if name.lower().endswith(_PORT) else value for name, value in theirs.items()}
+
+
 class Specs:
     def __init__(self, node: Node, proxy_labels: ProxyLabels) -> None:
         self._node, self._proxy_labels = node, proxy_labels
 
     def of(
-        self, wanted: AgentDeploy, generation: int, image: Found, name: str, place: Place, variant: Variant
+        self,
+        wanted: AgentDeploy,
+        generation: int,
+        image: Found,
+        name: str,
+        place: Place,
+        variant: Variant,
+        live: Container | None = None,
     ) -> ContainerSpec:
+        """``live``: the container that serves beside it until the switch is over."""
         settings = self._node.settings
         labels = {
             state.INSTANCE: settings.instance,
@@ -41,7 +67,7 @@ class Specs:
             **({} if wanted.strip_prefix else {state.STRIP_PREFIX: "false"}),
             **({state.DATABASES: told} if (told := fingerprint(wanted.env)) else {}),
             ADDRESS: place.address,
-            **self._proxy_labels(variant.of(wanted)),
+            **proxy_labels(live, self._proxy_labels(variant.of(wanted))),
         }
         return ContainerSpec(
             name=name,

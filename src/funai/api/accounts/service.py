@@ -65,7 +65,7 @@ class Accounts:
         return user_of({**row, "id": int(made[0])})
 
     async def login(self, address: str, user_name: str, password: str) -> tuple[User, str]:
-        """The user and a token. An unknown name and a wrong password are told apart by neither answer nor time."""
+        """The user and a token. An unknown name and a wrong password are distinguished by neither answer nor time."""
         tried, now = (address, user_name.lower()), self.clock.monotonic()
         self._by_address.take(address, now)
         self._by_name.take(tried, now)
@@ -145,7 +145,7 @@ class Accounts:
         return user_of(row)
 
     async def ensure_admin(self, user_name: str, password: str) -> User:
-        """The named admin: made when nobody has the name, else left as it is."""
+        """The named admin: made when the name is free, else left as it is."""
         row = await self.db.fetch_one(select(users).where(users.c.name_key == user_name.lower()))
         if row is not None:
             return user_of(row)
@@ -180,7 +180,7 @@ class Accounts:
 
 
 def _searchable(user_name: str) -> str:
-    """A name that can be asked of any database: one that could never have been registered finds nobody."""
+    """A name that can be asked of any database: one that could never have been registered finds no user."""
     return user_name.lower() if user_name.isascii() and user_name.isprintable() else ""
 
 

@@ -55,7 +55,7 @@ class Variables:
         return names_of(self.sealer.open(sealed)) if sealed else []
 
     async def builds(self, app_id: int) -> list[str]:
-        """Names of those that builds get too."""
+        """Names of the variables that builds get too."""
         sealed = (await self.kept(app_id)).sealed
         return build_names(self.sealer.open(sealed)) if sealed else []
 

@@ -25,7 +25,7 @@ class OldJobIds:
         self.db, self.clock = db, clock
 
     async def learn(self, old_ids: Sequence[str]) -> None:
-        """Remember those that are new here."""
+        """Remembers ids that are new here."""
         wanted = {number_of(text): text for text in old_ids}
         known = await self.db.fetch_all(select(old_jobs.c.number).where(old_jobs.c.number.in_(wanted)))
         for number in wanted.keys() - {int(row["number"]) for row in known}:

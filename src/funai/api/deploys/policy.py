@@ -1,7 +1,7 @@
 """What a user may ask of a deploy, and the payload that comes of it. Pure.
 
 The caller's fields win over the platform's defaults, inside three fences: an image, a repository or a registry of
-somebody else's, and a path under which somebody else's app answers.
+another user's, and a path under which another app answers.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _check_fences(asked: CreateDeploy, user_id: int, app_id: int, own_repo: str 
 
 
 def build_rules_of(settings: ApiSettings, user_id: int, app_id: int | None) -> BuildRules:
-    """What the Runner's settings say, for somebody who checks a Dockerfile before a push."""
+    """What the Runner's settings say, for a check of a Dockerfile before a push."""
     registry = settings.acr_registry or ""
     own = naming.image_repository(registry, settings.acr_namespace, user_id, app_id) if registry and app_id else ""
     return BuildRules(registry=registry, own=own, base_images=settings.base_images)

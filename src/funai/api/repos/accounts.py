@@ -1,6 +1,6 @@
 """People's own accounts at the Gitea: their registered keys are copied there, and their apps' repositories opened to them.
 
-Only an operator links an account: whoever could choose one would put keys of their own into somebody else's.
+Only an operator links an account: a user who could choose one would put keys into another person's.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class GiteaRules:
-    """What the operator set. ``webhook`` is the address and secret of the push hook; None: pushes are not told."""
+    """What the operator set. ``webhook`` is the address and secret of the push hook; None: pushes are not announced."""
 
     auto_init: bool
     default_branch: str
@@ -98,7 +98,7 @@ class GiteaHost:
                 )
 
     async def _admit(self, owner: str, name: str, who: Admitted) -> bool:
-        """False when the operator named somebody and Gitea has neither the team nor the account."""
+        """False when the operator named an account and Gitea has neither the team nor the account."""
         if who.team and (team_id := await self.gitea.team(owner, who.team)) is not None:
             await self.gitea.admit_team(team_id, owner, name)
             return True

@@ -7,7 +7,7 @@ Contract of a driver:
   whole order is run again.
 * Each call is idempotent. Calls for different repositories may run concurrently, and so may two runs for the same one.
 * A call that is cancelled leaves nothing that the next run does not complete.
-* They raise RepoHostFailed, with what is wrong and whose it is to mend, or OSError; the caller may retry.
+* They raise RepoHostFailed, with what is wrong and whose it is to correct, or OSError; the caller may retry.
 """
 
 from __future__ import annotations

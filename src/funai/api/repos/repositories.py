@@ -61,7 +61,7 @@ class Repositories:
             await self._set_up(row)
 
     async def ensure(self, user_id: int, app_id: int) -> None:
-        """Somebody is about to push to it: made if it isn't there. Raises RepoHostFailed."""
+        """A push to it is about to come: made if it isn't there. Raises RepoHostFailed."""
         if self.host:
             try:
                 await self.host.ensure(self.defaults.repo(user_id, app_id))

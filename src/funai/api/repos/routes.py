@@ -11,7 +11,7 @@ from funai.api.repos.access import parse_repo
 from funai.api.repos.pushes import PUSH_PATH, pushed_repo, signed
 from funai.base.http.app import ok
 from funai.base.http.guards import SecretDoor
-from funai.contracts.accounts import GitAccess, GitAccessQuestion, GitPushed
+from funai.contracts.accounts import GitAccess, GitAccessQuestion, GitDiscards, GitPushed
 from funai.contracts.errors import Unauthenticated
 
 
@@ -45,6 +45,11 @@ async def gitea_pushed(core: Services, request: Request) -> Any:
 @router.post("/access", summary="May the holder of this key do this?", **answers(GitAccess))
 async def access(core: Services, body: GitAccessQuestion) -> Any:
     return ok(await core.gate.answer(body))
+
+
+@router.post("/discards", summary="Repositories of deleted apps to remove; `done` names those removed", **answers(list[str]))
+async def discards(core: Services, body: GitDiscards) -> Any:
+    return ok(await core.apart.discards(body.done) if core.apart else [])
 
 
 @router.post("/pushed", summary="A push was accepted", **answers(dict[str, int]))

@@ -126,7 +126,7 @@ class DeployClient:
         return _read(AppUsage, await self.transport.data("GET", "/deploy/apps/usage", params=params))
 
     async def overview(self, app_ids: Sequence[int], *, timeout: float | None = None) -> list[AppOverview] | None:
-        """(+) What Deploy knows of these apps (at most 200), those that were ever deployed; None when it has no such call."""
+        """(+) What Deploy knows of these apps (at most 200) that were ever deployed; None when it has no such call."""
         body = AppsQuestion(app_ids=list(app_ids)).to_wire()
         try:
             rows = await self.transport.data("POST", "/deploy/apps/overview", json=body, timeout=timeout)
@@ -209,7 +209,7 @@ class RunnerDeployClient:
             raise UnreadableClaim(data) from e
 
     async def give_back(self, job_id: int | str, lease_token: str | None, runner_id: str) -> None:
-        """Let a claimed job's lease end as soon as the contract allows, so that it is given to somebody else.
+        """Let a claimed job's lease end as soon as the contract allows, so that another runner gets it.
 
         Older Deploys do the same: it is a heartbeat with the shortest extension. Raises FunaiError.
         """

@@ -131,7 +131,7 @@ class Transport:
 
 
 def _trust(base_url: str) -> ssl.SSLContext:
-    """Whom to believe. Plain HTTP gets a context that believes nobody: filling one takes 30 ms, a good part of a short call.
+    """Trusted certificates. Plain HTTP gets a context that trusts none: filling one takes 30 ms, a good part of a short call.
 
     HTTPS believes the usual public authorities, the machine's, and an operator's own named by ``SSL_CERT_FILE``.
     """

@@ -1,4 +1,4 @@
-"""Configuration files of before: their keys, JDBC addresses, and what in a file nobody reads. Pure."""
+"""Older configuration files: their keys, JDBC addresses, and the keys that no service reads. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _JDBC = re.compile(r"jdbc:(mysql|mariadb|postgresql)://([^/?]+)/([^?]*)(?:\?(.*))?")
 SPRING = ("spring.datasource.url", "spring.datasource.username", "spring.datasource.password")
 OURS = re.compile(r"(RUNNER|RUNTIME|DEPLOY|ACR|REGISTRY|GIT|JOB|GATEWAY|SPRING|FUNAI_APP|FUNAI_AUTH|FUNAI_API|FUNAI_ENV)_.*")
-"""Environment variables that are meant for the services; others of a machine are nobody's to judge."""
+"""Environment variables that are meant for the services; others of the machine are not examined."""
 
 
 def plain_url(url: str, username: str = "", password: str = "") -> str:
@@ -117,7 +117,7 @@ def examine(cls: Sequence[type[Settings]], everybody: Known, given: Mapping[str,
 
 
 def unread(everybody: Known, keys: Iterable[str]) -> list[Line]:
-    """Those that nobody reads."""
+    """Keys that no service reads."""
     lines = [Line(k, fate := everybody.fate(k), _told(everybody, k, fate)) for k in keys]
     return [line for line in lines if line.fate in (Fate.OBSOLETE, Fate.UNKNOWN)]
 

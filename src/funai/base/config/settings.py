@@ -1,7 +1,7 @@
 """Typed settings: one class a process, each field known by a dotted name and by its environment form.
 
 ``deploy-proxy.base-url`` may stand in a ``.properties`` file, or come as ``DEPLOY_PROXY_BASE_URL``. The order, strongest
-first: arguments in code, environment, file, default. A value that can't be used names its key, its source and the mend.
+first: arguments in code, environment, file, default. A value that can't be used names its key, its source and the remedy.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ class Database:
 
     @asynccontextmanager
     async def _sqlite_writer(self) -> AsyncIterator[AsyncConnection]:
-        """Always the same connection, one user at a time: nobody else's writes make its page cache stale."""
+        """Always the same connection, one user at a time: no other connection's writes make its page cache stale."""
         async with self._turn, _mapped():
             if self._writer is None or not self._writer.usable:
                 assert self._sqlite is not None

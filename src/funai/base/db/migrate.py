@@ -30,7 +30,7 @@ _LOCK = 0x66756E61  # "funa"; the same for every room, since they may share one 
 
 
 async def reachable(db: Database) -> None:
-    """Try the database once. Raises ConfigError with its own words: at a start nobody waits for it to come back."""
+    """Try the database once. Raises ConfigError with its own words: a start does not wait for it to come back."""
     try:
         async with db.write() as conn:
             await conn.execute(text("SELECT 1"))

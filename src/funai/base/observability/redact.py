@@ -145,7 +145,7 @@ class Redactor:
         return "".join([*out, text[at:]]) if out else text
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where the secrets are, in order; those that overlap are one."""
+        """Positions of the secrets, in order; overlapping ones are merged."""
         found = [match.span(1) for match in _IN_URL.finditer(text)] if "://" in text else []
         for secret in self._anywhere:
             at = text.find(secret)

@@ -46,7 +46,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def holder(port: int) -> str | None:
-    """``haproxy (pid 1234)`` for whoever listens there, ``another user's process`` when /proc won't tell, None if nobody."""
+    """``haproxy (pid 1234)`` for whoever listens there, ``another user's process`` when /proc hides it, else None."""
     for _ in range(_LOOKS):
         found = _holder_of(_listening_inodes(port))
         if found != UNKNOWN:

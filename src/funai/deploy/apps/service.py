@@ -49,7 +49,7 @@ class Apps:
         """Take the app off line; idempotent, and done at once for an app that was never placed.
 
         Its active job is cancelled first. On a node that is silent (STALE) and doesn't answer the stop is
-        ``deferred``: the node is told when it beats again. Raises CalleeFailed(AGENT_UNREACHABLE), AgentRefused.
+        ``deferred``: the node learns of it with its next heartbeat. Raises CalleeFailed(AGENT_UNREACHABLE), AgentRefused.
         """
         cancelled = await self.queue.cancel_active(app_id, ACTOR)
         newest = await self.queue.newest_generation(app_id)
@@ -169,7 +169,7 @@ class Apps:
     # ------------------------------------------------------------------ parts
 
     async def _stop_left(self, node: Node, user_id: int, app_id: int, newest: int | None) -> None:
-        """A node the app was moved away from: if it can't be reached now, it is told with its next heartbeat."""
+        """A node the app was moved away from: if it can't be reached now, it learns of it with its next heartbeat."""
         try:
             await self.agents.call(node, lambda agent: agent.stop(user_id, app_id, generation=newest))
         except FunaiError as e:
@@ -209,7 +209,7 @@ class Apps:
         return list(steps.values())
 
     async def _leave(self, app_id: int, node: Node) -> None:
-        """Once the rows are gone the node is still told to remove the app, and a second cleanup still finds it there.
+        """Once the rows are gone the node is still asked to remove the app, and a second cleanup still finds it there.
 
         The container may have been out of reach, or a build that ran until now may yet start one.
         """

@@ -1,4 +1,4 @@
-"""Taking the nodes' heartbeats: those that come together, or while others are being written, are one transaction."""
+"""Writes the nodes' heartbeats: those that arrive together, or during a write, share one transaction."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Disk decides twice. A node whose free disk falls under ``drain_pct`` takes nothi
 all. Both marks are sticky: a node leaves one only when its free disk is ``hysteresis_pct`` above it, so that a node at
 the mark doesn't flap. The marks are facts of the node (two flags in its row), decided at each of its heartbeats.
 
-``disk-aware`` takes the candidate with the most free disk, counting what was placed since it last told. ``hash`` is
+``disk-aware`` takes the candidate with the most free disk, counting what was placed since its last report. ``hash`` is
 rendezvous hashing by weight: an app's choice depends on the candidates alone, not on their load.
 """
 
@@ -134,7 +134,7 @@ def choose(app_id: int, nodes: Iterable[Node], now_ms: int, rules: Rules) -> Nod
 
 
 def expected_free_pct(node: Node, rules: Rules) -> float | None:
-    """Free disk as last told, less what the apps placed since then are expected to take (at most 5 points each)."""
+    """Free disk as last reported, less what the apps placed since then are expected to take (at most 5 points each)."""
     if node.disk_free_pct is None:
         return None
     cost = _DEFAULT_COST_PCT
@@ -146,7 +146,7 @@ def expected_free_pct(node: Node, rules: Rules) -> float | None:
 def _fullness(app_id: int, node: Node, rules: Rules) -> tuple[bool, float, int, float, int]:
     """Sorts the emptiest first; nodes that don't tell their disk come last and share among themselves.
 
-    Equals are told apart by the app, so that claims which run at the same time, and don't see each other's choice yet,
+    Ties are broken by the app, so that claims which run at the same time, and don't see each other's choice yet,
     don't all choose the same one.
     """
     free = expected_free_pct(node, rules)

@@ -1,7 +1,7 @@
 """What apps left behind on nodes they were moved away from.
 
 A reassign or drain only changes where the app's *next* deploy goes: its container stays on the old node, and serves,
-until that deploy succeeded. From then on (``ready``) the old node may remove it, and is told so in the answers to its
+until that deploy succeeded. From then on (``ready``) the old node may remove it, and learns so from the answers to its
 heartbeats (``stalePlacements``) for an hour; removing is idempotent. A container that could not be removed when its app
 was deleted is remembered the same way. Every function runs in the caller's transaction.
 """
@@ -52,7 +52,7 @@ async def nodes_of(conn: AsyncConnection, app_id: int) -> list[int]:
 
 
 async def tell(conn: AsyncConnection, node_id: int, now_ms: int) -> list[int]:
-    """Apps whose remains this node may remove, oldest first; what it was told of for an hour is dropped."""
+    """Apps whose remains this node may remove, oldest first; what it was sent for an hour is dropped."""
     mine = (leftover.c.node_id == node_id) & (leftover.c.ready == 1)
     query = select(leftover.c.app_id, leftover.c.told_ms).where(mine).order_by(leftover.c.created_ms).limit(MAX_TOLD)
     rows = (await conn.execute(query)).all()

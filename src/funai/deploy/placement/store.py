@@ -79,7 +79,7 @@ def _node_in(row: Mapping[str, Any]) -> Node:
 
 
 def _pct(value: float | None) -> float | None:
-    """As the node told it: MySQL's FLOAT keeps seven digits, and gives them back as the nearest of all sixteen."""
+    """As the node reported it: MySQL's FLOAT keeps seven digits, and gives them back as the nearest of all sixteen."""
     return None if value is None else round(value, 4)
 
 
@@ -141,7 +141,7 @@ class NodeLock:
 
 
 def _told(name: str) -> ColumnElement[Any]:
-    """What was told of a column, or what it has."""
+    """The reported value of a column, or the stored one."""
     column = runtime_node.c[name]
     return func.coalesce(bindparam(f"p_{name}", type_=column.type), column)
 
@@ -179,7 +179,7 @@ _BEAT = (
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A heartbeat to write: the node as it was and as it told, and whether new apps stay away from it from now on."""
+    """A heartbeat to write: the node as it was and as reported, and whether new apps stay away from it from now on."""
 
     before: Named
     given: NodeHeartbeat
@@ -207,7 +207,7 @@ class Beat:
 
 
 async def write_beats(conn: AsyncConnection, beats: Sequence[Beat]) -> None:
-    """Write what heartbeats told. What was left out stays; a burst's count starts anew."""
+    """Writes what heartbeats reported. What was left out stays; a burst's count starts anew."""
     await conn.execute(_BEAT, [beat.values() for beat in beats])
 
 

@@ -86,7 +86,7 @@ class PostgresHints:
         connection.add_termination_listener(ended)
         try:
             await connection.add_listener(CHANNEL, hinted)
-            self.waiters.wake(self.waiters.waiting)  # hints may have gone by while nobody listened
+            self.waiters.wake(self.waiters.waiting)  # hints may have been missed while not listening
             while not stop.is_set() and not broken.is_set():
                 await wait_any(stop, broken, self._some)
                 if self._some.is_set():

@@ -81,7 +81,7 @@ class JobService:
         if not self.waiters.wake():
             self.hints.send()
         position = None
-        with suppress(FunaiError):  # the job is there, whether or not its place in the line can be told now
+        with suppress(FunaiError):  # the job is there, whether or not its place in the line is known now
             position = await self.store.position(row)
         return views.job_of(row, position=position)
 

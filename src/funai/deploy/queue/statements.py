@@ -77,7 +77,7 @@ NEW_COLUMNS = (
 """What a job is created with; the rest of its row is what the table says."""
 
 NEXT_FEW = 8
-"""So many of those that wait tell where the line is when nothing is served."""
+"""Number of waiting jobs that show where the line is when nothing is served."""
 
 HOME = select(placement.c.node_id).where(placement.c.app_id == job.c.app_id).scalar_subquery()
 """Where the job's app lives."""
@@ -262,7 +262,7 @@ class Statements:
         )
 
     def _due(self) -> Query:
-        """One cheap look: is there anything for the sweeps, or for runners that wait?
+        """One cheap look: is there anything for maintenance, or for runners that wait?
 
         Each answer is the least of a few rows or the first of an index: ``EXISTS (… <= clock_timestamp())`` would let
         PostgreSQL, which can't estimate its clock, read the whole table in the hope of an early hit.
@@ -279,7 +279,7 @@ class Statements:
         return select(*(case((due, 1), else_=0).label(name) for name, due in looked.items()))
 
     def _first(self, which: ColumnElement[bool]) -> ScalarSelect[int]:
-        """When the first of those that wait may go on."""
+        """When the first waiting job may go on."""
         return select(job.c.available_at_ms).where(which).order_by(*_BY_TIME).limit(1).scalar_subquery()
 
     def _lapsed(self) -> Query:
@@ -326,7 +326,7 @@ class Statements:
 
 
 _BY_TIME = (job.c.claimable, job.c.available_at_ms, job.c.id)
-"""The order in which those that wait go on."""
+"""The order in which waiting jobs go on."""
 
 
 def _least_turn(which: ColumnElement[bool]) -> ScalarSelect[int]:

@@ -41,7 +41,7 @@ def node_of(row: Row) -> RuntimeNodeRef | None:
 
 
 def job_of(row: Row, *, node: RuntimeNodeRef | None = None, position: int | None = None) -> Job:
-    """The Job everybody may see: no lease token, no variables."""
+    """The Job as any caller may see it: no lease token, no variables."""
     status, payload = JobStatus(row["status"]), payload_of(row)
     node = node or node_of(row)
     failed = row["failure_code"] is not None

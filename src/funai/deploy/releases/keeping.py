@@ -1,6 +1,6 @@
 """Which releases and manifests are kept: rules over values, without a clock, a database or a registry.
 
-A release that isn't kept is *retired*: nobody may go back to it. A manifest may go when only retired releases, or none
+A release that isn't kept is *retired*: no rollback to it is possible. A manifest may go when only retired releases, or none
 at all, refer to it. What the platform can't know the origin of stays.
 """
 
@@ -17,7 +17,7 @@ _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})(?:-[0-9a-f]{12})?")
 
 
 def to_retire(numbers: Iterable[int], keep: int, live: int | None) -> list[int]:
-    """Of an app's releases that can be gone back to, those that are neither among the last ``keep`` nor live."""
+    """An app's releases that can be rolled back to and are neither among the last ``keep`` nor live."""
     newest_first = sorted(numbers, reverse=True)
     return [n for n in newest_first[keep:] if n != live]
 
@@ -29,7 +29,7 @@ def made_here(artifact: Artifact) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What must stay: digests of kept releases, of anybody's; tags of kept releases whose digest nobody told."""
+    """What must stay: digests of all apps' kept releases; tags of kept releases without a known digest."""
 
     digests: Collection[str] = ()
     tags: Collection[str] = ()

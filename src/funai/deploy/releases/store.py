@@ -111,7 +111,7 @@ class ReleaseBook:
 
 
 def image_of(job: FinishedJob, result: JobResult) -> tuple[str | None, str | None]:
-    """The image a job deployed and its digest, as the runner told, or as the payload implies for an older runner."""
+    """The image a job deployed and its digest, as the runner reported, or as the payload implies for an older runner."""
     named = result.image or job.payload.get("image") or _implied(job)
     try:
         image = rules.parse_image(named) if named else None

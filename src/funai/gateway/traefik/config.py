@@ -102,14 +102,37 @@ def file_name(app_id: int) -> str:
 
 
 COMMON_FILE = "rt-common.yml"
+SHOWN_PATH = ".funai-shown"
+"""Below an app's path, or below ``/runtime/``: what Traefik has read of its file, said without asking the app."""
+COMMON_ID = 0
+
+
+def said_by(route: Route) -> str:
+    """What ``SHOWN_PATH`` answers in its header once Traefik serves by this route."""
+    return str(route.generation) if route.state is RouteState.SERVING else route.state.value
+
+
+def _shown(app_id: int, said: str, options: FileOptions) -> dict[str, Any]:
+    """A router that tells the owner, and nobody else, what the file says: our page server answers, not the app."""
+    path = f"{base_path(app_id)}/{SHOWN_PATH}" if app_id else f"/runtime/{SHOWN_PATH}"
+    header = "Header" if options.version == 3 else "Headers"
+    asked = f"Path(`{path}`) && {header}(`{PROBE_HEADER}`, `{probe_token(options.secret, app_id)}`)"
+    router = {"rule": asked, "priority": _HOST_PRIORITY + 1, "service": PAGES_SERVICE, "middlewares": [f"rt-said-{app_id}"]}
+    headers = {"customResponseHeaders": {GENERATION_HEADER: said}}
+    return {
+        "routers": {f"rt-shown-{app_id}": _at(router, options)},
+        "middlewares": {f"rt-said-{app_id}": {"headers": headers}},
+    }
 
 
 def common_config(options: FileOptions) -> dict[str, Any]:
     """The page service, and the unknown-app page for everything below ``/runtime/`` that no app claims."""
     router: dict[str, Any] = {"rule": "PathPrefix(`/runtime/`)", "priority": 1, "service": PAGES_SERVICE}
+    shown = _shown(COMMON_ID, str(options.version), options)
     return {
         "http": {
-            "routers": {"rt-unknown": _at(router, options)},
+            "routers": {"rt-unknown": _at(router, options), **shown["routers"]},
+            "middlewares": shown["middlewares"],
             "services": {PAGES_SERVICE: {"loadBalancer": {"servers": [{"url": options.pages_url}]}}},
         }
     }
@@ -119,7 +142,7 @@ def route_config(route: Route, options: FileOptions) -> dict[str, Any]:
     """One app's file."""
     n = route.app_id
     if route.state is not RouteState.SERVING:
-        return _page_config(n, _PAGE[route.state], options)
+        return _page_config(route, _PAGE[route.state], options)
     host = f"[{route.host}]" if ":" in route.host else route.host
     header = "Header" if options.version == 3 else "Headers"
     probe_rule = f"({rule(n)}) && {header}(`{PROBE_HEADER}`, `{probe_token(options.secret, n)}`)"
@@ -130,14 +153,16 @@ def route_config(route: Route, options: FileOptions) -> dict[str, Any]:
     }
     if options.wildcard_domain:
         routers[f"rt-host-{n}"] = _host_router(n, options, f"rt-svc-{n}")
+    shown = _shown(n, said_by(route), options)
     said = {
         "customResponseHeaders": {GENERATION_HEADER: str(route.generation)},
         "customRequestHeaders": {PROBE_HEADER: ""},
     }
     return {
         "http": {
-            "routers": {name: _at(router, options) for name, router in routers.items()},
+            "routers": {**{name: _at(router, options) for name, router in routers.items()}, **shown["routers"]},
             "middlewares": {
+                **shown["middlewares"],
                 f"rt-slash-{n}": {"redirectRegex": _slash(n)},
                 f"rt-mw-{n}": {"stripPrefix": {"prefixes": [base_path(n)]}},
                 f"rt-gen-{n}": {"headers": said},
@@ -147,12 +172,15 @@ def route_config(route: Route, options: FileOptions) -> dict[str, Any]:
     }
 
 
-def _page_config(app_id: int, page: str, options: FileOptions) -> dict[str, Any]:
+def _page_config(route: Route, page: str, options: FileOptions) -> dict[str, Any]:
+    app_id = route.app_id
     routers: dict[str, dict[str, Any]] = {f"rt-app-{app_id}": {"rule": rule(app_id), "service": PAGES_SERVICE}}
     if options.wildcard_domain:
         routers[f"rt-host-{app_id}"] = _host_router(app_id, options, PAGES_SERVICE)
     shown = {name: _at({**router, "middlewares": [f"rt-page-{app_id}"]}, options) for name, router in routers.items()}
-    return {"http": {"routers": shown, "middlewares": {f"rt-page-{app_id}": {"replacePath": {"path": f"/{page}"}}}}}
+    told = _shown(app_id, said_by(route), options)
+    page_path = {f"rt-page-{app_id}": {"replacePath": {"path": f"/{page}"}}}
+    return {"http": {"routers": {**shown, **told["routers"]}, "middlewares": {**page_path, **told["middlewares"]}}}
 
 
 def _host_router(app_id: int, options: FileOptions, service: str) -> dict[str, Any]:

@@ -12,19 +12,29 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from funai.base.files import write_whole
+from funai.base.observability import log
 from funai.contracts.routes import GatewayError, Route, RouteState
 from funai.gateway.pages.server import PageServer
-from funai.gateway.probe import PROBE_HEADER, Prober, generation_of
+from funai.gateway.probe import GENERATION_HEADER, PROBE_HEADER, Answer, Prober, generation_of
 from funai.gateway.settings import GatewaySettings
 from funai.gateway.traefik import config as traefik
 
 T = TypeVar("T")
 _APP_FILE = re.compile(r"rt-app-([1-9][0-9]{0,18})\.yml")
 _POLL = 0.05
+BACK_SECONDS = 3.0
+"""So long Traefik is waited for when a route goes back or ends, which must be done with or without it."""
+_LOOK_AT = (
+    "look at gateway.traefik-dir (the folder that its file provider watches), gateway.traefik-version (its rules' syntax), "
+    "gateway.traefik-entrypoints and gateway.public-url"
+)
+_REDIRECTS = (301, 302, 307, 308)
 _OWN_ANSWERS = {404: "404 page not found", 502: "Bad Gateway", 503: "no available server", 504: "Gateway Timeout"}
 _OWN_BYTES = 200
 """What Traefik says when no app answered (plain text, v2 and v3)."""
@@ -44,6 +54,9 @@ class TraefikFileGateway:
         self._pages = PageServer(settings.pages_host, settings.pages_port, retry_after=settings.retry_after_seconds)
         self._prober = Prober()
         self._options = traefik.FileOptions(settings.traefik_version, "", "")
+        self._newest: dict[int, int] = {}
+        """The generation of each app that Traefik showed last."""
+        self._checking: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
@@ -77,34 +90,57 @@ class TraefikFileGateway:
         await _on_disk(lambda: self._write(traefik.COMMON_FILE, common))
         if routes is not None:
             await self.replace_all(routes)
+        if s.traefik_settle_seconds:
+            self._checking = asyncio.create_task(self._check(), name="traefik.check")
 
     async def put(self, route: Route) -> None:
         path = self._folder / traefik.file_name(route.app_id)
         before = await _on_disk(lambda: path.read_text(encoding="utf-8") if path.exists() else None)
         text = self._render(route)
+        if before == text:
+            return
         await _on_disk(lambda: self._write(path.name, text))
-        if route.state is RouteState.SERVING and self.settings.traefik_settle_seconds:
-            try:
-                await self._shown(route)
-            except GatewayError:
-                await _on_disk(lambda: self._restore(path, before))
-                raise
-
-    async def _shown(self, route: Route) -> None:
-        seen = "no answer"
+        settle = self.settings.traefik_settle_seconds
+        if not settle or route.state is RouteState.STARTING:
+            return
+        if route.state is RouteState.STOPPED or route.generation < self._newest.get(route.app_id, 0):
+            # A way back, or the end of what serves: whoever waits must not hang on a door that is dead.
+            with suppress(GatewayError):
+                await self._shown(route.app_id, traefik.said_by(route), min(settle, BACK_SECONDS))
+            return
         try:
-            async with asyncio.timeout(self.settings.traefik_settle_seconds):
+            await self._shown(route.app_id, traefik.said_by(route), settle)
+        except GatewayError:
+            await _on_disk(lambda: self._restore(path, before))
+            raise
+        self._newest[route.app_id] = route.generation
+
+    async def _shown(self, app_id: int, said: str, seconds: float) -> None:
+        """Wait until Traefik serves by the file. It is asked itself, so that a slow app is no reason to fail."""
+        seen, token = "no answer", traefik.probe_token(self._options.secret, app_id)
+        below = f"runtime/{app_id}" if app_id else "runtime"
+        try:
+            async with asyncio.timeout(seconds):
                 while True:
                     try:
-                        status, generation = await self.serving_generation(route.app_id, "/", timeout=5)
-                        if generation == route.generation:
+                        url = f"{self.url}/{below}/{traefik.SHOWN_PATH}"
+                        answer = await self._prober.ask(url, {PROBE_HEADER: token}, 5)
+                        seen = answer.headers.get(GENERATION_HEADER, f"status {answer.status}")
+                        if seen == said:
                             return
-                        seen = f"generation {generation}, status {status}"
                     except GatewayError as e:
                         seen = str(e)
                     await asyncio.sleep(_POLL)
         except TimeoutError as e:
-            raise GatewayError(f"Traefik does not show generation {route.generation} of app {route.app_id}: {seen}") from e
+            what = f"generation {said} of app {app_id}" if app_id else "this folder's files"
+            raise GatewayError(f"Traefik does not show {what}: {seen}; {_LOOK_AT}") from e
+
+    async def _check(self) -> None:
+        """Whether Traefik watches the folder and understands our rules, said at the start and by the settings' names."""
+        try:
+            await self._shown(traefik.COMMON_ID, str(self.settings.traefik_version), self.settings.traefik_settle_seconds)
+        except GatewayError as e:
+            log.get("gateway").error("traefik.not_seen", folder=str(self._folder), url=self.url, why=str(e))
 
     async def remove(self, app_id: int) -> None:
         await _on_disk(lambda: (self._folder / traefik.file_name(app_id)).unlink(missing_ok=True))
@@ -131,6 +167,9 @@ class TraefikFileGateway:
 
     async def close(self) -> None:
         """Stop the pages; the routes stay. Idempotent."""
+        if self._checking:
+            self._checking.cancel()
+            await asyncio.gather(self._checking, return_exceptions=True)
         await self._pages.close()
         await self._prober.aclose()
 
@@ -186,6 +225,14 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def _to_https(url: str, answer: Answer) -> str | None:
+    """Where an entry point sends plain HTTP: the same address with HTTPS."""
+    location: str = answer.headers.get("location", "")
+    asked, sent = urlsplit(url), urlsplit(location)
+    same = (sent.hostname, sent.path) == (asked.hostname, asked.path) and sent.scheme == "https" != asked.scheme
+    return sent.geturl() if answer.status in _REDIRECTS and same else None
+
+
 class TraefikLabelsGateway:
     """A :class:`~funai.contracts.routes.RouteTable` that only remembers: containers carry ``traefik.labels(...)``, and
     Traefik switches when one comes or goes. While two generations overlap it serves both.
@@ -226,7 +273,10 @@ class TraefikLabelsGateway:
 
     async def serving_generation(self, app_id: int, path: str, *, timeout: float) -> tuple[int, int]:
         """As well as labels allow: an answer that is not Traefik's own counts as the generation last put."""
-        response = await self._prober.ask(f"{self.url}/runtime/{app_id}/{path.lstrip('/')}", {}, timeout, body=_OWN_BYTES)
+        url = f"{self.url}/runtime/{app_id}/{path.lstrip('/')}"
+        response = await self._prober.ask(url, {}, timeout, body=_OWN_BYTES)
+        if secure := _to_https(url, response):  # the entry point's own answer, whatever the app is
+            response = await self._prober.ask(secure, {}, timeout, body=_OWN_BYTES)
         route = self._routes.get(app_id)
         own = _OWN_ANSWERS.get(response.status)
         if route is None or (own is not None and response.body.decode("latin-1").strip() == own):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from funai.runner.cleanup.caches import Limits
 from funai.runner.sandbox import stores as stores_module
 from funai.runner.sandbox import upkeep
 from funai.runner.sandbox.stores import Store, Stores
@@ -61,7 +63,7 @@ class Shop:
             under=_under,
             bases=SimpleNamespace(pulled=lambda: list(self.based), evict=self._evict),
         )
-        given = {"most_images": 100, "most_bytes": HUGE, **limits}
+        given = {"most_images": 100, "most_bytes": HUGE, "caches": Limits(HUGE, HUGE), **limits}
         return await upkeep.tidy(cast("Workshop", shop), self.folder / "tidy", full=full, **given)
 
     @asynccontextmanager
@@ -118,6 +120,16 @@ async def test_tidy_of_a_store_too_large_begins_it_anew(shop: Shop) -> None:
     assert large.folder.exists() and not (large.caches / "piece").exists() and (small.caches / "piece").exists()
 
 
+async def test_tidy_of_caches_too_large_keeps_the_layers_and_what_a_build_holds(shop: Shop) -> None:
+    idle, held = shop.store("idle"), shop.store("held")
+    for store in (idle, held):
+        (store.caches / "npm").mkdir()
+        (store.caches / "npm" / "piece").write_bytes(bytes(PIECE))
+    async with shop.stores.held("registry/t/held"):
+        assert await shop.tidy(caches=Limits(PIECE - 1, HUGE)) == 0
+    assert idle.images.exists() and not (idle.caches / "npm").exists() and (held.caches / "npm").exists()
+
+
 async def test_tidy_of_a_full_disk_stops_when_there_is_room(shop: Shop) -> None:
     old, new = shop.store("old", used_at=1), shop.store("new", used_at=2)
     assert await shop.tidy(old.folder.exists) == 1
@@ -126,9 +138,13 @@ async def test_tidy_of_a_full_disk_stops_when_there_is_room(shop: Shop) -> None:
     assert not new.folder.exists() and shop.evicted == shop.based[:1]
 
 
-async def test_tidy_of_a_disk_without_room_for_a_record_still_removes(shop: Shop) -> None:
+def _no_room(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+async def test_tidy_of_a_disk_without_room_for_a_record_still_removes(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     store = shop.store("a", used_at=1)
-    (store.folder / "record.new").symlink_to("/dev/full")
+    monkeypatch.setattr(stores_module, "write_whole", _no_room)
     (shop.folder / "tidy").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
         store.write({})

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from funai.api.repos.gitea import Admitted, GiteaHost, GiteaRules
 from funai.api.repos.host import RepoHost
 from funai.base.clients.gitea import Gitea
+from funai.git.access import ApiAccess
+from funai.git.main import discard
 from funai.git.repos import BareRepositories
 from tests.parts.gitea import TOKEN, ScriptedGitea
+from tests.service.api.platform import GIT, Platform
 
 REPO, OTHER = "funai/u1-app2", "funai/u1-app20"
 
@@ -29,16 +34,60 @@ class Kit:
     """Whether that commit is there."""
 
 
-@pytest.fixture(params=["built-in", "gitea"])
+@asynccontextmanager
+async def apart(folder: Path) -> AsyncIterator[Kit]:
+    """The built-in server's own two halves: the API writes removals down, the server does them."""
+    async with Platform(folder, repos_apart=True).running() as platform:
+        bare = BareRepositories(folder / "git")
+        bare.sweep()
+        http = httpx.ASGITransport(platform.api)
+        access = ApiAccess("http://api.test", GIT, http=http)
+        host = platform.core.repos.host
+
+        class Both:
+            """The first use makes it; the next look removes it."""
+
+            async def ensure(self, repo: str) -> None:
+                await host.ensure(repo)
+                await bare.ensure(repo)
+
+            async def grant(self, repo: str, account: str | None) -> None:
+                await host.grant(repo, account)
+
+            async def webhook(self, repo: str) -> None:
+                await host.webhook(repo)
+
+            async def delete(self, repo: str) -> None:
+                await host.delete(repo)
+                await discard(bare, access)
+
+            async def close(self) -> None:
+                await access.close()
+
+        yield Kit(Both(), *_bare(bare))
+        await access.close()
+
+
+def _bare(bare: BareRepositories) -> tuple[Callable[[], set[str]], Callable[[str], None], Callable[[str], bool]]:
+    def pushed(repo: str) -> None:
+        (bare.path(repo) / "refs/heads/main").write_text("1" * 40)
+
+    return (
+        lambda: {p.relative_to(bare.root).as_posix().removesuffix(".git") for p in bare.root.glob("*/*.git")},
+        pushed,
+        lambda repo: (bare.path(repo) / "refs/heads/main").exists(),
+    )
+
+
+@pytest.fixture(params=["built-in", "apart", "gitea"])
 async def kit(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kit]:
     if request.param == "built-in":
         bare = BareRepositories(tmp_path)
-        yield Kit(
-            bare,
-            made=lambda: {p.relative_to(tmp_path).as_posix().removesuffix(".git") for p in tmp_path.glob("*/*.git")},
-            pushed=lambda repo: (bare.path(repo) / "refs/heads/main").write_text("1" * 40),  # type: ignore[arg-type,return-value]
-            holds=lambda repo: (bare.path(repo) / "refs/heads/main").exists(),
-        )
+        yield Kit(bare, *_bare(bare))
+        return
+    if request.param == "apart":
+        async with apart(tmp_path) as both:
+            yield both
         return
     scripted = ScriptedGitea()
     runner = Admitted("runner-readonly", "runner-bot", "read", "gitea.runner")

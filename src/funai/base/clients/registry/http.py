@@ -132,7 +132,7 @@ class RegistryHttp:
         repository: str,
         login: bool,
     ) -> httpx.Response:
-        """Somebody else's request, with ``login`` ours; the answer's body is not read yet and has to be closed.
+        """Sends another caller's request, with our ``login``; the answer's body is not read yet and has to be closed.
 
         A challenge is answered where the request has no body, and redirects of reads are followed. Raises httpx.HTTPError.
         """

@@ -27,7 +27,7 @@ class Promoter:
         return await self._promote(self.store.sql.waits_for_node, 0, PROBES)
 
     async def node_able(self) -> int:
-        """A node just took one, or became able to: more of those that wait try before their time."""
+        """A node took a job or can take one again: more waiting jobs try before their time."""
         return await self._promote(self.store.sql.waits_for_node, EARLY_MS, EARLY)
 
     async def _promote(self, which: Any, early_ms: int, limit: int) -> int:

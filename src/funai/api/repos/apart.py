@@ -1,0 +1,52 @@
+"""The built-in Git server where it runs apart from the API: it makes a repository at its first use, and asks what to remove.
+
+An app's id is never given twice, so a removal that comes late takes no other app's repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from funai.api.models import now_ms
+from funai.api.tables import repo_discards
+from funai.base.clock import Clock
+from funai.base.db.engine import Database
+
+PER_ANSWER = 100
+
+
+class ApartHost:
+    """``RepoHost`` that writes removals down for the Git server, see :meth:`discards`."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self.db, self.clock = db, clock
+
+    async def ensure(self, repo: str) -> None:
+        """The server makes it when its owner or the Runner first comes."""
+
+    async def grant(self, repo: str, account: str | None) -> None:
+        """The server asks at every operation who may do it."""
+
+    async def webhook(self, repo: str) -> None:
+        """The server itself tells of every push."""
+
+    async def delete(self, repo: str) -> None:
+        try:
+            async with self.db.write() as conn:
+                await conn.execute(insert(repo_discards).values(repo=repo, create_time=now_ms(self.clock)))
+        except IntegrityError:
+            return  # written down before
+
+    async def close(self) -> None:
+        """No connection is held."""
+
+    async def discards(self, done: Sequence[str]) -> list[str]:
+        """Forget those that are removed; answers the oldest that still are to be."""
+        async with self.db.write() as conn:
+            if done:
+                await conn.execute(delete(repo_discards).where(repo_discards.c.repo.in_(done)))
+            oldest = select(repo_discards.c.repo).order_by(repo_discards.c.create_time, repo_discards.c.repo).limit(PER_ANSWER)
+            return [str(repo) for repo in (await conn.execute(oldest)).scalars()]
