@@ -74,8 +74,8 @@ class Https(Section):
     acme_directory: str | None = entry(
         None,
         env="GATEWAY_ACME_DIRECTORY_URL",
-        doc="certifies the public host where no files do, and apps' own domains, whose port 80 must lead to ports.gateway; such "
-        "as https://acme-v02.api.letsencrypt.org/directory, and setting it accepts its terms",
+        doc="certifies the public host where no files do, and apps' own domains (port 80 must lead here), "
+        "such as https://acme-v02.api.letsencrypt.org/directory; setting it accepts its terms",
     )
     acme_email: str | None = entry(None, env="GATEWAY_ACME_EMAIL", doc="where the authority writes to you")
     acme_ca_file: Path | None = entry(None, env="GATEWAY_ACME_CA_FILE", doc="PEM by which a private authority is trusted")
