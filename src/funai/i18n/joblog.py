@@ -22,8 +22,10 @@ LINES: dict[str, tuple[str, str]] = {
     # claim
     "work_dir_full": (
         "Runner 的工作目录磁盘已满，任务交还排队；请运维清理或扩容 RUNNER_WORKDIR",
-        "the disk of the Runner's work dir is full: the job goes back to the queue; "
-        "the operator has to make room in RUNNER_WORKDIR",
+        (
+            "the disk of the Runner's work dir is full: the job goes back to the queue; "
+            "the operator has to make room in RUNNER_WORKDIR"
+        ),
     ),
     # build
     "standard_image": ("没有 Dockerfile：使用平台的标准 Node 镜像", "no Dockerfile: the platform's standard Node image"),

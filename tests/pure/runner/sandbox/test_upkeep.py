@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import AsyncIterator, Callable
@@ -137,9 +138,13 @@ async def test_tidy_of_a_full_disk_stops_when_there_is_room(shop: Shop) -> None:
     assert not new.folder.exists() and shop.evicted == shop.based[:1]
 
 
-async def test_tidy_of_a_disk_without_room_for_a_record_still_removes(shop: Shop) -> None:
+def _no_room(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+async def test_tidy_of_a_disk_without_room_for_a_record_still_removes(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     store = shop.store("a", used_at=1)
-    (store.folder / "record.new").symlink_to("/dev/full")
+    monkeypatch.setattr(stores_module, "write_whole", _no_room)
     (shop.folder / "tidy").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
         store.write({})
