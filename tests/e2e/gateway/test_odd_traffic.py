@@ -205,3 +205,13 @@ async def test_app_that_keeps_its_prefix_sees_it_in_both_forms(
     own = {"Host": f"1.apps.localhost:{gateway.settings.port}"}
     assert (await client.get(f"{gateway.url}/", headers=own)).headers["location"] == "/runtime/1/"
     assert (await client.get(f"{gateway.url}/runtime/1/a", headers=own)).json()["target"] == "/runtime/1/a"
+
+
+async def test_early_answer_of_an_app_that_reads_on_arrives_and_the_connection_goes_on(
+    start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
+) -> None:
+    app = await upstream("1")
+    gateway = await start_gateway([route_to(1, app)])
+    for _ in range(3):
+        answer = await client.post(f"{gateway.url}/runtime/1/early", content=b"x" * 4_000_000)
+        assert (answer.status_code, answer.text) == (413, "too large")

@@ -71,6 +71,10 @@ class Upstream:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
             await writer.drain()
             return False
+        if path == "/early":
+            await _answer(writer, b"too large", "413 Payload Too Large")
+            await self._take(request, reader)
+            return True
         if path == "/upload":
             return await _answer(writer, str(await self._take(request, reader)).encode())
         await self._take(request, reader)
