@@ -16,7 +16,8 @@ from funai.contracts.domains import AddDomain, Domain, DomainRoute, DomainTarget
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
 from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer
-from funai.contracts.usage import AppUsage, Window
+from funai.contracts.states import Window
+from funai.contracts.usage import AppUsage
 
 T = TypeVar("T", bound=BaseModel)
 
