@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import update
 
 from funai.api.repos.pushes import PUSH_PATH
+from funai.api.repos.repositories import IN_GIT_SERVER
 from funai.api.tables import apps
 from tests.parts.gitea import TOKEN
 from tests.parts.waiting import eventually
@@ -133,6 +134,17 @@ async def test_order_that_was_cut_short_is_completed_by_the_next(platform: Platf
     await try_again_now(platform, app_id)
     repo = platform.gitea.repos[f"funai/u{ada.id}-app{app_id}"]
     assert (await status(ada, app_id), len(repo.files), repo.teams, len(repo.hooks)) == ("READY", 3, {7, 8}, 1)
+
+
+async def test_app_from_the_built_in_git_server_gets_a_repository_in_gitea(platform: Platform) -> None:
+    ada = await platform.person("ada")
+    app_id = await ada.app()
+    platform.gitea.repos.clear()
+    async with platform.core.db.write() as conn:
+        await conn.execute(update(apps).values(repo_ready=IN_GIT_SERVER))
+    assert await status(ada, app_id) == "PENDING"
+    await try_again_now(platform, app_id)
+    assert (await status(ada, app_id), set(platform.gitea.repos)) == ("READY", {f"funai/u{ada.id}-app{app_id}"})
 
 
 async def test_templates_stay_out_of_a_repository_that_has_code(platform: Platform) -> None:
