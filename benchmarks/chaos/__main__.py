@@ -18,6 +18,11 @@ from funai.standalone.parts import engine as engines
 TOPOLOGIES = {"up": machine, "pairs": pairs}
 
 
+def _stopped(*_: object) -> None:
+    """What was made goes all the same."""
+    sys.exit(143)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="chaos", description="Faults in a running platform; one JSON line last.")
     parser.add_argument("--rounds", type=int, default=20)
@@ -29,7 +34,7 @@ def main() -> int:
     parser.add_argument("--phase", action="append", choices=PHASES, default=[], help="only in this phase (may be repeated)")
     parser.add_argument("--logs", type=Path, help="a folder for the services' logs")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made goes all the same
+    signal.signal(signal.SIGTERM, _stopped)
     with TOPOLOGIES[options.topology](asyncio.run(engines.choose()), options.logs) as (platform, parts):
         chosen = [part for part in parts if not options.part or part.name in options.part]
         say(f"parts: {', '.join(part.name for part in chosen)}")

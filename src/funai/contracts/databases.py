@@ -26,6 +26,8 @@ class DatabaseOp(StrEnum):
     DROP = "drop"
     BACKUP = "backup"
     RESTORE = "restore"
+    FORGET = "forget"
+    """The app is no more: drop what is to go with it."""
 
 
 BackupName = Annotated[str, Field(pattern=r"^(mongo|postgres)-[0-9]{8}T[0-9]{6}[0-9]{3}Z$")]

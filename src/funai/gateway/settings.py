@@ -117,6 +117,9 @@ class GatewaySettings(Settings):
     acme_ca_file: Path | None = key(
         "gateway.acme-ca-file", None, doc="Extra authorities (PEM) to trust that authority's HTTPS by"
     )
+    own_hosts: CsvList = key(
+        "gateway.own-hosts", [], doc="Host names of the platform itself that get a certificate from that authority too"
+    )
     domain_addresses: CsvList = key(
         "gateway.domain-addresses",
         [],

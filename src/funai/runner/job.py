@@ -21,6 +21,7 @@ from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Job, JobResult, Payload
 from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode, Phase
+from funai.i18n.joblog import both
 from funai.runner.build.image import Builder
 from funai.runner.build.phase import ImageBuild, NodeImages
 from funai.runner.build.plan import app_spec, inputs_hash
@@ -136,7 +137,7 @@ class JobRun:
             manifest = await self._make(commit, target, spec)
         else:
             self.tools.metrics.skipped.inc()
-            self.out.line(f"==> 镜像已存在，跳过构建 / the image of this commit exists: no build ({manifest.digest})")
+            self.out.line(f"==> {both('image_exists', digest=manifest.digest)}")
         self.lease.check()
         await self._tag(target, manifest, commit.sha, known.tags if known.manifest else {})
         return Image(

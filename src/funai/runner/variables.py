@@ -8,6 +8,7 @@ from funai.contracts import naming
 from funai.contracts.buildspec import AppSpec
 from funai.contracts.jobs import Job, Payload, RuntimeNodeRef
 from funai.contracts.variables import read_at_build
+from funai.i18n.joblog import both
 
 
 def strips_prefix(payload: Payload, spec: AppSpec) -> bool:
@@ -66,17 +67,11 @@ def remarks(payload: Payload, declared: Iterable[str], *, generated: bool) -> li
     unseen = read_at_build(name for name in sorted(env) if name not in build)
     if unseen:
         listed = " ".join(f"{n}=…" for n in unseen)
-        out.append(
-            f"    {', '.join(unseen)}：打包工具在构建时读取，但构建看不到它；请用 funai env set --build {listed} / "
-            f"read by bundlers at build time, which doesn't see it: funai env set --build {listed}"
-        )
+        out.append(f"    {both('variables_unseen', names=', '.join(unseen), listed=listed)}")
     undeclared = [n for n in build if n not in declared]
     if undeclared and not generated:
         lines = ", ".join(f"ARG {n}" for n in undeclared)
-        out.append(
-            f"    Dockerfile 没有声明构建变量；请在使用它的 RUN 之前加上 {lines} / "
-            f"the Dockerfile doesn't declare build variables; add {lines} before the RUN that uses it"
-        )
+        out.append(f"    {both('variables_undeclared', lines=lines)}")
     return out
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from funai.base.home import user_folder
 from funai.base.process import ports
 from funai.contracts import naming, rules
+from funai.contracts.domains import clean_domain
 from funai.contracts.errors import BadInput, ConfigError
 from funai.gateway.settings import DOMAIN, PLAIN_PATH, UNIX_PATH_LIMIT
 from funai.standalone.given import Given
@@ -58,12 +59,19 @@ class Ports:
 
 @dataclass(frozen=True)
 class Tls:
-    """A certificate's files (PEM), and the ports that serve it: the apps' and the API's."""
+    """A certificate's files (PEM), and the ports that serve it: the apps' and the API's.
 
-    certificate: Path
-    key: Path
+    Without files the gateway gets one for the public host from an ACME authority.
+    """
+
+    certificate: Path | None
+    key: Path | None
     port: int
     api_port: int
+
+    @property
+    def by_acme(self) -> bool:
+        return self.certificate is None
 
 
 @dataclass(frozen=True)
@@ -166,13 +174,26 @@ def check_options(options: UpOptions) -> None:
         problems.append(f"--apps-domain {options.apps_domain}: give a domain such as apps.example.com, or none")
     if options.mongo and (why := _mongo_trouble(options.mongo)):
         problems.append(f"--mongo: {why}; give mongodb://user:password@host:port/?authSource=admin")
+    if options.tls and options.tls.by_acme and not _is_public(options.public_host):
+        problems.append(
+            f"https.acme_directory: {options.public_host} can't be certified; set server.public_host to a public name"
+        )
     if options.tls and (why := _certificate_trouble(options.tls)):
         problems.append(f"https.certificate {options.tls.certificate}, https.key {options.tls.key}: {why}")
     if problems:
         raise ConfigError(problems)
 
 
+def _is_public(host: str) -> bool:
+    try:
+        return clean_domain(host) == host
+    except BadInput:
+        return False
+
+
 def _certificate_trouble(tls: Tls) -> str | None:
+    if tls.certificate is None:
+        return None
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, password="")
     except ssl.SSLError as e:

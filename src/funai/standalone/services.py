@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ from funai.contracts.errors import ConfigError
 from funai.deploy import main as deploy
 from funai.deploy.settings import DeploySettings
 from funai.gateway.settings import GatewaySettings
+from funai.gateway.tls.certs import self_signed
 from funai.git import main as git
 from funai.git.repos import BareRepositories
 from funai.git.server import known_hosts_line
@@ -124,13 +126,26 @@ async def _serve_api(settings: ApiSettings, options: UpOptions, layout: Layout, 
         await doors.enter_async_context(serving(app, bind(settings.host, settings.port)))
         if tls := options.tls:
             await doors.enter_async_context(
-                serving_https(app, bind(options.host, tls.api_port), tls.certificate, tls.key, stop)
+                serving_https(app, bind(options.host, tls.api_port), *certificate_files(options, tls, layout), stop)
             )
         await stop.wait()
 
 
-def gateway_certificates(tls: Tls, layout: Layout) -> Path:
-    """The folder that the gateway watches, with links to the operator's files."""
+def certificate_files(options: UpOptions, tls: Tls, layout: Layout) -> tuple[Path, Path]:
+    """(chain, key). The authority's, which the gateway keeps in one file, is stood in for until it is there."""
+    if tls.certificate and tls.key:
+        return tls.certificate, tls.key
+    file = layout.gateway / "acme" / "certificates" / f"{options.public_host}.pem"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_whole(file, self_signed(datetime.now(UTC)))
+    return file, file
+
+
+def gateway_certificates(tls: Tls, layout: Layout) -> Path | None:
+    """The folder that the gateway watches, with links to the operator's files; None where there are none."""
+    if tls.certificate is None or tls.key is None:
+        return None
     folder = layout.gateway / "certificates"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, file in (("funai.crt", tls.certificate), ("funai.key", tls.key)):
@@ -248,9 +263,14 @@ def gateway_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> Ga
             "probe_secret": secrets.probe,
             "stop_with_agent": True,
             "keeper": True,
-            **({"https_port": options.tls.port, "tls_dir": gateway_certificates(options.tls, layout)} if options.tls else {}),
+            **(_gateway_tls(options, options.tls, layout) if options.tls else {}),
         },
     )
+
+
+def _gateway_tls(options: UpOptions, tls: Tls, layout: Layout) -> dict[str, Any]:
+    own = {"own_hosts": [options.public_host]} if tls.by_acme else {"tls_dir": gateway_certificates(tls, layout)}
+    return {"https_port": tls.port, **own}
 
 
 def runtime_settings(

@@ -16,6 +16,7 @@ from funai.contracts.states import JobStatus
 from funai.standalone.parts import postgres
 from funai.standalone.parts.engine import EngineChoice
 from tests.e2e.up.world import DOCKERFILE, Platform
+from tests.parts.extent import only_in_full
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "todo-postgres"
 
@@ -46,6 +47,7 @@ def up(machine_engine: EngineChoice, short_path: Path) -> Iterator[Platform]:
         platform.destroy()
 
 
+@only_in_full  # each half of it is in every run: tests/service/{agent/databases,api,standalone}
 @pytest.mark.skipif(postgres.programs() is None, reason="PostgreSQL isn't installed")
 async def test_an_apps_data_outlive_its_releases_and_a_backup_its_app(up: Platform) -> None:
     person = await up.person("ada")

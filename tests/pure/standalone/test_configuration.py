@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 
 from funai.contracts.errors import ConfigError
 from funai.runner.settings import RunnerSettings
-from funai.standalone import unit
+from funai.standalone import services, unit
 from funai.standalone.configuration import choosing, template
 from funai.standalone.configuration.loading import ignored, load, own_names, service_names, unread
 from funai.standalone.configuration.model import Config, env_of, sections
 from funai.standalone.given import Given
+from funai.standalone.layout import Layout, Secrets
 
 
 def written(folder: Path, text: str) -> Path:
@@ -161,6 +163,25 @@ def test_options_of_a_certificate_without_its_key_or_that_is_none_is_refused(tmp
     flags = {("https", "certificate"): tmp_path / "c.pem", ("https", "key"): tmp_path / "c.pem"}
     with pytest.raises(ConfigError, match=r"https\.certificate .*not a certificate"):
         choosing.options_of(choosing.read(None, tmp_path, flags, {}))
+
+
+def test_options_of_an_acme_authority_certifies_the_public_host(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("a")
+    text = '[https]\nacme_directory = "https://acme.test/dir"\nacme_email = "ops@example.com"\nport = 443\n'
+    with pytest.raises(ConfigError, match=r"https\.acme_directory: 127\.0\.0\.1 can't be certified; set server\.public_host"):
+        choosing.options_of(choosing.read(written(folder, text), folder, {}, {}))
+    named = {("server", "public_host"): "deploy.example.com"}
+    options = choosing.options_of(choosing.read(written(folder, text), folder, named, {}))
+    assert (options.gateway_url, options.public_api_url) == ("https://deploy.example.com", "https://deploy.example.com:8444")
+    layout = Layout(folder)
+    gateway = services.gateway_settings(options, layout, Secrets())
+    assert (gateway.https_port, gateway.own_hosts, gateway.tls_dir) == (443, ["deploy.example.com"], None)
+    assert (gateway.acme_directory_url, gateway.acme_email) == ("https://acme.test/dir", "ops@example.com")
+    assert options.tls
+    chain, key = services.certificate_files(options, options.tls, layout)
+    assert chain == key == gateway.data_dir / "acme" / "certificates" / "deploy.example.com.pem"
+    assert chain.stat().st_mode & 0o777 == 0o600
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key)  # stands in until the gateway has the real one
 
 
 def test_set_proxies_gives_the_files_to_a_process_that_has_none(tmp_path: Path) -> None:

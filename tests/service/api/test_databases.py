@@ -103,6 +103,15 @@ async def test_backup_of_a_deleted_app_is_restored_into_another_of_its_owner_alo
     assert await eve.refused("POST", "/deploy/db/restore", params={"appId": hers}, json=body) == "404 DATABASE_BACKUP_NOT_FOUND"
 
 
+async def test_database_made_before_any_deploy_goes_with_its_app(place: Platform) -> None:
+    root, ada = await place.admin(), await place.person("ada")
+    await ada.app("other")
+    app_id = await ada.app("shop")
+    await db(ada, "create", app_id)
+    await ada.call("POST", "/app/delete", params={"appId": app_id})
+    assert [o["databases"] for o in await root.call("POST", "/admin/orphans")] == [[]]
+
+
 async def test_a_backups_name_that_is_a_path_is_refused(platform: Platform) -> None:
     ada = await platform.person("ada")
     app_id = await ada.app("shop")

@@ -18,6 +18,7 @@ from funai.agent.databases.contract import AppKey, DatabaseAway, DatabaseError, 
 from funai.agent.databases.ledger import Ledger
 from funai.agent.databases.quota import Quota
 from funai.base.observability import log
+from funai.base.observability.redact import Redactor, secrets_of
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.databases import AppDatabase, AppDatabases, Backup, DatabaseCall, DatabaseUrl, Dropped, Kind
 from funai.contracts.errors import BadInput, CalleeFailed, Conflict, FunaiError, NotFound, Unavailable
@@ -39,6 +40,17 @@ class Given:
     def added_to(self, wanted: AgentDeploy) -> AgentDeploy:
         """The rollout with these variables; those of its own win."""
         return wanted.model_copy(update={"env": {**self.env, **(wanted.env or {})}}) if self.env else wanted
+
+    def masked(self, lines: Sequence[str]) -> list[str]:
+        """An app's output as it may be kept with a job: without the passwords that the platform gave it."""
+        hide = Redactor(secrets_of(self.env))
+        return [hide(line) for line in lines]
+
+
+def _near(kinds: Sequence[Kind]) -> str:
+    titles = ", ".join(TITLES[k] for k in kinds)
+    zh = f"应用的 {titles} 数据库已用去配额的 80% 以上；超过后将只能读取和删除"
+    return f"{zh} / the app's {titles} database has over 80 % of its quota; over it the app may read and delete, not write"
 
 
 def fingerprint(env: Mapping[str, str] | None) -> str:
@@ -67,9 +79,11 @@ class Databases:
             if found and own:
                 notes.append(_own_wins(driver.kind, own))
             env |= {name: value for name, value in found.items() if name not in (wanted.env or {})}
-        if full := self.quota.full_of(app_id):
-            notes.append(_full(full))
-        return Given(env, notes)
+        return Given(env, [*notes, *self._quota_notes(app_id)])
+
+    def _quota_notes(self, app_id: int) -> list[str]:
+        full, near = self.quota.full_of(app_id), self.quota.near_of(app_id)
+        return ([_full(full)] if full else []) + ([_near(near)] if near else [])
 
     async def _prepared(self, driver: Driver, user_id: int, app_id: int, notes: list[str]) -> Mapping[str, str]:
         app = AppKey(user_id, app_id, driver.name(user_id, app_id))
@@ -129,7 +143,11 @@ class Databases:
             except DatabaseError as e:
                 notes.append(_away(driver.kind, e))
         return AppDatabases(
-            app_id=app_id, kinds=list(self.drivers), databases=found, backups=self.backups.of(user_id, app_id), notes=notes
+            app_id=app_id,
+            kinds=list(self.drivers),
+            databases=found,
+            backups=self.backups.of(user_id, app_id),
+            notes=[*notes, *self._quota_notes(app_id)],
         )
 
     async def _shown(self, driver: Driver, app: AppKey) -> AppDatabase:
@@ -170,6 +188,13 @@ class Databases:
             await self.ledger.forget(app.app_id, driver.kind)
             self.quota.forget(app.app_id)
         return Dropped(app_id=app.app_id, dropped=[app.name] if gone else [])
+
+    async def forget(self, call: DatabaseCall) -> Dropped:
+        """For an app that was never on a node, whose deletion reaches no agent otherwise. Raises CalleeFailed."""
+        done = await self.deleted(int(call.user_id), int(call.app_id)) or ""
+        if done.startswith("failed"):
+            raise CalleeFailed(service="database", detail=done)
+        return Dropped(app_id=int(call.app_id), dropped=[part for part in done.split("; ") if part.startswith("dropped")])
 
     async def backup(self, call: DatabaseCall) -> Backup:
         driver, app = self._one(call)

@@ -14,11 +14,9 @@ from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy, AgentDeployed
 from funai.contracts.errors import Conflict, FunaiError, Unavailable
+from funai.i18n.joblog import both
 
-STILL_STARTING = (
-    "容器已运行，尚未通过健康检查，节点继续上线 / "
-    "the container runs and has not passed its health check yet; the node goes on with the rollout"
-)
+STILL_STARTING = both("still_starting")
 
 
 class OlderRunners:

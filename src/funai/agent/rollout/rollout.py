@@ -127,7 +127,9 @@ class Rollouts:
             new, variant = await self._come_up(before, given.added_to(wanted), generation, image, watch)
             await self._journal.promise(app_id, wanted.model_copy(update={"generation": generation}))
             await to_the_end(self._commit(before, new))
-        except BaseException:
+        except BaseException as e:
+            if isinstance(e, RolloutFailed):
+                e.log_tail = given.masked(e.log_tail)
             await to_the_end(self._undo(before, wanted, generation))
             raise
         watch.mark("commit")

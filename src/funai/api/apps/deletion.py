@@ -21,6 +21,7 @@ from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.accounts import AppDeleted, CleanupStep
+from funai.contracts.databases import DatabaseCall, DatabaseOp
 from funai.contracts.errors import Conflict, FunaiError, NotFound
 from funai.contracts.jobs import Job
 from funai.contracts.states import AppStatus
@@ -131,6 +132,7 @@ class Deletions:
 
     async def _clean_deploy(self, row: Row) -> list[CleanupStep]:
         if self._never_deployed(row):
+            await self._forget_database(row)
             return []
         try:
             with self.control.asking() as deploy:
@@ -138,6 +140,15 @@ class Deletions:
         except FunaiError as e:
             return [CleanupStep(step="runtime", ok=False, detail=str(e))]
         return steps_of(report)
+
+    async def _forget_database(self, row: Row) -> None:
+        """One may have been made before the first deploy. What can't be dropped now, `funai admin orphans` finds."""
+        call = DatabaseCall(user_id=str(row["user_id"]), app_id=str(row["id"]))
+        try:
+            with self.control.asking() as deploy:
+                await deploy.database(DatabaseOp.FORGET, call)
+        except FunaiError as e:
+            log.get("api.deletion").info("database.left", app_id=int(row["id"]), why=str(e)[:200])
 
     def _never_deployed(self, row: Row) -> bool:
         return row["job_id"] is None and row["op"] is None

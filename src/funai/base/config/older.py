@@ -15,8 +15,15 @@ if TYPE_CHECKING:
 
 _JDBC = re.compile(r"jdbc:(mysql|mariadb|postgresql)://([^/?]+)/([^?]*)(?:\?(.*))?")
 SPRING = ("spring.datasource.url", "spring.datasource.username", "spring.datasource.password")
-OURS = re.compile(r"(RUNNER|RUNTIME|DEPLOY|ACR|REGISTRY|GIT|JOB|GATEWAY|SPRING|FUNAI_APP|FUNAI_AUTH|FUNAI_API|FUNAI_ENV)_.*")
+OURS = re.compile(
+    r"(RUNNER|RUNTIME|DEPLOY|ACR|GATEWAY|SPRING|FUNAI_APP|FUNAI_AUTH|FUNAI_API|FUNAI_ENV)_.*"
+    r"|REGISTRY_(?!AUTH_FILE$).*|GIT_(SSH_KEY|KNOWN_HOSTS).*|JOB_LEASE.*"
+)
 """Environment variables that are meant for the services; others of the machine are not examined."""
+
+
+ALWAYS = ("FUNAI_LOG_DIR", "FUNAI_LANG")
+"""Read by every service, and not by its settings."""
 
 
 def plain_url(url: str, username: str = "", password: str = "") -> str:
@@ -78,7 +85,7 @@ class Known:
 def known(classes: Iterable[type[Settings]]) -> Known:
     from funai.base.config.settings import env_form  # noqa: PLC0415  # settings use this module
 
-    names: set[str] = set()
+    names: set[str] = {*ALWAYS}
     older: dict[str, str] = {}
     obsolete: dict[str, str] = {}
     for cls in classes:

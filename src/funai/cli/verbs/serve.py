@@ -88,6 +88,7 @@ def _verb(service: Service) -> Callable[..., Any]:
 
         settings = load(service, config)
         serve_room = importlib.import_module(f"funai.{service.room}.main").serve
+        _log_folder(config)
         log.configure(service.name)
         warn_of_unread(config)
 
@@ -124,6 +125,17 @@ def load(service: Service, config: Path | None) -> list[Any]:
     if problems:
         raise ConfigError(problems)
     return loaded
+
+
+def _log_folder(config: Path | None) -> None:
+    """FUNAI_LOG_DIR may stand in the file too."""
+    import os
+
+    from funai.base.config.settings import read_properties
+    from funai.base.observability.log import LOG_DIR
+
+    if config and (folder := read_properties(config).get(LOG_DIR)):
+        os.environ.setdefault(LOG_DIR, folder)
 
 
 def warn_of_unread(config: Path | None) -> None:

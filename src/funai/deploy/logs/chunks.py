@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from funai.contracts.errors import Conflict
+from funai.i18n.joblog import both
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,11 @@ def append(state: State, offset: int, chunk: bytes, cap: int) -> Appended:
         return Appended(b"", State(state.stored, after, state.attempt, state.capped))
     lead = b""
     if state.next == 0 and state.attempt > 1:
-        lead = f"\n--- 第 {state.attempt} 次尝试 / attempt {state.attempt} ---\n".encode()
+        lead = f"\n--- {both('attempt', n=state.attempt)} ---\n".encode()
     data, room = lead + fresh, max(0, cap - state.stored)
     capped = len(data) > room
     if capped:
-        data = (
-            data[: whole(data, room)]
-            + f"\n[日志已达上限 {cap} 字节，其余省略 / log limit reached: the rest is dropped]\n".encode()
-        )
+        data = data[: whole(data, room)] + f"\n[{both('log_full', cap=cap)}]\n".encode()
     return Appended(data, State(state.stored + len(data), after, state.attempt, capped))
 
 

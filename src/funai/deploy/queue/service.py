@@ -26,10 +26,11 @@ from funai.deploy.queue.runners import RunnerRegistry
 from funai.deploy.queue.store import Claimed, Ending, JobStore, NewJob
 from funai.deploy.queue.transitions import Holder
 from funai.deploy.queue.waiters import Waiters
+from funai.i18n.joblog import both
 from funai.i18n.reasons import Words
 
 LIST_POSITIONS = 200
-SEAL_BROKEN = "环境变量无法解密（funai.env.key-file 与保存时不一致）/ this key file can't open the app's variables"
+SEAL_BROKEN = both("variables_sealed")
 Gone = Callable[[], Awaitable[bool]]
 """Asks whether the caller hung up meanwhile."""
 

@@ -28,6 +28,8 @@ from funai.gateway.domains.lookup import Elsewhere, Lookup
 from funai.gateway.domains.records import Record, Records
 from funai.gateway.settings import GatewaySettings
 
+OURS = 0
+"""The app of names that are the platform's own: certified, and neither routed nor reported."""
 _AT_ONCE = 16
 """Names looked at together."""
 
@@ -132,7 +134,7 @@ class DomainKeeper:
     def assign(self, wanted: Iterable[DomainRoute]) -> None:
         """The whole list of names. One that another app had is looked at anew; its certificate is kept."""
         known = self._records.known
-        names: set[str] = set()
+        names: set[str] = set(self._records.own)
         aliases: dict[str, str] = {}
         for route in wanted:
             if route.alias:
@@ -151,7 +153,8 @@ class DomainKeeper:
         self._wake.set()
 
     def reports(self) -> list[DomainReport]:
-        return [self._report(record) for name, record in self._records.known.items() if name not in self._gone]
+        known = self._records.known.items()
+        return [self._report(record) for name, record in known if name not in self._gone and record.app_id != OURS]
 
     def _report(self, record: Record) -> DomainReport:
         life = self._records.life(record.name)
@@ -171,6 +174,8 @@ class DomainKeeper:
 
     async def run(self) -> None:
         """Task: until cancelled."""
+        for name in self._records.own if self._authority else ():
+            self._records.known.setdefault(name, Record(name=name, app_id=OURS))
         try:
             while True:
                 self._wake.clear()
@@ -283,13 +288,16 @@ class DomainKeeper:
     # -- what the proxy and the disk are told -----------------------------------------------------------------------
 
     async def _route(self) -> None:
-        wanted = {r.name: str(r.app_id) for r in self._records.known.values() if r.served} | self._aliases
+        wanted = {r.name: str(r.app_id) for r in self._served()} | self._aliases
         if wanted == self._routed:
             return
         self._routed = None
         with suppress(GatewayError):  # it is told again
             await self._doors.route(wanted)
             self._routed = wanted
+
+    def _served(self) -> list[Record]:
+        return [r for r in self._records.known.values() if r.served and r.app_id != OURS]
 
     async def _certify(self) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from funai.base.files import write_whole
 from funai.base.observability import log
 from funai.contracts.domains import DomainState
-from funai.gateway.tls.certs import bundle, unfit
+from funai.gateway.tls.certs import bundle, names_of, unfit
 
 RENEW_PART = 3
 """A certificate is renewed when a third of its life is left."""
@@ -59,9 +59,10 @@ _RECORDS = TypeAdapter(dict[str, Record])
 
 
 class Records:
-    """Blocking: call from a thread, except what reads memory. One owner a folder."""
+    """Blocking: call from a thread, except what reads memory. One owner a folder. ``own``: the platform's own hosts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, own: Iterable[str] = ()) -> None:
+        self.own = frozenset(own)
         self._file, self.folder = folder / "domains.json", folder / "certificates"
         self.known: dict[str, Record] = {}
         self._lives: dict[str, Life] = {}
@@ -81,11 +82,13 @@ class Records:
             log.get("gateway").error("gateway.domains_unreadable", file=str(self._file), error=type(e).__name__)
             self.known = {}
         for file in self.folder.glob("*.pem"):
-            if self.known and file.stem not in self.known:
+            if self.known and file.stem not in self.known.keys() | self.own:
                 file.unlink(missing_ok=True)
                 continue
             try:
-                self._lives[file.stem] = _life(file.read_text(encoding="ascii"))
+                text = file.read_text(encoding="ascii")
+                if file.stem in names_of(text):  # another stands in for one that is still to come
+                    self._lives[file.stem] = _life(text)
             except (OSError, ValueError) as e:
                 log.get("gateway").error("gateway.certificate_unusable", file=str(file), error=str(e))
 

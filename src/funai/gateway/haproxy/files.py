@@ -43,7 +43,7 @@ class HaproxyFiles:
             start_log=self.root / "haproxy-start.log",
         )
         self.map_file, self.hosts_file = self.root / "routes.map", self.root / "hosts.map"
-        self.records = Records(self.root / "acme")
+        self.records = Records(self.root / "acme", settings.own_hosts)
         self.issued_folder = self.records.folder
         self.certificates = CertificateStore(settings.tls_dir, self.root / "tls", self.records.certificates)
         self._account: Account | None = None

@@ -273,11 +273,19 @@ def _stamp(file: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_ino
 
 
-def _names_in(file: Path) -> list[str]:
-    """The DNS names of a bundle's leaf; none of one that can't be read."""
+def names_of(bundle_text: str) -> list[str]:
+    """The DNS names of a bundle's leaf. Raises ValueError."""
+    leaf = x509.load_pem_x509_certificates(bundle_text.encode())[0]
     try:
-        leaf = x509.load_pem_x509_certificates(file.read_bytes())[0]
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (OSError, ValueError, x509.ExtensionNotFound):
+    except x509.ExtensionNotFound:
         return []
     return [name.lower() for name in found.get_values_for_type(x509.DNSName)]
+
+
+def _names_in(file: Path) -> list[str]:
+    """None of one that can't be read."""
+    try:
+        return names_of(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return []

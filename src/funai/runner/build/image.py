@@ -17,6 +17,7 @@ from funai.contracts.rules import full_name, parse_image
 from funai.contracts.states import FailureCode
 from funai.dockerfile.images import Allowed
 from funai.dockerfile.rules import trigger_args
+from funai.i18n.joblog import both
 from funai.i18n.reasons import Words
 from funai.runner.build.base_images import BaseAbsent, BaseImage, Bases, image_ids
 from funai.runner.build.cgroup import BuildGroup, Usage
@@ -38,10 +39,7 @@ KILLED, FILE_TOO_LARGE = 128 + 9, 128 + 25
 ENGINE_FAILED = 125
 """Podman's exit status when it failed itself, and not a step."""
 REPEATS = 2
-SHARED_CACHE = (
-    "==> 多个步骤共用一个 --mount=type=cache，因此不使用层缓存；给每个步骤不同的 id 即可恢复 / "
-    "steps share one --mount=type=cache, so no layers are cached; an id of its own for each step brings that back\n"
-)
+SHARED_CACHE = f"==> {both('shared_cache')}\n"
 NO_HEREDOC_FILES = Words(
     "Docker 的构建器不支持 COPY <<；请把内容放进文件并 COPY 它",
     "Docker's builder has no COPY <<; put the text into a file and COPY that",
@@ -181,7 +179,7 @@ class Builder:
             code = await run(self._engine.build(request))
             if code != ENGINE_FAILED or before <= await asyncio.to_thread(image_ids, self._storage):
                 return code
-            await output.take("==> 构建期间有镜像被移除，重试 / images were removed meanwhile: once more\n".encode())
+            await output.take(f"==> {both('images_removed')}\n".encode())
         return await run(self._engine.build(request))
 
     def _fitted(
@@ -262,8 +260,7 @@ class Builder:
         return JobFailed(code, [self._too_many_processes(), *output.lines()], exit=137)
 
     def _too_many_processes(self) -> str:
-        n = self._settings.build_pids
-        return f"[进程数达到上限 {n} / the limit of {n} processes was reached]"
+        return f"[{both('processes_limit', n=self._settings.build_pids)}]"
 
     async def _end(self, group: BuildGroup) -> None:
         """After the engine's process is gone: nothing that it started may live on."""
@@ -292,9 +289,9 @@ class Builder:
             lines = [self._too_many_processes(), *lines]
         if any(word in line for line in lines for word in TOO_MANY_FILES):
             n = within_hard_limit(s.build_files)
-            lines = [f"[平台限制每个进程打开 {n} 个文件 / the platform's limit of {n} open files, RUNNER_BUILD_FILES]", *lines]
+            lines = [f"[{both('open_files_limit', n=n)}]", *lines]
         if usage.memory_full:
-            lines = [f"[内存曾达到上限 / the memory limit was reached: {size(s.build_memory_bytes)}]", *lines]
+            lines = [f"[{both('memory_limit', limit=size(s.build_memory_bytes))}]", *lines]
         return JobFailed(FailureCode.BUILD_FAILED, lines, exit=code)
 
     async def _base_missing(self, image: str) -> JobFailed | None:

@@ -17,6 +17,7 @@ from funai.dockerfile.node.findings import notices
 from funai.dockerfile.node.plan import Plan
 from funai.dockerfile.node.render import CA_IN_STAGE, REGISTRY_AWAY
 from funai.dockerfile.node.versions import MAJORS
+from funai.i18n.joblog import both
 from funai.runner.build.image import Builder
 from funai.runner.build.plan import Recipe, read_recipe
 from funai.runner.build.reading import Reading, allowed
@@ -91,7 +92,7 @@ class ImageBuild:
 
     async def _standard(self, context: Path, commit: Commit, image: ImageRef) -> None:
         """With the platform's Dockerfile, on the Node that the project asks for, or else on one that can be had."""
-        self.out.line("    没有 Dockerfile：使用平台的标准 Node 镜像 / no Dockerfile: the platform's standard Node image")
+        self.out.line(f"    {both('standard_image')}")
         project = await asyncio.to_thread(read_project, context)
         while True:
             available = self.nodes.available()
@@ -116,7 +117,7 @@ class ImageBuild:
                 if len(available) < 2:
                     raise
                 self.nodes.missing(plan.node.major)
-                self.out.line(f"    没有镜像 {plan.node.image}，改用其他版本 / {plan.node.image} can't be had: another version")
+                self.out.line(f"    {both('other_node_version', image=plan.node.image)}")
 
     def _plan(self, project: ProjectFiles, available: tuple[int, ...]) -> Plan:
         return plan_standard(project, port=choose_port(self.payload.container_port, self.spec), available=available)
@@ -163,5 +164,5 @@ class ImageBuild:
         if s.ca_file and (mounts or recipe.generated):
             args["NODE_EXTRA_CA_CERTS"] = CA_IN_BUILD if mounts else CA_IN_STAGE
         elif s.ca_file:
-            self.out.line("    此引擎的构建无法挂载平台的 CA 证书 / this engine's builds can't mount the platform's CA file")
+            self.out.line(f"    {both('no_ca_mount')}")
         return args

@@ -17,6 +17,7 @@ from funai.base.observability.redact import Redactor, secrets_of
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import ClaimJob, Job, JobResult, ReportJob
 from funai.contracts.states import FailureCode, JobStatus, JobType
+from funai.i18n.joblog import both
 from funai.runner.claim.lease import Lease, LeaseGone, Lost
 from funai.runner.claim.room import is_full, watched
 from funai.runner.failures import JobFailed
@@ -31,10 +32,7 @@ UNREADABLE_PAUSE = 15.0
 """Seconds without a claim after one that couldn't be read: the next would most likely be like it."""
 LOG_SECONDS = 3.0
 ROOM_PAUSE = 2.0
-NO_DISK = (
-    "Runner 的工作目录磁盘已满，任务交还排队；请运维清理或扩容 RUNNER_WORKDIR / "
-    "the disk of the Runner's work dir is full: the job goes back to the queue; the operator has to make room in RUNNER_WORKDIR"
-)
+NO_DISK = both("work_dir_full")
 _FULL_DISKS = frozenset(
     {
         FailureCode.BUILD_FAILED,

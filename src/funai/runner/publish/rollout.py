@@ -15,6 +15,7 @@ from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import RuntimeNodeRef
 from funai.contracts.naming import deploy_url
 from funai.contracts.states import FailureCode
+from funai.i18n.joblog import both
 from funai.runner.failures import JobFailed, agent_failure, from_agent
 from funai.runner.settings import RunnerSettings
 
@@ -57,9 +58,9 @@ class Rollout:
                     raise JobFailed(FailureCode.AGENT_UNREACHABLE, detail=str(e)) from e
             except FunaiError as e:
                 if registry_away(e) and now <= min(away_until, end):
-                    say("节点无法访问镜像仓库，重试 / the node can't reach the registry: once more")
+                    say(both("node_without_registry"))
                 elif e.code == 409 and passes(e) and now <= end:
-                    say("等待上一次部署结束 / waiting for an earlier roll-out of this app to end")
+                    say(both("earlier_rollout"))
                 else:
                     raise from_agent(e) from e
             await asyncio.sleep(BUSY_PAUSE)
@@ -95,7 +96,7 @@ class Rollout:
             raise JobFailed(FailureCode.APP_EXITED, [f"{url}: {last}"])
         if last.startswith("HTTP"):
             raise JobFailed(FailureCode.APP_UNHEALTHY, [f"{url}: {last}"])
-        say(f"无法从执行者访问 {url}（{last}），以容器在运行为准 / can't be reached from the runner: the container runs")
+        say(both("unreachable_from_runner", url=url, last=last))
 
 
 def registry_away(error: FunaiError) -> bool:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from funai.base.process import proc
 from funai.contracts.buildspec import uses_lfs
 from funai.contracts.states import FailureCode
+from funai.i18n.joblog import both
 from funai.runner.cleanup.fs import remove_tree
 from funai.runner.commands.git import Git, candidates, close_connection, environment, ssh_config
 from funai.runner.failures import JobFailed, last_lines
@@ -199,7 +200,7 @@ class Source:
             files += piece.count(b"\0")
             listing.extend(piece)
             if files > MAX_FILES or len(listing) > MAX_LISTING:
-                what = f"超过 {MAX_FILES} 个文件的源码 / source of more than {MAX_FILES} files"
+                what = both("too_many_files", n=MAX_FILES)
                 raise JobFailed(FailureCode.GIT_UNSUPPORTED, what=what, path=commit.sha[:12])
 
         files = 0
@@ -255,18 +256,16 @@ def refuse_unsupported(entries: list[Entry], max_bytes: int) -> None:
     """Submodules and trees past the limit. Raises JobFailed."""
     for entry in entries:
         if entry.path.count("/") >= MAX_DEPTH:
-            raise JobFailed(
-                FailureCode.GIT_UNSUPPORTED, what=" 嵌套过深的目录 / folders nested too deep", path=_shown(entry.path)
-            )
+            raise JobFailed(FailureCode.GIT_UNSUPPORTED, what=both("nested_too_deep"), path=_shown(entry.path))
         if entry.mode == _SUBMODULE:
-            raise JobFailed(FailureCode.GIT_UNSUPPORTED, what="子模块 / a submodule", path=_shown(entry.path))
+            raise JobFailed(FailureCode.GIT_UNSUPPORTED, what=both("submodule"), path=_shown(entry.path))
     total = sum(e.size for e in entries)
     if total > max_bytes:
         raise _too_large(max_bytes, str(total))
 
 
 def _too_large(limit: int, size: str) -> JobFailed:
-    return JobFailed(FailureCode.GIT_UNSUPPORTED, what=f"超过 {limit} 字节的源码 / source over {limit} bytes", path=size)
+    return JobFailed(FailureCode.GIT_UNSUPPORTED, what=both("source_too_large", limit=limit), path=size)
 
 
 def remove_unfinished(mirror: Path) -> int:
@@ -291,7 +290,7 @@ def refuse_lfs(folder: Path, entries: list[Entry]) -> None:
         return
     for entry in entries:
         if entry.size < 1024 and entry.mode != _LINK and (folder / entry.path).read_bytes().startswith(_LFS_POINTER):
-            raise JobFailed(FailureCode.GIT_UNSUPPORTED, what=" Git LFS 文件 / a Git LFS file", path=_shown(entry.path))
+            raise JobFailed(FailureCode.GIT_UNSUPPORTED, what=both("lfs_file"), path=_shown(entry.path))
 
 
 def _head(file: Path) -> str:

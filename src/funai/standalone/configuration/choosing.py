@@ -35,7 +35,9 @@ def options_of(loaded: Loaded) -> UpOptions:
         name=server.public_host,
         apps_domain=server.apps_domain,
         ports=Ports(**{name: getattr(ports, name) for name in type(ports).model_fields}),
-        tls=Tls(https.certificate, https.key, https.port, https.api_port) if https.certificate and https.key else None,
+        tls=Tls(https.certificate, https.key, https.port, https.api_port)
+        if https.certificate or https.acme_directory
+        else None,
         image_mirror=config.builds.image_mirror,
         postgres=config.databases.postgres,
         mongo=config.databases.mongo,

@@ -67,10 +67,18 @@ class PortsSection(Section):
 
 
 class Https(Section):
-    """HTTPS for the API and the apps, switched on by a certificate. A new file at the path is taken over while it runs."""
+    """HTTPS for the API and the apps, by a certificate's files (new ones are taken over) or by an ACME authority."""
 
     certificate: Path | None = entry(None, env="FUNAI_TLS_CERTIFICATE", doc="PEM with the chain, such as fullchain.pem")
     key: Path | None = entry(None, env="FUNAI_TLS_KEY", doc="its private key, PEM")
+    acme_directory: str | None = entry(
+        None,
+        env="GATEWAY_ACME_DIRECTORY_URL",
+        doc="certifies the public host where no files do, and apps' own domains (port 80 must lead here), "
+        "such as https://acme-v02.api.letsencrypt.org/directory; setting it accepts its terms",
+    )
+    acme_email: str | None = entry(None, env="GATEWAY_ACME_EMAIL", doc="where the authority writes to you")
+    acme_ca_file: Path | None = entry(None, env="GATEWAY_ACME_CA_FILE", doc="PEM by which a private authority is trusted")
     port: int = entry(8443, env="GATEWAY_HTTPS_PORT", doc="apps over HTTPS", ge=1, le=65535)
     api_port: int = entry(
         8444, env="FUNAI_API_HTTPS_PORT", doc="the API over HTTPS; its plain port is on loopback then", ge=1, le=65535

@@ -125,3 +125,19 @@ def test_login_that_podman_or_docker_left_is_found(tmp_path: Path) -> None:
     assert logins.find("other.test", environ) is None
     docker.write_text("not json")
     assert logins.find("172.21.138.103", environ) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("RUNNER_SLOT", True),
+        ("RUNTIME_APP_MEMORYS", True),
+        ("GIT_SSH_KEY_PATHS", True),
+        ("GIT_AUTHOR_NAME", False),
+        ("REGISTRY_AUTH_FILE", False),
+        ("JOB_NAME", False),
+        ("PATH", False),
+    ],
+)
+def test_variables_that_are_judged_are_those_meant_for_the_services(name: str, ours: bool) -> None:
+    assert bool(older.OURS.fullmatch(name)) is ours

@@ -17,7 +17,7 @@ from funai.gateway.domains.keeper import Address, DomainKeeper, Pace, address_of
 from funai.gateway.domains.lookup import Elsewhere
 from funai.gateway.domains.records import Records
 from funai.gateway.settings import GatewaySettings
-from funai.gateway.tls.certs import self_signed
+from funai.gateway.tls.certs import names_of, self_signed
 from tests.parts.waiting import eventually
 
 SHOP = "shop.example.com"
@@ -178,6 +178,23 @@ async def test_a_proxy_that_is_away_is_told_the_names_when_it_is_back(around: Ar
         around.proxy_down = False
         await eventually(lambda: around.hosts == {SHOP: "7"})
         assert around.orders == 0
+
+
+async def test_the_platform_s_own_host_is_certified_and_neither_routed_nor_told(around: Around) -> None:
+    around.records = Records(around.records.folder.parent, ["deploy.example.com"])
+    stand_in = around.records.path("deploy.example.com")
+    stand_in.parent.mkdir(parents=True)
+    stand_in.write_text(self_signed(around.now))
+    async with around.keeper() as keeper:
+        await eventually(lambda: "deploy.example.com" in names_of(stand_in.read_text()), what="its own certificate")
+        await eventually(lambda: around.records.known["deploy.example.com"].served)
+        keeper.assign([DomainRoute(name=SHOP, app_id=7)])
+        await reaches(keeper, DomainState.ACTIVE)
+        await eventually(lambda: around.hosts == {SHOP: "7"})
+        assert [r.name for r in keeper.reports()] == [SHOP]
+    around.records = Records(around.records.folder.parent, ["deploy.example.com"])
+    async with around.keeper():
+        assert around.records.life("deploy.example.com")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from funai.agent.engine.dummy import DummyEngine
+from funai.agent.databases.keeper import Keeper
+from funai.agent.engine.dummy import DummyEngine, Script
 from tests.parts.databases import PASSWORD, USER, Postgres
 from tests.parts.ferretdb import Mongo
 from tests.parts.waiting import free_port
@@ -82,6 +83,41 @@ async def test_postgres_is_given_only_to_an_app_that_asked_for_it(here: World) -
     given = (await ask(here, "url"))["url"]
     assert (await env(here))["DATABASE_URL"] == given
     await PostgresTenant(given).write("works")
+
+
+async def test_a_failed_deploys_last_lines_do_not_repeat_the_password(here: World) -> None:
+    await ask(here, "create")
+    url = (await ask(here, "url"))["url"]
+    here.engine.local["localhost/telling:1"] = Script(
+        listens=False, exits_after=0.02, exit_code=1, output=f"cannot use {url}\n".encode()
+    )
+    answer = (await here.deploy(5, "localhost/telling:1")).json()["detail"]
+    assert "cannot use" in str(answer["logTail"])
+    assert url.split(":")[2].split("@")[0] not in str(answer)
+
+
+async def test_a_deploy_over_or_near_the_quota_says_so(postgres: Postgres, tmp_path: Path) -> None:
+    async with world(**_postgres(postgres, tmp_path, database_quota=1)) as w:
+        await ask(w, "create")
+        keeper = Keeper(w.parts.databases, 0)
+        await keeper.sweep()
+        assert "over its quota" in (await w.deploy(5)).json()["notes"][0]
+        shown = await ask(w, "info")
+        assert shown["databases"][0]["readOnly"] is True
+        w.parts.databases.quota.limit = int(shown["databases"][0]["sizeBytes"] * 1.1)
+        await keeper.sweep()
+        assert "over 80 %" in (await w.deploy(6)).json()["notes"][0]
+        await w.post("delete")
+
+
+async def test_the_clock_makes_a_backup_when_the_newest_is_old_enough(here: World) -> None:
+    await ask(here, "create")
+    keeper = Keeper(here.parts.databases, 24)
+    await keeper.sweep()
+    await keeper.sweep()
+    assert len((await ask(here, "info"))["backups"]) == 1
+    await Keeper(here.parts.databases, 1e-9).sweep()
+    assert len((await ask(here, "info"))["backups"]) == 2
 
 
 async def test_start_after_a_rotation_gives_the_new_password(here: World) -> None:

@@ -207,7 +207,11 @@ async def test_nodes_are_handed_on_to_deploy_for_admins_alone(platform: Platform
     assert [n["name"] for n in await root.call("GET", "/admin/deploy-nodes/list")] == ["n1"]
     off = await root.call("POST", "/admin/deploy-nodes/set-enabled", params={"name": "n1", "enabled": False})
     assert off["enabled"] is False
-    assert await root.call("GET", "/admin/deploy-nodes/placements", params={"nodeId": 1}) == []
+    assert await root.call("GET", "/admin/deploy-nodes/placements", params={"nodeId": 1}) == {
+        "nodeId": 1,
+        "total": 0,
+        "items": [],
+    }
     assert await root.call("GET", "/admin/runners/list") == await root.call("GET", "/admin/deploy-nodes/runners/list")
     missing = {"appId": 7, "targetNodeId": 99}
     assert (await root.refused("POST", "/admin/deploy-nodes/reassign", json=missing)).startswith("404")

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from funai.contracts.states import FailureCode
 from funai.deploy.queue.maintenance.ending import Ender
+from funai.i18n.joblog import both
 
 NO_LIMIT_MS = 2**53
-_TOO_LONG = "运行超过 {n} 秒 / ran for longer than {n} s"
-_NO_NODE = "等待运行节点超过 {n} 秒 / no runtime node could take it within {n} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class TimeLimits:
 
     async def end_overdue(self) -> int:
         """FAIL what runs for longer than ``max-running-seconds``; its runner learns so from its next heartbeat."""
-        text = _TOO_LONG.format(n=self.config.max_running)
+        text = both("ran_too_long", n=self.config.max_running)
         given = {"p_max_running": self.config.max_running_ms}
         return await self.ender.end_all(self.ender.store.sql.overdue, given, text, FailureCode.RUN_TIMEOUT)
 
@@ -44,6 +43,6 @@ class TimeLimits:
         if time.monotonic() - self._waits_at < self.waits_every:
             return 0
         self._waits_at = time.monotonic()
-        text = _NO_NODE.format(n=self.config.max_waiting)
+        text = both("no_node_in_time", n=self.config.max_waiting)
         given = {"p_max_waiting": self.config.max_waiting * 1000}
         return await self.ender.end_all(self.ender.store.sql.wait_timed_out, given, text, FailureCode.NO_NODE)

@@ -15,8 +15,7 @@ from funai.deploy.queue.store import JobStore
 from funai.deploy.queue.transitions import Claimable
 from funai.deploy.queue.views import Row
 from funai.deploy.queue.waiters import Waiters
-
-_LAPSED = "执行者失联，任务租约到期（已尝试 {n} 次）/ the runner vanished and the lease ran out (attempt {n})"
+from funai.i18n.joblog import both
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +74,4 @@ class Rescuer:
             return None
         if row["lease_expire_at"] is None or row["lease_expire_at"] >= row["now_ms"]:
             return None
-        return await self.ender.end(conn, row, _LAPSED.format(n=row["attempt"]), FailureCode.LEASE_EXPIRED)
+        return await self.ender.end(conn, row, both("lease_expired", n=row["attempt"]), FailureCode.LEASE_EXPIRED)
