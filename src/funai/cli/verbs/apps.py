@@ -78,6 +78,7 @@ async def info(session: Session, app: Target = None) -> None:
             ("status", state(session, found)),
             ("serves", serves(session, found)),
             ("url", address(found)),
+            ("alias", found.alias_url),
             ("repository", _repository(session, found)),
             ("port", found.container_port),
             ("description", found.description),
