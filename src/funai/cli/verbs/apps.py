@@ -75,6 +75,7 @@ async def info(session: Session, app: Target = None) -> None:
             ("status", state(session, found)),
             ("serves", serves(session, found)),
             ("url", address(found)),
+            ("alias", found.alias_url),
             ("repository", found.repo_ssh_url),
             ("port", found.container_port),
             ("description", found.description),
