@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.parts.fixtures"]
+
+# No bounds on wall-clock time: a machine that does much else is no failure.
+settings.register_profile("funai", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("funai")
 
 LANES = {
     "docker": ("tests/e2e/agent/", "tests/e2e/runner/test_docker.py", "tests/e2e/parts/test_parts.py"),

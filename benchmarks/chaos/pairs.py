@@ -11,10 +11,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from benchmarks.chaos.disks import keep_logs, scratch, small_disk
@@ -72,14 +70,9 @@ class Pairs(Platform):
         for n in BOTH:
             self._engine(n)
         self._balancer()
-        with ThreadPoolExecutor() as both:
-            for kind in ("api", "deploy", "git", "agent", "runner"):
-                # Two at once, as machines start: their migrations meet too.
-                start = partial(self._start, kind, {**environment["all"], **environment[kind]})
-                list(both.map(start, (1,) if kind == "git" else BOTH))
-
-    def _start(self, kind: str, env: Mapping[str, str], n: int) -> None:
-        self._service(kind, n, {**env, **self._of(kind, n)})
+        for kind in ("api", "deploy", "git", "agent", "runner"):
+            for n in (1,) if kind == "git" else BOTH:
+                self._service(kind, n, {**environment["all"], **environment[kind], **self._of(kind, n)})
 
     def _stores(self) -> tuple[Postgres, Registry]:
         """PostgreSQL and the registry, running."""

@@ -75,7 +75,10 @@ def _send(deploy: Deploy, loop: asyncio.AbstractEventLoop, made: dict[str, Any])
         sent["json"] = {**body, "waitSeconds": 0}
     calling = deploy.raw.request(**{**sent, "url": str(sent["url"]).removeprefix(HOST)}, headers=TOKENS)
     done = asyncio.run_coroutine_threadsafe(calling, loop).result(60)
-    assert done.status_code < 500 or done.json()["reason"] in ("AGENT_UNREACHABLE", "CALLEE_FAILED"), (sent, done.text)
+    assert done.status_code < 500 or done.json()["reason"] in ("AGENT_UNREACHABLE", "AGENT_TOO_OLD", "CALLEE_FAILED"), (
+        sent,
+        done.text,
+    )
     if done.headers["content-type"].startswith("application/json") and done.status_code >= 400:
         assert done.json()["reason"], sent
 
