@@ -33,7 +33,7 @@ from funai.api.repos.apart import ApartHost
 from funai.api.repos.gitea import Admitted, GiteaHost, GiteaRules
 from funai.api.repos.host import RepoHost
 from funai.api.repos.pushes import PUSH_PATH
-from funai.api.repos.repositories import Repositories
+from funai.api.repos.repositories import IN_GIT_SERVER, IN_GITEA, Repositories
 from funai.api.repos.templates import template_files
 from funai.api.settings import ApiSettings
 from funai.base.clients.gitea import Gitea
@@ -98,7 +98,8 @@ def assemble(
     keys = Keys(db, clock, limit=settings.max_keys, reserved=runner_key)
     gitea = _gitea(settings, gitea_http)
     apart = ApartHost(db, clock) if settings.git_internal_token and repo_host is None and gitea is None else None
-    repos = Repositories(db, clock, defaults, _repo_host(settings, repo_host or apart, gitea))
+    host = _repo_host(settings, repo_host or apart, gitea)
+    repos = Repositories(db, clock, defaults, host, kind=IN_GITEA if gitea else IN_GIT_SERVER)
     apps = Apps(db, clock, defaults, repos, limit=settings.max_apps)
     sealer = Sealer.from_file(settings.env_key_file, create=True) if settings.env_key_file else None
     variables = Variables(db, clock, sealer, max_count=settings.env_max_count, max_bytes=settings.env_max_bytes)

@@ -90,7 +90,7 @@ apps = Table(
     _time("op_since", nullable=True),
     Column("prev_status", SmallInteger(), nullable=True),
     Column("prev_slot", SmallInteger(), nullable=True),
-    _flag("repo_ready"),  # its repository exists, with all rights
+    _flag("repo_ready"),  # 0, or the kind of host where its repository is made
     _time("repo_next", nullable=True),  # when that is tried again
     _flag("deleting"),
     Column("delete_tries", Integer(), nullable=False, default=0, server_default="0"),

@@ -68,6 +68,8 @@ class App(Wire):
     last_deploy_error: str | None = None
     deploy_access_url: str | None = None
     access_url: str | None = None
+    alias_url: str | None = None
+    """(+) The app's own address with a readable name, ``{name}-{user}``; left out where it has none."""
     serving: Serving | None = None
     """(+) What serves; None when nothing does. ``appStatus`` tells what happened last."""
     crash_looping: bool | None = None

@@ -97,6 +97,14 @@ class AddDomain(Wire):
     """The platform's own hosts that Deploy doesn't know."""
 
 
+class NameApp(Wire):
+    """The API suggests a readable label for an app below the apps' domain."""
+
+    user_id: EntityId
+    app_id: EntityId
+    label: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)+$", max_length=63)
+
+
 class DomainTarget(Wire):
     app_id: EntityId
     name: str = Field(max_length=MAX_TYPED)
@@ -158,6 +166,16 @@ def clean_domain(text: str) -> str:
     if is_private(name):
         raise _invalid(shown, "只在内部网络有效", "is a name of private networks only")
     return name
+
+
+def readable_label(app_name: str, user_name: str) -> str | None:
+    """``{name}-{user}`` in lower-case letters, digits and single hyphens; None where nothing of one of them is left.
+
+    With its hyphen it is no app's id, and with single ones no punycode.
+    """
+    name, user = ("-".join(re.findall(r"[a-z0-9]+", text.lower())) for text in (app_name, user_name))
+    label = f"{name}-{user}"
+    return label if name and user and len(label) <= 63 else None
 
 
 def check_not_ours(name: str, hosts: Iterable[str], domains: Iterable[str]) -> None:

@@ -189,6 +189,8 @@ class AppOverview(Wire):
     """When that was deployed."""
     access_url: str | None = None
     """(+) The app's own address, where its node gives apps one."""
+    alias_url: str | None = None
+    """(+) The same with a readable name, where the app has one."""
     stopped: bool = False
     """It was taken off line, and not started or deployed since."""
     crash_looping: bool | None = None

@@ -141,3 +141,19 @@ _USER_FAILURES = frozenset(
         FailureCode.APP_SPEAKS_HTTP2,
     }
 )
+
+
+class Window(StrEnum):
+    """How far back, and in which steps: 60 of a minute, 96 of a quarter of an hour, 84 of two hours."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+
+    @property
+    def step_seconds(self) -> int:
+        return {Window.HOUR: 60, Window.DAY: 15 * 60, Window.WEEK: 2 * 3600}[self]
+
+    @property
+    def steps(self) -> int:
+        return {Window.HOUR: 60, Window.DAY: 96, Window.WEEK: 84}[self]

@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
+from funai.contracts.states import Window
 from funai.contracts.wire import Instant, Wire
-
-
-class Window(StrEnum):
-    """How far back, and in which steps: 60 of a minute, 96 of a quarter of an hour, 84 of two hours."""
-
-    HOUR = "hour"
-    DAY = "day"
-    WEEK = "week"
-
-    @property
-    def step_seconds(self) -> int:
-        return {Window.HOUR: 60, Window.DAY: 15 * 60, Window.WEEK: 2 * 3600}[self]
-
-    @property
-    def steps(self) -> int:
-        return {Window.HOUR: 60, Window.DAY: 96, Window.WEEK: 84}[self]
 
 
 class UsagePoint(Wire):

@@ -7,6 +7,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "next": ("下一步", "next"),
     "logged_in": ("已登录 {server}，用户 {user}", "logged in to {server} as {user}"),
     "logged_out": ("已退出 {server}", "logged out of {server}"),
+    "repo_pending": (
+        "还没有准备好：代码托管服务没有应答，平台会继续重试",
+        "not made yet: its host does not answer, and the platform goes on trying",
+    ),
     "harbor_login": (
         "Harbor 拒绝了该登录：用 --username 和 HARBOR_PASSWORD 给出系统管理员或项目管理员",
         "Harbor refuses this login: give an admin of the system or of the project by --username and HARBOR_PASSWORD",

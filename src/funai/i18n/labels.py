@@ -49,6 +49,7 @@ CHINESE = {
     "last seen": "最近出现",
     "config": "配置",
     "domain": "域名",
+    "alias": "别名地址",
     "state": "状态",
     "certificate until": "证书到期",
     "login": "登录",

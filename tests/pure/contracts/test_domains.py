@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funai.contracts.domains import check_not_ours, clean_domain
+from funai.contracts.domains import check_not_ours, clean_domain, readable_label
 from funai.contracts.errors import BadInput, Conflict
 
 
@@ -76,3 +76,19 @@ def test_the_platform_s_own_hosts_and_apps_domains_are_nobody_s() -> None:
             check_not_ours(name, hosts, domains)
     for name in ("example.com", "shop.example.com", "x.deploy.example.com", "myapps.example.com", "apps.example.com.cn"):
         check_not_ours(name, hosts, domains)
+
+
+@pytest.mark.parametrize(
+    ("app", "user", "label"),
+    [
+        ("Shop", "ada", "shop-ada"),
+        ("My shop — v2!", "Ada_L", "my-shop-v2-ada-l"),
+        ("xn--", "--a", "xn-a"),
+        ("7", "8", "7-8"),
+        ("商店", "ada", None),
+        ("shop", "___", None),
+        ("a" * 60, "ada", None),
+    ],
+)
+def test_readable_label_is_safe_and_no_id(app: str, user: str, label: str | None) -> None:
+    assert readable_label(app, user) == label

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from funai.api.apps import overviews
-from tests.service.api.platform import Platform
+from tests.service.api.platform import Person, Platform
 
 
 @pytest.mark.parametrize("older", [False, True])
@@ -94,3 +94,23 @@ async def test_an_own_domain_is_given_by_the_app_s_owner_alone_and_becomes_its_a
     await ada.call("POST", "/app/domains", params=params, json={"name": name})
     await ada.call("POST", "/app/delete", params=params)
     await bob.call("POST", "/app/domains", **mine, json={"name": name})
+
+
+async def test_an_app_has_a_readable_alias_that_stays_and_is_nobody_else_s(platform: Platform) -> None:
+    await platform.heartbeat(apps="http://{app}.apps.localhost:8000/")
+    ada, bob = await platform.person("ada"), await platform.person("a-ada")
+    shop, odd = await platform.ready(ada, "shop a"), await platform.ready(ada, "商店")
+    same = await platform.ready(bob, "shop")  # shop-a-ada too
+    await platform.core.overviews.sweep()
+
+    async def alias(person: Person, app_id: int) -> str | None:
+        info = await person.call("GET", "/app/info", params={"appId": app_id})
+        assert info["accessUrl"] == f"http://{app_id}.apps.localhost:8000/"
+        return info.get("aliasUrl")
+
+    assert await alias(ada, shop) == "http://shop-a-ada.apps.localhost:8000/"
+    assert (await alias(ada, odd), await alias(bob, same)) == (None, None)
+    assert ("shop-a-ada", shop) in await platform.told_of_domains()
+    await ada.call("POST", "/app/update-basic", params={"appId": shop}, json={"appName": "other"})
+    await platform.core.overviews.sweep()
+    assert await alias(ada, shop) == "http://shop-a-ada.apps.localhost:8000/"

@@ -190,7 +190,8 @@ class Thrower:
         headers |= {"Authorization": self.person.token, "X-Git-Token": "git-token"}
         calling = self.platform.http.request(**{**request, "params": params}, headers=headers)
         done = asyncio.run_coroutine_threadsafe(calling, self.loop).result(60)
-        assert done.status_code < 500, (request, params, done.text)
+        # The node of this platform has no databases: it is told as an older one, by its name.
+        assert done.status_code < 500 or done.json()["reason"] == "AGENT_TOO_OLD", (request, params, done.text)
         if done.headers["content-type"].startswith("application/json"):
             assert done.json()["code"] == done.status_code
 

@@ -28,7 +28,8 @@ from funai.contracts.agent import (
     AgentStopped,
 )
 from funai.contracts.errors import Conflict, NotFound, Unavailable
-from funai.contracts.usage import AppUsage, Window
+from funai.contracts.states import Window
+from funai.contracts.usage import AppUsage
 from funai.contracts.wire import MAX_ID
 
 T = TypeVar("T")

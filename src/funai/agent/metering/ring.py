@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-from funai.contracts.usage import Window
+from funai.contracts.states import Window
 
 
 @dataclass(slots=True)

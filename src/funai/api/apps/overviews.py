@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -17,17 +18,18 @@ from funai.api.apps.slots import Slots
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.deploys.outcome import MAX_URL
 from funai.api.models import Row
-from funai.api.tables import apps
+from funai.api.tables import apps, users
 from funai.base.clients.deploy import DeployClient
 from funai.base.db.engine import Database
 from funai.base.http.app import language
 from funai.base.observability import log
 from funai.contracts.accounts import App, AppRuntime, Serving
 from funai.contracts.agent import AgentStatus
+from funai.contracts.domains import NameApp, readable_label
 from funai.contracts.errors import CalleeFailed, FunaiError, NotFound
 from funai.contracts.nodes import MAX_OVERVIEW, AppOverview
-from funai.contracts.states import AppStatus, JobStatus
-from funai.contracts.usage import AppUsage, Window
+from funai.contracts.states import AppStatus, JobStatus, Window
+from funai.contracts.usage import AppUsage
 from funai.contracts.wire import iso_z
 from funai.i18n.reasons import Words, render
 
@@ -43,6 +45,8 @@ class Overviews:
     def __init__(self, db: Database, apps: Apps, slots: Slots, control: DeployClientPool) -> None:
         self.db, self.apps, self.slots, self.control = db, apps, slots, control
         self._reached = 0
+        self._named: set[int] = set()
+        """Apps for which this process asked for a readable label: once is enough."""
 
     async def sweep(self) -> None:
         """Learn where apps that serve are reached now (a node may have got another address), and which are off line.
@@ -113,7 +117,19 @@ class Overviews:
             log.get("api.overviews").info("app.found_stopped", app_id=row["id"])
             await self.slots.stopped(int(row["id"]), row["job_id"], seen_at=int(row["update_time"]))
             return True
+        if seen.access_url and not seen.alias_url and int(row["id"]) not in self._named:
+            await self._name(row)
         return await self._readdress(row, seen.deploy_url, seen.access_url)
+
+    async def _name(self, row: Row) -> None:
+        """Ask for the label ``{name}-{user}``; where it is taken, the app has none."""
+        self._named.add(int(row["id"]))
+        owner = await self.db.fetch_one(select(users.c.user_name).where(users.c.id == row["user_id"]))
+        label = readable_label(str(row["app_name"]), str(owner["user_name"])) if owner else None
+        if label is None:
+            return
+        with suppress(NotFound), self.control.asking() as deploy:  # an older Deploy has no such call
+            await deploy.name_app(NameApp(user_id=row["user_id"], app_id=row["id"], label=label))
 
     async def _readdress_by_job(self, row: Row) -> bool:
         try:
@@ -138,6 +154,8 @@ def _told(app: App, seen: AppOverview | None) -> App:
     if seen is None or app.serving is None:
         return app
     told: dict[str, Any] = {"serving": _serving(app.serving, seen)}
+    if seen.alias_url:
+        told["alias_url"] = seen.alias_url
     if seen.crash_looping is not None:
         told["crash_looping"] = seen.crash_looping
     if seen.crash_looping:

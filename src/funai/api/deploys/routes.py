@@ -12,7 +12,8 @@ from funai.api.edge import PREFIX, AppId, CurrentUser, IdempotencyKey, JobId, Se
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, AppRuntime, CreateDeploy, StoppedApp
 from funai.contracts.jobs import BuildRules, Job, Release
-from funai.contracts.usage import AppUsage, Window
+from funai.contracts.states import Window
+from funai.contracts.usage import AppUsage
 from funai.contracts.wire import MAX_ID, clamped
 
 router = APIRouter(prefix=f"{PREFIX}/deploy")

@@ -208,8 +208,8 @@ class Deploys:
         return [self._shown(j) for j in newest[:limit]]
 
     def _shown(self, job: Job) -> Job:
-        public = self.defaults.public
-        return shown(job).model_copy(update={"deploy_url": public(job.deploy_url), "access_url": public(job.access_url)})
+        told = {"deploy_url": job.deploy_url, "access_url": job.access_url}
+        return shown(job).model_copy(update={name: self.defaults.public(url) for name, url in told.items() if url})
 
     async def _begin(
         self, user_id: int, app: Row, payload: Payload, key: str | None, request: dict[str, Any], *, with_env: bool = True

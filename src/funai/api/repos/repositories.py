@@ -28,13 +28,15 @@ FIRST_TRY_MS = 60_000
 """For so long the caller's own try is left alone by the sweep."""
 PAUSE_MS, LONGEST_PAUSE_MS = 10_000, 600_000
 PER_SWEEP = 20
+IN_GIT_SERVER, IN_GITEA = 1, 2
+"""Values of ``repo_ready``: an app whose repository was made in the other kind of host gets one here."""
 _AGAIN = Words("请稍后再试", "try again soon")
 
 
 class Repositories:
-    def __init__(self, db: Database, clock: Clock, defaults: Defaults, host: RepoHost | None) -> None:
-        """``host`` None: repositories are not the API's to make (the Git server makes them, or an operator)."""
-        self.db, self.clock, self.defaults, self.host = db, clock, defaults, host
+    def __init__(self, db: Database, clock: Clock, defaults: Defaults, host: RepoHost | None, *, kind: int) -> None:
+        """``host`` None: repositories are not the API's to make. ``kind`` is IN_GIT_SERVER or IN_GITEA."""
+        self.db, self.clock, self.defaults, self.host, self.kind = db, clock, defaults, host, kind
 
     def first_try(self) -> dict[str, Any]:
         """Columns of a new app's row."""
@@ -43,7 +45,7 @@ class Repositories:
     def status(self, row: Row) -> RepoStatus | None:
         if self.host is None or self.defaults.ssh_host is None:
             return None
-        return RepoStatus.READY if row["repo_ready"] else RepoStatus.PENDING
+        return RepoStatus.READY if row["repo_ready"] == self.kind else RepoStatus.PENDING
 
     async def make(self, row: Row) -> None:
         """A new app's repository, now if its host allows; else the sweep makes it later."""
@@ -57,7 +59,7 @@ class Repositories:
 
     async def need(self, row: Row) -> None:
         """A deploy is about to clone it. Raises RepoHostFailed."""
-        if self.host is not None and not row["repo_ready"]:
+        if self.host is not None and row["repo_ready"] != self.kind:
             await self._set_up(row)
 
     async def ensure(self, user_id: int, app_id: int) -> None:
@@ -82,7 +84,7 @@ class Repositories:
         if self.host is None:
             return
         due = or_(apps.c.repo_next.is_(None), apps.c.repo_next <= now_ms(self.clock))
-        waiting = select(apps).where(apps.c.repo_ready == 0, apps.c.deleting == 0, due)
+        waiting = select(apps).where(apps.c.repo_ready != self.kind, apps.c.deleting == 0, due)
         for row in await self.db.fetch_all(waiting.order_by(apps.c.repo_next, apps.c.id).limit(PER_SWEEP)):
             if not await self._later(row):
                 continue
@@ -112,7 +114,7 @@ class Repositories:
     async def _ready(self, app_id: int) -> bool:
         async with self.db.write() as conn:
             live = (apps.c.id == app_id, apps.c.deleting == 0)
-            return bool((await conn.execute(update(apps).where(*live).values(repo_ready=1, repo_next=None))).rowcount)
+            return bool((await conn.execute(update(apps).where(*live).values(repo_ready=self.kind, repo_next=None))).rowcount)
 
     async def _later(self, row: Row) -> bool:
         """Put the next try off, the longer the older the app; answers whether this process is the one that did."""
@@ -120,7 +122,7 @@ class Repositories:
         pause = min(max(PAUSE_MS, (now - int(row["create_time"])) // 2), LONGEST_PAUSE_MS)
         seen = apps.c.repo_next.is_(None) if row["repo_next"] is None else apps.c.repo_next == row["repo_next"]
         async with self.db.write() as conn:
-            mine = update(apps).where(apps.c.id == row["id"], apps.c.repo_ready == 0, seen)
+            mine = update(apps).where(apps.c.id == row["id"], apps.c.repo_ready != self.kind, seen)
             return bool((await conn.execute(mine.values(repo_next=now + pause))).rowcount)
 
     def _warn(self, row: Row, e: RepoHostFailed) -> None:

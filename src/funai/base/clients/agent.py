@@ -11,7 +11,8 @@ from funai.base.clients.transport import Transport
 from funai.contracts.agent import AgentDeleted, AgentDeploy, AgentDeployed, AgentStatus, AgentStopped
 from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.errors import CalleeFailed
-from funai.contracts.usage import AppUsage, Window
+from funai.contracts.states import Window
+from funai.contracts.usage import AppUsage
 
 T = TypeVar("T", bound=BaseModel)
 LONG_SECONDS = 6 * 3600

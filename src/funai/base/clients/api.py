@@ -25,7 +25,8 @@ from funai.contracts.accounts import (
 from funai.contracts.domains import Domain
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import BuildRules, Job, LogSlice, Release
-from funai.contracts.usage import AppUsage, Window
+from funai.contracts.states import Window
+from funai.contracts.usage import AppUsage
 
 BASE = "/api/fun-ai"
 

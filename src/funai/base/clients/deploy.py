@@ -12,11 +12,12 @@ from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.transport import Transport
 from funai.contracts import oldids
 from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
-from funai.contracts.domains import AddDomain, Domain, DomainRoute, DomainTarget, NodeDomains
+from funai.contracts.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
 from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer
-from funai.contracts.usage import AppUsage, Window
+from funai.contracts.states import Window
+from funai.contracts.usage import AppUsage
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -145,6 +146,10 @@ class DeployClient:
 
     async def remove_domain(self, target: DomainTarget) -> None:
         await self.transport.data("POST", "/deploy/domains/remove", json=target.to_wire())
+
+    async def name_app(self, asked: NameApp) -> None:
+        """(+) Give the app a readable label where it is free. Raises NotFound at a Deploy without them."""
+        await self.transport.data("POST", "/deploy/domains/alias", json=asked.to_wire())
 
     async def check_domain(self, target: DomainTarget) -> Domain:
         """Have it looked at again soon."""

@@ -39,6 +39,7 @@ async def create(
 ) -> None:
     """Make an app, with a Git repository to push to."""
     from funai.contracts.accounts import CreateApp
+    from funai.contracts.states import RepoStatus
 
     made = await session.api.create_app(await session.user_id(), CreateApp(app_name=name, description=description))
     if link_here:
@@ -52,6 +53,8 @@ async def create(
         session.out.line(f"  git remote add {REMOTE} {made.repo_ssh_url}")
     session.out.line(f"  git push {REMOTE} HEAD:main")
     session.out.line("  funai deploy" if link_here else f"  funai deploy {made.id}")
+    if made.repo_status is RepoStatus.PENDING:
+        session.out.aside(f"{made.repo_ssh_url}: {session.say('repo_pending')}", "yellow")
 
 
 async def list_apps(session: Session) -> None:
@@ -75,7 +78,8 @@ async def info(session: Session, app: Target = None) -> None:
             ("status", state(session, found)),
             ("serves", serves(session, found)),
             ("url", address(found)),
-            ("repository", found.repo_ssh_url),
+            ("alias", found.alias_url),
+            ("repository", _repository(session, found)),
             ("port", found.container_port),
             ("description", found.description),
             ("last job", found.last_job_id),
@@ -83,6 +87,13 @@ async def info(session: Session, app: Target = None) -> None:
             ("created", f"{found.created_at:%Y-%m-%d %H:%M} UTC"),
         ]
     )
+
+
+def _repository(session: Session, app: App) -> str | None:
+    from funai.contracts.states import RepoStatus
+
+    pending = app.repo_ssh_url and app.repo_status is RepoStatus.PENDING
+    return f"{app.repo_ssh_url} ({session.say('repo_pending')})" if pending else app.repo_ssh_url
 
 
 async def link(session: Session, app: Annotated[str, typer.Argument(metavar="APP", help="Id or name.")]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,9 +90,11 @@ async def _whose(session: Session, words: list[str], app: str | None) -> tuple[A
 
 async def _followed(session: Session, target: App, found: Domain, done: Callable[[Domain], bool], seconds: float) -> Domain:
     """The domain once ``done``, or as it is when the time is over."""
+    from asyncio import sleep
+
     until = time.monotonic() + seconds
     while not done(found) and time.monotonic() < until:
-        await asyncio.sleep(_PAUSE)
+        await sleep(_PAUSE)
         found = next((d for d in await session.api.domains(target.user_id, target.id) if d.name == found.name), found)
     return found
 

@@ -6,7 +6,6 @@ back and deletes an app of its own, which is the way through registry, agent and
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -115,12 +114,14 @@ async def _rolled_back(trial: Trial) -> Check:
 
 async def _ended(trial: Trial, name: str, job: Job) -> Check:
     """Wait for the job's end, then for an answer at the app's address."""
+    from asyncio import sleep
+
     api, end = trial.session.api, time.monotonic() + trial.seconds
     while not job.status.final:
         if time.monotonic() > end:
             why = job.reason or (job.payload.get("phase") or "")
             return Check(name, Level.FAIL, f"job {job.id}: {job.status} {why}".strip(), f"funai status --job {job.id}")
-        await asyncio.sleep(ASK_SECONDS)
+        await sleep(ASK_SECONDS)
         job = await api.job(job.id)
     if job.status != "SUCCEEDED":
         return Check(name, Level.FAIL, f"job {job.id}: {job.error_message or job.status}", f"funai logs --job {job.id}")

@@ -10,7 +10,7 @@ from funai.cli.project.target import resolve
 from funai.cli.session import Session
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target
-from funai.contracts.usage import Window
+from funai.contracts.states import Window
 
 if TYPE_CHECKING:
     from funai.contracts.usage import UsagePoint

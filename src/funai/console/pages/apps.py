@@ -11,7 +11,7 @@ from funai.console.pages.forms import Id, app_path, see
 from funai.console.session import Change, SignedIn, Visit
 from funai.contracts.accounts import App, AppRuntime, CreateApp
 from funai.contracts.errors import FunaiError
-from funai.contracts.usage import Window
+from funai.contracts.states import Window
 
 router = APIRouter()
 APP = "/users/{owner}/apps/{app_id}"

@@ -13,7 +13,7 @@ from funai.contracts import naming
 from funai.contracts.nodes import AppOverview
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.placement.policy import Rules
-from funai.deploy.queue.statements import own_url_of
+from funai.deploy.queue.statements import alias_of, own_url_of
 from funai.deploy.queue.views import payload_of
 from funai.deploy.tables import app_run, job, release, runtime_node
 
@@ -34,6 +34,7 @@ _RUNS = (
         job.c.phase,
         job.c.phase_message,
         own_url_of(app_run.c.app_id).label("own_url"),
+        alias_of(app_run.c.app_id).label("alias"),
     )
     .select_from(
         app_run.outerjoin(runtime_node, runtime_node.c.id == app_run.c.node_id)
@@ -62,6 +63,7 @@ def _overview(row: Mapping[str, Any], now_ms: int, rules: Rules) -> AppOverview:
         release=row["live_release_number"],
         deployed_at=from_epoch_ms(row["last_deployed_ms"]) if row["last_deployed_ms"] else None,
         access_url=row["own_url"] or naming.access_url(row["apps_url"], app_id),
+        alias_url=naming.access_url(row["apps_url"], row["alias"]) if row["alias"] else None,
         stopped=row["stopped_ms"] is not None,
         crash_looping=app_id in json.loads(row["crash_looping_json"] or "[]") if speaks else None,
     )

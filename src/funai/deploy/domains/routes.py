@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from funai.base.http.app import ok
 from funai.base.http.guards import SecretDoor, only_as
-from funai.contracts.domains import AddDomain, Domain, DomainRoute, DomainTarget, NodeDomains
+from funai.contracts.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
 from funai.contracts.wire import MAX_ID, Envelope
 from funai.deploy.domains.service import DomainBook
 
@@ -37,6 +37,10 @@ def domain_routes(book: DomainBook, door: Door) -> APIRouter:
     @router.post("/check")
     async def check(target: DomainTarget) -> Envelope[Domain]:
         return _ok(await book.check(target))
+
+    @router.post("/alias")
+    async def alias(asked: NameApp) -> Envelope[str | None]:
+        return _ok(await book.name(asked))
 
     return router
 

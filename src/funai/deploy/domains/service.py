@@ -5,7 +5,16 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import Database
-from funai.contracts.domains import AddDomain, Domain, DomainRoute, DomainTarget, NodeDomains, check_not_ours, clean_domain
+from funai.contracts.domains import (
+    AddDomain,
+    Domain,
+    DomainRoute,
+    DomainTarget,
+    NameApp,
+    NodeDomains,
+    check_not_ours,
+    clean_domain,
+)
 from funai.contracts.errors import NotFound
 from funai.deploy.domains import store
 
@@ -46,6 +55,14 @@ class DomainBook:
         if not await self.db.retrying(work):
             raise NotFound("DOMAIN_NOT_FOUND", name=name)
         return await self._one(target.app_id, name)
+
+    async def name(self, asked: NameApp) -> str | None:
+        """The app's readable label: the one it has, else the one asked for where it is free, else None."""
+
+        async def work(conn: AsyncConnection) -> str | None:
+            return await store.alias(conn, asked.label, asked.app_id, asked.user_id, await self.db.clock(conn))
+
+        return await self.db.retrying(work)
 
     async def exchange(self, said: NodeDomains) -> list[DomainRoute]:
         """Take a node's word of its names; answers those that it shall serve. It writes only where something is new."""

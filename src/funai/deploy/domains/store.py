@@ -91,17 +91,6 @@ async def of_app(conn: AsyncConnection, app_id: int) -> list[Domain]:
     return [_view(row) for row in await all_rows(conn, query.order_by(domain.c.created_ms, domain.c.name))]
 
 
-async def alias_of(conn: AsyncConnection, app_id: int) -> str | None:
-    """The app's alias as an address: its node's apps' domain with the label."""
-    query = (
-        select(domain.c.name, runtime_node.c.apps_url)
-        .select_from(_PLACED.join(runtime_node, runtime_node.c.id == _HOME))
-        .where(domain.c.app_id == app_id, domain.c.alias == 1)
-    )
-    row = await first_row(conn, query)
-    return str(row["apps_url"]).replace("{app}", row["name"]) if row and row["apps_url"] else None
-
-
 async def for_node(conn: AsyncConnection, node_name: str) -> list[Row]:
     """What the node of that name shall serve."""
     query = (

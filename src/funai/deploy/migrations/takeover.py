@@ -152,7 +152,7 @@ def take_over(conn: Connection) -> None:
 def _take(conn: Connection, taking: Taking) -> None:
     name, copy = taking.name, taking.name + TAKING
     there = set(inspect(conn).get_table_names())
-    ddl(conn, f"DROP TABLE IF EXISTS {copy}")
+    _drop(conn, copy)
     ddl(conn, f"CREATE TABLE {copy} LIKE {name}")
     ddl(conn, f"ALTER TABLE {copy} {', '.join(taking.alter)}")
     adopt.adopt(conn, taking.table.to_metadata(MetaData(), name=copy))
@@ -162,7 +162,7 @@ def _take(conn: Connection, taking: Taking) -> None:
     columns = {c: f"t.{c}" for c in before} | {c: how.replace("{known}", known) for c, how in taking.columns.items()}
     joined = f" LEFT JOIN {once} f ON f.old_id = t.id" if once else ""
     _copy_rows(conn, copy, columns, f"{name} t{joined} ORDER BY {taking.order}")
-    ddl(conn, f"DROP TABLE IF EXISTS {name + BEFORE}, {name + OURS}")
+    _drop(conn, name + BEFORE, name + OURS)
     ddl(conn, f"RENAME TABLE {name} TO {name + BEFORE}, {copy} TO {name}")
 
 
@@ -177,22 +177,29 @@ def give_back(conn: Connection) -> list[str]:
         raise ConfigError(["this database was not taken over from an earlier installation: there is nothing to give back"])
     for taking in tables:
         name, copy = taking.name, taking.name + BACK
-        ddl(conn, f"DROP TABLE IF EXISTS {copy}")
+        _drop(conn, copy)
         ddl(conn, f"CREATE TABLE {copy} LIKE {name + BEFORE}")
         columns = {str(c["name"]): f"t.{c['name']}" for c in inspect(conn).get_columns(copy)}
         jobs = "" if JOB.name + BEFORE in set(inspect(conn).get_table_names()) else OURS
         columns |= {c: how.replace("{ours}", jobs) for c, how in taking.back.items()}
         _copy_rows(conn, copy, columns, f"{name} t")
-        ddl(conn, f"DROP TABLE IF EXISTS {name + OURS}")
+        _drop(conn, name + OURS)
         ddl(conn, f"RENAME TABLE {name} TO {name + OURS}, {copy} TO {name}")
-        ddl(conn, f"DROP TABLE {name + BEFORE}")
-    ddl(conn, "DROP TABLE IF EXISTS funai_deploy_version")
+        _drop(conn, name + BEFORE)
+    _drop(conn, "funai_deploy_version")
     return [t.name for t in tables]
 
 
 def _copy_rows(conn: Connection, into: str, columns: dict[str, str], source: str) -> None:
     """All rows in one transaction, which the next DDL statement commits."""
     ddl(conn, f"INSERT INTO {into} ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM {source}")  # noqa: S608  # names of our own tables
+
+
+def _drop(conn: Connection, *tables: str) -> None:
+    there = set(inspect(conn).get_table_names())
+    for table in tables:
+        if table in there:
+            ddl(conn, f"DROP TABLE {table}")
 
 
 def ddl(conn: Connection, sql: str) -> None:

@@ -379,6 +379,11 @@ def own_url_of(app_id: ColumnElement[Any]) -> ScalarSelect[Any]:
     return select(domain.c.url).where(served).order_by(domain.c.active_ms, domain.c.name).limit(1).scalar_subquery()
 
 
+def alias_of(app_id: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """The app's readable label."""
+    return select(domain.c.name).where(domain.c.app_id == app_id, domain.c.alias == 1).limit(1).scalar_subquery()
+
+
 def _view(where: ColumnElement[bool] | None) -> Query:
     node = (column.label(name) for name, column in _NODE.items())
     found = select(*VIEW_COLUMNS, *node, own_url_of(job.c.app_id).label("own_url")).select_from(

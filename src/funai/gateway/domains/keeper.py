@@ -230,11 +230,11 @@ class DomainKeeper:
             self._failed(record, DomainState.DNS_WRONG, e.trouble, e.details, pause)
         except IssueFailed as e:
             pause = self._pace.after(e.trouble, _tries(record, e.trouble))
-            if e.trouble is not DomainTrouble.AUTHORITY_AWAY:
-                least = pause if e.trouble is DomainTrouble.RATE_LIMITED else min(pause, self._pace.at_least)
-                record.not_before_try = self._now().timestamp() + least
             details = {"name": record.name, "detail": e.detail}
             self._failed(record, DomainState.FAILED, e.trouble, details, pause)
+            if e.trouble is not DomainTrouble.AUTHORITY_AWAY:
+                sooner = 0 if e.trouble is DomainTrouble.RATE_LIMITED else max(0, pause - self._pace.at_least)
+                record.not_before_try = record.next_try - sooner
         except (OSError, ValueError, GatewayError) as e:
             log.get("gateway").error("gateway.domain_failed", name=record.name, error=str(e))
             self._failed(record, DomainState.FAILED, DomainTrouble.NOT_SUPPORTED, {"name": record.name}, self._pace.away)
@@ -262,8 +262,10 @@ class DomainKeeper:
             text = await self._authority.obtain(record.name)
             await asyncio.to_thread(self._records.keep, record.name, text)
         await self._doors.certify()
+        record.served = True
+        await self._route()
         record.troubled(DomainState.ACTIVE, None, {})
-        record.tries, record.failing, record.served, record.not_before_try = 0, None, True, 0.0
+        record.tries, record.failing, record.not_before_try = 0, None, 0.0
         record.next_try = self._next_look(record.name)
         log.get("gateway").info("gateway.domain_active", name=record.name, app_id=record.app_id)
 

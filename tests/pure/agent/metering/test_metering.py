@@ -12,7 +12,7 @@ from funai.agent.metering.cgroup import Spent
 from funai.agent.metering.meter import Meter, Traffic
 from funai.agent.metering.ring import Rings, Use
 from funai.agent.reconcile.state import AppView
-from funai.contracts.usage import Window
+from funai.contracts.states import Window
 
 MINUTE = 60.0
 BEGIN = 1_000_000 * 3600.0

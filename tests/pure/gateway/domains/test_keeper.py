@@ -109,7 +109,7 @@ async def test_a_name_is_routed_once_it_is_certified_and_forgotten_with_its_cert
         around.elsewhere = False
         keeper.assign([DomainRoute(name=SHOP, app_id=7, asked=1)])  # its owner asks for another look
         assert (await reaches(keeper, DomainState.ACTIVE)).url == f"https://{SHOP}/"
-        await eventually(lambda: around.hosts == {SHOP: "7"})
+        assert around.hosts == {SHOP: "7"}
         assert around.records.path(SHOP).stat().st_mode & 0o777 == 0o600
         keeper.assign([DomainRoute(name="shop-ada", app_id=7, alias=True)])
         await eventually(lambda: around.hosts == {"shop-ada.apps.example.net": "7"})

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import update
 
 from funai.api.repos.pushes import PUSH_PATH
+from funai.api.repos.repositories import IN_GIT_SERVER, IN_GITEA
 from funai.api.tables import apps
 from tests.parts.gitea import TOKEN
 from tests.parts.waiting import eventually
@@ -53,10 +54,18 @@ async def status(person: Person, app_id: int) -> str:
     return (await person.call("GET", "/app/info", params={"appId": app_id}))["repoStatus"]
 
 
-async def try_again_now(platform: Platform, app_id: int) -> None:
+async def try_again_now(platform: Platform, app_id: int, *, succeeds: bool = True) -> None:
+    """The API's own sweep may be the one that does it, hence the wait."""
     async with platform.core.db.write() as conn:
         await conn.execute(update(apps).where(apps.c.id == app_id).values(repo_next=1))
     await platform.core.repos.sweep()
+    if succeeds:
+        await eventually(lambda: _made_in_gitea(platform, app_id), seconds=20)
+
+
+async def _made_in_gitea(platform: Platform, app_id: int) -> bool:
+    row = await platform.core.apps.find(app_id)
+    return row["repo_ready"] == IN_GITEA
 
 
 async def test_new_app_gets_a_private_repository_with_rights_files_and_a_hook(platform: Platform) -> None:
@@ -105,7 +114,7 @@ async def test_gitea_away_leaves_the_app_pending_until_it_is_back(platform: Plat
     assert await status(ada, app_id) == "PENDING"
     deploy = {"params": {"userId": ada.id, "appId": app_id}}
     assert "does not answer" in (await refusal(ada, "POST", "/deploy/job/create", **deploy))["message"]
-    await try_again_now(platform, app_id)
+    await try_again_now(platform, app_id, succeeds=False)
     assert await status(ada, app_id) == "PENDING"
     platform.gitea.away = False
     await try_again_now(platform, app_id)
@@ -133,6 +142,17 @@ async def test_order_that_was_cut_short_is_completed_by_the_next(platform: Platf
     await try_again_now(platform, app_id)
     repo = platform.gitea.repos[f"funai/u{ada.id}-app{app_id}"]
     assert (await status(ada, app_id), len(repo.files), repo.teams, len(repo.hooks)) == ("READY", 3, {7, 8}, 1)
+
+
+async def test_app_from_the_built_in_git_server_gets_a_repository_in_gitea(platform: Platform) -> None:
+    ada = await platform.person("ada")
+    app_id = await ada.app()
+    platform.gitea.repos.clear()
+    async with platform.core.db.write() as conn:
+        await conn.execute(update(apps).values(repo_ready=IN_GIT_SERVER, repo_next=10**15))
+    assert await status(ada, app_id) == "PENDING"
+    await try_again_now(platform, app_id)
+    assert (await status(ada, app_id), set(platform.gitea.repos)) == ("READY", {f"funai/u{ada.id}-app{app_id}"})
 
 
 async def test_templates_stay_out_of_a_repository_that_has_code(platform: Platform) -> None:

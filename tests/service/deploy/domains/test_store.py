@@ -116,7 +116,8 @@ async def test_an_app_s_address_is_its_domain_while_that_is_served(plane: Plane)
     assert await address() == "http://7.apps.example.net/"
     assert [(r.name, r.alias) for r in await book.exchange(NodeDomains(node_name="n1"))] == [("shop-ada", True), (SHOP, False)]
     async with plane.db.read() as conn:
-        assert await store.alias_of(conn, 7) == "http://shop-ada.apps.example.net/"
+        [seen] = await overview.of(conn, [7], await plane.now(), plane.rules)
+    assert seen.alias_url == "http://shop-ada.apps.example.net/"
     async with plane.db.write() as conn:
         await store.forget_app(conn, 7)
     assert await book.list(7) == []
