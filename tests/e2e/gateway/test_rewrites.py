@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import httpx
 import pytest
 
@@ -190,27 +188,3 @@ async def test_headers_that_reach_beyond_an_app_are_dropped_or_confined(
     assert below.get_list("www-authenticate") == list(CHALLENGES.values())
     assert [name for name in (*ORDERS, "X-Accel-Redirect") if name in named] == ORDERS
     assert named.get_list("www-authenticate") == list(CHALLENGES)
-
-
-INTERIM = {
-    "103 Early Hints\r\nLink: </a.css>; rel=preload\r\nLink: </b.css>; rel=preload": True,
-    "102 Processing": True,
-    "103 Early Hints\r\nLink: </a.css>; rel=preload\r\nSet-Cookie: a=b; Path=/": False,
-    "100 Continue\r\nX-Funai-Generation: 1": False,
-    "102 Processing\r\nClear-Site-Data: *": False,
-}
-
-
-async def test_an_interim_answer_with_more_than_hints_reaches_no_client(
-    start_gateway: StartGateway, upstream: StartUpstream
-) -> None:
-    app = await upstream("1")
-    gateway = await start_gateway([route_to(1, app)])
-    for interim, passes in INTERIM.items():
-        app.answers["/"] = (f"{interim}\r\n\r\nHTTP/1.1 200 OK", ["X-Said: final"], b"")
-        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.settings.port)
-        writer.write(b"GET /runtime/1/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        got = (await reader.read()).decode().lower()
-        writer.close()
-        assert (interim, "x-said: final" in got) == (interim, passes)
-        assert not [word for word in ("set-cookie", "generation", "clear-site") if word in got]

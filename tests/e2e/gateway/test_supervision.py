@@ -23,10 +23,12 @@ async def test_a_change_that_was_sent_and_cancelled_is_undone_when_the_proxy_get
     """The proxy stands still with the command in its socket: it executes it after its caller was told that it was cancelled."""
     old, new = await upstream("old"), await upstream("new")
     gateway = await start_gateway([route_to(1, old, generation=1)])
+    assert await gateway.serving_generation(1, "/", timeout=5) == (200, 1)
+    await gateway.put(route_to(1, old, generation=1))  # waits for what the start still tells the proxy
     os.kill(gateway.pid, signal.SIGSTOP)
     try:
         changes = [asyncio.create_task(gateway.put(route_to(n, new, generation=2))) for n in (1, 2)]
-        await asyncio.wait(changes, timeout=0.1)
+        await asyncio.wait(changes, timeout=1)
         for change in changes:
             change.cancel()
         await asyncio.gather(*changes, return_exceptions=True)

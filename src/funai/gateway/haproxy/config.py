@@ -356,7 +356,6 @@ def _backend(variant: str, s: GatewaySettings, f: Facts) -> list[str]:
         _error(500, pages.INTERNAL, variant, f),
         *faults.answers(variant, str(f.pages), str(f.map_file), _kind(variant)),
         _error(504, pages.TIMEOUT, variant, f),
-        *rewrites.interim(_ms(s.response_timeout)),
         "http-response set-var(txn.answered) int(1)",
         *rewrites.response_headers(_page(pages.HEAD_TOO_LARGE, variant, f)),
         *(strays.names_itself() if s.lead_back else ()),

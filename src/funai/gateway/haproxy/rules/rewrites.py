@@ -93,23 +93,6 @@ have its visitors' browsers send the others more than they asked for, bind their
 in."""
 _FOR_PROXIES = ("X-Accel-Redirect", "X-Sendfile", "X-Lighttpd-Send-File", "X-LiteSpeed-Location", "X-Reproxy-URL")
 """Orders to the web server in front, nginx and others: one that stands before this gateway would serve its own files."""
-_HINTS = "link|content-security-policy"
-"""Headers of an interim answer (RFC 8297)."""
-
-
-def interim(wait: str) -> list[str]:
-    """Rules against interim answers (100, 102 to 199) with other headers than hints: such a connection is closed.
-
-    HAProxy sends each of them on as it is: no rule for responses is applied to one. This one sees an answer's first head;
-    ``wait`` is how long that may take.
-    """
-    return [
-        f"tcp-response inspect-delay {wait}",
-        "acl interim status 100",
-        "acl interim status 102:199",
-        rf"acl only_hints res.hdr_names(|) -m reg -i '^(({_HINTS})(\||$))*$'",
-        "tcp-response content reject if interim !only_hints",
-    ]
 
 
 def response_headers(too_large: str) -> list[str]:
