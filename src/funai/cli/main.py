@@ -16,25 +16,8 @@ from funai.cli.exits import Exit
 from funai.cli.operate import harbor
 from funai.cli.output import streams
 from funai.cli.output.output import Output
-from funai.cli.verbs import (
-    account,
-    apps,
-    check,
-    databases,
-    deploy,
-    doctor,
-    domains,
-    env,
-    imports,
-    keys,
-    life,
-    logs,
-    nodes,
-    serve,
-    status,
-    usage,
-    version,
-)
+from funai.cli.verbs import account, apps, check, databases, deploy, domains, env, keys, life, logs, status, usage, version
+from funai.cli.verbs.operator import doctor, imports, nodes, serve
 from funai.i18n.language import pick
 
 VERBS = (

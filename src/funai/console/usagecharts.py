@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from funai.console import presenter
-from funai.contracts.usage import AppUsage
+from funai.contracts.apps.usage import AppUsage
 
 CHARTS = (
     ("requests", "n", ("requests", "errors")),
@@ -15,7 +15,7 @@ CHARTS = (
     ("cpu", "percent", ("cpu_percent",)),
     ("memory", "bytes", ("memory_bytes",)),
 )
-"""Name, unit and columns; columns are fields of :class:`~funai.contracts.usage.UsagePoint`."""
+"""Name, unit and columns; columns are fields of :class:`~funai.contracts.apps.usage.UsagePoint`."""
 COUNTED = frozenset({"requests", "latency", "bytes"})
 """Charts of what the gateway counts."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from funai.base.config import older
 from funai.base.config.settings import Settings, env_form, read_properties
 from funai.cli.session import Refused, Session
-from funai.cli.verbs import serve
+from funai.cli.verbs.operator import serve
 from funai.contracts.errors import ConfigError
 
 _MARKS = {

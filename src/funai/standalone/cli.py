@@ -23,11 +23,11 @@ from funai.base.aio import Stopped, unless
 from funai.cli.output.streams import OutputLost
 from funai.cli.project.profile import DEFAULT_SERVER
 from funai.contracts.errors import ConfigError, FunaiError
-from funai.standalone import operate, unit
 from funai.standalone.configuration import choosing, template
 from funai.standalone.configuration.loading import FILE, Flags, ignored, unread
 from funai.standalone.options import LOOPBACK, NONE, Ports, UpOptions, check_options
 from funai.standalone.phrases import phase_words, phrase
+from funai.standalone.upkeep import operate, unit
 
 if TYPE_CHECKING:
     from funai.standalone.demo import Story

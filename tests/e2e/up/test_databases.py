@@ -11,7 +11,7 @@ import pytest
 
 from funai.base.clients.databases import DatabasesClient
 from funai.contracts.accounts import App
-from funai.contracts.databases import DatabaseWish
+from funai.contracts.apps.databases import DatabaseWish
 from funai.contracts.states import JobStatus
 from funai.standalone.parts import postgres
 from funai.standalone.parts.engine import EngineChoice

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from funai.contracts.apps.variables import build_names, read_at_build, values_of, with_marks
 from funai.contracts.buildspec import AppSpec
 from funai.contracts.jobs import Payload, RuntimeNodeRef
-from funai.contracts.variables import build_names, read_at_build, values_of, with_marks
 from funai.runner.variables import address, build_values, remarks
 
 NODE = RuntimeNodeRef(id=1, name="n", agent_base_url="http://a", gateway_base_url="https://g.example:8443")

@@ -11,12 +11,13 @@ import pytest
 
 from funai.contracts.errors import ConfigError
 from funai.runner.settings import RunnerSettings
-from funai.standalone import services, unit
+from funai.standalone import services
 from funai.standalone.configuration import choosing, template
 from funai.standalone.configuration.loading import ignored, load, own_names, service_names, unread
 from funai.standalone.configuration.model import Config, env_of, sections
 from funai.standalone.given import Given
 from funai.standalone.layout import Layout, Secrets
+from funai.standalone.upkeep import unit
 
 
 def written(folder: Path, text: str) -> Path:

@@ -24,7 +24,7 @@ import pytest
 from typer.testing import CliRunner
 
 from funai.cli.main import build
-from funai.cli.verbs.serve import SERVICES, Service, settings_class
+from funai.cli.verbs.operator.serve import SERVICES, Service, settings_class
 from tests.parts.waiting import free_port, wait_until
 from tests.service.api.platform import PASSWORD
 from tests.service.cli.world import World

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from funai.contracts.errors import ConfigError
-from funai.standalone import backup
 from funai.standalone.layout import Layout, load_secrets
+from funai.standalone.upkeep import backup
 
 
 def git(*words: str) -> str:

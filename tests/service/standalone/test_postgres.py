@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from funai.agent.databases.contract import AppKey
-from funai.agent.databases.postgres import PostgresDriver
+from funai.agent.databases.postgresql.driver import PostgresDriver
 from funai.agent.databases.settings import DatabaseSettings
 from funai.standalone.layout import Layout, Secrets
 from funai.standalone.parts import postgres

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from funai.contracts.errors import ConfigError
-from funai.standalone import upgrade
 from funai.standalone.layout import DataDirLock, Layout, load_secrets
+from funai.standalone.upkeep import upgrade
 
 
 @pytest.fixture

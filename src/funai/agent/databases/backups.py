@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from funai.agent.databases.contract import AppKey, Driver
-from funai.contracts.databases import Backup, Kind
+from funai.contracts.apps.databases import Backup, Kind
 
 READ = 256 * 1024
 _FILE = re.compile(r"(?P<name>(?P<kind>mongo|postgres)-(?P<at>\d{8}T\d{9}Z))\.dump")

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from funai.contracts.databases import Kind
+from funai.contracts.apps.databases import Kind
 
 
 class DatabaseError(Exception):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from funai.base.files import write_whole
 from funai.base.observability import log
-from funai.contracts.databases import Kind
+from funai.contracts.apps.databases import Kind
 
 
 class Known(BaseModel):

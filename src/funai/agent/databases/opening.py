@@ -18,9 +18,9 @@ from funai.agent.http.databases import DatabaseParts
 from funai.agent.node import Node
 from funai.agent.settings import RuntimeSettings
 from funai.base.observability import log
-from funai.contracts.databases import Kind
+from funai.contracts.apps.databases import Kind
 
-_MODULES = {Kind.MONGO: ("mongo", "MongoDriver"), Kind.POSTGRES: ("postgres", "PostgresDriver")}
+_MODULES = {Kind.MONGO: ("mongodb.driver", "MongoDriver"), Kind.POSTGRES: ("postgresql.driver", "PostgresDriver")}
 
 
 async def open_databases(settings: RuntimeSettings) -> Databases:
@@ -66,5 +66,5 @@ async def reachable(databases: Databases) -> list[str]:
 def database_parts(settings: RuntimeSettings, node: Node, apps: Apps, databases: Databases) -> DatabaseParts:
     """What the agent's calls about databases open to."""
     mongo = databases.drivers.get(Kind.MONGO)
-    explorer = importlib.import_module("funai.agent.databases.explorer").Explorer(mongo) if mongo else None
+    explorer = importlib.import_module("funai.agent.databases.mongodb.explorer").Explorer(mongo) if mongo else None
     return DatabaseParts(databases, OrphanSweep(node, apps, databases), explorer, settings.orphan_grace_hours)

@@ -16,7 +16,7 @@ from funai.agent.engine.contract import EngineError
 from funai.agent.node import Node
 from funai.base.observability import log
 from funai.contracts.agent import AgentApp
-from funai.contracts.databases import FindOrphans, Orphans
+from funai.contracts.apps.databases import FindOrphans, Orphans
 from funai.contracts.errors import Conflict, FunaiError
 
 Remove = Callable[[], Awaitable[object]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from funai.agent.databases.contract import AppKey, DatabaseError, Driver
 from funai.base.observability import log
-from funai.contracts.databases import Kind
+from funai.contracts.apps.databases import Kind
 
 WARN_AT = 0.8
 BACK_AT = 0.9

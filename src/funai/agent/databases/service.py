@@ -20,7 +20,7 @@ from funai.agent.databases.quota import Quota
 from funai.base.observability import log
 from funai.base.observability.redact import Redactor, secrets_of
 from funai.contracts.agent import AgentDeploy
-from funai.contracts.databases import AppDatabase, AppDatabases, Backup, DatabaseCall, DatabaseUrl, Dropped, Kind
+from funai.contracts.apps.databases import AppDatabase, AppDatabases, Backup, DatabaseCall, DatabaseUrl, Dropped, Kind
 from funai.contracts.errors import BadInput, CalleeFailed, Conflict, FunaiError, NotFound, Unavailable
 
 DEPLOY_SECONDS = 6.0

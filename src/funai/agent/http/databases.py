@@ -14,7 +14,7 @@ from funai.agent.databases.service import Databases
 from funai.agent.engine.contract import EngineError
 from funai.base.http.guards import SecretDoor
 from funai.contracts.agent import CleanupOrphaned
-from funai.contracts.databases import (
+from funai.contracts.apps.databases import (
     DatabaseCall,
     DatabaseOp,
     FindOrphans,
@@ -30,7 +30,7 @@ from funai.contracts.errors import BadInput, Conflict, Unavailable
 from funai.contracts.wire import MAX_ID, Wire
 
 if TYPE_CHECKING:
-    from funai.agent.databases.explorer import Explorer
+    from funai.agent.databases.mongodb.explorer import Explorer
 
 W = TypeVar("W", bound=Wire)
 MONGO = "/api/fun-ai/deploy/mongo"

@@ -27,9 +27,9 @@ from funai.contracts.agent import (
     AgentStatus,
     AgentStopped,
 )
+from funai.contracts.apps.usage import AppUsage
 from funai.contracts.errors import Conflict, NotFound, Unavailable
 from funai.contracts.states import Window
-from funai.contracts.usage import AppUsage
 from funai.contracts.wire import MAX_ID
 
 T = TypeVar("T")

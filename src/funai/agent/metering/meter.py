@@ -15,8 +15,8 @@ from funai.agent.metering.ring import Rings, Use
 from funai.agent.reconcile.state import AppView
 from funai.base.files import write_whole
 from funai.base.observability import log
+from funai.contracts.apps.usage import AppUsage, UsagePoint
 from funai.contracts.states import Window
-from funai.contracts.usage import AppUsage, UsagePoint
 
 SAVE_SECONDS = 120
 

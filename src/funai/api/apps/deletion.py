@@ -21,7 +21,7 @@ from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.accounts import AppDeleted, CleanupStep
-from funai.contracts.databases import DatabaseCall, DatabaseOp
+from funai.contracts.apps.databases import DatabaseCall, DatabaseOp
 from funai.contracts.errors import Conflict, FunaiError, NotFound
 from funai.contracts.jobs import Job
 from funai.contracts.states import AppStatus

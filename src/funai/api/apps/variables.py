@@ -17,8 +17,8 @@ from funai.base.clock import Clock
 from funai.base.config.sealing import Sealer
 from funai.base.db.engine import Database
 from funai.contracts import rules
+from funai.contracts.apps.variables import build_names, names_of, values_of, with_marks
 from funai.contracts.errors import BadInput, Conflict, NotFound
-from funai.contracts.variables import build_names, names_of, values_of, with_marks
 from funai.i18n.reasons import Words
 
 MAX_SHOWN = 10

@@ -10,10 +10,10 @@ from funai.api.databases.service import AppDatabases
 from funai.api.edge import PREFIX, Admin, AppId, CurrentUser, Services, UserId, answers, core_of
 from funai.base.http.app import ok
 from funai.base.http.guards import SecretDoor
-from funai.contracts.databases import (
+from funai.contracts.apps.databases import (
     AppDatabases as Shown,
 )
-from funai.contracts.databases import (
+from funai.contracts.apps.databases import (
     AppIds,
     Backup,
     DatabaseOp,

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from funai.api.apps.service import Apps
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.tables import apps as app_table
-from funai.contracts.databases import DatabaseCall, DatabaseOp, DatabaseWish, FindOrphans, MongoCall, MongoVerb, Orphans
+from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, DatabaseWish, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.errors import Conflict
 
 

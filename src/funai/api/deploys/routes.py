@@ -11,9 +11,9 @@ from funai.api.deploys.policy import build_rules_of
 from funai.api.edge import PREFIX, AppId, CurrentUser, IdempotencyKey, JobId, Services, UserId, answers
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, AppRuntime, CreateDeploy, StoppedApp
+from funai.contracts.apps.usage import AppUsage
 from funai.contracts.jobs import BuildRules, Job, Release
 from funai.contracts.states import Window
-from funai.contracts.usage import AppUsage
 from funai.contracts.wire import MAX_ID, clamped
 
 router = APIRouter(prefix=f"{PREFIX}/deploy")

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ValidationError
 
 from funai.base.clients.transport import Transport
 from funai.contracts.agent import AgentDeleted, AgentDeploy, AgentDeployed, AgentStatus, AgentStopped
-from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
+from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
+from funai.contracts.apps.usage import AppUsage
 from funai.contracts.errors import CalleeFailed
 from funai.contracts.states import Window
-from funai.contracts.usage import AppUsage
 
 T = TypeVar("T", bound=BaseModel)
 LONG_SECONDS = 6 * 3600

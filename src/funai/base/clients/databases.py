@@ -6,7 +6,7 @@ from typing import Any
 
 from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.api import BASE, ApiClient
-from funai.contracts.databases import AppDatabases, Backup, DatabaseOp, DatabaseUrl, DatabaseWish, Dropped, Orphans
+from funai.contracts.apps.databases import AppDatabases, Backup, DatabaseOp, DatabaseUrl, DatabaseWish, Dropped, Orphans
 
 
 class DatabasesClient:

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ValidationError
 from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.transport import Transport
 from funai.contracts import oldids
-from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
+from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
+from funai.contracts.apps.usage import AppUsage
 from funai.contracts.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
 from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer
 from funai.contracts.states import Window
-from funai.contracts.usage import AppUsage
 
 T = TypeVar("T", bound=BaseModel)
 

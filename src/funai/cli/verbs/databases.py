@@ -10,12 +10,12 @@ import typer
 from funai.cli.project.target import resolve
 from funai.cli.session import Refused, Session
 from funai.cli.verb import verb
-from funai.cli.verbs import serve
 from funai.cli.verbs.apps import Target
+from funai.cli.verbs.operator import serve
 
 if TYPE_CHECKING:
     from funai.base.clients.databases import DatabasesClient
-    from funai.contracts.databases import AppDatabases, DatabaseWish, Orphans
+    from funai.contracts.apps.databases import AppDatabases, DatabaseWish, Orphans
 
 KindOption = Annotated[
     str | None,
@@ -60,7 +60,7 @@ def _client(session: Session) -> DatabasesClient:
 def _wish(session: Session, kind: str | None, backup: str | None = None, from_app: int | None = None) -> DatabaseWish:
     from pydantic import ValidationError
 
-    from funai.contracts.databases import DatabaseWish
+    from funai.contracts.apps.databases import DatabaseWish
 
     try:
         return DatabaseWish.model_validate({"kind": kind, "backup": backup, "fromAppId": from_app})

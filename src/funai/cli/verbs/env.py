@@ -13,9 +13,9 @@ from funai.cli.project.target import resolve
 from funai.cli.session import Refused, Session
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target
+from funai.contracts.apps.variables import read_at_build
 from funai.contracts.errors import NotFound
 from funai.contracts.rules import env_name_trouble
-from funai.contracts.variables import read_at_build
 
 if TYPE_CHECKING:
     from funai.contracts.accounts import App

@@ -13,7 +13,7 @@ from funai.cli.verbs.apps import Target
 from funai.contracts.states import Window
 
 if TYPE_CHECKING:
-    from funai.contracts.usage import UsagePoint
+    from funai.contracts.apps.usage import UsagePoint
 
 
 def register(app: typer.Typer) -> None:

@@ -11,7 +11,7 @@ from funai.base.clients.databases import DatabasesClient
 from funai.console.pages.apps import APP
 from funai.console.pages.forms import Id, app_path, see
 from funai.console.session import Change, SignedIn, Visit
-from funai.contracts.databases import AppDatabases, DatabaseUrl, DatabaseWish, Kind
+from funai.contracts.apps.databases import AppDatabases, DatabaseUrl, DatabaseWish, Kind
 from funai.contracts.errors import BadInput, FunaiError
 
 router = APIRouter()

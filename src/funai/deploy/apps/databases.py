@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from funai.base.clients.agent import AgentClient
 from funai.base.clients.transport import AgentRefused
 from funai.base.http.app import language
-from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
+from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.errors import CalleeFailed, Conflict, FunaiError
 from funai.contracts.states import NodeHealth
 from funai.deploy.apps.agents import Agents

@@ -12,11 +12,11 @@ from funai.base.db.engine import Database
 from funai.base.http.app import ok
 from funai.base.http.guards import SecretDoor
 from funai.contracts.accounts import AppDeleted
-from funai.contracts.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
+from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
+from funai.contracts.apps.usage import AppUsage
 from funai.contracts.jobs import AppTarget, Release
 from funai.contracts.nodes import AppOverview, AppsQuestion
 from funai.contracts.states import Window
-from funai.contracts.usage import AppUsage
 from funai.contracts.wire import MAX_ID, Envelope, clamped
 from funai.deploy.apps.databases import AppDatabases
 from funai.deploy.apps.logs import container_logs

@@ -18,10 +18,10 @@ from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.accounts import AppDeleted, CleanupStep
 from funai.contracts.agent import AgentDeleted, AgentStatus
+from funai.contracts.apps.usage import AppUsage
 from funai.contracts.errors import CalleeFailed, Conflict, FunaiError, NotFound
 from funai.contracts.nodes import AppOverview
 from funai.contracts.states import Window
-from funai.contracts.usage import AppUsage
 from funai.deploy.apps import overview
 from funai.deploy.apps.agents import AgentGone, Agents, AppLocation
 from funai.deploy.domains import store as domains

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from funai.contracts import naming, variables
+from funai.contracts import naming
+from funai.contracts.apps import variables
 from funai.contracts.jobs import Failure, Job, JobResult, RuntimeNodeRef
 from funai.contracts.states import JobStatus
 from funai.contracts.wire import from_epoch_ms

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from funai.agent.databases.explorer import _schema as schema_of  # pyright: ignore[reportPrivateUsage]
-from funai.contracts.databases import MongoCreate
+from funai.agent.databases.mongodb.explorer import _schema as schema_of  # pyright: ignore[reportPrivateUsage]
+from funai.contracts.apps.databases import MongoCreate
 from funai.contracts.errors import BadInput
 
 FIELDS = [{"name": "title", "type": "string", "required": True}, {"name": "n", "type": "integer", "nullable": True}]

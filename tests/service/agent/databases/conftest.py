@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from funai.agent.databases.contract import AppKey, Driver
-from funai.agent.databases.mongo import MongoDriver
-from funai.agent.databases.postgres import PostgresDriver
+from funai.agent.databases.mongodb.driver import MongoDriver
+from funai.agent.databases.postgresql.driver import PostgresDriver
 from funai.agent.databases.settings import DatabaseSettings
 from tests.parts.databases import PASSWORD, USER, Postgres
 from tests.parts.ferretdb import Mongo

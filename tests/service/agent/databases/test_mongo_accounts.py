@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 from pymongo.errors import OperationFailure
 
-from funai.agent.databases import mongo
 from funai.agent.databases.contract import AppKey, DatabaseRefused
-from funai.agent.databases.mongo import MongoDriver
+from funai.agent.databases.mongodb import driver as mongo
+from funai.agent.databases.mongodb.driver import MongoDriver
 from scripts.ferretdb import binary
 from tests.parts.ferretdb import ADMIN, PASSWORD, Mongo
 from tests.service.agent.databases.conftest import mongo_settings

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from funai.agent.databases.contract import AppKey, DatabaseAway, DatabaseRefused
-from funai.agent.databases.postgres import PostgresDriver
+from funai.agent.databases.postgresql.driver import PostgresDriver
 from funai.agent.databases.quota import Quota
 from funai.agent.databases.settings import DatabaseSettings
 from tests.parts.databases import Postgres

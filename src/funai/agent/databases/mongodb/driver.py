@@ -17,10 +17,11 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from funai.agent.databases import mongo_dump, names
+from funai.agent.databases import names
 from funai.agent.databases.contract import AppKey, Credentials, DatabaseAway, DatabaseRefused
+from funai.agent.databases.mongodb import dump as mongo_dump
 from funai.agent.databases.settings import DatabaseSettings
-from funai.contracts.databases import Kind
+from funai.contracts.apps.databases import Kind
 
 META = "__funai_meta__"
 SECONDS = 3.0

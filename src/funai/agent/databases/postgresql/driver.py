@@ -18,10 +18,11 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from funai.agent.databases import names, pg_programs
+from funai.agent.databases import names
 from funai.agent.databases.contract import AppKey, Credentials, DatabaseAway, DatabaseMissing, DatabaseRefused
+from funai.agent.databases.postgresql import programs as pg_programs
 from funai.agent.databases.settings import DatabaseSettings
-from funai.contracts.databases import Kind
+from funai.contracts.apps.databases import Kind
 
 SECONDS = 5
 COMMAND_SECONDS = 60.0

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from funai.base.files import write_whole
 from funai.contracts.errors import ConfigError
-from funai.standalone import backup
 from funai.standalone.layout import DataDirLock, Layout
 from funai.standalone.phrases import phrase
+from funai.standalone.upkeep import backup
 
 PACKAGE = "funai-deploy"
 Install = Callable[[str], None]

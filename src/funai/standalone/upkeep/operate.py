@@ -12,13 +12,14 @@ import typer
 from funai.base import proxies
 from funai.cli.session import Session
 from funai.cli.verb import verb
-from funai.standalone import backup, checkfile, upgrade
+from funai.standalone import checkfile
 from funai.standalone.configuration import choosing
 from funai.standalone.configuration.loading import FILE, Loaded, ignored, unread
 from funai.standalone.configuration.model import sections
 from funai.standalone.layout import Layout, Secrets
 from funai.standalone.parts.engine import EngineChoice, EngineKind
 from funai.standalone.phrases import phrase
+from funai.standalone.upkeep import backup, upgrade
 
 PANEL = "Platform"
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The platform's data dir.", show_default="as for funai up")]

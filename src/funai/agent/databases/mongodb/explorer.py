@@ -17,8 +17,8 @@ from bson.errors import BSONError
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import CollectionInvalid, ConnectionFailure, ExecutionTimeout, OperationFailure, PyMongoError
 
-from funai.agent.databases.mongo import META, SECONDS, MongoDriver
-from funai.contracts.databases import MongoById, MongoCreate, MongoDoc, MongoField, MongoFind, MongoUpdate
+from funai.agent.databases.mongodb.driver import META, SECONDS, MongoDriver
+from funai.contracts.apps.databases import MongoById, MongoCreate, MongoDoc, MongoField, MongoFind, MongoUpdate
 from funai.contracts.errors import BadInput, CalleeFailed, Forbidden, Unavailable
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from funai.cli.diagnosis import Check, Level, engine_verdict, fingerprint, port_
 from funai.cli.exits import Exit
 from funai.cli.session import Ended, Refused, Session
 from funai.cli.verb import verb
-from funai.cli.verbs import fleet
 from funai.cli.verbs.keys import DEFAULT_KEYS
+from funai.cli.verbs.operator import fleet
 from funai.i18n.labels import label
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import typer
 
 from funai.cli.session import Session
 from funai.cli.verb import verb
-from funai.cli.verbs.serve import Config, databases_of
+from funai.cli.verbs.operator.serve import Config, databases_of
 
 From = Annotated[str, typer.Option("--from", help="The earlier installation's database; a JDBC address without login will do.")]
 

@@ -1,0 +1,1 @@
+"""MongoDB: its driver, its dumps, and the explorer's calls."""

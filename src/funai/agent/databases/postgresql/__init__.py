@@ -1,0 +1,1 @@
+"""PostgreSQL: its driver, and the programs that dump and restore."""

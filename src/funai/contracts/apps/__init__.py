@@ -1,0 +1,1 @@
+"""What apps have beside their code: variables, databases, use."""

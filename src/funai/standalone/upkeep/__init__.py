@@ -1,0 +1,1 @@
+"""What an installation needs over the years: backup, upgrade, a unit."""
