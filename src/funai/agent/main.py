@@ -47,7 +47,7 @@ from funai.base.http.guards import SecretDoor
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
-from funai.contracts.domains import Domains
+from funai.contracts.apps.domains import Domains
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError, RouteTable
 from funai.gateway.main import Gateway, container_labels, open_gateway

@@ -8,7 +8,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 
 from funai.contracts.agent import AgentDeploy
-from funai.contracts.domains import Domains
+from funai.contracts.apps.domains import Domains
 from funai.contracts.routes import Route, RouteTable
 from funai.gateway.haproxy.driver import HaproxyGateway
 from funai.gateway.metrics import Watch

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from funai.base.home import user_folder
 from funai.base.process import ports
 from funai.contracts import naming, rules
-from funai.contracts.domains import clean_domain
+from funai.contracts.apps.domains import clean_domain
 from funai.contracts.errors import BadInput, ConfigError
 from funai.gateway.settings import DOMAIN, PLAIN_PATH, UNIX_PATH_LIMIT
 from funai.standalone.given import Given

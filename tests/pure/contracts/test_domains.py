@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funai.contracts.domains import check_not_ours, clean_domain, readable_label
+from funai.contracts.apps.domains import check_not_ours, clean_domain, readable_label
 from funai.contracts.errors import BadInput, Conflict
 
 

@@ -25,8 +25,8 @@ from funai.base.http.app import language
 from funai.base.observability import log
 from funai.contracts.accounts import App, AppRuntime, Serving
 from funai.contracts.agent import AgentStatus
+from funai.contracts.apps.domains import NameApp, readable_label
 from funai.contracts.apps.usage import AppUsage
-from funai.contracts.domains import NameApp, readable_label
 from funai.contracts.errors import CalleeFailed, FunaiError, NotFound
 from funai.contracts.nodes import MAX_OVERVIEW, AppOverview
 from funai.contracts.states import AppStatus, JobStatus, Window

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from funai.api.edge import PREFIX, AppId, CurrentUser, Services, UserId, answers
 from funai.base.http.app import ok
-from funai.contracts.domains import MAX_TYPED, Domain, TypedDomain
+from funai.contracts.apps.domains import MAX_TYPED, Domain, TypedDomain
 
 router = APIRouter(prefix=PREFIX, tags=["domains"])
 Typed = Annotated[str, Query(max_length=MAX_TYPED, description="The domain")]

@@ -9,7 +9,7 @@ from funai.api.apps.service import Apps
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.base.clients.deploy import DeployClient
 from funai.base.http.app import language
-from funai.contracts.domains import AddDomain, Domain, DomainTarget, clean_domain
+from funai.contracts.apps.domains import AddDomain, Domain, DomainTarget, clean_domain
 from funai.contracts.errors import NotFound, Unavailable
 from funai.i18n.reasons import render
 

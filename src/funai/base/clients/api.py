@@ -22,8 +22,8 @@ from funai.contracts.accounts import (
     SshKey,
     User,
 )
+from funai.contracts.apps.domains import Domain
 from funai.contracts.apps.usage import AppUsage
-from funai.contracts.domains import Domain
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import BuildRules, Job, LogSlice, Release
 from funai.contracts.states import Window

@@ -12,8 +12,8 @@ from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.transport import Transport
 from funai.contracts import oldids
 from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
+from funai.contracts.apps.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
 from funai.contracts.apps.usage import AppUsage
-from funai.contracts.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
 from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from funai.contracts.accounts import App
-    from funai.contracts.domains import Domain
+    from funai.contracts.apps.domains import Domain
 
 Words = Annotated[
     list[str], typer.Argument(metavar="[APP] DOMAIN", help="The app first; else this folder's app.", show_default=False)

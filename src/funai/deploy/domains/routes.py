@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from funai.base.http.app import ok
 from funai.base.http.guards import SecretDoor, only_as
-from funai.contracts.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
+from funai.contracts.apps.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
 from funai.contracts.wire import MAX_ID, Envelope
 from funai.deploy.domains.service import DomainBook
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import Database
-from funai.contracts.domains import (
+from funai.contracts.apps.domains import (
     AddDomain,
     Domain,
     DomainRoute,

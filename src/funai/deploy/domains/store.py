@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.rows import Row, all_rows, first_row
-from funai.contracts.domains import Domain, DomainReport, DomainRoute, DomainState, DomainTrouble
+from funai.contracts.apps.domains import Domain, DomainReport, DomainRoute, DomainState, DomainTrouble
 from funai.contracts.errors import Conflict
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.placement import store as placements

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from funai.base.db.engine import Dialect
-from funai.contracts.domains import DomainState
+from funai.contracts.apps.domains import DomainState
 from funai.contracts.states import JobStatus
 from funai.deploy.queue.transitions import Claimable
 from funai.deploy.tables import domain, job, job_event, job_log, placement, runtime_node

@@ -21,7 +21,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from funai.base.observability import log
-from funai.contracts.domains import DomainReport, DomainRoute, DomainState, DomainTrouble, details_of
+from funai.contracts.apps.domains import DomainReport, DomainRoute, DomainState, DomainTrouble, details_of
 from funai.contracts.routes import GatewayError
 from funai.gateway.domains.authority import Authority, IssueFailed
 from funai.gateway.domains.lookup import Elsewhere, Lookup
@@ -106,7 +106,7 @@ def lookup_of(settings: GatewaySettings, public_url: str) -> Lookup:
 
 
 class DomainKeeper:
-    """Implements :class:`~funai.contracts.domains.Domains`. ``run`` does the work; the other calls return at once."""
+    """Implements :class:`~funai.contracts.apps.domains.Domains`. ``run`` does the work; the other calls return at once."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from funai.base.files import write_whole
 from funai.base.observability import log
-from funai.contracts.domains import DomainState
+from funai.contracts.apps.domains import DomainState
 from funai.gateway.tls.certs import bundle, names_of, unfit
 
 RENEW_PART = 3

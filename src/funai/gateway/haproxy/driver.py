@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from funai.base.observability import log
 from funai.base.process.daemon import Daemon
-from funai.contracts.domains import Domains
+from funai.contracts.apps.domains import Domains
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError, Route, RouteState
 from funai.gateway.domains.keeper import DomainKeeper, Pace, lookup_of

@@ -6,7 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from funai.contracts.domains import AddDomain, DomainReport, DomainRoute, DomainState, DomainTarget, DomainTrouble, NodeDomains
+from funai.contracts.apps.domains import (
+    AddDomain,
+    DomainReport,
+    DomainRoute,
+    DomainState,
+    DomainTarget,
+    DomainTrouble,
+    NodeDomains,
+)
 from funai.contracts.errors import Conflict, NotFound
 from funai.deploy.apps import overview
 from funai.deploy.domains import store
