@@ -107,3 +107,26 @@ async def test_a_server_that_is_away_is_told_apart_from_one_that_refuses(postgre
     with pytest.raises(DatabaseRefused) as refused:
         await refusing.create(KEY)
     assert "secret-word" not in f"{gone.value}{refused.value}"
+
+
+HOSTILE = """CREATE FUNCTION public.climb(int) RETURNS bool LANGUAGE plpgsql AS $$
+BEGIN
+  BEGIN EXECUTE 'RESET ROLE'; EXECUTE 'CREATE ROLE climbed SUPERUSER'; EXCEPTION WHEN OTHERS THEN NULL; END;
+  RETURN true;
+END $$"""
+
+
+async def test_dump_and_restore_run_an_apps_functions_without_our_rights(driver: PostgresDriver) -> None:
+    app = await tenant(driver)
+    await app.sql(HOSTILE)
+    await app.sql("CREATE TABLE bait (x int DEFAULT 1 CHECK (public.climb(x)))")
+    await app.sql("INSERT INTO bait VALUES (2)")
+    dump = [piece async for piece in driver.dump(KEY)]
+
+    async def again() -> AsyncIterator[bytes]:
+        for piece in dump:
+            yield piece
+
+    await driver.restore(KEY, again())
+    assert await app.sql("SELECT x FROM bait") is not None
+    assert not await app.sql("SELECT 1 FROM pg_roles WHERE rolname = $1", "climbed")

@@ -185,8 +185,9 @@ class PostgresDriver:
     # -- all of it --------------------------------------------------------------------------------------------------
 
     async def dump(self, app: AppKey) -> AsyncIterator[bytes]:
-        async for piece in pg_programs.dump(self._url(app.name, self._user, self._password)):
-            yield piece
+        async with self._as_the_app(app) as url:
+            async for piece in pg_programs.dump(url):
+                yield piece
 
     async def restore(self, app: AppKey, chunks: AsyncIterator[bytes]) -> None:
         """Into a new database in the old one's place, so that nothing of what was there stays."""
@@ -194,7 +195,23 @@ class PostgresDriver:
             await admin.execute(f"DROP DATABASE IF EXISTS {_q(app.name)} WITH (FORCE)")
         await self.create(app)
         await self._open(app)
-        await pg_programs.restore(self._url(app.name, self._user, self._password), app.name, chunks)
+        async with self._as_the_app(app) as url:
+            await pg_programs.restore(url, chunks)
+
+    @asynccontextmanager
+    async def _as_the_app(self, app: AppKey) -> AsyncIterator[str]:
+        """The address for a program that reads or runs what the app made: as the app's own role, because functions in
+        constraints and defaults run as whoever restores them. The app can't keep it out by taking all its connections.
+        """
+        role = _q(app.name)
+        async with self._connection() as admin:
+            await admin.execute(f"ALTER ROLE {role} CONNECTION LIMIT -1")
+            count = await _rotation(admin, app.name)
+        try:
+            yield self._url(app.name, app.name, self._derived(app, count))
+        finally:
+            async with self._connection() as admin:
+                await admin.execute(f"ALTER ROLE {role} CONNECTION LIMIT {self._connections}")
 
     async def names(self) -> list[str]:
         async with self._connection() as admin:
@@ -213,7 +230,8 @@ class PostgresDriver:
                     timeout=SECONDS,
                     command_timeout=COMMAND_SECONDS,
                     passfile=Path("/dev/null"),
-                    server_settings={"application_name": "funai-agent"},
+                    # No search path: in an app's database its own functions and operators would be found by it.
+                    server_settings={"application_name": "funai-agent", "search_path": ""},
                 )
             try:
                 yield opened

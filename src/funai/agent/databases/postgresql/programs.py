@@ -28,8 +28,8 @@ def dump_command(url: str) -> Command:
     return Command((program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "--no-password"), env=_env(url))
 
 
-def restore_command(url: str, role: str) -> Command:
-    words = ("--no-owner", "--no-privileges", "--no-password", "--exit-on-error", f"--role={role}", "--dbname")
+def restore_command(url: str) -> Command:
+    words = ("--no-owner", "--no-privileges", "--no-password", "--exit-on-error", "--dbname")
     return Command((program("pg_restore"), *words, _env(url)["PGDATABASE"]), env=_env(url))
 
 
@@ -63,10 +63,10 @@ async def dump(url: str) -> AsyncIterator[bytes]:
         raise DatabaseRefused("pg_dump took longer than 6 hours") from e
 
 
-async def restore(url: str, role: str, chunks: AsyncIterator[bytes]) -> None:
-    """As the app's role, which then owns everything. Raises DatabaseRefused."""
+async def restore(url: str, chunks: AsyncIterator[bytes]) -> None:
+    """As the account of ``url``, which then owns everything. Raises DatabaseRefused."""
     try:
-        async with asyncio.timeout(HOURS), spawn(restore_command(url, role), stdin=asyncio.subprocess.PIPE) as child:
+        async with asyncio.timeout(HOURS), spawn(restore_command(url), stdin=asyncio.subprocess.PIPE) as child:
             into, out, err = child.process.stdin, child.process.stdout, child.process.stderr
             assert into is not None and out is not None and err is not None
             said = asyncio.gather(out.read(_ERRORS), err.read(_ERRORS))
