@@ -143,6 +143,7 @@ async def world(engine: DummyEngine | None = None, table: Table | None = None, *
                 yield World(engine, found, parts, http)
     finally:
         await parts.drainer.close()
+        await parts.databases.close()
         if own:
             await engine.close()
         await asyncio.sleep(0)

@@ -7,16 +7,17 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from funai.base.db.engine import Database
 from tests.parts.databases import MariaDB, Postgres
 
 
 async def test_each_answers_on_a_fresh_database(database_url: str) -> None:
-    engine = create_async_engine(database_url)
-    async with engine.begin() as db:
-        await db.execute(text("CREATE TABLE t (a INT)"))
-        await db.execute(text("INSERT INTO t VALUES (1)"))
-        assert (await db.execute(text("SELECT a FROM t"))).scalar_one() == 1
-    await engine.dispose()
+    db = Database(database_url)
+    async with db.write() as conn:
+        await conn.execute(text("CREATE TABLE t (a INT)"))
+        await conn.execute(text("INSERT INTO t VALUES (1)"))
+        assert (await conn.execute(text("SELECT a FROM t"))).scalar_one() == 1
+    await db.close()
 
 
 @pytest.mark.parametrize("part", ["postgres", "mariadb"])

@@ -108,7 +108,7 @@ def test_facts_and_checks_in_chinese(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_every_heading_of_a_verb_has_its_chinese_and_no_other_is_kept() -> None:
-    said = {text for file in Path(verbs.__path__[0]).glob("*.py") for text in headings(ast.parse(file.read_text()))}
+    said = {text for file in Path(verbs.__path__[0]).rglob("*.py") for text in headings(ast.parse(file.read_text()))}
     assert said - set(CHINESE) - {"", "id"} == set()
     assert set(CHINESE) - said == {"engine"}, "(diagnosis.py says that one)"
 
