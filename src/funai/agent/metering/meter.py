@@ -28,8 +28,16 @@ class Traffic:
         self._uses: dict[int, Use] = {}
 
     def count(self, app_id: int | None, status: int, bytes_in: int, bytes_out: int, ms: int) -> None:
-        if app_id is not None:
-            self._uses.setdefault(app_id, Use()).add(Use(1, int(status >= 500), ms, ms, bytes_in, bytes_out))
+        if app_id is None:
+            return
+        if (use := self._uses.get(app_id)) is None:
+            use = self._uses[app_id] = Use()
+        use.requests += 1
+        use.errors += status >= 500
+        use.ms += ms
+        use.slowest = max(use.slowest, ms)
+        use.bytes_in += bytes_in
+        use.bytes_out += bytes_out
 
     def take(self) -> dict[int, Use]:
         taken, self._uses = self._uses, {}
