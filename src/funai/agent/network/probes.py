@@ -8,6 +8,7 @@ import secrets
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from enum import StrEnum
 
 SECONDS = 2.0
@@ -56,25 +57,25 @@ def ask_resolver(pid: int, server: tuple[str, int], name: str) -> Heard:
 
 
 def _exchange(server: tuple[str, int], query: bytes) -> Heard:
+    def ask() -> None:
+        sock.connect(server)
+        sock.send(query)
+        sock.recv(512)
+
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(SECONDS)
-        try:
-            sock.connect(server)
-            sock.send(query)
-            sock.recv(512)
-        except TimeoutError:
-            return Heard.SILENCE
-        except ConnectionRefusedError:
-            return Heard.REFUSED
-        except OSError:
-            return Heard.UNKNOWN
-    return Heard.ANSWER
+        return _heard(ask)
 
 
 def reach(address: str, port: int = CLOSED_PORT) -> Heard:
     """Whether packets go from this host to a container and back. Blocks for up to ``SECONDS``."""
+    return _heard(lambda: socket.create_connection((address, port), timeout=SECONDS).close())
+
+
+def _heard(ask: Callable[[], object]) -> Heard:
+    """What came of asking; ``ask`` raises the socket's errors."""
     try:
-        socket.create_connection((address, port), timeout=SECONDS).close()
+        ask()
     except TimeoutError:
         return Heard.SILENCE
     except ConnectionRefusedError:
