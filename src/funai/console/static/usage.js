@@ -67,7 +67,6 @@ class UsageChart extends HTMLElement {
       axes: [axis, { ...axis, size: 80, values: (_, marks) => marks.map(unit) }],
       series: [{ value: (_, at) => (at === null ? '–' : new Date(at * 1000).toLocaleString(document.documentElement.lang)) }, ...series],
     };
-    series.forEach((one) => { one.spanGaps = false; });
     this.#chart = new uPlot(options, data);
     this.#chart.root.querySelector('canvas').setAttribute('aria-hidden', 'true');
     this.prepend(this.#chart.root);
