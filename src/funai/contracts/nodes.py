@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from funai.contracts.moves import DrainProgress, Move
 from funai.contracts.states import NodeHealth
 from funai.contracts.wire import EntityId, Instant, Name, Wire, clamped
 
@@ -31,12 +32,24 @@ class NodeHeartbeat(Wire):
     container_count: int | None = Field(default=None, ge=0, le=1_000_000)
     cpu_pct: float | None = Field(default=None, ge=0, le=100)
     memory_free_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    memory_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    """(+) All of the machine's."""
+    app_memory_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    """(+) What an app there may use; 0 where it has no limit."""
     capacity: int | None = Field(default=None, ge=0, le=1_000_000)
     engine: str | None = Field(default=None, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")
     problem: Annotated[str, Field(max_length=500)] | None = None
     """(+) What hinders the apps there, in words; empty when nothing does, None from agents that don't look."""
     crash_looping: list[EntityId] = Field(default_factory=list[EntityId], max_length=1_000)
     """(+) Apps whose container keeps restarting."""
+
+
+class Removal(Wire):
+    """An app that a node is to remove because it serves elsewhere, was stopped, or was not to be started there."""
+
+    app_id: int
+    generation: int
+    """What is newer stays."""
 
 
 class NodeHeartbeatAnswer(Wire):
@@ -46,6 +59,8 @@ class NodeHeartbeatAnswer(Wire):
     health: NodeHealth
     stale_placements: list[int] = Field(default_factory=list[int])
     """(+) Apps placed elsewhere meanwhile: what still runs of them here can go."""
+    removals: list[Removal] | None = None
+    """(+) Those of ``stale_placements`` whose owner still has them: their databases stay."""
 
 
 class RuntimeNode(Wire):
@@ -71,6 +86,13 @@ class RuntimeNode(Wire):
     """(+) What hinders the apps there, as the node last reported."""
     crash_looping: list[int] = Field(default_factory=list[int])
     """(+) Apps whose container kept restarting when the node last reported."""
+    memory_bytes: int | None = None
+    memory_free_bytes: int | None = None
+    """(+) As the node last reported."""
+    drain: DrainProgress | None = None
+    """(+) What empties the node now, or did last."""
+    held: bool = False
+    """(+) Silent beyond the grace, but its apps stay: more than half of the nodes are silent."""
 
 
 class UpsertNode(Wire):
@@ -136,12 +158,19 @@ class SkippedApp(Wire):
 
 
 class DrainReport(Wire):
-    """What a drain did: apps that now belong elsewhere, apps it left (with why), apps still on the source node."""
+    """What a drain did: apps that now belong elsewhere, apps it left (with why), apps still on the source node.
+
+    Running apps move one after the other: ``moving`` are those that ``drain_id`` goes on with.
+    """
 
     source_node_id: int
     moved: list[MovedApp] = Field(default_factory=list[MovedApp])
     skipped: list[SkippedApp] = Field(default_factory=list[SkippedApp])
     remaining: int = 0
+    drain_id: int | None = None
+    """(+)"""
+    moving: list[int] | None = None
+    """(+) Ids of apps; None: there are none."""
 
 
 class Placement(Wire):
@@ -149,6 +178,8 @@ class Placement(Wire):
     node_id: int
     last_active_at: Instant | None = None
     created_at: Instant
+    move: Move | None = None
+    """(+) The move that a reassign began; the app belongs to ``node_id`` until it serves on the move's target."""
 
 
 class PlacedApp(Wire):

@@ -42,6 +42,11 @@ from funai.deploy.events.routes import event_routes
 from funai.deploy.logs.service import LogService
 from funai.deploy.logs.store import LogStore
 from funai.deploy.migrations import takeover
+from funai.deploy.moves.jobs import MoveJobs
+from funai.deploy.moves.mover import Mover
+from funai.deploy.moves.routes import move_routes
+from funai.deploy.moves.service import Moves
+from funai.deploy.moves.watch import NodeWatch
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
@@ -81,10 +86,12 @@ class Core:
     heartbeats: Heartbeats
     nodes: Nodes
     node_metrics: NodeMetrics
+    moves: Moves
     apps: Apps
     credentials: Credentials
     domains: DomainBook
     retention: Retention | None = None
+    watch: NodeWatch | None = None
 
     def release_waiting(self) -> None:
         """Answer all open calls now: runners get no job, readers of logs and events what there is."""
@@ -129,6 +136,7 @@ def build(
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
         app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
+        app.include_router(move_routes(core.moves, admin))
         app.include_router(credential_routes(credentials, admin))
 
     @app.get("/internal/health", include_in_schema=False)
@@ -171,7 +179,7 @@ def assemble(
     """Bind every part to its neighbours. Nothing is opened yet."""
     db = Database(settings.datasource_url, pool_size=settings.datasource_pool)
     metrics = JobMetrics(metrics_registry)
-    rules, releases, waiters = rules_from(settings), ReleaseBook(), Waiters()
+    rules, releases, waiters = rules_from(settings), ReleaseBook(settings.move_drain_seconds * 1000), Waiters()
     hints: Hints = PostgresHints(db, waiters) if db.dialect is Dialect.POSTGRESQL else NoHints()
     store = JobStore(db, placer=Placer(rules), releases=releases, order=settings.queue_order, now=now)
     tending = maintenance.assemble(store, settings, waiters, metrics)
@@ -192,6 +200,9 @@ def assemble(
     token = settings.agent_token.get_secret_value() if settings.agent_token else ""
     agents = Agents(db, rules, token, timeout=settings.agent_timeout_seconds, http=agent_http)
     retention = _retention(settings, db, metrics_registry)
+    moves = Moves(db, Mover(db, rules, MoveJobs(jobs), at_once=settings.moves_at_once))
+    grace = settings.evacuate_seconds
+    watch = NodeWatch(db, moves, grace, metrics_registry) if grace else None
     return Core(
         settings=settings,
         db=db,
@@ -203,12 +214,14 @@ def assemble(
         logs=logs,
         releases=releases,
         heartbeats=Heartbeats(db, rules, jobs),
-        nodes=Nodes(db, rules, jobs),
+        nodes=Nodes(db, rules, jobs, moves, lambda: watch.held if watch else ()),
         node_metrics=NodeMetrics(metrics_registry),
+        moves=moves,
         apps=Apps(db, agents, jobs, images or retention),
         credentials=Credentials(db),
         domains=DomainBook(db),
         retention=retention,
+        watch=watch,
     )
 
 
@@ -235,6 +248,10 @@ async def running(core: Core) -> AsyncIterator[None]:
             core.maintenance.start(tasks, ending)
             tasks.create_task(periodic("deploy.runners", 3600.0, core.jobs.runners.forget, ending), name="deploy.runners")
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")
+            mover = core.moves.mover
+            for service in (mover, *([core.watch] if core.watch else [])):
+                service.start(tasks, ending)
+            tasks.create_task(periodic("deploy.moves.prune", 3600.0, mover.prune, ending), name="deploy.moves.prune")
             if core.retention:
                 tasks.create_task(core.retention.run(core.settings.cleanup_interval_seconds, ending), name="deploy.retention")
             try:

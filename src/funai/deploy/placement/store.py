@@ -52,6 +52,10 @@ _COLUMNS = (
     runtime_node.c.drained,
     runtime_node.c.unhealthy,
     runtime_node.c.placed_since_heartbeat,
+    runtime_node.c.container_count,
+    runtime_node.c.memory_bytes,
+    runtime_node.c.memory_free_bytes,
+    runtime_node.c.app_memory_bytes,
 )
 
 
@@ -75,6 +79,10 @@ def _node_in(row: Mapping[str, Any]) -> Node:
         drained=bool(row["drained"]),
         unhealthy=bool(row["unhealthy"]),
         placed_since_heartbeat=row["placed_since_heartbeat"],
+        containers=row["container_count"] or 0,
+        memory_bytes=row["memory_bytes"],
+        memory_free_bytes=row["memory_free_bytes"],
+        app_memory_bytes=row["app_memory_bytes"],
     )
 
 
@@ -154,6 +162,8 @@ _TOLD = (
     "container_count",
     "cpu_pct",
     "memory_free_bytes",
+    "memory_bytes",
+    "app_memory_bytes",
     "capacity",
     "engine",
     "apps_url",

@@ -36,6 +36,11 @@ async def succeeded(conn: AsyncConnection, job: FinishedJob, number: int | None,
     )
 
 
+async def moved(conn: AsyncConnection, job: FinishedJob, now_ms: int) -> None:
+    """The app runs the same release on another node."""
+    await _write(conn, job.app_id, {"node_id": job.node_id, "last_active_at": _utc(now_ms), "stopped_ms": None})
+
+
 async def ended(conn: AsyncConnection, job: FinishedJob, status: str, error: str | None, now_ms: int) -> None:
     """The last job ended without a deploy: what the app runs, and where, stays what it was."""
     await _write(
