@@ -48,7 +48,7 @@ class Chart:
 
 
 def charts(usage: AppUsage) -> list[Chart]:
-    """Those that this node has figures for."""
+    """The charts that this node has figures for."""
     return [
         Chart(name, unit, columns, tuple(Row(p.at, tuple(getattr(p, column) for column in columns)) for p in usage.points))
         for name, unit, columns in CHARTS

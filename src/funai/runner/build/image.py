@@ -160,7 +160,7 @@ class Builder:
     async def _beside_all(
         self, images: Sequence[str], may: Allowed, tmp: Path, run: Run, disk: DiskWatch, fit: Fit, output: Output
     ) -> int:
-        """Without the wall: on the machine's engine, whose images are everybody's."""
+        """Without the wall: on the machine's engine, whose images are shared."""
 
         async def pull(command: Command) -> int:
             disk.pulls = True
@@ -187,7 +187,7 @@ class Builder:
     ) -> BuildRequest:
         """With the Dockerfile as it is written anew for the engine, and what follows from it. Raises JobFailed.
 
-        Only arguments that somebody declares: the engine warns in the user's log about all others. No cache for steps that
+        Only declared arguments: the engine warns in the user's log about all others. No cache for steps that
         mount files: Podman would take another commit's result, or another tenant's, for them.
         """
         facts = self._workshop.bases.facts(bases) if self._workshop else self.bases.facts(bases)
