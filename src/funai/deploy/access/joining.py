@@ -32,7 +32,7 @@ from funai.deploy.tables import join_token, runtime_node
 PREFIX = "fdj_"
 MOST = 1_000
 KEPT_MS = 7 * 86_400_000
-"""For so long a used or expired token is still told apart from one that never was."""
+"""For so long a used or expired token differs in its refusal from one that never was."""
 
 
 class Joining:
