@@ -158,6 +158,7 @@ _TOLD = (
     "engine",
     "apps_url",
     "problem",
+    "agent_version",
 )
 _BEAT = (
     update(runtime_node)
