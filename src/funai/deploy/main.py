@@ -31,7 +31,8 @@ from funai.base.observability import log
 from funai.contracts.errors import ConfigError
 from funai.contracts.nodes import CredentialKind as Kind
 from funai.deploy.access.credentials import Credentials
-from funai.deploy.access.routes import credential_routes
+from funai.deploy.access.joining import Joining
+from funai.deploy.access.routes import credential_routes, join_routes, join_token_routes, own_node_routes
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
@@ -89,6 +90,7 @@ class Core:
     moves: Moves
     apps: Apps
     credentials: Credentials
+    joining: Joining
     domains: DomainBook
     retention: Retention | None = None
     watch: NodeWatch | None = None
@@ -133,11 +135,14 @@ def build(
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         app.include_router(heartbeat_routes(core.heartbeats, node))
         app.include_router(node_domain_routes(core.domains, node))
+        app.include_router(own_node_routes(core.joining, node))
+        app.include_router(join_routes(core.joining, SecretDoor("", None, allowed=node.allowed, trusted=node.trusted)))
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
         app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
         app.include_router(move_routes(core.moves, admin))
         app.include_router(credential_routes(credentials, admin))
+        app.include_router(join_token_routes(core.joining, admin))
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -203,6 +208,8 @@ def assemble(
     moves = Moves(db, Mover(db, rules, MoveJobs(jobs), at_once=settings.moves_at_once))
     grace = settings.evacuate_seconds
     watch = NodeWatch(db, moves, grace, metrics_registry) if grace else None
+    nodes = Nodes(db, rules, jobs, moves, lambda: watch.held if watch else ())
+    credentials = Credentials(db)
     return Core(
         settings=settings,
         db=db,
@@ -214,11 +221,12 @@ def assemble(
         logs=logs,
         releases=releases,
         heartbeats=Heartbeats(db, rules, jobs),
-        nodes=Nodes(db, rules, jobs, moves, lambda: watch.held if watch else ()),
+        nodes=nodes,
         node_metrics=NodeMetrics(metrics_registry),
         moves=moves,
         apps=Apps(db, agents, jobs, images or retention),
-        credentials=Credentials(db),
+        credentials=credentials,
+        joining=Joining(db, nodes, credentials, settings.agent_token),
         domains=DomainBook(db),
         retention=retention,
         watch=watch,

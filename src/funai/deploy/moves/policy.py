@@ -20,7 +20,7 @@ class Lost:
 def lost(nodes: Iterable[Node], apps: Mapping[int, int], now_ms: int, since_ms: int, grace_ms: int) -> Lost:
     """Nodes that were silent for ``grace_ms``, all of which this service was listening (``since_ms``: from when on).
 
-    Of the nodes that count, those that speak or have apps, at most half may be lost at once.
+    Of the nodes that count, which speak or have apps, at most half may be lost at once.
     """
     if now_ms - since_ms < grace_ms:
         return Lost()

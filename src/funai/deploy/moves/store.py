@@ -59,7 +59,7 @@ async def open_of_app(conn: AsyncConnection, app_id: int) -> Row | None:
 
 
 async def waiting(conn: AsyncConnection, limit: int) -> list[dict[str, Any]]:
-    """Moves to begin: those of single apps first, then those that were tried longest ago."""
+    """Moves to begin: those of single apps first, then the ones that were tried longest ago."""
     query = select(move, drain.c.kind).select_from(move.outerjoin(drain, drain.c.id == move.c.drain_id))
     query = query.where(move.c.state == MoveState.WAITING.value)
     first = case((move.c.drain_id.is_(None), 0), else_=1)
@@ -143,7 +143,7 @@ async def progress(conn: AsyncConnection, drain_id: int | None = None) -> list[D
 
 
 async def moves_of(conn: AsyncConnection, drain_id: int, limit: int) -> list[Move]:
-    """The drain's moves: those that failed first, then those under way, the latest first."""
+    """The drain's moves: failed ones first, then those under way, the latest first."""
     order = case((move.c.state == MoveState.FAILED.value, 0), (move.c.state == MoveState.MOVING.value, 1), else_=2)
     query = select(move).where(move.c.drain_id == drain_id).order_by(order, move.c.updated_ms.desc(), move.c.id)
     return [shown(row) for row in await all_rows(conn, query.limit(limit))]

@@ -75,7 +75,7 @@ async def any_due(conn: AsyncConnection, now_ms: int) -> bool:
 
 
 async def fences(conn: AsyncConnection, node_id: int, app_ids: Sequence[int]) -> list[Removal]:
-    """Of these apps those that still exist, with the generation up to which the node removes them."""
+    """Of these apps the ones that still exist, with the generation up to which the node removes them."""
     mine = (leftover.c.node_id == node_id) & leftover.c.generation.is_not(None) & leftover.c.app_id.in_(app_ids)
     query = select(leftover.c.app_id, leftover.c.generation).where(mine).order_by(leftover.c.app_id)
     return [Removal(app_id=row[0], generation=row[1]) for row in await conn.execute(query)]

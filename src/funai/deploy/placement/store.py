@@ -168,6 +168,7 @@ _TOLD = (
     "engine",
     "apps_url",
     "problem",
+    "agent_version",
 )
 _BEAT = (
     update(runtime_node)

@@ -1,4 +1,4 @@
-"""How a job ends: its final word, and what its neighbours are told of it."""
+"""How a job ends: its final word, and what its neighbours learn of it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def moves(row: Row) -> bool:
 
 
 def finished(row: Row) -> FinishedJob:
-    """The job as releases are told of its end."""
+    """The job as releases learn of its end."""
     return FinishedJob(
         job_id=row["id"],
         app_id=row["app_id"],
