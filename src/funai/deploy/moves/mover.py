@@ -39,16 +39,18 @@ class Mover(Maintenance):
         async with self.db.read() as conn:
             now_ms = await self.db.clock(conn)
             due = await stale.any_due(conn, now_ms)
-            under_way, waiting = await store.moving(conn), await store.waiting(conn, LOOK_AT)
+            under_way = await store.moving(conn)
         if due:
             await self.db.retrying(lambda conn: stale.release_due(conn, now_ms))
         ended = [await self._settle(row) for row in under_way]
+        async with self.db.read() as conn:
+            waiting, drains = await store.waiting(conn, LOOK_AT), await store.any_drain(conn)
         room = self.at_once - ended.count(False)
         for row in waiting:
             if room <= 0:
                 break
             room -= await self._begin_quietly(row)
-        if ended or waiting:
+        if drains:
             await self.db.retrying(lambda conn: store.finish_drains(conn, now_ms))
 
     async def prune(self) -> int:

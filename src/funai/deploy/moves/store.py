@@ -93,6 +93,12 @@ async def new_drain(conn: AsyncConnection, kind: DrainKind, source_node_id: int,
     return int(made.inserted_primary_key[0])
 
 
+async def any_drain(conn: AsyncConnection) -> bool:
+    """Whether a node is being emptied."""
+    running = select(drain.c.id).where(drain.c.state == DrainState.RUNNING.value)
+    return (await conn.execute(running.limit(1))).first() is not None
+
+
 async def finish_drains(conn: AsyncConnection, now_ms: int) -> int:
     """Drains of which no move is left to do are done."""
     left = exists().where(move.c.drain_id == drain.c.id, _OPEN)
