@@ -181,6 +181,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "NODE_DISK_PRESSURE": ("节点磁盘空间不足，任务等待中", "every node is short of disk; the job waits"),
     "NO_RUNTIME_NODE": ("没有可用的运行节点，任务等待中", "no runtime node is available; the job waits"),
+    "NODE_MEMORY_PRESSURE": (
+        "节点可分配内存不足，任务等待中",
+        "every node's memory is given away; the job waits",
+    ),
+    "DRAIN_NOT_FOUND": ("没有这次迁出", "no such drain"),
     "NODE_NOT_ELIGIBLE": ("目标节点不可用（{health}）", "the target node can't take apps ({health})"),
     # agent
     "STALE_GENERATION": ("已有更新的版本在运行", "a newer generation is already live"),

@@ -16,6 +16,8 @@ from funai.deploy.placement.policy import Node
 from funai.deploy.queue.maintenance.service import Maintenance
 
 BATCH = 500
+GAP_MS = 15_000
+"""Between two looks: a longer one means that heartbeats may not have been written either."""
 
 
 class NodeWatch(Maintenance):
@@ -30,7 +32,7 @@ class NodeWatch(Maintenance):
         self.db, self.moves, self.grace_ms, self.every = db, moves, grace_seconds * 1000, every
         self.held: frozenset[int] = frozenset()
         self._since_ms: int | None = None
-        self._looked_ms = 0
+        self._looked_ms: int | None = None
         self._gauge = Gauge(
             "funai_deploy_nodes_held", "Silent nodes whose apps stay, since too many nodes are silent", registry=metrics
         )
@@ -51,12 +53,15 @@ class NodeWatch(Maintenance):
             if node_id in back:
                 await self.moves.cancel(drain_id, "NODE_BACK")
 
+    def listens_from(self, now_ms: int) -> None:
+        """Heartbeats are written from then on, and without a gap until now."""
+        self._since_ms = now_ms
+
     def _listening_since(self, now_ms: int) -> int:
-        gap = max(15_000, int(self.every * 5_000))
-        if self._since_ms is None or not 0 <= now_ms - self._looked_ms <= gap:
-            self._since_ms = now_ms
+        if self._since_ms is None or (self._looked_ms is not None and not 0 <= now_ms - self._looked_ms <= GAP_MS):
+            self.listens_from(now_ms)
         self._looked_ms = now_ms
-        return self._since_ms
+        return self._since_ms or now_ms
 
     def _hold(self, found: Lost) -> None:
         held = frozenset(n.id for n in found.held)

@@ -265,8 +265,6 @@ class Nodes:
             lives = await store.home(conn, app_id, None, now_ms)
             if lives is None or lives.node_id != given.source_node_id:
                 return None
-            if self.moves is not None and await self.moves.by_job(conn, app_id):
-                raise _ByJobError
             if given.target_node_id is not None:
                 target = await self._target(conn, given.target_node_id, now_ms)
             else:
@@ -275,6 +273,8 @@ class Nodes:
                 if isinstance(choice, WaitReason):
                     raise Conflict(choice.value)
                 target = choice
+            if self.moves is not None and await self.moves.by_job(conn, app_id):
+                raise _ByJobError
             await relocate.place_elsewhere(conn, app_id, target, now_ms, self.rules)
             return target.id
 
