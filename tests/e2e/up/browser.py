@@ -44,9 +44,9 @@ class Watched:
 
 
 @asynccontextmanager
-async def chromium(**options: Any) -> AsyncIterator[Watched]:
-    """A browser with one context. ``options``: locale, java_script_enabled, viewport."""
-    async with async_playwright() as playwright, launch(playwright) as browser:
+async def chromium(*flags: str, **options: Any) -> AsyncIterator[Watched]:
+    """A browser with one context. ``flags``: Chromium's own; ``options``: locale, java_script_enabled, viewport."""
+    async with async_playwright() as playwright, launch(playwright, *flags) as browser:
         yield Watched(await browser.new_context(**options))
 
 
