@@ -263,7 +263,7 @@ async def _unwall(parts: AgentParts) -> None:
 async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: asyncio.Event) -> None:
     """Be a runtime-agent until ``stop``. Containers, and the routes to them, outlive it.
 
-    Teardown: no new requests, rollouts in hand are undone or finished, sweeps and heartbeats end, then the gateway.
+    Teardown: no new requests, running rollouts are undone or finished, sweeps and heartbeats end, then the gateway.
     """
     registry = CollectorRegistry()
     async with AsyncExitStack() as teardown:

@@ -29,7 +29,7 @@ TAIL_BYTES = 16 * 1024
 
 @dataclass
 class _Hand:
-    """Who works on one app. Kept only while somebody does, or waits to."""
+    """The worker on one app. Kept only while there is one, or one waits."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
@@ -89,7 +89,7 @@ class Busy:
 
     @asynccontextmanager
     async def if_free(self, app_id: int) -> AsyncIterator[bool]:
-        """For the sweep: yields False when somebody has the app."""
+        """For the sweep: yields False when another task works on the app."""
         with self._hand(app_id) as hand:
             if hand.lock.locked():
                 yield False

@@ -32,7 +32,7 @@ STANDALONE = (
     ("config", "Platform", "What funai up reads: check it, show what is in force"),
     ("demo", "Platform", "Set up, deploy two apps, show where the time went, leave nothing behind"),
 )
-"""The verbs of ``funai.standalone``, told here so that the front page needn't load it."""
+"""The verbs of ``funai.standalone``, listed here so that the front page needn't load it."""
 
 
 @dataclass(frozen=True, slots=True)

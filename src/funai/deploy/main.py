@@ -33,7 +33,8 @@ from funai.contracts.edge import TOKEN_HEADER
 from funai.contracts.errors import ConfigError
 from funai.contracts.nodes import CredentialKind as Kind
 from funai.deploy.access.credentials import Credentials
-from funai.deploy.access.routes import credential_routes
+from funai.deploy.access.joining import Joining
+from funai.deploy.access.routes import credential_routes, join_routes, join_token_routes, own_node_routes
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
@@ -88,6 +89,7 @@ class Core:
     node_metrics: NodeMetrics
     apps: Apps
     credentials: Credentials
+    joining: Joining
     domains: DomainBook
     retention: Retention | None = None
 
@@ -136,10 +138,13 @@ def build(
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         app.include_router(heartbeat_routes(core.heartbeats, node))
         app.include_router(node_domain_routes(core.domains, node))
+        app.include_router(own_node_routes(core.joining, node))
+        app.include_router(join_routes(core.joining, SecretDoor("", None, allowed=node.allowed, trusted=node.trusted)))
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
         app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
         app.include_router(credential_routes(credentials, admin))
+        app.include_router(join_token_routes(core.joining, admin))
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -203,6 +208,7 @@ def assemble(
     token = settings.agent_token.get_secret_value() if settings.agent_token else ""
     agents = Agents(db, rules, token, timeout=settings.agent_timeout_seconds, http=agent_http)
     retention = _retention(settings, db, metrics_registry)
+    nodes, credentials = Nodes(db, rules, jobs), Credentials(db)
     return Core(
         settings=settings,
         db=db,
@@ -215,10 +221,11 @@ def assemble(
         logs=logs,
         releases=releases,
         heartbeats=Heartbeats(db, rules, jobs),
-        nodes=Nodes(db, rules, jobs),
+        nodes=nodes,
         node_metrics=NodeMetrics(metrics_registry),
         apps=Apps(db, agents, jobs, images or retention),
-        credentials=Credentials(db),
+        credentials=credentials,
+        joining=Joining(db, nodes, credentials, settings.agent_token),
         domains=DomainBook(db),
         retention=retention,
     )

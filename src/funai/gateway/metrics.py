@@ -17,7 +17,7 @@ OTHER = "other"
 NO_APP = "none"
 """Label of requests that reached no app."""
 Watch = Callable[[int | None, int, int, int, int], None]
-"""Hears of each request: app (None: of no app), status, bytes in and out, milliseconds."""
+"""Called for each request: app (None: of no app), status, bytes in and out, milliseconds."""
 
 
 class _Tally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from funai.i18n import nodes
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -15,6 +17,7 @@ class Words:
 
 
 MESSAGES: dict[str, tuple[str, str]] = {
+    **nodes.REASONS,
     # general
     "OK": ("成功", "ok"),
     "INTERNAL": ("服务内部错误，请凭 traceId 联系管理员", "internal error; give the traceId to the operator"),

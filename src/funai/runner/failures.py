@@ -62,7 +62,7 @@ class JobFailed(Exception):
 
 
 class WorkRefused(Exception):
-    """The work in hand must stop at once and nothing be reported: cancelled, or another attempt holds the job."""
+    """The job must stop at once and report nothing: cancelled, or another attempt holds the job."""
 
 
 def last_lines(output: str, count: int = KEPT_LINES) -> list[str]:

@@ -198,7 +198,7 @@ def _log_to(data_dir: Path) -> None:
     from funai.base.observability import log  # noqa: PLC0415
 
     folder = data_dir.expanduser() / "log"
-    # First of all that is made in the data dir: the databases lie there too, and nobody else is to read them.
+    # First of all that is made in the data dir: the databases lie there too, and no other user may read them.
     try:
         for private in (folder.parent, folder):
             private.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -75,7 +75,7 @@ class Overviews:
                 return
 
     async def shown(self, rows: Sequence[Row]) -> list[App]:
-        """The apps as people see them; of those that serve also whether they keep ending, unless Deploy doesn't answer now."""
+        """The apps as people see them; of serving ones also whether they keep ending, unless Deploy doesn't answer now."""
         serving = [int(row["id"]) for row in rows if row["serving"]][:MAX_OVERVIEW]
         try:
             async with asyncio.timeout(self.control.list_seconds):

@@ -73,8 +73,13 @@ class SecretDoor:
         request.state.credential_of = name
 
 
+def credential_owner(request: Request) -> str | None:
+    """Whose own credential the caller came with; None for a shared secret."""
+    return getattr(request.state, "credential_of", None)
+
+
 def only_as(request: Request, name: str) -> None:
     """Who came with a credential of its own speaks for itself alone. Raises Forbidden ``CREDENTIAL_OF_ANOTHER``."""
-    owner: str | None = getattr(request.state, "credential_of", None)
+    owner = credential_owner(request)
     if owner is not None and owner != name:
         raise Forbidden("CREDENTIAL_OF_ANOTHER", owner=owner, name=name)

@@ -46,7 +46,7 @@ _RUNS = (
 
 
 async def of(conn: AsyncConnection, app_ids: Sequence[int], now_ms: int, rules: Rules) -> list[AppOverview]:
-    """By app id; apps that were never deployed, or whose node isn't known, are left out, but for those that were taken off
+    """By app id; apps that were never deployed, or whose node isn't known, are left out, except apps that were taken off
     line with their node. In the caller's transaction."""
     known = or_(runtime_node.c.id.is_not(None), app_run.c.stopped_ms.is_not(None))
     rows = (await conn.execute(_RUNS.where(app_run.c.app_id.in_(app_ids), known))).mappings()

@@ -19,7 +19,7 @@ from funai.deploy.placement import store as placements
 from funai.deploy.tables import app_run, domain, placement, runtime_node
 
 ABANDONED_MS = 48 * 3_600_000
-"""A name that was never served for so long may be claimed by another: nobody can keep a name that isn't theirs."""
+"""A name that was never served for so long may be claimed by another: an account can't keep a name that isn't its own."""
 _HOME = func.coalesce(app_run.c.node_id, placement.c.node_id)
 _PLACED = domain.outerjoin(app_run, app_run.c.app_id == domain.c.app_id).outerjoin(
     placement, placement.c.app_id == domain.c.app_id

@@ -162,6 +162,7 @@ _TOLD = (
     "apps_url",
     "upstream_url",
     "problem",
+    "agent_version",
 )
 _BEAT = (
     update(runtime_node)

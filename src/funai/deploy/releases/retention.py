@@ -1,6 +1,6 @@
 """Old images leave the registry: N releases of an app are kept (and what is live), the others' manifests deleted.
 
-In two passes, so that nothing is deleted under anybody. The first retires releases: from then on nobody can go back to
+In two passes, so that nothing is deleted while in use. The first retires releases: from then on no rollback reaches
 them. The second, at least ``GRACE_MS`` later and never while the app has an active job, deletes manifests that no kept
 release of any app refers to. A rollback that was asked for in between has its job by then, and a release of its own
 when it succeeded.
@@ -249,7 +249,7 @@ class Retention:
     async def _needed(
         self, conn: AsyncConnection, digests: set[str], repository: str, *, without_app: int | None = None
     ) -> Needed:
-        """What kept releases, of whichever app, refer to: by digest, or by a tag where nobody told the digest.
+        """What kept releases, of whichever app, refer to: by digest, or by a tag where the digest is unknown.
 
         Those of this repository, and those of these digests under any other name (an address may have several).
         """

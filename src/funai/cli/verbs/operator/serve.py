@@ -139,7 +139,7 @@ def _log_folder(config: Path | None) -> None:
 
 
 def warn_of_unread(config: Path | None) -> None:
-    """A line for every key of the file, and for every variable meant for the services, that nobody reads."""
+    """A line for every key of the file, and for every variable meant for the services, that no service reads."""
     import os
 
     from funai.base.config import older
