@@ -308,7 +308,7 @@ async def _gateway(
 
 
 def _upstream_url(settings: RuntimeSettings, gateway: GatewaySettings) -> str:
-    """The gateway at the address of this agent; empty where nobody can tell that it is reached there."""
+    """The gateway at the address of this agent; empty where it may not be reached there."""
     if gateway.driver is not Driver.HAPROXY:
         return ""
     return naming.neighbour_url(settings.node_agent_base_url, gateway.host, gateway.port)

@@ -1,4 +1,4 @@
-"""Where apps are served, as Deploy tells those who route to nodes: the edge, and a proxy of the operator's."""
+"""Where apps are served, as Deploy reports it to the edge and to a proxy of the operator's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class EdgeNode(Wire):
     id: int
     name: str = ""
     url: str | None = None
-    """Base URL of its gateway; None for a node that is gone, or has told none."""
+    """Base URL of its gateway; None for a node that is gone, or has reported none."""
 
 
 class EdgeRoute(Wire):
