@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from funai.console import presenter
 from funai.contracts.apps.usage import AppUsage
+from funai.i18n.sizes import size
 
 CHARTS = (
     ("requests", "n", ("requests", "errors")),
@@ -43,7 +43,7 @@ class Chart:
         if value is None:
             return "–"
         if self.unit == "bytes":
-            return presenter.size(int(value))
+            return size(int(value))
         return f"{value:g}" + {"ms": " ms", "percent": " %"}.get(self.unit, "")
 
 

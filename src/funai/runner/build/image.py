@@ -19,6 +19,7 @@ from funai.dockerfile.images import Allowed
 from funai.dockerfile.rules import trigger_args
 from funai.i18n.joblog import both
 from funai.i18n.reasons import Words
+from funai.i18n.sizes import size
 from funai.runner.build.base_images import BaseAbsent, BaseImage, Bases, image_ids
 from funai.runner.build.cgroup import BuildGroup, Usage
 from funai.runner.build.diskwatch import DiskWatch, working_containers
@@ -320,11 +321,3 @@ def within_hard_limit(files: int) -> int:
     """No process can be given more open files than this one may have."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return files if hard == resource.RLIM_INFINITY else min(files, hard)
-
-
-def size(limit: int) -> str:
-    """``2 GiB`` for people."""
-    for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
-        if limit >= unit:
-            return f"{limit / unit:.3g} {name}"
-    return f"{limit} B"

@@ -41,9 +41,6 @@ async def list_nodes(session: Session) -> None:
 
     rows = [RuntimeNode.model_validate(n) for n in items(await session.api.admin("GET", "list"))]
     session.out.document([n.to_wire() for n in rows])
-    if not rows:
-        session.out.line(session.say("no_nodes"))
-        return
     session.out.table(
         ["id", "name", "health", "free disk", "free memory", "containers", "apps", "crash looping", "versions", "gateway"],
         [
@@ -61,6 +58,7 @@ async def list_nodes(session: Session) -> None:
             )
             for n in rows
         ],
+        empty=session.say("no_nodes"),
     )
     for n in rows:
         if n.problem:
@@ -81,10 +79,11 @@ async def placements(session: Session, node_id: Annotated[int, typer.Argument(me
     """List the apps placed on a node."""
     found = items(await session.api.admin("GET", "placements", params={"nodeId": node_id}))
     session.out.document(found)
-    if not found:
-        session.out.line(session.say("no_placements", node=node_id))
-        return
-    session.out.table(["app", "node", "last active"], [(p.get("appId"), p.get("nodeId"), p.get("lastActiveAt")) for p in found])
+    session.out.table(
+        ["app", "node", "last active"],
+        [(p.get("appId"), p.get("nodeId"), p.get("lastActiveAt")) for p in found],
+        empty=session.say("no_placements", node=node_id),
+    )
 
 
 async def reassign(
@@ -149,15 +148,13 @@ async def runners(session: Session) -> None:
 
     rows = [RunnerInfo.model_validate(r) for r in items(await session.api.admin("GET", "runners/list"))]
     session.out.document([r.to_wire() for r in rows])
-    if not rows:
-        session.out.line(session.say("no_runners"))
-        return
     session.out.table(
         ["runner", "healthy", "jobs", "last seen"],
         [
             (r.runner_id, session.say("yes" if r.healthy else "no"), r.running_jobs, f"{r.last_seen_at:%Y-%m-%d %H:%M:%S}")
             for r in rows
         ],
+        empty=session.say("no_runners"),
     )
 
 
@@ -167,11 +164,10 @@ async def credentials(session: Session) -> None:
 
     rows = [Credential.model_validate(c) for c in items(await session.api.admin("GET", "credentials/list"))]
     session.out.document([c.to_wire() for c in rows])
-    if not rows:
-        session.out.line(session.say("no_credentials"))
-        return
     session.out.table(
-        ["id", "kind", "name", "created"], [(c.id, c.kind, c.name, f"{c.created_at:%Y-%m-%d %H:%M}") for c in rows]
+        ["id", "kind", "name", "created"],
+        [(c.id, c.kind, c.name, f"{c.created_at:%Y-%m-%d %H:%M}") for c in rows],
+        empty=session.say("no_credentials"),
     )
 
 
