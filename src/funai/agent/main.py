@@ -286,6 +286,7 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
             )
         except EngineError as e:
             raise ConfigError([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e
+        parts.node.upstream_url = settings.node_upstream_url or _upstream_url(settings, gateway)
         await teardown.enter_async_context(working(parts))
         await teardown.enter_async_context(serving(parts.app, sock))
         log.get("agent").info("agent.ready", engine=parts.node.info.title, node=settings.node_name)
@@ -304,6 +305,13 @@ async def _gateway(
         raise ConfigError([f"gateway: {e}"]) from e
     teardown.push_async_callback(table.stop if settings.stop_with_agent else table.close)
     return table
+
+
+def _upstream_url(settings: RuntimeSettings, gateway: GatewaySettings) -> str:
+    """The gateway at the address of this agent; empty where it may not be reached there."""
+    if gateway.driver is not Driver.HAPROXY:
+        return ""
+    return naming.neighbour_url(settings.node_agent_base_url, gateway.host, gateway.port)
 
 
 def _apps_url(settings: RuntimeSettings, wildcard_domain: str) -> str:

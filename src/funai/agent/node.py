@@ -127,6 +127,8 @@ class Node:
         self.busy = Busy()
         self.apps_url = ""
         """The template of apps' own addresses as people are given them; empty where there are none."""
+        self.upstream_url = ""
+        """Where an edge reaches the gateway; empty: where the public does."""
         self.door: Door | None = None
         """Where a finished rollout is looked at as a visitor would; None: nowhere."""
         self.files = HostFiles(settings.files_folder if info.kind == "podman" else None)

@@ -73,6 +73,13 @@ class RuntimeSettings(DatabaseSettings):
     )
     node_agent_base_url: str = key("RUNTIME_NODE_AGENT_BASE_URL", "", doc="Where Deploy and runners reach this agent")
     node_gateway_base_url: str = key("RUNTIME_NODE_GATEWAY_BASE_URL", "", doc="Where the public reaches this node's gateway")
+    node_upstream_url: str = key(
+        "RUNTIME_NODE_UPSTREAM_URL",
+        "",
+        doc="Where an edge reaches this node's gateway, e.g. `http://10.0.0.5:8000`; default: the host of "
+        "RUNTIME_NODE_AGENT_BASE_URL with `gateway.port`",
+        pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+/?)?$",
+    )
     node_apps_url: str = key(
         "RUNTIME_NODE_APPS_URL",
         "",

@@ -7,6 +7,7 @@ clients and database close.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -28,6 +29,7 @@ from funai.base.db.engine import Database, Dialect
 from funai.base.http.app import create_app, ok
 from funai.base.http.guards import SecretDoor, networks
 from funai.base.observability import log
+from funai.contracts.edge import TOKEN_HEADER
 from funai.contracts.errors import ConfigError
 from funai.contracts.nodes import CredentialKind as Kind
 from funai.deploy.access.credentials import Credentials
@@ -38,6 +40,8 @@ from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
 from funai.deploy.domains.routes import domain_routes, node_domain_routes
 from funai.deploy.domains.service import DomainBook
+from funai.deploy.edge.feed import RouteFeed
+from funai.deploy.edge.routes import edge_routes
 from funai.deploy.events.feed import EventFeed
 from funai.deploy.events.routes import event_routes
 from funai.deploy.logs.service import LogService
@@ -75,6 +79,7 @@ class Core:
     waiters: Waiters
     hints: Hints
     feed: EventFeed
+    routes: RouteFeed
     maintenance: QueueMaintenance
     jobs: JobService
     logs: LogService
@@ -93,6 +98,7 @@ class Core:
         self.waiters.close()
         self.logs.close()
         self.feed.close()
+        self.routes.close()
         self.apps.agents.closing.set()
 
 
@@ -123,6 +129,10 @@ def build(
     app.include_router(event_routes(core.feed, api))
     app.include_router(app_routes(core.apps, core.releases, core.db, api))
     app.include_router(domain_routes(core.domains, api))
+    # Without a shared secret no guess opens this door, only a credential that was made for an edge.
+    secret = settings.edge_secret or SecretStr(secrets.token_urlsafe(32))
+    edge = door(TOKEN_HEADER, secret, "edge", partial(credentials.owner, Kind.EDGE))
+    app.include_router(edge_routes(core.routes, edge))
     if settings.node_registry_enabled:
         known = partial(credentials.owner, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
@@ -151,6 +161,7 @@ def _doors(settings: DeploySettings) -> Callable[..., SecretDoor]:
         "proxy-auth": settings.proxy_auth_allowed_ips,
         "runner-auth": settings.runner_allowed_ips,
         "runtime-node-registry": settings.node_registry_allowed_ips,
+        "edge": settings.edge_allowed_ips,
         "admin": settings.admin_allowed_ips,
     }
 
@@ -204,6 +215,7 @@ def assemble(
         waiters=waiters,
         hints=hints,
         feed=feed,
+        routes=RouteFeed(db),
         maintenance=tending,
         jobs=jobs,
         logs=logs,
@@ -241,6 +253,7 @@ async def running(core: Core) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
             core.maintenance.start(tasks, ending)
             tasks.create_task(periodic("deploy.runners", 3600.0, core.jobs.runners.forget, ending), name="deploy.runners")
+            tasks.create_task(periodic("deploy.routes", 3600.0, core.routes.prune, ending), name="deploy.routes")
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")
             if core.retention:
                 tasks.create_task(core.retention.run(core.settings.cleanup_interval_seconds, ending), name="deploy.retention")

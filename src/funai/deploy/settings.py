@@ -93,6 +93,13 @@ class DeploySettings(Settings):
     node_registry_allowed_ips: CsvList = key(
         "deploy.runtime-node-registry.allowed-ips", [], doc="Addresses nodes may call from; empty: any"
     )
+    edge_secret: Secret | None = key(
+        "deploy.edge.shared-secret",
+        None,
+        doc="The value of X-Edge-Token, for what routes to nodes; unset: credentials of kind `edge` alone open that door",
+    )
+    edge_allowed_ips: CsvList = key("deploy.edge.allowed-ips", [], doc="Addresses edges may call from; empty: any")
+
     node_stale_seconds: int = key(
         "deploy.runtime-node-registry.heartbeat-stale-seconds", 60, doc="A node silent for longer is STALE", ge=2, le=86_400
     )

@@ -220,6 +220,7 @@ runtime_node = Table(
     Column("capacity", Integer),
     Column("engine", String(64)),
     Column("apps_url", String(300)),
+    Column("upstream_url", String(500)),  # where the edge reaches its gateway; absent: gateway_base_url
     Column("problem", String(500)),
     Column("agent_version", String(64)),
     _flag("drained", 0),  # hysteresis: fell under the drain mark and has not yet clearly risen above it
@@ -254,6 +255,25 @@ leftover = Table(
     Column("told_ms", BigInteger),  # when the node was first informed
     _number("created_ms"),
     Index("fun_ai_deploy_runtime_leftover_node", "node_id", "ready"),
+    **_MYSQL,
+)
+
+route_change = Table(
+    "fun_ai_deploy_route_change",  # an app, node or name whose route changed: edge/changes.py
+    metadata,
+    Column("subject", String(8), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("revision", BigInteger),  # of its last change; absent until a reader has numbered it
+    Index("fun_ai_deploy_route_change_revision", "revision"),
+    **_MYSQL,
+)
+
+route_revision = Table(
+    "fun_ai_deploy_route_revision",  # one row
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),  # the last one given
+    Column("oldest", BigInteger, nullable=False),  # later changes are all kept
     **_MYSQL,
 )
 

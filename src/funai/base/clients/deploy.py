@@ -14,6 +14,7 @@ from funai.contracts import compat
 from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.apps.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
 from funai.contracts.apps.usage import AppUsage
+from funai.contracts.edge import TOKEN_HEADER, RouteChanges
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
 from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer
@@ -258,6 +259,21 @@ class NodeDeployClient:
                 return None
             raise
         return _all(DomainRoute, rows)
+
+    async def close(self) -> None:
+        await self.transport.close()
+
+
+class EdgeDeployClient:
+    """For an edge: follows routes with ``X-Edge-Token``."""
+
+    def __init__(self, base_url: str, token: str, *, timeout: float = 10, http: httpx.AsyncBaseTransport | None = None) -> None:
+        self.transport = Transport("deploy", base_url, {TOKEN_HEADER: token}, timeout=timeout, http=http)
+
+    async def routes(self, since: int, wait: float = 0, *, page: str = "") -> RouteChanges:
+        """What changed after revision ``since``; ``wait`` seconds (≤ 25) holds the call until something does."""
+        params = {"since": since, "wait": wait} | ({"page": page} if page else {})
+        return _read(RouteChanges, await self.transport.data("GET", "/internal/routes", params=params, timeout=wait + 10))
 
     async def close(self) -> None:
         await self.transport.close()
