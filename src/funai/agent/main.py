@@ -42,8 +42,9 @@ from funai.agent.rollout.visit import Door
 from funai.agent.settings import RuntimeSettings
 from funai.base.aio import bind, guarded, periodic, serving, settle_memory
 from funai.base.clients.deploy import NodeDeployClient
+from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.http.app import Answers, create_app
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretDoor, address_door
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
@@ -123,7 +124,8 @@ async def compose(
     gc = ImageGC(engine, images, settings.images_on_delete)
     rollouts.kept = _kept_images(node, images, gc)
     apps = Apps(node, rollouts, networks, drainer, crashes, gc, journal, databases)
-    app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
+    readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED)
+    app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY, metrics_door=readers)
     look, older = Look(node, firewall), OlderRunners(node, rollouts)
     token = SecretDoor("X-Runtime-Token", settings.token)
     routes.install(app, routes.Agent(node, rollouts, apps, look, older, meter), token)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,10 +24,11 @@ from sqlalchemy import ColumnElement, Connection
 
 from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.config.sealing import Sealer
+from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.db import migrate
 from funai.base.db.engine import Database, Dialect
 from funai.base.http.app import create_app, ok
-from funai.base.http.guards import SecretDoor, networks
+from funai.base.http.guards import Network, SecretDoor, address_door, networks
 from funai.base.observability import log
 from funai.contracts.edge import TOKEN_HEADER
 from funai.contracts.errors import ConfigError
@@ -114,11 +115,14 @@ def build(
     ``now`` replaces the database's clock for the queue (tests), ``agent_http`` the way to agents. Raises ConfigError.
     A composer that stops it calls ``app.state.core.release_waiting()`` before it waits for open requests.
     """
-    app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY)
+    trusted = networks(settings.trusted_proxies, "deploy.server.trusted-proxies")
+    readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED, trusted)
+    app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY, metrics_door=readers)
     core = app.state.core = assemble(settings, app.state.registry, now=now, agent_http=agent_http, images=images)
 
-    app.state.refreshers.add(core.maintenance.gauges.run_once, partial(core.nodes.measure, core.node_metrics))
-    door = _doors(settings)
+    figures = partial(core.nodes.measure, core.node_metrics, settings.runner_stale_seconds)
+    app.state.refreshers.add(core.maintenance.gauges.run_once, figures)
+    door = _doors(settings, trusted)
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     credentials = core.credentials
     runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.owner, Kind.RUNNER))
@@ -155,8 +159,7 @@ def build(
     return app
 
 
-def _doors(settings: DeploySettings) -> Callable[..., SecretDoor]:
-    trusted = networks(settings.trusted_proxies, "deploy.server.trusted-proxies")
+def _doors(settings: DeploySettings, trusted: Sequence[Network]) -> Callable[..., SecretDoor]:
     allowed = {
         "proxy-auth": settings.proxy_auth_allowed_ips,
         "runner-auth": settings.runner_allowed_ips,

@@ -17,7 +17,17 @@ from funai.contracts.apps.usage import AppUsage
 from funai.contracts.edge import TOKEN_HEADER, RouteChanges
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
-from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer
+from funai.contracts.nodes import (
+    AppOverview,
+    AppsQuestion,
+    JoinNode,
+    LeaveNode,
+    NodeHeartbeat,
+    NodeHeartbeatAnswer,
+    NodeJoined,
+    NodeRemoved,
+    NodeStanding,
+)
 from funai.contracts.states import Window
 
 T = TypeVar("T", bound=BaseModel)
@@ -259,6 +269,19 @@ class NodeDeployClient:
                 return None
             raise
         return _all(DomainRoute, rows)
+
+    async def join(self, asked: JoinNode) -> NodeJoined:
+        """(+) Trade a join token; the only call without ``X-RT-Node-Token``."""
+        data = await self.transport.data("POST", "/internal/runtime-nodes/join", json=asked.to_wire())
+        return _read(NodeJoined, data)
+
+    async def standing(self, name: str) -> NodeStanding:
+        """(+) This node as Deploy sees it."""
+        return _read(NodeStanding, await self.transport.data("GET", "/internal/runtime-nodes/standing", params={"name": name}))
+
+    async def leave(self, asked: LeaveNode) -> NodeRemoved:
+        """(+) Be forgotten. Raises Conflict NODE_HAS_APPS, Forbidden CREDENTIAL_NEEDED with the shared secret."""
+        return _read(NodeRemoved, await self.transport.data("POST", "/internal/runtime-nodes/leave", json=asked.to_wire()))
 
     async def close(self) -> None:
         await self.transport.close()
