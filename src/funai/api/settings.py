@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from pydantic import SecretStr, field_validator, model_validator
 
-from funai.base.config.older import SPRING, datasource
+from funai.base.config.compat import SPRING, datasource
 from funai.base.config.settings import CsvList, Secret, Settings, key, metrics_allowed
 from funai.base.http.guards import networks
 from funai.contracts import rules

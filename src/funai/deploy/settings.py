@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, model_validator
 
-from funai.base.config.older import SPRING, datasource, zone_of
+from funai.base.config.compat import SPRING, datasource, zone_of
 from funai.base.config.settings import CsvList, Secret, Settings, key, metrics_allowed
 from funai.contracts.errors import ConfigError
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.transport import Transport
-from funai.contracts import oldids
+from funai.contracts import compat
 from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.apps.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
 from funai.contracts.apps.usage import AppUsage
@@ -177,7 +177,7 @@ class DeployClient:
         return await self.transport.data(method, path, params=params, json=json, headers={"X-Admin-Token": token})
 
     async def _ref(self, job_id: int | str) -> int | str:
-        if isinstance(job_id, int) and oldids.stands_for_text(job_id) and self._old_ids:
+        if isinstance(job_id, int) and compat.stands_for_text(job_id) and self._old_ids:
             return await self._old_ids.text(job_id) or job_id
         return job_id
 
