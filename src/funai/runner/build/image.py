@@ -19,10 +19,11 @@ from funai.dockerfile.images import Allowed
 from funai.dockerfile.rules import trigger_args
 from funai.i18n.joblog import both
 from funai.i18n.reasons import Words
+from funai.i18n.sizes import size
 from funai.runner.build.base_images import BaseAbsent, BaseImage, Bases, image_ids
 from funai.runner.build.cgroup import BuildGroup, Usage
 from funai.runner.build.diskwatch import DiskWatch, working_containers
-from funai.runner.build.output import Output, size
+from funai.runner.build.output import Output
 from funai.runner.build.plan import check_mounts
 from funai.runner.build.reading import Reading, write_down
 from funai.runner.build.watch import BuildWatch
@@ -140,7 +141,7 @@ class Builder:
     async def _beside_all(
         self, images: Sequence[str], may: Allowed, tmp: Path, run: Run, disk: DiskWatch, fit: Fit, output: Output
     ) -> int:
-        """Without the wall: on the machine's engine, whose images are everybody's."""
+        """Without the wall: on the machine's engine, whose images are shared."""
 
         async def pull(command: Command) -> int:
             disk.pulls = True
@@ -167,7 +168,7 @@ class Builder:
     ) -> BuildRequest:
         """With the Dockerfile as it is written anew for the engine, and what follows from it. Raises JobFailed.
 
-        Only arguments that somebody declares: the engine warns in the user's log about all others. No cache for steps that
+        Only declared arguments: the engine warns in the user's log about all others. No cache for steps that
         mount files: Podman would take another commit's result, or another tenant's, for them.
         """
         facts = self._workshop.bases.facts(bases) if self._workshop else self.bases.facts(bases)

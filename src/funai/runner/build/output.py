@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from funai.contracts.states import FailureCode
 from funai.i18n.joblog import LINES
+from funai.i18n.sizes import size
 from funai.runner.failures import JobFailed, last_lines
 
 TAIL_BYTES = 64 * 1024
@@ -40,11 +41,3 @@ class Output:
 
     def lines(self) -> list[str]:
         return last_lines(self._tail.decode("utf-8", "replace"))
-
-
-def size(limit: int) -> str:
-    """``2 GiB`` for people."""
-    for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
-        if limit >= unit:
-            return f"{limit / unit:.3g} {name}"
-    return f"{limit} B"
