@@ -46,7 +46,8 @@ async def config(world: World, repository: str, tag: str) -> dict[str, Any]:
 
 def marked(image: dict[str, Any]) -> str:
     """The commit that an image says it was made from, in its annotations or its labels."""
-    return ({**(image["config"].get("Labels") or {}), **image.get("annotations", {})})["org.opencontainers.image.revision"]
+    said: dict[str, str] = {**(image["config"].get("Labels") or {}), **image.get("annotations", {})}
+    return said["org.opencontainers.image.revision"]
 
 
 async def test_the_same_commit_is_not_built_twice_but_other_inputs_are(world: World) -> None:
