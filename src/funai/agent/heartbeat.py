@@ -88,6 +88,7 @@ class Heartbeat:
             agent_base_url=settings.node_agent_base_url or None,
             gateway_base_url=settings.node_gateway_base_url or None,
             apps_url=self._node.apps_url,
+            upstream_url=self._node.upstream_url or None,
             disk_free_pct=round(100 * free / total, 2) if total else None,
             disk_free_bytes=free,
             container_count=running,

@@ -27,6 +27,8 @@ class NodeHeartbeat(Wire):
     gateway_base_url: MaybeUrl = None
     apps_url: AppsUrl | None = None
     """(+) Where people reach this node's apps by names of their own."""
+    upstream_url: MaybeUrl = None
+    """(+) Where the edge reaches this node's gateway; None: at ``gateway_base_url``."""
     disk_free_pct: float | None = Field(default=None, ge=0, le=100)
     disk_free_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
     container_count: int | None = Field(default=None, ge=0, le=1_000_000)
@@ -122,6 +124,8 @@ class CredentialKind(StrEnum):
     """Goes as ``X-Runner-Token``."""
     NODE = "node"
     """Goes as ``X-RT-Node-Token``."""
+    EDGE = "edge"
+    """(+) Goes as ``X-Edge-Token``."""
 
 
 class NewCredential(Wire):

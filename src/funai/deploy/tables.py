@@ -223,6 +223,7 @@ runtime_node = Table(
     Column("capacity", Integer),
     Column("engine", String(64)),
     Column("apps_url", String(300)),
+    Column("upstream_url", String(500)),  # where the edge reaches its gateway; absent: gateway_base_url
     Column("problem", String(500)),
     Column("agent_version", String(64)),
     _flag("drained", 0),  # hysteresis: fell under the drain mark and has not yet clearly risen above it
@@ -293,6 +294,25 @@ move = Table(
     Index("fun_ai_deploy_move_state", "state", "updated_ms"),
     Index("fun_ai_deploy_move_drain", "drain_id", "id"),
     Index("fun_ai_deploy_move_app", "app_id", "state"),
+    **_MYSQL,
+)
+
+route_change = Table(
+    "fun_ai_deploy_route_change",  # an app, node or name whose route changed: edge/changes.py
+    metadata,
+    Column("subject", String(8), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("revision", BigInteger),  # of its last change; absent until a reader has numbered it
+    Index("fun_ai_deploy_route_change_revision", "revision"),
+    **_MYSQL,
+)
+
+route_revision = Table(
+    "fun_ai_deploy_route_revision",  # one row
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),  # the last one given
+    Column("oldest", BigInteger, nullable=False),  # later changes are all kept
     **_MYSQL,
 )
 

@@ -186,6 +186,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "every node's memory is given away; the job waits",
     ),
     "DRAIN_NOT_FOUND": ("没有这次迁出", "no such drain"),
+    "NODE_NO_ADDRESS": (
+        "节点 {node} 还没有报告网关地址；请在该节点上设置 RUNTIME_NODE_UPSTREAM_URL",
+        "node {node} has told no address of its gateway; set RUNTIME_NODE_UPSTREAM_URL on it",
+    ),
     "NODE_NOT_ELIGIBLE": ("目标节点不可用（{health}）", "the target node can't take apps ({health})"),
     # agent
     "STALE_GENERATION": ("已有更新的版本在运行", "a newer generation is already live"),
