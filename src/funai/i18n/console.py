@@ -299,10 +299,7 @@ _OTHERS: dict[str, tuple[str, str]] = {
     "node_drain_title": ("迁出节点 {name} 上的应用？", "Drain node {name}?"),
     "node_drain_text": (
         "它的应用会逐个在其他节点上启动，就绪后再切换，其间不中断。请先停用该节点，否则新应用还会来。",
-        (
-            "Its apps are started on other nodes one after the other, and switched once they are ready. "
-            "Disable the node first, or new apps keep coming."
-        ),
+        "Its apps start elsewhere one by one, and are switched once ready. Disable the node first, or new apps keep coming.",
     ),
     "node_held": ("失联，应用未搬走", "silent, apps held"),
     "node_draining": ("迁出中 {moved}/{total}", "draining {moved}/{total}"),

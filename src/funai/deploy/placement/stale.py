@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.base.db.inserts import insert_new
 from funai.contracts.nodes import Removal
-from funai.deploy.placement import store
 from funai.deploy.tables import leftover
 
 TELL_MS = 3_600_000
@@ -36,7 +36,7 @@ async def leave(
     here = (leftover.c.app_id == app_id) & (leftover.c.node_id == node_id)
     said = {"ready": int(ready), "due_ms": due_ms, "generation": generation}
     row = {"app_id": app_id, "node_id": node_id, "created_ms": now_ms, **said}
-    if not await store.insert_new(conn, leftover, row):
+    if not await insert_new(conn, leftover, row):
         await conn.execute(update(leftover).where(here).values(told_ms=None, **said))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Update, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.base.db.inserts import insert_new
 from funai.contracts.jobs import MAX_TEXT
 from funai.contracts.states import JobStatus
 from funai.contracts.wire import from_epoch_ms
@@ -95,7 +96,7 @@ async def _write(conn: AsyncConnection, app_id: int, values: dict[str, Any]) -> 
     given = {f"p_{name}": value for name, value in values.items()}
     changed = await conn.execute(_change(tuple(values)), {"p_app": app_id, **given})
     if changed.rowcount == 0:
-        await placements.insert_new(conn, app_run, {"app_id": app_id, **values})
+        await insert_new(conn, app_run, {"app_id": app_id, **values})
 
 
 def _utc(now_ms: int) -> datetime:
