@@ -25,6 +25,7 @@ from funai.deploy.queue.maintenance.service import Maintenance
 MAX_TRIES = 3
 """Of one app, when its job is cancelled, or deployed elsewhere than the move says."""
 LOOK_AT = 64
+ANEW: dict[str, None] = {"job_id": None, "target_node_id": None}
 KEEP_MS = 30 * 86_400_000
 
 
@@ -77,7 +78,7 @@ class Mover(Maintenance):
         elif row["tries"] + 1 >= MAX_TRIES:
             await self._change(row, MoveState.FAILED, reason=row["failure_code"] or status)
         else:  # cancelled, or an owner's deploy that failed or went elsewhere: look again what is to be moved
-            await self._change(row, MoveState.WAITING, tries=row["tries"] + 1, job_id=None, target_node_id=None)
+            await self._change(row, MoveState.WAITING, tries=row["tries"] + 1, **ANEW)
         return True
 
     # ------------------------------------------------------------------ its begin
