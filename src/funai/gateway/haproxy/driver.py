@@ -26,6 +26,7 @@ from funai.gateway.haproxy import config as haproxy_config
 from funai.gateway.haproxy import routemap
 from funai.gateway.haproxy.access_log import AccessLog, RotatedFile
 from funai.gateway.haproxy.certificates import ProxyCertificates
+from funai.gateway.haproxy.config import NODE, Design
 from funai.gateway.haproxy.files import HaproxyFiles
 from funai.gateway.haproxy.host_map import HostMap
 from funai.gateway.haproxy.process import HaproxyProcess
@@ -49,10 +50,11 @@ class HaproxyGateway:
         *,
         public_url: str = "",
         pace: Pace | None = None,
+        design: Design = NODE,
     ) -> None:
         self.settings = settings
         self.metrics = GatewayMetrics(registry or CollectorRegistry(), max_apps=settings.metrics_max_apps, watch=watch)
-        files = self._files = HaproxyFiles(settings)
+        files = self._files = HaproxyFiles(settings, design)
         self._api = RuntimeApi(files.paths.admin_socket)
         self._routes = RouteKeeper(self._api, files.map_file, files.boot)
         self._certificates = ProxyCertificates(self._api, files, self._routes.lock)
