@@ -76,6 +76,10 @@ def group_name(workdir: Path, job: str) -> str:
     return f"{hashlib.sha256(str(workdir).encode()).hexdigest()[:8]}-{job}"
 
 
+GROUP_SECONDS = 5.0
+"""How long the engine may take to let go of an ended build's control group; what it keeps longer, the janitor removes."""
+
+
 class Builder:
     """Runs builds with the engine's command line under the settings' limits."""
 
@@ -119,8 +123,6 @@ class Builder:
             request, folder = self._limited(request, group), request.tmp.parent
             disk = self._disk(folder, group)
             watch, output = BuildWatch(group, disk), Output(s.build_output_bytes, write)
-            async with self.gate:
-                self.active += 1
 
             async def run(command: Command) -> int:
                 return await self._run(command, group, watch, output)
@@ -145,7 +147,6 @@ class Builder:
             except TimeoutError as e:
                 raise JobFailed(FailureCode.BUILD_TIMEOUT, output.lines(), seconds=int(s.build_seconds)) from e
             finally:
-                self.active -= 1
                 watch.look()
                 await asyncio.shield(self._end(group))
             if code != 0:
@@ -223,14 +224,20 @@ class Builder:
 
     @asynccontextmanager
     async def _group(self, name: str) -> AsyncIterator[BuildGroup]:
+        """The build's group. While there is one the build counts as active, so that nobody else removes it."""
         s = self._settings
         group = BuildGroup(s.cgroup_parent, name)
         leaf = self._workshop is not None
-        group.create(memory_bytes=s.build_memory_bytes, pids=s.build_pids, cpus=s.build_cpus, leaf=leaf)
+        async with self.gate:
+            self.active += 1
         try:
-            yield group
+            group.create(memory_bytes=s.build_memory_bytes, pids=s.build_pids, cpus=s.build_cpus, leaf=leaf)
+            try:
+                yield group
+            finally:
+                await asyncio.shield(asyncio.to_thread(group.remove, GROUP_SECONDS))
         finally:
-            group.remove()
+            self.active -= 1
 
     async def _run(self, command: Command, group: BuildGroup, watch: BuildWatch, output: Output) -> int:
         """The engine's exit status. Raises JobFailed when a limit was broken; nothing of the build runs on then."""
