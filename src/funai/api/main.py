@@ -29,10 +29,11 @@ from funai.api.services import Core, assemble
 from funai.api.settings import ApiSettings
 from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.clock import Clock
+from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.db import migrate
 from funai.base.db.engine import Database
 from funai.base.http.app import TRACE_HEADER, create_app, ok
-from funai.base.http.guards import networks
+from funai.base.http.guards import address_door, networks
 from funai.base.observability import log
 from funai.console import main as console
 from funai.console.main import ConsoleMount
@@ -75,7 +76,8 @@ def build(
                 await stack.enter_async_context(pages.router.lifespan_context(pages))
             yield
 
-    app = create_app("FunAI API", lifespan=lifespan)
+    readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED, core.trusted)
+    app = create_app("FunAI API", lifespan=lifespan, metrics_door=readers)
     app.description = DESCRIPTION
     app.state.core = core
     for room in (accounts, apps, domains, deploy, logs, admin, internal, databases):

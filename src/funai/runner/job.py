@@ -52,7 +52,7 @@ class RunnerContext:
     pusher: Pusher
     registry: Registry
     rollout: Rollout
-    heart: LeaseKeeper
+    leases: LeaseKeeper
     metrics: RunnerMetrics
     nodes: NodeImages = field(default_factory=NodeImages)
 
@@ -86,7 +86,7 @@ class _Known:
 
 @dataclass(slots=True)
 class JobRun:
-    """One job in hand. ``folder`` is its own and is removed by whoever made it."""
+    """One running job. ``folder`` is its own and is removed by whoever made it."""
 
     tools: RunnerContext
     job: Job
@@ -268,7 +268,7 @@ class JobRun:
     @contextmanager
     def _phase(self, phase: Phase, message: str) -> Iterator[None]:
         """Tell the control plane and the log; keep how long it took."""
-        self.tools.heart.phase(self.lease, phase, message[:500])
+        self.tools.leases.phase(self.lease, phase, message[:500])
         self.out.line(f"==> {phase} {message}")
         began = time.perf_counter()
         try:

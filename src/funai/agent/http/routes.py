@@ -11,11 +11,11 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.responses import StreamingResponse
 
 from funai.agent.apps import Apps
+from funai.agent.compat.runners import OlderRunners
 from funai.agent.engine.contract import EngineError, NoSuchContainer
 from funai.agent.metering.meter import Meter
 from funai.agent.network.look import Look
 from funai.agent.node import Node
-from funai.agent.rollout.older import OlderRunners
 from funai.agent.rollout.rollout import Rollouts
 from funai.base.aio import Stopped, unless
 from funai.base.http.guards import SecretDoor

@@ -89,7 +89,7 @@ class Need:
 
 
 def development_need(files: ProjectFiles, start: Start) -> Need | None:
-    """The first thing of ``start`` that development packages provide, or that can't be told; None when there is none."""
+    """The first thing of ``start`` that development packages provide, or that can't be determined; None when there is none."""
     dev = set(files.package.dev_dependencies).union(*(m.dev_dependencies for m in files.members))
     prod = set(files.package.dependencies).union(*(m.dependencies for m in files.members))
     dev -= prod
@@ -104,7 +104,7 @@ def development_need(files: ProjectFiles, start: Start) -> Need | None:
 
 
 def _wanted(files: ProjectFiles, step: Step, by_lock: dict[str, tuple[str, bool]]) -> Iterable[tuple[str, str | None]]:
-    """(program, package) of what a step loads by name; the package is None when it can't be told."""
+    """(program, package) of what a step loads by name; the package is None when it can't be determined."""
     program = step.program
     if program == "node":
         yield from (("node", name) for name in _loaders(step.arguments))

@@ -78,7 +78,7 @@ class Step:
 class Start:
     """``steps``: every command that is known to run; ``plain``: all of them in a row, so one shell can run them.
 
-    ``managers``: package managers that are called at run time; ``opaque``: something runs that can't be told.
+    ``managers``: package managers that are called at run time; ``opaque``: something runs that can't be determined.
     """
 
     script: str
@@ -223,7 +223,7 @@ def _named(program: str, rest: Sequence[str]) -> bool:
 
 
 def split_commands(script: str) -> tuple[list[list[str]] | None, bool]:
-    """The simple commands of a shell line and whether they are all joined by ``&&``; None when it can't be told."""
+    """The simple commands of a shell line and whether they are all joined by ``&&``; None when it can't be determined."""
     if _SUBSTITUTION.search(script):
         return None, False
     lexer = shlex.shlex(script, posix=False, punctuation_chars=";&|()<>")

@@ -197,7 +197,7 @@ def limits(*, memory_bytes: int, pids: int, cpus: float) -> dict[str, str]:
 
 
 def _enable_controllers(folder: Path) -> None:
-    """v2 hands a controller to children only when told to."""
+    """v2 hands a controller to children only on request."""
     control = folder / "cgroup.subtree_control"
     if not control.exists():
         return

@@ -19,6 +19,7 @@ from funai.dockerfile.images import Allowed
 from funai.dockerfile.rules import trigger_args
 from funai.i18n.joblog import both
 from funai.i18n.reasons import Words
+from funai.i18n.sizes import size
 from funai.runner.build.base_images import BaseAbsent, BaseImage, Bases, image_ids
 from funai.runner.build.cgroup import BuildGroup, Usage
 from funai.runner.build.diskwatch import DiskWatch, working_containers
@@ -161,7 +162,7 @@ class Builder:
     async def _beside_all(
         self, images: Sequence[str], may: Allowed, tmp: Path, run: Run, disk: DiskWatch, fit: Fit, output: Output
     ) -> int:
-        """Without the wall: on the machine's engine, whose images are everybody's."""
+        """Without the wall: on the machine's engine, whose images are shared."""
 
         async def pull(command: Command) -> int:
             disk.pulls = True
@@ -188,7 +189,7 @@ class Builder:
     ) -> BuildRequest:
         """With the Dockerfile as it is written anew for the engine, and what follows from it. Raises JobFailed.
 
-        Only arguments that somebody declares: the engine warns in the user's log about all others. No cache for steps that
+        Only declared arguments: the engine warns in the user's log about all others. No cache for steps that
         mount files: Podman would take another commit's result, or another tenant's, for them.
         """
         facts = self._workshop.bases.facts(bases) if self._workshop else self.bases.facts(bases)
@@ -327,11 +328,3 @@ def within_hard_limit(files: int) -> int:
     """No process can be given more open files than this one may have."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return files if hard == resource.RLIM_INFINITY else min(files, hard)
-
-
-def size(limit: int) -> str:
-    """``2 GiB`` for people."""
-    for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
-        if limit >= unit:
-            return f"{limit / unit:.3g} {name}"
-    return f"{limit} B"

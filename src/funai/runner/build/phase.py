@@ -129,7 +129,7 @@ class ImageBuild:
 
     @staticmethod
     def _blamed(error: JobFailed, plan: Plan) -> JobFailed:
-        """The install step ends with a status of its own where the package registry is away: that is nobody's code."""
+        """The install step ends with a status of its own where the package registry is away: that isn't the code's fault."""
         if error.code is not FailureCode.BUILD_FAILED or error.params.get("exit") != REGISTRY_AWAY:
             return error
         named = plan.own_npmrc_registry or "NPM_REGISTRY"

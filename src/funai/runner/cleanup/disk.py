@@ -175,7 +175,7 @@ class Janitor:
         over = sum(map(is_cache, images)) - s.cache_images
         full = _used_pct(self._storage) > (s.disk_low_pct if self._evicting else s.disk_high_pct)
         self._evicting = full
-        # A build in hand may be about to stand on any cached layer, so only a full disk goes on beside one.
+        # A running build may be about to stand on any cached layer, so only a full disk goes on beside one.
         if not full and (over <= 0 or busy):
             return []
         older_than = int(time.time() - s.build_seconds) if busy else int(time.time()) + 1

@@ -134,7 +134,7 @@ class Workshop:
         return [f / "root" for f in found if f]
 
     async def _founded(self, room: Room, run: Run, store: Store, needed: Sequence[Path]) -> list[Path]:
-        """What the build stands on: the images it names first, then those that its store's layers need.
+        """What the build stands on: the images it names first, then the ones that its store's layers need.
 
         A store whose layers have lost one, or that a killed build left in a state the engine can't clear, is begun anew.
         """
@@ -197,7 +197,7 @@ class Workshop:
         return found
 
     async def _refuse_private(self, full: str, may: Allowed) -> None:
-        """Raises JobFailed CONTRACT_INVALID for a registry on this host or in a private network that nobody opened."""
+        """Raises JobFailed CONTRACT_INVALID for a registry on this host or in a private network that wasn't opened."""
         registry = full.partition("/")[0]
         conf = etc.machine_registries(base_environment())
         if registry in may.registries or registry in may.private or etc.entries_of(conf, registry):
