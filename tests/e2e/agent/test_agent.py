@@ -11,6 +11,7 @@ from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.reconcile import state
 from tests.e2e.agent.agent import Agent, on_both_engines, on_docker_in_full
 from tests.e2e.agent.images import image
+from tests.parts.extent import only_in_full
 from tests.parts.podman import Podman
 from tests.parts.waiting import eventually
 

@@ -14,6 +14,7 @@ from funai.agent.network.networks import network_name
 from funai.agent.reconcile import state
 from tests.e2e.agent.agent import Agent, on_docker_in_full
 from tests.parts.docker import DockerEngine as DockerPart
+from tests.parts.extent import only_in_full
 from tests.parts.podman import Podman
 from tests.parts.waiting import eventually
 
@@ -54,15 +55,15 @@ async def settled(agent: Agent) -> bool:
     return status["running"] is True and (await agent.get()).status_code == 200
 
 
+SLOWER = [("podman", 150), ("podman", 400), ("docker", 200), ("docker", 500)]
+
+
 @pytest.mark.parametrize(
     ("agent_process", "after_ms"),
     [
         ("podman", 20),
         ("podman", 250),
-        *(
-            pytest.param(*case, marks=only_in_full)
-            for case in [("podman", 150), ("podman", 400), ("docker", 200), ("docker", 500)]
-        ),
+        *(pytest.param(*case, marks=only_in_full) for case in SLOWER),
     ],
     indirect=["agent_process"],
 )
