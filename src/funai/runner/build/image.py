@@ -23,18 +23,18 @@ from funai.i18n.sizes import size
 from funai.runner.build.base_images import BaseAbsent, BaseImage, Bases, image_ids
 from funai.runner.build.cgroup import BuildGroup, Usage
 from funai.runner.build.diskwatch import DiskWatch, working_containers
+from funai.runner.build.output import Output
 from funai.runner.build.plan import check_mounts
 from funai.runner.build.reading import Reading, write_down
 from funai.runner.build.watch import BuildWatch
 from funai.runner.commands.engine import BuildRequest, Engine
-from funai.runner.failures import JobFailed, last_lines
+from funai.runner.failures import JobFailed
 from funai.runner.publish.registry import Registry
 from funai.runner.sandbox.cell import Run
 from funai.runner.sandbox.storewatch import StoreWatch
 from funai.runner.sandbox.workshop import Fit, Workshop
 from funai.runner.settings import RunnerSettings
 
-TAIL_BYTES = 64 * 1024
 KILLED, FILE_TOO_LARGE = 128 + 9, 128 + 25
 """A step's exit status when its process got SIGKILL."""
 ENGINE_FAILED = 125
@@ -48,28 +48,6 @@ NO_HEREDOC_FILES = Words(
 TOO_MANY_FILES = ("EMFILE", "Too many open files", "ulimit: error setting limit", "open files: cannot modify limit")
 FORK_REFUSED = "Cannot fork"
 """How Debian's shell says that it may start no process more."""
-
-
-class Output:
-    """What the build prints: passed on as it comes, its end kept, and ended past its limit (bytes)."""
-
-    def __init__(self, limit: int, write: Callable[[bytes], None]) -> None:
-        self._limit, self._write = limit, write
-        self._total = 0
-        self._tail = bytearray()
-
-    async def take(self, piece: bytes) -> None:
-        """Raises JobFailed BUILD_OUTPUT_LIMIT."""
-        self._total += len(piece)
-        self._tail += piece
-        if len(self._tail) > 2 * TAIL_BYTES:
-            del self._tail[:-TAIL_BYTES]
-        if self._total > self._limit:
-            raise JobFailed(FailureCode.BUILD_OUTPUT_LIMIT, self.lines(), limit=size(self._limit))
-        self._write(piece)
-
-    def lines(self) -> list[str]:
-        return last_lines(self._tail.decode("utf-8", "replace"))
 
 
 def group_name(workdir: Path, job: str) -> str:
@@ -113,9 +91,10 @@ class Builder:
 
     async def build(
         self, request: BuildRequest, reading: Reading, ignore: Sequence[Path], name: str, write: Callable[[bytes], None]
-    ) -> None:
+    ) -> list[str]:
         """Build the request's context, or raise JobFailed with the limit that ended it or the build's last lines.
 
+        Returns notes for the app's owner on a build that succeeded.
         Cancelling it kills every process of the build and removes its containers before the cancellation goes on.
         """
         s = self._settings
@@ -123,7 +102,7 @@ class Builder:
         async with self._group(group_name(s.workdir, name)) as group:
             request, folder = self._limited(request, group), request.tmp.parent
             disk = self._disk(folder, group)
-            watch, output = BuildWatch(group, disk), Output(s.build_output_bytes, write)
+            watch, output = BuildWatch(group, disk), Output(s.build_output_bytes, write, strict=reading.own)
 
             async def run(command: Command) -> int:
                 return await self._run(command, group, watch, output)
@@ -152,6 +131,7 @@ class Builder:
                 await asyncio.shield(self._end(group))
             if code != 0:
                 raise await self._why(code, watch.usage, output, plan.images)
+            return self._doubts(watch.usage)
 
     def _disk(self, folder: Path, group: BuildGroup) -> DiskWatch | StoreWatch:
         limit = self._settings.build_disk_bytes
@@ -198,7 +178,7 @@ class Builder:
         if emitted.files and not self.mounts:
             raise JobFailed(FailureCode.CONTRACT_INVALID, detail=NO_HEREDOC_FILES)
         dockerfile, files = write_down(emitted, request.tmp.parent, ignore)
-        declared = plan.declared_args | trigger_args(t for b in bases.values() for t in b.triggers)
+        declared = plan.declared_args | set(reading.ambient) | trigger_args(t for b in bases.values() for t in b.triggers)
         return replace(
             request,
             dockerfile=dockerfile,
@@ -261,6 +241,10 @@ class Builder:
                 for task in (watching, reading):
                     task.cancel()
                 await asyncio.gather(watching, reading, return_exceptions=True)
+
+    def _doubts(self, usage: Usage) -> list[str]:
+        limit = size(self._settings.build_memory_bytes)
+        return [both("killed_for_memory", limit=limit)] if usage.oom_kills else []
 
     def _broken(self, code: FailureCode, output: Output) -> JobFailed:
         if code is FailureCode.OUT_OF_DISK:

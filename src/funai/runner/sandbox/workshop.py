@@ -17,6 +17,7 @@ from funai.base.process import proc
 from funai.base.process.proc import Command, base_environment
 from funai.contracts.errors import BadInput
 from funai.contracts.rules import ImageRef, parse_image
+from funai.contracts.states import FailureCode
 from funai.dockerfile.images import Allowed, needs_login
 from funai.i18n.reasons import Words
 from funai.runner.build.base_images import BaseImage
@@ -74,7 +75,13 @@ class Workshop:
             store.write({**store.read(), "dirty": True})
             await asyncio.to_thread(hand_over, *([request.files] if request.files else []), files=_dockerfiles(folder))
             command = self.sandbox.engine.build(_seen(request))
-            code = await room.build(run, command, store, roots, _context(request, folder), request.ca_file)
+            try:
+                code = await room.build(run, command, store, roots, _context(request, folder), request.ca_file)
+            except JobFailed as e:
+                if e.code is FailureCode.PACKAGE_REGISTRY_UNREACHABLE:
+                    # Its step ended well for the engine, which may have kept the layer that lacks the packages.
+                    await self.stores.empty(store)
+                raise
             store.write({**store.read(), "dirty": False})
             return code
 
