@@ -205,7 +205,7 @@ class Builder:
 
     @asynccontextmanager
     async def _group(self, name: str) -> AsyncIterator[BuildGroup]:
-        """The build's group. While there is one the build counts as active, so that nobody else removes it."""
+        """The build's group. While there is one the build counts as active, so that it is not removed as a leftover."""
         s = self._settings
         group = BuildGroup(s.cgroup_parent, name)
         leaf = self._workshop is not None
