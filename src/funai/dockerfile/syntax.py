@@ -252,10 +252,10 @@ def _instruction(text: str, line: int, escape: str) -> Instruction:
 def _onbuild(args: str, flags: tuple[Flag, ...], line: int, escape: str) -> Instruction:
     if not args or flags:
         raise wrong(line, "ONBUILD 后须是一条指令", "ONBUILD takes one instruction")
-    inner = _instruction(args, line, escape)
-    if inner.name in ("ONBUILD", "FROM", "MAINTAINER"):
-        raise wrong(line, f"ONBUILD 不能触发 {inner.name}", f"ONBUILD may not trigger {inner.name}")
-    return Instruction(line, "ONBUILD", (), args, inner=inner)
+    name = partition(args)[0].upper()
+    if name in ("ONBUILD", "FROM", "MAINTAINER"):
+        raise wrong(line, f"ONBUILD 不能触发 {name}", f"ONBUILD may not trigger {name}")
+    return Instruction(line, "ONBUILD", (), args, inner=_instruction(args, line, escape))
 
 
 def partition(text: str) -> tuple[str, str, str]:

@@ -144,10 +144,10 @@ async def test_two_tenants_share_no_layer(world: World) -> None:
 
 
 async def test_eviction_takes_the_store_that_nobody_uses_and_none_in_use(make_world: MakeWorld) -> None:
-    """With room for one image in all stores together; looked at all the time."""
+    """With room for one image in all stores together, where each layer counts as one."""
     world: World = await make_world(cache_images=1, clean_seconds=0.2)
     stores = world.settings.workdir / "stores"
-    idle = world.repo("idle", {"Dockerfile": NODE + "COPY a /a\n", "a": "a"})
+    idle = world.repo("idle", {"Dockerfile": NODE + "COPY a /a\nCOPY a /b\n", "a": "a"})
     assert (await world.ended(world.build(idle, appId=1)))["status"] == "SUCCEEDED"
     await eventually(lambda: not any(stores.iterdir()), seconds=30, what="the idle store is gone")
     slow = NODE + "COPY a /a\nRUN echo begun; sleep 2\n"
