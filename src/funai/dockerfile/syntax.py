@@ -40,7 +40,7 @@ KNOWN = frozenset(
 )
 _WITH_JSON = frozenset(("ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOLUME"))
 _WITH_HEREDOCS = frozenset(("ADD", "COPY", "RUN"))
-_DIRECTIVE = re.compile(r"#[ \t\v\f\r]*([a-zA-Z][a-zA-Z0-9]*)[ \t\v\f\r]*=[ \t\v\f\r]*(.+?)[ \t\v\f\r]*")
+_DIRECTIVE = re.compile(r"#[ \t\v\f\r]*([a-zA-Z][a-zA-Z0-9]*)[ \t\v\f\r]*=(.+)")
 _DIRECTIVES = frozenset(("escape", "syntax", "check"))
 _BLANK = re.compile(r"[\t\v\f\r ]+")
 _HEREDOC = re.compile(r"(\d*)<<(-?)([^<]+)", re.DOTALL)
@@ -156,9 +156,10 @@ class _Reader:
                 raise wrong(self._next, f"指令 # {name}= 只能出现一次", f"the directive # {name}= may stand only once")
             seen.add(name)
             if name == "escape":
-                if m[2] not in ("\\", "`"):
+                value = m[2].strip(" \t\v\f\r")
+                if value not in ("\\", "`"):
                     raise wrong(self._next, "# escape= 只能是 \\ 或 `", "# escape= takes \\ or ` only")
-                self.escape = m[2]
+                self.escape = value
                 self._continued = re.compile(re.escape(self.escape) + r"[ \t]*$")
 
     def instruction(self) -> Instruction | None:

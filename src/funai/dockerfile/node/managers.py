@@ -95,8 +95,8 @@ def _npm_package(kind: Kind, exact: str | None, files: ProjectFiles) -> str | No
     if kind is Kind.PNPM:
         return f"pnpm@{_pnpm_major(files.texts.get('pnpm-lock.yaml', ''))}"
     if kind is Kind.BERRY:
-        version = re.search(r"^\s*yarnPath:.*yarn-(\d+\.\d+\.\d+)", files.texts.get(".yarnrc.yml", ""), re.MULTILINE)
-        metadata = re.search(r"^__metadata:\s*\n\s+version: (\d+)", files.texts.get("yarn.lock", ""), re.MULTILINE)
+        version = re.search(r"^[ \t]*yarnPath:.*yarn-(\d+\.\d+\.\d+)", files.texts.get(".yarnrc.yml", ""), re.MULTILINE)
+        metadata = re.search(r"^__metadata:[ \t\r]*\n[ \t]+version: (\d+)", files.texts.get("yarn.lock", ""), re.MULTILINE)
         if version:
             return f"@yarnpkg/cli-dist@{version[1]}"
         if metadata and int(metadata[1]) < 8:
@@ -116,4 +116,4 @@ def _locks_nothing(kind: Kind, lock: str, package: Package) -> bool:
         return False
     if kind is Kind.PNPM:
         return not re.search(r"^(importers|dependencies|devDependencies|packages):", lock, re.MULTILINE)
-    return kind is Kind.YARN and not re.search(r"^\s+version ", lock, re.MULTILINE)
+    return kind is Kind.YARN and not re.search(r"^[ \t]+version ", lock, re.MULTILINE)

@@ -160,6 +160,23 @@ def test_render_with_caches_points_each_manager_at_its_own(lock: str, variable: 
     assert f"{variable}/var/cache/funai-packages/" in text
 
 
+READ_FOREVER = ["**/" * 60 + "x", "*a" * 100, "*" * 200, "a*" * 100 + "b", "**/*a*a*a*a*b/**/c"]
+
+
+@pytest.mark.parametrize("glob", READ_FOREVER)
+def test_member_folders_of_patterns_made_to_be_read_forever_are_found_at_once(glob: str) -> None:
+    paths = [f"{'/'.join(['a' * 9] * deep)}/package.json" for deep in range(1, 60)] + [f"{'a' * 900}/package.json"]
+    package = parse_package("", json.dumps({"workspaces": [glob] * 1_000}))
+    assert len(member_folders(package, f"packages:\n{f'  - {glob}' * 1_000}", paths * 9)) <= len(paths)
+
+
+def test_render_of_lock_files_made_to_be_read_forever_ends() -> None:
+    package = starts("node s.js", packageManager="yarn@3.0.0", dependencies={"x": "1"})
+    for name, text in {"yarn.lock": "__metadata:" + "\n" * 500_000, ".yarnrc.yml": "\n" * 500_000}.items():
+        assert rendered(package, {"yarn.lock": "__metadata:\n  version: 6\n", name: text})
+    assert rendered(starts("node s.js", dependencies={"x": "1"}), {"yarn.lock": "\n" * 500_000})
+
+
 def test_render_with_caches_keeps_those_of_workspaces_apart() -> None:
     member = json.dumps({"name": "web", "dependencies": {"next": "15"}})
     package = starts("node s.js", workspaces=["apps/*"], scripts={"build": "npm run build -w web"})
