@@ -60,7 +60,8 @@ class Package:
     @property
     def dev_dependencies(self) -> dict[str, str]:
         """Those that are no ordinary dependencies as well."""
-        return {k: v for k, v in strings(self.data.get("devDependencies")).items() if k not in self.dependencies}
+        ordinary = self.dependencies
+        return {k: v for k, v in strings(self.data.get("devDependencies")).items() if k not in ordinary}
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,17 @@ def test_member_folders_of_patterns_made_to_be_read_forever_are_found_at_once(gl
     assert len(member_folders(package, f"packages:\n{f'  - {glob}' * 1_000}", paths * 9)) <= len(paths)
 
 
+@pytest.mark.parametrize("name", ["pnpm-lock.yaml", "yarn.lock", ".nvmrc"])
+def test_render_of_numbers_too_long_to_be_any_takes_the_default(name: str) -> None:
+    number = "9" * 5_000
+    text = {"pnpm-lock.yaml": f"lockfileVersion: {number}", "yarn.lock": f"__metadata:\n  version: {number}"}.get(name, number)
+    dependencies = {f"x{n}": "1" for n in range(20_000)}
+    package = starts(
+        "node s.js", dependencies=dependencies, devDependencies=dependencies, engines={"node": ">=18 || " * 20_000}
+    )
+    assert "node:20-" in rendered(package, {name: text})
+
+
 def test_render_of_lock_files_made_to_be_read_forever_ends() -> None:
     package = starts("node s.js", packageManager="yarn@3.0.0", dependencies={"x": "1"})
     for name, text in {"yarn.lock": "__metadata:" + "\n" * 500_000, ".yarnrc.yml": "\n" * 500_000}.items():
