@@ -1,14 +1,16 @@
 """Words that stay out of the code, private attributes of libraries, and switched-off formatting. Run by `make lint`.
 
-A word is out when the field has a plain one for it; the list is short on purpose: it holds names that were replaced, so that
-they don't come back.
+A word is out when the field has a plain one for it. ``OUT`` holds names that were replaced, so that they don't come back;
+``PROSE`` holds words that a docstring or a comment doesn't need, what it quotes as code apart.
 """
 
 from __future__ import annotations
 
 import ast
+import io
 import re
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +27,21 @@ OUT = {
     "wants company": "is batched",
 }
 WORDS = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in OUT))
+PROSE = {
+    "nobody": "no process, without an owner … (say what)",
+    "somebody": "a user, another task … (say who)",
+    "everybody": "all users, all addresses … (say which)",
+    "told": "reported, sent, notified, determined",
+    "mend": "fix",
+    "mends": "fixes",
+    "mended": "fixed",
+    "in hand": "running, open",
+    "those that": "the noun",
+    "those who": "the noun",
+    "leftovers": "stale placements, remains",
+}
+PROSE_WORDS = re.compile("|".join(rf"\b{word}\b" for word in PROSE), re.IGNORECASE)
+QUOTED = re.compile(r"``.*?``|`.*?`")
 UNFORMATTED = re.compile(r"# fmt: \w")
 PUBLIC = {"_mapping", "_asdict", "_replace", "_fields", "_exit"}
 """Documented as public: SQLAlchemy's rows and named tuples keep their own names apart from columns by the underscore, and
@@ -32,7 +49,7 @@ PUBLIC = {"_mapping", "_asdict", "_replace", "_fields", "_exit"}
 
 
 def main() -> int:
-    found = [*words(), *private_attributes(), *unformatted()]
+    found = [*words(), *prose(), *private_attributes(), *unformatted()]
     sys.stdout.writelines(f"{line}\n" for line in found)
     return 1 if found else 0
 
@@ -45,6 +62,26 @@ def words() -> Iterator[str]:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             for match in WORDS.finditer(line):
                 yield f"{path.relative_to(ROOT)}:{number}: {match[0]!r} is out; write {OUT[match[0]]!r}"
+
+
+def prose() -> Iterator[str]:
+    """``path:line: the word and what to say``, in the docstrings and comments of the code that people run."""
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for number, line in _prose_lines(path.read_text(encoding="utf-8")):
+            for match in PROSE_WORDS.finditer(QUOTED.sub("", line)):
+                yield f"{path.relative_to(ROOT)}:{number}: {match[0]!r} is out of prose; write {PROSE[match[0].lower()]!r}"
+
+
+def _prose_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Line number and text of each line of a docstring, and of each comment."""
+    lines = text.splitlines()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            last = node.end_lineno or node.lineno
+            yield from ((number, lines[number - 1]) for number in range(node.lineno, last + 1))
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
 
 
 def unformatted() -> Iterator[str]:

@@ -199,7 +199,7 @@ class Apps:
         await self._node.stop(container)
 
     async def _route(self, route: Route) -> None:
-        """A gateway that is away is told by its driver's rebuild; what the owner asked for still happens."""
+        """An unreachable gateway gets the change from its driver's next rebuild; what the owner asked for still happens."""
         try:
             await self._node.tell(route)
         except GatewayError as e:

@@ -8,7 +8,7 @@ from funai.contracts.apps.domains import MAX_PER_NODE, DomainReport, Domains, Do
 
 
 class DomainSync:
-    """``domains`` is None where the gateway can't serve names of apps' own; their owners are told so."""
+    """``domains`` is None where the gateway can't serve names of apps' own; the answer to their owners says so."""
 
     def __init__(self, node: Node, domains: Domains | None, deploy: NodeDeployClient) -> None:
         self._node, self._domains, self._deploy = node, domains, deploy

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from funai import __version__
 from funai.agent.apps import Apps
 from funai.agent.engine.contract import Phase
 from funai.agent.network.look import Look
@@ -85,6 +86,7 @@ class Heartbeat:
             agent_base_url=settings.node_agent_base_url or None,
             gateway_base_url=settings.node_gateway_base_url or None,
             apps_url=self._node.apps_url,
+            upstream_url=self._node.upstream_url or None,
             disk_free_pct=round(100 * free / total, 2) if total else None,
             disk_free_bytes=free,
             container_count=running,
@@ -92,6 +94,7 @@ class Heartbeat:
             memory_free_bytes=await asyncio.to_thread(_memory),
             capacity=settings.capacity,
             engine=info.title[:64],
+            agent_version=__version__[:64],
             problem=self._look.problem.en if self._look.problem else "",
             crash_looping=sorted({*self._crashes.looping, *self._restorer.failing})[:MAX_CRASHING],
         )

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from funai.agent.apps import Apps
+from funai.agent.compat.runners import OlderRunners
 from funai.agent.databases.keeper import Keeper
 from funai.agent.databases.opening import database_parts, open_databases, reachable
 from funai.agent.databases.service import Databases
@@ -35,15 +36,15 @@ from funai.agent.reconcile.journal import Journal
 from funai.agent.reconcile.reconciler import Reconciler
 from funai.agent.reconcile.restore import Restorer
 from funai.agent.rollout.drain import Drainer
-from funai.agent.rollout.older import OlderRunners
 from funai.agent.rollout.rollout import Rollouts
 from funai.agent.rollout.spec import ProxyLabels
 from funai.agent.rollout.visit import Door
 from funai.agent.settings import RuntimeSettings
 from funai.base.aio import bind, guarded, periodic, serving, settle_memory
 from funai.base.clients.deploy import NodeDeployClient
+from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.http.app import Answers, create_app
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretDoor, address_door
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
@@ -123,7 +124,8 @@ async def compose(
     gc = ImageGC(engine, images, settings.images_on_delete)
     rollouts.kept = _kept_images(node, images, gc)
     apps = Apps(node, rollouts, networks, drainer, crashes, gc, journal, databases)
-    app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
+    readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED)
+    app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY, metrics_door=readers)
     look, older = Look(node, firewall), OlderRunners(node, rollouts)
     token = SecretDoor("X-Runtime-Token", settings.token)
     routes.install(app, routes.Agent(node, rollouts, apps, look, older, meter), token)
@@ -263,7 +265,7 @@ async def _unwall(parts: AgentParts) -> None:
 async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: asyncio.Event) -> None:
     """Be a runtime-agent until ``stop``. Containers, and the routes to them, outlive it.
 
-    Teardown: no new requests, rollouts in hand are undone or finished, sweeps and heartbeats end, then the gateway.
+    Teardown: no new requests, running rollouts are undone or finished, sweeps and heartbeats end, then the gateway.
     """
     registry = CollectorRegistry()
     async with AsyncExitStack() as teardown:
@@ -286,6 +288,7 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
             )
         except EngineError as e:
             raise ConfigError([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e
+        parts.node.upstream_url = settings.node_upstream_url or _upstream_url(settings, gateway)
         await teardown.enter_async_context(working(parts))
         await teardown.enter_async_context(serving(parts.app, sock))
         log.get("agent").info("agent.ready", engine=parts.node.info.title, node=settings.node_name)
@@ -304,6 +307,13 @@ async def _gateway(
         raise ConfigError([f"gateway: {e}"]) from e
     teardown.push_async_callback(table.stop if settings.stop_with_agent else table.close)
     return table
+
+
+def _upstream_url(settings: RuntimeSettings, gateway: GatewaySettings) -> str:
+    """The gateway at the address of this agent; empty where it may not be reached there."""
+    if gateway.driver is not Driver.HAPROXY:
+        return ""
+    return naming.neighbour_url(settings.node_agent_base_url, gateway.host, gateway.port)
 
 
 def _apps_url(settings: RuntimeSettings, wildcard_domain: str) -> str:

@@ -110,7 +110,7 @@ class AgentMetrics:
 
     @contextmanager
     def switch(self) -> Iterator[None]:
-        """Counts what happens inside as one change told to the gateway."""
+        """Counts what happens inside as one change sent to the gateway."""
         outcome = "failed"
         try:
             yield

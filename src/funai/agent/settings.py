@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from funai.agent.databases.settings import DatabaseSettings, Size
 from funai.agent.engine.contract import Limits
-from funai.base.config.settings import CsvList, Secret, key
+from funai.base.config.settings import CsvList, Secret, key, metrics_allowed
 
 _INSTANCE = re.compile(r"[a-z0-9]{0,16}")
 
@@ -73,6 +73,13 @@ class RuntimeSettings(DatabaseSettings):
     )
     node_agent_base_url: str = key("RUNTIME_NODE_AGENT_BASE_URL", "", doc="Where Deploy and runners reach this agent")
     node_gateway_base_url: str = key("RUNTIME_NODE_GATEWAY_BASE_URL", "", doc="Where the public reaches this node's gateway")
+    node_upstream_url: str = key(
+        "RUNTIME_NODE_UPSTREAM_URL",
+        "",
+        doc="Where an edge reaches this node's gateway, e.g. `http://10.0.0.5:8000`; default: the host of "
+        "RUNTIME_NODE_AGENT_BASE_URL with `gateway.port`",
+        pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+/?)?$",
+    )
     node_apps_url: str = key(
         "RUNTIME_NODE_APPS_URL",
         "",
@@ -198,6 +205,7 @@ class RuntimeSettings(DatabaseSettings):
         gt=0,
         le=600,
     )
+    metrics_allowed_ips: CsvList = metrics_allowed()
     capacity: int | None = key("RUNTIME_CAPACITY", None, doc="Apps this node should hold, told to Deploy", ge=0)
 
     @property

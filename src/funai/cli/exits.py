@@ -12,7 +12,7 @@ class Exit(IntEnum):
 
     OK = 0
     FAILED = 1
-    """The deploy, the app or a check failed, and it is the user's to mend."""
+    """The deploy, the app or a check failed, and it is the user's to fix."""
     USAGE = 2
     """A wrong argument, or settings that can't be used."""
     LOGIN = 3

@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def _run(words: list[str]) -> None:
-    """Leaves by SystemExit. With ``--json`` also a wrong use is told in JSON."""
+    """Leaves by SystemExit. With ``--json`` a usage error is JSON too."""
     app = build()
     if words in ([], ["--help"], ["-h"]) and not os.environ.get("_FUNAI_COMPLETE"):
         print(frontpage.render(entries(app), colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))

@@ -162,15 +162,3 @@ def ago(language: str, moment: datetime | None, now: datetime) -> str:
         if seconds < limit:
             return text(language, key, n=seconds // unit)
     return text(language, "d_ago", n=seconds // DAY)
-
-
-def size(count: int | None) -> str:
-    """Bytes for people: ``1.5 GiB``; empty when not known."""
-    if count is None:
-        return ""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"

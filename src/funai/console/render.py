@@ -15,6 +15,7 @@ from funai.console import presenter
 from funai.console.assets import asset_url
 from funai.i18n.console import TEXTS, next_step, text
 from funai.i18n.reasons import render
+from funai.i18n.sizes import size
 
 
 class Pages:
@@ -36,7 +37,7 @@ class Pages:
             reason_words=_reason_words,
             known_notices=TEXTS,
         )
-        self.environment.filters.update(duration=presenter.duration, bytes=presenter.size)
+        self.environment.filters.update(duration=presenter.duration, bytes=size)
 
     def answer(self, request: Request, template: str, language: str, *, status: int, **values: Any) -> HTMLResponse:
         """The page as an answer. ``values`` are the template's names."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from funai.console import presenter
 from funai.contracts.apps.usage import AppUsage
+from funai.i18n.sizes import size
 
 CHARTS = (
     ("requests", "n", ("requests", "errors")),
@@ -43,12 +43,12 @@ class Chart:
         if value is None:
             return "–"
         if self.unit == "bytes":
-            return presenter.size(int(value))
+            return size(int(value))
         return f"{value:g}" + {"ms": " ms", "percent": " %"}.get(self.unit, "")
 
 
 def charts(usage: AppUsage) -> list[Chart]:
-    """Those that this node has figures for."""
+    """The charts that this node has figures for."""
     return [
         Chart(name, unit, columns, tuple(Row(p.at, tuple(getattr(p, column) for column in columns)) for p in usage.points))
         for name, unit, columns in CHARTS

@@ -42,6 +42,14 @@ def apps_url(gateway_base_url: str, domain: str) -> str:
     return f"{gateway.scheme}://{{app}}.{domain}{port}/"
 
 
+def neighbour_url(base_url: str, listens_on: str, port: int) -> str:
+    """Another port of the machine that ``base_url`` names, as plain HTTP; empty where that listens on loopback alone."""
+    host = urlsplit(base_url).hostname or ""
+    if not host or (_is_loopback(listens_on) and not _is_loopback(host)):
+        return ""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def access_url(template: str | None, app: int | str) -> str | None:
     """An app's own address; None where apps have none."""
     return template.replace("{app}", str(app)) if template else None

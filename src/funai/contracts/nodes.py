@@ -26,6 +26,8 @@ class NodeHeartbeat(Wire):
     gateway_base_url: MaybeUrl = None
     apps_url: AppsUrl | None = None
     """(+) Where people reach this node's apps by names of their own."""
+    upstream_url: MaybeUrl = None
+    """(+) Where the edge reaches this node's gateway; None: at ``gateway_base_url``."""
     disk_free_pct: float | None = Field(default=None, ge=0, le=100)
     disk_free_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
     container_count: int | None = Field(default=None, ge=0, le=1_000_000)
@@ -33,6 +35,8 @@ class NodeHeartbeat(Wire):
     memory_free_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
     capacity: int | None = Field(default=None, ge=0, le=1_000_000)
     engine: str | None = Field(default=None, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")
+    agent_version: str | None = Field(default=None, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")
+    """(+) The agent's own version."""
     problem: Annotated[str, Field(max_length=500)] | None = None
     """(+) What hinders the apps there, in words; empty when nothing does, None from agents that don't look."""
     crash_looping: list[EntityId] = Field(default_factory=list[EntityId], max_length=1_000)
@@ -65,6 +69,10 @@ class RuntimeNode(Wire):
     disk_free_pct: float | None = None
     disk_free_bytes: int | None = None
     container_count: int | None = None
+    memory_free_bytes: int | None = None
+    """(+) As the node last reported, as is what follows."""
+    cpu_pct: float | None = None
+    agent_version: str | None = None
     placements: int | None = None
     engine: str | None = None
     problem: str | None = None
@@ -95,6 +103,8 @@ class CredentialKind(StrEnum):
     """Goes as ``X-Runner-Token``."""
     NODE = "node"
     """Goes as ``X-RT-Node-Token``."""
+    EDGE = "edge"
+    """(+) Goes as ``X-Edge-Token``."""
 
 
 class NewCredential(Wire):
@@ -112,6 +122,60 @@ class Credential(Wire):
     created_at: Instant
     token: str | None = None
     """Shown once, when it is made; only its hash is kept."""
+
+
+class NewJoinToken(Wire):
+    """(+) A token is asked for; with a name it is good for that node alone, whether Deploy knows the node or not."""
+
+    name: Name | None = None
+    ttl_seconds: int = Field(default=3600, ge=60, le=7 * 86_400)
+
+
+class JoinToken(Wire):
+    """(+) Lets one machine join as a node, once."""
+
+    token: str
+    """Shown once; only its hash is kept."""
+    name: str | None = None
+    expires_at: Instant
+
+
+class JoinNode(Wire):
+    """(+) A machine trades its token for a node."""
+
+    token: str = Field(min_length=1, max_length=200)
+    name: Name
+    agent_base_url: BaseUrl
+    gateway_base_url: BaseUrl
+
+
+class NodeJoined(Wire):
+    node_id: int
+    name: str
+    credential: str
+    """The node's own ``X-RT-Node-Token``; shown once."""
+    agent_token: str | None = None
+    """What Deploy and the Runners send to agents as ``X-Runtime-Token``; None where Deploy calls none."""
+
+
+class NodeStanding(Wire):
+    """(+) What Deploy knows of the node that asks."""
+
+    node_id: int
+    name: str
+    health: NodeHealth
+    last_heartbeat_at_ms: int | None = None
+    now_ms: int
+    """The database's clock, by which heartbeats are dated."""
+    placements: int = 0
+
+
+class LeaveNode(Wire):
+    """(+) The node that asks is forgotten, and its credential with it."""
+
+    node_name: Name
+    with_apps: bool = False
+    """Also while apps are placed there; they count as stopped."""
 
 
 class ReassignApp(Wire):

@@ -7,8 +7,9 @@ clients and database close.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,20 +24,25 @@ from sqlalchemy import ColumnElement, Connection
 
 from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.config.sealing import Sealer
+from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.db import migrate
 from funai.base.db.engine import Database, Dialect
-from funai.base.http.app import create_app, ok
-from funai.base.http.guards import SecretDoor, networks
+from funai.base.http.app import add_routes, create_app, ok
+from funai.base.http.guards import Network, SecretDoor, address_door, networks
 from funai.base.observability import log
+from funai.contracts.edge import TOKEN_HEADER
 from funai.contracts.errors import ConfigError
 from funai.contracts.nodes import CredentialKind as Kind
 from funai.deploy.access.credentials import Credentials
-from funai.deploy.access.routes import credential_routes
+from funai.deploy.access.joining import Joining
+from funai.deploy.access.routes import credential_routes, join_routes, join_token_routes, own_node_routes
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
 from funai.deploy.domains.routes import domain_routes, node_domain_routes
 from funai.deploy.domains.service import DomainBook
+from funai.deploy.edge.feed import RouteFeed
+from funai.deploy.edge.routes import edge_routes
 from funai.deploy.events.feed import EventFeed
 from funai.deploy.events.routes import event_routes
 from funai.deploy.logs.service import LogService
@@ -74,6 +80,7 @@ class Core:
     waiters: Waiters
     hints: Hints
     feed: EventFeed
+    routes: RouteFeed
     maintenance: QueueMaintenance
     jobs: JobService
     logs: LogService
@@ -83,6 +90,7 @@ class Core:
     node_metrics: NodeMetrics
     apps: Apps
     credentials: Credentials
+    joining: Joining
     domains: DomainBook
     retention: Retention | None = None
 
@@ -91,6 +99,7 @@ class Core:
         self.waiters.close()
         self.logs.close()
         self.feed.close()
+        self.routes.close()
         self.apps.agents.closing.set()
 
 
@@ -106,30 +115,40 @@ def build(
     ``now`` replaces the database's clock for the queue (tests), ``agent_http`` the way to agents. Raises ConfigError.
     A composer that stops it calls ``app.state.core.release_waiting()`` before it waits for open requests.
     """
-    app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY)
+    trusted = networks(settings.trusted_proxies, "deploy.server.trusted-proxies")
+    readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED, trusted)
+    app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY, metrics_door=readers)
     core = app.state.core = assemble(settings, app.state.registry, now=now, agent_http=agent_http, images=images)
 
-    app.state.refreshers.add(core.maintenance.gauges.run_once, partial(core.nodes.measure, core.node_metrics))
-    door = _doors(settings)
+    figures = partial(core.nodes.measure, core.node_metrics, settings.runner_stale_seconds)
+    app.state.refreshers.add(core.maintenance.gauges.run_once, figures)
+    door = _doors(settings, trusted)
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     credentials = core.credentials
     runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.owner, Kind.RUNNER))
-    app.include_router(hot_runner_routes(core.jobs, runner))
-    app.include_router(hot_api_routes(core.jobs, api))
-    app.include_router(runner_routes(core.logs, runner))
-    app.include_router(api_routes(core.jobs, core.logs, api))
-    app.include_router(event_routes(core.feed, api))
-    app.include_router(app_routes(core.apps, core.releases, core.db, api))
-    app.include_router(domain_routes(core.domains, api))
+    add_routes(app, hot_runner_routes(core.jobs, runner))
+    add_routes(app, hot_api_routes(core.jobs, api))
+    add_routes(app, runner_routes(core.logs, runner))
+    add_routes(app, api_routes(core.jobs, core.logs, api))
+    add_routes(app, event_routes(core.feed, api))
+    add_routes(app, app_routes(core.apps, core.releases, core.db, api))
+    add_routes(app, domain_routes(core.domains, api))
+    # Without a shared secret no guess opens this door, only a credential that was made for an edge.
+    secret = settings.edge_secret or SecretStr(secrets.token_urlsafe(32))
+    edge = door(TOKEN_HEADER, secret, "edge", partial(credentials.owner, Kind.EDGE))
+    add_routes(app, edge_routes(core.routes, edge))
     if settings.node_registry_enabled:
         known = partial(credentials.owner, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
-        app.include_router(heartbeat_routes(core.heartbeats, node))
-        app.include_router(node_domain_routes(core.domains, node))
+        add_routes(app, heartbeat_routes(core.heartbeats, node))
+        add_routes(app, node_domain_routes(core.domains, node))
+        add_routes(app, own_node_routes(core.joining, node))
+        add_routes(app, join_routes(core.joining, SecretDoor("", None, allowed=node.allowed, trusted=node.trusted)))
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
-        app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
-        app.include_router(credential_routes(credentials, admin))
+        add_routes(app, admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
+        add_routes(app, credential_routes(credentials, admin))
+        add_routes(app, join_token_routes(core.joining, admin))
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -140,12 +159,12 @@ def build(
     return app
 
 
-def _doors(settings: DeploySettings) -> Callable[..., SecretDoor]:
-    trusted = networks(settings.trusted_proxies, "deploy.server.trusted-proxies")
+def _doors(settings: DeploySettings, trusted: Sequence[Network]) -> Callable[..., SecretDoor]:
     allowed = {
         "proxy-auth": settings.proxy_auth_allowed_ips,
         "runner-auth": settings.runner_allowed_ips,
         "runtime-node-registry": settings.node_registry_allowed_ips,
+        "edge": settings.edge_allowed_ips,
         "admin": settings.admin_allowed_ips,
     }
 
@@ -192,21 +211,24 @@ def assemble(
     token = settings.agent_token.get_secret_value() if settings.agent_token else ""
     agents = Agents(db, rules, token, timeout=settings.agent_timeout_seconds, http=agent_http)
     retention = _retention(settings, db, metrics_registry)
+    nodes, credentials = Nodes(db, rules, jobs), Credentials(db)
     return Core(
         settings=settings,
         db=db,
         waiters=waiters,
         hints=hints,
         feed=feed,
+        routes=RouteFeed(db),
         maintenance=tending,
         jobs=jobs,
         logs=logs,
         releases=releases,
         heartbeats=Heartbeats(db, rules, jobs),
-        nodes=Nodes(db, rules, jobs),
+        nodes=nodes,
         node_metrics=NodeMetrics(metrics_registry),
         apps=Apps(db, agents, jobs, images or retention),
-        credentials=Credentials(db),
+        credentials=credentials,
+        joining=Joining(db, nodes, credentials, settings.agent_token),
         domains=DomainBook(db),
         retention=retention,
     )
@@ -234,6 +256,7 @@ async def running(core: Core) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
             core.maintenance.start(tasks, ending)
             tasks.create_task(periodic("deploy.runners", 3600.0, core.jobs.runners.forget, ending), name="deploy.runners")
+            tasks.create_task(periodic("deploy.routes", 3600.0, core.routes.prune, ending), name="deploy.routes")
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")
             if core.retention:
                 tasks.create_task(core.retention.run(core.settings.cleanup_interval_seconds, ending), name="deploy.retention")

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, model_validator
 
-from funai.base.config.older import SPRING, datasource, zone_of
-from funai.base.config.settings import CsvList, Secret, Settings, key
+from funai.base.config.compat import SPRING, datasource, zone_of
+from funai.base.config.settings import CsvList, Secret, Settings, key, metrics_allowed
 from funai.contracts.errors import ConfigError
 
 
@@ -69,6 +69,8 @@ class DeploySettings(Settings):
         "deploy.server.trusted-proxies", [], doc="Addresses or CIDRs of proxies whose X-Forwarded-For counts"
     )
 
+    metrics_allowed_ips: CsvList = metrics_allowed()
+
     proxy_auth_enabled: bool = key("deploy.proxy-auth.enabled", True, doc="Ask X-DEPLOY-SECRET of /deploy/**")
     proxy_auth_secret: Secret | None = key("deploy.proxy-auth.shared-secret", None, doc="The value of X-DEPLOY-SECRET")
     proxy_auth_allowed_ips: CsvList = key("deploy.proxy-auth.allowed-ips", [], doc="Addresses that may call; empty: all")
@@ -93,6 +95,13 @@ class DeploySettings(Settings):
     node_registry_allowed_ips: CsvList = key(
         "deploy.runtime-node-registry.allowed-ips", [], doc="Addresses nodes may call from; empty: any"
     )
+    edge_secret: Secret | None = key(
+        "deploy.edge.shared-secret",
+        None,
+        doc="The value of X-Edge-Token, for what routes to nodes; unset: credentials of kind `edge` alone open that door",
+    )
+    edge_allowed_ips: CsvList = key("deploy.edge.allowed-ips", [], doc="Addresses edges may call from; empty: any")
+
     node_stale_seconds: int = key(
         "deploy.runtime-node-registry.heartbeat-stale-seconds", 60, doc="A node silent for longer is STALE", ge=2, le=86_400
     )

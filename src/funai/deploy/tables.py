@@ -220,7 +220,9 @@ runtime_node = Table(
     Column("capacity", Integer),
     Column("engine", String(64)),
     Column("apps_url", String(300)),
+    Column("upstream_url", String(500)),  # where the edge reaches its gateway; absent: gateway_base_url
     Column("problem", String(500)),
+    Column("agent_version", String(64)),
     _flag("drained", 0),  # hysteresis: fell under the drain mark and has not yet clearly risen above it
     _flag("unhealthy", 0),
     _number("placed_since_heartbeat"),
@@ -250,9 +252,28 @@ leftover = Table(
     Column("app_id", BigInteger, primary_key=True, autoincrement=False),
     Column("node_id", BigInteger, primary_key=True, autoincrement=False),
     _flag("ready", 0),  # the node may remove it: it serves elsewhere, or is gone for good
-    Column("told_ms", BigInteger),  # when the node was first told so
+    Column("told_ms", BigInteger),  # when the node was first informed
     _number("created_ms"),
     Index("fun_ai_deploy_runtime_leftover_node", "node_id", "ready"),
+    **_MYSQL,
+)
+
+route_change = Table(
+    "fun_ai_deploy_route_change",  # an app, node or name whose route changed: edge/changes.py
+    metadata,
+    Column("subject", String(8), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("revision", BigInteger),  # of its last change; absent until a reader has numbered it
+    Index("fun_ai_deploy_route_change_revision", "revision"),
+    **_MYSQL,
+)
+
+route_revision = Table(
+    "fun_ai_deploy_route_revision",  # one row
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),  # the last one given
+    Column("oldest", BigInteger, nullable=False),  # later changes are all kept
     **_MYSQL,
 )
 
@@ -281,6 +302,19 @@ credential = Table(
     Column("name", String(128), nullable=False),
     Column("token_hash", String(64), nullable=False, unique=True),
     Column("created_ms", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+join_token = Table(
+    "fun_ai_deploy_join_token",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("name", String(128)),  # of the one node that it is good for; NULL: of any new one
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("used_ms", BigInteger),
+    Column("used_by", String(128)),
     **_MYSQL,
 )
 

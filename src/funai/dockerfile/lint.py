@@ -22,6 +22,7 @@ from funai.dockerfile.node.plan import make_plan
 from funai.dockerfile.rules import problems
 from funai.dockerfile.stages import Plan, read_plan
 from funai.i18n.reasons import Words
+from funai.i18n.sizes import size
 
 GIANT_CONTEXT = 200 * 1024 * 1024
 
@@ -161,8 +162,7 @@ def _lint_size(facts: RepoFacts) -> list[Finding]:
         )
     if total > GIANT_CONTEXT:
         largest = max(facts.sizes, key=lambda p: facts.sizes[p])
-        mib = total // 1024**2
-        zh = f"构建上下文 {mib} MiB，最大的是 {largest}；请用 .dockerignore 排除"
-        en = f"the build context has {mib} MiB, the largest file is {largest}; leave it out with .dockerignore"
+        zh = f"构建上下文 {size(total)}，最大的是 {largest}；请用 .dockerignore 排除"
+        en = f"the build context has {size(total)}, the largest file is {largest}; leave it out with .dockerignore"
         out.append(Finding(False, "GIANT_CONTEXT", zh, en))
     return out

@@ -1,4 +1,4 @@
-"""Which ``RUN --mount`` a Dockerfile may use: those whose source nobody can bend to a folder of the host.
+"""Which ``RUN --mount`` a Dockerfile may use: mounts whose source can't be bent to a folder of the host.
 
 Engines in the field join a mount's source to a folder of the host and let the kernel follow the links in it: a link that
 an earlier stage or step made (CVE-2024-1753), or a cache's ``id`` with ``..`` (CVE-2024-9675), mounts the host's own
@@ -81,7 +81,7 @@ class Mount:
 
     @property
     def key(self) -> str:
-        """Where below the engine's folder of caches a cache lies; "" when that can't be told for sure."""
+        """Where below the engine's folder of caches a cache lies; "" when that isn't certain."""
         place = self.get("id") or self.get("target")
         if self.get("from") or self.has("source") or not (self.get("id") or place.startswith("/")):
             return ""

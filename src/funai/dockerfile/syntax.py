@@ -178,7 +178,7 @@ class _Reader:
         return None
 
     def _joined(self, line: str) -> str:
-        """The line and those that continue it; comments and empty lines between them don't count."""
+        """The line and its continuation lines; comments and empty lines between them don't count."""
         pieces = [self._continued.sub("", line)]
         more = pieces[0] != line
         while more and self._next < len(self._lines):

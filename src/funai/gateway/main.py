@@ -39,7 +39,7 @@ class Gateway(RouteTable, Protocol):
         ...
 
     async def start(self, routes: Sequence[Route] | None = None) -> None:
-        """Serve, with exactly ``routes``, or with those that are known. Raises GatewayError that says what to mend."""
+        """Serve, with exactly ``routes``, or with the known ones. Raises GatewayError that says what to fix."""
         ...
 
     async def close(self) -> None:
@@ -47,7 +47,7 @@ class Gateway(RouteTable, Protocol):
         ...
 
     async def stop(self, grace: float = 10.0) -> None:
-        """End what is ours to end; requests in hand get ``grace`` seconds."""
+        """End what is ours to end; open requests get ``grace`` seconds."""
         ...
 
 
@@ -56,7 +56,7 @@ def open_gateway(
 ) -> Gateway:
     """The gateway that ``gateway.driver`` names, not started yet. Call inside a running event loop.
 
-    ``watch`` hears of each request, where the driver sees them (``Driver.counts``). ``public_url``: where people reach it.
+    ``watch`` is called for each request, where the driver sees them (``Driver.counts``). ``public_url``: where people reach it.
     """
     if settings.driver is Driver.TRAEFIK_FILE:
         return TraefikFileGateway(settings)

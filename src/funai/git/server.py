@@ -132,7 +132,7 @@ class _Session(asyncssh.SSHServer):
 
 
 class GitServer:
-    """Start with :meth:`start`; :meth:`stop` lets operations in hand finish for a bounded time."""
+    """Start with :meth:`start`; :meth:`stop` lets running operations finish for a bounded time."""
 
     def __init__(self, settings: GitSettings, repos: BareRepositories, access: Access) -> None:
         self._settings, self._repos, self._access = settings, repos, access
@@ -279,7 +279,7 @@ async def _relay(process: asyncssh.SSHServerProcess[bytes], child: Child) -> int
             tasks.create_task(pump(p.stderr, err))
         status = await p.wait()
     except* (asyncssh.Error, ConnectionError):
-        status = None  # told below: what is raised in here comes out as a group, and on Python before 3.11.4 as another one
+        status = None  # reported below: what is raised in here comes out as a group, and on Python before 3.11.4 as another one
     finally:
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)

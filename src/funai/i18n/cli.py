@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from funai.i18n import nodes
+
 PHRASES: dict[str, tuple[str, str]] = {
+    **nodes.PHRASES,
     "error": ("错误", "error"),
     "next": ("下一步", "next"),
     "logged_in": ("已登录 {server}，用户 {user}", "logged in to {server} as {user}"),
@@ -253,10 +256,6 @@ PHRASES: dict[str, tuple[str, str]] = {
     "crash_looping": ("反复退出", "crash looping"),
     "last_exit": ("最近一次退出码 {exit}", "last exit status {exit}"),
     "comma": ("，", ", "),
-    "node_remove_ask": (
-        "删除节点 {node}？其上的应用将视为已停止，下次部署时另选节点。",
-        "Remove node {node}? Its apps count as stopped, and their next deploy chooses another node.",
-    ),
     "node_removed": ("节点 {node} 已删除，其上有 {count} 个应用", "node {node} is removed; it had {count} apps"),
     "no_credentials": ("还没有单独的凭据，都用共享的", "no credentials yet: all use what is shared"),
     "credential_made": ("凭据 {id}（{name}），只显示这一次：", "credential {id} of {name}, shown this once:"),

@@ -42,6 +42,8 @@ CHINESE = {
     "last active": "最近活跃",
     "health": "健康",
     "free disk": "空闲磁盘",
+    "free memory": "空闲内存",
+    "versions": "版本",
     "gateway": "网关",
     "healthy": "健康",
     "jobs": "任务",

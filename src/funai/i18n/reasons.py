@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from funai.i18n import nodes
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -15,6 +17,7 @@ class Words:
 
 
 MESSAGES: dict[str, tuple[str, str]] = {
+    **nodes.REASONS,
     # general
     "OK": ("成功", "ok"),
     "INTERNAL": ("服务内部错误，请凭 traceId 联系管理员", "internal error; give the traceId to the operator"),
@@ -178,6 +181,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "NODE_DISK_PRESSURE": ("节点磁盘空间不足，任务等待中", "every node is short of disk; the job waits"),
     "NO_RUNTIME_NODE": ("没有可用的运行节点，任务等待中", "no runtime node is available; the job waits"),
+    "NODE_NO_ADDRESS": (
+        "节点 {node} 还没有报告网关地址；请在该节点上设置 RUNTIME_NODE_UPSTREAM_URL",
+        "node {node} has told no address of its gateway; set RUNTIME_NODE_UPSTREAM_URL on it",
+    ),
     "NODE_NOT_ELIGIBLE": ("目标节点不可用（{health}）", "the target node can't take apps ({health})"),
     # agent
     "STALE_GENERATION": ("已有更新的版本在运行", "a newer generation is already live"),

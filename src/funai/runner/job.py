@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +52,7 @@ class RunnerContext:
     pusher: Pusher
     registry: Registry
     rollout: Rollout
-    heart: LeaseKeeper
+    leases: LeaseKeeper
     metrics: RunnerMetrics
     nodes: NodeImages = field(default_factory=NodeImages)
 
@@ -86,7 +86,7 @@ class _Known:
 
 @dataclass(slots=True)
 class JobRun:
-    """One job in hand. ``folder`` is its own and is removed by whoever made it."""
+    """One running job. ``folder`` is its own and is removed by whoever made it."""
 
     tools: RunnerContext
     job: Job
@@ -228,7 +228,7 @@ class JobRun:
                 async with self.tools.source.checked_out(commit, self.folder) as src:
                     t = self.tools
                     build = ImageBuild(t.settings, t.builder, t.nodes, self.job, self.payload, spec, self.out, self.folder)
-                    await build.run(src, commit, target)
+                    self._note(await build.run(src, commit, target))
             self.lease.check()
             by_commit = ImageRef(target.registry, target.path, commit.sha, None)
             with self._phase(Phase.PUSH, str(target)):
@@ -258,10 +258,13 @@ class JobRun:
             deployed = await self.tools.rollout.deploy(node, wish, self.out.line)
         for name, ms in (deployed.timings_ms or {}).items():
             self.phases_ms[f"deploy.{name}"] = ms
-        self.notes = deployed.notes
-        for note in deployed.notes:
-            self.out.line(note)
+        self._note(deployed.notes)
         return image.digest or deployed.digest
+
+    def _note(self, notes: Sequence[str]) -> None:
+        self.notes += notes
+        for note in notes:
+            self.out.line(note)
 
     def _generation(self) -> int | None:
         return naming.generation(self.job.id, self.job.attempt) if self.job.attempt is not None else None
@@ -269,7 +272,7 @@ class JobRun:
     @contextmanager
     def _phase(self, phase: Phase, message: str) -> Iterator[None]:
         """Tell the control plane and the log; keep how long it took."""
-        self.tools.heart.phase(self.lease, phase, message[:500])
+        self.tools.leases.phase(self.lease, phase, message[:500])
         self.out.line(f"==> {phase} {message}")
         began = time.perf_counter()
         try:

@@ -1,4 +1,4 @@
-"""The Runner's process: binds the real parts together and works until told to stop."""
+"""The Runner's process: binds the real parts together and works until it is stopped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from funai.base.process import proc
 from funai.contracts.errors import ConfigError
 from funai.runner.build.image import Builder
 from funai.runner.build.phase import MakeNode, NodeImages
-from funai.runner.claim.lease import LeaseKeeper, beating
+from funai.runner.claim.lease import LeaseKeeper, keeping
 from funai.runner.claim.loop import ClaimLoop
 from funai.runner.cleanup.disk import Janitor
 from funai.runner.commands.engine import Engine
@@ -45,7 +45,7 @@ SANDBOX_OFF = (
 
 
 async def serve(settings: RunnerSettings, stop: asyncio.Event, make_node: MakeNode | None = None) -> None:
-    """Claim and work until ``stop``; then finish what is in hand (see :mod:`claim_loop`). Raises ConfigError.
+    """Claim and work until ``stop``; then finish running jobs (see :mod:`claim_loop`). Raises ConfigError.
 
     ``make_node``: how a base image is had that can't be pulled.
     """
@@ -73,7 +73,7 @@ async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.
         builder = Builder(settings, engine, registry, storage, search, workshop)
         janitor = Janitor(settings, engine, source, storage, builder, metrics, workshop)
         await janitor.sweep_leftovers()
-        heart = LeaseKeeper(
+        leases = LeaseKeeper(
             lambda: _connect(settings),
             settings.runner_id,
             every=settings.heartbeat_seconds,
@@ -81,9 +81,9 @@ async def _work(settings: RunnerSettings, metrics: RunnerMetrics, stop: asyncio.
         )
         pusher = Pusher(settings, engine, registry, workshop)
         nodes = NodeImages(make_node)
-        tools = RunnerContext(settings, source, builder, pusher, registry, rollout, heart, metrics, nodes)
+        tools = RunnerContext(settings, source, builder, pusher, registry, rollout, leases, metrics, nodes)
         log.get("runner").info("runner.started", runner_id=settings.runner_id, slots=settings.slots, engine=engine.binary)
-        async with beating(heart):
+        async with keeping(leases):
             cleaning = asyncio.create_task(janitor.run(stop), name="janitor")
             try:
                 await ClaimLoop(tools, client).run(stop)

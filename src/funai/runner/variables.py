@@ -1,4 +1,4 @@
-"""What a build and an app are told about themselves, and which of the app's variables a build gets."""
+"""What a build and an app learn about themselves, and which of the app's variables a build gets."""
 
 from __future__ import annotations
 

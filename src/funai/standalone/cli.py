@@ -25,6 +25,7 @@ from funai.cli.project.profile import DEFAULT_SERVER
 from funai.contracts.errors import ConfigError, FunaiError
 from funai.standalone.configuration import choosing, template
 from funai.standalone.configuration.loading import FILE, Flags, ignored, unread
+from funai.standalone.node import verbs as node
 from funai.standalone.options import LOOPBACK, NONE, Ports, UpOptions, check_options
 from funai.standalone.phrases import phase_words, phrase
 from funai.standalone.upkeep import operate, unit
@@ -74,6 +75,7 @@ def register(app: typer.Typer) -> None:
     app.command("up", help="Run the whole platform on this machine.")(up)
     app.command("demo", help="Set up, deploy two apps, show where the time went, leave nothing behind.")(demo)
     operate.register(app)
+    node.register(app)
 
 
 def up(
@@ -200,7 +202,7 @@ def _log_to(data_dir: Path) -> None:
     from funai.base.observability import log  # noqa: PLC0415
 
     folder = data_dir.expanduser() / "log"
-    # First of all that is made in the data dir: the databases lie there too, and nobody else is to read them.
+    # First of all that is made in the data dir: the databases lie there too, and no other user may read them.
     try:
         for private in (folder.parent, folder):
             private.mkdir(parents=True, exist_ok=True, mode=0o700)

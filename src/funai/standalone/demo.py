@@ -1,4 +1,4 @@
-"""``funai demo``: the whole story on real parts, told as it happens, with nothing left behind.
+"""``funai demo``: the whole story on real parts, printed as it happens, with nothing left behind.
 
 Everything a person would do is done the way a person's tools do it: accounts and deploys over the API, source over SSH
 with git, the result fetched through the gateway's public door.

@@ -13,7 +13,7 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class Given:
-    """Empty for a platform that nobody configures (``funai demo``, tests)."""
+    """Empty for a platform without a configuration (``funai demo``, tests)."""
 
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
     origins: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -121,7 +121,7 @@ class Layout:
 
 
 def _close(path: Path, mode: int) -> None:
-    """Take from others what ``mode`` doesn't give them; somebody else's file is theirs."""
+    """Take from others what ``mode`` doesn't give them; another user's file is left alone."""
     found = path.stat()
     if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & ~mode:
         path.chmod(stat.S_IMODE(found.st_mode) & mode)

@@ -95,7 +95,7 @@ class UpOptions:
     given: Given = field(default_factory=Given)
     slots: int = 1
     grace_seconds: float = 30
-    """How long a stop waits for jobs in hand."""
+    """How long a stop waits for running jobs."""
 
     @property
     def local_host(self) -> str:
@@ -148,7 +148,7 @@ class UpOptions:
         return f"{LOOPBACK}:{self.ports.registry}"
 
     def with_absolute_dir(self) -> UpOptions:
-        """The folder has one spelling: containers are told apart by it."""
+        """The folder has one spelling: containers are distinguished by it."""
         return replace(self, data_dir=Path(os.path.abspath(self.data_dir.expanduser())))  # absolute() keeps ".."
 
 
@@ -157,7 +157,7 @@ SOCKETS = "/gateway/run/admin.sock"
 
 
 def check_options(options: UpOptions) -> None:
-    """What can be told before anything is made. Raises ConfigError with a line for each option that can't be used."""
+    """What can be checked before anything is made. Raises ConfigError with a line for each option that can't be used."""
     problems: list[str] = []
     folder, most = str(options.data_dir), UNIX_PATH_LIMIT - len(SOCKETS)
     if not PLAIN_PATH.fullmatch(folder):

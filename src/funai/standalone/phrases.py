@@ -16,7 +16,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "config_fine": ("配置可用", "the configuration can be used"),
     "config_none": ("还没有 {file}；第一次 funai up 会写一个", "there is no {file} yet; the first funai up writes one"),
     "default": ("默认", "default"),
-    "backed_up": ("已写入 {file}：{count} 个文件，{size} MB", "wrote {file}: {count} files, {size} MB"),
+    "backed_up": ("已写入 {file}：{count} 个文件，{size}", "wrote {file}: {count} files, {size}"),
     "backup_secret": (
         "里面有所有密钥：只留给自己，放到别的机器上",
         "it holds every secret: keep it to yourself, and on another machine",

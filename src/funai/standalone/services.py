@@ -60,7 +60,7 @@ class Room:
     name: str
     serve: Callable[[asyncio.Event], Awaitable[None]]
     finishes_work: bool = False
-    """True when a stop may take as long as the work in hand."""
+    """True when a stop may take as long as the running work."""
 
 
 Plan = tuple[Room, ...]

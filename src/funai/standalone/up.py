@@ -64,7 +64,7 @@ async def run(options: UpOptions, stop: asyncio.Event, on_ready: Callable[[Platf
 
 
 class Failure(asyncio.Event):
-    """Set when a service ended that nobody asked to; keeps what it ended with."""
+    """Set when a service ended unasked; keeps what it ended with."""
 
     def __init__(self) -> None:
         super().__init__()

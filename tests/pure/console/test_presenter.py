@@ -96,13 +96,6 @@ def test_ago_in_words(seconds: int, words: str) -> None:
     assert presenter.ago("en", BEGAN, BEGAN + timedelta(seconds=seconds)) == words
 
 
-@pytest.mark.parametrize(
-    ("count", "words"), [(None, ""), (512, "512 B"), (1536, "1.5 KiB"), (3 * 1024**3, "3.0 GiB"), (2**50, "1024.0 TiB")]
-)
-def test_size_in_words(count: int | None, words: str) -> None:
-    assert presenter.size(count) == words
-
-
 def test_error_message_splits_into_its_head_and_the_programs_lines() -> None:
     assert presenter.error_parts("failed (exit 1)\nline 1\nline 2\n") == ("failed (exit 1)", "line 1\nline 2")
     assert presenter.error_parts(None) == ("", "")

@@ -90,17 +90,17 @@ class Working:
             settings=settings,
             metrics=RunnerMetrics(CollectorRegistry()),
             source=SimpleNamespace(fetch=fetched),
-            heart=LeaseKeeper(lambda: cast("RunnerDeployClient", self.deploy), "r", every=1),
+            leases=LeaseKeeper(lambda: cast("RunnerDeployClient", self.deploy), "r", every=1),
         )
-        context.heart.start()
-        self._heart = context.heart
+        context.leases.start()
+        self._leases = context.leases
         loop = ClaimLoop(cast("RunnerContext", context), cast("RunnerDeployClient", self.deploy))
         self._task = asyncio.create_task(loop.run(self.stopped))
 
     async def stop(self) -> None:
         self.stopped.set()
         await self._task
-        await asyncio.to_thread(self._heart.stop)
+        await asyncio.to_thread(self._leases.stop)
 
 
 @pytest.fixture(autouse=True)

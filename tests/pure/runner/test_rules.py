@@ -14,7 +14,7 @@ from funai.contracts.errors import Conflict
 from funai.contracts.jobs import AppendLog, Job
 from funai.contracts.states import Blame, FailureCode, JobStatus
 from funai.runner.build.cgroup import limits
-from funai.runner.build.image import Output, size
+from funai.runner.build.output import Output
 from funai.runner.claim.lease import KILL_MARGIN, Lease, LeaseGone, Lost, verdict
 from funai.runner.cleanup.image_eviction import CachedImage, is_cache, parse_described, parse_images, removable
 from funai.runner.failures import JobFailed, from_agent, last_lines
@@ -27,7 +27,14 @@ NOW = "2026-01-01T00:00:00Z"
 
 
 def job(number: int = 1, **values: Any) -> Job:
-    wire = {"id": number, "type": "BUILD_AND_DEPLOY", "status": "RUNNING", "payload": {}, "createdAt": NOW, "updatedAt": NOW}
+    wire: dict[str, Any] = {
+        "id": number,
+        "type": "BUILD_AND_DEPLOY",
+        "status": "RUNNING",
+        "payload": {},
+        "createdAt": NOW,
+        "updatedAt": NOW,
+    }
     return Job.model_validate(wire | values)
 
 
@@ -64,9 +71,10 @@ class Sink(RunnerDeployClient):
     """Keeps what is appended; may lose answers."""
 
     def __init__(self) -> None:
-        self.kept, self.lose_answers, self.error = b"", 0, None
+        self.kept, self.lose_answers = b"", 0
+        self.error: Conflict | None = None
 
-    async def append_log(self, job_id: int, log: AppendLog) -> int:
+    async def append_log(self, job_id: int | str, log: AppendLog) -> int:
         if self.error:
             raise self.error
         if log.offset > len(self.kept):
@@ -238,12 +246,24 @@ async def test_output_past_its_limit_is_an_end_with_the_last_lines() -> None:
     assert seen == [b"12345\n"] and caught.value.lines == ["12345", "67890"]
 
 
-def test_limits_of_both_cgroup_versions_and_sizes_for_people() -> None:
+@pytest.mark.parametrize("words", ["npm error Exit handler never called!\n", "npm ERR! cb() never called!\n"])
+async def test_output_of_an_npm_that_gave_up_ends_a_build_of_ones_own_dockerfile(words: str) -> None:
+    seen: list[bytes] = []
+    quoting, strict, lenient = (Output(900, seen.append, strict=is_own) for is_own in (True, True, False))
+    await quoting.take(f"STEP 4/4: RUN echo '{words}'\nExit handler never called!\n".encode())
+    await lenient.take(words.encode())
+    await strict.take(f"STEP 4/4: RUN npm ci\n{words[:20]}".encode())
+    with pytest.raises(JobFailed, match="gave up without installing") as caught:
+        await strict.take(words[20:].encode())
+    assert (caught.value.code, caught.value.code.blame) == (FailureCode.PACKAGE_REGISTRY_UNREACHABLE, Blame.PLATFORM)
+    assert caught.value.lines[-1] == words.strip()
+
+
+def test_limits_of_both_cgroup_versions() -> None:
     files = limits(memory_bytes=1024, pids=7, cpus=1.5)
     assert files["memory.max"] == files["memory.limit_in_bytes"] == "1024" and files["pids.max"] == "7"
     assert files["cpu.max"] == "150000 100000" and files["cpu.cfs_quota_us"] == "150000"
     assert list(files).index("memory.limit_in_bytes") < list(files).index("memory.memsw.limit_in_bytes")
-    assert (size(2 * 1024**3), size(1536), size(5)) == ("2 GiB", "1.5 KiB", "5 B")
 
 
 def test_plain_http_only_on_loopback_and_where_listed() -> None:

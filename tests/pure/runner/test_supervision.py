@@ -19,7 +19,7 @@ from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import ClaimJob, HeartbeatJob, Job
 from funai.contracts.states import FailureCode
 from funai.runner.claim import loop as claims
-from funai.runner.claim.lease import Lease, LeaseKeeper, beating
+from funai.runner.claim.lease import Lease, LeaseKeeper, keeping
 from funai.runner.claim.loop import ClaimLoop
 from funai.runner.failures import from_agent
 from funai.runner.job import RunnerContext
@@ -104,21 +104,21 @@ async def test_slot_goes_on_after_what_nobody_expected(
 async def test_heartbeats_go_on_after_what_nobody_expected() -> None:
     deploy, crashes = Deploy(failing(RuntimeError("unheard of")), running), list[int]()
     connect = lambda: cast("RunnerDeployClient", deploy)  # noqa: E731
-    async with beating(LeaseKeeper(connect, "r", every=0.01, crashed=lambda: crashes.append(1))) as heart:
+    async with keeping(LeaseKeeper(connect, "r", every=0.01, crashed=lambda: crashes.append(1))) as leases:
         lease = Lease(running(), seconds=30, granted_at=time.monotonic())
-        heart.add(lease)
+        leases.add(lease)
         await eventually(lambda: deploy.asked >= 3)
-        heart.drop(lease)
+        leases.drop(lease)
     assert (len(crashes), lease.lost) == (1, None)
 
 
 async def test_lease_whose_heartbeats_cannot_begin_is_lost_at_once() -> None:
     crashes = list[int]()
-    async with beating(
+    async with keeping(
         LeaseKeeper(failing(ValueError("no address")), "r", every=1, crashed=lambda: crashes.append(1))
-    ) as heart:
+    ) as leases:
         lease = Lease(running(), seconds=30, granted_at=time.monotonic())
-        heart.add(lease)
+        leases.add(lease)
         await eventually(lambda: lease.lost)
     assert crashes == [1]
 

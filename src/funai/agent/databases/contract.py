@@ -61,7 +61,7 @@ class Driver(Protocol):
 
     @property
     def every_app(self) -> bool:
-        """Whether each app gets a database by itself; else those that ask for one."""
+        """Whether each app gets a database by itself; else only the apps that ask for one."""
         ...
 
     @property

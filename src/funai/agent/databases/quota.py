@@ -1,4 +1,4 @@
-"""How large an app's database may be: measured again and again, told, and enforced by taking the right to write away."""
+"""How large an app's database may be: measured periodically, reported, and enforced by taking the right to write away."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Apps' databases as the agent offers them: what an app gets at each deploy and start, and what its owner asks for.
 
-A deploy never fails for its database: a server that is away is told in a note, the app gets the credentials that it will have,
-and the sweep makes what is missing. An app's own variables win over ours, which a note says too.
+A deploy never fails for its database: a server that is away is reported in a note, the app gets the credentials that it
+will have, and the sweep makes what is missing. An app's own variables win over ours, which a note says too.
 """
 
 from __future__ import annotations

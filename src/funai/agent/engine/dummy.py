@@ -34,7 +34,7 @@ from funai.agent.engine.contract import (
 from funai.contracts import rules
 
 NOT_LISTENING = 1
-"""A port of loopback that nobody listens on."""
+"""A port of loopback without a listener."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class ImageGC:
         self._engine, self._images, self._policy = engine, images, policy
 
     async def of_app(self, user_id: int, app_id: int, refs: Collection[str]) -> list[str]:
-        """Remove a deleted app's images, by policy; answers the names of those that went. What fails is left and logged."""
+        """Remove a deleted app's images, by policy; answers the names of the removed ones. What fails is left and logged."""
         if self._policy is OnDelete.KEEP:
             return []
         repository = naming.repo_name(user_id, app_id)

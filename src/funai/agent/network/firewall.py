@@ -104,7 +104,7 @@ class Rules:
             "-m conntrack --ctstate DNAT -j REJECT",
             "-j RETURN",
         ]
-        # By a reset, which the gateway hears of at once; an ICMP error would have its connect wait for a second try.
+        # By a reset, which the gateway sees at once; an ICMP error would have its connect wait for a second try.
         outward = ["-o lo -j RETURN", *(f"-d {s} -p tcp -j REJECT --reject-with tcp-reset" for s in sorted(subnets))]
         return _restore("filter", {self.inward: inward, self.forward: forward, self.outward: outward})
 

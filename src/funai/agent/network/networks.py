@@ -125,7 +125,7 @@ class Networks:
         self._fixed, self._covers = fixed, covers
         self._making = asyncio.Lock()
         self._subnets: dict[str, str] = {}
-        """Network of an app → its subnet, as told to ``covers``."""
+        """Network of an app → its subnet, as passed to ``covers``."""
         self._last: dict[int, str] = {}
         """The address each app's latest container got."""
         self._seen: dict[int, Network] = {}

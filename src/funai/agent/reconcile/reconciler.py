@@ -1,7 +1,7 @@
-"""Make true what the containers' names say: after a crash, and then every few seconds.
+"""Reconciles containers and routes with the state encoded in container names: after a crash, and then every few seconds.
 
-One look at the engine answers for all apps. Apps that somebody has in hand are left alone; for the others, leftovers
-go, replaced generations are drained, a verified successor is named, a live container that ended is started again (ever
+One look at the engine answers for all apps. Apps that another task works on are left alone; for the others, remains
+are removed, replaced generations are drained, a verified successor is named, a live container that ended is started again (ever
 more slowly), and the gateway has exactly the right routes. Apps that the journal knows as served and that have no container
 are brought back (``restore``).
 """
@@ -115,7 +115,7 @@ class Reconciler:
                     self._restorer.restore(app.app_id)  # its network, or its files in the engine's store, may be gone
 
     async def _tell(self, app: AppView) -> None:
-        """The gateway hears of a route only when it changed."""
+        """Sends the gateway a route only when it changed."""
         node, route = self._node, self._node.desired_route(app)
         if route is None and app.live is None and app.stopped is None:
             if app.app_id in node.told or app.candidates:

@@ -1,9 +1,9 @@
 """What containers say about apps. Pure: names and labels in, roles and repairs out.
 
-An app's containers are told apart by their *names*, the one thing that can be changed on a container, and atomically::
+An app's containers are distinguished by their *names*, the one thing that can be changed on a container, and atomically::
 
     rt-u-1-7            LIVE       what the app is; the only one that has the plain name
-    rt-u-1-7-g3073      CANDIDATE  a generation being rolled out; nobody depends on it yet
+    rt-u-1-7-g3073      CANDIDATE  a generation being rolled out; nothing depends on it yet
     rt-u-1-7-g2049-old  RETIRED    was live; its successor has been verified. Drained, then removed
     rt-u-1-7-off        STOPPED    taken off line by its owner; kept, so that it can be started again
 

@@ -19,6 +19,7 @@ from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.states import FailureCode
 from funai.i18n.reasons import Words
+from funai.i18n.sizes import size
 
 SIGKILLED = 128 + 9
 INITS = frozenset({"/init", "/sbin/init", "/lib/systemd/systemd"})
@@ -103,7 +104,7 @@ class Diagnosis:
                 oom_killed=oom,
                 log_tail=tail,
                 exit=probed.exit_code,
-                limit=f"{self._node.settings.app_memory >> 20} MiB",
+                limit=size(self._node.settings.app_memory),
                 cause=NOTHING if oom else await self._cause(new.id, image, probed.exit_code),
             )
         if probed.verdict is Verdict.HTTP2:

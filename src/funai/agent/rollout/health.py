@@ -61,7 +61,7 @@ async def until_healthy(
     """Probe ``http://host:port{path}`` until an answer below 500. Pauses grow from 20 ms to ``interval`` seconds.
 
     ``exited`` completes with the exit code when the container ends: that is noticed at once. ``misplaced`` tells whether
-    the app listens, but where nobody can reach it; one that does so for ``misplaced_seconds`` is not waited for longer.
+    the app listens, but where it can't be reached; one that does so for ``misplaced_seconds`` is not waited for longer.
     """
     began = time.monotonic()
     deadline, patience = began + timeout, began + misplaced_seconds
@@ -91,7 +91,7 @@ async def _ask(http: httpx.AsyncClient, url: str, longest: float) -> tuple[int |
     """(status, what is wrong). Both empty while nothing accepts a connection.
 
     The client's own limit is for each read: a head that comes byte by byte, or behind interim answers without end, would
-    keep it for good. It is the shorter one, so that a connection nobody accepts is still told as one.
+    keep it for good. It is the shorter one, so that a connection that is never accepted is still reported as such.
     """
     try:
         async with (
@@ -177,7 +177,7 @@ def socket_tables(pid: int) -> list[str]:
 
 
 def misplaced(found: list[Listener], port: int) -> bool:
-    """Whether the app listens where it can't be meant to: ``port`` on loopback only, or another port for everybody.
+    """Whether the app listens where it can't be meant to: ``port`` on loopback only, or another port on all addresses.
 
     Loopback ports of its own beside that say nothing: build tools and worker pools open some while they start.
     """
@@ -187,7 +187,7 @@ def misplaced(found: list[Listener], port: int) -> bool:
 
 
 def elsewhere(found: list[Listener], port: int) -> int:
-    """The one port besides ``port`` that an app listens on for everybody; 0 when there is none, or more than one.
+    """The one port besides ``port`` that an app listens on at all addresses; 0 when there is none, or more than one.
 
     A port that the system chose is none: the next start gets another.
     """

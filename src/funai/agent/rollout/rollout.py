@@ -69,7 +69,7 @@ class Rollouts:
         any_base_path: bool = False,
     ) -> None:
         self.kept: KeptImages | None = None
-        """Told of every finished rollout."""
+        """Called after every finished rollout."""
         self._journal, self._databases = journal or Journal(None), databases
         self._node, self._networks, self._images, self._retirer = node, networks, images, drainer
         self._any_base_path = any_base_path

@@ -1,6 +1,6 @@
 """Looks at an app that was just deployed as a visitor's browser would: its page, and the scripts, styles and images in it.
 
-All is asked for through the gateway, under the address that people are given. What is found is told in notes; it never
+All is asked for through the gateway, under the address that people are given. Findings are reported in notes; it never
 fails a deploy. Pages are tenants' text: their size, the number of requests and the time are bounded, nothing but the gateway
 is asked, and what is quoted is cut and made printable.
 """
@@ -102,7 +102,7 @@ async def told(node: Node, wanted: AgentDeploy) -> list[str]:
 
 
 async def notes(door: Door, address: str, *, own_name: bool) -> list[str]:
-    """What a visitor of ``address`` misses, each in both languages; empty when all is well, or nobody can tell in time."""
+    """What a visitor of ``address`` misses, each in both languages; empty when all is well or time runs out."""
     try:
         async with asyncio.timeout(SECONDS), _browser(door, address) as http:
             return await _look(http, address, own_name)

@@ -11,7 +11,7 @@ from funai.api.services import Core
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, User
 from funai.contracts.errors import Unavailable
-from funai.contracts.nodes import DrainNode, NewCredential, ReassignApp, UpsertNode
+from funai.contracts.nodes import DrainNode, NewCredential, NewJoinToken, ReassignApp, UpsertNode
 from funai.contracts.wire import MAX_ID, EntityId, Name, Wire, clamped
 
 router = APIRouter(prefix=f"{PREFIX}/admin")
@@ -54,8 +54,10 @@ async def set_node_enabled(core: Services, _: Admin, name: Annotated[Name, Query
 
 
 @nodes.post("/remove", summary="Forget a node that is gone for good; its apps count as stopped", **answers(Any))
-async def remove_node(core: Services, _: Admin, name: Annotated[Name, Query()], force: bool = False) -> Any:
-    params = {"name": name, "force": str(force).lower()}
+async def remove_node(
+    core: Services, _: Admin, name: Annotated[Name, Query()], force: bool = False, empty: bool = False
+) -> Any:
+    params = {"name": name, "force": str(force).lower(), "empty": str(empty).lower()}
     return await _deploy(core, "POST", "/admin/runtime-nodes/remove", params=params)
 
 
@@ -94,6 +96,11 @@ async def create_credential(core: Services, _: Admin, body: NewCredential) -> An
 @nodes.post("/credentials/revoke", summary="Revoke one credential", **answers(Any))
 async def revoke_credential(core: Services, _: Admin, credential_id: Annotated[EntityId, Query(alias="id")]) -> Any:
     return await _deploy(core, "POST", "/admin/credentials/revoke", params={"id": credential_id})
+
+
+@nodes.post("/join-tokens/create", summary="Make a token with which one machine joins as a node, once", **answers(Any))
+async def create_join_token(core: Services, _: Admin, body: NewJoinToken) -> Any:
+    return await _deploy(core, "POST", "/admin/join-tokens/create", json=body.to_wire())
 
 
 @nodes.get("/runners/list", summary="Runners and when they were last seen", **answers(list[dict[str, Any]]))

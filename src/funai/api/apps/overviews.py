@@ -75,7 +75,7 @@ class Overviews:
                 return
 
     async def shown(self, rows: Sequence[Row]) -> list[App]:
-        """The apps as people see them; of those that serve also whether they keep ending, unless Deploy doesn't answer now."""
+        """The apps as people see them; of serving ones also whether they keep ending, unless Deploy doesn't answer now."""
         serving = [int(row["id"]) for row in rows if row["serving"]][:MAX_OVERVIEW]
         try:
             async with asyncio.timeout(self.control.list_seconds):
@@ -128,7 +128,7 @@ class Overviews:
         label = readable_label(str(row["app_name"]), str(owner["user_name"])) if owner else None
         if label is None:
             return
-        with suppress(NotFound), self.control.asking() as deploy:  # an older Deploy has no such call
+        with suppress(NotFound), self.control.asking() as deploy:  # a Deploy without the call
             await deploy.name_app(NameApp(user_id=row["user_id"], app_id=row["id"], label=label))
 
     async def _readdress_by_job(self, row: Row) -> bool:

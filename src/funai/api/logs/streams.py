@@ -102,7 +102,7 @@ class Streams:
                     await asyncio.sleep(0.5)
 
     async def _read(self, job_id: int | str, offset: int) -> tuple[LogSlice, Job | None]:
-        """The next part of the log, and the job once there is no more. Those who wait at one place share one request."""
+        """The next part of the log, and the job once there is no more. Readers at the same offset share one request."""
         place = (job_id, offset)
         reading = self._readings.get(place)
         if reading is None:

@@ -111,7 +111,7 @@ class GitAccounts:
                 log.get("api.repos").warning("git_account.key_taken", account=account, title=title)
 
     async def _repositories(self, gitea: Gitea, user_id: int, account: str, *, admitted: bool) -> None:
-        """Those that aren't made yet are opened when they are."""
+        """Repositories that aren't made yet are opened when they are."""
         for row in await self.db.fetch_all(select(apps.c.id).where(apps.c.user_id == user_id, apps.c.deleting == 0)):
             owner, name = self.defaults.repo(user_id, int(row["id"])).split("/")
             if admitted:

@@ -44,7 +44,7 @@ class ApartHost:
         """No connection is held."""
 
     async def discards(self, done: Sequence[str]) -> list[str]:
-        """Forget those that are removed; answers the oldest that still are to be."""
+        """Forgets the removed repositories; answers the oldest that are still to be removed."""
         async with self.db.write() as conn:
             if done:
                 await conn.execute(delete(repo_discards).where(repo_discards.c.repo.in_(done)))

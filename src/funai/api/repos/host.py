@@ -37,7 +37,7 @@ class RepoHost(Protocol):
         ...
 
     async def webhook(self, repo: str) -> None:
-        """See to it that the API hears of every push."""
+        """Ensures that the API is notified of every push."""
         ...
 
     async def delete(self, repo: str) -> None:

@@ -133,7 +133,7 @@ class Transport:
 def _trust(base_url: str) -> ssl.SSLContext:
     """Trusted certificates. Plain HTTP gets a context that trusts none: filling one takes 30 ms, a good part of a short call.
 
-    HTTPS believes the usual public authorities, the machine's, and an operator's own named by ``SSL_CERT_FILE``.
+    HTTPS trusts the usual public authorities, the machine's, and an operator's own named by ``SSL_CERT_FILE``.
     """
     if not base_url.startswith("https:"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -163,7 +163,7 @@ class AgentRefused(FunaiError):
 
     @property
     def lacks_the_call(self) -> bool:
-        """An older agent, which has no such route: ours give a reason with every refusal."""
+        """The service has no such route: a refusal of ours has a reason."""
         return self.code in (404, 405) and self.reason == UNREASONED
 
 

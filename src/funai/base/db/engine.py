@@ -101,6 +101,7 @@ class Database:
         if self.dialect is Dialect.MYSQL and "charset" not in self.url.query:
             self.url = self.url.update_query_dict({"charset": "utf8mb4"})
         self._turn = asyncio.Lock()
+        self._listeners: dict[str, Callable[[], None]] = {}
         self._writer: SQLiteConnection | None = None
         file = self.url.database if self.dialect is Dialect.SQLITE else None
         self._checkpoints = Checkpoints(file, self._turn) if file and file != ":memory:" else None
@@ -152,8 +153,10 @@ class Database:
             async with self._sqlite_writer() as conn:
                 yield conn
             return
-        async with _mapped(), self._engines[0].connect() as conn, conn.begin():
-            yield conn
+        async with _mapped(), self._engines[0].connect() as conn:
+            async with conn.begin():
+                yield conn
+            self._committed(conn)
 
     @asynccontextmanager
     async def _sqlite_writer(self) -> AsyncIterator[AsyncConnection]:
@@ -162,10 +165,21 @@ class Database:
             if self._writer is None or not self._writer.usable:
                 assert self._sqlite is not None
                 self._writer = SQLiteConnection(self._sqlite.connect())
+            writer = cast("AsyncConnection", self._writer)
             async with self._writer.begin(write=True):
-                yield cast("AsyncConnection", self._writer)
+                yield writer
+            self._committed(writer)
         if self._checkpoints:
             self._checkpoints.written()
+
+    def listen(self, topic: str, heard: Callable[[], None]) -> None:
+        """Call ``heard`` after each commit of this process that was announced by ``topic`` (:func:`announce`)."""
+        self._listeners[topic] = heard
+
+    def _committed(self, conn: AsyncConnection) -> None:
+        for topic in _info(conn).pop(_ANNOUNCED, ()):
+            if heard := self._listeners.get(topic):
+                heard()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -210,6 +224,19 @@ class Database:
             self._sqlite.dispose()
         for engine in self._engines or ():
             await engine.dispose()
+
+
+_ANNOUNCED = "funai_announced"
+
+
+def announce(conn: AsyncConnection, topic: str) -> None:
+    """Have the listener of ``topic`` called once this transaction is committed. After a rollback it may be called in vain."""
+    _info(conn).setdefault(_ANNOUNCED, set()).add(topic)
+
+
+def _info(conn: AsyncConnection) -> dict[str, Any]:
+    assert conn.sync_connection is not None
+    return cast("dict[str, Any]", conn.sync_connection.info)
 
 
 class Conflicted(Unavailable):

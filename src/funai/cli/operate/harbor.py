@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 class Policy(StrEnum):
     KEEP = "keep"
-    """Left as it is; one that would take needed images is told."""
+    """Left as it is; one that would take needed images is reported."""
     OFF = "off"
     OURS = "ours"
     """One rule: all is retained."""

@@ -60,9 +60,15 @@ class Output:
         if hint:
             self._print(f"{self.say('next')}: {hint}", "yellow", sys.stderr)
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Rows under headings; aligned plain text when the output is no terminal, so that it can be cut and grepped."""
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str = "") -> None:
+        """Rows under headings; aligned plain text when the output is no terminal, so that it can be cut and grepped.
+
+        ``empty`` is printed in place of a table without rows.
+        """
         if self.as_json:
+            return
+        if not rows and empty:
+            self.line(empty)
             return
         columns = [label(name, self.language) for name in columns]
         cells = [["-" if c is None or c == "" else str(c) for c in row] for row in rows]

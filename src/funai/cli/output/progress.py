@@ -20,7 +20,7 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What one look at the job told."""
+    """What one look at the job showed."""
 
     status: str
     phase: str | None = None
@@ -136,7 +136,7 @@ class Progress:
         return changes
 
     def _measured(self, phases_ms: Mapping[str, int]) -> list[Change]:
-        """The runner's own measurements win over what was seen from here; phases too short to be seen are told now."""
+        """The runner's own measurements win over what was seen from here; phases too short to be seen are printed now."""
         took = {name.upper(): ms / 1000 for name, ms in phases_ms.items()}
         changes: list[Change] = []
         for step in self.steps.values():

@@ -1,4 +1,4 @@
-"""Standard streams that may be closed, full, or read by nobody any more: an exit status of its own, never a traceback."""
+"""Standard streams that may be closed, full, or without a reader: an exit status of its own, never a traceback."""
 
 from __future__ import annotations
 

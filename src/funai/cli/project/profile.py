@@ -35,7 +35,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """``server`` is None when nobody ever logged in here."""
+    """``server`` is None before the first login here."""
 
     server: str | None = None
     logins: Mapping[str, Login] = field(default_factory=dict[str, Login])

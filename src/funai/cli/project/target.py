@@ -1,4 +1,4 @@
-"""Which app a verb is about: named on the command line, linked by a ``.funai`` file, or told by the folder's Git remote."""
+"""Which app a verb is about: named on the command line, linked by a ``.funai`` file, or found by the folder's Git remote."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def render_link(app_id: int) -> str:
 
 
 def by_name(apps: Sequence[App], name: str) -> list[App]:
-    """Apps of that exact name; else those that match without case."""
+    """Apps of that exact name; else the ones that match without case."""
     exact = [a for a in apps if a.app_name == name]
     return exact or [a for a in apps if a.app_name.casefold() == name.casefold()]
 
 
 async def resolve(session: Session, named: str | None) -> App:
-    """The app, fetched. Raises Refused when it can't be told which, NotFound when there is none."""
+    """The app, fetched. Raises Refused when several match, NotFound when there is none."""
     user_id = await session.user_id()
     if named is None:
         guess = await here(session.cwd)

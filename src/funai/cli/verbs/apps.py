@@ -61,10 +61,11 @@ async def list_apps(session: Session) -> None:
     """List your apps."""
     apps = await session.api.apps(await session.user_id())
     session.out.document([a.to_wire() for a in apps])
-    if not apps:
-        session.out.line(session.say("no_apps"))
-        return
-    session.out.table(["id", "name", "status", "url"], [(a.id, a.app_name, state(session, a), address(a)) for a in apps])
+    session.out.table(
+        ["id", "name", "status", "url"],
+        [(a.id, a.app_name, state(session, a), address(a)) for a in apps],
+        empty=session.say("no_apps"),
+    )
 
 
 async def info(session: Session, app: Target = None) -> None:

@@ -67,7 +67,7 @@ async def check(
 
 
 async def allowed(session: Session, folder: Path) -> Allowed:
-    """What the platform lets this app build on, where somebody is logged in to one that answers; else nothing is sure."""
+    """What the platform lets this app build on, where the user is logged in to one that answers; else nothing is sure."""
     import asyncio
 
     from funai.cli.project.target import here

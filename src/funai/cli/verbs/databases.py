@@ -12,6 +12,7 @@ from funai.cli.session import Refused, Session
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target
 from funai.cli.verbs.operator import serve
+from funai.i18n.sizes import size
 
 if TYPE_CHECKING:
     from funai.base.clients.databases import DatabasesClient
@@ -113,7 +114,7 @@ async def backup(session: Session, app: Target = None, kind: KindOption = None) 
     wish, target = _wish(session, kind), await resolve(session, app)
     made = await _client(session).backup(target.user_id, target.id, wish)
     session.out.document(made.to_wire())
-    session.out.line(session.say("db_backed_up", name=made.name, size=_size(made.size_bytes)), "green")
+    session.out.line(session.say("db_backed_up", name=made.name, size=size(made.size_bytes, "-")), "green")
 
 
 async def restore(
@@ -147,25 +148,21 @@ def _show(session: Session, found: AppDatabases) -> None:
         session.out.aside(note)
     limited = session.say("db_read_only")
     rows = [
-        (d.kind.value, d.name, _size(d.size_bytes), d.quota_bytes and _size(d.quota_bytes), limited if d.read_only else None)
+        (
+            d.kind.value,
+            d.name,
+            size(d.size_bytes),
+            size(d.quota_bytes or None),
+            limited if d.read_only else None,
+        )
         for d in found.databases
     ]
-    if rows:
-        session.out.table(["kind", "name", "size", "quota", "state"], rows)
-    else:
-        session.out.line(session.say("no_db", kinds=", ".join(found.kinds) or "-"))
+    session.out.table(
+        ["kind", "name", "size", "quota", "state"], rows, empty=session.say("no_db", kinds=", ".join(found.kinds) or "-")
+    )
     if found.backups:
-        backups = [(b.name, _size(b.size_bytes), f"{b.created_at:%Y-%m-%d %H:%M}") for b in found.backups]
+        backups = [(b.name, size(b.size_bytes), f"{b.created_at:%Y-%m-%d %H:%M}") for b in found.backups]
         session.out.table(["backup", "size", "at (UTC)"], backups)
-
-
-def _size(size: int | None) -> str:
-    if size is None:
-        return "-"
-    for unit, step in (("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)):
-        if size >= step:
-            return f"{size / step:.1f} {unit}"
-    return f"{size} B"
 
 
 async def orphans(
@@ -180,10 +177,7 @@ async def orphans(
     found = await _client(session).orphans(delete=delete, grace_hours=grace)
     session.out.document([o.to_wire() for o in found])
     rows = [row for node in found for row in _orphan_rows(session, node)]
-    if rows:
-        session.out.table(["node", "what", "state"], rows)
-    else:
-        session.out.line(session.say("no_orphans"))
+    session.out.table(["node", "what", "state"], rows, empty=session.say("no_orphans"))
 
 
 def _orphan_rows(session: Session, node: Orphans) -> list[tuple[str, str, str]]:

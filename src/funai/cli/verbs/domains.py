@@ -62,11 +62,8 @@ async def list_domains(session: Session, app: Target = None) -> None:
     target = await resolve(session, app)
     found = await session.api.domains(target.user_id, target.id)
     session.out.document([d.to_wire() for d in found])
-    if not found:
-        session.out.line(session.say("no_domains"))
-        return
     rows = [(d.name, d.state.value, d.url or "", f"{d.not_after:%Y-%m-%d}" if d.not_after else "") for d in found]
-    session.out.table(["domain", "state", "url", "certificate until"], rows)
+    session.out.table(["domain", "state", "url", "certificate until"], rows, empty=session.say("no_domains"))
     for d in found:
         if d.message:
             session.out.line(f"{d.name}: {d.message}", "yellow")

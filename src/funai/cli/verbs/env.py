@@ -116,11 +116,8 @@ async def list_env(session: Session, app: Target = None) -> None:
     target = await resolve(session, app)
     found = await session.api.env(target.user_id, target.id)
     session.out.document([v.to_wire() for v in found])
-    if not found:
-        session.out.line(session.say("no_env"))
-        return
     rows = [(v.name, v.value, "yes" if v.secret else "", "yes" if v.build else "") for v in found]
-    session.out.table(["name", "value", "secret", "build"], rows)
+    session.out.table(["name", "value", "secret", "build"], rows, empty=session.say("no_env"))
 
 
 def _from_words(session: Session, pairs: list[str], faults: list[str]) -> dict[str, str]:

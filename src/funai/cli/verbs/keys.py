@@ -45,11 +45,10 @@ async def list_keys(session: Session) -> None:
     """List your registered keys."""
     keys = await session.api.keys()
     session.out.document([k.to_wire() for k in keys])
-    if not keys:
-        session.out.line(session.say("no_keys"))
-        return
     session.out.table(
-        ["id", "title", "fingerprint", "added"], [(k.id, k.title, k.fingerprint, f"{k.created_at:%Y-%m-%d}") for k in keys]
+        ["id", "title", "fingerprint", "added"],
+        [(k.id, k.title, k.fingerprint, f"{k.created_at:%Y-%m-%d}") for k in keys],
+        empty=session.say("no_keys"),
     )
 
 

@@ -67,9 +67,6 @@ async def releases(session: Session, app: Target = None) -> None:
     target = await resolve(session, app)
     found = await session.api.releases(target.user_id, target.id)
     session.out.document([r.to_wire() for r in found])
-    if not found:
-        session.out.line(session.say("no_releases"))
-        return
     rows = [
         (
             r.number,
@@ -82,7 +79,7 @@ async def releases(session: Session, app: Target = None) -> None:
         )
         for r in found
     ]
-    session.out.table(["release", "live", "at (UTC)", "ref", "commit", "digest", "job"], rows)
+    session.out.table(["release", "live", "at (UTC)", "ref", "commit", "digest", "job"], rows, empty=session.say("no_releases"))
 
 
 async def open_app(session: Session, app: Target = None) -> None:

@@ -123,14 +123,11 @@ async def jobs(
                 raise
     found = await (session.api.history(target.user_id, target.id, limit) if target else session.api.jobs(limit))
     session.out.document([j.to_wire() for j in found])
-    if not found:
-        session.out.line(session.say("no_jobs"))
-        return
     rows = [
         (j.id, j.payload.get("appName") or j.payload.get("appId"), j.status, source(j), when(session, j), took(j), why(j))
         for j in found
     ]
-    session.out.table(["id", "app", "status", "from", "when", "took", "why"], rows)
+    session.out.table(["id", "app", "status", "from", "when", "took", "why"], rows, empty=session.say("no_jobs"))
 
 
 async def cancel(

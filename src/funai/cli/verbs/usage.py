@@ -11,6 +11,7 @@ from funai.cli.session import Session
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target
 from funai.contracts.states import Window
+from funai.i18n.sizes import size
 
 if TYPE_CHECKING:
     from funai.contracts.apps.usage import UsagePoint
@@ -30,18 +31,14 @@ async def usage(
     found = await session.api.usage(target.user_id, target.id, window)
     session.out.document(found.to_wire())
     rows = [_row(point) for point in found.points if point.requests or point.memory_bytes]
-    if not rows:
-        session.out.line(session.say("usage_none"))
-        return
-    session.out.table(["from", "requests", "5xx", "average", "slowest", "in", "out", "cpu", "memory"], rows)
+    session.out.table(
+        ["from", "requests", "5xx", "average", "slowest", "in", "out", "cpu", "memory"], rows, empty=session.say("usage_none")
+    )
 
 
 def _row(point: UsagePoint) -> tuple[object, ...]:
     def of(value: float | None, unit: str = "") -> str:
-        return "–" if value is None else f"{value:g}{unit}"
-
-    def size(count: int | None) -> str:
-        return "–" if count is None else f"{count / (1 << 20):.1f} MiB"
+        return "" if value is None else f"{value:g}{unit}"
 
     return (
         point.at.astimezone().strftime("%m-%d %H:%M"),

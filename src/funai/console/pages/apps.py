@@ -85,7 +85,7 @@ async def _overview(visit: Visit, app: App, template: str, *, done: str | None) 
 
 
 async def _runtime(visit: Visit, app: App) -> tuple[AppRuntime | None, FunaiError | None]:
-    """The container as its node tells it, or why it can't be told."""
+    """The container as its node reports it, or why there is no report."""
     try:
         return await visit.api.runtime(app.user_id, app.id), None
     except FunaiError as e:

@@ -96,7 +96,7 @@ class Dropped(Wire):
 
 
 class Orphans(Wire):
-    """What belongs to apps that are no more. ``deleted`` is set when it was told to delete."""
+    """What belongs to apps that are no more. ``deleted`` is set when it was asked to delete."""
 
     databases: list[str] = Field(default_factory=list[str])
     containers: list[str] = Field(default_factory=list[str])

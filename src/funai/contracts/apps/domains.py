@@ -134,7 +134,7 @@ class Domain(Wire):
 
 
 class Domains(Protocol):
-    """The names that a gateway serves. Names that it isn't told of again are forgotten."""
+    """The names that a gateway serves. Names that are not sent again are forgotten."""
 
     def assign(self, wanted: Iterable[DomainRoute]) -> None: ...
 

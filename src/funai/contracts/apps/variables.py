@@ -34,5 +34,5 @@ def with_marks(names: Iterable[str]) -> dict[str, str]:
 
 
 def read_at_build(names: Iterable[str]) -> list[str]:
-    """Those that a bundler reads when it builds, by their names."""
+    """The variables that a bundler reads when it builds, by their names."""
     return [n for n in names if n.startswith(PUBLIC_PREFIXES)]

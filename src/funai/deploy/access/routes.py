@@ -1,4 +1,4 @@
-"""``/admin/credentials/**``, behind X-Admin-Token."""
+"""``/admin/credentials/**`` and ``/admin/join-tokens/**`` behind X-Admin-Token; joining, and what a node asks about itself."""
 
 # pyright: reportUnusedFunction=false
 from __future__ import annotations
@@ -6,13 +6,25 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from funai.base.http.app import ok
-from funai.base.http.guards import SecretDoor
-from funai.contracts.nodes import Credential, NewCredential
-from funai.contracts.wire import MAX_ID, Envelope
+from funai.base.http.guards import SecretDoor, credential_owner, only_as
+from funai.contracts.errors import Forbidden
+from funai.contracts.nodes import (
+    Credential,
+    JoinNode,
+    JoinToken,
+    LeaveNode,
+    NewCredential,
+    NewJoinToken,
+    NodeJoined,
+    NodeRemoved,
+    NodeStanding,
+)
+from funai.contracts.wire import MAX_ID, Envelope, Name
 from funai.deploy.access.credentials import Credentials
+from funai.deploy.access.joining import Joining
 
 Door = SecretDoor | Callable[..., Awaitable[None]]
 
@@ -32,6 +44,47 @@ def credential_routes(credentials: Credentials, door: Door) -> APIRouter:
     async def revoke(credential_id: Annotated[int, Query(alias="id", ge=1, le=MAX_ID)]) -> Envelope[dict[str, int]]:
         await credentials.revoke(credential_id)
         return _ok({"id": credential_id})
+
+    return router
+
+
+def join_token_routes(joining: Joining, door: Door) -> APIRouter:
+    router = APIRouter(prefix="/admin/join-tokens", tags=["admin"], dependencies=[Depends(door)])
+
+    @router.post("/create")
+    async def create(asked: NewJoinToken) -> Envelope[JoinToken]:
+        return _ok(await joining.create(asked))
+
+    return router
+
+
+def join_routes(joining: Joining, door: Door) -> APIRouter:
+    """``door`` looks at the caller's address alone: the token in the body is the secret."""
+    router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(door)])
+
+    @router.post("/join")
+    async def join(asked: JoinNode) -> Envelope[NodeJoined]:
+        return _ok(await joining.join(asked))
+
+    return router
+
+
+def own_node_routes(joining: Joining, door: Door) -> APIRouter:
+    """Behind X-RT-Node-Token."""
+    router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(door)])
+
+    @router.get("/standing")
+    async def standing(request: Request, name: Annotated[Name, Query()]) -> Envelope[NodeStanding]:
+        only_as(request, name)
+        return _ok(await joining.standing(name))
+
+    @router.post("/leave")
+    async def leave(asked: LeaveNode, request: Request) -> Envelope[NodeRemoved]:
+        """Refuses the secret that all nodes share: with it one node could remove another."""
+        only_as(request, asked.node_name)
+        if credential_owner(request) is None:
+            raise Forbidden("CREDENTIAL_NEEDED", name=asked.node_name)
+        return _ok(await joining.leave(asked))
 
     return router
 

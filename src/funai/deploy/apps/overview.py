@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from funai.contracts import naming
 from funai.contracts.nodes import AppOverview
 from funai.contracts.wire import from_epoch_ms
+from funai.deploy.compat.runners import base_path_without_release
 from funai.deploy.placement.policy import Rules
 from funai.deploy.queue.statements import alias_of, own_url_of
 from funai.deploy.queue.views import payload_of
@@ -46,7 +47,7 @@ _RUNS = (
 
 
 async def of(conn: AsyncConnection, app_ids: Sequence[int], now_ms: int, rules: Rules) -> list[AppOverview]:
-    """By app id; apps that were never deployed, or whose node isn't known, are left out, but for those that were taken off
+    """By app id; apps that were never deployed, or whose node isn't known, are left out, except apps that were taken off
     line with their node. In the caller's transaction."""
     known = or_(runtime_node.c.id.is_not(None), app_run.c.stopped_ms.is_not(None))
     rows = (await conn.execute(_RUNS.where(app_run.c.app_id.in_(app_ids), known))).mappings()
@@ -70,5 +71,5 @@ def _overview(row: Mapping[str, Any], now_ms: int, rules: Rules) -> AppOverview:
 
 
 def _base_path(row: Mapping[str, Any]) -> str:
-    """The live release's; an older runner's report makes no release, and the job tells it then."""
-    return str(row["base_path"] or payload_of(row).get("basePath") or naming.base_path(int(row["app_id"])))
+    """The live release's, or the last job's."""
+    return str(row["base_path"] or base_path_without_release(payload_of(row)) or naming.base_path(int(row["app_id"])))

@@ -65,7 +65,7 @@ class DomainBook:
         return await self.db.retrying(work)
 
     async def exchange(self, said: NodeDomains) -> list[DomainRoute]:
-        """Take a node's word of its names; answers those that it shall serve. It writes only where something is new."""
+        """Takes a node's report of its names; answers the names that it shall serve. It writes only where something is new."""
         async with self.db.read() as conn:
             rows = await store.for_node(conn, said.node_name)
         if news := store.news(rows, said.reports):

@@ -14,11 +14,12 @@ from funai.base.db.rows import Row, all_rows, first_row
 from funai.contracts.apps.domains import Domain, DomainReport, DomainRoute, DomainState, DomainTrouble
 from funai.contracts.errors import Conflict
 from funai.contracts.wire import from_epoch_ms
+from funai.deploy.edge.changes import Subject, touch
 from funai.deploy.placement import store as placements
 from funai.deploy.tables import app_run, domain, placement, runtime_node
 
 ABANDONED_MS = 48 * 3_600_000
-"""A name that was never served for so long may be claimed by another: nobody can keep a name that isn't theirs."""
+"""A name that was never served for so long may be claimed by another: an account can't keep a name that isn't its own."""
 _HOME = func.coalesce(app_run.c.node_id, placement.c.node_id)
 _PLACED = domain.outerjoin(app_run, app_run.c.app_id == domain.c.app_id).outerjoin(
     placement, placement.c.app_id == domain.c.app_id
@@ -44,6 +45,7 @@ async def add(conn: AsyncConnection, name: str, app_id: int, user_id: int, limit
         raise Conflict("DOMAIN_LIMIT", limit=limit)
     if not await placements.insert_new(conn, domain, _fresh(name, app_id, user_id, now_ms, alias=False)):
         raise Conflict("DOMAIN_TAKEN", name=name)
+    await touch(conn, Subject.NAME, name)
 
 
 async def alias(conn: AsyncConnection, label: str, app_id: int, user_id: int, now_ms: int) -> str | None:
@@ -52,6 +54,8 @@ async def alias(conn: AsyncConnection, label: str, app_id: int, user_id: int, no
     if (there := await first_row(conn, mine)) is not None:
         return str(there["name"])
     new = await placements.insert_new(conn, domain, _fresh(label, app_id, user_id, now_ms, alias=True))
+    if new:
+        await touch(conn, Subject.NAME, label)
     return label if new else None
 
 
@@ -71,7 +75,10 @@ def _fresh(name: str, app_id: int, user_id: int, now_ms: int, *, alias: bool) ->
 async def remove(conn: AsyncConnection, name: str, app_id: int) -> bool:
     """Whether the app had it."""
     mine = (domain.c.name == name, domain.c.app_id == app_id, domain.c.alias == 0)
-    return (await conn.execute(delete(domain).where(*mine))).rowcount == 1
+    gone = (await conn.execute(delete(domain).where(*mine))).rowcount == 1
+    if gone:
+        await touch(conn, Subject.NAME, name)
+    return gone
 
 
 async def ask(conn: AsyncConnection, name: str, app_id: int, now_ms: int) -> bool:
@@ -82,6 +89,8 @@ async def ask(conn: AsyncConnection, name: str, app_id: int, now_ms: int) -> boo
 
 
 async def forget_app(conn: AsyncConnection, app_id: int) -> None:
+    names = (await conn.execute(select(domain.c.name).where(domain.c.app_id == app_id))).scalars()
+    await touch(conn, Subject.NAME, *names)
     await conn.execute(delete(domain).where(domain.c.app_id == app_id))
 
 

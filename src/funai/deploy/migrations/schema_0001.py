@@ -244,7 +244,7 @@ leftover = Table(
     Column("app_id", BigInteger, primary_key=True, autoincrement=False),
     Column("node_id", BigInteger, primary_key=True, autoincrement=False),
     _flag("ready", 0),  # the node may remove it: it serves elsewhere, or is gone for good
-    Column("told_ms", BigInteger),  # when the node was first told so
+    Column("told_ms", BigInteger),  # when the node was first informed
     _number("created_ms"),
     Index("fun_ai_deploy_runtime_leftover_node", "node_id", "ready"),
     **_MYSQL,

@@ -1,4 +1,4 @@
-"""Writes the nodes' heartbeats: those that arrive together, or during a write, share one transaction."""
+"""Writes the nodes' heartbeats: what arrives together, or during a write, shares one transaction."""
 
 from __future__ import annotations
 

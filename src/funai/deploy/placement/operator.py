@@ -12,6 +12,7 @@ from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.errors import BadInput, Conflict, NotFound
 from funai.contracts.nodes import (
+    CredentialKind,
     DrainNode,
     DrainReport,
     MovedApp,
@@ -26,10 +27,12 @@ from funai.contracts.nodes import (
 )
 from funai.contracts.states import NodeHealth
 from funai.contracts.wire import from_epoch_ms
+from funai.deploy.access.credentials import forget
 from funai.deploy.placement import policy, stale, store
 from funai.deploy.placement.heartbeats import gained
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.policy import Node, Rules, WaitReason
+from funai.deploy.placement.runners import runners
 from funai.deploy.queue.ports import Queue
 from funai.i18n.reasons import Words
 
@@ -44,6 +47,9 @@ _SHOWN = (
     "engine",
     "disk_free_bytes",
     "container_count",
+    "memory_free_bytes",
+    "cpu_pct",
+    "agent_version",
 )
 DRAIN_SECONDS = 6.0
 """Less than the API waits for Deploy (deploy-proxy.read-timeout-ms, 8 s)."""
@@ -78,9 +84,10 @@ class Nodes:
             for known, row in rows
         ]
 
-    async def measure(self, metrics: NodeMetrics) -> None:
+    async def measure(self, metrics: NodeMetrics, runner_stale_seconds: int) -> None:
         """Refresh the figures that an operator watches."""
         metrics.show(await self.list())
+        metrics.show_runners(await runners(self.db, runner_stale_seconds))
 
     async def upsert(self, given: UpsertNode) -> RuntimeNode:
         """Make the node known, or change what is given of it; without a heartbeat it stays STALE."""
@@ -102,11 +109,12 @@ class Nodes:
             raise NotFound("NODE_NOT_FOUND")
         return await self.upsert(UpsertNode(name=name, enabled=enabled))
 
-    async def remove(self, name: str, *, force: bool = False) -> NodeRemoved:
-        """Forget a node that is gone for good, with all that is placed there.
+    async def remove(self, name: str, *, force: bool = False, empty: bool = False) -> NodeRemoved:
+        """Forget a node that is gone for good, with all that is placed there and its own credentials.
 
         Its apps count as stopped; their next deploy chooses another node. Raises NotFound(NODE_NOT_FOUND),
-        Conflict(NODE_ALIVE) for one that still sends heartbeats (it would be back with the next), unless ``force``.
+        Conflict(NODE_ALIVE) for one that still sends heartbeats (it would be back with the next), unless ``force``;
+        Conflict(NODE_HAS_APPS) with ``empty`` while apps are placed there.
         """
 
         async def work(conn: AsyncConnection) -> NodeRemoved:
@@ -117,7 +125,10 @@ class Nodes:
             if not force and policy.health(found, now_ms, self.rules) is not NodeHealth.STALE:
                 raise Conflict("NODE_ALIVE", node=name)
             apps = await store.remove_node(conn, found.id, now_ms)
+            if empty and apps:
+                raise Conflict("NODE_HAS_APPS", node=name, count=len(apps), node_id=found.id)
             await stale.forget_node(conn, found.id)
+            await forget(conn, CredentialKind.NODE, name)
             return NodeRemoved(node_id=found.id, name=name, apps=apps)
 
         removed = await self.db.retrying(work)

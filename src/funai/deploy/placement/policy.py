@@ -53,6 +53,7 @@ class Node:
     agent_base_url: str | None = None
     gateway_base_url: str | None = None
     apps_url: str | None = None
+    upstream_url: str | None = None
     enabled: bool = True
     weight: int = 100
     heartbeat_ms: int | None = None
@@ -66,6 +67,11 @@ class Node:
     def reachable(self) -> bool:
         """Both of its addresses are known."""
         return bool(self.agent_base_url and self.gateway_base_url)
+
+    @property
+    def edge_url(self) -> str | None:
+        """Where the edge reaches its gateway."""
+        return self.upstream_url or self.gateway_base_url
 
 
 @dataclass(frozen=True, slots=True)

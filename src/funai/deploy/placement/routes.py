@@ -69,8 +69,11 @@ def admin_routes(nodes: Nodes, db: Database, runner_stale_seconds: int, door: Do
         return _ok(node if full else "enabled" if enabled else "disabled")
 
     @router.post("/runtime-nodes/remove")
-    async def remove(name: Annotated[str, Query(max_length=128)], force: bool = False) -> Envelope[NodeRemoved]:
-        return _ok(await nodes.remove(name, force=force))
+    async def remove(
+        name: Annotated[str, Query(max_length=128)], force: bool = False, empty: bool = False
+    ) -> Envelope[NodeRemoved]:
+        """``empty=true`` refuses while apps are placed there."""
+        return _ok(await nodes.remove(name, force=force, empty=empty))
 
     @router.get("/runtime-nodes/placements")
     async def placements(

@@ -33,6 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from funai.base.db.rows import Row, all_rows, one_row
 from funai.contracts.nodes import NodeHeartbeat, UpsertNode
 from funai.contracts.states import JobStatus
+from funai.deploy.edge.changes import Subject, touch
 from funai.deploy.placement.policy import Marks, Node, Rules
 from funai.deploy.tables import app_run, job, leftover, placement, runtime_node
 
@@ -44,6 +45,7 @@ _COLUMNS = (
     runtime_node.c.agent_base_url,
     runtime_node.c.gateway_base_url,
     runtime_node.c.apps_url,
+    runtime_node.c.upstream_url,
     runtime_node.c.enabled,
     runtime_node.c.weight,
     runtime_node.c.last_heartbeat_ms,
@@ -67,6 +69,7 @@ def _node_in(row: Mapping[str, Any]) -> Node:
         agent_base_url=row["agent_base_url"],
         gateway_base_url=row["gateway_base_url"],
         apps_url=row["apps_url"],
+        upstream_url=row["upstream_url"],
         enabled=bool(row["enabled"]),
         weight=row["weight"] or 100,
         heartbeat_ms=row["last_heartbeat_ms"],
@@ -157,7 +160,9 @@ _TOLD = (
     "capacity",
     "engine",
     "apps_url",
+    "upstream_url",
     "problem",
+    "agent_version",
 )
 _BEAT = (
     update(runtime_node)
@@ -198,6 +203,7 @@ class Beat:
             agent_base_url=given.agent_base_url or node.agent_base_url,
             gateway_base_url=given.gateway_base_url or node.gateway_base_url,
             apps_url=node.apps_url if given.apps_url is None else given.apps_url,
+            upstream_url=given.upstream_url or node.upstream_url,
             disk_free_pct=node.disk_free_pct if given.disk_free_pct is None else given.disk_free_pct,
             heartbeat_ms=self.before.now_ms,
             drained=self.marks.drained,
@@ -209,6 +215,8 @@ class Beat:
 async def write_beats(conn: AsyncConnection, beats: Sequence[Beat]) -> None:
     """Writes what heartbeats reported. What was left out stays; a burst's count starts anew."""
     await conn.execute(_BEAT, [beat.values() for beat in beats])
+    elsewhere = [b.before.node.id for b in beats if b.after().edge_url != b.before.node.edge_url]
+    await touch(conn, Subject.NODE, *elsewhere)
 
 
 async def amend(conn: AsyncConnection, node_id: int, given: UpsertNode, now_ms: int) -> None:
@@ -217,6 +225,8 @@ async def amend(conn: AsyncConnection, node_id: int, given: UpsertNode, now_ms: 
     if given.enabled is not None:
         values["enabled"] = int(given.enabled)
     await conn.execute(update(runtime_node).where(runtime_node.c.id == node_id).values(**values, updated_ms=now_ms))
+    if given.gateway_base_url is not None:
+        await touch(conn, Subject.NODE, node_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,16 +277,26 @@ async def settle(conn: AsyncConnection, app_id: int, node_id: int, user_id: int 
     """Make the app's placement; False when it has one (waits for a transaction that is making it)."""
     row = dict(zip(_SETTLE, (app_id, node_id, user_id, now_ms, now_ms), strict=True))
     made = await conn.execute(_settled(conn.dialect.name), {f"p_{k}": v for k, v in row.items()})
+    if made.rowcount == 1:
+        await touch(conn, Subject.APP, app_id)
     return made.rowcount == 1
 
 
 async def unsettle(conn: AsyncConnection, app_id: int) -> int:
     """Forget where the app lives; answers 1 when it lived somewhere."""
-    return (await conn.execute(delete(placement).where(placement.c.app_id == app_id))).rowcount
+    gone = (await conn.execute(delete(placement).where(placement.c.app_id == app_id))).rowcount
+    await touch(conn, Subject.APP, app_id)
+    return gone
 
 
 async def move(conn: AsyncConnection, app_id: int, node_id: int, now_ms: int) -> None:
     await conn.execute(update(placement).where(placement.c.app_id == app_id).values(node_id=node_id, last_active_at=now_ms))
+    await touch(conn, Subject.APP, app_id)
+
+
+async def serves(conn: AsyncConnection, app_id: int) -> None:
+    """The app is served by another node from now on: whoever writes ``app_run.node_id`` says so in the same transaction."""
+    await touch(conn, Subject.APP, app_id)
 
 
 _BOOK = (
@@ -352,6 +372,8 @@ async def remove_node(conn: AsyncConnection, node_id: int, now_ms: int) -> list[
     ran = update(app_run).where(app_run.c.node_id == node_id)
     await conn.execute(ran.values(node_id=None, stopped_ms=func.coalesce(app_run.c.stopped_ms, now_ms)))
     await conn.execute(delete(runtime_node).where(runtime_node.c.id == node_id))
+    await touch(conn, Subject.APP, *apps)
+    await touch(conn, Subject.NODE, node_id)
     return apps
 
 

@@ -47,7 +47,7 @@ class RunnerRegistry:
         self._seen[runner_id] = (at, told)
 
     async def write(self) -> None:
-        """Those that called since the last time, in one transaction. Call it every second or so."""
+        """Writes the runners that called since the last time, in one transaction. Call it every second or so."""
         if not self._due:
             return
         due, self._due = self._due, {}

@@ -1,6 +1,6 @@
 """Old images leave the registry: N releases of an app are kept (and what is live), the others' manifests deleted.
 
-In two passes, so that nothing is deleted under anybody. The first retires releases: from then on nobody can go back to
+In two passes, so that nothing is deleted while in use. The first retires releases: from then on no rollback reaches
 them. The second, at least ``GRACE_MS`` later and never while the app has an active job, deletes manifests that no kept
 release of any app refers to. A rollback that was asked for in between has its job by then, and a release of its own
 when it succeeded.
@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -80,6 +80,10 @@ class Retention:
             "funai_deploy_registry_manifests_deleted_total", "Manifests deleted from the registry", registry=metrics
         )
 
+        self.failing = Gauge(
+            "funai_deploy_retention_failing", "1 while the registry refuses what retention asks of it", registry=metrics
+        )
+
     async def run(self, every: float, stop: asyncio.Event) -> None:
         """``sweep`` every so many seconds until ``stop``; one that waits for the registry then is cut short."""
         with suppress(Stopped):
@@ -91,7 +95,9 @@ class Retention:
         try:
             for app_id in await self._to_clear():
                 await self.clear(app_id)
+            self.failing.set(0)
         except RegistryFailed as e:
+            self.failing.set(1)
             log.get("retention").warning("retention.registry_failed", error=str(e))
         for app_id in await self._to_retire():
             await self.retire(app_id)
@@ -249,7 +255,7 @@ class Retention:
     async def _needed(
         self, conn: AsyncConnection, digests: set[str], repository: str, *, without_app: int | None = None
     ) -> Needed:
-        """What kept releases, of whichever app, refer to: by digest, or by a tag where nobody told the digest.
+        """What kept releases, of whichever app, refer to: by digest, or by a tag where the digest is unknown.
 
         Those of this repository, and those of these digests under any other name (an address may have several).
         """

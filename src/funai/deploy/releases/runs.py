@@ -19,6 +19,8 @@ from funai.deploy.tables import app_run
 
 async def succeeded(conn: AsyncConnection, job: FinishedJob, number: int | None, now_ms: int) -> None:
     """The app runs what this job deployed. ``number`` is its release, None when there is none to go back to."""
+    if await _node(conn, job.app_id) != job.node_id:
+        await placements.serves(conn, job.app_id)
     await _write(
         conn,
         job.app_id,
@@ -34,6 +36,14 @@ async def succeeded(conn: AsyncConnection, job: FinishedJob, number: int | None,
             "stopped_ms": None,
         },
     )
+
+
+_NODE = select(app_run.c.node_id).where(app_run.c.app_id == bindparam("p_app"))
+
+
+async def _node(conn: AsyncConnection, app_id: int) -> int | None:
+    """Where it was deployed last."""
+    return (await conn.execute(_NODE, {"p_app": app_id})).scalar()
 
 
 async def ended(conn: AsyncConnection, job: FinishedJob, status: str, error: str | None, now_ms: int) -> None:

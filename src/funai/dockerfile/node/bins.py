@@ -89,7 +89,7 @@ class Need:
 
 
 def development_need(files: ProjectFiles, start: Start) -> Need | None:
-    """The first thing of ``start`` that development packages provide, or that can't be told; None when there is none."""
+    """The first thing of ``start`` that development packages provide, or that can't be determined; None when there is none."""
     own = {**files.package.dependencies, **files.package.dev_dependencies}
     dev = set(files.package.dev_dependencies).union(*(m.dev_dependencies for m in files.members))
     prod = set(files.package.dependencies).union(*(m.dependencies for m in files.members))
@@ -111,7 +111,7 @@ def development_need(files: ProjectFiles, start: Start) -> Need | None:
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """Packages that the root's ``package.json`` names, those that any member's does, and the lock file's programs."""
+    """Packages that the root's ``package.json`` names, packages that any member's names, and the lock file's programs."""
 
     own: frozenset[str]
     anywhere: frozenset[str]
@@ -119,7 +119,7 @@ class _Named:
 
 
 def _wanted(files: ProjectFiles, step: Step, named: _Named) -> Iterable[tuple[str, str | None]]:
-    """(program, package) of what a step loads by name; the package is None when it can't be told."""
+    """(program, package) of what a step loads by name; the package is None when it can't be determined."""
     program = step.program
     if program == "node":
         yield from (("node", name) for name in _loaders(step.arguments))

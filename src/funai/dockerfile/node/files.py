@@ -59,7 +59,7 @@ class Package:
 
     @property
     def dev_dependencies(self) -> dict[str, str]:
-        """Those that are no ordinary dependencies as well."""
+        """The ones that aren't also ordinary dependencies."""
         ordinary = self.dependencies
         return {k: v for k, v in strings(self.data.get("devDependencies")).items() if k not in ordinary}
 

@@ -1,4 +1,4 @@
-"""The package manager a project uses, told by its lock file, and the commands that install with it."""
+"""The package manager a project uses, found by its lock file, and the commands that install with it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from funai.dockerfile.node.files import Package, ProjectFiles
 
 MAX_DEPTH = 8
 MAX_SCRIPT, MAX_SCRIPTS = 8_192, 64
-"""Characters of one script, and how many are read in all: those that each call others several times have no end."""
+"""Characters of one script, and how many are read in all: scripts that each call others several times have no end."""
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _SUBSTITUTION = re.compile(r"`|\$\(|\n")
 _SPAWNERS = frozenset(
@@ -80,7 +80,7 @@ class Step:
 class Start:
     """``steps``: every command that is known to run; ``plain``: all of them in a row, so one shell can run them.
 
-    ``managers``: package managers that are called at run time; ``opaque``: something runs that can't be told.
+    ``managers``: package managers that are called at run time; ``opaque``: something runs that can't be determined.
     """
 
     script: str
@@ -227,7 +227,7 @@ def _named(program: str, rest: Sequence[str]) -> bool:
 
 
 def split_commands(script: str) -> tuple[list[list[str]] | None, bool]:
-    """The simple commands of a shell line and whether they are all joined by ``&&``; None when it can't be told."""
+    """The simple commands of a shell line and whether they are all joined by ``&&``; None when it can't be determined."""
     if len(script) > MAX_SCRIPT or _SUBSTITUTION.search(script):
         return None, False
     lexer = shlex.shlex(script, posix=False, punctuation_chars=";&|()<>")

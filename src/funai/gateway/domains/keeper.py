@@ -287,14 +287,14 @@ class DomainKeeper:
         record.tries += 1
         record.next_try = self._now().timestamp() + pause
 
-    # -- what the proxy and the disk are told -----------------------------------------------------------------------
+    # -- what goes to the proxy and to the disk -----------------------------------------------------------------------
 
     async def _route(self) -> None:
         wanted = {r.name: str(r.app_id) for r in self._served()} | self._aliases
         if wanted == self._routed:
             return
         self._routed = None
-        with suppress(GatewayError):  # it is told again
+        with suppress(GatewayError):  # it is sent again
             await self._doors.route(wanted)
             self._routed = wanted
 

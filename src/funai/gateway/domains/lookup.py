@@ -39,7 +39,7 @@ class Lookup:
             self._resolver.nameservers, self._resolver.port = [host.strip("[]")], int(port)
 
     async def check(self, name: str) -> None:
-        """Raises Elsewhere. Passes where this can't be told: with no address of ours known, or only private ones."""
+        """Raises Elsewhere. Passes where this can't be determined: with no address of ours known, or only private ones."""
         ours: set[Address] = set()
         for host in self._here:
             ours |= await self._of_ours(host)

@@ -68,7 +68,7 @@ class Records:
         self._lives: dict[str, Life] = {}
 
     def load(self) -> None:
-        """Raises OSError when the folder can't be made. A file that can't be read counts as none: names are told again.
+        """Raises OSError when the folder can't be made. A file that can't be read counts as none: names are sent again.
 
         A certificate of no known name goes: its name was taken away while it was issued.
         """
@@ -119,7 +119,7 @@ class Records:
         return self.folder / f"{name}.pem"
 
     def certificates(self) -> list[Path]:
-        """Those that the proxy shall have, by name."""
+        """The certificates that the proxy shall have, by name."""
         return [self.path(name) for name in sorted(self._lives)]
 
 

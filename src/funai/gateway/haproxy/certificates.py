@@ -91,7 +91,7 @@ class ProxyCertificates:
         self.started()
 
     async def _sync_issued(self) -> None:
-        """Give the proxy the issued certificates that it lacks, and take away those that are gone. Raises RuntimeApiError."""
+        """Give the proxy the issued certificates that it lacks, and removes the ones that are gone. Raises RuntimeApiError."""
         wanted = self._files.certificates.issued()
         folder = self._files.issued_folder
         shown = (line.lstrip("*").strip() for line in (await self._api.ask("show ssl cert")).splitlines())

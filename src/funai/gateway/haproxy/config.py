@@ -249,7 +249,7 @@ def _early_answers(s: GatewaySettings, f: Facts) -> list[str]:
     lines = [f"http-request return status 200 content-type application/json string '{{\"ok\": true}}' if {health}"]
     acme = ""
     if f.thumbprint:
-        # RFC 8555, 8.3: nobody can use the answer but the holder of the account's key.
+        # RFC 8555, 8.3: only the holder can use the answer of the account's key.
         token = rf"{{ path -m reg ^{_CHALLENGES.replace('.', '[.]')}[A-Za-z0-9_-]{{16,128}}$ }}"
         lines.append(
             "http-request return status 200 content-type text/plain"

@@ -33,7 +33,7 @@ from funai.gateway.haproxy.route_sync import RouteKeeper
 from funai.gateway.haproxy.rules.shares import INFLIGHT_TABLE
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
 from funai.gateway.haproxy.supervisor import ProxyLife
-from funai.gateway.metrics import GatewayMetrics, Watch
+from funai.gateway.metrics import CertificateMetrics, GatewayMetrics, Watch
 from funai.gateway.probe import PROBE_HEADER, Prober, generation_of, local_url
 from funai.gateway.settings import GatewaySettings
 
@@ -51,8 +51,11 @@ class HaproxyGateway:
         pace: Pace | None = None,
     ) -> None:
         self.settings = settings
-        self.metrics = GatewayMetrics(registry or CollectorRegistry(), max_apps=settings.metrics_max_apps, watch=watch)
+        registry = registry or CollectorRegistry()
+        self.metrics = GatewayMetrics(registry, max_apps=settings.metrics_max_apps, watch=watch)
         files = self._files = HaproxyFiles(settings)
+        if settings.https_port:
+            CertificateMetrics(registry, files.certificates.ends)
         self._api = RuntimeApi(files.paths.admin_socket)
         self._routes = RouteKeeper(self._api, files.map_file, files.boot)
         self._certificates = ProxyCertificates(self._api, files, self._routes.lock)
@@ -91,7 +94,7 @@ class HaproxyGateway:
         """Serve. A proxy that runs already is adopted when its configuration is the same, else replaced seamlessly.
 
         ``routes``: exactly these. None: those the running proxy has, or those last written to disk (after a reboot
-        their apps are STARTING until ``replace_all``). Raises GatewayError that says what to mend.
+        their apps are STARTING until ``replace_all``). Raises GatewayError that says what to fix.
         """
         await self._files.hold()
         try:
@@ -183,7 +186,7 @@ class HaproxyGateway:
             answer = await self._api.ask(f"show table {INFLIGHT_TABLE} key {key}")
         except RuntimeApiError as e:
             raise GatewayError(str(e)) from e
-        # What a replaced process still has in hand can't be asked: it counts as one.
+        # The open requests of a replaced process can't be asked: it counts as one.
         return _conn_cur(answer) + (self._life.draining if self._life else 0)
 
     # -- names of apps' own -----------------------------------------------------------------------------------------
@@ -219,7 +222,7 @@ class HaproxyGateway:
         await self._let_go()
 
     async def stop(self, grace: float = 10.0) -> None:
-        """No new connections; those in hand get ``grace`` seconds; then the proxy ends."""
+        """No new connections; open ones get ``grace`` seconds; then the proxy ends."""
         life, keeper = self._life, self._keeper
         await self._end_tasks()
         if keeper is not None:

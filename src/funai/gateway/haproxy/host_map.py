@@ -16,7 +16,7 @@ _HEAD = "# names of apps' own\n"
 
 
 class HostMap:
-    """The file is written first, so that a process that starts meanwhile reads it; then the running one is told."""
+    """The file is written first, so that a process that starts meanwhile reads it; then the running process is notified."""
 
     def __init__(self, api: RuntimeApi, file: Path, lock: asyncio.Lock) -> None:
         self._live, self._file, self._lock = LiveMap(api, str(file)), file, lock

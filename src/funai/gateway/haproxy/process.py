@@ -54,7 +54,7 @@ class HaproxyProcess:
         self._binary, self._paths, self._log_variable = binary, paths, log_variable
 
     def keeper(self) -> Daemon:
-        """The program that starts this proxy anew when nobody else does."""
+        """The program that restarts this proxy when nothing else does."""
         p = self._paths
         command = (self._binary, "-D", "-f", str(p.config), "-p", str(p.pid_file))
         watched = (str(p.config.parent), str(p.log_pipe), self._log_variable)

@@ -52,7 +52,7 @@ class ProxyLife:
 
     @property
     def draining(self) -> int:
-        """How many replaced processes still finish what they had in hand."""
+        """How many replaced processes still finish their open requests."""
         self._predecessors = {pid for pid in self._predecessors if start_time(pid)}
         return len(self._predecessors)
 
@@ -74,7 +74,7 @@ class ProxyLife:
         self._took_over(pid, entries, cause)
 
     async def replace(self, old: int) -> None:
-        """A new process takes over the listening sockets; ``old`` goes on with what it has in hand. Raises GatewayError."""
+        """A new process takes over the listening sockets; ``old`` finishes its open requests. Raises GatewayError."""
         entries = await self._written()
         self._unwatch()  # That the old one ends now is what we want.
         try:
@@ -156,7 +156,7 @@ class ProxyLife:
             os.kill(pid, signal.SIGKILL)
 
     async def end(self, api: RuntimeApi, grace: float) -> None:
-        """No new connections; requests in hand get ``grace`` seconds; then none. The owner's tasks must be gone.
+        """No new connections; open requests get ``grace`` seconds; then none. The owner's tasks must be gone.
 
         A client's idle kept-alive connection is not waited for.
         """

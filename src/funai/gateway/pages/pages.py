@@ -1,4 +1,4 @@
-"""What the gateway itself says when no app can: small bilingual pages, and the envelope for those who ask for JSON.
+"""What the gateway itself says when no app can: small bilingual pages, and the envelope for requests for JSON.
 
 Pure: a page is a value; ``trace`` is whatever stands for the request's trace id (a proxy's placeholder, or the id).
 """

@@ -113,7 +113,7 @@ def said_by(route: Route) -> str:
 
 
 def _shown(app_id: int, said: str, options: FileOptions) -> dict[str, Any]:
-    """A router that tells the owner, and nobody else, what the file says: our page server answers, not the app."""
+    """A router that shows the owner alone what the file says: our page server answers, not the app."""
     path = f"{base_path(app_id)}/{SHOWN_PATH}" if app_id else f"/runtime/{SHOWN_PATH}"
     header = "Header" if options.version == 3 else "Headers"
     asked = f"Path(`{path}`) && {header}(`{PROBE_HEADER}`, `{probe_token(options.secret, app_id)}`)"

@@ -97,7 +97,7 @@ class Bases:
             for name in images:
                 keys = sorted(meanings(name, self._search))
                 async with AsyncExitStack() as locks:
-                    # By the full name: a pull from a registry that never answers must delay nobody else's image.
+                    # By the full name: a pull from a registry that never answers must not delay another's image.
                     for key in keys:
                         await locks.enter_async_context(self._locks.setdefault(key, asyncio.Lock()))
                     image = await self._have(name, keys, allowed, tmp, run)

@@ -1,4 +1,4 @@
-"""Watches what a build writes to disk: a filesystem shared with everybody has no quota of its own.
+"""Watches what a build writes to disk: a filesystem shared with others has no quota of its own.
 
 The builder's containers of the job are found in the engine's store by their control group, their writable layers are
 measured, and what an earlier step wrote stays counted after it became a layer of the image.
@@ -54,7 +54,7 @@ class DiskWatch:
 def written_by(session: int) -> int:
     """Bytes that a session's processes, and those of their children that have ended, sent to disks so far.
 
-    Layers of a pulled image belong to nobody until they are whole, so what is written is counted where it is done.
+    Layers of a pulled image belong to no image until they are whole, so what is written is counted where it is done.
     """
     total = 0
     for entry in Path("/proc").glob("[0-9]*"):

@@ -1,6 +1,6 @@
 """A claimed job's lease: kept alive from a thread of its own, and work stops before it could have lapsed.
 
-The heart is one thread with its own event loop and connections, so that neither a busy main loop nor a build that
+LeaseKeeper is one thread with its own event loop and connections, so that neither a busy main loop nor a build that
 burns every CPU (builds run niced and limited) delays a heartbeat. Time is monotonic; a lease is counted from before
 the request that granted it was sent, so ours always ends before the control plane's.
 """
@@ -28,7 +28,7 @@ KILL_MARGIN = 2.0
 
 class Lost(StrEnum):
     CANCELLED = "CANCELLED"
-    """Somebody asked for it, or the control plane ended the job."""
+    """A user asked for it, or the control plane ended the job."""
     LEASE_LOST = "LEASE_LOST"
     """Another runner or attempt holds the job, or the control plane could not be reached in time."""
     NO_DISK = "NO_DISK"
@@ -49,7 +49,7 @@ def verdict(status: JobStatus) -> Lost | None:
 
 
 class Lease:
-    """One job's lease. Methods are safe to call from the main loop; the heart calls :meth:`extended` and :meth:`lose`."""
+    """One job's lease. Methods are safe to call from the main loop; LeaseKeeper calls :meth:`extended` and :meth:`lose`."""
 
     def __init__(self, job: Job, *, seconds: int, granted_at: float) -> None:
         self.job_id, self.token, self.seconds = job.wire_id, job.lease_token, seconds
@@ -113,7 +113,7 @@ class Lease:
 
 
 class LeaseKeeper:
-    """Beats for every lease it was given. Start and stop through :func:`beating`."""
+    """Beats for every lease it was given. Start and stop through :func:`keeping`."""
 
     def __init__(
         self,
@@ -123,12 +123,12 @@ class LeaseKeeper:
         every: float,
         crashed: Callable[[], None] = lambda: None,
     ) -> None:
-        """``crashed`` is told, from the thread, of every unexpected error that a heartbeat met."""
+        """``crashed`` is called, from the thread, with every unexpected error that a heartbeat met."""
         self._crashed = crashed
         self._connect, self._runner_id, self._every = connect, runner_id, every
         self._loop = asyncio.new_event_loop()
         self._client: RunnerDeployClient | None = None
-        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._nudges: dict[int, asyncio.Event] = {}
 
@@ -136,7 +136,7 @@ class LeaseKeeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; leases still in hand get no more beats."""
+        """End the thread; leases still held get no more heartbeats."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
@@ -241,9 +241,9 @@ class LeaseKeeper:
 
 
 @asynccontextmanager
-async def beating(heart: LeaseKeeper) -> AsyncIterator[LeaseKeeper]:
-    heart.start()
+async def keeping(leases: LeaseKeeper) -> AsyncIterator[LeaseKeeper]:
+    leases.start()
     try:
-        yield heart
+        yield leases
     finally:
-        await asyncio.to_thread(heart.stop)
+        await asyncio.to_thread(leases.stop)

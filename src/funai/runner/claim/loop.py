@@ -1,6 +1,6 @@
 """Slots that claim jobs, work on them under their lease, and report.
 
-Teardown order: stop claiming; jobs in hand go on under their heartbeats for a bounded time; what is left then is
+Teardown order: stop claiming; running jobs go on under their heartbeats for a bounded time; what is left then is
 stopped and its lease simply runs out, so that another attempt takes it up.
 """
 
@@ -50,7 +50,7 @@ class ClaimLoop:
         self._tools, self._client, self._settings = tools, client, tools.settings
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop``, then finish what is in hand within the settings' time."""
+        """Work until ``stop``, then finish running jobs within the settings' time."""
         self._tools.metrics.slots.set(self._settings.slots)
         slots = [asyncio.create_task(self._kept_up(stop), name=f"slot-{n}") for n in range(self._settings.slots)]
         try:
@@ -135,7 +135,7 @@ class ClaimLoop:
             logger, metrics = log.get("runner"), self._tools.metrics
             logger.info("job.claimed")
             gone: Lost | None = None
-            self._tools.heart.add(lease)
+            self._tools.leases.add(lease)
             try:
                 with metrics.in_hand.track_inprogress():
                     report = await lease.guard(self._carry_out(job, lease))
@@ -149,7 +149,7 @@ class ClaimLoop:
                 metrics.jobs.labels(NOT_REPORTED, "").inc()
                 logger.warning("job.not_reported", error=str(e))
             finally:
-                self._tools.heart.drop(lease)
+                self._tools.leases.drop(lease)
             if gone is Lost.NO_DISK:
                 await self._hand_back(job.id, job.lease_token)
 

@@ -1,4 +1,4 @@
-"""Whether the work dir's disk has room for a job: without it a good commit fails by nobody's fault but ours."""
+"""Whether the work dir's disk has room for a job: without it a good commit fails by the platform's fault alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which build caches of an app stay: those that a build wrote lately, and together no more than a limit.
+"""Which build caches of an app stay: the ones that a build wrote lately, and together no more than a limit.
 
 A cache is one folder below an app's ``caches``: what ``RUN --mount=type=cache`` names by its id, or the first part of its
 target. Its files were written by a tenant's code: no link is followed, and of its times only the inode's change counts, which
@@ -61,7 +61,7 @@ class Limits:
 
 
 def superfluous(caches: Sequence[Cache], now: float, limits: Limits) -> list[Cache]:
-    """Those that go: unchanged for too long, and then the least recently changed until the rest fits."""
+    """The caches to remove: unchanged for too long, and then the least recently changed until the rest fits."""
     gone = [c for c in caches if now - c.changed_at > limits.seconds]
     kept = sorted((c for c in caches if c not in gone), key=lambda c: c.changed_at)
     total = sum(c.bytes for c in kept)

@@ -1,4 +1,4 @@
-"""The registry as a job meets it: the house's client, with each of its failures told as the job's own."""
+"""The registry as a job meets it: the house's client, with each of its failures mapped to the job's own."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Engine:
 
 
 def write(folder: Path, engine: Engine) -> Path:
-    """Fill the empty ``folder`` with all of it, readable to everybody."""
+    """Fill the empty ``folder`` with all of it, readable by all."""
     containers = folder / "containers"
     containers.mkdir()
     for name in _MOUNT_POINTS:

@@ -1,7 +1,7 @@
 """A store for each app: its layers, images and caches, seen by no other app's build.
 
-``stores/{app}`` below the work dir, closed to everybody but the host's root; what lies inside belongs to the build's ids
-and is written by a tenant's code: nothing here follows a link in it or believes what it says.
+``stores/{app}`` below the work dir, closed to all but the host's root; what lies inside belongs to the build's ids
+and is written by a tenant's code: nothing here follows a link in it or trusts what it says.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Watches what a build behind the wall writes: into its app's store, its job's folder, or the base image it pulls.
 
-The store is the app's alone, so all that grows in it is this build's. Nothing in it is believed: of what the engine notes
+The store is the app's alone, so all that grows in it is this build's. Nothing in it is trusted: of what the engine notes
 there only the names of layers are taken, and a hard limit on the whole holds whatever it says.
 """
 

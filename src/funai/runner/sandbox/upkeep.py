@@ -1,4 +1,4 @@
-"""Order among the apps' stores and base images: superseded images, stores that nobody builds in, a disk that is full."""
+"""Order among the apps' stores and base images: superseded images, stores without builds, a disk that is full."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from funai.base.process import proc
 from funai.base.process.proc import Command, base_environment
 from funai.contracts.errors import BadInput
 from funai.contracts.rules import ImageRef, parse_image
+from funai.contracts.states import FailureCode
 from funai.dockerfile.images import Allowed, needs_login
 from funai.i18n.reasons import Words
 from funai.runner.build.base_images import BaseImage
@@ -88,7 +89,13 @@ class Workshop:
             store.write({**store.read(), "dirty": True})
             await asyncio.to_thread(hand_over, *([request.files] if request.files else []), files=_dockerfiles(folder))
             command = self.sandbox.engine.build(_seen(request))
-            code = await room.build(run, command, store, roots, _context(request, folder), request.ca_file)
+            try:
+                code = await room.build(run, command, store, roots, _context(request, folder), request.ca_file)
+            except JobFailed as e:
+                if e.code is FailureCode.PACKAGE_REGISTRY_UNREACHABLE:
+                    # Its step ended well for the engine, which may have kept the layer that lacks the packages.
+                    await self.stores.empty(store)
+                raise
             store.write({**store.read(), "dirty": False})
             return code
 
@@ -148,7 +155,7 @@ class Workshop:
         return [f / "root" for f in found if f]
 
     async def _founded(self, room: Room, run: Run, store: Store, needed: Sequence[Path]) -> list[Path]:
-        """What the build stands on: the images it names first, then those that its store's layers need.
+        """What the build stands on: the images it names first, then the ones that its store's layers need.
 
         A store whose layers have lost one, or that a killed build left in a state the engine can't clear, is begun anew.
         """
@@ -211,7 +218,7 @@ class Workshop:
         return found
 
     async def _refuse_private(self, full: str, may: Allowed) -> None:
-        """Raises JobFailed CONTRACT_INVALID for a registry on this host or in a private network that nobody opened."""
+        """Raises JobFailed CONTRACT_INVALID for a registry on this host or in a private network that wasn't opened."""
         registry = full.partition("/")[0]
         conf = etc.machine_registries(base_environment())
         if registry in may.registries or registry in may.private or etc.entries_of(conf, registry):

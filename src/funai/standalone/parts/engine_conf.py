@@ -39,7 +39,7 @@ class Rung:
 def ladder(facts: HostFacts) -> list[Rung]:
     """Configurations in the order to try: the least private first.
 
-    Each mends one thing seen in the field: container start that raises its own limits above what this process may
+    Each corrects one thing seen in the field: container start that raises its own limits above what this process may
     (virtual machines without CAP_SYS_RESOURCE), a cgroup manager that wants systemd, an ``crun`` that refuses hybrid
     cgroups.
     """

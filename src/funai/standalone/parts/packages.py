@@ -74,6 +74,7 @@ TESTS = (
     Need("pebble", ("pebble",)),
     Need("wrk", ("wrk",)),
     Need("chromium", ("chromium",)),
+    Need("prometheus", ("promtool",)),
 )
 
 
@@ -105,7 +106,7 @@ def missing(wanted: Iterable[Need]) -> list[str]:
 
 
 def install_command(packages: Sequence[str]) -> list[str]:
-    """What a root shell would run. Recommended packages stay out: they bring services nobody asked for."""
+    """What a root shell would run. Recommended packages stay out: they bring unwanted services."""
     return ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
 
 
@@ -167,7 +168,7 @@ def _has_lists() -> bool:
 def _no_service_starts(prefix: Sequence[str]) -> Iterator[None]:
     """Debian starts a service when its package is installed, unless this file forbids it.
 
-    A file that somebody else put there is theirs and stays; ours goes again, also one that a killed run left.
+    A file of another origin stays; ours goes again, also one that a killed run left.
     """
     ours = not POLICY.exists() or _is_ours()
     if ours:

@@ -43,7 +43,7 @@ def image_tar(links: Mapping[str, str]) -> bytes:
 
 
 def run_words(image: str, name: str, limits: Sequence[Limit]) -> list[str]:
-    """The engine's words that start the probe, detached, asleep; it is asked with ``ask_words`` and then removed."""
+    """The engine's words that start the probe, detached, in a sleep; it is asked with ``ask_words`` and then removed."""
     flags = {
         Limit.MEMORY: f"--memory={MEMORY_BYTES}",
         Limit.CPUS: f"--cpus={CPUS}",

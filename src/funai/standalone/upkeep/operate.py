@@ -12,6 +12,7 @@ import typer
 from funai.base import proxies
 from funai.cli.session import Session
 from funai.cli.verb import verb
+from funai.i18n.sizes import size
 from funai.standalone import checkfile
 from funai.standalone.configuration import choosing
 from funai.standalone.configuration.loading import FILE, Loaded, ignored, unread
@@ -100,7 +101,7 @@ def back_up(
     layout = _layout(config, data_dir)
     report = backup.write(layout, file, registry=not without_images)
     session.out.document({"file": str(file), "dataDir": str(layout.root), **asdict(report)})
-    session.out.line(phrase("backed_up", file=file, count=report.files, size=f"{report.bytes / 1e6:.1f}"), "green")
+    session.out.line(phrase("backed_up", file=file, count=report.files, size=size(report.bytes)), "green")
     session.out.aside(phrase("backup_secret"))
     if without_images:
         session.out.aside(phrase("backup_no_images"))

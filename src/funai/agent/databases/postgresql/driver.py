@@ -1,7 +1,7 @@
 """PostgreSQL as apps' database: a database and a role of the same name for each app.
 
 The database belongs to the platform's account; the app's role may connect to it, make schemas in it and owns what it makes.
-Nobody else may connect. An app over its quota has its objects moved to a second role that cannot log in, and keeps the right
+No other role may connect. An app over its quota has its objects moved to a second role that cannot log in, and keeps the right
 to read and delete: an owner could give itself the right to write back. The role's comment holds how often its password was
 rotated. Names are made by :mod:`names` of letters, digits, ``_`` and ``-``, and quoted all the same.
 """

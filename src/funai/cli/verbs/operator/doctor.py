@@ -1,4 +1,4 @@
-"""``doctor``: what could be wrong, from here to the platform, each with its mend."""
+"""``doctor``: what could be wrong, from here to the platform, each with its remedy."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from typing import Annotated, Any
 
@@ -15,9 +17,11 @@ Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")]
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Runtime nodes, for an admin: list, enable, drain, remove, reassign, placements, runners.", no_args_is_help=True
+        help="Runtime nodes, for an admin: list, token, drain, remove, reassign, placements, runners.",
+        no_args_is_help=True,
     )
     verb(group, "list")(list_nodes)
+    verb(group, "token", epilog="funai nodes token --name node-4 --ttl 1h")(token)
     verb(group, "enable")(enable)
     verb(group, "disable")(disable)
     verb(group, "placements")(placements)
@@ -37,24 +41,24 @@ async def list_nodes(session: Session) -> None:
 
     rows = [RuntimeNode.model_validate(n) for n in items(await session.api.admin("GET", "list"))]
     session.out.document([n.to_wire() for n in rows])
-    if not rows:
-        session.out.line(session.say("no_nodes"))
-        return
     session.out.table(
-        ["id", "name", "health", "free disk", "containers", "apps", "crash looping", "gateway"],
+        ["id", "name", "health", "free disk", "free memory", "containers", "apps", "crash looping", "versions", "gateway"],
         [
             (
                 n.id,
                 n.name,
                 n.health,
                 None if n.disk_free_pct is None else f"{n.disk_free_pct:.0f}%",
+                None if n.memory_free_bytes is None else f"{n.memory_free_bytes / 2**30:.1f} GiB",
                 n.container_count,
                 n.placements,
                 " ".join(map(str, n.crash_looping)),
+                ", ".join(filter(None, (n.agent_version, n.engine))),
                 n.gateway_base_url,
             )
             for n in rows
         ],
+        empty=session.say("no_nodes"),
     )
     for n in rows:
         if n.problem:
@@ -75,10 +79,11 @@ async def placements(session: Session, node_id: Annotated[int, typer.Argument(me
     """List the apps placed on a node."""
     found = items(await session.api.admin("GET", "placements", params={"nodeId": node_id}))
     session.out.document(found)
-    if not found:
-        session.out.line(session.say("no_placements", node=node_id))
-        return
-    session.out.table(["app", "node", "last active"], [(p.get("appId"), p.get("nodeId"), p.get("lastActiveAt")) for p in found])
+    session.out.table(
+        ["app", "node", "last active"],
+        [(p.get("appId"), p.get("nodeId"), p.get("lastActiveAt")) for p in found],
+        empty=session.say("no_placements", node=node_id),
+    )
 
 
 async def reassign(
@@ -119,15 +124,20 @@ async def remove(
     force: Annotated[
         bool, typer.Option("--force", help="Also one that still sends heartbeats; it is back with the next.")
     ] = False,
+    with_apps: Annotated[bool, typer.Option("--with-apps", help="Also while apps are placed there: they go off line.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
-    """Forget a node that is gone for good. What it ran counts as stopped; the next deploy chooses another node."""
+    """Forget a node that is gone for good, and revoke its own credentials. Refused while apps are placed there."""
     if not yes:
         if session.out.as_json or not sys.stdin.isatty():
             raise Refused(session.say("ask_no_tty"))
-        if not typer.confirm(session.say("node_remove_ask", node=name), err=True):
+        known = [n for n in items(await session.api.admin("GET", "list")) if n.get("name") == name]
+        if not typer.confirm(
+            session.say("node_remove_ask", node=name, apps=known[0].get("placements", 0) if known else 0), err=True
+        ):
             raise Refused(session.say("aborted"))
-    answer = await session.api.admin("POST", "remove", params={"name": name, "force": str(force).lower()})
+    params = {"name": name, "force": str(force).lower(), "empty": str(not with_apps).lower()}
+    answer = await session.api.admin("POST", "remove", params=params)
     session.out.document(answer)
     session.out.line(session.say("node_removed", node=name, count=len(answer.get("apps", []))))
 
@@ -138,15 +148,13 @@ async def runners(session: Session) -> None:
 
     rows = [RunnerInfo.model_validate(r) for r in items(await session.api.admin("GET", "runners/list"))]
     session.out.document([r.to_wire() for r in rows])
-    if not rows:
-        session.out.line(session.say("no_runners"))
-        return
     session.out.table(
         ["runner", "healthy", "jobs", "last seen"],
         [
             (r.runner_id, session.say("yes" if r.healthy else "no"), r.running_jobs, f"{r.last_seen_at:%Y-%m-%d %H:%M:%S}")
             for r in rows
         ],
+        empty=session.say("no_runners"),
     )
 
 
@@ -156,11 +164,10 @@ async def credentials(session: Session) -> None:
 
     rows = [Credential.model_validate(c) for c in items(await session.api.admin("GET", "credentials/list"))]
     session.out.document([c.to_wire() for c in rows])
-    if not rows:
-        session.out.line(session.say("no_credentials"))
-        return
     session.out.table(
-        ["id", "kind", "name", "created"], [(c.id, c.kind, c.name, f"{c.created_at:%Y-%m-%d %H:%M}") for c in rows]
+        ["id", "kind", "name", "created"],
+        [(c.id, c.kind, c.name, f"{c.created_at:%Y-%m-%d %H:%M}") for c in rows],
+        empty=session.say("no_credentials"),
     )
 
 
@@ -176,11 +183,50 @@ async def grant(
     session.out.line(str(made.get("token")), "bold")
 
 
-async def revoke(session: Session, credential: Annotated[int, typer.Argument(metavar="ID", help="Its id.", min=1)]) -> None:
-    """Revoke one credential; all others go on."""
-    answer = await session.api.admin("POST", "credentials/revoke", params={"id": credential})
-    session.out.document(answer)
-    session.out.line(session.say("credential_revoked", id=credential))
+async def revoke(
+    session: Session, credential: Annotated[str, typer.Argument(metavar="ID|NODE", help="A credential's id, or a node's name.")]
+) -> None:
+    """Revoke one credential, or all of a node's own; all others go on."""
+    if credential.isascii() and credential.isdigit() and len(credential) < 19:
+        answer = await session.api.admin("POST", "credentials/revoke", params={"id": int(credential)})
+        session.out.document(answer)
+        session.out.line(session.say("credential_revoked", id=credential))
+        return
+    rows = items(await session.api.admin("GET", "credentials/list"))
+    own = [int(c["id"]) for c in rows if c.get("kind") == "node" and c.get("name") == credential]
+    if not own:
+        raise Refused(session.say("no_credential_of", node=credential), hint="funai nodes credentials")
+    for number in own:
+        await session.api.admin("POST", "credentials/revoke", params={"id": number})
+    session.out.document({"node": credential, "revoked": own})
+    session.out.line(session.say("node_credentials_revoked", node=credential, count=len(own)))
+
+
+async def token(
+    session: Session,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Good for this node alone; needed to replace one that is known.", show_default=False),
+    ] = None,
+    ttl: Annotated[str, typer.Option(help="How long it is good: 30m, 1h, 2d.")] = "1h",
+) -> None:
+    """Make a token with which one machine joins as a node, once: funai node join."""
+    body: dict[str, Any] = {"ttlSeconds": _seconds(session, ttl), **({"name": name} if name else {})}
+    made = await session.api.admin("POST", "join-tokens/create", json=body)
+    session.out.document(made)
+    session.out.line(session.say("join_token", expires=made.get("expiresAt")))
+    session.out.line(str(made.get("token")), "bold")
+    session.out.line(session.say("join_token_next"))
+    session.out.line(f"funai node join --deploy-url http://DEPLOY:7002{f' --name {shlex.quote(name)}' if name else ''}")
+
+
+def _seconds(session: Session, ttl: str) -> int:
+    """``90m`` → 5400. Raises Refused."""
+    found = re.fullmatch(r"([0-9]{1,6})([smhd])", ttl.strip())
+    seconds = int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]] if found else 0
+    if not 60 <= seconds <= 7 * 86_400:
+        raise Refused(session.say("ttl_bad", given=ttl))
+    return seconds
 
 
 async def _set_enabled(session: Session, name: str, enabled: bool) -> None:

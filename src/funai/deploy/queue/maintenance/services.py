@@ -37,7 +37,7 @@ class QueueMaintenance:
 
 
 def assemble(store: JobStore, settings: DeploySettings, waiters: Waiters, metrics: JobMetrics) -> QueueMaintenance:
-    """Nothing runs yet. Set ``ender.on_ended`` to hear of jobs that end here."""
+    """Nothing runs yet. Set ``ender.on_ended`` to be called for jobs that end here."""
     ender, pruner = Ender(store), Pruner(store.db, PruneConfig(settings.keep_per_app))
     rescue = RescueConfig(settings.max_attempts, int(settings.retry_backoff_seconds * 1000))
     tender = Tender(

@@ -13,7 +13,7 @@ _BASE = "%[var(txn.base)]"
 
 
 def request_headers(s: GatewaySettings, probe_header: str) -> list[str]:
-    """What the app is told about the request. What a client claims about itself counts only from a trusted proxy."""
+    """What the app learns about the request. What a client claims about itself counts only from a trusted proxy."""
     unless = " if !trusted" if s.trusted_proxies else ""
     lines = [f"http-request del-header {name}{unless}" for name in _CLAIMS]
     lines += [f"http-request del-header {name}" for name in (probe_header, "X-Forwarded-Prefix", "Proxy")]
@@ -88,7 +88,7 @@ _FOR_THE_ORIGIN = (
     "Accept-CH-Lifetime",
 )
 """What a browser applies to the whole origin: one app would stand in front of the others' pages with its script, empty their
-storage and log their users out, shut plain HTTP for every port of this host, move them elsewhere, be told of their traffic,
+storage and log their users out, shut plain HTTP for every port of this host, move them elsewhere, get reports of their traffic,
 have its visitors' browsers send the others more than they asked for, bind their sessions to itself, or say who is logged
 in."""
 _FOR_PROXIES = ("X-Accel-Redirect", "X-Sendfile", "X-Lighttpd-Send-File", "X-LiteSpeed-Location", "X-Reproxy-URL")

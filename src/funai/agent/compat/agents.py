@@ -46,7 +46,7 @@ def adopted(container: Container) -> Container | None:
 
 
 def _port(container: Container) -> int:
-    """Where it listens: as Traefik was told, else the only port its image names, else the contract's default."""
+    """Where it listens: as Traefik's labels say, else the only port its image names, else the contract's default."""
     for label, value in container.labels.items():
         if _TRAEFIK_PORT.fullmatch(label) and value.isdecimal() and 0 < int(value) < 65536:
             return int(value)

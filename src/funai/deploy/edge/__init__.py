@@ -1,0 +1,1 @@
+"""What the edge follows: which node serves which app, and under which names."""
