@@ -28,7 +28,7 @@ from funai.base.config.sealing import Sealer
 from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.db import migrate
 from funai.base.db.engine import Database, Dialect
-from funai.base.http.app import create_app, ok
+from funai.base.http.app import add_routes, create_app, ok
 from funai.base.http.guards import Network, SecretDoor, address_door, networks
 from funai.base.observability import log
 from funai.contracts.edge import TOKEN_HEADER
@@ -132,29 +132,29 @@ def build(
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     credentials = core.credentials
     runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.owner, Kind.RUNNER))
-    app.include_router(hot_runner_routes(core.jobs, runner))
-    app.include_router(hot_api_routes(core.jobs, api))
-    app.include_router(runner_routes(core.logs, runner))
-    app.include_router(api_routes(core.jobs, core.logs, api))
-    app.include_router(event_routes(core.feed, api))
-    app.include_router(app_routes(core.apps, core.releases, core.db, api))
-    app.include_router(domain_routes(core.domains, api))
+    add_routes(app, hot_runner_routes(core.jobs, runner))
+    add_routes(app, hot_api_routes(core.jobs, api))
+    add_routes(app, runner_routes(core.logs, runner))
+    add_routes(app, api_routes(core.jobs, core.logs, api))
+    add_routes(app, event_routes(core.feed, api))
+    add_routes(app, app_routes(core.apps, core.releases, core.db, api))
+    add_routes(app, domain_routes(core.domains, api))
     # Without a shared secret no guess opens this door, only a credential that was made for an edge.
     secret = settings.edge_secret or SecretStr(secrets.token_urlsafe(32))
     edge = door(TOKEN_HEADER, secret, "edge", partial(credentials.owner, Kind.EDGE))
-    app.include_router(edge_routes(core.routes, edge))
+    add_routes(app, edge_routes(core.routes, edge))
     if settings.node_registry_enabled:
         known = partial(credentials.owner, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
-        app.include_router(heartbeat_routes(core.heartbeats, node))
-        app.include_router(node_domain_routes(core.domains, node))
-        app.include_router(own_node_routes(core.joining, node))
-        app.include_router(join_routes(core.joining, SecretDoor("", None, allowed=node.allowed, trusted=node.trusted)))
+        add_routes(app, heartbeat_routes(core.heartbeats, node))
+        add_routes(app, node_domain_routes(core.domains, node))
+        add_routes(app, own_node_routes(core.joining, node))
+        add_routes(app, join_routes(core.joining, SecretDoor("", None, allowed=node.allowed, trusted=node.trusted)))
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
-        app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
-        app.include_router(credential_routes(credentials, admin))
-        app.include_router(join_token_routes(core.joining, admin))
+        add_routes(app, admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
+        add_routes(app, credential_routes(credentials, admin))
+        add_routes(app, join_token_routes(core.joining, admin))
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
