@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -36,6 +37,10 @@ from funai.contracts.nodes import CredentialKind as Kind
 from funai.deploy.access.credentials import Credentials
 from funai.deploy.access.joining import Joining
 from funai.deploy.access.routes import credential_routes, join_routes, join_token_routes, own_node_routes
+from funai.deploy.alerts.channels import channels
+from funai.deploy.alerts.conditions import Limits
+from funai.deploy.alerts.facts import FactFinder
+from funai.deploy.alerts.watch import AlertWatch
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
@@ -92,6 +97,7 @@ class Core:
     credentials: Credentials
     joining: Joining
     domains: DomainBook
+    alerts: AlertWatch
     retention: Retention | None = None
 
     def release_waiting(self) -> None:
@@ -230,8 +236,23 @@ def assemble(
         credentials=credentials,
         joining=Joining(db, nodes, credentials, settings.agent_token),
         domains=DomainBook(db),
+        alerts=_alerts(settings, db, nodes, tending, retention, metrics_registry),
         retention=retention,
     )
+
+
+def _alerts(
+    settings: DeploySettings,
+    db: Database,
+    nodes: Nodes,
+    tending: QueueMaintenance,
+    retention: Retention | None,
+    metrics: CollectorRegistry,
+) -> AlertWatch:
+    instance, days = f"{socket.gethostname()}:{settings.port}", settings.alert_certificate_days
+    facts = FactFinder(db, nodes, tending.gauges, retention, settings.runner_stale_seconds, instance, days)
+    limits = Limits(settings.disk_free_drain_pct, settings.alert_queue_seconds, days)
+    return AlertWatch(db, settings, limits, facts.look, channels(settings), metrics)
 
 
 def _retention(settings: DeploySettings, db: Database, metrics: CollectorRegistry) -> Retention | None:
@@ -255,6 +276,7 @@ async def running(core: Core) -> AsyncIterator[None]:
         ending = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             core.maintenance.start(tasks, ending)
+            core.alerts.start(tasks, ending)
             tasks.create_task(periodic("deploy.runners", 3600.0, core.jobs.runners.forget, ending), name="deploy.runners")
             tasks.create_task(periodic("deploy.routes", 3600.0, core.routes.prune, ending), name="deploy.routes")
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")

@@ -141,6 +141,21 @@ async def test_two_tenants_share_no_layer(world: World) -> None:
     assert all("Using cache" not in log for log in logs)
 
 
+async def test_eviction_takes_the_store_that_nobody_uses_and_none_in_use(make_world: MakeWorld) -> None:
+    """With room for one image in all stores together, where each layer counts as one."""
+    world: World = await make_world(cache_images=1, clean_seconds=0.2)
+    stores = world.settings.workdir / "stores"
+    idle = world.repo("idle", {"Dockerfile": NODE + "COPY a /a\nCOPY a /b\n", "a": "a"})
+    assert (await world.ended(world.build(idle, appId=1)))["status"] == "SUCCEEDED"
+    await eventually(lambda: not any(stores.iterdir()), seconds=30, what="the idle store is gone")
+    slow = NODE + "COPY a /a\nRUN echo begun; sleep 2\n"
+    used = world.build(world.repo("used", {"Dockerfile": slow, "a": "a"}), appId=2)
+    await eventually(lambda: "begun" in world.deploy.log(used), seconds=60, what="the build runs")
+    assert (await world.ended(used))["status"] == "SUCCEEDED", world.deploy.log(used)
+    again = world.build(idle, appId=1, noCache=True)
+    assert (await world.ended(again))["status"] == "SUCCEEDED", world.deploy.log(again)
+
+
 async def test_a_volume_counts_like_any_folder(make_world: MakeWorld) -> None:
     world: World = await make_world(build_disk_bytes=128 * MIB)
     write = "for f in a b c; do head -c 60000000 /dev/zero > /v/$f; done"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import resource
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,7 +75,7 @@ class Builder:
         self._workshop = workshop
         self.bases = Bases(settings, engine, registry, storage, search)
         self.active = 0
-        """Builds running right now."""
+        """Builds running right now, and what they made on its way to the registry."""
         self.gate = asyncio.Lock()
         """Held while a build begins, and while the janitor looks for unused layers and removes them: never both."""
 
@@ -88,6 +88,16 @@ class Builder:
     def own_caches(self) -> bool:
         """Whether an app's cache mounts are its own: without the wall an engine has one folder of them for all builds."""
         return self._workshop is not None
+
+    @contextmanager
+    def kept(self, repository: str) -> Iterator[None]:
+        """From a build to the end of its push, eviction takes nothing of what the app's image is made of."""
+        self.active += 1
+        try:
+            with self._workshop.kept(repository) if self._workshop else nullcontext():
+                yield
+        finally:
+            self.active -= 1
 
     async def build(
         self, request: BuildRequest, reading: Reading, ignore: Sequence[Path], name: str, write: Callable[[bytes], None]

@@ -85,7 +85,9 @@ def _verb(service: Service) -> Callable[..., Any]:
 
         from funai.base.aio import stop_on_signals
         from funai.base.observability import log
+        from funai.base.process.openfiles import allow_open_files
 
+        allow_open_files()
         settings = load(service, config)
         serve_room = importlib.import_module(f"funai.{service.room}.main").serve
         _log_folder(config)
