@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from funai.agent.apps import Apps
+from funai.agent.compat.runners import OlderRunners
 from funai.agent.databases.keeper import Keeper
 from funai.agent.databases.opening import database_parts, open_databases, reachable
 from funai.agent.databases.service import Databases
@@ -35,15 +36,15 @@ from funai.agent.reconcile.journal import Journal
 from funai.agent.reconcile.reconciler import Reconciler
 from funai.agent.reconcile.restore import Restorer
 from funai.agent.rollout.drain import Drainer
-from funai.agent.rollout.older import OlderRunners
 from funai.agent.rollout.rollout import Rollouts
 from funai.agent.rollout.spec import ProxyLabels
 from funai.agent.rollout.visit import Door
 from funai.agent.settings import RuntimeSettings
 from funai.base.aio import bind, guarded, periodic, serving, settle_memory
 from funai.base.clients.deploy import NodeDeployClient
+from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.http.app import Answers, create_app
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretDoor, address_door
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
@@ -123,7 +124,8 @@ async def compose(
     gc = ImageGC(engine, images, settings.images_on_delete)
     rollouts.kept = _kept_images(node, images, gc)
     apps = Apps(node, rollouts, networks, drainer, crashes, gc, journal, databases)
-    app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY)
+    readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED)
+    app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY, metrics_door=readers)
     look, older = Look(node, firewall), OlderRunners(node, rollouts)
     token = SecretDoor("X-Runtime-Token", settings.token)
     routes.install(app, routes.Agent(node, rollouts, apps, look, older, meter), token)

@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from funai.agent.compat import agents
 from funai.agent.engine import ending
 from funai.agent.engine.contract import Container, Engine, EngineError, EngineInfo
 from funai.agent.engine.patience import patiently
 from funai.agent.metrics import AgentMetrics
 from funai.agent.network.hostfiles import HostFiles
 from funai.agent.network.networks import ADDRESS, Place, bridge_of
-from funai.agent.reconcile import inherited, state
+from funai.agent.reconcile import state
 from funai.agent.reconcile.state import AppView, Desired, Names
 from funai.agent.rollout.visit import Door
 from funai.agent.settings import Reach, RuntimeSettings
@@ -145,17 +146,17 @@ class Node:
     async def look(self, app_id: int, *, patience: float = 0) -> AppView:
         """The app's containers now. ``patience`` seconds waits for an engine that is restarting."""
         labels = {state.INSTANCE: self.settings.instance, state.APP_ID: str(app_id)}
-        return state.view(app_id, await patiently(lambda: self._found(labels, inherited.pattern(app_id)), patience))
+        return state.view(app_id, await patiently(lambda: self._found(labels, agents.pattern(app_id)), patience))
 
     async def everything(self) -> dict[int, AppView]:
-        return state.views(await self._found({state.INSTANCE: self.settings.instance}, inherited.pattern()))
+        return state.views(await self._found({state.INSTANCE: self.settings.instance}, agents.pattern()))
 
     async def _found(self, labels: dict[str, str], names: str) -> list[Container]:
         """Ours by label and, for the platform with the contract's plain names, an older agent's by name."""
         if self.settings.instance:
             return await self.engine.containers(labels)
         ours, others = await asyncio.gather(self.engine.containers(labels), self.engine.unlabelled(names, state.INSTANCE))
-        return ours + [taken for other in others if (taken := inherited.adopted(other))]
+        return ours + [taken for other in others if (taken := agents.adopted(other))]
 
     async def again(self, container: Container) -> Container:
         """The container as it is now, with the labels it was found with: an older agent's has them only here."""

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from funai.agent.databases.settings import DatabaseSettings, Size
 from funai.agent.engine.contract import Limits
-from funai.base.config.settings import CsvList, Secret, key
+from funai.base.config.settings import CsvList, Secret, key, metrics_allowed
 
 _INSTANCE = re.compile(r"[a-z0-9]{0,16}")
 
@@ -205,6 +205,7 @@ class RuntimeSettings(DatabaseSettings):
         gt=0,
         le=600,
     )
+    metrics_allowed_ips: CsvList = metrics_allowed()
     capacity: int | None = key("RUNTIME_CAPACITY", None, doc="Apps this node should hold, told to Deploy", ge=0)
 
     @property

@@ -10,8 +10,8 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from funai.api.accounts.callers import Caller
 from funai.api.services import Core
 from funai.base.http.guards import client_address
+from funai.contracts.compat import JobRef
 from funai.contracts.errors import Unauthenticated
-from funai.contracts.oldids import JobRef
 from funai.contracts.wire import MAX_ID, Envelope, Wire
 
 PREFIX = "/api/fun-ai"

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.api.tables import apps, old_jobs, users
 from funai.base.db.engine import Database
+from funai.contracts.compat import is_text, number_of
 from funai.contracts.errors import ConfigError
-from funai.contracts.oldids import is_text, number_of
 from funai.contracts.states import AppStatus
 
 Row = dict[str, Any]

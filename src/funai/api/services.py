@@ -17,10 +17,10 @@ from funai.api.apps.overviews import Overviews
 from funai.api.apps.service import Apps
 from funai.api.apps.slots import Slots
 from funai.api.apps.variables import Variables
+from funai.api.compat.deploy import OldJobIds
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.deploys.follower import Follower
 from funai.api.deploys.idempotency import Answers
-from funai.api.deploys.old_ids import OldJobIds
 from funai.api.deploys.policy import Defaults
 from funai.api.deploys.service import Deploys
 from funai.api.deploys.tracker import Tracker

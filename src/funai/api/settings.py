@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 
 from pydantic import SecretStr, field_validator, model_validator
 
-from funai.base.config.older import SPRING, datasource
-from funai.base.config.settings import CsvList, Secret, Settings, key
+from funai.base.config.compat import SPRING, datasource
+from funai.base.config.settings import CsvList, Secret, Settings, key, metrics_allowed
 from funai.base.http.guards import networks
 from funai.contracts import rules
 from funai.contracts.errors import BadInput, ConfigError
@@ -38,6 +38,7 @@ class ApiSettings(Settings):
     trusted_proxies: list[str] = key(
         "funai.api.trusted-proxies", [], doc="Proxies (addresses or CIDRs) whose X-Forwarded-For counts"
     )
+    metrics_allowed_ips: CsvList = metrics_allowed()
     cors_origins: list[str] = key("funai.api.cors-origins", [], doc="Origins of web pages that may call the API from a browser")
 
     https_urls: bool = key(

@@ -30,6 +30,7 @@ STANDALONE = (
     ("restore", "Platform", "Bring a backup into an empty data dir"),
     ("upgrade", "Platform", "Install another version, with a way back"),
     ("config", "Platform", "What funai up reads: check it, show what is in force"),
+    ("node", "Operate", "Make this machine a runtime node of a platform: join, leave"),
     ("demo", "Platform", "Set up, deploy two apps, show where the time went, leave nothing behind"),
 )
 """The verbs of ``funai.standalone``, listed here so that the front page needn't load it."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from funai.contracts import oldids, rules
+from funai.contracts import compat, rules
 from funai.contracts.states import Blame, FailureCode, JobStatus, JobType, Phase
 from funai.contracts.wire import EntityId, Instant, Name, Wire
 
@@ -187,12 +187,12 @@ class Job(Wire):
     @model_validator(mode="before")
     @classmethod
     def _text_id(cls, given: Any) -> Any:
-        return oldids.with_number(given)
+        return compat.with_number(given)
 
     @property
     def wire_id(self) -> int | str:
         """What its Deploy service calls it."""
-        return self.old_id if self.old_id and oldids.stands_for_text(self.id) else self.id
+        return self.old_id if self.old_id and compat.stands_for_text(self.id) else self.id
 
 
 class CreateJob(Wire):

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, model_validator
 
-from funai.base.config.older import SPRING, datasource, zone_of
-from funai.base.config.settings import CsvList, Secret, Settings, key
+from funai.base.config.compat import SPRING, datasource, zone_of
+from funai.base.config.settings import CsvList, Secret, key, metrics_allowed
 from funai.contracts.errors import ConfigError
+from funai.deploy.alerts.settings import AlertSettings
 
 
 class PlacementStrategy(StrEnum):
@@ -33,7 +34,7 @@ class QueueOrder(StrEnum):
     FIFO = "fifo"
 
 
-class DeploySettings(Settings):
+class DeploySettings(AlertSettings):
     """Build with ``DeploySettings.load(file)``. Durations are seconds unless the name says otherwise."""
 
     title: ClassVar[str] = "Deploy control plane"
@@ -68,6 +69,8 @@ class DeploySettings(Settings):
     trusted_proxies: CsvList = key(
         "deploy.server.trusted-proxies", [], doc="Addresses or CIDRs of proxies whose X-Forwarded-For counts"
     )
+
+    metrics_allowed_ips: CsvList = metrics_allowed()
 
     proxy_auth_enabled: bool = key("deploy.proxy-auth.enabled", True, doc="Ask X-DEPLOY-SECRET of /deploy/**")
     proxy_auth_secret: Secret | None = key("deploy.proxy-auth.shared-secret", None, doc="The value of X-DEPLOY-SECRET")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -16,6 +16,7 @@ OTHER = "other"
 """Label of apps past the bound."""
 NO_APP = "none"
 """Label of requests that reached no app."""
+MOST_CERTIFICATES = 50
 Watch = Callable[[int | None, int, int, int, int], None]
 """Called for each request: app (None: of no app), status, bytes in and out, milliseconds."""
 
@@ -84,3 +85,19 @@ class GatewayMetrics(Collector):
             given.add_metric([app], tally.bytes_out)
             seconds.add_metric([app], tally.ms / 1000)
         return [requests, taken, given, seconds]
+
+
+class CertificateMetrics(Collector):
+    """When the certificates that are served with end, as epoch seconds: of the ``MOST_CERTIFICATES`` that end first."""
+
+    def __init__(self, registry: CollectorRegistry, ends: Callable[[], dict[str, float]]) -> None:
+        self._ends = ends
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(
+            "funai_gateway_certificate_end_timestamp_seconds", "When a certificate ends", labels=["certificate"]
+        )
+        for name, end in sorted(self._ends().items(), key=lambda entry: entry[1])[:MOST_CERTIFICATES]:
+            family.add_metric([name], end)
+        return [family]

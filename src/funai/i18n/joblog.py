@@ -37,6 +37,20 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "images_removed": ("构建期间有镜像被移除，重试", "images were removed meanwhile: once more"),
     "image_exists": ("镜像已存在，跳过构建", "the image of this commit exists: no build ({digest})"),
+    "npm_gave_up": (
+        "npm 没有装上依赖却以 0 退出：多半是软件包仓库连不上，或其证书不受信任；构建已终止，未保留任何层",
+        (
+            "npm gave up without installing, yet ended with exit status 0: most likely its package registry can't be reached "
+            "or its certificate isn't trusted; the build was ended and no layer is kept"
+        ),
+    ),
+    "killed_for_memory": (
+        "构建中有进程因内存超限被终止，但该步骤仍以 0 退出：镜像可能不完整（上限 {limit}，RUNNER_BUILD_MEMORY_BYTES）",
+        (
+            "a process of the build was killed for memory although its step ended well: the image may be incomplete "
+            "(limit {limit}, RUNNER_BUILD_MEMORY_BYTES)"
+        ),
+    ),
     "processes_limit": ("进程数达到上限 {n}", "the limit of {n} processes was reached"),
     "open_files_limit": ("平台限制每个进程打开 {n} 个文件", "the platform's limit of {n} open files, RUNNER_BUILD_FILES"),
     "memory_limit": ("内存曾达到上限", "the memory limit was reached: {limit}"),

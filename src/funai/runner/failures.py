@@ -72,7 +72,7 @@ def last_lines(output: str, count: int = KEPT_LINES) -> list[str]:
 
 
 def agent_failure(error: FunaiError) -> DeployFailure | None:
-    """The failure object in an agent's refusal; older agents answer a plain text."""
+    """The failure object in an agent's refusal; None for a plain text."""
     detail: Any = error.detail if isinstance(error, AgentRefused) else None
     try:
         return DeployFailure.model_validate({"message": "", **detail}) if isinstance(detail, dict) else None  # pyright: ignore[reportUnknownArgumentType]

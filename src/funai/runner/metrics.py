@@ -9,7 +9,9 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from funai.base.aio import bind, serving
+from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.http.app import create_app, ok
+from funai.base.http.guards import address_door
 from funai.contracts.states import JobStatus, Phase
 from funai.runner.claim.lease import Lost
 from funai.runner.settings import RunnerSettings
@@ -77,7 +79,8 @@ async def listening(settings: RunnerSettings, metrics: RunnerMetrics) -> AsyncIt
     if not settings.metrics_port:
         yield
         return
-    app = create_app("FunAI Runner", registry=metrics.registry)
+    readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED)
+    app = create_app("FunAI Runner", registry=metrics.registry, metrics_door=readers)
 
     @app.get("/internal/health")
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

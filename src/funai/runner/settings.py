@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from funai.base.config.settings import CsvList, Secret, Settings, key
+from funai.base.config.settings import CsvList, Secret, Settings, key, metrics_allowed
 from funai.dockerfile.images import check_base_prefixes
 from funai.runner.sandbox.net.fence import split_place
 
@@ -75,6 +75,7 @@ class RunnerSettings(Settings):
     labels: CsvList = key("RUNNER_LABELS", [], doc="Labels sent with each claim")
     stop_seconds: float = key("RUNNER_STOP_SECONDS", 120, doc="At a stop, jobs in hand get this long before they go back", ge=0)
 
+    metrics_allowed_ips: CsvList = metrics_allowed()
     metrics_host: str = key("RUNNER_METRICS_HOST", "127.0.0.1", doc="Address of /metrics and /internal/health")
     metrics_port: int = key("RUNNER_METRICS_PORT", 0, doc="Their port; 0: a Runner listens nowhere", ge=0, le=65535)
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from funai.base.config import older
+from funai.base.config import compat
 from funai.base.config.settings import Settings, env_form, read_properties
 from funai.cli.session import Refused, Session
 from funai.cli.verbs.operator import serve
 from funai.contracts.errors import ConfigError
 
 _MARKS = {
-    older.Fate.READ: ("✓", "green"),
-    older.Fate.TRANSLATED: ("→", "cyan"),
-    older.Fate.OBSOLETE: ("-", "yellow"),
-    older.Fate.UNKNOWN: ("!", "yellow"),
+    compat.Fate.READ: ("✓", "green"),
+    compat.Fate.TRANSLATED: ("→", "cyan"),
+    compat.Fate.OBSOLETE: ("-", "yellow"),
+    compat.Fate.UNKNOWN: ("!", "yellow"),
 }
 
 
@@ -24,10 +24,10 @@ def check(session: Session, file: Path, service: str) -> None:
     wanted = next((s for s in serve.SERVICES if s.name == service), None)
     if wanted is None:
         raise Refused(" | ".join(s.name for s in serve.SERVICES))
-    everybody = older.known(serve.settings_class(name) for s in serve.SERVICES for name in s.settings)
+    everybody = compat.known(serve.settings_class(name) for s in serve.SERVICES for name in s.settings)
     classes = [serve.settings_class(name) for name in wanted.settings]
     given = read_properties(file)
-    found = older.examine(classes, everybody, given)
+    found = compat.examine(classes, everybody, given)
     problems = _problems(classes, found.today)
     lines = [{"key": line.key, "fate": line.fate.value, "told": line.told or None} for line in found.lines]
     session.out.document({"ok": not problems, "keys": lines, "problems": problems, "today": dict(found.today)})

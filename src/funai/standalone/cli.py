@@ -25,6 +25,7 @@ from funai.cli.project.profile import DEFAULT_SERVER
 from funai.contracts.errors import ConfigError, FunaiError
 from funai.standalone.configuration import choosing, template
 from funai.standalone.configuration.loading import FILE, Flags, ignored, unread
+from funai.standalone.node import verbs as node
 from funai.standalone.options import LOOPBACK, NONE, Ports, UpOptions, check_options
 from funai.standalone.phrases import phase_words, phrase
 from funai.standalone.upkeep import operate, unit
@@ -74,6 +75,7 @@ def register(app: typer.Typer) -> None:
     app.command("up", help="Run the whole platform on this machine.")(up)
     app.command("demo", help="Set up, deploy two apps, show where the time went, leave nothing behind.")(demo)
     operate.register(app)
+    node.register(app)
 
 
 def up(
@@ -145,6 +147,7 @@ def _run(work: Coroutine[None, None, int]) -> int:
 
 async def _up(config: Path | None, data_dir: Path | None, flags: Flags) -> int:
     from funai.base.aio import stop_on_signals  # noqa: PLC0415
+    from funai.base.process.openfiles import allow_open_files  # noqa: PLC0415
     from funai.standalone import up as platform  # noqa: PLC0415
 
     show = _Terminal().show
@@ -160,6 +163,7 @@ async def _up(config: Path | None, data_dir: Path | None, flags: Flags) -> int:
         return _refused(e)
     for line in unread(os.environ):
         show(f"[yellow]! {escape(line)}[/yellow]")
+    allow_open_files()
     stop = asyncio.Event()
     stop_on_signals(stop)
     began = time.monotonic()

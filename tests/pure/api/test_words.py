@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from funai.api.apps.deletion import steps_of
 from funai.api.apps.service import clean_name, clean_text, default_name
+from funai.api.compat.deploy import steps_of
 from funai.api.deploys.idempotency import remember
 from funai.api.deploys.presenters import shown
 from funai.api.logs.streams import event
@@ -18,6 +18,7 @@ from funai.api.services import defaults_of
 from funai.api.settings import ApiSettings
 from funai.contracts.errors import BadInput, ConfigError
 from funai.contracts.jobs import Job
+from funai.contracts.states import JobStatus
 
 GOOD = {"JWT_SECRET": "j" * 32, "DEPLOY_PROXY_SHARED_SECRET": "s"}
 
@@ -127,7 +128,15 @@ def test_an_event_is_one_line_of_data() -> None:
 def test_what_is_nobodys_business_is_not_shown() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     payload: dict[str, Any] = {"appId": 1, "env": {"A": "1"}, "envSealed": "x", "requestId": "y"}
-    job = Job(id=1, type="BUILD_AND_DEPLOY", status="RUNNING", payload=payload, created_at=now, updated_at=now, lease_token="t")
+    job = Job(
+        id=1,
+        type="BUILD_AND_DEPLOY",
+        status=JobStatus.RUNNING,
+        payload=payload,
+        created_at=now,
+        updated_at=now,
+        lease_token="t",
+    )
     seen = shown(job)
     assert seen.payload == {"appId": 1}
     assert seen.lease_token is None

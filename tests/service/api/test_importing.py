@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from funai.api import importing
 from funai.base.db.engine import Database, sqlite_url
+from funai.contracts.compat import number_of
 from funai.contracts.errors import ConfigError
-from funai.contracts.oldids import number_of
 from tests.service.api.platform import BASE, PASSWORD, Platform
 
 UUID = "a121b5f1-0c7e-4b63-9a0e-2f5c7d1e8b44"

@@ -11,13 +11,14 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.responses import StreamingResponse
 
 from funai.agent.apps import Apps
+from funai.agent.compat.runners import OlderRunners
 from funai.agent.engine.contract import EngineError, NoSuchContainer
 from funai.agent.metering.meter import Meter
 from funai.agent.network.look import Look
 from funai.agent.node import Node
-from funai.agent.rollout.older import OlderRunners
 from funai.agent.rollout.rollout import Rollouts
 from funai.base.aio import Stopped, unless
+from funai.base.http.app import add_routes
 from funai.base.http.guards import SecretDoor
 from funai.contracts.agent import (
     AgentApp,
@@ -59,7 +60,7 @@ def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
         problem = agent.look.problem
         return {"ok": True, **({"problems": [{"zh": problem.zh, "en": problem.en}]} if problem else {})}
 
-    app.include_router(router)
+    add_routes(app, router)
 
 
 def _app_calls(router: APIRouter, agent: Agent) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.api.apps.service import Apps
+from funai.api.compat.deploy import steps_of
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.models import Row, first, lock_user, now_ms
 from funai.api.tables import app_env, apps
@@ -165,12 +165,3 @@ class Deletions:
         async with self.db.write() as conn:
             await conn.execute(delete(app_env).where(app_env.c.app_id == app_id))
             await conn.execute(delete(apps).where(apps.c.id == app_id, apps.c.deleting == 1))
-
-
-def steps_of(report: dict[str, Any]) -> list[CleanupStep]:
-    """Deploy's report, whose steps stand for themselves; an older Deploy's bare answer is one step."""
-    try:
-        known = AppDeleted.model_validate(report)
-    except ValidationError:
-        return [CleanupStep(step="runtime", ok=True)]
-    return known.steps or [CleanupStep(step="runtime", ok=known.complete)]

@@ -128,7 +128,7 @@ class Overviews:
         label = readable_label(str(row["app_name"]), str(owner["user_name"])) if owner else None
         if label is None:
             return
-        with suppress(NotFound), self.control.asking() as deploy:  # an older Deploy has no such call
+        with suppress(NotFound), self.control.asking() as deploy:  # a Deploy without the call
             await deploy.name_app(NameApp(user_id=row["user_id"], app_id=row["id"], label=label))
 
     async def _readdress_by_job(self, row: Row) -> bool:

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 from sqlalchemy import select
 
 from funai.api.apps.slots import Operation, Slots, before
+from funai.api.compat.deploy import job_without_keys
 from funai.api.deploys import outcome
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.deploys.presenters import answer_text
@@ -24,7 +25,6 @@ from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.errors import BadInput, FunaiError, NotFound
 from funai.contracts.jobs import Job
-from funai.contracts.oldids import stands_for_text
 from funai.contracts.states import AppStatus
 from funai.i18n.reasons import render
 
@@ -170,11 +170,7 @@ class Tracker:
             log.get("api.tracker").warning("deploy.never_arrived", app_id=app_id)
 
     async def job_of(self, row: Row) -> Job | None:
-        """The job of the app's operation at Deploy, None when there is none. Raises what Deploy's client raises.
-
-        An older Deploy knows no keys: there it is the app's only job since the last one that the API knew.
-        """
-        app_id = int(row["id"])
+        """The job of the app's operation at Deploy, None when there is none. Raises what Deploy's client raises."""
         with self.control.asking() as deploy:
             try:
                 return await deploy.job_by_key(str(row["op_key"]))
@@ -183,9 +179,7 @@ class Tracker:
                     return None
             except BadInput:
                 pass
-            jobs = await deploy.jobs_by_app(app_id, 1)
-        known = int(row["job_id"] or 0)
-        return next((j for j in jobs if j.id > known or (stands_for_text(j.id) and j.id != known)), None)
+            return await job_without_keys(deploy, int(row["id"]), int(row["job_id"] or 0))
 
     async def _look_at_start(self, row: Row) -> None:
         if now_ms(self.clock) - int(row["op_since"] or 0) < START_GRACE_MS:

@@ -10,14 +10,24 @@ from pydantic import BaseModel, ValidationError
 
 from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.transport import Transport
-from funai.contracts import oldids
+from funai.contracts import compat
 from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.apps.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
 from funai.contracts.apps.usage import AppUsage
 from funai.contracts.edge import TOKEN_HEADER, RouteChanges
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
-from funai.contracts.nodes import AppOverview, AppsQuestion, NodeHeartbeat, NodeHeartbeatAnswer
+from funai.contracts.nodes import (
+    AppOverview,
+    AppsQuestion,
+    JoinNode,
+    LeaveNode,
+    NodeHeartbeat,
+    NodeHeartbeatAnswer,
+    NodeJoined,
+    NodeRemoved,
+    NodeStanding,
+)
 from funai.contracts.states import Window
 
 T = TypeVar("T", bound=BaseModel)
@@ -167,7 +177,7 @@ class DeployClient:
         return await self.transport.data(method, path, params=params, json=json, headers={"X-Admin-Token": token})
 
     async def _ref(self, job_id: int | str) -> int | str:
-        if isinstance(job_id, int) and oldids.stands_for_text(job_id) and self._old_ids:
+        if isinstance(job_id, int) and compat.stands_for_text(job_id) and self._old_ids:
             return await self._old_ids.text(job_id) or job_id
         return job_id
 
@@ -259,6 +269,19 @@ class NodeDeployClient:
                 return None
             raise
         return _all(DomainRoute, rows)
+
+    async def join(self, asked: JoinNode) -> NodeJoined:
+        """(+) Trade a join token; the only call without ``X-RT-Node-Token``."""
+        data = await self.transport.data("POST", "/internal/runtime-nodes/join", json=asked.to_wire())
+        return _read(NodeJoined, data)
+
+    async def standing(self, name: str) -> NodeStanding:
+        """(+) This node as Deploy sees it."""
+        return _read(NodeStanding, await self.transport.data("GET", "/internal/runtime-nodes/standing", params={"name": name}))
+
+    async def leave(self, asked: LeaveNode) -> NodeRemoved:
+        """(+) Be forgotten. Raises Conflict NODE_HAS_APPS, Forbidden CREDENTIAL_NEEDED with the shared secret."""
+        return _read(NodeRemoved, await self.transport.data("POST", "/internal/runtime-nodes/leave", json=asked.to_wire()))
 
     async def close(self) -> None:
         await self.transport.close()

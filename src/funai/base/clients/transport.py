@@ -163,7 +163,7 @@ class AgentRefused(FunaiError):
 
     @property
     def lacks_the_call(self) -> bool:
-        """An older agent, which has no such route: ours give a reason with every refusal."""
+        """The service has no such route: a refusal of ours has a reason."""
         return self.code in (404, 405) and self.reason == UNREASONED
 
 

@@ -44,6 +44,14 @@ CsvList = Annotated[list[str], Field()]
 """A list written as ``a,b,c`` in the environment or a file."""
 
 
+METRICS_ALLOWED = "funai.metrics.allowed-ips"
+
+
+def metrics_allowed() -> Any:
+    """The same key in each service that serves ``/metrics``."""
+    return key(METRICS_ALLOWED, [], doc="Addresses or CIDRs that may read /metrics; empty: all that reach the port")
+
+
 class Settings(BaseModel):
     """Base of a process's settings. Build with :meth:`load`; tests may pass values by field name."""
 

@@ -73,6 +73,12 @@ class SecretDoor:
         request.state.credential_of = name
 
 
+def address_door(entries: Sequence[str], name: str, trusted: Sequence[Network] = ()) -> SecretDoor | None:
+    """A door that looks at the caller's address alone; None where the list is empty. Raises ConfigError."""
+    allowed = networks(entries, name)
+    return SecretDoor("", None, allowed=allowed, trusted=trusted) if allowed else None
+
+
 def credential_owner(request: Request) -> str | None:
     """Whose own credential the caller came with; None for a shared secret."""
     return getattr(request.state, "credential_of", None)

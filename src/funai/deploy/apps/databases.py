@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from funai.base.clients.agent import AgentClient
-from funai.base.clients.transport import AgentRefused
 from funai.base.http.app import language
 from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
-from funai.contracts.errors import CalleeFailed, Conflict, FunaiError
+from funai.contracts.errors import Conflict, FunaiError
 from funai.contracts.states import NodeHealth
 from funai.deploy.apps.agents import Agents
+from funai.deploy.compat.agents import may_lack_the_call, too_old
 from funai.deploy.placement import policy, store
 from funai.deploy.placement.policy import Node
 
@@ -46,12 +46,8 @@ class AppDatabases:
         node = (await self.agents.find(app_id)).home or next(iter(await self._speaking()), None)
         if node is None:
             raise Conflict("NO_RUNTIME_NODE")
-        try:
+        with may_lack_the_call(too_old(node.name)):
             return await self.agents.call(node, work, busy_seconds=0)
-        except AgentRefused as e:
-            if e.lacks_the_call:
-                raise CalleeFailed("AGENT_TOO_OLD", detail=node.name) from e
-            raise
 
     async def _speaking(self) -> list[Node]:
         async with self.agents.db.read() as conn:

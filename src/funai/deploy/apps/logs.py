@@ -9,10 +9,11 @@ from contextlib import AsyncExitStack, suppress
 import httpx
 
 from funai.base.aio import until
-from funai.base.clients.transport import AgentRefused, error_of
+from funai.base.clients.transport import error_of
 from funai.base.http.streaming import HeldStream
-from funai.contracts.errors import CalleeFailed, Conflict, FunaiError
+from funai.contracts.errors import Conflict, FunaiError
 from funai.deploy.apps.agents import AgentGone, Agents
+from funai.deploy.compat.agents import may_lack_the_call, too_old
 from funai.deploy.placement.policy import Node
 
 TEXT = "text/plain; charset=utf-8"
@@ -51,10 +52,8 @@ async def _open(held: AsyncExitStack, agents: Agents, node: Node, params: dict[s
         held.push_async_callback(response.aclose)
         if response.status_code >= 400:
             await response.aread()
-            refused = error_of("runtime-agent", response)
-            if isinstance(refused, AgentRefused) and refused.lacks_the_call:
-                raise CalleeFailed("AGENT_TOO_OLD", detail=node.name) from refused
-            raise refused
+            with may_lack_the_call(too_old(node.name)):
+                raise error_of("runtime-agent", response)
     except httpx.HTTPError as e:
         raise AgentGone(node, str(e) or type(e).__name__) from e
     return response

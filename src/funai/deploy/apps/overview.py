@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from funai.contracts import naming
 from funai.contracts.nodes import AppOverview
 from funai.contracts.wire import from_epoch_ms
+from funai.deploy.compat.runners import base_path_without_release
 from funai.deploy.placement.policy import Rules
 from funai.deploy.queue.statements import alias_of, own_url_of
 from funai.deploy.queue.views import payload_of
@@ -70,5 +71,5 @@ def _overview(row: Mapping[str, Any], now_ms: int, rules: Rules) -> AppOverview:
 
 
 def _base_path(row: Mapping[str, Any]) -> str:
-    """The live release's; an older runner's report makes no release, and the job tells it then."""
-    return str(row["base_path"] or payload_of(row).get("basePath") or naming.base_path(int(row["app_id"])))
+    """The live release's, or the last job's."""
+    return str(row["base_path"] or base_path_without_release(payload_of(row)) or naming.base_path(int(row["app_id"])))

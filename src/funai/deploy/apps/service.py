@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.clients.transport import AgentRefused
 from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts import naming
@@ -24,6 +23,8 @@ from funai.contracts.nodes import AppOverview
 from funai.contracts.states import Window
 from funai.deploy.apps import overview
 from funai.deploy.apps.agents import AgentGone, Agents, AppLocation
+from funai.deploy.compat import api as compat_api
+from funai.deploy.compat.agents import may_lack_the_call, too_old
 from funai.deploy.domains import store as domains
 from funai.deploy.placement import stale, store
 from funai.deploy.placement.policy import Node
@@ -72,11 +73,7 @@ class Apps:
             "placed": at.home is not None,
             "deferred": deferred,
             "cancelledJobId": cancelled,
-            # as older callers read it
-            "userId": user_id,
-            "nodeId": at.home.id if at.home else None,
-            "agentBaseUrl": at.home.agent_base_url if at.home else None,
-            "runtime": {"appId": str(app_id), "status": "STOPPED"},
+            **compat_api.stopped(user_id, app_id, at.home.id if at.home else None, at.home.agent_base_url if at.home else None),
         }
 
     async def start(self, user_id: int, app_id: int) -> dict[str, Any]:
@@ -95,12 +92,8 @@ class Apps:
         home, newest = at.home, await self.queue.newest_generation(app_id)
         async with self.db.write() as conn:
             await stale.forget(conn, app_id, home.id)
-        try:
+        with may_lack_the_call(NotFound("RELEASE_NOT_KEPT")):  # whose stop took the container away
             started = await self.agents.call(home, lambda agent: agent.start(user_id, app_id, newest), busy_seconds=0)
-        except AgentRefused as e:
-            if e.lacks_the_call:  # Its stop took the container away: the release is at the registry.
-                raise NotFound("RELEASE_NOT_KEPT") from e
-            raise
         async with self.db.write() as conn:
             await runs.set_stopped(conn, app_id, None)
         return started.to_wire()
@@ -134,12 +127,8 @@ class Apps:
         at = await self.agents.find(app_id)
         if at.home is None:
             raise Conflict("APP_NEVER_DEPLOYED")
-        try:
+        with may_lack_the_call(too_old(at.home.name)):
             return await self.agents.call(at.home, lambda agent: agent.usage(user_id, app_id, window))
-        except AgentRefused as e:
-            if e.lacks_the_call:
-                raise CalleeFailed("AGENT_TOO_OLD", detail=at.home.name) from e
-            raise
 
     async def overview(self, app_ids: Sequence[int]) -> list[AppOverview]:
         """What the database knows of these apps; of one that was never deployed nothing."""

@@ -32,6 +32,7 @@ from funai.deploy.placement import policy, stale, store
 from funai.deploy.placement.heartbeats import gained
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.policy import Node, Rules, WaitReason
+from funai.deploy.placement.runners import runners
 from funai.deploy.queue.ports import Queue
 from funai.i18n.reasons import Words
 
@@ -83,9 +84,10 @@ class Nodes:
             for known, row in rows
         ]
 
-    async def measure(self, metrics: NodeMetrics) -> None:
+    async def measure(self, metrics: NodeMetrics, runner_stale_seconds: int) -> None:
         """Refresh the figures that an operator watches."""
         metrics.show(await self.list())
+        metrics.show_runners(await runners(self.db, runner_stale_seconds))
 
     async def upsert(self, given: UpsertNode) -> RuntimeNode:
         """Make the node known, or change what is given of it; without a heartbeat it stays STALE."""

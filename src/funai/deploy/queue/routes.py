@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from funai.base.http.app import ok_json
 from funai.base.http.guards import SecretDoor, only_as
 from funai.base.http.hot_route import HotRoute
+from funai.contracts.compat import JobRef
 from funai.contracts.jobs import (
     AppendLog,
     ClaimJob,
@@ -22,10 +23,9 @@ from funai.contracts.jobs import (
     ReportJob,
     TransitionJob,
 )
-from funai.contracts.oldids import JobRef
 from funai.contracts.wire import MAX_ID, Envelope, Wire, clamped
+from funai.deploy.compat.jobs import number
 from funai.deploy.logs.service import LogService
-from funai.deploy.queue.old_ids import number
 from funai.deploy.queue.service import JobService
 
 JobId = Annotated[JobRef, Path(description="The number, or the text id of a job that was taken over")]

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -80,6 +80,13 @@ class Retention:
             "funai_deploy_registry_manifests_deleted_total", "Manifests deleted from the registry", registry=metrics
         )
 
+        self.failed = False
+        """Whether the registry refused what the latest pass asked of it."""
+        failing = Gauge(
+            "funai_deploy_retention_failing", "1 while the registry refuses what retention asks of it", registry=metrics
+        )
+        failing.set_function(lambda: self.failed)
+
     async def run(self, every: float, stop: asyncio.Event) -> None:
         """``sweep`` every so many seconds until ``stop``; one that waits for the registry then is cut short."""
         with suppress(Stopped):
@@ -91,7 +98,9 @@ class Retention:
         try:
             for app_id in await self._to_clear():
                 await self.clear(app_id)
+            self.failed = False
         except RegistryFailed as e:
+            self.failed = True
             log.get("retention").warning("retention.registry_failed", error=str(e))
         for app_id in await self._to_retire():
             await self.retire(app_id)

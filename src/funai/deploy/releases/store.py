@@ -12,10 +12,11 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import storable
-from funai.contracts import naming, rules
+from funai.contracts import rules
 from funai.contracts.errors import BadInput, NotFound
 from funai.contracts.jobs import JobResult, Release
 from funai.contracts.wire import from_epoch_ms
+from funai.deploy.compat.runners import implied_image
 from funai.deploy.placement import stale
 from funai.deploy.queue.ports import FinishedJob, StoredRelease
 from funai.deploy.releases import runs
@@ -111,8 +112,8 @@ class ReleaseBook:
 
 
 def image_of(job: FinishedJob, result: JobResult) -> tuple[str | None, str | None]:
-    """The image a job deployed and its digest, as the runner reported, or as the payload implies for an older runner."""
-    named = result.image or job.payload.get("image") or _implied(job)
+    """The image a job deployed and its digest, as the runner reported, or as the payload names it."""
+    named = result.image or job.payload.get("image") or implied_image(job.payload, job.user_id, job.app_id)
     try:
         image = rules.parse_image(named) if named else None
         digest = rules.parse_image(f"x@{result.digest}").digest if result.digest else None
@@ -124,14 +125,6 @@ def image_of(job: FinishedJob, result: JobResult) -> tuple[str | None, str | Non
 def by_digest(image: str, digest: str) -> str:
     """``registry/path@sha256:…``; without the tag, which engines refuse beside a digest."""
     return f"{rules.parse_image(image).repository}@{digest}"
-
-
-def _implied(job: FinishedJob) -> str | None:
-    registry, namespace = job.payload.get("acrRegistry"), job.payload.get("acrNamespace")
-    if not (registry and namespace and job.user_id):
-        return None
-    tag = job.payload.get("imageTag") or "latest"
-    return f"{naming.image_repository(registry, namespace, job.user_id, job.app_id)}:{tag}"
 
 
 def _whole(value: Any, limit: int) -> str | None:

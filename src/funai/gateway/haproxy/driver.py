@@ -34,7 +34,7 @@ from funai.gateway.haproxy.route_sync import RouteKeeper
 from funai.gateway.haproxy.rules.shares import INFLIGHT_TABLE
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
 from funai.gateway.haproxy.supervisor import ProxyLife
-from funai.gateway.metrics import GatewayMetrics, Watch
+from funai.gateway.metrics import CertificateMetrics, GatewayMetrics, Watch
 from funai.gateway.probe import PROBE_HEADER, Prober, generation_of, local_url
 from funai.gateway.settings import GatewaySettings
 
@@ -53,8 +53,11 @@ class HaproxyGateway:
         design: Design = NODE,
     ) -> None:
         self.settings = settings
-        self.metrics = GatewayMetrics(registry or CollectorRegistry(), max_apps=settings.metrics_max_apps, watch=watch)
+        registry = registry or CollectorRegistry()
+        self.metrics = GatewayMetrics(registry, max_apps=settings.metrics_max_apps, watch=watch)
         files = self._files = HaproxyFiles(settings, design)
+        if settings.https_port:
+            CertificateMetrics(registry, files.certificates.ends)
         self._api = RuntimeApi(files.paths.admin_socket)
         self._routes = RouteKeeper(self._api, files.map_file, files.boot)
         self._certificates = ProxyCertificates(self._api, files, self._routes.lock)

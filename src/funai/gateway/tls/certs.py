@@ -16,6 +16,7 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -200,6 +201,7 @@ class CertificateStore:
         """Bundles of the latest look → why they can't be served with, or nothing."""
         self._stamps: dict[Path, tuple[int, int]] = {}
         self._covered: frozenset[str] = frozenset()
+        self._ends: dict[Path, tuple[tuple[int, int], float]] = {}
         self.list_file = folder / "crt-list.txt"
 
     def path(self, name: str) -> Path:
@@ -216,6 +218,20 @@ class CertificateStore:
     def covers(self, name: str) -> bool:
         """Whether one of the operator's certificates, as of the latest look, has this name."""
         return name in self._covered or f"*.{name.partition('.')[2]}" in self._covered
+
+    def ends(self) -> dict[str, float]:
+        """Epoch seconds at which each listed certificate ends, by its file's name; without the one that stands in."""
+        found: dict[str, float] = {}
+        for file in self._listed():
+            if file.stem == DEFAULT_NAME:
+                continue
+            with suppress(OSError, ValueError):
+                if (stamp := _stamp(file)) != self._ends.get(file, ((0, 0), 0.0))[0]:
+                    leaf = x509.load_pem_x509_certificates(file.read_bytes())[0]
+                    self._ends[file] = stamp, leaf.not_valid_after_utc.timestamp()
+                found[file.stem] = self._ends[file][1]
+        self._ends = {file: known for file, known in self._ends.items() if file.stem in found}
+        return found
 
     def _listed(self) -> list[Path]:
         try:

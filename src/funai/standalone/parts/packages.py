@@ -74,6 +74,7 @@ TESTS = (
     Need("pebble", ("pebble",)),
     Need("wrk", ("wrk",)),
     Need("chromium", ("chromium",)),
+    Need("prometheus", ("promtool",)),
 )
 
 

@@ -161,7 +161,7 @@ async def test_a_switched_off_registry_has_no_door(sqlite_url: str) -> None:
 async def test_figures_of_the_nodes(deploy: Deploy) -> None:
     await beat(deploy, diskFreePct=60, crashLooping=[7, 9])
     await beat(deploy, nodeName="n2", diskFreePct=20)
-    await deploy.core.nodes.measure(deploy.core.node_metrics)
+    await deploy.core.nodes.measure(deploy.core.node_metrics, 90)
     page = (await deploy.raw.get("/metrics")).text
     for line in (
         'funai_deploy_nodes{health="HEALTHY"} 1.0',
@@ -169,6 +169,8 @@ async def test_figures_of_the_nodes(deploy: Deploy) -> None:
         'funai_deploy_nodes{health="STALE"} 0.0',
         'funai_deploy_node_disk_free_ratio{node="n1"} 0.6',
         'funai_deploy_node_apps{node="n2"} 0.0',
+        'funai_deploy_node_state{health="DRAINING",node="n2"} 1.0',
+        'funai_deploy_runners{health="HEALTHY"} 0.0',
         'funai_deploy_node_crash_looping_apps{node="n1"} 2.0',
     ):
         assert line in page

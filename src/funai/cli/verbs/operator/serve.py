@@ -87,7 +87,9 @@ def _verb(service: Service) -> Callable[..., Any]:
 
         from funai.base.aio import stop_on_signals
         from funai.base.observability import log
+        from funai.base.process.openfiles import allow_open_files
 
+        allow_open_files()
         settings = load(service, config)
         serve_room = importlib.import_module(f"funai.{service.room}.main").serve
         _log_folder(config)
@@ -144,13 +146,13 @@ def warn_of_unread(config: Path | None) -> None:
     """A line for every key of the file, and for every variable meant for the services, that no service reads."""
     import os
 
-    from funai.base.config import older
+    from funai.base.config import compat
     from funai.base.config.settings import read_properties
     from funai.base.observability import log
 
-    known = older.known(settings_class(name) for service in SERVICES for name in service.settings)
-    variables = [name for name in os.environ if older.OURS.fullmatch(name)]
-    for line in older.unread(known, [*(read_properties(config) if config else ()), *variables]):
+    known = compat.known(settings_class(name) for service in SERVICES for name in service.settings)
+    variables = [name for name in os.environ if compat.OURS.fullmatch(name)]
+    for line in compat.unread(known, [*(read_properties(config) if config else ()), *variables]):
         log.get("config").warning("config.key_unread", setting=line.key, why=line.told)
 
 
@@ -207,7 +209,7 @@ def _chosen(service: str, url: str | None) -> list[str]:
 @asynccontextmanager
 async def databases_of(name: str, config: Path | None, url: str | None) -> AsyncIterator[Any]:
     """The service's database, or the one at ``url``, closed on leaving."""
-    from funai.base.config.older import plain_url
+    from funai.base.config.compat import plain_url
     from funai.base.db.engine import Database
 
     database = Database(plain_url(url) if url else settings_class(DATABASES[name]).load(config).datasource_url)

@@ -10,7 +10,7 @@ import pytest
 
 from funai.agent.settings import RuntimeSettings
 from funai.api.settings import ApiSettings
-from funai.base.config import logins, older
+from funai.base.config import compat, logins
 from funai.base.config.settings import read_properties
 from funai.deploy.settings import DeploySettings
 from funai.runner.settings import RunnerSettings
@@ -58,8 +58,8 @@ def test_todays_key_wins_over_one_of_before(file: Path) -> None:
 
 
 def test_examined_file_tells_each_key_and_the_nearest_known_one(file: Path) -> None:
-    everybody = older.known([DeploySettings, ApiSettings, RunnerSettings, RuntimeSettings])
-    found = older.examine([DeploySettings], everybody, read_properties(file))
+    everybody = compat.known([DeploySettings, ApiSettings, RunnerSettings, RuntimeSettings])
+    found = compat.examine([DeploySettings], everybody, read_properties(file))
     told = {line.key: (line.fate.value, line.told) for line in found.lines}
     assert told["deploy.admin.token"] == ("read", "")
     assert told["deploy.registry.cleanup.project"][0] == "translated"
@@ -85,7 +85,7 @@ def test_examined_file_tells_each_key_and_the_nearest_known_one(file: Path) -> N
     ],
 )
 def test_jdbc_address_becomes_a_plain_one(url: str, plain: str) -> None:
-    assert older.plain_url(url) == plain
+    assert compat.plain_url(url) == plain
 
 
 def test_runner_env_of_before_has_its_registry_login() -> None:
@@ -140,4 +140,4 @@ def test_login_that_podman_or_docker_left_is_found(tmp_path: Path) -> None:
     ],
 )
 def test_variables_that_are_judged_are_those_meant_for_the_services(name: str, ours: bool) -> None:
-    assert bool(older.OURS.fullmatch(name)) is ours
+    assert bool(compat.OURS.fullmatch(name)) is ours

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from funai.agent.compat import agents
 from funai.agent.engine.contract import Container, Phase
-from funai.agent.reconcile import inherited, state
+from funai.agent.reconcile import state
 
 TRAEFIK = {"traefik.enable": "true", "traefik.http.services.rt-svc-7.loadbalancer.server.port": "8080"}
 
@@ -19,15 +20,15 @@ def box(name: str, labels: dict[str, str] | None = None, exposed: tuple[int, ...
 
 @pytest.mark.parametrize("name", ["rt-u-1-7", "rt-u1-app7", "rt-u1-7"])
 def test_it_is_generation_0_of_its_app(name: str) -> None:
-    taken = inherited.adopted(box(name, TRAEFIK))
+    taken = agents.adopted(box(name, TRAEFIK))
     assert taken
     view = state.views([taken])[7]
     assert (view.live, view.user_id, view.newest_generation) == (taken, 1, 0)
     assert state.route_to(taken, "10.0.0.2", 8080).generation == 0
     assert taken.labels[state.IMAGE] == "reg/u1-app7:1"
-    assert re.search(inherited.pattern(7), name)
-    assert re.search(inherited.pattern(), "/" + name)
-    assert not re.search(inherited.pattern(70), name)
+    assert re.search(agents.pattern(7), name)
+    assert re.search(agents.pattern(), "/" + name)
+    assert not re.search(agents.pattern(70), name)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ def test_it_is_generation_0_of_its_app(name: str) -> None:
 def test_its_port_is_what_traefik_was_told_else_what_the_image_names(
     labels: dict[str, str], exposed: tuple[int, ...], port: int
 ) -> None:
-    taken = inherited.adopted(box("rt-u-1-7", labels, exposed))
+    taken = agents.adopted(box("rt-u-1-7", labels, exposed))
     assert taken
     assert state.number(taken, state.PORT) == port
 
@@ -47,11 +48,11 @@ def test_its_port_is_what_traefik_was_told_else_what_the_image_names(
     ["rt-u-1", "rt-u-1-7x", "rt-u-1-7-g5", "rt-u-1-7-g5-old", "rt-u-1-7.demo", "rt-u-0-7", "my-rt-u-1-7", "rt-u-1-" + "9" * 19],
 )
 def test_what_is_no_older_agents_name_is_left_alone(name: str) -> None:
-    assert inherited.adopted(box(name)) is None
+    assert agents.adopted(box(name)) is None
 
 
 def test_the_names_that_it_is_given_are_read_again() -> None:
-    stopped, retired = (inherited.adopted(box(n)) for n in ("rt-u-1-7-off", "rt-u-1-7-g0-old"))
+    stopped, retired = (agents.adopted(box(n)) for n in ("rt-u-1-7-off", "rt-u-1-7-g0-old"))
     assert stopped
     assert retired
     view = state.view(7, [stopped, retired])
@@ -59,7 +60,7 @@ def test_the_names_that_it_is_given_are_read_again() -> None:
 
 
 def test_of_two_forms_of_the_name_the_running_one_is_the_app() -> None:
-    plain, other = inherited.adopted(box("rt-u-1-7", up=False)), inherited.adopted(box("rt-u1-app7"))
+    plain, other = agents.adopted(box("rt-u-1-7", up=False)), agents.adopted(box("rt-u1-app7"))
     assert plain
     assert other
     mend = state.repair(state.view(7, [plain, other]))

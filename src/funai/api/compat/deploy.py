@@ -1,21 +1,26 @@
-"""Jobs of an older Deploy service have texts for ids; here they are counted by numbers that were made from those.
+"""Deploy services of before: their jobs have texts for ids, no idempotency keys, and a bare answer to a deletion.
 
-It can go when no installation has a Deploy service of before.
+Text ids are counted here by numbers that were made from them. It can go when no installation has such a Deploy service.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from funai.api.models import now_ms
 from funai.api.tables import old_jobs
+from funai.base.clients.deploy import DeployClient
 from funai.base.clock import Clock
 from funai.base.db.engine import Database
-from funai.contracts.oldids import number_of
+from funai.contracts.accounts import AppDeleted, CleanupStep
+from funai.contracts.compat import number_of, stands_for_text
+from funai.contracts.jobs import Job
 
 
 class OldJobIds:
@@ -38,3 +43,18 @@ class OldJobIds:
         """The job's id at its Deploy service; None for one that was never seen here."""
         row = await self.db.fetch_one(select(old_jobs.c.old_id).where(old_jobs.c.number == number))
         return str(row["old_id"]) if row else None
+
+
+async def job_without_keys(deploy: DeployClient, app_id: int, known: int) -> Job | None:
+    """The app's only job since ``known``, the last one that the API knew. Raises what Deploy's client raises."""
+    jobs = await deploy.jobs_by_app(app_id, 1)
+    return next((j for j in jobs if j.id > known or (stands_for_text(j.id) and j.id != known)), None)
+
+
+def steps_of(report: dict[str, Any]) -> list[CleanupStep]:
+    """Deploy's report, whose steps stand for themselves; a bare answer is one step."""
+    try:
+        known = AppDeleted.model_validate(report)
+    except ValidationError:
+        return [CleanupStep(step="runtime", ok=True)]
+    return known.steps or [CleanupStep(step="runtime", ok=known.complete)]
