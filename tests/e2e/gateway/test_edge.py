@@ -147,7 +147,8 @@ async def edge(folder: Path, sqlite_url: str) -> AsyncIterator[Edge]:
 
 
 async def app_of(client: httpx.AsyncClient, url: str, **headers: str) -> str:
-    answer = await client.get(url, headers=headers)
+    """Which app answered, or the reason of a page of the gateway's own."""
+    answer = await client.get(url, headers={"Accept": "application/json", **headers})
     return str(answer.json().get("app", answer.json().get("reason")))
 
 
@@ -191,7 +192,7 @@ async def test_edge_routes_to_both_nodes_rewrites_once_and_says_truly_who_asks(
         await _talks(edge.settings.https_port, b)
         upload = await client.post(f"{https}/runtime/8/upload", content=b"x" * 300_000)
         assert upload.text == "300000"
-        assert await app_of(client, f"{edge.url}/runtime/9/", Accept="application/json") == "APP_NOT_FOUND"
+        assert await app_of(client, f"{edge.url}/runtime/9/") == "APP_NOT_FOUND"
         await n2.stop(0)
         away = await client.get(f"{edge.url}/runtime/8/", headers={"Accept": "application/json", "Accept-Language": "en"})
         assert (away.status_code, away.json()["reason"]) == (503, "NODE_AWAY") and "node" in away.json()["message"]
