@@ -100,6 +100,13 @@ def _start(plan: Plan) -> Iterator[Notice]:
             ),
             False,
         )
+    if plan.start and not {"start", "server.js"} & {*plan.files.package.scripts, *plan.files.paths}:
+        chosen = plan.start.script
+        yield Notice(
+            "START_CHOSEN",
+            Words(f"没有 start 脚本：运行 {chosen}", f"no start script: `{chosen}` is run"),
+            False,
+        )
     if plan.compiles:
         yield Notice(
             "START_COMPILES",
