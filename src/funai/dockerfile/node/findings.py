@@ -145,6 +145,18 @@ def _secrets(plan: Plan) -> Iterator[Notice]:
                 ".npmrc holds a token in plain text: revoke it, write ${NPM_TOKEN}, and `funai env set --build NPM_TOKEN=…`",
             ),
         )
+    if (
+        plan.start
+        and "--env-file" in plan.start.script
+        and not any("--env-file" in w for s in plan.start.steps for w in s.words)
+    ):
+        yield Notice(
+            "ENV_FILE_LEFT_OUT",
+            Words(
+                "start 的 --env-file 指向镜像里没有的文件，已略去该参数：变量请用 funai env set",
+                "start names an --env-file that the image lacks, so the flag is left out: set variables with `funai env set`",
+            ),
+        )
     left_out = [] if files.has(".dockerignore") else [name for name in _BUILD_ENV_FILES if files.has(name)]
     if left_out:
         listed = ", ".join(left_out)

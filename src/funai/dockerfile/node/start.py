@@ -135,7 +135,7 @@ class _Reader:
         steps: list[Step] = []
         plain, managers, opaque = chained, frozenset[str](), False
         for number, words in enumerate(chain):
-            step = _step(words, package.folder)
+            step = self._without_env_files(_step(words, package.folder))
             moved = any(w and w[0] == "cd" for w in chain[:number])
             inner = None if moved else self._called(package, step, depth)
             if inner is None:
@@ -151,6 +151,20 @@ class _Reader:
             plain = plain and inner.plain
             managers, opaque = managers | inner.managers, opaque or inner.opaque
         return Start(script, tuple(steps), plain, managers, opaque)
+
+    def _without_env_files(self, step: Step) -> Step:
+        """Without ``--env-file`` of a file that the image lacks: Node ends at once there, and the platform sets variables."""
+        if step.program not in ("node", "tsx"):
+            return step
+        words, kept = list(step.words), list[str]()
+        while words:
+            word = words.pop(0)
+            if word == "--env-file" and words:
+                word = f"{word}={words.pop(0)}"
+            name, _, file = word.partition("=")
+            if name != "--env-file" or self._files.in_image(_in(step.folder, _plain(file).removeprefix("./"))):
+                kept.append(word)
+        return replace(step, words=tuple(kept))
 
     def _called(self, package: Package, step: Step, depth: int) -> Start | None:
         """What a call of another script runs (``npm run x``, ``yarn workspace web start``); None when it is no such call."""
