@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ from funai.base.config.sealing import Sealer
 from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.db import migrate
 from funai.base.db.engine import Database, Dialect
-from funai.base.http.app import create_app, ok
+from funai.base.http.app import add_routes, create_app, ok
 from funai.base.http.guards import Network, SecretDoor, address_door, networks
 from funai.base.observability import log
 from funai.contracts.edge import TOKEN_HEADER
@@ -36,6 +37,10 @@ from funai.contracts.nodes import CredentialKind as Kind
 from funai.deploy.access.credentials import Credentials
 from funai.deploy.access.joining import Joining
 from funai.deploy.access.routes import credential_routes, join_routes, join_token_routes, own_node_routes
+from funai.deploy.alerts.channels import channels
+from funai.deploy.alerts.conditions import Limits
+from funai.deploy.alerts.facts import FactFinder
+from funai.deploy.alerts.watch import AlertWatch
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
@@ -92,6 +97,7 @@ class Core:
     credentials: Credentials
     joining: Joining
     domains: DomainBook
+    alerts: AlertWatch
     retention: Retention | None = None
 
     def release_waiting(self) -> None:
@@ -126,29 +132,29 @@ def build(
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     credentials = core.credentials
     runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.owner, Kind.RUNNER))
-    app.include_router(hot_runner_routes(core.jobs, runner))
-    app.include_router(hot_api_routes(core.jobs, api))
-    app.include_router(runner_routes(core.logs, runner))
-    app.include_router(api_routes(core.jobs, core.logs, api))
-    app.include_router(event_routes(core.feed, api))
-    app.include_router(app_routes(core.apps, core.releases, core.db, api))
-    app.include_router(domain_routes(core.domains, api))
+    add_routes(app, hot_runner_routes(core.jobs, runner))
+    add_routes(app, hot_api_routes(core.jobs, api))
+    add_routes(app, runner_routes(core.logs, runner))
+    add_routes(app, api_routes(core.jobs, core.logs, api))
+    add_routes(app, event_routes(core.feed, api))
+    add_routes(app, app_routes(core.apps, core.releases, core.db, api))
+    add_routes(app, domain_routes(core.domains, api))
     # Without a shared secret no guess opens this door, only a credential that was made for an edge.
     secret = settings.edge_secret or SecretStr(secrets.token_urlsafe(32))
     edge = door(TOKEN_HEADER, secret, "edge", partial(credentials.owner, Kind.EDGE))
-    app.include_router(edge_routes(core.routes, edge))
+    add_routes(app, edge_routes(core.routes, edge))
     if settings.node_registry_enabled:
         known = partial(credentials.owner, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
-        app.include_router(heartbeat_routes(core.heartbeats, node))
-        app.include_router(node_domain_routes(core.domains, node))
-        app.include_router(own_node_routes(core.joining, node))
-        app.include_router(join_routes(core.joining, SecretDoor("", None, allowed=node.allowed, trusted=node.trusted)))
+        add_routes(app, heartbeat_routes(core.heartbeats, node))
+        add_routes(app, node_domain_routes(core.domains, node))
+        add_routes(app, own_node_routes(core.joining, node))
+        add_routes(app, join_routes(core.joining, SecretDoor("", None, allowed=node.allowed, trusted=node.trusted)))
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
-        app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
-        app.include_router(credential_routes(credentials, admin))
-        app.include_router(join_token_routes(core.joining, admin))
+        add_routes(app, admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
+        add_routes(app, credential_routes(credentials, admin))
+        add_routes(app, join_token_routes(core.joining, admin))
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -230,8 +236,23 @@ def assemble(
         credentials=credentials,
         joining=Joining(db, nodes, credentials, settings.agent_token),
         domains=DomainBook(db),
+        alerts=_alerts(settings, db, nodes, tending, retention, metrics_registry),
         retention=retention,
     )
+
+
+def _alerts(
+    settings: DeploySettings,
+    db: Database,
+    nodes: Nodes,
+    tending: QueueMaintenance,
+    retention: Retention | None,
+    metrics: CollectorRegistry,
+) -> AlertWatch:
+    instance, days = f"{socket.gethostname()}:{settings.port}", settings.alert_certificate_days
+    facts = FactFinder(db, nodes, tending.gauges, retention, settings.runner_stale_seconds, instance, days)
+    limits = Limits(settings.disk_free_drain_pct, settings.alert_queue_seconds, days)
+    return AlertWatch(db, settings, limits, facts.look, channels(settings), metrics)
 
 
 def _retention(settings: DeploySettings, db: Database, metrics: CollectorRegistry) -> Retention | None:
@@ -255,6 +276,7 @@ async def running(core: Core) -> AsyncIterator[None]:
         ending = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             core.maintenance.start(tasks, ending)
+            core.alerts.start(tasks, ending)
             tasks.create_task(periodic("deploy.runners", 3600.0, core.jobs.runners.forget, ending), name="deploy.runners")
             tasks.create_task(periodic("deploy.routes", 3600.0, core.routes.prune, ending), name="deploy.routes")
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")

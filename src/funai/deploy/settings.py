@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, model_validator
 
 from funai.base.config.compat import SPRING, datasource, zone_of
-from funai.base.config.settings import CsvList, Secret, Settings, key, metrics_allowed
+from funai.base.config.settings import CsvList, Secret, key, metrics_allowed
 from funai.contracts.errors import ConfigError
+from funai.deploy.alerts.settings import AlertSettings
 
 
 class PlacementStrategy(StrEnum):
@@ -33,7 +34,7 @@ class QueueOrder(StrEnum):
     FIFO = "fifo"
 
 
-class DeploySettings(Settings):
+class DeploySettings(AlertSettings):
     """Build with ``DeploySettings.load(file)``. Durations are seconds unless the name says otherwise."""
 
     title: ClassVar[str] = "Deploy control plane"

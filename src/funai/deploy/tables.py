@@ -318,6 +318,17 @@ join_token = Table(
     **_MYSQL,
 )
 
+alert = Table(
+    "fun_ai_deploy_alert",
+    metadata,
+    Column("alert_key", String(200), primary_key=True),  # of the thing that is wrong, as long as it is
+    Column("reason", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("sent_ms", BigInteger),
+    **_MYSQL,
+)
+
 domain = Table(
     "fun_ai_deploy_domain",
     metadata,

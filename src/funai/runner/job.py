@@ -223,15 +223,16 @@ class JobRun:
             await tag(self._inputs_tag(sha))
 
     async def _make(self, commit: Commit, target: ImageRef, spec: AppSpec) -> Manifest:
-        with self._phase(Phase.BUILD, str(target)):
-            async with self.tools.source.checked_out(commit, self.folder) as src:
-                t = self.tools
-                build = ImageBuild(t.settings, t.builder, t.nodes, self.job, self.payload, spec, self.out, self.folder)
-                self._note(await build.run(src, commit, target))
-        self.lease.check()
-        by_commit = ImageRef(target.registry, target.path, commit.sha, None)
-        with self._phase(Phase.PUSH, str(target)):
-            return await self.tools.pusher.push(target, by_commit, self.folder)
+        with self.tools.builder.kept(target.repository):
+            with self._phase(Phase.BUILD, str(target)):
+                async with self.tools.source.checked_out(commit, self.folder) as src:
+                    t = self.tools
+                    build = ImageBuild(t.settings, t.builder, t.nodes, self.job, self.payload, spec, self.out, self.folder)
+                    self._note(await build.run(src, commit, target))
+            self.lease.check()
+            by_commit = ImageRef(target.registry, target.path, commit.sha, None)
+            with self._phase(Phase.PUSH, str(target)):
+                return await self.tools.pusher.push(target, by_commit, self.folder)
 
     async def _deploy(self, image: Image) -> str | None:
         """Hand it to the agent; answers the digest, which for an unresolved prebuilt image the agent may know."""

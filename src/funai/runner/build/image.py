@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import resource
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +55,10 @@ def group_name(workdir: Path, job: str) -> str:
     return f"{hashlib.sha256(str(workdir).encode()).hexdigest()[:8]}-{job}"
 
 
+GROUP_SECONDS = 5.0
+"""How long the engine may take to let go of an ended build's control group; what it keeps longer, the janitor removes."""
+
+
 class Builder:
     """Runs builds with the engine's command line under the settings' limits."""
 
@@ -71,7 +75,7 @@ class Builder:
         self._workshop = workshop
         self.bases = Bases(settings, engine, registry, storage, search)
         self.active = 0
-        """Builds running right now."""
+        """Builds running right now, and what they made on its way to the registry."""
         self.gate = asyncio.Lock()
         """Held while a build begins, and while the janitor looks for unused layers and removes them: never both."""
 
@@ -84,6 +88,16 @@ class Builder:
     def own_caches(self) -> bool:
         """Whether an app's cache mounts are its own: without the wall an engine has one folder of them for all builds."""
         return self._workshop is not None
+
+    @contextmanager
+    def kept(self, repository: str) -> Iterator[None]:
+        """From a build to the end of its push, eviction takes nothing of what the app's image is made of."""
+        self.active += 1
+        try:
+            with self._workshop.kept(repository) if self._workshop else nullcontext():
+                yield
+        finally:
+            self.active -= 1
 
     async def build(
         self, request: BuildRequest, reading: Reading, ignore: Sequence[Path], name: str, write: Callable[[bytes], None]
@@ -99,8 +113,6 @@ class Builder:
             request, folder = self._limited(request, group), request.tmp.parent
             disk = self._disk(folder, group)
             watch, output = BuildWatch(group, disk), Output(s.build_output_bytes, write, strict=reading.own)
-            async with self.gate:
-                self.active += 1
 
             async def run(command: Command) -> int:
                 return await self._run(command, group, watch, output)
@@ -125,7 +137,6 @@ class Builder:
             except TimeoutError as e:
                 raise JobFailed(FailureCode.BUILD_TIMEOUT, output.lines(), seconds=int(s.build_seconds)) from e
             finally:
-                self.active -= 1
                 watch.look()
                 await asyncio.shield(self._end(group))
             if code != 0:
@@ -204,14 +215,20 @@ class Builder:
 
     @asynccontextmanager
     async def _group(self, name: str) -> AsyncIterator[BuildGroup]:
+        """The build's group. While there is one the build counts as active, so that it is not removed as a leftover."""
         s = self._settings
         group = BuildGroup(s.cgroup_parent, name)
         leaf = self._workshop is not None
-        group.create(memory_bytes=s.build_memory_bytes, pids=s.build_pids, cpus=s.build_cpus, leaf=leaf)
+        async with self.gate:
+            self.active += 1
         try:
-            yield group
+            group.create(memory_bytes=s.build_memory_bytes, pids=s.build_pids, cpus=s.build_cpus, leaf=leaf)
+            try:
+                yield group
+            finally:
+                await asyncio.shield(asyncio.to_thread(group.remove, GROUP_SECONDS))
         finally:
-            group.remove()
+            self.active -= 1
 
     async def _run(self, command: Command, group: BuildGroup, watch: BuildWatch, output: Output) -> int:
         """The engine's exit status. Raises JobFailed when a limit was broken; nothing of the build runs on then."""

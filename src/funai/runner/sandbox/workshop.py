@@ -7,8 +7,8 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,18 @@ class Workshop:
     blobs: Path
     """What is known of the blobs of base images that were pushed."""
     _sharing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _kept: dict[str, ExitStack] = field(default_factory=dict[str, ExitStack])
+
+    @contextmanager
+    def kept(self, repository: str) -> Iterator[None]:
+        """Eviction leaves the app's store, and the base images that a build in it stands on, while the context is open."""
+        with self.stores.kept(repository), ExitStack() as bases:
+            self._kept[repository] = bases
+            try:
+                yield
+            finally:
+                if self._kept.get(repository) is bases:
+                    del self._kept[repository]
 
     async def build(
         self, images: Sequence[str], may: Allowed, folder: Path, groups: tuple[Path, ...], run: Run, watch: StoreWatch, fit: Fit
@@ -71,6 +83,8 @@ class Workshop:
             if request.fresh:
                 await self.stores.empty(store)
             roots = await self._founded(room, run, store, [h.folder for h in held.values()])
+            if kept := self._kept.get(may.own):
+                kept.enter_context(self.bases.standing([root.parent for root in roots]))
             watch.begin(store)
             store.write({**store.read(), "dirty": True})
             await asyncio.to_thread(hand_over, *([request.files] if request.files else []), files=_dockerfiles(folder))

@@ -98,3 +98,22 @@ def test_script_call_reads_only_what_is_surely_one_script() -> None:
 
 def test_split_commands_survives_unclosed_quotes() -> None:
     assert split_commands("node 'a") == (None, False)
+
+
+def _calls(times: int) -> dict[str, str]:
+    """Scripts that each call the next one so often."""
+    return {f"s{n}": " && ".join([f"npm run s{n + 1}"] * times) for n in range(9)}
+
+
+@pytest.mark.parametrize(
+    ("script", "scripts"),
+    [
+        ("npm run s0", _calls(20)),
+        ("a;" * 250_000, {}),
+        ("A=b " * 125_000 + "node s.js", {}),
+        ("npm exec " * 100_000, {}),
+        ("npm run s0 -- " + "x " * 250_000, {"s0": "node s.js"}),
+    ],
+)
+def test_start_scripts_made_to_be_read_forever_are_opaque(script: str, scripts: dict[str, str]) -> None:
+    assert read(script, **scripts).opaque

@@ -40,7 +40,7 @@ from tests.service.deploy.queue.neighbours import OneNode, Recorded
 
 RUNNERS = st.sampled_from(["r1", "r2", "r3"])
 EFFORT = settings(
-    max_examples=extent(8, 25),
+    max_examples=extent(6, 25),
     stateful_step_count=40,
     deadline=None,
     database=None,
