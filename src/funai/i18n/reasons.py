@@ -193,6 +193,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_STOPPED": ("应用已停止", "the app is stopped"),
     "APP_STARTING": ("应用正在启动，请稍候", "the app is starting; one moment"),
     "APP_UNREACHABLE": ("应用没有响应", "the app does not answer"),
+    "NODE_AWAY": ("应用所在的节点暂时无法访问", "the app's node can't be reached at the moment"),
     "APP_TIMEOUT": ("应用响应超时", "the app took too long to answer"),
     "APP_BUSY": ("应用当前请求过多，请稍后再试", "the app has too many requests in hand; try again soon"),
     "APP_REPLACED": ("应用的新版本已接替", "another version of the app took over"),
