@@ -62,6 +62,9 @@ class Joining:
         Raises Unauthenticated (JOIN_TOKEN_UNKNOWN, JOIN_TOKEN_EXPIRED), Conflict (JOIN_TOKEN_USED, NODE_NAME_TAKEN),
         Forbidden (JOIN_TOKEN_OF_ANOTHER).
         """
+        known = select(join_token.c.id).where(join_token.c.token_hash == hashed(asked.token))
+        if not asked.token.startswith(PREFIX) or await self.db.fetch_one(known) is None:
+            raise Unauthenticated("JOIN_TOKEN_UNKNOWN")  # who has no token causes no write
 
         async def work(conn: AsyncConnection) -> NodeJoined:
             at = await self.db.clock(conn)
