@@ -5,7 +5,7 @@ ARGS ?=
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up test test-full test-pure test-service test-e2e lint fmt db docs docs-site picture test-lowest bench-deploy bench-frameworks bench-queue bench-console bench-takeover chaos fuzz-dockerfile clean distclean
+.PHONY: help setup setup-test demo up test test-full test-pure test-service test-e2e lint fmt db docs docs-site picture test-lowest bench-deploy bench-frameworks bench-queue bench-nodes bench-console bench-takeover chaos fuzz-dockerfile clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ chaos: setup-test ## Faults in a running platform, invariants checked; one JSON 
 
 bench-queue: setup-test ## Time the job queue (DB=sqlite|postgresql|mariadb); one JSON line last
 	@$(PY) -m benchmarks.queue --db $(DB) $(ARGS)
+
+bench-nodes: setup-test ## Time placement at 1,000 nodes and 100,000 apps (DB=sqlite|postgresql|mariadb); one JSON line last
+	@$(PY) -m benchmarks.nodes --db $(DB) $(ARGS)
 
 bench-console: setup-test ## Time the console's log and first page in Chromium; one JSON line last
 	@$(PY) -m benchmarks.console $(ARGS)

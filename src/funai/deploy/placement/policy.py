@@ -20,8 +20,8 @@ from enum import StrEnum
 from funai.contracts.states import NodeHealth
 from funai.deploy.settings import PlacementStrategy
 
-_MAX_COST_PCT = 5.0
-_DEFAULT_COST_PCT = 1.0
+MAX_COST_PCT = 5.0
+DEFAULT_COST_PCT = 1.0
 
 
 class WaitReason(StrEnum):
@@ -155,9 +155,9 @@ def expected_free_pct(node: Node, rules: Rules) -> float | None:
     """Free disk as last reported, less what the apps placed since then are expected to take (at most 5 points each)."""
     if node.disk_free_pct is None:
         return None
-    cost = _DEFAULT_COST_PCT
+    cost = DEFAULT_COST_PCT
     if node.disk_free_bytes and node.disk_free_pct > 0:
-        cost = min(_MAX_COST_PCT, rules.app_bytes * node.disk_free_pct / node.disk_free_bytes)
+        cost = min(MAX_COST_PCT, rules.app_bytes * node.disk_free_pct / node.disk_free_bytes)
     return node.disk_free_pct - cost * node.placed_since_heartbeat
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts.jobs import RuntimeNodeRef
-from funai.deploy.placement import policy, stale, store
+from funai.deploy.placement import candidates, policy, stale, store
 from funai.deploy.placement.policy import Node, Rules, WaitReason
 from funai.deploy.queue.ports import Waiting
 from funai.deploy.settings import DeploySettings
@@ -45,7 +45,7 @@ class Placer:
                 if lives.node is not None:
                     return await self._again(conn, app_id, lives, now_ms)
                 await store.unsettle(conn, app_id)
-            chosen = policy.choose(app_id, await store.nodes(conn), now_ms, self.rules)
+            chosen = await candidates.choose(conn, app_id, now_ms, self.rules)
             if isinstance(chosen, WaitReason):
                 return Waiting(chosen.value)
             if not await store.settle(conn, app_id, chosen.id, user_id, now_ms):

@@ -34,7 +34,7 @@ from funai.deploy.edge.changes import Subject, touch
 from funai.deploy.placement.policy import Marks, Node, Rules
 from funai.deploy.tables import app_run, job, leftover, placement, runtime_node
 
-_COLUMNS = (
+COLUMNS = (
     runtime_node.c.id,
     runtime_node.c.name,
     runtime_node.c.agent_base_url,
@@ -57,10 +57,10 @@ _COLUMNS = (
 
 
 def _node(row: Any) -> Node:
-    return _node_in(row._mapping)
+    return node_in(row._mapping)
 
 
-def _node_in(row: Mapping[str, Any]) -> Node:
+def node_in(row: Mapping[str, Any]) -> Node:
     """From a row of these columns, by name."""
     return Node(
         id=row["id"],
@@ -89,7 +89,7 @@ def _pct(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-_NODES = select(*_COLUMNS).order_by(runtime_node.c.id)
+_NODES = select(*COLUMNS).order_by(runtime_node.c.id)
 
 
 async def nodes(conn: AsyncConnection) -> list[Node]:
@@ -97,7 +97,7 @@ async def nodes(conn: AsyncConnection) -> list[Node]:
 
 
 async def node(conn: AsyncConnection, node_id: int) -> Node | None:
-    row = (await conn.execute(select(*_COLUMNS).where(runtime_node.c.id == node_id))).first()
+    row = (await conn.execute(select(*COLUMNS).where(runtime_node.c.id == node_id))).first()
     return _node(row) if row else None
 
 
@@ -125,7 +125,7 @@ class NodeLock:
 
     def _query(self, width: int) -> Select[*tuple[Any, ...]]:
         left = exists().where(leftover.c.node_id == runtime_node.c.id, leftover.c.ready == 1)
-        query = select(*_COLUMNS, self._now.label("now_ms"), left.label("told"))
+        query = select(*COLUMNS, self._now.label("now_ms"), left.label("told"))
         mine = runtime_node.c.name.in_([bindparam(f"p_name{n}", type_=String) for n in range(width)])
         return query.where(mine).order_by(runtime_node.c.id).with_for_update(of=runtime_node)
 
@@ -138,7 +138,7 @@ class NodeLock:
             for name in sorted(new):
                 await insert_new(conn, runtime_node, {"name": name, "created_ms": self._now, "updated_ms": self._now})
             rows = await self._find(conn, wanted)
-        return {row["name"]: Named(_node_in(row), int(row["now_ms"]), bool(row["told"])) for row in rows}
+        return {row["name"]: Named(node_in(row), int(row["now_ms"]), bool(row["told"])) for row in rows}
 
     async def _find(self, conn: AsyncConnection, names: Sequence[str]) -> list[Row]:
         width = next(w for w in _WIDTHS if w >= len(names))
@@ -253,7 +253,7 @@ _TOUCH = (
 )
 _LEFT = exists().where(leftover.c.app_id == placement.c.app_id, leftover.c.node_id == placement.c.node_id)
 _HOME = (
-    select(placement.c.node_id.label("home_id"), _LEFT.label("left_here"), *_COLUMNS)
+    select(placement.c.node_id.label("home_id"), _LEFT.label("left_here"), *COLUMNS)
     .select_from(placement.outerjoin(runtime_node, runtime_node.c.id == placement.c.node_id))
     .where(_HERE)
 )
@@ -265,7 +265,7 @@ async def home(conn: AsyncConnection, app_id: int, user_id: int | None, now_ms: 
     if touched.rowcount == 0:
         return None
     row = await one_row(conn, _HOME, {"p_app": app_id})
-    return Home(row["home_id"], _node_in(row) if row["id"] is not None else None, bool(row["left_here"]))
+    return Home(row["home_id"], node_in(row) if row["id"] is not None else None, bool(row["left_here"]))
 
 
 _SETTLE = ("app_id", "node_id", "user_id", "last_active_at", "created_ms")
