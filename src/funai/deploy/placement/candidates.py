@@ -19,7 +19,7 @@ from funai.deploy.settings import PlacementStrategy
 from funai.deploy.tables import runtime_node
 
 FEW = 32
-"""Claims that run at the same time don't see each other's choice: they are told apart among so many equals."""
+"""Claims that run at the same time don't see each other's choice: they are distinguished among so many equals."""
 
 
 async def choose(conn: AsyncConnection, app_id: int, now_ms: int, rules: Rules) -> Node | WaitReason:
