@@ -22,6 +22,7 @@ READ = (
     "package.json",
     ".nvmrc",
     ".node-version",
+    ".tool-versions",
     ".npmrc",
     ".yarnrc.yml",
     "pnpm-lock.yaml",
@@ -80,6 +81,11 @@ class ProjectFiles:
 
     def has(self, path: str) -> bool:
         return path in self.paths or path in self.texts
+
+    def in_image(self, path: str) -> bool:
+        """Whether a file of the repository comes into the image: by the platform's ``.dockerignore`` no ``.env`` does."""
+        is_env = path == ".env" or (path.startswith(".env.") and path != ".env.production")
+        return self.has(path) and (self.has(".dockerignore") or not is_env)
 
 
 def collect(read: Callable[[str], str | None], paths: Collection[str]) -> ProjectFiles:

@@ -139,7 +139,7 @@ class _Reader:
         steps: list[Step] = []
         plain, managers, opaque, moved = chained, frozenset[str](), False, False
         for words in chain:
-            step = _step(words, package.folder)
+            step = self._without_env_files(_step(words, package.folder))
             inner = None if moved else self._called(package, step, depth)
             moved = moved or words[0] == "cd"
             if inner is None:
@@ -155,6 +155,19 @@ class _Reader:
             plain = plain and inner.plain
             managers, opaque = managers | inner.managers, opaque or inner.opaque
         return Start(script, tuple(steps), plain, managers, opaque)
+
+    def _without_env_files(self, step: Step) -> Step:
+        """Without ``--env-file`` of a file that the image lacks: Node ends at once there, and the platform sets variables."""
+        if step.program not in ("node", "tsx"):
+            return step
+        words, kept = iter(step.words), list[str]()
+        for word in words:
+            if word == "--env-file":
+                word = f"{word}={next(words, '')}"
+            name, _, file = word.partition("=")
+            if name != "--env-file" or self._files.in_image(_in(step.folder, _plain(file).removeprefix("./"))):
+                kept.append(word)
+        return replace(step, words=tuple(kept))
 
     def _called(self, package: Package, step: Step, depth: int) -> Start | None:
         """What a call of another script runs (``npm run x``, ``yarn workspace web start``); None when it is no such call."""

@@ -14,7 +14,7 @@ from funai.base.aio import Stopped, unless
 from funai.base.clients.deploy import EdgeDeployClient
 from funai.base.files import write_whole
 from funai.base.observability import log
-from funai.contracts.edge import MAX_WAIT_SECONDS, RouteChanges
+from funai.contracts.edge import RouteChanges
 from funai.contracts.errors import FunaiError
 from funai.contracts.routes import GatewayError
 from funai.gateway.edge.shown import Shown
@@ -22,6 +22,8 @@ from funai.gateway.edge.table import Changed, EdgeTable, upstream_of
 
 FIRST_SECONDS = 3.0
 """How long a start waits for Deploy before it serves by what it knew."""
+WAIT_SECONDS = 10.0
+"""How long a question is open: a Deploy that vanished without a word is noticed so late at most, and some seconds."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0
 SAVE_SECONDS = 1.0
 """Many changes cost one write."""
@@ -146,7 +148,7 @@ class Follower:
         """One question, and what it brings; False when Deploy or the proxy failed."""
         if self._sure and self._whole:
             return await self._show(Changed())  # the proxy refused it before
-        changed = await self._ask(0 if self._whole else MAX_WAIT_SECONDS)
+        changed = await self._ask(0 if self._whole else WAIT_SECONDS)
         if changed is None:
             return False
         self._sure = True

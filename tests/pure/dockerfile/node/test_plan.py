@@ -51,6 +51,10 @@ def test_node_of_the_image_is_what_can_be_had() -> None:
     assert only20.node.major == 20 and not only20.node.satisfied and "NODE_VERSION" in codes(only20)
     assert planned(asks, available=(20, 24)).node.major == 24
     assert planned(starts("node s.js"), {".nvmrc": "22\n"}).node.major == 22
+    assert planned(starts("node s.js"), {".tool-versions": "python 3.12.1\nnodejs 22.11.0\n"}).node.major == 22
+    runtime = {"name": "node", "version": "^24.0.0"}
+    assert planned(starts("node s.js", devEngines={"runtime": runtime})).node.major == 24
+    assert planned(starts("bun s.ts", devEngines={"runtime": {**runtime, "name": "bun"}})).node.wish is None
     odd = planned(starts("node s.js", engines={"node": "18.x"}))
     assert odd.node.major == 24 and "NODE_VERSION" in codes(odd)
     assert choose(None).major == 20 and choose(None, (24,)).major == 24
@@ -177,6 +181,47 @@ def test_nothing_to_start_is_refused_and_server_js_is_npms_default() -> None:
     assert caught.value.reason == "NPM_START_MISSING"
     plan = planned({}, {"server.js": ""})
     assert plan.start and plan.start.shell() == "exec node server.js"
+
+
+@pytest.mark.parametrize(
+    ("package", "files", "command"),
+    [
+        ({"dependencies": {"next": "15"}}, {}, "exec next start"),
+        ({"dependencies": {"nuxt": "4"}}, {}, "exec node .output/server/index.mjs"),
+        ({"devDependencies": {"@sveltejs/adapter-node": "5", "vite": "7"}}, {}, "exec node build"),
+        (
+            {"dependencies": {"astro": "5", "@astrojs/node": "9"}},
+            {"astro.config.mjs": "adapter: node()"},
+            "exec node ./dist/server/entry.mjs",
+        ),
+        ({"dependencies": {"@react-router/serve": "7"}}, {}, "exec react-router-serve ./build/server/index.js"),
+        ({"main": "./src/index.js", "dependencies": {"express": "5"}}, {"src/index.js": ""}, "exec node src/index.js"),
+    ],
+)
+def test_a_project_without_a_start_script_runs_what_its_framework_built_or_its_main_file(
+    package: dict[str, Any], files: dict[str, str], command: str
+) -> None:
+    plan = planned({**package, "scripts": {"build": "x"}}, files)
+    assert plan.start and plan.start.shell() == command and plan.site is None
+    assert "START_CHOSEN" in [n.code for n in notices(plan)]
+
+
+@pytest.mark.parametrize(
+    ("package", "files", "folder"),
+    [
+        ({"dependencies": {"nuxt": "4"}, "scripts": {"build": "nuxt generate"}}, {}, ".output/public"),
+        ({"dependencies": {"next": "15"}, "scripts": {"build": "b"}}, {"next.config.js": "output: 'export'"}, "out"),
+        (
+            {"dependencies": {"astro": "5", "@astrojs/node": "9"}, "scripts": {"build": "b"}},
+            {"astro.config.mjs": "output: 'static'"},
+            "dist",
+        ),
+        ({"main": "index.js", "devDependencies": {"vite": "7"}, "scripts": {"build": "b"}}, {"index.js": ""}, "dist"),
+    ],
+)
+def test_a_site_without_a_start_script_stays_a_site(package: dict[str, Any], files: dict[str, str], folder: str) -> None:
+    plan = planned(package, files)
+    assert plan.start is None and plan.site and plan.site.folders[0] == folder
 
 
 def test_secrets_and_files_left_out_are_said() -> None:
