@@ -155,7 +155,7 @@ async def checks(wish: Wish, *, root: bool, packages: list[str], socket: str, ta
     engine = await _engine(socket)
     failed = phrase("join_no_engine", say, socket=socket)
     found.append(Check("engine", Level.OK if engine else Level.FAIL, engine or failed))
-    for flag, port in zip(("--agent-url", "--gateway-url"), wish.at.ports, strict=True):
+    for flag, port in zip(("--agent-url", "--gateway-port"), wish.at.ports, strict=True):
         if not mine and taken(port):
             found.append(Check(f"port {port}", Level.FAIL, phrase("join_port", say, port=port, flag=flag)))
     found.append(await _deploy(wish))

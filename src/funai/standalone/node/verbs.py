@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -61,7 +62,11 @@ async def join(
     ] = None,
     gateway_url: Annotated[
         str | None,
-        typer.Option("--gateway-url", help="Where the public reaches the gateway.", show_default="this machine:8000"),
+        typer.Option("--gateway-url", help="Where people reach the apps: an edge's address.", show_default="this machine:8000"),
+    ] = None,
+    gateway_port: Annotated[
+        int | None,
+        typer.Option("--gateway-port", min=1, max=65535, help="The gateway's port here.", show_default="8000"),
     ] = None,
     config: Config = CONFIG,
     foreground: Annotated[bool, typer.Option("--foreground", help="Run the agent here instead of as a service.")] = False,
@@ -72,7 +77,11 @@ async def join(
 
     Asked again it makes sure of all that; a token is only needed while Deploy does not know this machine.
     """
-    name, at, config = name or socket.gethostname(), _addresses(deploy_url, agent_url, gateway_url), config.absolute()
+    name, at, config = (
+        name or socket.gethostname(),
+        _addresses(deploy_url, agent_url, gateway_url, gateway_port),
+        config.absolute(),
+    )
     extra = {key: session.environ[key] for key in FROM_ENVIRONMENT if session.environ.get(key)}
     wish = story.Wish(name, at, config, _engine(), session.language, lambda: _token(session, token), extra, wait)
     if not dry_run:
@@ -148,17 +157,18 @@ async def leave(
     session.out.line(session.say("left", node=name, count=apps or 0, file=config))
 
 
-def _addresses(deploy_url: str, agent_url: str | None, gateway_url: str | None) -> Addresses:
-    """Raises ConfigError for a URL that is none."""
+def _addresses(deploy_url: str, agent_url: str | None, gateway_url: str | None, gateway_port: int | None) -> Addresses:
+    """A gateway's URL at the agent's own host has the gateway's port; another is an edge's. Raises ConfigError for no URL."""
     for flag, url in (("--deploy-url", deploy_url), ("--agent-url", agent_url), ("--gateway-url", gateway_url)):
         if url is not None and not url.startswith(("http://", "https://")):
             raise ConfigError([f"{flag} {url}: give a URL such as http://10.0.0.2:7002"])
     here = "" if agent_url and gateway_url else settings_file.own_address(deploy_url)
-    return Addresses(
-        deploy_url.rstrip("/"),
-        (agent_url or f"http://{here}:{AGENT_PORT}").rstrip("/"),
-        (gateway_url or f"http://{here}:{GATEWAY_PORT}").rstrip("/"),
-    )
+    agent = (agent_url or f"http://{here}:{AGENT_PORT}").rstrip("/")
+    port = gateway_port or GATEWAY_PORT
+    gateway = (gateway_url or f"http://{here}:{port}").rstrip("/")
+    if gateway_port is None and urlsplit(gateway).hostname == urlsplit(agent).hostname:
+        port = settings_file.port_of(gateway)
+    return Addresses(deploy_url.rstrip("/"), agent, gateway, port)
 
 
 def _token(session: Session, given: str | None) -> str:
