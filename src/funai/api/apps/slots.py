@@ -8,17 +8,17 @@ operation's key in its own WHERE, so that a caller settles only the operation it
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Delete, delete, insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.api.deploys import outcome
+from funai.api.deploys import keys, outcome
+from funai.api.deploys.keys import Remember
 from funai.api.deploys.outcome import Before
 from funai.api.models import Row, first, lock_user, now_ms
-from funai.api.tables import apps, idempotency
+from funai.api.tables import apps
 from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.contracts.errors import Conflict, NotFound
@@ -41,18 +41,6 @@ class Operation(StrEnum):
     """The app is being taken off line. Its status is what it was until that is done; a deploy or start overrules it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remember:
-    """An Idempotency-Key to keep with the operation."""
-
-    key_hash: str
-    request_hash: str
-
-
-class Repeated(Exception):
-    """The Idempotency-Key is known already: look its answer up."""
-
-
 class Slots:
     def __init__(self, db: Database, clock: Clock, *, limit: int) -> None:
         self.db, self.clock, self.limit = db, clock, limit
@@ -67,7 +55,7 @@ class Slots:
             if await lock_user(conn, user_id) is None:
                 raise NotFound("APP_NOT_FOUND")
             if remember:
-                await self._remember(conn, user_id, op_key, remember)
+                await keys.keep(conn, user_id, op_key, remember, now_ms(self.clock))
             app = await first(conn, select(apps).where(apps.c.id == app_id, apps.c.user_id == user_id).with_for_update())
             if app is None or app["deleting"]:
                 raise NotFound("APP_NOT_FOUND")
@@ -93,7 +81,7 @@ class Slots:
         async def work(conn: AsyncConnection) -> bool:
             bound = await conn.execute(held.values(op_job_id=job.id, job_id=job.id, update_time=now_ms(self.clock)))
             if answer is not None:
-                await conn.execute(update(idempotency).where(idempotency.c.op_key == op_key).values(answer=answer))
+                await conn.execute(keys.answered(op_key, answer))
             return bool(bound.rowcount)
 
         return await self.db.retrying(work)
@@ -103,7 +91,7 @@ class Slots:
         held = update(apps).where(apps.c.id == app_id, apps.c.op_key == op_key, apps.c.deleting == 0)
 
         async def work(conn: AsyncConnection) -> bool:
-            await conn.execute(_unanswered(op_key))
+            await conn.execute(keys.unanswered(op_key))
             adopted = await conn.execute(held.values(op_job_id=job.id, job_id=job.id, update_time=now_ms(self.clock)))
             return bool(adopted.rowcount)
 
@@ -128,7 +116,7 @@ class Slots:
                 row = await first(conn, same)
                 if row is None or row["op_since"] != since:
                     return False
-            await conn.execute(_unanswered(op_key))
+            await conn.execute(keys.unanswered(op_key))
             return await _end(conn, app_id, op_key, now_ms(self.clock), lambda row: outcome.undone(before(row)))
 
         return await self.db.retrying(work)
@@ -181,21 +169,6 @@ class Slots:
                 values |= {"status": int(AppStatus.UPLOADED), "slot": 0}
             await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=now_ms(self.clock), **values))
 
-    async def _remember(self, conn: AsyncConnection, user_id: int, op_key: str, remember: Remember) -> None:
-        known = select(idempotency.c.op_key).where(
-            idempotency.c.user_id == user_id, idempotency.c.key_hash == remember.key_hash
-        )
-        if await first(conn, known) is not None:
-            raise Repeated
-        row = {
-            "user_id": user_id,
-            "key_hash": remember.key_hash,
-            "request_hash": remember.request_hash,
-            "op_key": op_key,
-            "create_time": now_ms(self.clock),
-        }
-        await conn.execute(insert(idempotency).values(row))
-
     async def _check(self, conn: AsyncConnection, app: Row) -> None:
         if app["status"] == AppStatus.DISABLED:
             raise Conflict("APP_DISABLED")
@@ -211,11 +184,6 @@ class Slots:
 
     async def _over(self, app_id: int, op_key: str, changes: Changes) -> bool:
         return await self.db.retrying(lambda conn: _end(conn, app_id, op_key, now_ms(self.clock), changes))
-
-
-def _unanswered(op_key: str) -> Delete:
-    """Frees the operation's Idempotency-Key."""
-    return delete(idempotency).where(idempotency.c.op_key == op_key, idempotency.c.answer.is_(None))
 
 
 async def _end(conn: AsyncConnection, app_id: int, op_key: str, at: int, changes: Changes) -> bool:

@@ -14,11 +14,12 @@ from typing import Any
 
 from funai.api.accounts.callers import Caller
 from funai.api.apps.service import Apps
-from funai.api.apps.slots import Operation, Remember, Repeated, Slots
+from funai.api.apps.slots import Operation, Slots
 from funai.api.apps.variables import Variables
 from funai.api.deploys import idempotency
 from funai.api.deploys.client_pool import DeployClientPool, OutcomeUnknown
 from funai.api.deploys.idempotency import Answers, Unanswered
+from funai.api.deploys.keys import Remember, Repeated
 from funai.api.deploys.policy import Defaults, fill
 from funai.api.deploys.presenters import answer_text, shown
 from funai.api.deploys.tracker import Tracker

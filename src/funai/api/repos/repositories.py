@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select
 
+from funai.api.apps import repo_state
 from funai.api.deploys.policy import Defaults
 from funai.api.models import Row, now_ms
 from funai.api.repos.host import RepoHost, RepoHostFailed
@@ -113,17 +114,14 @@ class Repositories:
 
     async def _ready(self, app_id: int) -> bool:
         async with self.db.write() as conn:
-            live = (apps.c.id == app_id, apps.c.deleting == 0)
-            return bool((await conn.execute(update(apps).where(*live).values(repo_ready=self.kind, repo_next=None))).rowcount)
+            return await repo_state.ready(conn, app_id, self.kind)
 
     async def _later(self, row: Row) -> bool:
         """Put the next try off, the longer the older the app; answers whether this process is the one that did."""
         now = now_ms(self.clock)
         pause = min(max(PAUSE_MS, (now - int(row["create_time"])) // 2), LONGEST_PAUSE_MS)
-        seen = apps.c.repo_next.is_(None) if row["repo_next"] is None else apps.c.repo_next == row["repo_next"]
         async with self.db.write() as conn:
-            mine = update(apps).where(apps.c.id == row["id"], apps.c.repo_ready != self.kind, seen)
-            return bool((await conn.execute(mine.values(repo_next=now + pause))).rowcount)
+            return await repo_state.put_off(conn, int(row["id"]), self.kind, row["repo_next"], now + pause)
 
     def _warn(self, row: Row, e: RepoHostFailed) -> None:
         log.get("api.repos").warning("repo.pending", app_id=row["id"], error=str(e), cause=str(e.__cause__ or ""))
