@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from funai.api.deploys import keys, outcome
 from funai.api.deploys.keys import Remember
 from funai.api.deploys.outcome import Before
-from funai.api.models import Row, first, lock_user, now_ms
+from funai.api.models import AppRow, first, first_app, lock_user, now_ms
 from funai.api.tables import apps
 from funai.base.clock import Clock
 from funai.base.db.engine import Database
@@ -27,7 +27,7 @@ from funai.contracts.states import AppStatus
 
 MAX_NAMED = 10
 """Apps that a refusal names."""
-Changes = Callable[[Row], dict[str, Any]]
+Changes = Callable[[AppRow], dict[str, Any]]
 _OVER = {"op": None, "op_key": None, "op_job_id": None, "op_since": None, "prev_status": None, "prev_slot": None}
 """Nothing is under way any more."""
 
@@ -56,8 +56,8 @@ class Slots:
                 raise NotFound("APP_NOT_FOUND")
             if remember:
                 await keys.keep(conn, user_id, op_key, remember, now_ms(self.clock))
-            app = await first(conn, select(apps).where(apps.c.id == app_id, apps.c.user_id == user_id).with_for_update())
-            if app is None or app["deleting"]:
+            app = await first_app(conn, select(apps).where(apps.c.id == app_id, apps.c.user_id == user_id).with_for_update())
+            if app is None or app.deleting:
                 raise NotFound("APP_NOT_FOUND")
             await self._check(conn, app)
             values: dict[str, Any] = {
@@ -66,8 +66,8 @@ class Slots:
                 "op": op.value,
                 "op_key": op_key,
                 "op_job_id": None,
-                "prev_status": app["status"],
-                "prev_slot": app["slot"],
+                "prev_status": int(app.status),
+                "prev_slot": app.slot,
             }
             at = now_ms(self.clock)
             await conn.execute(update(apps).where(apps.c.id == app_id).values(op_since=at, update_time=at, **values))
@@ -155,28 +155,28 @@ class Slots:
         ``seen_at``: only if nothing came and ended since that ``update_time``, like a start.
         """
         async with self.db.write() as conn:
-            app = await first(conn, select(apps).where(apps.c.id == app_id).with_for_update())
-            if app is None or (seen_at not in (None, app["update_time"]) and app["status"] != AppStatus.DEPLOYING):
+            app = await first_app(conn, select(apps).where(apps.c.id == app_id).with_for_update())
+            if app is None or (seen_at not in (None, app.update_time) and app.status != AppStatus.DEPLOYING):
                 return
             values: dict[str, Any] = {"serving": 0}
-            if app["op"] == Operation.STOP:
+            if app.op == Operation.STOP:
                 values |= _OVER
-            if app["status"] == AppStatus.DEPLOYING:
+            if app.status == AppStatus.DEPLOYING:
                 values |= {"prev_status": int(AppStatus.UPLOADED), "prev_slot": 0}
-            elif app["job_id"] != seen_job:
+            elif app.job_id != seen_job:
                 return  # a whole deploy came and ended meanwhile: its word is the newer one
-            elif app["status"] != AppStatus.DISABLED:
+            elif app.status != AppStatus.DISABLED:
                 values |= {"status": int(AppStatus.UPLOADED), "slot": 0}
             await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=now_ms(self.clock), **values))
 
-    async def _check(self, conn: AsyncConnection, app: Row) -> None:
-        if app["status"] == AppStatus.DISABLED:
+    async def _check(self, conn: AsyncConnection, app: AppRow) -> None:
+        if app.status == AppStatus.DISABLED:
             raise Conflict("APP_DISABLED")
-        if app["status"] == AppStatus.DEPLOYING:
+        if app.status == AppStatus.DEPLOYING:
             raise Conflict("APP_DEPLOYING")
-        if app["slot"]:
+        if app.slot:
             return
-        held = select(apps.c.app_name).where(apps.c.user_id == app["user_id"], apps.c.slot == 1, apps.c.deleting == 0)
+        held = select(apps.c.app_name).where(apps.c.user_id == app.user_id, apps.c.slot == 1, apps.c.deleting == 0)
         names = list((await conn.execute(held.order_by(apps.c.id))).scalars())
         if len(names) >= self.limit:
             shown = ", ".join(names[:MAX_NAMED]) + (" …" if len(names) > MAX_NAMED else "")
@@ -188,14 +188,14 @@ class Slots:
 
 async def _end(conn: AsyncConnection, app_id: int, op_key: str, at: int, changes: Changes) -> bool:
     """The operation is over with these changes to its app. False when it was over before."""
-    row = await first(conn, select(apps).where(apps.c.id == app_id, apps.c.op_key == op_key).with_for_update())
+    row = await first_app(conn, select(apps).where(apps.c.id == app_id, apps.c.op_key == op_key).with_for_update())
     if row is None:
         return False
     await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=at, **changes(row), **_OVER))
     return True
 
 
-def before(row: Row) -> Before:
+def before(row: AppRow) -> Before:
     """The app as it was when the operation in ``row`` began."""
-    status = AppStatus.UPLOADED if row["prev_status"] is None else AppStatus(int(row["prev_status"]))
-    return Before(status, bool(row["prev_slot"]), bool(row["serving"]))
+    status = AppStatus.UPLOADED if row.prev_status is None else AppStatus(row.prev_status)
+    return Before(status, bool(row.prev_slot), bool(row.serving))
