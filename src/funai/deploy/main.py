@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ from funai.base.config.sealing import Sealer
 from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.db import migrate
 from funai.base.db.engine import Database
-from funai.base.http.app import create_app, ok
+from funai.base.http.app import add_routes, create_app, ok
 from funai.base.http.guards import Network, SecretDoor, address_door, networks
 from funai.base.observability import log
 from funai.contracts.edge import TOKEN_HEADER
@@ -36,6 +37,10 @@ from funai.contracts.nodes import CredentialKind as Kind
 from funai.deploy.access.credentials import Credentials
 from funai.deploy.access.joining import Joining
 from funai.deploy.access.routes import credential_routes, join_routes, join_token_routes, own_node_routes
+from funai.deploy.alerts.channels import channels
+from funai.deploy.alerts.conditions import Limits
+from funai.deploy.alerts.facts import FactFinder
+from funai.deploy.alerts.watch import AlertWatch
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
 from funai.deploy.apps.service import Apps, RemoteImages
@@ -48,6 +53,11 @@ from funai.deploy.events.routes import event_routes
 from funai.deploy.logs.service import LogService
 from funai.deploy.logs.store import LogStore
 from funai.deploy.migrations import takeover
+from funai.deploy.moves.jobs import MoveJobs
+from funai.deploy.moves.mover import Mover
+from funai.deploy.moves.routes import move_routes
+from funai.deploy.moves.service import Moves
+from funai.deploy.moves.watch import NodeWatch
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
@@ -88,11 +98,14 @@ class Core:
     heartbeats: Heartbeats
     nodes: Nodes
     node_metrics: NodeMetrics
+    moves: Moves
     apps: Apps
     credentials: Credentials
     joining: Joining
     domains: DomainBook
+    alerts: AlertWatch
     retention: Retention | None = None
+    watch: NodeWatch | None = None
 
     def release_waiting(self) -> None:
         """Answer all open calls now: runners get no job, readers of logs and events what there is."""
@@ -126,29 +139,30 @@ def build(
     api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     credentials = core.credentials
     runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.owner, Kind.RUNNER))
-    app.include_router(hot_runner_routes(core.jobs, runner))
-    app.include_router(hot_api_routes(core.jobs, api))
-    app.include_router(runner_routes(core.logs, runner))
-    app.include_router(api_routes(core.jobs, core.logs, api))
-    app.include_router(event_routes(core.feed, api))
-    app.include_router(app_routes(core.apps, core.releases, core.db, api))
-    app.include_router(domain_routes(core.domains, api))
+    add_routes(app, hot_runner_routes(core.jobs, runner))
+    add_routes(app, hot_api_routes(core.jobs, api))
+    add_routes(app, runner_routes(core.logs, runner))
+    add_routes(app, api_routes(core.jobs, core.logs, api))
+    add_routes(app, event_routes(core.feed, api))
+    add_routes(app, app_routes(core.apps, core.releases, core.db, api))
+    add_routes(app, domain_routes(core.domains, api))
     # Without a shared secret no guess opens this door, only a credential that was made for an edge.
     secret = settings.edge_secret or SecretStr(secrets.token_urlsafe(32))
     edge = door(TOKEN_HEADER, secret, "edge", partial(credentials.owner, Kind.EDGE))
-    app.include_router(edge_routes(core.routes, edge))
+    add_routes(app, edge_routes(core.routes, edge))
     if settings.node_registry_enabled:
         known = partial(credentials.owner, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
-        app.include_router(heartbeat_routes(core.heartbeats, node))
-        app.include_router(node_domain_routes(core.domains, node))
-        app.include_router(own_node_routes(core.joining, node))
-        app.include_router(join_routes(core.joining, SecretDoor("", None, allowed=node.allowed, trusted=node.trusted)))
+        add_routes(app, heartbeat_routes(core.heartbeats, node))
+        add_routes(app, node_domain_routes(core.domains, node))
+        add_routes(app, own_node_routes(core.joining, node))
+        add_routes(app, join_routes(core.joining, SecretDoor("", None, allowed=node.allowed, trusted=node.trusted)))
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
-        app.include_router(admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
-        app.include_router(credential_routes(credentials, admin))
-        app.include_router(join_token_routes(core.joining, admin))
+        add_routes(app, admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
+        add_routes(app, move_routes(core.moves, admin))
+        add_routes(app, credential_routes(credentials, admin))
+        add_routes(app, join_token_routes(core.joining, admin))
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -190,7 +204,7 @@ def assemble(
     """Bind every part to its neighbours. Nothing is opened yet."""
     db = Database(settings.datasource_url, pool_size=settings.datasource_pool)
     metrics = JobMetrics(metrics_registry)
-    rules, releases, waiters = rules_from(settings), ReleaseBook(), Waiters()
+    rules, releases, waiters = rules_from(settings), ReleaseBook(settings.move_drain_seconds * 1000), Waiters()
     hints: Hints = PostgresHints(db, waiters) if db.dialect.notifies else NoHints()
     store = JobStore(db, placer=Placer(rules), releases=releases, order=settings.queue_order, now=now)
     tending = maintenance.assemble(store, settings, waiters, metrics)
@@ -211,7 +225,11 @@ def assemble(
     token = settings.agent_token.get_secret_value() if settings.agent_token else ""
     agents = Agents(db, rules, token, timeout=settings.agent_timeout_seconds, http=agent_http)
     retention = _retention(settings, db, metrics_registry)
-    nodes, credentials = Nodes(db, rules, jobs), Credentials(db)
+    moves = Moves(db, Mover(db, rules, MoveJobs(jobs), at_once=settings.moves_at_once))
+    grace = settings.evacuate_seconds
+    watch = NodeWatch(db, moves, grace, metrics_registry) if grace else None
+    nodes = Nodes(db, rules, jobs, moves, lambda: watch.held if watch else ())
+    credentials = Credentials(db)
     return Core(
         settings=settings,
         db=db,
@@ -226,12 +244,29 @@ def assemble(
         heartbeats=Heartbeats(db, rules, jobs),
         nodes=nodes,
         node_metrics=NodeMetrics(metrics_registry),
+        moves=moves,
         apps=Apps(db, agents, jobs, images or retention),
         credentials=credentials,
         joining=Joining(db, nodes, credentials, settings.agent_token),
         domains=DomainBook(db),
+        alerts=_alerts(settings, db, nodes, tending, retention, metrics_registry),
         retention=retention,
+        watch=watch,
     )
+
+
+def _alerts(
+    settings: DeploySettings,
+    db: Database,
+    nodes: Nodes,
+    tending: QueueMaintenance,
+    retention: Retention | None,
+    metrics: CollectorRegistry,
+) -> AlertWatch:
+    instance, days = f"{socket.gethostname()}:{settings.port}", settings.alert_certificate_days
+    facts = FactFinder(db, nodes, tending.gauges, retention, settings.runner_stale_seconds, instance, days)
+    limits = Limits(settings.disk_free_drain_pct, settings.alert_queue_seconds, days)
+    return AlertWatch(db, settings, limits, facts.look, channels(settings), metrics)
 
 
 def _retention(settings: DeploySettings, db: Database, metrics: CollectorRegistry) -> Retention | None:
@@ -255,9 +290,14 @@ async def running(core: Core) -> AsyncIterator[None]:
         ending = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             core.maintenance.start(tasks, ending)
+            core.alerts.start(tasks, ending)
             tasks.create_task(periodic("deploy.runners", 3600.0, core.jobs.runners.forget, ending), name="deploy.runners")
             tasks.create_task(periodic("deploy.routes", 3600.0, core.routes.prune, ending), name="deploy.routes")
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")
+            mover = core.moves.mover
+            for service in (mover, *([core.watch] if core.watch else [])):
+                service.start(tasks, ending)
+            tasks.create_task(periodic("deploy.moves.prune", 3600.0, mover.prune, ending), name="deploy.moves.prune")
             if core.retention:
                 tasks.create_task(core.retention.run(core.settings.cleanup_interval_seconds, ending), name="deploy.retention")
             try:

@@ -43,17 +43,18 @@ class Emitted:
     files: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def emit(plan: Plan, bases: Mapping[str, Base]) -> Emitted:
+def emit(plan: Plan, bases: Mapping[str, Base], ambient: Sequence[str] = ()) -> Emitted:
     """``bases`` by the images' names in the plan. Raises BadInput for what can't be written so that engines agree.
 
-    The plan has no problems that are errors.
+    ``ambient``: arguments that each stage with a RUN declares, whether or not the file does. The plan has no problems that
+    are errors.
     """
-    return _Writer(plan, bases).written()
+    return _Writer(plan, bases, ambient).written()
 
 
 class _Writer:
-    def __init__(self, plan: Plan, bases: Mapping[str, Base]) -> None:
-        self._plan, self._bases = plan, bases
+    def __init__(self, plan: Plan, bases: Mapping[str, Base], ambient: Sequence[str]) -> None:
+        self._plan, self._bases, self._ambient = plan, bases, ambient
         self._files: dict[str, str] = {}
         self._expected: list[Instruction] = []
         self._lines: list[str] = []
@@ -66,6 +67,7 @@ class _Writer:
             self._lines.append(f"# escape={self._plan.escape}")
         for stage in self._plan.needed:
             self._from(stage)
+            self._declare(stage)
             for step in stage.steps:
                 for text in self._step(step):
                     self._add(step.instruction, text)
@@ -94,6 +96,13 @@ class _Writer:
         alias = self._names[stage.index]
         last = stage is self._plan.needed[-1]
         self._add(Instruction(stage.line, "FROM", (), ""), f"FROM {name}" + ("" if last and not stage.name else f" AS {alias}"))
+
+    def _declare(self, stage: Stage) -> None:
+        declared = stage.declared_args(self._plan.escape)
+        if any(step.instruction.name == "RUN" for step in stage.steps):
+            for name in self._ambient:
+                if name not in declared:
+                    self._add(Instruction(stage.line, "ARG", (), ""), f"ARG {name}")
 
     def _origin(self, source: Source | None) -> str:
         if source is None:

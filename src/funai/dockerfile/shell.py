@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from funai.dockerfile.wildcards import TooLong, Wildcards
+
 MAX_VALUE = 64 * 1024
-MAX_STARS = 4
-"""Stars in one pattern: each multiplies the time of a match."""
 SPACES = " \t\n\v\f\r\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 """What Go calls a space, which is not what Python does."""
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+=,-]+")
@@ -178,15 +178,16 @@ class Lexer:
         double = self._text[self._at : self._at + 1] == op
         self._at += double
         pattern = self._inner("/" if op == "/" else "}", raw=True)
-        if op == "/":
-            into = self._inner("}", raw=True)
-            return self._bounded(_pattern(pattern, greedy=True).sub(lambda _: into, value, count=0 if double else 1))
-        found = _pattern(pattern, greedy=double)
-        if op == "#":
-            m = found.match(value)
-            return value[m.end() :] if m else value
-        ends = range(len(value) + 1) if double else range(len(value), -1, -1)
-        return next((value[:i] for i in ends if found.fullmatch(value, i)), value)
+        try:
+            found = Wildcards(pattern)
+            if op == "/":
+                into = self._inner("}", raw=True)
+                return self._bounded(found.replaced(value, into, every=double))
+            if op == "#":
+                return value[found.prefix(value, longest=double) or 0 :]
+            return value[: len(value) - (found.suffix(value, longest=double) or 0)]
+        except TooLong as e:
+            raise BadWord("a pattern, or the value it is for, is too long") from e
 
     def _inner(self, stop: str, *, raw: bool | None = None) -> str:
         """Text inside ``${}``, which is part of no word by itself."""
@@ -202,20 +203,6 @@ class Lexer:
         if len(text) > MAX_VALUE:
             raise BadWord("a variable's value is too long")
         return text
-
-
-def _pattern(shell: str, *, greedy: bool) -> re.Pattern[str]:
-    if shell.count("*") > MAX_STARS:
-        raise BadWord("a pattern has too many *")
-    out, escaped = "", False
-    for char in shell:
-        if not escaped and char == "\\":
-            escaped = True
-            continue
-        wild = {"*": ".*" if greedy else ".*?", "?": "."}.get(char) if not escaped else None
-        out += wild or re.escape(char)
-        escaped = False
-    return re.compile(out, re.DOTALL)
 
 
 def split_words(text: str, escape: str) -> list[str]:

@@ -89,6 +89,10 @@ class Stage:
     def variables(self) -> dict[str, str]:
         return {**self.args, **self.env}
 
+    def declared_args(self, escape: str) -> set[str]:
+        instructions = (step.instruction for step in self.steps)
+        return {name for i in instructions if i.name == "ARG" for name, _ in arg_words(i, escape)}
+
 
 @dataclass(slots=True)
 class Plan:
@@ -134,8 +138,7 @@ class Plan:
     @property
     def declared_args(self) -> set[str]:
         """Names of the arguments that its needed stages declare."""
-        steps = (s.instruction for stage in self.needed for s in stage.steps)
-        return {name for i in steps if i.name == "ARG" for name, _ in arg_words(i, self.escape)}
+        return set[str]().union(*(stage.declared_args(self.escape) for stage in self.needed))
 
     @property
     def exposed_ports(self) -> list[int]:

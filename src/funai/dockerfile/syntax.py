@@ -40,7 +40,7 @@ KNOWN = frozenset(
 )
 _WITH_JSON = frozenset(("ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOLUME"))
 _WITH_HEREDOCS = frozenset(("ADD", "COPY", "RUN"))
-_DIRECTIVE = re.compile(r"#[ \t\v\f\r]*([a-zA-Z][a-zA-Z0-9]*)[ \t\v\f\r]*=[ \t\v\f\r]*(.+?)[ \t\v\f\r]*")
+_DIRECTIVE = re.compile(r"#[ \t\v\f\r]*([a-zA-Z][a-zA-Z0-9]*)[ \t\v\f\r]*=(.+)")
 _DIRECTIVES = frozenset(("escape", "syntax", "check"))
 _BLANK = re.compile(r"[\t\v\f\r ]+")
 _HEREDOC = re.compile(r"(\d*)<<(-?)([^<]+)", re.DOTALL)
@@ -156,9 +156,10 @@ class _Reader:
                 raise wrong(self._next, f"指令 # {name}= 只能出现一次", f"the directive # {name}= may stand only once")
             seen.add(name)
             if name == "escape":
-                if m[2] not in ("\\", "`"):
+                value = m[2].strip(" \t\v\f\r")
+                if value not in ("\\", "`"):
                     raise wrong(self._next, "# escape= 只能是 \\ 或 `", "# escape= takes \\ or ` only")
-                self.escape = m[2]
+                self.escape = value
                 self._continued = re.compile(re.escape(self.escape) + r"[ \t]*$")
 
     def instruction(self) -> Instruction | None:
@@ -252,10 +253,10 @@ def _instruction(text: str, line: int, escape: str) -> Instruction:
 def _onbuild(args: str, flags: tuple[Flag, ...], line: int, escape: str) -> Instruction:
     if not args or flags:
         raise wrong(line, "ONBUILD 后须是一条指令", "ONBUILD takes one instruction")
-    inner = _instruction(args, line, escape)
-    if inner.name in ("ONBUILD", "FROM", "MAINTAINER"):
-        raise wrong(line, f"ONBUILD 不能触发 {inner.name}", f"ONBUILD may not trigger {inner.name}")
-    return Instruction(line, "ONBUILD", (), args, inner=inner)
+    name = partition(args)[0].upper()
+    if name in ("ONBUILD", "FROM", "MAINTAINER"):
+        raise wrong(line, f"ONBUILD 不能触发 {name}", f"ONBUILD may not trigger {name}")
+    return Instruction(line, "ONBUILD", (), args, inner=_instruction(args, line, escape))
 
 
 def partition(text: str) -> tuple[str, str, str]:

@@ -66,7 +66,7 @@ def _all_match(pattern: re.Pattern[str], what: str, value: list[str]) -> list[st
     return value
 
 
-def _host_port(value: str) -> str:
+def host_port(value: str) -> str:
     found = _HOST_PORT.fullmatch(value)
     if value and not (found and 0 < int(found[1]) < 65536):
         raise ValueError("must look like 127.0.0.1:8402")
@@ -103,7 +103,7 @@ class GatewaySettings(Settings):
         "gateway.tls-dir", None, doc="Folder of certificates; watched, changes are taken over without losing a request"
     )
     tls_poll_seconds: float = key("gateway.tls-poll-seconds", 5.0, doc="How often the folder is looked at", ge=0.05, le=3600)
-    acme_upstream: Annotated[str, AfterValidator(_host_port)] = key(
+    acme_upstream: Annotated[str, AfterValidator(host_port)] = key(
         "gateway.acme-upstream", "", doc="Where an ACME client answers HTTP-01, e.g. `127.0.0.1:8402`; empty = nowhere"
     )
     acme_directory_url: str = key(
@@ -125,7 +125,7 @@ class GatewaySettings(Settings):
         [],
         doc="Names or addresses that apps' own domains must lead to; default: the host of RUNTIME_NODE_GATEWAY_BASE_URL",
     )
-    domain_resolver: Annotated[str, AfterValidator(_host_port)] = key(
+    domain_resolver: Annotated[str, AfterValidator(host_port)] = key(
         "gateway.domain-resolver", "", doc="DNS server that is asked for them, e.g. `192.0.2.53:53`; default: this machine's"
     )
     wildcard_domain: Annotated[str, AfterValidator(_domain)] = key(

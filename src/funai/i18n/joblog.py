@@ -7,6 +7,10 @@ LINES: dict[str, tuple[str, str]] = {
     "lease_expired": ("执行者失联，任务租约到期（已尝试 {n} 次）", "the runner vanished and the lease ran out (attempt {n})"),
     "ran_too_long": ("运行超过 {n} 秒", "ran for longer than {n} s"),
     "no_node_in_time": ("等待运行节点超过 {n} 秒", "no runtime node could take it within {n} s"),
+    "move_target_lost": (
+        "目标节点已不能接收新应用，应用留在原节点继续运行",
+        "the target node takes no new app any more; the app stays where it is, and serves",
+    ),
     "variables_sealed": (
         "环境变量无法解密（funai.env.key-file 与保存时不一致）",
         "this key file can't open the app's variables",
@@ -37,6 +41,20 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "images_removed": ("构建期间有镜像被移除，重试", "images were removed meanwhile: once more"),
     "image_exists": ("镜像已存在，跳过构建", "the image of this commit exists: no build ({digest})"),
+    "npm_gave_up": (
+        "npm 没有装上依赖却以 0 退出：多半是软件包仓库连不上，或其证书不受信任；构建已终止，未保留任何层",
+        (
+            "npm gave up without installing, yet ended with exit status 0: most likely its package registry can't be reached "
+            "or its certificate isn't trusted; the build was ended and no layer is kept"
+        ),
+    ),
+    "killed_for_memory": (
+        "构建中有进程因内存超限被终止，但该步骤仍以 0 退出：镜像可能不完整（上限 {limit}，RUNNER_BUILD_MEMORY_BYTES）",
+        (
+            "a process of the build was killed for memory although its step ended well: the image may be incomplete "
+            "(limit {limit}, RUNNER_BUILD_MEMORY_BYTES)"
+        ),
+    ),
     "processes_limit": ("进程数达到上限 {n}", "the limit of {n} processes was reached"),
     "open_files_limit": ("平台限制每个进程打开 {n} 个文件", "the platform's limit of {n} open files, RUNNER_BUILD_FILES"),
     "memory_limit": ("内存曾达到上限", "the memory limit was reached: {limit}"),

@@ -181,6 +181,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "NODE_DISK_PRESSURE": ("节点磁盘空间不足，任务等待中", "every node is short of disk; the job waits"),
     "NO_RUNTIME_NODE": ("没有可用的运行节点，任务等待中", "no runtime node is available; the job waits"),
+    "NODE_MEMORY_PRESSURE": (
+        "节点可分配内存不足，任务等待中",
+        "every node's memory is given away; the job waits",
+    ),
+    "DRAIN_NOT_FOUND": ("没有这次迁出", "no such drain"),
     "NODE_NO_ADDRESS": (
         "节点 {node} 还没有报告网关地址；请在该节点上设置 RUNTIME_NODE_UPSTREAM_URL",
         "node {node} has told no address of its gateway; set RUNTIME_NODE_UPSTREAM_URL on it",
@@ -193,6 +198,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "APP_STOPPED": ("应用已停止", "the app is stopped"),
     "APP_STARTING": ("应用正在启动，请稍候", "the app is starting; one moment"),
     "APP_UNREACHABLE": ("应用没有响应", "the app does not answer"),
+    "NODE_AWAY": ("应用所在的节点暂时无法访问", "the app's node can't be reached at the moment"),
     "APP_TIMEOUT": ("应用响应超时", "the app took too long to answer"),
     "APP_BUSY": ("应用当前请求过多，请稍后再试", "the app has too many requests in hand; try again soon"),
     "APP_REPLACED": ("应用的新版本已接替", "another version of the app took over"),

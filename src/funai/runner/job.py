@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -223,15 +223,16 @@ class JobRun:
             await tag(self._inputs_tag(sha))
 
     async def _make(self, commit: Commit, target: ImageRef, spec: AppSpec) -> Manifest:
-        with self._phase(Phase.BUILD, str(target)):
-            async with self.tools.source.checked_out(commit, self.folder) as src:
-                t = self.tools
-                build = ImageBuild(t.settings, t.builder, t.nodes, self.job, self.payload, spec, self.out, self.folder)
-                await build.run(src, commit, target)
-        self.lease.check()
-        by_commit = ImageRef(target.registry, target.path, commit.sha, None)
-        with self._phase(Phase.PUSH, str(target)):
-            return await self.tools.pusher.push(target, by_commit, self.folder)
+        with self.tools.builder.kept(target.repository):
+            with self._phase(Phase.BUILD, str(target)):
+                async with self.tools.source.checked_out(commit, self.folder) as src:
+                    t = self.tools
+                    build = ImageBuild(t.settings, t.builder, t.nodes, self.job, self.payload, spec, self.out, self.folder)
+                    self._note(await build.run(src, commit, target))
+            self.lease.check()
+            by_commit = ImageRef(target.registry, target.path, commit.sha, None)
+            with self._phase(Phase.PUSH, str(target)):
+                return await self.tools.pusher.push(target, by_commit, self.folder)
 
     async def _deploy(self, image: Image) -> str | None:
         """Hand it to the agent; answers the digest, which for an unresolved prebuilt image the agent may know."""
@@ -257,10 +258,13 @@ class JobRun:
             deployed = await self.tools.rollout.deploy(node, wish, self.out.line)
         for name, ms in (deployed.timings_ms or {}).items():
             self.phases_ms[f"deploy.{name}"] = ms
-        self.notes = deployed.notes
-        for note in deployed.notes:
-            self.out.line(note)
+        self._note(deployed.notes)
         return image.digest or deployed.digest
+
+    def _note(self, notes: Sequence[str]) -> None:
+        self.notes += notes
+        for note in notes:
+            self.out.line(note)
 
     def _generation(self) -> int | None:
         return naming.generation(self.job.id, self.job.attempt) if self.job.attempt is not None else None

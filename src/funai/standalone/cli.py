@@ -147,6 +147,7 @@ def _run(work: Coroutine[None, None, int]) -> int:
 
 async def _up(config: Path | None, data_dir: Path | None, flags: Flags) -> int:
     from funai.base.aio import stop_on_signals  # noqa: PLC0415
+    from funai.base.process.openfiles import allow_open_files  # noqa: PLC0415
     from funai.standalone import up as platform  # noqa: PLC0415
 
     show = _Terminal().show
@@ -162,6 +163,7 @@ async def _up(config: Path | None, data_dir: Path | None, flags: Flags) -> int:
         return _refused(e)
     for line in unread(os.environ):
         show(f"[yellow]! {escape(line)}[/yellow]")
+    allow_open_files()
     stop = asyncio.Event()
     stop_on_signals(stop)
     began = time.monotonic()

@@ -9,6 +9,7 @@ from funai.api.settings import ApiSettings
 from funai.base.config.settings import Settings, reference
 from funai.console.settings import ConsoleSettings
 from funai.deploy.settings import DeploySettings
+from funai.gateway.edge.settings import EdgeSettings
 from funai.gateway.settings import GatewaySettings
 from funai.git.settings import GitSettings
 from funai.i18n.hints import HINTS
@@ -21,7 +22,8 @@ SERVICES: tuple[tuple[str, str, type[Settings]], ...] = (
     ("Deploy", "funai serve deploy", DeploySettings),
     ("Runner", "funai serve runner", RunnerSettings),
     ("runtime-agent", "funai serve agent", RuntimeSettings),
-    ("Gateway", "part of the runtime-agent's process", GatewaySettings),
+    ("Gateway", "part of the runtime-agent's process, and of an edge's", GatewaySettings),
+    ("Edge", "funai serve edge", EdgeSettings),
     ("Git server", "funai serve git", GitSettings),
 )
 HEAD = """# Configuration

@@ -18,10 +18,15 @@ import pytest
 
 from funai.base.process.proc import base_environment
 from tests.e2e.agent.images import image
+from tests.parts.extent import only_in_full
 from tests.parts.waiting import free_port, tcp_answers, wait_until
 
 TOKEN = "e2e-agent-token"
 on_both_engines = pytest.mark.parametrize("agent_process", ["podman", "docker"], indirect=True)
+on_docker_in_full = pytest.mark.parametrize(
+    "agent_process", ["podman", pytest.param("docker", marks=only_in_full)], indirect=True
+)
+"""What the agent does by itself: that the two engines behave alike, ``test_engine_contract`` says in every run."""
 ROOT = Path(__file__).parents[3]
 MAIN = """
 import asyncio, json, sys

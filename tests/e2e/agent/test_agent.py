@@ -9,8 +9,9 @@ import pytest
 
 from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.reconcile import state
-from tests.e2e.agent.agent import Agent, on_both_engines
+from tests.e2e.agent.agent import Agent, on_both_engines, on_docker_in_full
 from tests.e2e.agent.images import image
+from tests.parts.extent import only_in_full
 from tests.parts.podman import Podman
 from tests.parts.waiting import eventually
 
@@ -79,8 +80,8 @@ async def test_a_prebuilt_image_on_port_80_works(agent: Agent) -> None:
         ("podman", "broken", "APP_UNHEALTHY", "HTTP 503"),
         ("podman", "nouser", "IMAGE_UNUSABLE", "the engine says: unable to find user nosuchuser: no matching entries"),
         ("docker", "nogroup", "IMAGE_UNUSABLE", "the engine says: unable to find group nosuchgroup: no matching entries"),
-        ("docker", "crlf", "APP_EXITED", "/crlf.sh: its first line ends in CR"),
-        ("docker", "exits", "APP_EXITED", "exit status 3"),
+        pytest.param("docker", "crlf", "APP_EXITED", "/crlf.sh: its first line ends in CR", marks=only_in_full),
+        pytest.param("docker", "exits", "APP_EXITED", "exit status 3", marks=only_in_full),
         ("docker", "hungry", "APP_OUT_OF_MEMORY", "96 MiB"),
     ],
     indirect=["agent_process"],
@@ -128,7 +129,7 @@ async def test_an_image_that_is_nowhere(agent: Agent) -> None:
     assert (await agent.get()).status_code == 404
 
 
-@on_both_engines
+@on_docker_in_full
 async def test_a_request_in_flight_outlives_the_switch(agent: Agent) -> None:
     await agent.deploy(5)
     slow = asyncio.create_task(agent.get("cgi-bin/slow?2"))

@@ -12,8 +12,9 @@ import pytest
 from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.network.networks import network_name
 from funai.agent.reconcile import state
-from tests.e2e.agent.agent import Agent, on_both_engines
+from tests.e2e.agent.agent import Agent, on_docker_in_full
 from tests.parts.docker import DockerEngine as DockerPart
+from tests.parts.extent import only_in_full
 from tests.parts.podman import Podman
 from tests.parts.waiting import eventually
 
@@ -54,9 +55,16 @@ async def settled(agent: Agent) -> bool:
     return status["running"] is True and (await agent.get()).status_code == 200
 
 
+SLOWER = [("podman", 150), ("podman", 400), ("docker", 200), ("docker", 500)]
+
+
 @pytest.mark.parametrize(
     ("agent_process", "after_ms"),
-    [("podman", 20), ("podman", 150), ("podman", 250), ("podman", 400), ("docker", 200), ("docker", 500)],
+    [
+        ("podman", 20),
+        ("podman", 250),
+        *(pytest.param(*case, marks=only_in_full) for case in SLOWER),
+    ],
     indirect=["agent_process"],
 )
 async def test_the_agent_killed_in_a_rollout(agent: Agent, after_ms: int) -> None:
@@ -74,7 +82,7 @@ async def test_the_agent_killed_in_a_rollout(agent: Agent, after_ms: int) -> Non
     assert visitors.answers > 5
 
 
-@on_both_engines
+@on_docker_in_full
 async def test_haproxy_killed_in_a_rollout(agent: Agent) -> None:
     await agent.deploy(5)
     deploying = asyncio.create_task(agent.deploy(6))
@@ -108,7 +116,7 @@ async def test_the_engines_service_restarted_in_a_rollout(agent: Agent, podman: 
     assert visitors.failures == []
 
 
-@on_both_engines
+@on_docker_in_full
 async def test_good_and_bad_redeploys_drop_no_request(agent: Agent) -> None:
     await agent.deploy(1)
     async with Visitors(agent) as visitors:

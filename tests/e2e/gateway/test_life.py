@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,8 +20,9 @@ from funai.contracts.routes import GatewayError, Route, RouteState
 from funai.gateway.haproxy.driver import HaproxyGateway
 from funai.gateway.haproxy.runtime_api import RuntimeApi
 from tests.e2e.gateway.conftest import SettingsFor, StartGateway, StartUpstream, in_flight, route_to
+from tests.e2e.gateway.load import load_on
 from tests.e2e.gateway.test_streams import open_websocket
-from tests.parts.waiting import eventually, wait_until
+from tests.parts.waiting import PATIENCE, eventually, wait_until
 
 OWNER = """
 import asyncio, sys
@@ -50,7 +50,7 @@ async def status(client: httpx.AsyncClient, gateway: HaproxyGateway, app_id: int
     return 0
 
 
-async def test_killed_it_is_back_within_a_second_with_the_latest_routes(
+async def test_killed_it_is_back_with_the_latest_routes(
     start_gateway: StartGateway, upstream: StartUpstream, client: httpx.AsyncClient
 ) -> None:
     app = await upstream("1")
@@ -60,15 +60,13 @@ async def test_killed_it_is_back_within_a_second_with_the_latest_routes(
         await gateway.remove(2)
         killed = gateway.pid
         os.kill(killed, signal.SIGKILL)
-        began = time.monotonic()
         # A change in the middle of it is not lost, and is not an error.
         await gateway.put(route_to(4, app))
-        assert time.monotonic() - began < 1
 
         async def back() -> bool:
             return await status(client, gateway) == 200
 
-        await eventually(back, seconds=1, what="the proxy is back")
+        await eventually(back, what="the proxy is back")
         assert gateway.pid != killed
         assert [await status(client, gateway, n) for n in (1, 2, 3, 4)] == [200, 404, 200, 200]
         assert gateway.healthy
@@ -148,18 +146,11 @@ async def test_nothing_is_lost_while_it_is_replaced_under_load(
     app = await upstream("1")
     gateway = await start_gateway([route_to(1, app)])
     url = f"{gateway.url}/runtime/1/"
-    load = await asyncio.create_subprocess_exec("wrk", "-t1", "-c8", "-d3s", "--timeout", "5s", url, stdout=subprocess.PIPE)
-    await eventually(lambda: len(app.requests) > 50, what="the load is on")
-    for n in range(3):
-        seen = len(app.requests)
-        await gateway.close()
-        gateway = await start_gateway(retry_after_seconds=10 + n)
-        await eventually(lambda seen=seen: len(app.requests) > seen + 50, what="the load goes on")
-    out, _ = await load.communicate()
-    text = out.decode()
-    assert "requests in" in text
-    assert "Socket errors" not in text
-    assert "Non-2xx" not in text
+    async with load_on(url, app) as load:
+        for n in range(3):
+            await gateway.close()
+            gateway = await start_gateway(retry_after_seconds=10 + n)
+            await load.goes_on()
 
 
 async def test_stop_lets_what_is_in_hand_finish(
@@ -170,7 +161,7 @@ async def test_stop_lets_what_is_in_hand_finish(
     pid = gateway.pid
     held = asyncio.create_task(client.get(f"{gateway.url}/runtime/1/hold"))
     await in_flight(gateway, app, 1)
-    stopping = asyncio.create_task(gateway.stop(10))
+    stopping = asyncio.create_task(gateway.stop(600))
     fresh = httpx.AsyncClient(trust_env=False)
 
     async def refused() -> bool:
@@ -179,9 +170,8 @@ async def test_stop_lets_what_is_in_hand_finish(
     await eventually(refused, what="no new connections")
     app.release.set()
     assert (await held).status_code == 200
-    began = time.monotonic()
-    await stopping  # the client's connection is still open, but idle
-    assert time.monotonic() - began < 2
+    async with asyncio.timeout(9 * PATIENCE):  # the client's connection is still open, but idle: not waited for
+        await stopping
     assert not start_time(pid)
     await fresh.aclose()
 
@@ -191,9 +181,8 @@ async def test_stop_does_not_wait_for_ever(start_gateway: StartGateway, upstream
     gateway = await start_gateway([route_to(1, app)])
     pid = gateway.pid
     _, writer = await open_websocket(gateway, 1)
-    began = time.monotonic()
-    await gateway.stop(0.2)
-    assert time.monotonic() - began < 3
+    async with asyncio.timeout(10 * PATIENCE):
+        await gateway.stop(0.2)
     assert not start_time(pid)
     writer.close()
 

@@ -73,6 +73,24 @@ async def test_raw_bytes_in_a_target_reach_the_app_as_they_are(start_gateway: St
         assert app.requests[-1].target.encode("latin-1") == target
 
 
+async def test_absolute_targets_reach_the_app_as_paths(start_gateway: StartGateway, upstream: StartUpstream) -> None:
+    app = await upstream("1")
+    gateway = await start_gateway([route_to(1, app)], wildcard_domain="apps.localhost")
+    for target, seen in {
+        "http://h/runtime/1/a?b": "/a?b",
+        "HTTP://H/runtime/1/a": "/a",
+        "http://h:80/runtime/1//a": "//a",
+        "https://h/runtime/1/?u=http://x/y": "/?u=http://x/y",
+        "http://1.apps.localhost": "/",
+        "http://1.apps.localhost?x=/runtime/2/y": "/?x=/runtime/2/y",
+        "http://1.apps.localhost/?x": "/?x",
+    }.items():
+        host = target.split("/")[2].split("?")[0].removesuffix(":80")
+        answer = await raw(gateway, f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 200 "), (target, answer)
+        assert app.requests[-1].target == seen
+
+
 @pytest.mark.parametrize(
     "lines",
     [
@@ -82,6 +100,9 @@ async def test_raw_bytes_in_a_target_reach_the_app_as_they_are(start_gateway: St
         b"GET /runtime/1/ HTTP/1.1\r\nHost: h\r\nHost: other",
         b"GET http://other/runtime/1/ HTTP/1.1\r\nHost: h",
         b"GET http://h@other/runtime/1/ HTTP/1.1\r\nHost: h",
+        b"GET http:///runtime/1/ HTTP/1.1\r\nHost: h",
+        b"GET runtime/1/ HTTP/1.1\r\nHost: h",
+        b"CONNECT h:80 HTTP/1.1\r\nHost: h:80",
         b"GET /runtime/1/\x00 HTTP/1.1\r\nHost: h",
         b"GET /runtime/1/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2",
     ],

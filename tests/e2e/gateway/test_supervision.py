@@ -27,12 +27,16 @@ async def test_a_change_that_was_sent_and_cancelled_is_undone_when_the_proxy_get
     await gateway.put(route_to(1, old, generation=1))  # waits for what the start still tells the proxy
     os.kill(gateway.pid, signal.SIGSTOP)
     try:
-        changes = [asyncio.create_task(gateway.put(route_to(n, new, generation=2))) for n in (1, 2)]
-        await asyncio.wait(changes, timeout=1)
-        for change in changes:
-            change.cancel()
-        await asyncio.gather(*changes, return_exceptions=True)
-        assert not gateway.healthy
+
+        async def sent_and_cancelled() -> bool:
+            changes = [asyncio.create_task(gateway.put(route_to(n, new, generation=2))) for n in (1, 2)]
+            await asyncio.wait(changes, timeout=1)
+            for change in changes:
+                change.cancel()
+            await asyncio.gather(*changes, return_exceptions=True)
+            return not gateway.healthy
+
+        await eventually(sent_and_cancelled, what="a change was sent before it was cancelled")
     finally:
         os.kill(gateway.pid, signal.SIGCONT)
     await eventually(lambda: gateway.healthy, what="the table is certain again")

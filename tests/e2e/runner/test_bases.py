@@ -19,7 +19,8 @@ from funai.base.process.proc import Command
 from funai.contracts.rules import parse_image
 from funai.contracts.states import FailureCode
 from funai.runner.build.base_images import BaseAbsent, Bases
-from funai.runner.build.image import ENGINE_FAILED, Builder, Output
+from funai.runner.build.image import ENGINE_FAILED, Builder
+from funai.runner.build.output import Output
 from funai.runner.build.reading import Reading, allowed
 from funai.runner.commands.engine import BuildRequest, Engine
 from funai.runner.failures import JobFailed

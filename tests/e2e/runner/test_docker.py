@@ -9,8 +9,7 @@ import pytest
 
 from funai.runner.settings import MIB
 from tests.e2e.runner.test_failures import failed
-from tests.e2e.runner.test_hostile import processes
-from tests.e2e.runner.world import MakeWorld, World
+from tests.e2e.runner.world import MakeWorld, World, processes
 from tests.parts.docker import DockerEngine
 from tests.parts.waiting import eventually
 
@@ -42,9 +41,8 @@ async def test_docker_builds_pushes_is_limited_and_cancelled(
     endless = world.build(world.repo("endless", {"Dockerfile": BASE + f"RUN sleep {SECONDS}\n"}))
     await eventually(lambda: processes(SECONDS), seconds=30)
     world.deploy.status[endless] = "CANCELLED"
-    await eventually(lambda: not processes(SECONDS), seconds=3)
+    await world.nothing_left(SECONDS)
     await eventually(lambda: docker_engine.cli("ps", "--all", "--quiet") == "", seconds=10)
-    await eventually(lambda: world.leftovers() == [], seconds=20, what="nothing is left")
 
 
 async def test_dockers_images_are_its_build_cache_and_the_oldest_go(

@@ -124,6 +124,14 @@ async def test_builds_that_fail(world: World) -> None:
     assert world.leftovers() == []
 
 
+async def test_an_npm_that_gave_up_with_status_0_is_no_green_build_and_leaves_no_layer(world: World) -> None:
+    bare = world.repo("app", {"Dockerfile": DOCKERFILE + "RUN echo 'npm error Exit handler never called!' >&2\n"})
+    for _ in range(2):
+        report = await world.ended(world.build(bare, appId=77))
+        failed(report, "PACKAGE_REGISTRY_UNREACHABLE", "platform", "gave up without installing")
+    assert world.leftovers() == []
+
+
 async def test_a_registry_that_is_away_or_refuses(make_world: MakeWorld, private_registry: Registry) -> None:
     world = await make_world(registry_username="robot", registry_password="wrong-password", registry=private_registry.address)
     world.podman.allow_insecure([world.registry.address, private_registry.address, "127.0.0.1:9"])

@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from funai.base.config.settings import env_form
 from funai.runner.settings import RunnerSettings
 from tests.e2e.runner.test_failures import failed
-from tests.e2e.runner.test_hostile import SECONDS, SLEEPS, processes
-from tests.e2e.runner.world import MakeWorld, World
+from tests.e2e.runner.test_hostile import SECONDS, SLEEPS
+from tests.e2e.runner.world import MakeWorld, World, processes
 from tests.parts.waiting import eventually
 
 BASE = "FROM node:20-bookworm-slim\n"
@@ -69,7 +69,7 @@ async def test_a_killed_runner_leaves_nothing_for_its_next_life(world: World) ->
     await eventually(lambda: not processes(SECONDS), seconds=20)
     assert world.leftovers()
     world.start()
-    await eventually(lambda: not processes(SECONDS) and not world.leftovers(), seconds=20, what=f"{world.leftovers()}")
+    await world.nothing_left(SECONDS)
     assert job not in world.deploy.reports
     good = world.build(world.repo("good", {"Dockerfile": BASE}))
     assert (await world.ended(good))["status"] == "SUCCEEDED"

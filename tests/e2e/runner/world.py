@@ -22,7 +22,7 @@ from funai.runner.settings import RunnerSettings
 from tests.parts.podman import Podman
 from tests.parts.registry import Registry
 from tests.parts.sshd import Sshd
-from tests.parts.waiting import eventually
+from tests.parts.waiting import Deadline, eventually
 
 NOW = "2026-01-01T00:00:00.000Z"
 
@@ -211,6 +211,17 @@ class World:
             await self._task
             self._task = None
 
+    async def nothing_left(self, *numbers: str, seconds: float = 20) -> None:
+        """Wait until no leftovers are there, nor a process with one of these ``numbers``; a failure says what is."""
+
+        def left() -> list[str]:
+            return [*self.leftovers(), *(f"sleep {n}" for n in numbers if processes(n))]
+
+        try:
+            await eventually(lambda: not left(), seconds=seconds)
+        except Deadline:
+            raise Deadline(f"still there: {left()}") from None
+
     def leftovers(self) -> list[str]:
         """Whatever a job may not leave: its folder, the builder's containers, its control group, its processes."""
         jobs = self.settings.workdir / "jobs"
@@ -219,6 +230,19 @@ class World:
         for parent in Path("/sys/fs/cgroup").glob(f"*/{self.settings.cgroup_parent}"):
             left += [str(p) for p in parent.iterdir() if p.is_dir()]
         return left
+
+
+def processes(word: str) -> list[str]:
+    """Process ids of ``sleep WORD`` on this machine."""
+    found: list[str] = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words[:2] == [b"sleep", word.encode()]:
+            found.append(entry.parent.name)
+    return found
 
 
 def _ok(data: Any) -> dict[str, Any]:

@@ -20,8 +20,8 @@ class Watched:
     """A context whose pages are listened to. ``allowed``: statuses that a page may answer in this test."""
 
     context: BrowserContext
-    complaints: list[str] = field(default_factory=list)
-    allowed: set[int] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list[str])
+    allowed: set[int] = field(default_factory=set[int])
 
     async def page(self) -> Page:
         page = await self.context.new_page()
@@ -44,9 +44,9 @@ class Watched:
 
 
 @asynccontextmanager
-async def chromium(**options: Any) -> AsyncIterator[Watched]:
-    """A browser with one context. ``options``: locale, java_script_enabled, viewport."""
-    async with async_playwright() as playwright, launch(playwright) as browser:
+async def chromium(*flags: str, **options: Any) -> AsyncIterator[Watched]:
+    """A browser with one context. ``flags``: Chromium's own; ``options``: locale, java_script_enabled, viewport."""
+    async with async_playwright() as playwright, launch(playwright, *flags) as browser:
         yield Watched(await browser.new_context(**options))
 
 
@@ -56,6 +56,6 @@ def width(pixels: int) -> ViewportSize:
 
 async def findings(page: Page) -> list[str]:
     """What axe finds on the page that is serious or worse."""
-    result = await Axe().run(page)
+    result: Any = await Axe().run(page)  # pyright: ignore[reportUnknownMemberType]
     violations: list[dict[str, Any]] = result.response["violations"]
     return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in violations if v["impact"] in SERIOUS]

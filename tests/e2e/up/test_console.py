@@ -16,7 +16,7 @@ from tests.parts.extent import extent
 PASSWORD = "correct horse battery"
 DEPLOY_SECONDS = 120_000
 """Milliseconds that a deploy may take on a busy machine."""
-LOOKS = extent([("en", "light", 1280), ("zh", "dark", 360)], list(product(("zh", "en"), ("light", "dark"), (360, 1280))))
+LOOKS = extent([("zh", "dark", 360)], list(product(("zh", "en"), ("light", "dark"), (360, 1280))))
 """Every language, theme and width once, or every combination."""
 expect.set_options(timeout=30_000)
 BROKEN = DOCKERFILE.replace("COPY . .", "COPY . .\nRUN echo a-telling-line && false")

@@ -48,6 +48,28 @@ def test_app_yaml_never_breaks_in_another_way(text: str) -> None:
         parse_app_yaml(text)
 
 
+BOMBS = {
+    "aliases": "a0: &a0 [x, x]\n{}healthPath: *a9\n".format(
+        "".join(f"a{n}: &a{n} [{f'*a{n - 1}, ' * 99}]\n" for n in range(1, 10))
+    ),
+    "merges": "a0: &a0 {{k: 1}}\n{}port: 80\n".format(
+        "".join(f"a{n}: &a{n} {{<<: [{f'*a{n - 1}, ' * 99}]}}\n" for n in range(1, 10))
+    ),
+    "lists": "[" * 60_000,
+    "mappings": "{" * 60_000,
+    "keys": "? " * 30_000,
+    "dashes": "- " * 30_000,
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_app_yaml_that_stands_for_more_than_it_holds_is_refused_by_its_line(bomb: str) -> None:
+    """Each would take hours, or all memory, to read whole."""
+    with pytest.raises(BadInput, match=r"aliases|nested") as refused:
+        parse_app_yaml(BOMBS[bomb])
+    assert "line " in refused.value.message("en")
+
+
 def test_app_yaml_keeps_the_prefix_only_when_it_says_so() -> None:
     assert parse_app_yaml("stripPrefix: false").strip_prefix is False and parse_app_yaml("port: 1").strip_prefix is None
     with pytest.raises(BadInput):

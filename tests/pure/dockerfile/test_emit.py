@@ -41,6 +41,20 @@ def test_emit_gives_arguments_the_values_from_before_the_first_from() -> None:
     assert written(text, args={"A": "secret", "NPM_REGISTRY": "y"})[1:] == ["ARG A", *lines[1:]]
 
 
+def test_emit_declares_ambient_arguments_where_steps_run_and_the_file_does_not() -> None:
+    text = f"{NODE} AS a\nRUN x\n{NODE} AS b\nCOPY --from=a / /\nFROM b\nARG CA=1\nRUN y\n"
+    assert emit(plan(text), {}, ("CA",)).text.splitlines() == [
+        f"{NODE} AS a",
+        "ARG CA",
+        "RUN x",
+        f"{NODE} AS b",
+        "COPY --from=a / /",
+        "FROM b",
+        "ARG CA=1",
+        "RUN y",
+    ]
+
+
 def test_emit_runs_heredocs_with_the_stages_shell() -> None:
     text = f'{NODE}\nRUN <<A\nset -e\n"x"\nA\nSHELL ["/bin/bash", "-c"]\nRUN --network=none cat <<-A > /x\n\ty\n\tA\n'
     assert written(text)[1:] == [

@@ -263,6 +263,8 @@ def test_honest_triggers_pass() -> None:
         "RUN \\\n" + "#\n" * 60_000,
         "FROM a\n" * 100_000,
         f"{NODE}\n" + "RUN <<A\nA\n" * 9_000,
+        "# escape=x" + " " * 500_000 + "y\n",
+        f"{NODE}\nENV A={'a' * 4_000}\n" + "ENV B=${A##*a*a*a*a*b} C=${A%*b*a*a*a} D=${A//*a*a*b/x}\n" * 100,
     ],
 )
 def test_a_dockerfile_made_to_be_read_forever_is_read_at_once(text: str) -> None:

@@ -90,6 +90,7 @@ def test_what_only_looks_like_a_heredoc_is_none(text: str) -> None:
         ("# escape=x\nFROM a", "escape"),
         ("# escape=`\n# escape=`\nFROM a", "once"),
         ("ONBUILD ONBUILD RUN x", "ONBUILD"),
+        ("ONBUILD " * 5_000, "ONBUILD"),
         ("COPY --=x a b", "no flag"),
         ("FROM a\nRUN a\0b", "NUL"),
         ("FROM a\n\\\n", "line 2"),

@@ -14,7 +14,7 @@ from funai.contracts.errors import Conflict
 from funai.contracts.jobs import AppendLog, Job
 from funai.contracts.states import Blame, FailureCode, JobStatus
 from funai.runner.build.cgroup import limits
-from funai.runner.build.image import Output
+from funai.runner.build.output import Output
 from funai.runner.claim.lease import KILL_MARGIN, Lease, LeaseGone, Lost, verdict
 from funai.runner.cleanup.image_eviction import CachedImage, is_cache, parse_described, parse_images, removable
 from funai.runner.failures import JobFailed, from_agent, last_lines
@@ -244,6 +244,19 @@ async def test_output_past_its_limit_is_an_end_with_the_last_lines() -> None:
     with pytest.raises(JobFailed) as caught:
         await output.take(b"67890\n")
     assert seen == [b"12345\n"] and caught.value.lines == ["12345", "67890"]
+
+
+@pytest.mark.parametrize("words", ["npm error Exit handler never called!\n", "npm ERR! cb() never called!\n"])
+async def test_output_of_an_npm_that_gave_up_ends_a_build_of_ones_own_dockerfile(words: str) -> None:
+    seen: list[bytes] = []
+    quoting, strict, lenient = (Output(900, seen.append, strict=is_own) for is_own in (True, True, False))
+    await quoting.take(f"STEP 4/4: RUN echo '{words}'\nExit handler never called!\n".encode())
+    await lenient.take(words.encode())
+    await strict.take(f"STEP 4/4: RUN npm ci\n{words[:20]}".encode())
+    with pytest.raises(JobFailed, match="gave up without installing") as caught:
+        await strict.take(words[20:].encode())
+    assert (caught.value.code, caught.value.code.blame) == (FailureCode.PACKAGE_REGISTRY_UNREACHABLE, Blame.PLATFORM)
+    assert caught.value.lines[-1] == words.strip()
 
 
 def test_limits_of_both_cgroup_versions() -> None:

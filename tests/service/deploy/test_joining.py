@@ -145,9 +145,14 @@ async def test_join_is_behind_the_nodes_address_list(sqlite_url: str) -> None:
         assert (await join(deploy, await token(deploy))).json()["reason"] == "IP_FORBIDDEN"
 
 
-async def test_migration_0008_is_undone_and_done_again(database_url: str) -> None:
-    db = Database(database_url)
-    await main.upgrade(db)
+@pytest.fixture(params=["sqlite_url", "postgres_url", "mariadb_url"])
+def fresh_url(request: pytest.FixtureRequest) -> str:
+    """A database of the test's own, without tables."""
+    return request.getfixturevalue(request.param)
+
+
+async def test_migration_0008_is_undone_and_done_again(fresh_url: str) -> None:
+    db = Database(fresh_url)
 
     def to(revision: str) -> Callable[[Connection], set[str]]:
         def work(conn: Connection) -> set[str]:
@@ -162,6 +167,7 @@ async def test_migration_0008_is_undone_and_done_again(database_url: str) -> Non
 
         return work
 
+    await migrate.alone(db, to("0008"))
     assert await migrate.alone(db, to("0007")) == set()
     assert await migrate.alone(db, to("0008")) == {"agent_version", "fun_ai_deploy_join_token"}
     await db.close()

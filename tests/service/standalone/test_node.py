@@ -125,6 +125,26 @@ async def test_join_with_a_refused_token_starts_nothing_and_writes_no_file(deplo
     assert (agent.started, config.exists()) == ([], False)
 
 
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"name": "节点 4"}, "RUNTIME_NODE_NAME"),
+        ({"at": replace(AT, agent="http://a b:7005")}, "--agent-url"),
+        ({"extra": {"RUNTIME_APP_MEMORY": "much"}}, "RUNTIME_APP_MEMORY"),
+    ],
+)
+async def test_join_with_what_the_agent_would_refuse_leaves_the_token_unused(
+    deploy: Deploy, tmp_path: Path, more: dict[str, Any], named: str
+) -> None:
+    token = await new_token(deploy)
+    asked = wish(deploy, tmp_path / "agent.properties", token, **more)
+    with pytest.raises(ConfigError) as refused:
+        await join(asked, agent_of(asked), lambda _: None)
+    assert named in refused.value.problems[0] and token not in str(refused.value.problems)
+    good = wish(deploy, tmp_path / "agent.properties", token)
+    assert (await join(good, agent_of(good), lambda _: None)).name == "n1"
+
+
 async def test_join_without_an_agent_token_keeps_what_the_token_bought(sqlite_url: str, tmp_path: Path) -> None:
     async with deploying(sqlite_url, agent_token=None) as deploy:
         asked = wish(deploy, tmp_path / "agent.properties", await new_token(deploy))

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from funai.agent.databases.orphans import OrphanSweep
 from funai.agent.databases.service import Databases
 from funai.agent.engine.contract import EngineError
+from funai.base.http.app import add_routes
 from funai.base.http.guards import SecretDoor
 from funai.contracts.agent import CleanupOrphaned
 from funai.contracts.apps.databases import (
@@ -78,10 +79,10 @@ def install(app: FastAPI, parts: DatabaseParts, door: SecretDoor) -> None:
         told = f"{len(done.databases)} orphaned, {len(gone)} dropped, {len(done.waiting)} within the grace"
         return {"cleanedDatabases": len(gone), "message": "; ".join([told, *done.failed])}
 
-    app.include_router(router)
+    add_routes(app, router)
     explorer = APIRouter(prefix=MONGO, dependencies=[Depends(door)])
     _explorer_calls(explorer, parts)
-    app.include_router(explorer)
+    add_routes(app, explorer)
 
 
 async def _swept(orphans: OrphanSweep, asked: FindOrphans) -> Orphans:

@@ -18,6 +18,7 @@ from funai.agent.network.look import Look
 from funai.agent.node import Node
 from funai.agent.rollout.rollout import Rollouts
 from funai.base.aio import Stopped, unless
+from funai.base.http.app import add_routes
 from funai.base.http.guards import SecretDoor
 from funai.contracts.agent import (
     AgentApp,
@@ -59,7 +60,7 @@ def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
         problem = agent.look.problem
         return {"ok": True, **({"problems": [{"zh": problem.zh, "en": problem.en}]} if problem else {})}
 
-    app.include_router(router)
+    add_routes(app, router)
 
 
 def _app_calls(router: APIRouter, agent: Agent) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
+from funai.base.observability import log
 from funai.contracts import naming
 
 if TYPE_CHECKING:
@@ -68,6 +70,14 @@ class Parts(HTMLParser):
             self.found.append(part)
 
 
+def read(page: str) -> Parts:
+    """What the page has, as far as it can be read."""
+    parser = Parts()
+    with suppress(AssertionError):  # html.parser's word for a marked section of no known kind
+        parser.feed(page)
+    return parser
+
+
 def _part(tag: str, given: Mapping[str, str]) -> tuple[str, str]:
     if tag == "script":
         return "script", given.get("src", "")
@@ -98,6 +108,9 @@ async def notes(door: Door, address: str, *, own_name: bool) -> list[str]:
             return await _look(http, address, own_name)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError):
         return []
+    except Exception:  # noqa: BLE001  # whatever a tenant's page does to the look, the app was deployed
+        log.get("rollout").exception("visit.crashed")
+        return []
 
 
 def _browser(door: Door, address: str) -> httpx.AsyncClient:
@@ -119,9 +132,8 @@ async def _look(http: httpx.AsyncClient, address: str, own_name: bool) -> list[s
         return [f"{zh} / answers {status} at {path}: this is what every visitor sees"]
     if "html" not in answer.headers.get("content-type", "").lower():
         return []
-    parser = Parts()
-    await asyncio.to_thread(parser.feed, page.decode("utf-8", "replace"))
-    base = urljoin(where, parser.base)
+    parser = await asyncio.to_thread(read, page.decode("utf-8", "replace"))
+    base = _joined(where, parser.base)
     missing = [m for m in await asyncio.gather(*(_missing(http, where, base, p, own_name) for p in parser.found)) if m]
     more = len(missing) - MAX_TOLD
     return missing[:MAX_TOLD] + ([f"另有 {more} 个文件同样缺失 / and {more} more"] if more > 0 else [])
@@ -129,8 +141,11 @@ async def _look(http: httpx.AsyncClient, address: str, own_name: bool) -> list[s
 
 async def _missing(http: httpx.AsyncClient, page: str, base: str, part: Part, own_name: bool) -> str | None:
     """What is wrong with a part of a page; None when it is well, or is another host's to answer for."""
-    url = urljoin(base, part.said)
-    scheme, host = urlsplit(url).scheme, urlsplit(url).netloc
+    try:
+        url = urljoin(base, part.said)
+        scheme, host = urlsplit(url).scheme, urlsplit(url).netloc
+    except ValueError:
+        return None
     if scheme not in ("http", "https"):
         return None
     if host != urlsplit(page).netloc:
@@ -146,6 +161,13 @@ async def _missing(http: httpx.AsyncClient, page: str, base: str, part: Part, ow
     if kind and "text/html" in kind and not any(right in kind for right in _TYPES[part.kind]):
         return _sentence(part, "得到的是一个网页", "is answered by a page instead", _remedy(part, own_name))
     return None
+
+
+def _joined(url: str, said: str) -> str:
+    try:
+        return urljoin(url, said)
+    except ValueError:
+        return url
 
 
 def _to_itself() -> tuple[str, str]:

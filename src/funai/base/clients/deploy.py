@@ -296,7 +296,7 @@ class EdgeDeployClient:
     async def routes(self, since: int, wait: float = 0, *, page: str = "") -> RouteChanges:
         """What changed after revision ``since``; ``wait`` seconds (≤ 25) holds the call until something does."""
         params = {"since": since, "wait": wait} | ({"page": page} if page else {})
-        return _read(RouteChanges, await self.transport.data("GET", "/internal/routes", params=params, timeout=wait + 10))
+        return _read(RouteChanges, await self.transport.data("GET", "/internal/routes", params=params, timeout=wait + 5))
 
     async def close(self) -> None:
         await self.transport.close()

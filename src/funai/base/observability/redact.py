@@ -39,7 +39,7 @@ _ORDINARY = re.compile(
     r"true|false|none|null|undefined|default|enabled|disabled|production|development|staging|testing|localhost|optional|required"
     r"|always|never|debug|info|warning|error"
 )
-_USERINFO = re.compile(r"[a-z][a-z0-9+.-]*://([^\s/?#@]*(?:@[^\s/?#@]*)*)@", re.IGNORECASE)
+_USERINFO = re.compile(r"(?<=[a-z0-9+.-])://([^\s/?#]*)@", re.IGNORECASE)
 _IN_URL = re.compile(r"://[^\s/:@]*:([^\s/@]+)@")
 """The password in a URL."""
 _PAIR = re.compile(
@@ -148,10 +148,7 @@ class Redactor:
         """Positions of the secrets, in order; overlapping ones are merged."""
         found = [match.span(1) for match in _IN_URL.finditer(text)] if "://" in text else []
         for secret in self._anywhere:
-            at = text.find(secret)
-            while at >= 0:
-                found.append((at, at + len(secret)))
-                at = text.find(secret, at + 1)
+            found += _occurrences(text, secret)
         for secret, pattern in self._alone:
             if secret in text:
                 found += (match.span() for match in pattern.finditer(text))
@@ -172,6 +169,17 @@ class Redactor:
     def stream(self, hold: int) -> RedactedStream:
         """For text that comes in pieces; a line is cut once it has more than ``hold`` characters."""
         return RedactedStream(self, hold)
+
+
+def _occurrences(text: str, secret: str) -> Iterator[tuple[int, int]]:
+    """Where the secret stands; occurrences that overlap are one."""
+    size, at = len(secret), text.find(secret)
+    while at >= 0:
+        last = at
+        while (further := text.rfind(secret, last + 1, last + 2 * size - 1)) >= 0:
+            last = further
+        yield at, last + size
+        at = text.find(secret, last + size)
 
 
 def _needs_edges(secret: str) -> bool:

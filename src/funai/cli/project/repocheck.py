@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from funai.cli.project.envfile import parse_env_file
+from funai.contracts.apps.variables import read_at_build
 from funai.dockerfile.lint import Finding, RepoFacts, lint
 from funai.dockerfile.node.files import READ as NODE_FILES
 from funai.i18n.cli import PHRASES
@@ -16,6 +18,8 @@ READ = (
     ".dockerignore",
     "deploy/app.yaml",
     ".gitattributes",
+    ".env",
+    ".env.production",
     *NODE_FILES,
 )
 """The files whose text the rules read."""
@@ -29,19 +33,21 @@ def findings(facts: RepoFacts, tracked: Collection[str] | None, *, port: int | N
     found = [
         *lint(facts, port=port),
         *start_script(facts.files),
-        *secrets(tracked if tracked is not None else facts.sizes),
+        *secrets(tracked if tracked is not None else facts.sizes, facts.files),
     ]
     if tracked is not None:
         found += uncommitted(facts.files, tracked)
     return sorted(found, key=lambda f: not f.error)
 
 
-def secrets(paths: Collection[str]) -> list[Finding]:
-    """Files that carry secrets and travel with the source."""
+def secrets(paths: Collection[str], files: Mapping[str, str]) -> list[Finding]:
+    """Files that carry secrets and travel with the source. One of variables that bundlers publish anyway holds none."""
     out: list[Finding] = []
     for path in sorted(paths):
         name = path.rpartition("/")[2]
         is_env = name == ".env" or (name.startswith(".env.") and not name.endswith(_EXAMPLES))
+        if is_env and _is_public(files.get(path, "")):
+            continue
         if is_env or _KEYS.search(path):
             out.append(
                 Finding(
@@ -52,6 +58,11 @@ def secrets(paths: Collection[str]) -> list[Finding]:
                 )
             )
     return out
+
+
+def _is_public(text: str) -> bool:
+    found = parse_env_file(text)
+    return bool(found.values) and not found.bad and len(read_at_build(found.values)) == len(found.values)
 
 
 def start_script(files: Mapping[str, str]) -> list[Finding]:

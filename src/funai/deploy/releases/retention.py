@@ -80,9 +80,12 @@ class Retention:
             "funai_deploy_registry_manifests_deleted_total", "Manifests deleted from the registry", registry=metrics
         )
 
-        self.failing = Gauge(
+        self.failed = False
+        """Whether the registry refused what the latest pass asked of it."""
+        failing = Gauge(
             "funai_deploy_retention_failing", "1 while the registry refuses what retention asks of it", registry=metrics
         )
+        failing.set_function(lambda: self.failed)
 
     async def run(self, every: float, stop: asyncio.Event) -> None:
         """``sweep`` every so many seconds until ``stop``; one that waits for the registry then is cut short."""
@@ -95,9 +98,9 @@ class Retention:
         try:
             for app_id in await self._to_clear():
                 await self.clear(app_id)
-            self.failing.set(0)
+            self.failed = False
         except RegistryFailed as e:
-            self.failing.set(1)
+            self.failed = True
             log.get("retention").warning("retention.registry_failed", error=str(e))
         for app_id in await self._to_retire():
             await self.retire(app_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -90,20 +90,35 @@ class Need:
 
 def development_need(files: ProjectFiles, start: Start) -> Need | None:
     """The first thing of ``start`` that development packages provide, or that can't be determined; None when there is none."""
+    own = {**files.package.dependencies, **files.package.dev_dependencies}
     dev = set(files.package.dev_dependencies).union(*(m.dev_dependencies for m in files.members))
     prod = set(files.package.dependencies).union(*(m.dependencies for m in files.members))
+    named = _Named(frozenset(own), frozenset(dev | prod), _locked_bins(files))
     dev -= prod
     if not dev:
         return None
-    by_lock = _locked_bins(files)
+    seen = set[tuple[str, ...]]()
     for step in start.steps:
-        for program, package in _wanted(files, step, by_lock):
+        told = (step.program, *(step.arguments if step.program == "node" else ()))
+        if told in seen:
+            continue
+        seen.add(told)
+        for program, package in _wanted(files, step, named):
             if package in dev or (package not in prod and (package is None or start.opaque)):
                 return Need(program, package if package in dev else None)
     return Need(start.script[:80], None) if start.opaque else None
 
 
-def _wanted(files: ProjectFiles, step: Step, by_lock: dict[str, tuple[str, bool]]) -> Iterable[tuple[str, str | None]]:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Packages that the root's ``package.json`` names, packages that any member's names, and the lock file's programs."""
+
+    own: frozenset[str]
+    anywhere: frozenset[str]
+    by_lock: Mapping[str, tuple[str, bool]]
+
+
+def _wanted(files: ProjectFiles, step: Step, named: _Named) -> Iterable[tuple[str, str | None]]:
     """(program, package) of what a step loads by name; the package is None when it can't be determined."""
     program = step.program
     if program == "node":
@@ -111,14 +126,13 @@ def _wanted(files: ProjectFiles, step: Step, by_lock: dict[str, tuple[str, bool]
         return
     if not program or program in _NO_PACKAGE or "/" in program or program.startswith("$"):
         return
-    known = {**files.package.dependencies, **files.package.dev_dependencies}
     package = _PROVIDERS.get(program, program)
-    if package not in known and program in by_lock:
-        package, only_dev = by_lock[program]
-        yield program, (None if only_dev else package) if package not in known else package
+    if package not in named.own and program in named.by_lock:
+        package, only_dev = named.by_lock[program]
+        yield program, (None if only_dev else package) if package not in named.own else package
         if not only_dev:
             return
-    elif any(package in {**m.dependencies, **m.dev_dependencies} for m in (files.package, *files.members)):
+    elif package in named.anywhere:
         yield program, package
     else:
         yield program, None

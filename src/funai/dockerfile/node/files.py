@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from funai.contracts.errors import BadInput
+from funai.dockerfile.wildcards import MAX_PATTERN, path_pattern
 
 MAX_WORKSPACES = 100
+MAX_PATTERNS, MAX_FOLDER, MAX_LOOKS = 100, 1_000, 200_000
+"""Of workspaces: patterns, characters of a folder's path, and how often one of each is compared."""
 MAX_TEXT = 1024 * 1024
 _CONFIGS = ("next", "vite", "astro", "svelte", "nuxt", "react-router", "remix")
 _EXTENSIONS = ("js", "mjs", "cjs", "ts", "mts", "cts")
@@ -57,7 +60,8 @@ class Package:
     @property
     def dev_dependencies(self) -> dict[str, str]:
         """The ones that aren't also ordinary dependencies."""
-        return {k: v for k, v in strings(self.data.get("devDependencies")).items() if k not in self.dependencies}
+        ordinary = self.dependencies
+        return {k: v for k, v in strings(self.data.get("devDependencies")).items() if k not in ordinary}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,11 @@ class ProjectFiles:
 
     def has(self, path: str) -> bool:
         return path in self.paths or path in self.texts
+
+    def in_image(self, path: str) -> bool:
+        """Whether a file of the repository comes into the image: by the platform's ``.dockerignore`` no ``.env`` does."""
+        is_env = path == ".env" or (path.startswith(".env.") and path != ".env.production")
+        return self.has(path) and (self.has(".dockerignore") or not is_env)
 
 
 def collect(read: Callable[[str], str | None], paths: Collection[str]) -> ProjectFiles:
@@ -115,7 +124,8 @@ def member_folders(package: Package, pnpm_workspace: str, paths: Collection[str]
     if not wanted:
         return []
     found = {p.removesuffix("/package.json") for p in paths if p.endswith("/package.json") and "node_modules/" not in p}
-    found = {f for f in found if _PLAIN_FOLDER.fullmatch(f)}
+    found = {f for f in found if len(f) <= MAX_FOLDER and _PLAIN_FOLDER.fullmatch(f)}
+    found = set(sorted(found)[: MAX_LOOKS // (len(wanted) + len(unwanted))])
     members = {f for f in found if any(r.fullmatch(f) for r in wanted) and not any(r.fullmatch(f) for r in unwanted)}
     return sorted(members)[:MAX_WORKSPACES]
 
@@ -126,11 +136,6 @@ def _patterns(package: Package, pnpm_workspace: str) -> tuple[list[re.Pattern[st
         declared = cast("dict[str, Any]", declared).get("packages")
     globs = [g for g in cast("list[object]", declared) if isinstance(g, str)] if isinstance(declared, list) else []
     globs += re.findall(r"^[ \t]*-[ \t]+[\"']?([^\"'#\s]+)", pnpm_workspace, re.MULTILINE)
-    wanted = [_glob(g) for g in globs if not g.startswith("!")]
-    return wanted, [_glob(g[1:]) for g in globs if g.startswith("!")]
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    parts = pattern.removeprefix("./").strip("/").split("/")
-    words = [r"(?:[^/]+/)*[^/]+" if p == "**" else re.escape(p).replace(r"\*", "[^/]*") for p in parts]
-    return re.compile("/".join(words))
+    globs = [g for g in globs if len(g) <= MAX_PATTERN][:MAX_PATTERNS]
+    wanted = [path_pattern(g) for g in globs if not g.startswith("!")]
+    return wanted, [path_pattern(g[1:]) for g in globs if g.startswith("!")]

@@ -100,6 +100,13 @@ def _start(plan: Plan) -> Iterator[Notice]:
             ),
             False,
         )
+    if plan.start and not {"start", "server.js"} & {*plan.files.package.scripts, *plan.files.paths}:
+        chosen = plan.start.script
+        yield Notice(
+            "START_CHOSEN",
+            Words(f"没有 start 脚本：运行 {chosen}", f"no start script: `{chosen}` is run"),
+            False,
+        )
     if plan.compiles:
         yield Notice(
             "START_COMPILES",
@@ -136,6 +143,18 @@ def _secrets(plan: Plan) -> Iterator[Notice]:
             Words(
                 ".npmrc 里有明文令牌：请作废它，改写为 ${NPM_TOKEN}，再用 funai env set --build NPM_TOKEN=… 设置",
                 ".npmrc holds a token in plain text: revoke it, write ${NPM_TOKEN}, and `funai env set --build NPM_TOKEN=…`",
+            ),
+        )
+    if (
+        plan.start
+        and "--env-file" in plan.start.script
+        and not any("--env-file" in w for s in plan.start.steps for w in s.words)
+    ):
+        yield Notice(
+            "ENV_FILE_LEFT_OUT",
+            Words(
+                "start 的 --env-file 指向镜像里没有的文件，已略去该参数：变量请用 funai env set",
+                "start names an --env-file that the image lacks, so the flag is left out: set variables with `funai env set`",
             ),
         )
     left_out = [] if files.has(".dockerignore") else [name for name in _BUILD_ENV_FILES if files.has(name)]

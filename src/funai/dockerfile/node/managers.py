@@ -95,8 +95,10 @@ def _npm_package(kind: Kind, exact: str | None, files: ProjectFiles) -> str | No
     if kind is Kind.PNPM:
         return f"pnpm@{_pnpm_major(files.texts.get('pnpm-lock.yaml', ''))}"
     if kind is Kind.BERRY:
-        version = re.search(r"^\s*yarnPath:.*yarn-(\d+\.\d+\.\d+)", files.texts.get(".yarnrc.yml", ""), re.MULTILINE)
-        metadata = re.search(r"^__metadata:\s*\n\s+version: (\d+)", files.texts.get("yarn.lock", ""), re.MULTILINE)
+        version = re.search(r"^[ \t]*yarnPath:.*yarn-(\d+\.\d+\.\d+)", files.texts.get(".yarnrc.yml", ""), re.MULTILINE)
+        metadata = re.search(
+            r"^__metadata:[ \t\r]*\n[ \t]+version: (\d{1,9})\b", files.texts.get("yarn.lock", ""), re.MULTILINE
+        )
         if version:
             return f"@yarnpkg/cli-dist@{version[1]}"
         if metadata and int(metadata[1]) < 8:
@@ -106,7 +108,7 @@ def _npm_package(kind: Kind, exact: str | None, files: ProjectFiles) -> str | No
 
 def _pnpm_major(lock: str) -> int:
     """The pnpm that wrote this lock file format; 9 and 10 share one."""
-    match = re.search(r"^lockfileVersion: ['\"]?(\d+)", lock, re.MULTILINE)
+    match = re.search(r"^lockfileVersion: ['\"]?(\d{1,9})\b", lock, re.MULTILINE)
     return {5: 7, 6: 8}.get(int(match[1]) if match else 9, 9)
 
 
@@ -116,4 +118,4 @@ def _locks_nothing(kind: Kind, lock: str, package: Package) -> bool:
         return False
     if kind is Kind.PNPM:
         return not re.search(r"^(importers|dependencies|devDependencies|packages):", lock, re.MULTILINE)
-    return kind is Kind.YARN and not re.search(r"^\s+version ", lock, re.MULTILINE)
+    return kind is Kind.YARN and not re.search(r"^[ \t]+version ", lock, re.MULTILINE)

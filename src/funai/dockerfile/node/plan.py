@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from funai.contracts.errors import BadInput
 from funai.dockerfile.node.bins import Need, development_need
+from funai.dockerfile.node.defaults import start_script
 from funai.dockerfile.node.files import ProjectFiles
 from funai.dockerfile.node.managers import ROOT_HOOKS, Kind, Manager, manager_of
 from funai.dockerfile.node.start import Start, read_start
@@ -72,9 +73,7 @@ class Plan:
 
 def make_plan(files: ProjectFiles, *, port: int = 3000, available: Collection[int] = MAJORS) -> Plan:
     """The plan for a repository. Raises BadInput NPM_START_MISSING when there is nothing to start and no site to serve."""
-    script = files.package.scripts.get("start")
-    if script is None and files.has("server.js"):
-        script = "node server.js"
+    script = start_script(files)
     start = read_start(files, script) if script else None
     instead = _built_instead(files, start)
     start = read_start(files, instead, name="start:prod") if instead else start

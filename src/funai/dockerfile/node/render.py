@@ -19,7 +19,7 @@ VARS_FILE, ADDRESS_FILE = ".funai-vars", ".funai-address"
 """The app's own variables for builds, and what the platform tells about the app: ``export NAME=value`` lines."""
 START_FILE, STATIC_FILE = "funai-start.sh", "funai-static.mjs"
 CA_IN_STAGE = "/etc/funai-ca.pem"
-_MARK = "/tmp/funai-built"
+_MARK, _OUTPUT = "/tmp/funai-built", "/tmp/funai-output"
 
 
 def render(plan: Plan, *, ca_in_context: bool = False, env_files: bool = False, caches: bool = False) -> str:
@@ -205,20 +205,17 @@ def _hooks(hooks: Sequence[str]) -> list[str]:
 
 
 def _tidy(plan: Plan, caches: bool) -> list[str]:
-    """Leave in /app what the image takes from it: caches and files with tokens go, and so do packages that come from
-    the layer of their own, all but what the build wrote among them (a generated client, a patch).
+    """Leave in _OUTPUT what the image takes from the build: no caches, no files with tokens, and of the packages, which come
+    from the layer of their own, only what the build wrote among them (a generated client, a patch).
+
+    The packages stay where they are: removing or moving a lower layer's tree writes an entry for each of its files.
     """
     gone = [*kept.unlinked(plan.files, mounted=caches), CA_IN_CONTEXT, START_FILE]
-    steps = [f"rm -rf {' '.join(gone)}", _FORGET_TOKENS]
-    if plan.source_first:
-        return [*steps, "mkdir -p node_modules", "mv node_modules /packages"]
-    return [
-        *steps,
-        "mkdir -p node_modules /written",
-        f"(cd node_modules && find . -newer {_MARK} ! -type d -exec cp -a --parents -t /written {{}} +)",
-        "rm -rf node_modules",
-        "mv /written node_modules",
-    ]
+    steps = [f"rm -rf {' '.join(gone)}", _FORGET_TOKENS, f"mkdir -p node_modules {_OUTPUT}/node_modules"]
+    if not plan.source_first:
+        changed = f"find . -newer {_MARK} ! -type d -exec cp -a --parents -t {_OUTPUT}/node_modules {{}} +"
+        steps.append(f"(cd node_modules && {changed})")
+    return [*steps, f"find . -mindepth 1 -maxdepth 1 ! -name node_modules -exec mv -t {_OUTPUT} {{}} +"]
 
 
 _FORGET_TOKENS = r"find . -name node_modules -prune -o \( -name .npmrc -o -name .yarnrc.yml \) -exec rm -f {} +"
@@ -257,14 +254,13 @@ def _final(plan: Plan) -> str:
     if plan.launcher:
         lines.append(f"COPY {START_FILE} /usr/local/bin/funai-start")
     source = "production" if _production(plan) else "build" if plan.source_first else "deps"
-    packages = "/packages" if plan.source_first else "/app/node_modules"
     lines += [
         "USER 1000:1000",
         f"EXPOSE {port}",
         f"CMD {json.dumps(_command(plan), ensure_ascii=False)}",
-        f"COPY --from={source} --chown=1000:1000 {packages} /app/node_modules",
+        f"COPY --from={source} --chown=1000:1000 /app/node_modules /app/node_modules",
         "WORKDIR /app",
-        "COPY --from=build --chown=1000:1000 /app /app/",
+        f"COPY --from=build --chown=1000:1000 {_OUTPUT} /app/",
     ]
     return "\n".join(lines).lstrip() + "\n"
 

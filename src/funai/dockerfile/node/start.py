@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from funai.dockerfile.node.files import Package, ProjectFiles
 
 MAX_DEPTH = 8
+MAX_SCRIPT, MAX_SCRIPTS = 8_192, 64
+"""Characters of one script, and how many are read in all: scripts that each call others several times have no end."""
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _SUBSTITUTION = re.compile(r"`|\$\(|\n")
 _SPAWNERS = frozenset(
@@ -113,6 +115,7 @@ def read_start(files: ProjectFiles, script: str, *, name: str = "start") -> Star
 class _Reader:
     def __init__(self, files: ProjectFiles) -> None:
         self._files = files
+        self._left = MAX_SCRIPTS
 
     def read(self, package: Package, name: str, script: str, depth: int) -> Start:
         before, after = package.scripts.get(f"pre{name}"), package.scripts.get(f"post{name}")
@@ -129,15 +132,16 @@ class _Reader:
         return replace(start, plain=False) if after else start
 
     def _line(self, package: Package, script: str, depth: int) -> Start:
-        chain, chained = split_commands(script)
+        self._left -= 1
+        chain, chained = split_commands(script) if self._left >= 0 else (None, False)
         if chain is None or depth >= MAX_DEPTH:
             return _opaque(script)
         steps: list[Step] = []
-        plain, managers, opaque = chained, frozenset[str](), False
-        for number, words in enumerate(chain):
-            step = _step(words, package.folder)
-            moved = any(w and w[0] == "cd" for w in chain[:number])
+        plain, managers, opaque, moved = chained, frozenset[str](), False, False
+        for words in chain:
+            step = self._without_env_files(_step(words, package.folder))
             inner = None if moved else self._called(package, step, depth)
+            moved = moved or words[0] == "cd"
             if inner is None:
                 steps.append(step)
                 plain = plain and (step.program not in _SPAWNERS) and bool(step.words)
@@ -151,6 +155,19 @@ class _Reader:
             plain = plain and inner.plain
             managers, opaque = managers | inner.managers, opaque or inner.opaque
         return Start(script, tuple(steps), plain, managers, opaque)
+
+    def _without_env_files(self, step: Step) -> Step:
+        """Without ``--env-file`` of a file that the image lacks: Node ends at once there, and the platform sets variables."""
+        if step.program not in ("node", "tsx"):
+            return step
+        words, kept = iter(step.words), list[str]()
+        for word in words:
+            if word == "--env-file":
+                word = f"{word}={next(words, '')}"
+            name, _, file = word.partition("=")
+            if name != "--env-file" or self._files.in_image(_in(step.folder, _plain(file).removeprefix("./"))):
+                kept.append(word)
+        return replace(step, words=tuple(kept))
 
     def _called(self, package: Package, step: Step, depth: int) -> Start | None:
         """What a call of another script runs (``npm run x``, ``yarn workspace web start``); None when it is no such call."""
@@ -224,7 +241,7 @@ def _named(program: str, rest: Sequence[str]) -> bool:
 
 def split_commands(script: str) -> tuple[list[list[str]] | None, bool]:
     """The simple commands of a shell line and whether they are all joined by ``&&``; None when it can't be determined."""
-    if _SUBSTITUTION.search(script):
+    if len(script) > MAX_SCRIPT or _SUBSTITUTION.search(script):
         return None, False
     lexer = shlex.shlex(script, posix=False, punctuation_chars=";&|()<>")
     lexer.whitespace_split, lexer.commenters = True, ""
@@ -278,6 +295,6 @@ def _in(folder: str, path: str) -> str:
 
 
 def _opaque(script: str) -> Start:
-    words = tuple(re.findall(r"[^\s;&|()<>\"'`$]+", script))
+    words = tuple(re.findall(r"[^\s;&|()<>\"'`$]+", script[:MAX_SCRIPT]))
     managers = frozenset(w for w in words if w in ("pnpm", "pnpx", "yarn", "bun", "bunx", "npx", "npm"))
     return Start(script, tuple(Step((w,)) for w in words), False, managers, opaque=True)

@@ -43,6 +43,9 @@ _BUILDERS = (
     "@sveltejs/adapter-static",
 )
 _SERVER_ADAPTERS = re.compile(r"^@astrojs/(node|vercel|netlify|cloudflare|deno)$|^@sveltejs/adapter-(node|auto)$")
+_GENERATES = re.compile(r"\b(?:nuxt|nuxi)\s+generate\b")
+_GENERATED = ".output/public"
+"""Where Nuxt writes a static site; its ``dist`` is only a link there."""
 OUTPUTS = (
     "dist",
     "build",
@@ -71,15 +74,22 @@ def site_of(files: ProjectFiles, start: Start | None) -> Site | None:
         return None
     exported = _exported(files)
     if start is None:
+        if generates(files):
+            return Site((_GENERATED, *(o for o in _folders(files, exported) if o != _GENERATED)))
         return Site(_folders(files, exported)) if exported or _builds_a_site(files) else None
     main = start.main
     if main is None or len(start.steps) > 1:
         return None
     if exported and main.program == "next" and main.arguments[:1] == ("start",):
         return Site(("out",), start.script)
-    if not _looks_at_a_site(main) or _renders_on_a_server(files):
+    if not _looks_at_a_site(main) or renders_on_a_server(files):
         return None
     return Site(_folders(files, exported), start.script)
+
+
+def generates(files: ProjectFiles) -> bool:
+    """Whether the build is Nuxt's of a static site."""
+    return bool(_GENERATES.search(files.package.scripts.get("build", "")))
 
 
 def _exported(files: ProjectFiles) -> bool:
@@ -95,10 +105,11 @@ def _looks_at_a_site(step: Step) -> bool:
 
 def _builds_a_site(files: ProjectFiles) -> bool:
     known = {**files.package.dependencies, **files.package.dev_dependencies}
-    return any(name in known for name in _BUILDERS) and not _renders_on_a_server(files)
+    return any(name in known for name in _BUILDERS) and not renders_on_a_server(files)
 
 
-def _renders_on_a_server(files: ProjectFiles) -> bool:
+def renders_on_a_server(files: ProjectFiles) -> bool:
+    """Whether a builder of sites builds a server here: by its packages, and by Astro's configuration where there is one."""
     known = {**files.package.dependencies, **files.package.dev_dependencies}
     adapted = any(map(_SERVER_ADAPTERS.match, known))
     config = files.config("astro")

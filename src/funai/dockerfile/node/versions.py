@@ -45,6 +45,10 @@ class NodeChoice:
         return image_of(self.major)
 
 
+MAX_WISH = 200
+"""Characters; longer ones mean nothing."""
+
+
 def node_wish(files: ProjectFiles) -> NodeWish | None:
     """``.nvmrc``, ``.node-version``, ``engines.node``, ``volta.node``: the first that says something usable."""
     engines = strings(files.package.data.get("engines")).get("node")
@@ -58,7 +62,7 @@ def node_wish(files: ProjectFiles) -> NodeWish | None:
     wishes: list[NodeWish] = []
     for source, text in said.items():
         line = next((w for w in (text or "").splitlines() if w.strip() and not w.startswith("#")), "").strip()
-        if line and (majors := satisfying(line)) is not None:
+        if line and len(line) <= MAX_WISH and (majors := satisfying(line)) is not None:
             wishes.append(NodeWish(source, line[:80], majors))
     return wishes[0] if wishes else None
 

@@ -26,6 +26,7 @@ from funai.gateway.haproxy import config as haproxy_config
 from funai.gateway.haproxy import routemap
 from funai.gateway.haproxy.access_log import AccessLog, RotatedFile
 from funai.gateway.haproxy.certificates import ProxyCertificates
+from funai.gateway.haproxy.config import NODE, Design
 from funai.gateway.haproxy.files import HaproxyFiles
 from funai.gateway.haproxy.host_map import HostMap
 from funai.gateway.haproxy.process import HaproxyProcess
@@ -49,11 +50,12 @@ class HaproxyGateway:
         *,
         public_url: str = "",
         pace: Pace | None = None,
+        design: Design = NODE,
     ) -> None:
         self.settings = settings
         registry = registry or CollectorRegistry()
         self.metrics = GatewayMetrics(registry, max_apps=settings.metrics_max_apps, watch=watch)
-        files = self._files = HaproxyFiles(settings)
+        files = self._files = HaproxyFiles(settings, design)
         if settings.https_port:
             CertificateMetrics(registry, files.certificates.ends)
         self._api = RuntimeApi(files.paths.admin_socket)

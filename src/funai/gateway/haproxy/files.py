@@ -17,10 +17,10 @@ from funai.gateway.domains.authority import Account, Authority
 from funai.gateway.domains.records import Records
 from funai.gateway.haproxy import config as haproxy_config
 from funai.gateway.haproxy import routemap
-from funai.gateway.haproxy.config import Facts
+from funai.gateway.haproxy.config import NODE, Design
 from funai.gateway.haproxy.host_map import HostMap
 from funai.gateway.haproxy.process import HaproxyProcess, Paths
-from funai.gateway.haproxy.rules import faults
+from funai.gateway.haproxy.rules.sections import LOG_FD_VARIABLE, Facts
 from funai.gateway.settings import GatewaySettings
 from funai.gateway.tls.certs import CertificateChange, CertificateStore
 
@@ -33,7 +33,8 @@ _SPARE_FILES = 200
 class HaproxyFiles:
     """Blocking: call from a thread, except :meth:`hold` and :meth:`release`."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, design: Design = NODE) -> None:
+        self._design = design
         self.settings, self.root, self._run = settings, settings.data_dir, settings.sockets
         self.paths = Paths(
             config=self.root / "haproxy.cfg",
@@ -49,7 +50,7 @@ class HaproxyFiles:
         self._account: Account | None = None
         self.identity = ""
         self.secret = ""
-        self.boot = _boot_id()
+        self.boot = "any" if design.lasting else _boot_id()
         self._lock_fd = -1
 
     async def hold(self) -> None:
@@ -81,7 +82,7 @@ class HaproxyFiles:
         if binary is None:
             missing = self.settings.haproxy_bin
             raise GatewayError(f"{missing} is not installed; `apt-get install haproxy`, or set gateway.haproxy-bin")
-        return HaproxyProcess(binary, self.paths, haproxy_config.LOG_FD_VARIABLE)
+        return HaproxyProcess(binary, self.paths, LOG_FD_VARIABLE)
 
     def prepare(self, version: str) -> CertificateChange | None:
         """Write configuration, pages and certificates. Raises GatewayError."""
@@ -123,10 +124,10 @@ class HaproxyFiles:
         return list(routemap.parse_file(text, self.boot).values())
 
     def _write_config(self, version: str) -> None:
-        texts = haproxy_config.page_files(self.settings) | faults.map_files()
+        texts = self._design.files(self.settings)
         for name, text in texts.items():
             _write_if_new(self.root / "pages" / name, text)
-        config = haproxy_config.render(self.settings, self._facts(version))
+        config = self._design.render(self.settings, self._facts(version))
         self.identity = haproxy_config.identity(config, texts)
         _write_if_new(self.paths.config, haproxy_config.with_identity(config, self.identity))
 

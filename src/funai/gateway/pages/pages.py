@@ -56,6 +56,9 @@ UNREACHABLE = Page(
 )
 TIMEOUT = Page("timeout", 504, "APP_TIMEOUT", "应用收到了请求，但没有及时应答。", "It took the request and gave no answer.")
 
+NODE_AWAY = Page("node_away", 503, "NODE_AWAY", "请稍后重试。", "Try again in a moment.", refresh=True)
+PLATFORM_AWAY = Page("platform_away", 503, "UNAVAILABLE", "请稍后重试。", "Try again in a moment.", refresh=True)
+
 ROUTING_PAGES = (UNKNOWN, STOPPED, STARTING, BUSY, CROWDED, REFUSED)
 """Chosen by the routing rules."""
 

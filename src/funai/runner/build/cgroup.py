@@ -28,6 +28,11 @@ class Usage:
     """The memory limit was reached at least once; file caches alone can do that."""
 
 
+def group_names(parent: str, prefix: str, root: Path = ROOT) -> set[str]:
+    """Names of the groups under ``parent`` that begin with ``prefix``."""
+    return {p.name for h in BuildGroup(parent, "", root).hierarchies() for p in (h / parent).glob(f"{prefix}*") if p.is_dir()}
+
+
 class BuildGroup:
     """``/parent/name`` in every mounted hierarchy. ``available`` is False where this process may not make one."""
 
@@ -147,12 +152,22 @@ class BuildGroup:
                         if (group / name).exists():
                             (group / name).write_text(value)
 
-    def remove(self) -> None:
-        """Remove the folders; a group that still has processes stays."""
-        for folder in self._folders():
-            for group in reversed(_groups(folder)):
-                with suppress(OSError):
-                    group.rmdir()
+    def remove(self, seconds: float = 0) -> bool:
+        """Remove the folders; False when something in one of them was still there after ``seconds``.
+
+        Docker's daemon lets go of a step's group a moment after the step has ended, however it ended.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            for folder in self._folders():
+                for group in reversed(_groups(folder)):
+                    with suppress(OSError):
+                        group.rmdir()
+            if not any(folder.exists() for folder in self._folders()):
+                return True
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
 
 
 def _groups(folder: Path) -> list[Path]:

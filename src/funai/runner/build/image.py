@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import resource
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,18 +23,18 @@ from funai.i18n.sizes import size
 from funai.runner.build.base_images import BaseAbsent, BaseImage, Bases, image_ids
 from funai.runner.build.cgroup import BuildGroup, Usage
 from funai.runner.build.diskwatch import DiskWatch, working_containers
+from funai.runner.build.output import Output
 from funai.runner.build.plan import check_mounts
 from funai.runner.build.reading import Reading, write_down
 from funai.runner.build.watch import BuildWatch
 from funai.runner.commands.engine import BuildRequest, Engine
-from funai.runner.failures import JobFailed, last_lines
+from funai.runner.failures import JobFailed
 from funai.runner.publish.registry import Registry
 from funai.runner.sandbox.cell import Run
 from funai.runner.sandbox.storewatch import StoreWatch
 from funai.runner.sandbox.workshop import Fit, Workshop
 from funai.runner.settings import RunnerSettings
 
-TAIL_BYTES = 64 * 1024
 KILLED, FILE_TOO_LARGE = 128 + 9, 128 + 25
 """A step's exit status when its process got SIGKILL."""
 ENGINE_FAILED = 125
@@ -50,31 +50,13 @@ FORK_REFUSED = "Cannot fork"
 """How Debian's shell says that it may start no process more."""
 
 
-class Output:
-    """What the build prints: passed on as it comes, its end kept, and ended past its limit (bytes)."""
-
-    def __init__(self, limit: int, write: Callable[[bytes], None]) -> None:
-        self._limit, self._write = limit, write
-        self._total = 0
-        self._tail = bytearray()
-
-    async def take(self, piece: bytes) -> None:
-        """Raises JobFailed BUILD_OUTPUT_LIMIT."""
-        self._total += len(piece)
-        self._tail += piece
-        if len(self._tail) > 2 * TAIL_BYTES:
-            del self._tail[:-TAIL_BYTES]
-        if self._total > self._limit:
-            raise JobFailed(FailureCode.BUILD_OUTPUT_LIMIT, self.lines(), limit=size(self._limit))
-        self._write(piece)
-
-    def lines(self) -> list[str]:
-        return last_lines(self._tail.decode("utf-8", "replace"))
-
-
 def group_name(workdir: Path, job: str) -> str:
     """The control group of a job: runners of several platforms on one machine must not meet in one."""
     return f"{hashlib.sha256(str(workdir).encode()).hexdigest()[:8]}-{job}"
+
+
+GROUP_SECONDS = 5.0
+"""How long the engine may take to let go of an ended build's control group; what it keeps longer, the janitor removes."""
 
 
 class Builder:
@@ -93,7 +75,7 @@ class Builder:
         self._workshop = workshop
         self.bases = Bases(settings, engine, registry, storage, search)
         self.active = 0
-        """Builds running right now."""
+        """Builds running right now, and what they made on its way to the registry."""
         self.gate = asyncio.Lock()
         """Held while a build begins, and while the janitor looks for unused layers and removes them: never both."""
 
@@ -107,11 +89,22 @@ class Builder:
         """Whether an app's cache mounts are its own: without the wall an engine has one folder of them for all builds."""
         return self._workshop is not None
 
+    @contextmanager
+    def kept(self, repository: str) -> Iterator[None]:
+        """From a build to the end of its push, eviction takes nothing of what the app's image is made of."""
+        self.active += 1
+        try:
+            with self._workshop.kept(repository) if self._workshop else nullcontext():
+                yield
+        finally:
+            self.active -= 1
+
     async def build(
         self, request: BuildRequest, reading: Reading, ignore: Sequence[Path], name: str, write: Callable[[bytes], None]
-    ) -> None:
+    ) -> list[str]:
         """Build the request's context, or raise JobFailed with the limit that ended it or the build's last lines.
 
+        Returns notes for the app's owner on a build that succeeded.
         Cancelling it kills every process of the build and removes its containers before the cancellation goes on.
         """
         s = self._settings
@@ -119,9 +112,7 @@ class Builder:
         async with self._group(group_name(s.workdir, name)) as group:
             request, folder = self._limited(request, group), request.tmp.parent
             disk = self._disk(folder, group)
-            watch, output = BuildWatch(group, disk), Output(s.build_output_bytes, write)
-            async with self.gate:
-                self.active += 1
+            watch, output = BuildWatch(group, disk), Output(s.build_output_bytes, write, strict=reading.own)
 
             async def run(command: Command) -> int:
                 return await self._run(command, group, watch, output)
@@ -146,11 +137,11 @@ class Builder:
             except TimeoutError as e:
                 raise JobFailed(FailureCode.BUILD_TIMEOUT, output.lines(), seconds=int(s.build_seconds)) from e
             finally:
-                self.active -= 1
                 watch.look()
                 await asyncio.shield(self._end(group))
             if code != 0:
                 raise await self._why(code, watch.usage, output, plan.images)
+            return self._doubts(watch.usage)
 
     def _disk(self, folder: Path, group: BuildGroup) -> DiskWatch | StoreWatch:
         limit = self._settings.build_disk_bytes
@@ -197,7 +188,7 @@ class Builder:
         if emitted.files and not self.mounts:
             raise JobFailed(FailureCode.CONTRACT_INVALID, detail=NO_HEREDOC_FILES)
         dockerfile, files = write_down(emitted, request.tmp.parent, ignore)
-        declared = plan.declared_args | trigger_args(t for b in bases.values() for t in b.triggers)
+        declared = plan.declared_args | set(reading.ambient) | trigger_args(t for b in bases.values() for t in b.triggers)
         return replace(
             request,
             dockerfile=dockerfile,
@@ -224,14 +215,20 @@ class Builder:
 
     @asynccontextmanager
     async def _group(self, name: str) -> AsyncIterator[BuildGroup]:
+        """The build's group. While there is one the build counts as active, so that it is not removed as a leftover."""
         s = self._settings
         group = BuildGroup(s.cgroup_parent, name)
         leaf = self._workshop is not None
-        group.create(memory_bytes=s.build_memory_bytes, pids=s.build_pids, cpus=s.build_cpus, leaf=leaf)
+        async with self.gate:
+            self.active += 1
         try:
-            yield group
+            group.create(memory_bytes=s.build_memory_bytes, pids=s.build_pids, cpus=s.build_cpus, leaf=leaf)
+            try:
+                yield group
+            finally:
+                await asyncio.shield(asyncio.to_thread(group.remove, GROUP_SECONDS))
         finally:
-            group.remove()
+            self.active -= 1
 
     async def _run(self, command: Command, group: BuildGroup, watch: BuildWatch, output: Output) -> int:
         """The engine's exit status. Raises JobFailed when a limit was broken; nothing of the build runs on then."""
@@ -254,6 +251,10 @@ class Builder:
                 for task in (watching, reading):
                     task.cancel()
                 await asyncio.gather(watching, reading, return_exceptions=True)
+
+    def _doubts(self, usage: Usage) -> list[str]:
+        limit = size(self._settings.build_memory_bytes)
+        return [both("killed_for_memory", limit=limit)] if usage.oom_kills else []
 
     def _broken(self, code: FailureCode, output: Output) -> JobFailed:
         if code is FailureCode.OUT_OF_DISK:

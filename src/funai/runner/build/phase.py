@@ -81,16 +81,15 @@ class ImageBuild:
     out: LogStream
     folder: Path
 
-    async def run(self, src: Path, commit: Commit, image: ImageRef) -> None:
-        """Build ``image`` from the commit's files. Raises JobFailed."""
+    async def run(self, src: Path, commit: Commit, image: ImageRef) -> list[str]:
+        """Build ``image`` from the commit's files and return notes for the app's owner. Raises JobFailed."""
         found = await asyncio.to_thread(read_recipe, self.payload, src)
         (self.folder / "tmp").mkdir()
         if isinstance(found, Recipe):
-            await self._build(found, commit, image)
-        else:
-            await self._standard(found, commit, image)
+            return await self._build(found, commit, image)
+        return await self._standard(found, commit, image)
 
-    async def _standard(self, context: Path, commit: Commit, image: ImageRef) -> None:
+    async def _standard(self, context: Path, commit: Commit, image: ImageRef) -> list[str]:
         """With the platform's Dockerfile, on the Node that the project asks for, or else on one that can be had."""
         self.out.line(f"    {both('standard_image')}")
         project = await asyncio.to_thread(read_project, context)
@@ -135,9 +134,9 @@ class ImageBuild:
         named = plan.own_npmrc_registry or "NPM_REGISTRY"
         return JobFailed(FailureCode.PACKAGE_REGISTRY_UNREACHABLE, error.lines, registry=named)
 
-    async def _build(self, recipe: Recipe, commit: Commit, image: ImageRef) -> None:
+    async def _build(self, recipe: Recipe, commit: Commit, image: ImageRef) -> list[str]:
         args = self._arguments(recipe, commit)
-        reading = Reading(recipe.text, allowed(image, self.settings), args)
+        reading = Reading(recipe.text, allowed(image, self.settings), args, own=not recipe.generated)
         for line in remarks(self.payload, (await asyncio.to_thread(reading.plan)).declared_args, generated=recipe.generated):
             self.out.line(line)
         # One label and no more: the builder commits one more image for each.
@@ -151,7 +150,7 @@ class ImageBuild:
             args=args,
             fresh=bool(self.payload.no_cache),
         )
-        await self.builder.build(request, reading, recipe.ignore, self.folder.name, self.out.write)
+        return await self.builder.build(request, reading, recipe.ignore, self.folder.name, self.out.write)
 
     def _arguments(self, recipe: Recipe, commit: Commit) -> Mapping[str, str]:
         """Build arguments; the platform's own win over the app's of the same name."""

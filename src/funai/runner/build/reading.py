@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from funai.contracts.buildspec import CA_IN_BUILD
 from funai.contracts.errors import BadInput
 from funai.contracts.rules import ImageRef
 from funai.dockerfile import rules
@@ -20,6 +21,7 @@ from funai.runner.failures import invalid
 from funai.runner.settings import RunnerSettings
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+CA_ARG = "NODE_EXTRA_CA_CERTS"
 SHOWN = 5
 """Problems that a job names; `funai check` names all."""
 
@@ -54,6 +56,13 @@ class Reading:
     allowed: Allowed
     args: Mapping[str, str]
     platform: Platform = field(default_factory=this_platform)
+    own: bool = False
+    """The repository's own Dockerfile, and not the standard image's."""
+
+    @property
+    def ambient(self) -> tuple[str, ...]:
+        """The operator's certificate authorities: a Dockerfile that knows nothing of them gets them all the same."""
+        return (CA_ARG,) if self.own and self.args.get(CA_ARG) == CA_IN_BUILD else ()
 
     def plan(self, bases: Mapping[str, BaseFacts] | None = None) -> Plan:
         """Raises JobFailed CONTRACT_INVALID. ``bases`` by the images' names in the file, as far as they are known."""
@@ -77,7 +86,7 @@ class Reading:
             words = Words(f"镜像 {name} 由基础镜像的变量决定", f"the image {name} depends on a base image's variable")
             raise invalid(BadInput(detail=words))
         try:
-            return plan, emit(plan, {n: Base(b.name, b.shell) for n, b in bases.items()})
+            return plan, emit(plan, {n: Base(b.name, b.shell) for n, b in bases.items()}, self.ambient)
         except BadInput as e:
             raise invalid(e) from e
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from funai.base.aio import periodic
 from funai.base.observability import log
 from funai.base.process import proc
-from funai.runner.build.cgroup import BuildGroup
+from funai.runner.build.cgroup import BuildGroup, group_names
 from funai.runner.build.diskwatch import tree_bytes, working_containers
 from funai.runner.build.image import Builder, group_name
 from funai.runner.cleanup.caches import Limits
@@ -75,19 +75,27 @@ class Janitor:
     async def tidy(self) -> None:
         """Bring the caches under their watermarks, least recently used first."""
         await self._mirrors()
+        await self.remove_left()
         if self._workshop:
             await self._stores(self._workshop)
         else:
-            await self.remove_left_containers()
             await self._images()
 
-    async def remove_left_containers(self) -> None:
-        """Containers that an ended build could not remove, as on a full disk; no build begins meanwhile."""
+    async def remove_left(self) -> None:
+        """Containers and control groups that an ended build could not remove, as on a full disk; no build begins meanwhile."""
+        parent, every = self._settings.cgroup_parent, group_name(self._settings.workdir, "")
+        if not parent:
+            return
         async with self._builder.gate:
             if self._builder.active:
                 return
-            parent, every = self._settings.cgroup_parent, group_name(self._settings.workdir, "")
-            left = await asyncio.to_thread(working_containers, self._storage, f"/{parent}/{every}") if parent else []
+            for name in await asyncio.to_thread(group_names, parent, every):
+                group = BuildGroup(parent, name)
+                await asyncio.to_thread(group.kill)
+                await asyncio.to_thread(group.remove)
+            if self._workshop:
+                return
+            left = await asyncio.to_thread(working_containers, self._storage, f"/{parent}/{every}")
             if left:
                 done = await proc.run(self._engine.remove_container(*left), timeout=60)
                 log.get("runner").info("leftovers.removed", containers=len(left), code=done.code)

@@ -14,8 +14,8 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -194,8 +194,18 @@ class BaseStores:
         stores = [(f.stat().st_mtime, held.folder) for f, held in found if held and held.pulled]
         return [folder for _, folder in sorted(stores)]
 
+    @contextmanager
+    def standing(self, folders: Sequence[Path]) -> Iterator[None]:
+        """The stores stay while the context is open."""
+        names = [folder.name for folder in folders]
+        self._standing.update(names)
+        try:
+            yield
+        finally:
+            self._standing.subtract(names)
+
     async def evict(self, folder: Path) -> bool:
-        """Remove one that no build stands on, or did so just now and is being pushed; False when it stays."""
+        """Remove one that no build or push stands on, or did so just now; False when it stays."""
         with suppress(OSError):
             if time.time() - (folder / "record.json").stat().st_mtime < JUST_NOW:
                 return False

@@ -12,8 +12,8 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,6 +117,16 @@ class Stores:
         finally:
             self._let_go(name)
 
+    @contextmanager
+    def kept(self, repository: str) -> Iterator[None]:
+        """No eviction touches the store while the context is open; builds and pushes may hold it."""
+        name = self.of(repository).folder.name
+        self._held[name] += 1
+        try:
+            yield
+        finally:
+            self._let_go(name)
+
     def all(self) -> list[Store]:
         """Least recently used first."""
         found = [Store(f) for f in self._folder.iterdir() if f.is_dir()] if self._folder.is_dir() else []
@@ -139,7 +149,7 @@ class Stores:
 
     @asynccontextmanager
     async def idle(self, store: Store) -> AsyncIterator[bool]:
-        """Hold a store that no build holds or waits for; False when one does."""
+        """Hold a store that no job holds, waits for or keeps; False when one does."""
         name = store.folder.name
         if self._held[name]:
             yield False

@@ -7,8 +7,8 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from funai.base.process import proc
 from funai.base.process.proc import Command, base_environment
 from funai.contracts.errors import BadInput
 from funai.contracts.rules import ImageRef, parse_image
+from funai.contracts.states import FailureCode
 from funai.dockerfile.images import Allowed, needs_login
 from funai.i18n.reasons import Words
 from funai.runner.build.base_images import BaseImage
@@ -55,6 +56,18 @@ class Workshop:
     blobs: Path
     """What is known of the blobs of base images that were pushed."""
     _sharing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _kept: dict[str, ExitStack] = field(default_factory=dict[str, ExitStack])
+
+    @contextmanager
+    def kept(self, repository: str) -> Iterator[None]:
+        """Eviction leaves the app's store, and the base images that a build in it stands on, while the context is open."""
+        with self.stores.kept(repository), ExitStack() as bases:
+            self._kept[repository] = bases
+            try:
+                yield
+            finally:
+                if self._kept.get(repository) is bases:
+                    del self._kept[repository]
 
     async def build(
         self, images: Sequence[str], may: Allowed, folder: Path, groups: tuple[Path, ...], run: Run, watch: StoreWatch, fit: Fit
@@ -70,11 +83,19 @@ class Workshop:
             if request.fresh:
                 await self.stores.empty(store)
             roots = await self._founded(room, run, store, [h.folder for h in held.values()])
+            if kept := self._kept.get(may.own):
+                kept.enter_context(self.bases.standing([root.parent for root in roots]))
             watch.begin(store)
             store.write({**store.read(), "dirty": True})
             await asyncio.to_thread(hand_over, *([request.files] if request.files else []), files=_dockerfiles(folder))
             command = self.sandbox.engine.build(_seen(request))
-            code = await room.build(run, command, store, roots, _context(request, folder), request.ca_file)
+            try:
+                code = await room.build(run, command, store, roots, _context(request, folder), request.ca_file)
+            except JobFailed as e:
+                if e.code is FailureCode.PACKAGE_REGISTRY_UNREACHABLE:
+                    # Its step ended well for the engine, which may have kept the layer that lacks the packages.
+                    await self.stores.empty(store)
+                raise
             store.write({**store.read(), "dirty": False})
             return code
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from pydantic import ValidationError
 
 from funai.base.clients.deploy import NodeDeployClient
 from funai.base.clients.transport import Unreachable
@@ -21,6 +22,7 @@ from funai.standalone.node.service import Foreground, Service
 from funai.standalone.node.settings_file import CREDENTIAL, DEPLOY_URL, NAME, Addresses
 
 HEARD_EVERY = 0.5
+FLAGS = {"token": "--token", "name": "--name", "agent_base_url": "--agent-url", "gateway_base_url": "--gateway-url"}
 CLOSED = (Unauthenticated, Forbidden, NotFound)
 """Deploy does not know this credential or node any more."""
 
@@ -48,11 +50,12 @@ class NotHeard(Exception):
 async def join(wish: Wish, service: Service, say: Callable[[str], None]) -> NodeStanding:
     """Make this machine the node, or make sure that it is. Raises FunaiError, ConfigError, OSError, NotHeard."""
     before = settings_file.read(wish.config)
+    values = settings_file.settings(wish.name, wish.at, engine=wish.engine, kept=before)
+    settings_file.check({**before, **values, **wish.extra})
     settings_file.prepare(wish.config)
     known = await _known(wish, before)
     if known:
         say(phrase("join_known", wish.language, node=wish.name))
-    values = settings_file.settings(wish.name, wish.at, engine=wish.engine, kept=before)
     secrets = {} if known else await _traded(wish, before, say)
     settings_file.write(wish.config, {**values, **wish.extra, **secrets})
     say(phrase("join_written", wish.language, file=wish.config))
@@ -99,7 +102,12 @@ async def _known(wish: Wish, before: Mapping[str, str]) -> bool:
 
 async def _traded(wish: Wish, before: Mapping[str, str], say: Callable[[str], None]) -> dict[str, str]:
     """The node's secrets, for the token."""
-    asked = JoinNode(token=wish.token(), name=wish.name, agent_base_url=wish.at.agent, gateway_base_url=wish.at.gateway)
+    try:
+        urls = {"agent_base_url": wish.at.agent, "gateway_base_url": wish.at.gateway}
+        asked = JoinNode(token=wish.token(), name=wish.name, **urls)
+    except ValidationError as e:  # its text would show the token
+        wrong = ", ".join(sorted({FLAGS[str(error["loc"][0])] for error in e.errors()}))
+        raise ConfigError([f"{wrong}: can't be used; give plain text, and URLs such as http://10.0.0.5:7005"]) from None
     deploy = NodeDeployClient(wish.at.deploy, "", http=wish.http)
     try:
         joined = await deploy.join(asked)

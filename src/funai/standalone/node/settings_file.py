@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from funai.base.config.settings import read_properties
+from funai.agent.settings import RuntimeSettings
+from funai.base.config.settings import env_form, read_properties
 from funai.base.files import write_whole
 from funai.contracts.errors import ConfigError
+from funai.gateway.settings import GatewaySettings
 
 HEAD = "# Written by `funai node join`. Other lines are kept; every name: docs/configuration.md.\n"
 NAME, CREDENTIAL, DEPLOY_URL = "RUNTIME_NODE_NAME", "DEPLOY_NODE_TOKEN", "DEPLOY_BASE_URL"
@@ -48,6 +51,20 @@ def settings(name: str, at: Addresses, *, engine: str, kept: dict[str, str]) -> 
         "RUNTIME_DOCKER_BIN": engine,
         "gateway.port": kept.get("gateway.port", str(gateway)),
     }
+
+
+def check(values: Mapping[str, str]) -> None:
+    """Raises ConfigError with every value that the agent or its gateway would refuse; the token may still be to come."""
+    environ = {"RUNTIME_AGENT_TOKEN": "to-come", **{env_form(key): value for key, value in values.items()}}
+    origins = {env_form(key): "the options, or the settings file" for key in values}
+    problems: list[str] = []
+    for settings_class in (RuntimeSettings, GatewaySettings):
+        try:
+            settings_class.load(environ=environ, origins=origins)
+        except ConfigError as e:
+            problems += e.problems
+    if problems:
+        raise ConfigError(problems)
 
 
 def write(file: Path, values: dict[str, str]) -> None:

@@ -115,3 +115,19 @@ def test_stream_of_a_value_that_repeats_without_end_does_not_grow() -> None:
     stream = Redactor(["aaaaaaaa"]).stream(100)
     out = sum(len(stream.feed("a" * 1_000)) for _ in range(50))
     assert out > 0 and len(stream.rest()) < 5_000
+
+
+@given(st.text("a1", max_size=60), st.text("a1", min_size=12, max_size=14))
+def test_spans_cover_every_occurrence_of_a_secret_that_overlaps_itself(text: str, secret: str) -> None:
+    starts = [n for n in range(len(text)) if text.startswith(secret, n)]
+    covered = {at for start, end in Redactor([secret]).spans(text) for at in range(start, end)}
+    assert covered == {at for n in starts for at in range(n, n + len(secret))}
+
+
+@pytest.mark.parametrize("value", ["a" * 60_000, "a." * 30_000, "a://" + "@" * 60_000, "password" * 8_000, "a:" * 30_000])
+def test_secrets_of_values_made_to_be_read_forever_are_found_at_once(value: str) -> None:
+    assert len(secrets_of({"A": value})) < 20
+
+
+def test_redactor_of_secrets_that_overlap_themselves_ends() -> None:
+    assert Redactor(["a1" * n for n in range(20, 200)])("a1" * 200_000) == MASK

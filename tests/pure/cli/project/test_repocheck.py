@@ -45,6 +45,21 @@ def test_secrets_in_the_repository_are_told(path: str) -> None:
     assert codes({"Dockerfile": DOCKERFILE}, tracked={"Dockerfile", path}) == {"SECRET_COMMITTED": False}
 
 
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("VITE_TITLE=Todos\nNEXT_PUBLIC_API=https://api.example.org\n", False),
+        ("# shown\nexport REACT_APP_X='1'\n", False),
+        ("VITE_TITLE=Todos\nDATABASE_URL=postgres://u:p@db/x\n", True),
+        ("VITE_TITLE=Todos\n-----BEGIN PRIVATE KEY-----\n", True),
+        ("", True),
+    ],
+)
+def test_build_variables_that_bundlers_publish_are_no_secret(text: str, warned: bool) -> None:
+    found = codes({"Dockerfile": DOCKERFILE, ".env.production": text}, tracked={"Dockerfile", ".env.production"})
+    assert ("SECRET_COMMITTED" in found) is warned
+
+
 @pytest.mark.parametrize("path", [".env.example", ".env.sample", "environment.js", "keys.js", "src/id_rsa.test.js"])
 def test_examples_of_secrets_are_none(path: str) -> None:
     assert codes({"Dockerfile": DOCKERFILE}, tracked={"Dockerfile", path}) == {}

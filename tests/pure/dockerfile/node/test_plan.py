@@ -179,6 +179,47 @@ def test_nothing_to_start_is_refused_and_server_js_is_npms_default() -> None:
     assert plan.start and plan.start.shell() == "exec node server.js"
 
 
+@pytest.mark.parametrize(
+    ("package", "files", "command"),
+    [
+        ({"dependencies": {"next": "15"}}, {}, "exec next start"),
+        ({"dependencies": {"nuxt": "4"}}, {}, "exec node .output/server/index.mjs"),
+        ({"devDependencies": {"@sveltejs/adapter-node": "5", "vite": "7"}}, {}, "exec node build"),
+        (
+            {"dependencies": {"astro": "5", "@astrojs/node": "9"}},
+            {"astro.config.mjs": "adapter: node()"},
+            "exec node ./dist/server/entry.mjs",
+        ),
+        ({"dependencies": {"@react-router/serve": "7"}}, {}, "exec react-router-serve ./build/server/index.js"),
+        ({"main": "./src/index.js", "dependencies": {"express": "5"}}, {"src/index.js": ""}, "exec node src/index.js"),
+    ],
+)
+def test_a_project_without_a_start_script_runs_what_its_framework_built_or_its_main_file(
+    package: dict[str, Any], files: dict[str, str], command: str
+) -> None:
+    plan = planned({**package, "scripts": {"build": "x"}}, files)
+    assert plan.start and plan.start.shell() == command and plan.site is None
+    assert "START_CHOSEN" in [n.code for n in notices(plan)]
+
+
+@pytest.mark.parametrize(
+    ("package", "files", "folder"),
+    [
+        ({"dependencies": {"nuxt": "4"}, "scripts": {"build": "nuxt generate"}}, {}, ".output/public"),
+        ({"dependencies": {"next": "15"}, "scripts": {"build": "b"}}, {"next.config.js": "output: 'export'"}, "out"),
+        (
+            {"dependencies": {"astro": "5", "@astrojs/node": "9"}, "scripts": {"build": "b"}},
+            {"astro.config.mjs": "output: 'static'"},
+            "dist",
+        ),
+        ({"main": "index.js", "devDependencies": {"vite": "7"}, "scripts": {"build": "b"}}, {"index.js": ""}, "dist"),
+    ],
+)
+def test_a_site_without_a_start_script_stays_a_site(package: dict[str, Any], files: dict[str, str], folder: str) -> None:
+    plan = planned(package, files)
+    assert plan.start is None and plan.site and plan.site.folders[0] == folder
+
+
 def test_secrets_and_files_left_out_are_said() -> None:
     token = {".npmrc": "//npm.example.org/:_authToken=npm_abc\n"}
     assert "SECRET_COMMITTED" in codes(planned(starts("node s.js"), token))

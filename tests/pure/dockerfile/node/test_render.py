@@ -160,6 +160,34 @@ def test_render_with_caches_points_each_manager_at_its_own(lock: str, variable: 
     assert f"{variable}/var/cache/funai-packages/" in text
 
 
+READ_FOREVER = ["**/" * 60 + "x", "*a" * 100, "*" * 200, "a*" * 100 + "b", "**/*a*a*a*a*b/**/c"]
+
+
+@pytest.mark.parametrize("glob", READ_FOREVER)
+def test_member_folders_of_patterns_made_to_be_read_forever_are_found_at_once(glob: str) -> None:
+    paths = [f"{'/'.join(['a' * 9] * deep)}/package.json" for deep in range(1, 60)] + [f"{'a' * 900}/package.json"]
+    package = parse_package("", json.dumps({"workspaces": [glob] * 1_000}))
+    assert len(member_folders(package, f"packages:\n{f'  - {glob}' * 1_000}", paths * 9)) <= len(paths)
+
+
+@pytest.mark.parametrize("name", ["pnpm-lock.yaml", "yarn.lock", ".nvmrc"])
+def test_render_of_numbers_too_long_to_be_any_takes_the_default(name: str) -> None:
+    number = "9" * 5_000
+    text = {"pnpm-lock.yaml": f"lockfileVersion: {number}", "yarn.lock": f"__metadata:\n  version: {number}"}.get(name, number)
+    dependencies = {f"x{n}": "1" for n in range(20_000)}
+    package = starts(
+        "node s.js", dependencies=dependencies, devDependencies=dependencies, engines={"node": ">=18 || " * 20_000}
+    )
+    assert "node:20-" in rendered(package, {name: text})
+
+
+def test_render_of_lock_files_made_to_be_read_forever_ends() -> None:
+    package = starts("node s.js", packageManager="yarn@3.0.0", dependencies={"x": "1"})
+    for name, text in {"yarn.lock": "__metadata:" + "\n" * 500_000, ".yarnrc.yml": "\n" * 500_000}.items():
+        assert rendered(package, {"yarn.lock": "__metadata:\n  version: 6\n", name: text})
+    assert rendered(starts("node s.js", dependencies={"x": "1"}), {"yarn.lock": "\n" * 500_000})
+
+
 def test_render_with_caches_keeps_those_of_workspaces_apart() -> None:
     member = json.dumps({"name": "web", "dependencies": {"next": "15"}})
     package = starts("node s.js", workspaces=["apps/*"], scripts={"build": "npm run build -w web"})

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from funai.dockerfile.node.findings import notices
 from funai.dockerfile.node.start import Start, read_start, script_call, split_commands
-from tests.pure.dockerfile.node.projects import project
+from tests.pure.dockerfile.node.projects import planned, project, starts
 
 API = {"name": "@shop/api", "scripts": {"start": "node server.js", "serve": "node serve.js"}}
 
@@ -65,6 +66,25 @@ def test_start_with_hooks_runs_what_comes_before_and_nothing_after() -> None:
     assert not read("node s.js", poststart="echo done").plain
 
 
+@pytest.mark.parametrize(
+    ("script", "files", "line"),
+    [
+        ("node --env-file=.env server.js", {}, "exec node server.js"),
+        ("node --env-file ./.env server.js", {".env": "A=1"}, "exec node server.js"),
+        ("tsx --env-file='.env.local' s.ts", {".env.local": ""}, "exec tsx s.ts"),
+        ("node --env-file=.env.production s.js", {".env.production": ""}, "exec node --env-file=.env.production s.js"),
+        ("node --env-file .env s.js", {".env": "", ".dockerignore": ""}, "exec node --env-file=.env s.js"),
+        ("node --env-file-if-exists=.env s.js", {}, "exec node --env-file-if-exists=.env s.js"),
+        ("mine --env-file=.env", {}, "exec mine --env-file=.env"),
+    ],
+)
+def test_start_names_no_env_file_that_the_image_lacks(script: str, files: dict[str, str], line: str) -> None:
+    plan = planned(starts(script), files)
+    assert plan.start and plan.start.shell() == line
+    told = [n for n in notices(plan) if n.code == "ENV_FILE_LEFT_OUT" and "--env-file" in n.words.en]
+    assert bool(told) is ("--env-file" not in line)
+
+
 def test_start_that_calls_itself_ends() -> None:
     start = read("npm run again", again="npm start")
     assert not start.plain and start.opaque
@@ -78,3 +98,22 @@ def test_script_call_reads_only_what_is_surely_one_script() -> None:
 
 def test_split_commands_survives_unclosed_quotes() -> None:
     assert split_commands("node 'a") == (None, False)
+
+
+def _calls(times: int) -> dict[str, str]:
+    """Scripts that each call the next one so often."""
+    return {f"s{n}": " && ".join([f"npm run s{n + 1}"] * times) for n in range(9)}
+
+
+@pytest.mark.parametrize(
+    ("script", "scripts"),
+    [
+        ("npm run s0", _calls(20)),
+        ("a;" * 250_000, {}),
+        ("A=b " * 125_000 + "node s.js", {}),
+        ("npm exec " * 100_000, {}),
+        ("npm run s0 -- " + "x " * 250_000, {"s0": "node s.js"}),
+    ],
+)
+def test_start_scripts_made_to_be_read_forever_are_opaque(script: str, scripts: dict[str, str]) -> None:
+    assert read(script, **scripts).opaque

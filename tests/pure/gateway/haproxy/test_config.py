@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from funai.gateway.haproxy import config
+from funai.gateway.haproxy.rules.sections import Facts
 from funai.gateway.settings import GatewaySettings
 
-FACTS = config.Facts(
+FACTS = Facts(
     root=Path("/var/lib/gw"),
     sockets=Path("/run/gw"),
     max_connections=1000,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -12,12 +10,12 @@ import pytest
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.routes import Route, RouteState
 from funai.gateway.main import container_labels
-from funai.gateway.settings import GatewaySettings
+from funai.gateway.settings import Driver, GatewaySettings
 from funai.gateway.traefik import config as traefik
 from funai.gateway.traefik.config import FileOptions
 from tests.pure.gateway.traefik_rules import Asked, decide, from_labels, matches, merged
+from tests.pure.gateway.traefik_schema import schema_of
 
-PUBLISHED = Path(__file__).parents[5] / "shared" / "spec" / "published"
 VERSIONS = (2, 3)
 
 
@@ -34,11 +32,6 @@ def files(version: int, **more: Any) -> list[dict[str, Any]]:
         Route(3, RouteState.STARTING),
     ]
     return [traefik.common_config(given), *(traefik.route_config(r, given) for r in routes)]
-
-
-def schema_of(version: int) -> dict[str, Any] | None:
-    file = PUBLISHED / f"traefik-v{version}-file-provider.json"
-    return json.loads(file.read_text()) if file.exists() else None
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -161,7 +154,10 @@ def test_a_label_rule_never_matches_a_sibling(version: int) -> None:
 def test_two_generations_have_equal_labels() -> None:
     """Docker's provider merges equal ones into one service, and drops a router whose definitions differ."""
     settings = GatewaySettings(
-        driver="traefik-labels", public_url="http://127.0.0.1", traefik_entrypoints=["web"], wildcard_domain="apps.example.com"
+        driver=Driver.TRAEFIK_LABELS,
+        public_url="http://127.0.0.1",
+        traefik_entrypoints=["web"],
+        wildcard_domain="apps.example.com",
     )
     of = container_labels(settings, "apps")
     old, new = (of(AgentDeploy(user_id="1", app_id="1", image=f"r/n/a:{tag}", generation=n)) for n, tag in ((1, "a"), (2, "b")))

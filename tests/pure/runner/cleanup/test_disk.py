@@ -28,7 +28,7 @@ def container(storage: Path, name: str, cgroup: str) -> None:
 
 
 @pytest.mark.parametrize("active", [0, 1])
-async def test_remove_left_containers_takes_those_of_this_runners_ended_builds(tmp_path: Path, active: int) -> None:
+async def test_remove_left_takes_those_of_this_runners_ended_builds(tmp_path: Path, active: int) -> None:
     told, engine = tmp_path / "told", tmp_path / "podman"
     engine.write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
     engine.chmod(0o755)
@@ -40,5 +40,5 @@ async def test_remove_left_containers_takes_those_of_this_runners_ended_builds(t
     builder = cast("Builder", SimpleNamespace(gate=asyncio.Lock(), active=active))
     metrics = RunnerMetrics(CollectorRegistry())
     janitor = Janitor(settings, Engine(str(engine), tmp_path), Source(settings), tmp_path, builder, metrics)
-    await janitor.remove_left_containers()
+    await janitor.remove_left()
     assert (told.read_text() if told.exists() else "") == ("" if active else "rm --force aaa\n")

@@ -63,7 +63,7 @@ class Shop:
             under=_under,
             bases=SimpleNamespace(pulled=lambda: list(self.based), evict=self._evict),
         )
-        given = {"most_images": 100, "most_bytes": HUGE, "caches": Limits(HUGE, HUGE), **limits}
+        given: dict[str, Any] = {"most_images": 100, "most_bytes": HUGE, "caches": Limits(HUGE, HUGE), **limits}
         return await upkeep.tidy(cast("Workshop", shop), self.folder / "tidy", full=full, **given)
 
     @asynccontextmanager
@@ -105,6 +105,19 @@ async def test_tidy_of_a_store_that_a_build_holds_leaves_it(shop: Shop) -> None:
     async with shop.stores.held("registry/t/held"):
         assert await shop.tidy(lambda: True, most_images=1, most_bytes=1) == 3
     assert held.folder.exists() and (held.caches / "piece").exists() and not idle.folder.exists()
+
+
+async def test_tidy_of_a_store_between_its_build_and_its_push_leaves_it(shop: Shop) -> None:
+    kept = shop.store("kept", images=90, used_at=1, size=PIECE)
+    with shop.stores.kept("registry/t/kept"):
+        async with shop.stores.held("registry/t/kept"):
+            pass  # the build
+        await shop.tidy(lambda: True, most_images=1, most_bytes=1)
+        assert (kept.caches / "piece").exists() and shop.pruned == []
+        async with shop.stores.held("registry/t/kept"):
+            pass  # the push
+    await shop.tidy(lambda: True, most_images=1, most_bytes=1)
+    assert not kept.folder.exists()
 
 
 async def test_tidy_of_many_images_prunes_and_keeps_the_store(shop: Shop) -> None:

@@ -25,10 +25,11 @@ from funai.base.db.engine import Database
 from funai.contracts.errors import Conflict
 from funai.contracts.states import JobStatus
 from funai.deploy import main
+from funai.deploy.queue.endings import Ending
 from funai.deploy.queue.maintenance.services import assemble
 from funai.deploy.queue.metrics import JobMetrics
 from funai.deploy.queue.statements import RUNNING, Statements
-from funai.deploy.queue.store import Ending, JobStore, NewJob
+from funai.deploy.queue.store import JobStore, NewJob
 from funai.deploy.queue.transitions import Holder
 from funai.deploy.queue.waiters import Waiters
 from funai.deploy.settings import QueueOrder
@@ -40,7 +41,7 @@ from tests.service.deploy.queue.neighbours import OneNode, Recorded
 
 RUNNERS = st.sampled_from(["r1", "r2", "r3"])
 EFFORT = settings(
-    max_examples=extent(8, 25),
+    max_examples=extent(6, 25),
     stateful_step_count=40,
     deadline=None,
     database=None,

@@ -1,4 +1,4 @@
-"""``serve api|deploy|runner|agent|git``: one process of the production set, from its settings. ``db upgrade|downgrade``."""
+"""``serve api|deploy|runner|agent|edge|git``: one process, from its settings. ``db upgrade|downgrade``."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ class Service:
 _API = "The door for people and platforms (8080)."
 _DEPLOY = "The control plane: jobs, nodes, placement (7002)."
 _AGENT = "A node's runtime-agent (7005) with its gateway's routes."
+_EDGE = "One public entry before several nodes' gateways; it follows Deploy's routes."
 _CONSOLE = "The web console apart from the API's process (8081)."
 _GIT = "The built-in Git server over SSH (2222), where there is no forge."
 SERVICES = (
@@ -56,6 +57,7 @@ SERVICES = (
     Service("deploy", "deploy", ("deploy.DeploySettings",), _DEPLOY, children=False),
     Service("runner", "runner", ("runner.RunnerSettings",), "Builds and pushes images, hands them to the agents."),
     Service("agent", "agent", ("agent.RuntimeSettings", "gateway.GatewaySettings"), _AGENT),
+    Service("edge", "gateway.edge", ("gateway.edge.EdgeSettings", "gateway.GatewaySettings"), _EDGE),
     Service("console", "console", ("console.ConsoleSettings",), _CONSOLE, children=False),
     Service("git", "git", ("git.GitSettings",), _GIT),
 )
@@ -65,7 +67,7 @@ DATABASES = {"api": "api.ApiSettings", "deploy": "deploy.DeploySettings"}
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True,
-        help="Run one service in the foreground: api, deploy, runner, agent, console, git.",
+        help="Run one service in the foreground: api, deploy, runner, agent, edge, console, git.",
         epilog="funai serve deploy --config deploy.properties",
     )
     for service in SERVICES:
@@ -85,7 +87,9 @@ def _verb(service: Service) -> Callable[..., Any]:
 
         from funai.base.aio import stop_on_signals
         from funai.base.observability import log
+        from funai.base.process.openfiles import allow_open_files
 
+        allow_open_files()
         settings = load(service, config)
         serve_room = importlib.import_module(f"funai.{service.room}.main").serve
         _log_folder(config)
@@ -154,7 +158,7 @@ def warn_of_unread(config: Path | None) -> None:
 
 def settings_class(name: str) -> Any:
     """``api.ApiSettings`` → that class."""
-    room, _, cls = name.partition(".")
+    room, _, cls = name.rpartition(".")
     return getattr(importlib.import_module(f"funai.{room}.settings"), cls)
 
 

@@ -24,7 +24,11 @@ class Gauges:
             some = select(job.c.id).where(condition).limit(DEPTH_LIMIT).subquery()
             row = await self.store.db.fetch_one(select(func.count().label("n")).select_from(some))
             self.metrics.depth.labels(state).set(row["n"] if row else 0)
+        self.metrics.oldest.set(await self.oldest_seconds())
+        self.metrics.waiting_runners.set(self.waiters.waiting)
+
+    async def oldest_seconds(self) -> float:
+        """Age of the job that is claimed next; 0 for an empty queue."""
         head = select(job.c.created_ms, self.store.now.label("now_ms")).where(CLAIMABLE)
         oldest = await self.store.db.fetch_one(head.order_by(job.c.turn, job.c.id).limit(1))
-        self.metrics.oldest.set((oldest["now_ms"] - oldest["created_ms"]) / 1000 if oldest else 0)
-        self.metrics.waiting_runners.set(self.waiters.waiting)
+        return (oldest["now_ms"] - oldest["created_ms"]) / 1000 if oldest else 0

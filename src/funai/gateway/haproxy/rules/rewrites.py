@@ -12,8 +12,8 @@ from funai.gateway.settings import GatewaySettings
 _BASE = "%[var(txn.base)]"
 
 
-def request_headers(s: GatewaySettings, probe_header: str) -> list[str]:
-    """What the app learns about the request. What a client claims about itself counts only from a trusted proxy."""
+def claims(s: GatewaySettings, probe_header: str) -> list[str]:
+    """Who asks, by which name and scheme. What a client claims about itself counts only from a trusted proxy."""
     unless = " if !trusted" if s.trusted_proxies else ""
     lines = [f"http-request del-header {name}{unless}" for name in _CLAIMS]
     lines += [f"http-request del-header {name}" for name in (probe_header, "X-Forwarded-Prefix", "Proxy")]
@@ -33,15 +33,21 @@ def request_headers(s: GatewaySettings, probe_header: str) -> list[str]:
             "http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]",
             "http-request set-header X-Forwarded-Host %[req.hdr(host)]",
         ]
-    lines += [
+    return lines
+
+
+def request_headers(s: GatewaySettings, probe_header: str) -> list[str]:
+    """What the app learns about the request."""
+    lines = [
+        *claims(s, probe_header),
         f"http-request set-header X-Forwarded-Prefix {_BASE} if in_base",
         "http-request set-header X-Trace-Id %[unique-id]",
     ]
-    for name in s.hidden_cookies:
-        lines.append(
-            "http-request set-header Cookie "
-            f"""'%[req.fhdr(cookie),regsub("(^|; *){name}=[^;]*","",g),regsub("^; *","")]' if {{ req.cook({name}) -m found }}"""
-        )
+    lines += [
+        "http-request set-header Cookie "
+        f"""'%[req.fhdr(cookie),regsub("(^|; *){name}=[^;]*","",g),regsub("^; *","")]' if {{ req.cook({name}) -m found }}"""
+        for name in s.hidden_cookies
+    ]
     if s.hidden_cookies:
         lines.append("http-request del-header Cookie if { req.fhdr(cookie) -m len 0 }")
     return lines

@@ -34,13 +34,13 @@ def at_the_door(s: GatewaySettings, max_connections: int) -> list[str]:
     ]
 
 
-def of_apps(s: GatewaySettings, max_connections: int) -> tuple[list[str], str, str]:
+def of_apps(s: GatewaySettings, max_connections: int, key: str = "txn.to") -> tuple[list[str], str, str]:
     """(rules that count, condition "the app's or its user's share is used up", the same for the source and all apps)."""
     app = s.app_max_inflight or _part(max_connections, _APP)
     user = s.user_max_inflight or _part(max_connections, _USER)
     source = s.source_max_connections or _part(max_connections, _SOURCE)
     lines = [
-        f"http-request track-sc0 var(txn.to) table {INFLIGHT_TABLE} if routed",
+        f"http-request track-sc0 var({key}) table {INFLIGHT_TABLE} if routed",
         f"http-request track-sc1 var(txn.owner) table {USERS} if {{ var(txn.owner) -m found }}",
         "http-request set-var(txn.zh) be_conn(apps_json_zh)",
         "http-request set-var(txn.en) be_conn(apps_json_en)",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from funai.contracts.naming import base_path
 from funai.contracts.wire import MAX_ID
-from funai.gateway.haproxy.config import BUFFER, REWRITE
 from funai.gateway.haproxy.rules import rewrites
+from funai.gateway.haproxy.rules.sections import BUFFER, REWRITE
 
 
 def test_rewritten_heads_always_fit_the_room_kept_for_them() -> None:

@@ -1,0 +1,52 @@
+"""What Deploy knows by itself of nodes, Runners, queue, registry and domains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from funai.base.db.engine import Database
+from funai.base.db.rows import all_rows
+from funai.contracts.apps.domains import DomainState
+from funai.deploy.alerts.conditions import Facts
+from funai.deploy.placement.operator import Nodes
+from funai.deploy.placement.runners import runners
+from funai.deploy.queue.maintenance.gauges import Gauges
+from funai.deploy.releases.retention import Retention
+from funai.deploy.tables import domain
+
+DAY_MS = 86_400_000
+MOST_DOMAINS = 100
+
+
+@dataclass(frozen=True)
+class FactFinder:
+    """``instance`` names this process among several; ``days`` is how far ahead certificates are looked at."""
+
+    db: Database
+    nodes: Nodes
+    gauges: Gauges
+    retention: Retention | None
+    runner_stale_seconds: int
+    instance: str
+    days: int
+
+    async def look(self) -> Facts:
+        return Facts(
+            nodes=await self.nodes.list(),
+            runners=await runners(self.db, self.runner_stale_seconds),
+            oldest_seconds=await self.gauges.oldest_seconds(),
+            retention_failing=self.retention is not None and self.retention.failed,
+            ending=await self._ending(),
+            instance=self.instance,
+        )
+
+    async def _ending(self) -> list[tuple[str, float]]:
+        """Domains that are served, and the days that their certificates have left, the soonest first."""
+        async with self.db.read() as conn:
+            now_ms = await self.db.clock(conn)
+            soon = (domain.c.not_after_ms < now_ms + self.days * DAY_MS) & (domain.c.state == DomainState.ACTIVE.value)
+            query = select(domain.c.name, domain.c.not_after_ms).where(soon).order_by(domain.c.not_after_ms, domain.c.name)
+            rows = await all_rows(conn, query.limit(MOST_DOMAINS))
+        return [(row["name"], (row["not_after_ms"] - now_ms) / DAY_MS) for row in rows]

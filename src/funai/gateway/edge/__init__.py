@@ -1,0 +1,1 @@
+"""The edge: one public entry before several nodes' gateways."""
