@@ -38,7 +38,8 @@ from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.states import JobStatus
 from funai.deploy import main as deploy
-from funai.deploy.queue.store import Ending, NewJob
+from funai.deploy.queue.endings import Ending
+from funai.deploy.queue.store import NewJob
 from funai.deploy.queue.transitions import Holder
 from funai.deploy.settings import DeploySettings
 from funai.deploy.tables import job, placement

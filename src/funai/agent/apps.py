@@ -141,8 +141,11 @@ class Apps:
         except (EngineError, GatewayError) as e:
             log.get("apps").warning("start.undo_later", container=kept.name, why=str(e))
 
-    async def delete(self, app: AgentApp) -> AgentDeleted:
-        """No route, no container, no network; images by policy. Raises Conflict ``STALE_GENERATION``."""
+    async def delete(self, app: AgentApp, *, keep_databases: bool = False) -> AgentDeleted:
+        """No route, no container, no network; images and databases by policy. Raises Conflict ``STALE_GENERATION``.
+
+        ``keep_databases``: the app goes from this node only, and its databases may be on a server that it still uses.
+        """
         app_id = int(app.app_id)
         async with self._node.busy.end_rollout(app_id, app.generation):
             view = await self._look(app_id)
@@ -155,6 +158,9 @@ class Apps:
             await self._networks.forget(app_id)
             self._node.files.forget(app_id)
             self._crashes.forget(app_id)
+            if keep_databases:
+                await self._databases.left(app_id)
+                return AgentDeleted(app_id=app.app_id, images=images)
             mongo = await self._databases.deleted(int(app.user_id), app_id)
         return AgentDeleted(app_id=app.app_id, images=images, mongo=mongo)
 

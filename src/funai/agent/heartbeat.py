@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from funai.agent.reconcile.restore import Restorer
 from funai.base.clients.deploy import NodeDeployClient
 from funai.base.observability import log
 from funai.contracts.agent import AgentApp
-from funai.contracts.nodes import NodeHeartbeat
+from funai.contracts.errors import Conflict
+from funai.contracts.nodes import NodeHeartbeat, Removal
 
 STALE_BEATS = 3
 """So many heartbeats in a row must call a placement stale before its containers go."""
@@ -45,10 +47,10 @@ class CpuTimes:
         return round(100 * (self.busy - before.busy) / total, 1) if total > 0 else 0.0
 
 
-def available_memory(meminfo: str) -> int | None:
-    """Bytes from ``MemAvailable``."""
+def memory_in(meminfo: str, name: str = "MemAvailable") -> int | None:
+    """Bytes from the line of this name."""
     for line in meminfo.splitlines():
-        if line.startswith("MemAvailable:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return None
 
@@ -73,7 +75,7 @@ class Heartbeat:
         """One heartbeat. Raises what the client raises; the caller's loop tries again."""
         answer = await self._deploy.heartbeat(await self.reading())
         if answer is not None:
-            await self._heed(answer.stale_placements)
+            await self._heed(answer.stale_placements, answer.removals or [])
 
     async def reading(self) -> NodeHeartbeat:
         """This node as it is now."""
@@ -91,7 +93,9 @@ class Heartbeat:
             disk_free_bytes=free,
             container_count=running,
             cpu_pct=await asyncio.to_thread(self._cpu_pct),
-            memory_free_bytes=await asyncio.to_thread(_memory),
+            memory_free_bytes=await asyncio.to_thread(_memory, "MemAvailable"),
+            memory_bytes=await asyncio.to_thread(_memory, "MemTotal"),
+            app_memory_bytes=settings.limits.memory,
             capacity=settings.capacity,
             engine=info.title[:64],
             agent_version=__version__[:64],
@@ -99,16 +103,23 @@ class Heartbeat:
             crash_looping=sorted({*self._crashes.looping, *self._restorer.failing})[:MAX_CRASHING],
         )
 
-    async def _heed(self, stale: list[int]) -> None:
-        """Apps that live elsewhere now: removed once Deploy has said so several times, and never one in a rollout."""
+    async def _heed(self, stale: list[int], removals: Sequence[Removal] = ()) -> None:
+        """Apps that live elsewhere now: removed at once up to the generation that Deploy names, or once it has said so several
+        times, and never one in a rollout. Databases go only with apps that are deleted."""
         self._stale = {app_id: self._stale.get(app_id, 0) + 1 for app_id in stale}
+        fences = {r.app_id: r.generation for r in removals}
         for app_id, beats in self._stale.items():
-            if beats < STALE_BEATS or self._node.busy.rolling(app_id):
+            fence = fences.get(app_id)
+            if (fence is None and beats < STALE_BEATS) or self._node.busy.rolling(app_id):
                 continue
             app = await self._node.look(app_id)
             if user_id := app.user_id or self._journal.user(app_id):
-                log.get("heartbeat").info("placement.left", app_id=app_id)
-                await self._apps.delete(AgentApp(user_id=str(user_id), app_id=str(app_id)))
+                log.get("heartbeat").info("placement.left", app_id=app_id, generation=fence)
+                gone = AgentApp(user_id=str(user_id), app_id=str(app_id), generation=fence)
+                try:
+                    await self._apps.delete(gone, keep_databases=fence is not None)
+                except Conflict:  # it was deployed here anew since Deploy decided
+                    log.get("heartbeat").info("placement.newer_here", app_id=app_id, generation=fence)
 
     def _cpu_pct(self) -> float | None:
         try:
@@ -129,8 +140,8 @@ def _disk(data_root: str) -> tuple[int, int]:
     return stats.f_bavail * stats.f_frsize, usage.total
 
 
-def _memory() -> int | None:
+def _memory(name: str) -> int | None:
     try:
-        return available_memory(Path("/proc/meminfo").read_text())
+        return memory_in(Path("/proc/meminfo").read_text(), name)
     except OSError:
         return None

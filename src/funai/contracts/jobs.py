@@ -52,6 +52,8 @@ class Payload(Wire):
     """(+) True: nothing of earlier builds is used, not even the commit's image, and the app's build caches are emptied."""
     rollback_of: int | None = None
     """(+) The release number this job runs again."""
+    move_of: int | None = None
+    """(+) The release number that this job starts on another node; no new release comes of it."""
     env: dict[str, str] | None = None
     """(+) Plain variables; present only in a claim's answer."""
     build_env: list[str] | None = None

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from funai.contracts.moves import DrainProgress, Move
 from funai.contracts.states import NodeHealth
 from funai.contracts.wire import EntityId, Instant, Name, Wire, clamped
 
@@ -33,6 +34,10 @@ class NodeHeartbeat(Wire):
     container_count: int | None = Field(default=None, ge=0, le=1_000_000)
     cpu_pct: float | None = Field(default=None, ge=0, le=100)
     memory_free_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    memory_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    """(+) All of the machine's."""
+    app_memory_bytes: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    """(+) What an app there may use; 0 where it has no limit."""
     capacity: int | None = Field(default=None, ge=0, le=1_000_000)
     engine: str | None = Field(default=None, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")
     agent_version: str | None = Field(default=None, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")
@@ -43,6 +48,14 @@ class NodeHeartbeat(Wire):
     """(+) Apps whose container keeps restarting."""
 
 
+class Removal(Wire):
+    """An app that a node is to remove because it serves elsewhere, was stopped, or was not to be started there."""
+
+    app_id: int
+    generation: int
+    """What is newer stays."""
+
+
 class NodeHeartbeatAnswer(Wire):
     """What a node learns from its heartbeat."""
 
@@ -50,6 +63,8 @@ class NodeHeartbeatAnswer(Wire):
     health: NodeHealth
     stale_placements: list[int] = Field(default_factory=list[int])
     """(+) Apps placed elsewhere meanwhile: what still runs of them here can go."""
+    removals: list[Removal] | None = None
+    """(+) Those of ``stale_placements`` whose owner still has them: their databases stay."""
 
 
 class RuntimeNode(Wire):
@@ -79,6 +94,12 @@ class RuntimeNode(Wire):
     """(+) What hinders the apps there, as the node last reported."""
     crash_looping: list[int] = Field(default_factory=list[int])
     """(+) Apps whose container kept restarting when the node last reported."""
+    memory_bytes: int | None = None
+    """(+) All of the machine's."""
+    drain: DrainProgress | None = None
+    """(+) What empties the node now, or did last."""
+    held: bool = False
+    """(+) Silent beyond the grace, but its apps stay: more than half of the nodes are silent."""
 
 
 class UpsertNode(Wire):
@@ -200,12 +221,19 @@ class SkippedApp(Wire):
 
 
 class DrainReport(Wire):
-    """What a drain did: apps that now belong elsewhere, apps it left (with why), apps still on the source node."""
+    """What a drain did: apps that now belong elsewhere, apps it left (with why), apps still on the source node.
+
+    Running apps move one after the other: ``moving`` are the apps that ``drain_id`` goes on with.
+    """
 
     source_node_id: int
     moved: list[MovedApp] = Field(default_factory=list[MovedApp])
     skipped: list[SkippedApp] = Field(default_factory=list[SkippedApp])
     remaining: int = 0
+    drain_id: int | None = None
+    """(+)"""
+    moving: list[int] | None = None
+    """(+) Ids of apps; None: there are none."""
 
 
 class Placement(Wire):
@@ -213,6 +241,8 @@ class Placement(Wire):
     node_id: int
     last_active_at: Instant | None = None
     created_at: Instant
+    move: Move | None = None
+    """(+) The move that a reassign began; the app belongs to ``node_id`` until it serves on the move's target."""
 
 
 class PlacedApp(Wire):

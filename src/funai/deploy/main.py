@@ -53,6 +53,11 @@ from funai.deploy.events.routes import event_routes
 from funai.deploy.logs.service import LogService
 from funai.deploy.logs.store import LogStore
 from funai.deploy.migrations import takeover
+from funai.deploy.moves.jobs import MoveJobs
+from funai.deploy.moves.mover import Mover
+from funai.deploy.moves.routes import move_routes
+from funai.deploy.moves.service import Moves
+from funai.deploy.moves.watch import NodeWatch
 from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
@@ -93,12 +98,14 @@ class Core:
     heartbeats: Heartbeats
     nodes: Nodes
     node_metrics: NodeMetrics
+    moves: Moves
     apps: Apps
     credentials: Credentials
     joining: Joining
     domains: DomainBook
     alerts: AlertWatch
     retention: Retention | None = None
+    watch: NodeWatch | None = None
 
     def release_waiting(self) -> None:
         """Answer all open calls now: runners get no job, readers of logs and events what there is."""
@@ -153,6 +160,7 @@ def build(
     if settings.admin_enabled:
         admin = door("X-Admin-Token", settings.admin_token, "admin")
         add_routes(app, admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
+        add_routes(app, move_routes(core.moves, admin))
         add_routes(app, credential_routes(credentials, admin))
         add_routes(app, join_token_routes(core.joining, admin))
 
@@ -196,7 +204,7 @@ def assemble(
     """Bind every part to its neighbours. Nothing is opened yet."""
     db = Database(settings.datasource_url, pool_size=settings.datasource_pool)
     metrics = JobMetrics(metrics_registry)
-    rules, releases, waiters = rules_from(settings), ReleaseBook(), Waiters()
+    rules, releases, waiters = rules_from(settings), ReleaseBook(settings.move_drain_seconds * 1000), Waiters()
     hints: Hints = PostgresHints(db, waiters) if db.dialect is Dialect.POSTGRESQL else NoHints()
     store = JobStore(db, placer=Placer(rules), releases=releases, order=settings.queue_order, now=now)
     tending = maintenance.assemble(store, settings, waiters, metrics)
@@ -217,7 +225,11 @@ def assemble(
     token = settings.agent_token.get_secret_value() if settings.agent_token else ""
     agents = Agents(db, rules, token, timeout=settings.agent_timeout_seconds, http=agent_http)
     retention = _retention(settings, db, metrics_registry)
-    nodes, credentials = Nodes(db, rules, jobs), Credentials(db)
+    moves = Moves(db, Mover(db, rules, MoveJobs(jobs), at_once=settings.moves_at_once))
+    grace = settings.evacuate_seconds
+    watch = NodeWatch(db, moves, grace, metrics_registry) if grace else None
+    nodes = Nodes(db, rules, jobs, moves, lambda: watch.held if watch else ())
+    credentials = Credentials(db)
     return Core(
         settings=settings,
         db=db,
@@ -232,12 +244,14 @@ def assemble(
         heartbeats=Heartbeats(db, rules, jobs),
         nodes=nodes,
         node_metrics=NodeMetrics(metrics_registry),
+        moves=moves,
         apps=Apps(db, agents, jobs, images or retention),
         credentials=credentials,
         joining=Joining(db, nodes, credentials, settings.agent_token),
         domains=DomainBook(db),
         alerts=_alerts(settings, db, nodes, tending, retention, metrics_registry),
         retention=retention,
+        watch=watch,
     )
 
 
@@ -280,6 +294,10 @@ async def running(core: Core) -> AsyncIterator[None]:
             tasks.create_task(periodic("deploy.runners", 3600.0, core.jobs.runners.forget, ending), name="deploy.runners")
             tasks.create_task(periodic("deploy.routes", 3600.0, core.routes.prune, ending), name="deploy.routes")
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")
+            mover = core.moves.mover
+            for service in (mover, *([core.watch] if core.watch else [])):
+                service.start(tasks, ending)
+            tasks.create_task(periodic("deploy.moves.prune", 3600.0, mover.prune, ending), name="deploy.moves.prune")
             if core.retention:
                 tasks.create_task(core.retention.run(core.settings.cleanup_interval_seconds, ending), name="deploy.retention")
             try:

@@ -129,6 +129,32 @@ class DeploySettings(AlertSettings):
         ge=0,
     )
 
+    memory_overcommit: float = key(
+        "deploy.runtime-node-registry.memory-overcommit",
+        0,
+        doc="A node takes no new app that would let its apps ask for more than this many times its memory; 0: no limit",
+        ge=0,
+        le=1_000,
+    )
+
+    moves_at_once: int = key(
+        "deploy.moves.at-once", 4, doc="Apps that move to another node at the same time, in all drains together", ge=1, le=100
+    )
+    move_drain_seconds: int = key(
+        "deploy.moves.drain-seconds",
+        30,
+        doc="How long an app that moved goes on where it was",
+        ge=0,
+        le=3600,
+    )
+    evacuate_seconds: int = key(
+        "deploy.moves.evacuate-after-seconds",
+        0,
+        doc="Apps of a node that is silent for longer are started elsewhere from their release; 0: they wait for it",
+        ge=0,
+        le=86_400,
+    )
+
     queue_order: QueueOrder = key("deploy.job.order", QueueOrder.FAIR, doc="fair: users take turns; fifo: oldest first")
     max_running_seconds: int = key(
         "deploy.job.max-running-seconds", 0, doc="A job running for longer FAILs with RUN_TIMEOUT; 0: no limit", ge=0
@@ -233,6 +259,8 @@ class DeploySettings(AlertSettings):
             raise ConfigError([f"{name}: is not set; set it, or switch its door off with …enabled=false" for name in missing])
         if self.disk_free_min_pct > self.disk_free_drain_pct:
             raise ValueError("disk-free-min-pct is above disk-free-drain-pct")
+        if 0 < self.evacuate_seconds < self.node_stale_seconds:
+            raise ValueError("deploy.moves.evacuate-after-seconds is under heartbeat-stale-seconds")
         if self.cleanup_enabled and not self.cleanup_registry:
             raise ConfigError(["deploy.registry.cleanup.registry: is not set; set it, or leave cleanup.enabled=false"])
         return self

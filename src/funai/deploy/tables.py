@@ -96,6 +96,7 @@ job = Table(
     Column("started_ms", BigInteger),
     Column("finished_ms", BigInteger),
     Column("old_id", String(64)),  # what an installation that was taken over called it
+    Column("target_node_id", BigInteger),  # where the app lives once this job succeeded; its placement stays until then
     sqlite_autoincrement=True,  # an id is never given twice: generations derive from it
     **_MYSQL,
 )
@@ -217,6 +218,8 @@ runtime_node = Table(
     Column("last_heartbeat_ms", BigInteger),
     Column("cpu_pct", Float),
     Column("memory_free_bytes", BigInteger),
+    Column("memory_bytes", BigInteger),
+    Column("app_memory_bytes", BigInteger),
     Column("capacity", Integer),
     Column("engine", String(64)),
     Column("apps_url", String(300)),
@@ -253,8 +256,44 @@ leftover = Table(
     Column("node_id", BigInteger, primary_key=True, autoincrement=False),
     _flag("ready", 0),  # the node may remove it: it serves elsewhere, or is gone for good
     Column("told_ms", BigInteger),  # when the node was first informed
+    Column("due_ms", BigInteger),  # when it becomes ready by itself: the app serves elsewhere, requests may still run here
+    Column("generation", BigInteger),  # up to which it goes; NULL: whatever is there, and what a deleted app leaves
     _number("created_ms"),
     Index("fun_ai_deploy_runtime_leftover_node", "node_id", "ready"),
+    **_MYSQL,
+)
+
+drain = Table(
+    "fun_ai_deploy_drain",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("source_node_id", BigInteger, nullable=False),
+    _number("created_ms"),
+    Column("finished_ms", BigInteger),
+    Index("fun_ai_deploy_drain_source", "source_node_id", "state"),
+    **_MYSQL,
+)
+
+move = Table(
+    "fun_ai_deploy_move",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("drain_id", BigInteger),  # None: of one app, by itself
+    Column("app_id", BigInteger, nullable=False),
+    Column("source_node_id", BigInteger, nullable=False),
+    Column("wanted_node_id", BigInteger),  # None: chosen when the move begins
+    Column("target_node_id", BigInteger),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(64)),
+    Column("job_id", BigInteger),
+    _number("tries"),
+    _number("created_ms"),
+    _number("updated_ms"),
+    Index("fun_ai_deploy_move_state", "state", "updated_ms"),
+    Index("fun_ai_deploy_move_drain", "drain_id", "id"),
+    Index("fun_ai_deploy_move_app", "app_id", "state"),
     **_MYSQL,
 )
 

@@ -266,6 +266,30 @@ PHRASES: dict[str, tuple[str, str]] = {
         "应用 {app} 已改到节点 {node}，下次部署时搬过去",
         "app {app} belongs to node {node} now; its next deploy goes there",
     ),
+    "moving": (
+        "应用 {app} 正搬往节点 {node}（任务 {job}），在那里就绪之前由原节点提供服务",
+        "app {app} moves to node {node} (job {job}); it is served where it was until it is ready there",
+    ),
+    "drain_begun": (
+        "{count} 个运行中的应用正逐个搬走（迁出 {id}）；进度：funai nodes drains {id}",
+        "{count} running apps move away one after the other (drain {id}); progress: funai nodes drains {id}",
+    ),
+    "drain_progress": (
+        (
+            "迁出 {id}，节点 {node}，{state}：{moved}/{total} 已搬走，"
+            "{moving} 个进行中，{waiting} 个等待，{failed} 个失败，{cancelled} 个取消"
+        ),
+        (
+            "drain {id} of node {node}, {state}: {moved}/{total} moved, "
+            "{moving} under way, {waiting} waiting, {failed} failed, {cancelled} cancelled"
+        ),
+    ),
+    "no_drains": ("没有迁出过节点", "no node was drained yet"),
+    "drain_off": ("迁出 {id} 已取消；进行中的会完成", "drain {id} is cancelled; moves under way end by themselves"),
+    "node_held": (
+        "{node}：失联已久，但超过半数节点同时失联，其应用没有搬走",
+        "{node}: silent beyond the grace, but more than half of the nodes are silent: its apps stay",
+    ),
     "drained": (
         "节点 {node}：改派了 {moved} 个应用（下次部署时搬走），还剩 {remaining} 个",
         "node {node}: {moved} apps belong elsewhere now (their next deploy goes there), {remaining} are left",

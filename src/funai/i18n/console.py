@@ -298,9 +298,16 @@ _OTHERS: dict[str, tuple[str, str]] = {
     "node_drain": ("迁出应用", "Drain"),
     "node_drain_title": ("迁出节点 {name} 上的应用？", "Drain node {name}?"),
     "node_drain_text": (
-        "它的应用会改派到其他节点，下次部署时搬过去；它们在此之前照常运行。",
-        "Its apps are placed on other nodes and move with their next deploy; until then they serve as before.",
+        "它的应用会逐个在其他节点上启动，就绪后再切换，其间不中断。请先停用该节点，否则新应用还会来。",
+        "Its apps start elsewhere one by one, and are switched once ready. Disable the node first, or new apps keep coming.",
     ),
+    "node_held": ("失联，应用未搬走", "silent, apps held"),
+    "node_draining": ("迁出中 {moved}/{total}", "draining {moved}/{total}"),
+    "node_drain_progress": (
+        "迁出：{moved}/{total} 已搬走，{moving} 个进行中，{waiting} 个等待，{failed} 个失败",
+        "Drain: {moved}/{total} moved, {moving} under way, {waiting} waiting, {failed} failed",
+    ),
+    "node_drain_cancel": ("取消迁出", "Cancel the drain"),
     "node_drained": (
         "已改派 {moved} 个应用，跳过 {skipped} 个，还剩 {left} 个。",
         "{moved} apps placed elsewhere, {skipped} passed over, {left} left.",

@@ -53,6 +53,10 @@ HINTS: dict[str, tuple[str, str]] = {
     "DEPLOY_DISABLED": ("请管理员打开 deploy-proxy.enabled", "ask the operator to switch deploy-proxy.enabled on"),
     "DEPLOY_UNREACHABLE": ("稍后重试；管理员可运行 funai doctor", "try again soon; an operator may run: funai doctor"),
     "NODE_DISK_PRESSURE": ("管理员：funai nodes list 查看各节点磁盘", "operators: funai nodes list shows each node's disk"),
+    "NODE_MEMORY_PRESSURE": (
+        "管理员：funai nodes list 查看各节点内存，或调大 deploy.runtime-node-registry.memory-overcommit",
+        "operators: funai nodes list shows each node's memory; deploy.runtime-node-registry.memory-overcommit is the limit",
+    ),
     "NO_RUNTIME_NODE": ("管理员：funai nodes list 查看各节点心跳", "operators: funai nodes list shows each node's heartbeat"),
     # failures of a job
     "BUILD_FAILED": ("用 funai logs {app} 看构建日志", "read the build log: funai logs {app}"),

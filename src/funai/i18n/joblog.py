@@ -7,6 +7,10 @@ LINES: dict[str, tuple[str, str]] = {
     "lease_expired": ("执行者失联，任务租约到期（已尝试 {n} 次）", "the runner vanished and the lease ran out (attempt {n})"),
     "ran_too_long": ("运行超过 {n} 秒", "ran for longer than {n} s"),
     "no_node_in_time": ("等待运行节点超过 {n} 秒", "no runtime node could take it within {n} s"),
+    "move_target_lost": (
+        "目标节点已不能接收新应用，应用留在原节点继续运行",
+        "the target node takes no new app any more; the app stays where it is, and serves",
+    ),
     "variables_sealed": (
         "环境变量无法解密（funai.env.key-file 与保存时不一致）",
         "this key file can't open the app's variables",

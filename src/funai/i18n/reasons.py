@@ -181,6 +181,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "NODE_DISK_PRESSURE": ("节点磁盘空间不足，任务等待中", "every node is short of disk; the job waits"),
     "NO_RUNTIME_NODE": ("没有可用的运行节点，任务等待中", "no runtime node is available; the job waits"),
+    "NODE_MEMORY_PRESSURE": (
+        "节点可分配内存不足，任务等待中",
+        "every node's memory is given away; the job waits",
+    ),
+    "DRAIN_NOT_FOUND": ("没有这次迁出", "no such drain"),
     "NODE_NO_ADDRESS": (
         "节点 {node} 还没有报告网关地址；请在该节点上设置 RUNTIME_NODE_UPSTREAM_URL",
         "node {node} has told no address of its gateway; set RUNTIME_NODE_UPSTREAM_URL on it",

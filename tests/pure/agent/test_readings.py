@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from funai.agent.heartbeat import CpuTimes, available_memory
+from funai.agent.heartbeat import CpuTimes, memory_in
 
 
 def test_cpu_is_what_was_busy_between_two_looks() -> None:
@@ -12,6 +12,6 @@ def test_cpu_is_what_was_busy_between_two_looks() -> None:
     assert after.since(after) == 0.0
 
 
-def test_available_memory_in_bytes() -> None:
-    assert available_memory("MemTotal: 10 kB\nMemAvailable:   2048 kB\n") == 2 << 20
-    assert available_memory("") is None
+def test_memory_in_in_bytes() -> None:
+    assert memory_in("MemTotal: 10 kB\nMemAvailable:   2048 kB\n") == 2 << 20
+    assert memory_in("") is None

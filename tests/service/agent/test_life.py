@@ -303,6 +303,32 @@ async def test_heartbeats_tell_and_heed(here: World) -> None:
     assert beats[1]["cpuPct"] >= 0
 
 
+async def test_an_app_that_moved_away_is_removed_at_once_up_to_its_generation_and_a_late_rollout_is_refused(
+    here: World,
+) -> None:
+    told: list[dict[str, int]] = [{"appId": 7, "generation": 4}]
+    deploy = FastAPI()
+
+    @deploy.post("/internal/runtime-nodes/heartbeat")
+    async def heartbeat() -> dict[str, Any]:
+        data = {"nodeId": 1, "health": "HEALTHY", "stalePlacements": [7], "removals": told}
+        return {"code": 200, "message": "", "data": data}
+
+    await here.deploy(5)
+    async with serving(deploy, bind("127.0.0.1", 0), grace=1) as port:
+        client = NodeDeployClient(f"http://127.0.0.1:{port}", "node-token")
+        beat = heartbeat_of(here.parts, client)
+        await beat.beat()
+        assert await here.names() == ["rt-u-1-7"]
+        told[0]["generation"] = 9
+        await beat.beat()
+        assert await here.names() == []
+        await client.close()
+    late = await here.deploy(8)
+    assert (late.status_code, late.json()["reason"]) == (409, "STALE_GENERATION")
+    assert (await here.deploy(10)).status_code == 200
+
+
 async def test_an_app_in_a_rollout_is_not_taken_away(here: World) -> None:
     slow = asyncio.create_task(here.deploy(5, SILENT))
     await eventually(lambda: here.parts.node.busy.rolling(7), what="it is under way")

@@ -122,6 +122,11 @@ class Databases:
             self.quota.forget(app_id)
         return "; ".join([f"failed: {f}" for f in failed] + done) or None
 
+    async def left(self, app_id: int) -> None:
+        """The app lives on another node: its databases are that one's to care for."""
+        await self.ledger.forget(app_id)
+        self.quota.forget(app_id)
+
     # -- what owners ask for ----------------------------------------------------------------------------------------
 
     async def create(self, call: DatabaseCall) -> AppDatabases:

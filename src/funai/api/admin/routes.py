@@ -11,6 +11,7 @@ from funai.api.services import Core
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, User
 from funai.contracts.errors import Unavailable
+from funai.contracts.moves import DrainProgress
 from funai.contracts.nodes import DrainNode, NewCredential, NewJoinToken, ReassignApp, UpsertNode
 from funai.contracts.wire import MAX_ID, EntityId, Name, Wire, clamped
 
@@ -81,6 +82,21 @@ async def reassign(core: Services, _: Admin, body: ReassignApp) -> Any:
 @nodes.post("/drain", summary="Place a node's apps elsewhere", **answers(Any))
 async def drain(core: Services, _: Admin, body: DrainNode) -> Any:
     return await _deploy(core, "POST", "/admin/runtime-nodes/drain", json=body.to_wire())
+
+
+@nodes.get("/drains/list", summary="The last drain of every node that had one", **answers(list[DrainProgress]))
+async def drains(core: Services, _: Admin) -> Any:
+    return await _deploy(core, "GET", "/admin/runtime-nodes/drains/list")
+
+
+@nodes.get("/drains/info", summary="How far a drain is, with its apps", **answers(DrainProgress))
+async def drain_info(core: Services, _: Admin, drain_id: Annotated[EntityId, Query(alias="id")]) -> Any:
+    return await _deploy(core, "GET", "/admin/runtime-nodes/drains/info", params={"id": drain_id})
+
+
+@nodes.post("/drains/cancel", summary="Begin no more moves of a drain", **answers(DrainProgress))
+async def cancel_drain(core: Services, _: Admin, drain_id: Annotated[EntityId, Query(alias="id")]) -> Any:
+    return await _deploy(core, "POST", "/admin/runtime-nodes/drains/cancel", params={"id": drain_id})
 
 
 @nodes.get("/credentials/list", summary="Runners' and nodes' own credentials", **answers(list[dict[str, Any]]))

@@ -168,6 +168,8 @@ def _phase(session: Session, job: Job) -> str | None:
 def source(job: Job) -> str:
     """Where the job's image comes from: a release, an image or a Git ref."""
     payload, result = job.payload, job.result
+    if payload.get("moveOf"):
+        return f"release {payload['moveOf']}, moved"
     if payload.get("rollbackOf"):
         return f"release {payload['rollbackOf']}"
     if result is not None and result.git_sha:

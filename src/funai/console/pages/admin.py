@@ -11,6 +11,7 @@ from funai.console.pages.apps import Done
 from funai.console.pages.forms import Id, see
 from funai.console.session import Change, SignedIn
 from funai.contracts.errors import NotFound
+from funai.contracts.moves import DrainProgress
 from funai.contracts.nodes import DrainReport, RunnerInfo, RuntimeNode
 from funai.contracts.wire import MAX_ID
 
@@ -55,14 +56,28 @@ async def drain_page(visit: SignedIn, node_id: Id) -> Any:
     node = next((n for n in await _nodes(visit) if n.id == node_id), None)
     if node is None:
         raise NotFound("NODE_NOT_FOUND")
-    return visit.page("admin_drain.html", node=node, report=None, tab="nodes")
+    progress = await _progress(visit, node)
+    return visit.page("admin_drain.html", node=node, report=None, progress=progress, tab="nodes")
+
+
+async def _progress(visit: SignedIn, node: RuntimeNode) -> DrainProgress | None:
+    """The node's last drain with its moves."""
+    if node.drain is None:
+        return None
+    return DrainProgress.model_validate(await visit.api.admin("GET", "drains/info", params={"id": node.drain.id}))
 
 
 @router.post("/nodes/{node_id}/drain")
 async def drain(visit: Change, node_id: Id) -> Any:
     report = DrainReport.model_validate(await visit.api.admin("POST", "drain", json={"sourceNodeId": node_id}))
     node = next(n for n in await _nodes(visit) if n.id == node_id)
-    return visit.page("admin_drain.html", node=node, report=report, tab="nodes")
+    return visit.page("admin_drain.html", node=node, report=report, progress=await _progress(visit, node), tab="nodes")
+
+
+@router.post("/nodes/{node_id}/drain/cancel")
+async def cancel_drain(visit: Change, node_id: Id, drain: Annotated[int, Form(ge=1, le=MAX_ID)]) -> Any:
+    await visit.api.admin("POST", "drains/cancel", params={"id": drain})
+    return see(f"/admin/nodes/{node_id}/drain")
 
 
 @router.get("/runners")

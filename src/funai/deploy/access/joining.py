@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import Database
+from funai.base.db.inserts import insert_new
 from funai.base.observability import log
 from funai.contracts.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from funai.contracts.nodes import (
@@ -68,7 +69,7 @@ class Joining:
         async def work(conn: AsyncConnection) -> NodeJoined:
             at = await self.db.clock(conn)
             bound = await self._take(conn, asked, at)
-            new = await store.insert_new(conn, runtime_node, {"name": asked.name, "created_ms": at, "updated_ms": at})
+            new = await insert_new(conn, runtime_node, {"name": asked.name, "created_ms": at, "updated_ms": at})
             if not new and not bound:
                 raise Conflict("NODE_NAME_TAKEN", name=asked.name)
             node = await store.by_name(conn, asked.name)

@@ -66,7 +66,7 @@ class Apps:
                 deferred = True
         for node in at.left:
             await self._stop_left(node, user_id, app_id, newest)
-        await self._stopped(app_id, at, deferred)
+        await self._stopped(app_id, at, deferred, newest)
         return {
             "appId": app_id,
             "status": "STOPPED",
@@ -165,13 +165,13 @@ class Apps:
         except FunaiError as e:
             log.get("apps").warning("app.leftover_not_stopped", app_id=app_id, node=node.name, error=str(e))
 
-    async def _stopped(self, app_id: int, at: AppLocation, deferred: bool) -> None:
+    async def _stopped(self, app_id: int, at: AppLocation, deferred: bool, newest: int | None) -> None:
         async def work(conn: AsyncConnection) -> None:
             now_ms = await self.db.clock(conn)
             await runs.set_stopped(conn, app_id, now_ms)
-            await stale.release_all(conn, app_id)
+            await stale.release_all(conn, app_id, newest)
             if deferred and at.home is not None:
-                await stale.leave(conn, app_id, at.home.id, now_ms, ready=True)
+                await stale.leave(conn, app_id, at.home.id, now_ms, ready=True, generation=newest)
 
         await self.db.retrying(work)
 

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.base.db.inserts import insert_new
 from funai.base.db.rows import Row, all_rows, first_row
 from funai.contracts.apps.domains import Domain, DomainReport, DomainRoute, DomainState, DomainTrouble
 from funai.contracts.errors import Conflict
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.edge.changes import Subject, touch
-from funai.deploy.placement import store as placements
 from funai.deploy.tables import app_run, domain, placement, runtime_node
 
 ABANDONED_MS = 48 * 3_600_000
@@ -43,7 +43,7 @@ async def add(conn: AsyncConnection, name: str, app_id: int, user_id: int, limit
     counted = select(func.count()).select_from(domain).where(domain.c.app_id == app_id, domain.c.alias == 0)
     if int((await conn.execute(counted)).scalar_one()) >= limit:
         raise Conflict("DOMAIN_LIMIT", limit=limit)
-    if not await placements.insert_new(conn, domain, _fresh(name, app_id, user_id, now_ms, alias=False)):
+    if not await insert_new(conn, domain, _fresh(name, app_id, user_id, now_ms, alias=False)):
         raise Conflict("DOMAIN_TAKEN", name=name)
     await touch(conn, Subject.NAME, name)
 
@@ -53,7 +53,7 @@ async def alias(conn: AsyncConnection, label: str, app_id: int, user_id: int, no
     mine = select(domain.c.name).where(domain.c.app_id == app_id, domain.c.alias == 1)
     if (there := await first_row(conn, mine)) is not None:
         return str(there["name"])
-    new = await placements.insert_new(conn, domain, _fresh(label, app_id, user_id, now_ms, alias=True))
+    new = await insert_new(conn, domain, _fresh(label, app_id, user_id, now_ms, alias=True))
     if new:
         await touch(conn, Subject.NAME, label)
     return label if new else None

@@ -105,11 +105,13 @@ class Heartbeats:
         more: list[str] = []
         for beat in told:
             after, now_ms = beat.after(), beat.before.now_ms
+            left = await stale.tell(conn, after.id, now_ms) if beat.before.told else []
             answers.append(
                 NodeHeartbeatAnswer(
                     node_id=after.id,
                     health=policy.health(after, now_ms, self.rules),
-                    stale_placements=await stale.tell(conn, after.id, now_ms) if beat.before.told else [],
+                    stale_placements=left,
+                    removals=(await stale.fences(conn, after.id, left) or None) if left else None,
                 )
             )
             if gained(beat.before.node, after, now_ms, self.rules):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Collection
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,10 +29,11 @@ from funai.contracts.nodes import (
 from funai.contracts.states import NodeHealth
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.access.credentials import forget
-from funai.deploy.placement import policy, stale, store
+from funai.deploy.placement import policy, relocate, stale, store
 from funai.deploy.placement.heartbeats import gained
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.policy import Node, Rules, WaitReason
+from funai.deploy.placement.ports import Moves
 from funai.deploy.placement.runners import runners
 from funai.deploy.queue.ports import Queue
 from funai.i18n.reasons import Words
@@ -47,6 +49,7 @@ _SHOWN = (
     "engine",
     "disk_free_bytes",
     "container_count",
+    "memory_bytes",
     "memory_free_bytes",
     "cpu_pct",
     "agent_version",
@@ -57,11 +60,25 @@ MAX_SKIPPED = 1_000
 """A drain that found so many apps it can't move looks no further."""
 
 
-class Nodes:
-    """The operator's view. Moving an app changes where its next deploy goes; what runs goes on until then."""
+class _ByJobError(Exception):
+    """The app runs: it is moved by a job."""
 
-    def __init__(self, db: Database, rules: Rules, queue: Queue) -> None:
-        self.db, self.rules, self.queue = db, rules, queue
+
+class Nodes:
+    """The operator's view. An app that runs moves by a job; of any other only the next deploy goes elsewhere.
+
+    ``held`` are ids of silent nodes whose apps stay where they are.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        rules: Rules,
+        queue: Queue,
+        moves: Moves | None = None,
+        held: Callable[[], Collection[int]] = frozenset,
+    ) -> None:
+        self.db, self.rules, self.queue, self.moves, self.held = db, rules, queue, moves, held
         self._named = store.NodeLock(db.now_ms())
 
     async def list(self) -> list[RuntimeNode]:
@@ -69,6 +86,8 @@ class Nodes:
             now_ms = await self.db.clock(conn)
             rows = await store.listed(conn)
             lodgers = await store.count_lodgers(conn)
+        drains = {d.source_node_id: d for d in await self.moves.progress()} if self.moves else {}
+        held = self.held()
         return [
             RuntimeNode(
                 **{name: getattr(row, name) for name in _SHOWN},
@@ -80,6 +99,8 @@ class Nodes:
                 disk_free_pct=known.disk_free_pct,
                 placements=lodgers.get(known.id, 0),
                 crash_looping=json.loads(row.crash_looping_json or "[]"),
+                drain=drains.get(known.id),
+                held=known.id in held,
             )
             for known, row in rows
         ]
@@ -158,30 +179,42 @@ class Nodes:
         return Placements(node_id=node_id, total=total, items=items)
 
     async def reassign(self, given: ReassignApp) -> Placement:
-        """Give the app another node, or its first.
+        """Give the app another node, or its first. One that runs begins to move, and belongs there once it serves there.
 
         Raises NotFound(NODE_NOT_FOUND), Conflict(NODE_NOT_ELIGIBLE), Conflict(APP_DEPLOYING) while a runner has its job.
         """
-
-        async def work(conn: AsyncConnection) -> None:
-            now_ms = await self.db.clock(conn)
-            target = await self._target(conn, given.target_node_id, now_ms)
-            await self._move(conn, given.app_id, target, now_ms)
-
-        await self.db.retrying(work)
-        await self.queue.nodes_changed()
+        async with self.db.read() as conn:
+            await self._target(conn, given.target_node_id, await self.db.clock(conn))
+            home = await relocate.node_of(conn, given.app_id)
+        move = None
+        if self.moves is not None and home is not None and home != given.target_node_id:
+            move = await self.moves.reassign(given.app_id, home, given.target_node_id)
+        if move is None:
+            await self._place(given)
         async with self.db.read() as conn:
             rows = await store.placements(conn, None, 0, 1, app_id=given.app_id)
         if not rows:
             raise NotFound("APP_NOT_FOUND")  # purged in this very moment
-        return _shown(rows[0])
+        shown = _shown(rows[0])
+        shown.move = move
+        return shown
+
+    async def _place(self, given: ReassignApp) -> None:
+        async def work(conn: AsyncConnection) -> None:
+            now_ms = await self.db.clock(conn)
+            target = await self._target(conn, given.target_node_id, now_ms)
+            await relocate.place_elsewhere(conn, given.app_id, target, now_ms, self.rules)
+
+        await self.db.retrying(work)
+        await self.queue.nodes_changed()
 
     async def drain(self, given: DrainNode) -> DrainReport:
         """Move up to ``limit`` apps off a node: to the target, or each to where a new app would go.
 
-        Every app is its own transaction. Ends after a few seconds, before its caller has given up: ``remaining`` tells.
-        One whose job a runner has is skipped and doesn't count; call again when it
-        ended. Disable the node first, or new apps keep coming. Raises NotFound(NODE_NOT_FOUND), Conflict(NODE_NOT_ELIGIBLE).
+        Running apps are left to moves, one after the other: ``moving``. Every other is its own transaction. Ends after a few
+        seconds, before its caller has given up: ``remaining`` tells. One whose job a runner has is skipped and doesn't count;
+        call again when it ended. Disable the node first, or new apps keep coming.
+        Raises NotFound(NODE_NOT_FOUND), Conflict(NODE_NOT_ELIGIBLE).
         """
         if given.source_node_id == given.target_node_id:
             raise BadInput("BAD_INPUT", detail=Words("targetNodeId 与 sourceNodeId 相同", "targetNodeId is the source itself"))
@@ -202,6 +235,8 @@ class Nodes:
             for app_id in apps:
                 if time.monotonic() < end:
                     await self._drain_into(report, app_id, given)
+        if self.moves is not None and report.moving:
+            report.drain_id = await self.moves.drain(given.source_node_id, given.target_node_id, report.moving)
         async with self.db.read() as conn:
             report.remaining = (await store.count_lodgers(conn)).get(given.source_node_id, 0)
         if report.moved:
@@ -215,6 +250,9 @@ class Nodes:
     async def _drain_into(self, report: DrainReport, app_id: int, given: DrainNode) -> None:
         try:
             moved = await self._drain_one(app_id, given)
+        except _ByJobError:
+            report.moving = [*(report.moving or []), app_id]
+            return
         except Conflict as e:
             report.skipped.append(SkippedApp(app_id=app_id, reason=e.reason))
             return
@@ -237,25 +275,12 @@ class Nodes:
                 if isinstance(choice, WaitReason):
                     raise Conflict(choice.value)
                 target = choice
-            await self._move(conn, app_id, target, now_ms)
+            if self.moves is not None and await self.moves.by_job(conn, app_id):
+                raise _ByJobError
+            await relocate.place_elsewhere(conn, app_id, target, now_ms, self.rules)
             return target.id
 
         return await self.db.retrying(work)
-
-    async def _move(self, conn: AsyncConnection, app_id: int, target: Node, now_ms: int) -> None:
-        """Lock the app's placement, then count it on the target: the order every mover and every claim keeps."""
-        made = await store.settle(conn, app_id, target.id, None, now_ms)
-        lives = await store.home(conn, app_id, None, now_ms)
-        if await store.running_job(conn, app_id) is not None:
-            raise Conflict("APP_DEPLOYING")
-        if not made and lives is not None and lives.node_id == target.id:
-            return
-        if not await store.book(conn, target.id, now_ms, self.rules):
-            raise Conflict("NODE_NOT_ELIGIBLE", health="changed")
-        if lives is not None and not made:
-            await stale.leave(conn, app_id, lives.node_id, now_ms, ready=False)
-            await store.move(conn, app_id, target.id, now_ms)
-        await stale.forget(conn, app_id, target.id)
 
     async def _target(self, conn: AsyncConnection, node_id: int, now_ms: int) -> Node:
         target = await store.node(conn, node_id)
@@ -272,7 +297,7 @@ def _left(report: DrainReport, limit: int) -> int:
     if len(report.skipped) >= MAX_SKIPPED:
         return 0
     refused = sum(1 for skipped in report.skipped if skipped.reason != "APP_DEPLOYING")
-    return max(0, limit - len(report.moved) - refused)
+    return max(0, limit - len(report.moved) - len(report.moving or ()) - refused)
 
 
 def _shown(row: dict[str, Any]) -> Placement:

@@ -4,7 +4,8 @@ Disk decides twice. A node whose free disk falls under ``drain_pct`` takes nothi
 all. Both marks are sticky: a node leaves one only when its free disk is ``hysteresis_pct`` above it, so that a node at
 the mark doesn't flap. The marks are facts of the node (two flags in its row), decided at each of its heartbeats.
 
-``disk-aware`` takes the candidate with the most free disk, counting what was placed since its last report. ``hash`` is
+``disk-aware`` takes the candidate with the most free disk, counting what was placed since its last report; one that has
+less free memory than an app may ask for comes after all that have it. ``hash`` is
 rendezvous hashing by weight: an app's choice depends on the candidates alone, not on their load.
 """
 
@@ -30,6 +31,8 @@ class WaitReason(StrEnum):
     """Nodes are there, but short of disk."""
     NO_RUNTIME_NODE = "NO_RUNTIME_NODE"
     """No node is enabled, complete and beating; or the app's own node is silent."""
+    NODE_MEMORY_PRESSURE = "NODE_MEMORY_PRESSURE"
+    """Nodes are there, but the memory that their apps may ask for is given away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Rules:
     hysteresis_pct: float = 2
     strategy: PlacementStrategy = PlacementStrategy.DISK_AWARE
     app_bytes: int = 1024**3
+    memory_overcommit: float = 0
+    """How many times its memory a node's apps may ask for together; 0: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,12 @@ class Node:
     drained: bool = False
     unhealthy: bool = False
     placed_since_heartbeat: int = 0
+    containers: int = 0
+    """Apps that ran there at its last heartbeat."""
+    memory_bytes: int | None = None
+    memory_free_bytes: int | None = None
+    app_memory_bytes: int | None = None
+    """What one app there may use; None, 0: not known, or no limit."""
 
     @property
     def reachable(self) -> bool:
@@ -131,9 +142,10 @@ def stays(node: Node, now_ms: int, rules: Rules) -> WaitReason | None:
 def choose(app_id: int, nodes: Iterable[Node], now_ms: int, rules: Rules) -> Node | WaitReason:
     """The node for an app that lives nowhere yet, or why there is none."""
     known = list(nodes)
-    candidates = [n for n in known if takes_new(n, now_ms, rules)]
+    healthy = [n for n in known if takes_new(n, now_ms, rules)]
+    candidates = [n for n in healthy if has_memory(n, rules)]
     if not candidates:
-        return _why_none(known, now_ms, rules)
+        return WaitReason.NODE_MEMORY_PRESSURE if healthy else _why_none(known, now_ms, rules)
     if rules.strategy is PlacementStrategy.HASH:
         return min(candidates, key=lambda n: (_distance(app_id, n), n.id))
     return min(candidates, key=lambda n: _fullness(app_id, n, rules))
@@ -149,14 +161,29 @@ def expected_free_pct(node: Node, rules: Rules) -> float | None:
     return node.disk_free_pct - cost * node.placed_since_heartbeat
 
 
-def _fullness(app_id: int, node: Node, rules: Rules) -> tuple[bool, float, int, float, int]:
-    """Sorts the emptiest first; nodes that don't tell their disk come last and share among themselves.
+def has_memory(node: Node, rules: Rules) -> bool:
+    """Does what its apps may ask for, with one more, stay within the node's memory times the overcommit?"""
+    if not (rules.memory_overcommit and node.memory_bytes and node.app_memory_bytes):
+        return True
+    asked = (node.containers + node.placed_since_heartbeat + 1) * node.app_memory_bytes
+    return asked <= node.memory_bytes * rules.memory_overcommit
+
+
+def short_of_memory(node: Node) -> bool:
+    """Would one more app find less free memory than it may ask for? Of the burst since the last heartbeat each asks for all."""
+    if node.memory_free_bytes is None or not node.app_memory_bytes:
+        return False
+    return node.memory_free_bytes < (node.placed_since_heartbeat + 1) * node.app_memory_bytes
+
+
+def _fullness(app_id: int, node: Node, rules: Rules) -> tuple[bool, bool, float, int, float, int]:
+    """Sorts the emptiest first; nodes that don't tell their disk come after, and those short of memory last.
 
     Ties are broken by the app, so that claims which run at the same time, and don't see each other's choice yet,
     don't all choose the same one.
     """
     free = expected_free_pct(node, rules)
-    return (free is None, -(free or 0.0), node.placed_since_heartbeat, _distance(app_id, node), node.id)
+    return (short_of_memory(node), free is None, -(free or 0.0), node.placed_since_heartbeat, _distance(app_id, node), node.id)
 
 
 def _distance(app_id: int, node: Node) -> float:

@@ -22,6 +22,7 @@ def rules_from(settings: DeploySettings) -> Rules:
         hysteresis_pct=settings.disk_hysteresis_pct,
         strategy=settings.placement_strategy,
         app_bytes=settings.placement_app_bytes,
+        memory_overcommit=settings.memory_overcommit,
     )
 
 
@@ -54,6 +55,18 @@ class Placer:
                 return _ref(chosen)
             await store.unsettle(conn, app_id)  # the node changed under the choice: choose again
         return Waiting(WaitReason.NO_RUNTIME_NODE.value)
+
+    async def place_on(self, conn: AsyncConnection, app_id: int, node_id: int, now_ms: int) -> RuntimeNodeRef | None:
+        """The node that the app moves to, for its job; the app belongs to where it is until the job succeeded.
+
+        None when the node is gone, or may not take a new app.
+        """
+        await store.home(conn, app_id, None, now_ms)
+        node = await store.node(conn, node_id)
+        if node is None or not await store.book(conn, node_id, now_ms, self.rules):
+            return None
+        await stale.forget(conn, app_id, node_id)
+        return _ref(node)
 
     async def _again(self, conn: AsyncConnection, app_id: int, lives: store.Home, now_ms: int) -> RuntimeNodeRef | Waiting:
         assert lives.node is not None

@@ -17,19 +17,16 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     String,
-    Table,
     bindparam,
     delete,
     exists,
     func,
-    insert,
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.base.db.inserts import if_new, insert_new
 from funai.base.db.rows import Row, all_rows, one_row
 from funai.contracts.nodes import NodeHeartbeat, UpsertNode
 from funai.contracts.states import JobStatus
@@ -37,8 +34,6 @@ from funai.deploy.edge.changes import Subject, touch
 from funai.deploy.placement.policy import Marks, Node, Rules
 from funai.deploy.tables import app_run, job, leftover, placement, runtime_node
 
-DUPLICATE_KEY = 1062
-"""MySQL's error."""
 _COLUMNS = (
     runtime_node.c.id,
     runtime_node.c.name,
@@ -54,6 +49,10 @@ _COLUMNS = (
     runtime_node.c.drained,
     runtime_node.c.unhealthy,
     runtime_node.c.placed_since_heartbeat,
+    runtime_node.c.container_count,
+    runtime_node.c.memory_bytes,
+    runtime_node.c.memory_free_bytes,
+    runtime_node.c.app_memory_bytes,
 )
 
 
@@ -78,6 +77,10 @@ def _node_in(row: Mapping[str, Any]) -> Node:
         drained=bool(row["drained"]),
         unhealthy=bool(row["unhealthy"]),
         placed_since_heartbeat=row["placed_since_heartbeat"],
+        containers=row["container_count"] or 0,
+        memory_bytes=row["memory_bytes"],
+        memory_free_bytes=row["memory_free_bytes"],
+        app_memory_bytes=row["app_memory_bytes"],
     )
 
 
@@ -157,6 +160,8 @@ _TOLD = (
     "container_count",
     "cpu_pct",
     "memory_free_bytes",
+    "memory_bytes",
+    "app_memory_bytes",
     "capacity",
     "engine",
     "apps_url",
@@ -268,7 +273,7 @@ _SETTLE = ("app_id", "node_id", "user_id", "last_active_at", "created_ms")
 
 @cache
 def _settled(dialect: str) -> Any:
-    new = _if_new(dialect, placement, {name: bindparam(f"p_{name}", type_=BigInteger) for name in _SETTLE})
+    new = if_new(dialect, placement, {name: bindparam(f"p_{name}", type_=BigInteger) for name in _SETTLE})
     # Numbers always fit, so that IGNORE hides nothing here but the row that is there.
     return new if dialect in ("postgresql", "sqlite") else new.prefix_with("IGNORE")
 
@@ -375,26 +380,3 @@ async def remove_node(conn: AsyncConnection, node_id: int, now_ms: int) -> list[
     await touch(conn, Subject.APP, *apps)
     await touch(conn, Subject.NODE, node_id)
     return apps
-
-
-async def insert_new(conn: AsyncConnection, table: Table, values: dict[str, Any]) -> bool:
-    """Insert unless a row with that key is there; waits for a transaction that is inserting it.
-
-    On MySQL not by INSERT IGNORE, which makes values that don't fit into some that do and says nothing.
-    """
-    try:
-        return (await conn.execute(_if_new(conn.dialect.name, table, values))).rowcount == 1
-    except IntegrityError as e:
-        if conn.dialect.name in ("mysql", "mariadb") and e.orig is not None and e.orig.args[:1] == (DUPLICATE_KEY,):
-            return False  # the statement alone is undone, not its transaction
-        raise
-
-
-def _if_new(dialect: str, table: Table, values: dict[str, Any]) -> Any:
-    match dialect:
-        case "postgresql":
-            return postgresql.insert(table).values(values).on_conflict_do_nothing()
-        case "sqlite":
-            return sqlite.insert(table).values(values).on_conflict_do_nothing()
-        case _:
-            return insert(table).values(values)

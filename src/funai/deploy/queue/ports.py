@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.contracts import naming
 from funai.contracts.jobs import JobResult, RuntimeNodeRef
 
 
@@ -27,6 +28,18 @@ class FinishedJob:
     payload: dict[str, Any]
     env_sealed: str | None
     node_id: int | None
+    target_node_id: int | None = None
+    """Where it moves its app to; None: it deploys where the app lives."""
+    attempt: int = 1
+
+    @property
+    def moved_release(self) -> int | None:
+        """The release that it starts elsewhere; None: it makes one."""
+        return self.payload.get("moveOf") if self.target_node_id is not None else None
+
+    @property
+    def generation(self) -> int:
+        return naming.generation(self.job_id, self.attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +57,28 @@ class StoredRelease:
     env_sealed: str | None
     strip_prefix: bool | None = None
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a job's payload says to run it."""
+        known = {
+            "image": self.image,
+            "containerPort": self.container_port,
+            "healthPath": self.health_path,
+            "stripPrefix": self.strip_prefix,
+            "gitRef": self.git_ref,
+            "gitSha": self.git_sha,
+            "basePath": self.base_path,
+        }
+        return {name: value for name, value in known.items() if value is not None and value != ""}
+
 
 class Placer(Protocol):
     async def place(self, conn: AsyncConnection, app_id: int, now_ms: int, user_id: int | None) -> RuntimeNodeRef | Waiting:
         """Choose (or confirm) the app's node and remember it, in the claim's transaction."""
+        ...
+
+    async def place_on(self, conn: AsyncConnection, app_id: int, node_id: int, now_ms: int) -> RuntimeNodeRef | None:
+        """The node that a job moves its app to, counted there; where the app lives is not changed. None: it can't take it."""
         ...
 
 

@@ -19,11 +19,12 @@ from funai.contracts.errors import BadInput, Conflict, FunaiError, NotFound
 from funai.contracts.jobs import ClaimJob, CreateJob, Failure, HeartbeatJob, Job, JobEvent, ReportJob, TransitionJob
 from funai.contracts.states import FailureCode, JobStatus
 from funai.deploy.queue import views
+from funai.deploy.queue.endings import Ending
 from funai.deploy.queue.maintenance.services import QueueMaintenance
 from funai.deploy.queue.metrics import JobMetrics
 from funai.deploy.queue.notify import Hints
 from funai.deploy.queue.runners import RunnerRegistry
-from funai.deploy.queue.store import Claimed, Ending, JobStore, NewJob
+from funai.deploy.queue.store import Claimed, JobStore, NewJob
 from funai.deploy.queue.transitions import Holder
 from funai.deploy.queue.waiters import Waiters
 from funai.i18n.joblog import both
@@ -77,14 +78,18 @@ class JobService:
             request_hash=hashlib.sha256(wanted.encode()).hexdigest(),
         )
         row = await self.store.create(new)
-        self.metrics.created.inc()
-        log.get("jobs").info("job.created", job_id=row["id"], app_id=new.app_id, user_id=new.user_id)
-        if not self.waiters.wake():
-            self.hints.send()
+        self.count_created(row)
         position = None
         with suppress(FunaiError):  # the job is there, whether or not its place in the line is known now
             position = await self.store.position(row)
         return views.job_of(row, position=position)
+
+    def count_created(self, row: views.Row) -> None:
+        """Once a job was made here: figures, one log line, and a runner that waits."""
+        self.metrics.created.inc()
+        log.get("jobs").info("job.created", job_id=row["id"], app_id=row["app_id"], user_id=row["user_id"])
+        if not self.waiters.wake():
+            self.hints.send()
 
     async def _filled(self, ask: CreateJob, given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
         """The payload to keep, and the variables sealed. A rollback takes both from its release."""
@@ -101,15 +106,7 @@ class JobService:
             raise NotFound("RELEASE_NOT_FOUND")
         async with self.store.db.read() as conn:
             again = await self.store.releases.load(conn, ask.payload.app_id, ask.payload.rollback_of)
-        facts = {
-            "image": again.image,
-            "containerPort": again.container_port,
-            "healthPath": again.health_path,
-            "stripPrefix": again.strip_prefix,
-            "gitRef": again.git_ref,
-            "gitSha": again.git_sha,
-        }
-        payload |= {k: v for k, v in facts.items() if v is not None}
+        payload |= {k: v for k, v in again.facts.items() if k != "basePath"}
         if again.base_path:
             payload.setdefault("basePath", again.base_path)
         return payload, again.env_sealed
@@ -191,6 +188,8 @@ class JobService:
         began = time.perf_counter()
         turn = await self.store.claim(ask.runner_id, ask.lease_seconds * 1000)
         self.metrics.claim_seconds.observe(time.perf_counter() - began)
+        for row in turn.ended:
+            self.count_ended(row)
         if turn.claimed is None:
             return None, turn.more
         if turn.freed:

@@ -71,6 +71,7 @@ NEW_COLUMNS = (
     "request_hash",
     "trace_id",
     "turn",
+    "target_node_id",
     "created_ms",
     "updated_ms",
 )
@@ -103,6 +104,12 @@ class Statements:
         self.claim = self._claim()
         self.claim_pick = self._claim_pick()
         self.block = self._block()
+        self.aim = self._set().values(target_node_id=bindparam("p_target")).where(job.c.id == bindparam("p_id"))
+        self.aim_waiting = (
+            self._set()
+            .values(target_node_id=bindparam("p_target"), claimable=int(Claimable.NOW))
+            .where(job.c.app_id == bindparam("p_app"), PENDING, job.c.target_node_id.is_(None))
+        )
         self.place = self._set().values(node_id=bindparam("p_node")).where(job.c.id == bindparam("p_id"))
         self.heartbeat = {token: self._heartbeat(token) for token in (True, False)}
         self.report = {token: self._report(token) for token in (True, False)}

@@ -16,14 +16,15 @@ from funai.base.db.engine import Database, Dialect, storable
 from funai.base.db.rows import first_row, one_row
 from funai.base.observability import log
 from funai.contracts.errors import Conflict, NotFound
-from funai.contracts.jobs import MAX_TEXT, Failure, JobResult, RuntimeNodeRef
-from funai.contracts.states import FailureCode, JobStatus, Phase
+from funai.contracts.jobs import JobResult, RuntimeNodeRef
+from funai.contracts.states import JobStatus, Phase
 from funai.deploy.events.store import EventStore, Happened
-from funai.deploy.queue import transitions
-from funai.deploy.queue.ports import FinishedJob, Placer, Releases, Waiting
+from funai.deploy.queue import endings, transitions
+from funai.deploy.queue.endings import Ending
+from funai.deploy.queue.ports import Placer, Releases, Waiting
 from funai.deploy.queue.statements import Statements, purge
 from funai.deploy.queue.transitions import Claimable, Holder
-from funai.deploy.queue.views import Row, payload_of
+from funai.deploy.queue.views import Row
 from funai.deploy.settings import QueueOrder
 from funai.deploy.tables import job
 
@@ -43,6 +44,8 @@ class NewJob:
     env_sealed: str | None = None
     idempotency_key: str | None = None
     request_hash: str | None = None
+    target_node_id: int | None = None
+    """Where the app lives once the job succeeded; None: where it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,35 +60,14 @@ class Claimed:
 class ClaimTurn:
     """What one claim transaction came to. ``more``: it stopped after moving blocked heads aside; try again at once.
 
-    ``freed``: the job it took had been waiting for a node, so others that wait may be placed now too.
+    ``freed``: the job it took had been waiting for a node, so others that wait may be placed now too. ``ended``: moves whose
+    target can't take them any more.
     """
 
     claimed: Claimed | None
     more: bool = False
     freed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """A final word: what the job became, and why."""
-
-    status: JobStatus
-    error: str | None = None
-    failure: Failure | None = None
-    reason: str | None = None
-
-    def values(self) -> dict[str, Any]:
-        code = self.failure.code if self.failure else None
-        blame = self.failure.blame if self.failure else None
-        if code and blame is None and code in FailureCode.__members__:
-            blame = FailureCode(code).blame
-        return {
-            "p_status": self.status.value,
-            "p_error": storable(self.error[:MAX_TEXT]) if self.error else None,
-            "p_code": storable(str(code)[:64]) if code else None,
-            "p_blame": str(blame) if blame else None,
-            "p_reason": self.reason and storable(self.reason[:64]),
-        }
+    ended: tuple[Row, ...] = ()
 
 
 class JobStore:
@@ -132,6 +114,7 @@ class JobStore:
             "env_sealed": new.env_sealed,
             "idempotency_key": new.idempotency_key,
             "request_hash": new.request_hash,
+            "target_node_id": new.target_node_id,
             "trace_id": log.trace_id(),
             "turn": turn,
             "created_ms": at["now_ms"],
@@ -207,13 +190,17 @@ class JobStore:
         return await self.db.retrying(lambda conn: self._claim(conn, runner_id, lease_ms))
 
     async def _claim(self, conn: AsyncConnection, runner_id: str, lease_ms: int) -> ClaimTurn:
+        ended: list[Row] = []
         for _ in range(HEADS_PER_CLAIM):
             row = await self._take_head(conn, runner_id, lease_ms)
             if row is None:
-                return ClaimTurn(None)
+                return ClaimTurn(None, ended=tuple(ended))
             node: RuntimeNodeRef | Waiting | None = None
             if row["app_id"] is not None:
-                node = await self.placer.place(conn, row["app_id"], row["updated_ms"], row["user_id"])
+                node = await self._place(conn, row)
+            if node is None and row["target_node_id"] is not None:
+                ended.append(await self._give_up_move(conn, row))
+                continue
             if isinstance(node, Waiting):
                 await self._block(conn, row, node.reason)
                 continue
@@ -224,9 +211,28 @@ class JobStore:
                 row["id"], row["app_id"], f"runner:{runner_id}", JobStatus.PENDING, JobStatus.RUNNING, row["attempt"]
             )
             await self.events.write(conn, taken)
-            release = None if row["app_id"] is None else await self.releases.next_number(conn, row["app_id"])
-            return ClaimTurn(Claimed(row, node, release), freed=row["waiting_since_ms"] is not None)
-        return ClaimTurn(None, more=True)
+            release = None if row["app_id"] is None else await self._release(conn, row)
+            return ClaimTurn(Claimed(row, node, release), freed=row["waiting_since_ms"] is not None, ended=tuple(ended))
+        return ClaimTurn(None, more=True, ended=tuple(ended))
+
+    async def _place(self, conn: AsyncConnection, row: dict[str, Any]) -> RuntimeNodeRef | Waiting | None:
+        """The job's node; None for a move whose target can't take it. Then a deploy goes where its app lives."""
+        app_id, now_ms, target = row["app_id"], row["updated_ms"], row["target_node_id"]
+        if target is not None:
+            node = await self.placer.place_on(conn, app_id, target, now_ms)
+            if node is not None or endings.moves(row):
+                return node
+            await conn.execute(self.sql.aim, {"p_id": row["id"], "p_target": None})
+            row["target_node_id"] = None
+        return await self.placer.place(conn, app_id, now_ms, row["user_id"])
+
+    async def _give_up_move(self, conn: AsyncConnection, row: Row) -> Row:
+        await self.end_guarded(conn, row, endings.TARGET_LOST, "placement")
+        return await self._view(conn, row["id"])
+
+    async def _release(self, conn: AsyncConnection, row: Row) -> int:
+        """The number of what the job deploys: the next, or of the release that it moves."""
+        return endings.finished(row).moved_release or await self.releases.next_number(conn, row["app_id"])
 
     async def _take_head(self, conn: AsyncConnection, runner_id: str, lease_ms: int) -> dict[str, Any] | None:
         given = {"p_runner": runner_id, "p_token": secrets.token_urlsafe(18)}
@@ -333,7 +339,7 @@ class JobStore:
         }
         if not (await conn.execute(self.sql.finish, given)).rowcount:
             return False
-        await self._ended(conn, {**row, **_as_ended(ending)}, row["status"], actor, None)
+        await self._ended(conn, {**row, **ending.as_ended()}, row["status"], actor, None)
         return True
 
     async def _ended(self, conn: AsyncConnection, row: Row, source: str, actor: str, result: JobResult | None) -> None:
@@ -345,7 +351,7 @@ class JobStore:
         await self.events.write(conn, what)
         if row["app_id"] is None:
             return
-        ended = FinishedJob(row["id"], row["app_id"], row["user_id"], payload_of(row), row["env_sealed"], row["node_id"])
+        ended = endings.finished(row)
         now = row["finished_ms"] or row["updated_ms"]
         if row["status"] == JobStatus.SUCCEEDED:
             await self.releases.record(conn, ended, result or JobResult(), now)
@@ -356,13 +362,3 @@ class JobStore:
 def _fence(job_id: int, who: Holder) -> dict[str, Any]:
     given: dict[str, Any] = {"p_id": job_id, "p_runner": who.runner_id}
     return given | {"p_token": who.lease_token} if who.lease_token is not None else given
-
-
-def _as_ended(ending: Ending) -> dict[str, Any]:
-    values = ending.values()
-    return {
-        "status": values["p_status"],
-        "error_message": values["p_error"],
-        "failure_code": values["p_code"],
-        "reason": values["p_reason"],
-    }

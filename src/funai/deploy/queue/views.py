@@ -77,6 +77,8 @@ def claimed(row: Row, node: RuntimeNodeRef | None, env: dict[str, str] | None, r
     job.lease_token = row["lease_token"]
     if release is not None:
         job.payload["release"] = release
+    if env and "moveOf" in job.payload:
+        job.payload["secretEnv"] = sorted(env)  # which of them are marked is the API's to know: all are masked
     if env:
         job.payload["env"] = variables.values_of(env)
         if names := variables.build_names(env):

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Update, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.base.db.inserts import insert_new
 from funai.contracts.jobs import MAX_TEXT
 from funai.contracts.states import JobStatus
 from funai.contracts.wire import from_epoch_ms
@@ -44,6 +45,12 @@ _NODE = select(app_run.c.node_id).where(app_run.c.app_id == bindparam("p_app"))
 async def _node(conn: AsyncConnection, app_id: int) -> int | None:
     """Where it was deployed last."""
     return (await conn.execute(_NODE, {"p_app": app_id})).scalar()
+
+
+async def moved(conn: AsyncConnection, job: FinishedJob, now_ms: int) -> None:
+    """The app runs the same release on another node."""
+    await placements.serves(conn, job.app_id)
+    await _write(conn, job.app_id, {"node_id": job.node_id, "last_active_at": _utc(now_ms), "stopped_ms": None})
 
 
 async def ended(conn: AsyncConnection, job: FinishedJob, status: str, error: str | None, now_ms: int) -> None:
@@ -89,7 +96,7 @@ async def _write(conn: AsyncConnection, app_id: int, values: dict[str, Any]) -> 
     given = {f"p_{name}": value for name, value in values.items()}
     changed = await conn.execute(_change(tuple(values)), {"p_app": app_id, **given})
     if changed.rowcount == 0:
-        await placements.insert_new(conn, app_run, {"app_id": app_id, **values})
+        await insert_new(conn, app_run, {"app_id": app_id, **values})
 
 
 def _utc(now_ms: int) -> datetime:

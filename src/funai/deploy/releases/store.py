@@ -17,7 +17,7 @@ from funai.contracts.errors import BadInput, NotFound
 from funai.contracts.jobs import JobResult, Release
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.compat.runners import implied_image
-from funai.deploy.placement import stale
+from funai.deploy.placement import relocate, stale
 from funai.deploy.queue.ports import FinishedJob, StoredRelease
 from funai.deploy.releases import runs
 from funai.deploy.tables import release
@@ -27,18 +27,34 @@ MAX_NUMBER = 2**31 - 1
 
 
 class ReleaseBook:
-    """``jobs.ports.Releases``. Every call runs in the caller's transaction."""
+    """``jobs.ports.Releases``. Every call runs in the caller's transaction.
+
+    ``drain_ms``: for how long an app that moved goes on where it was, so that open requests end.
+    """
+
+    def __init__(self, drain_ms: int = 30_000) -> None:
+        self.drain_ms = drain_ms
 
     async def record(self, conn: AsyncConnection, job: FinishedJob, result: JobResult, now_ms: int) -> None:
         """The app's next release, and what it runs now. Without a usable image name there is no release to go back to."""
-        number = await self._insert(conn, job, result, now_ms)
-        await runs.succeeded(conn, job, number, now_ms)
-        if job.node_id is not None:
-            await stale.serves_on(conn, job.app_id, job.node_id)
+        if job.moved_release is not None:
+            await runs.moved(conn, job, now_ms)
+        else:
+            await runs.succeeded(conn, job, await self._insert(conn, job, result, now_ms), now_ms)
+        if job.node_id is None:
+            return
+        if job.node_id == job.target_node_id:
+            await relocate.arrived(conn, job.app_id, job.node_id, job.generation, now_ms, self.drain_ms)
+        else:
+            await stale.serves_on(conn, job.app_id, job.node_id, job.generation)
 
     async def failed(self, conn: AsyncConnection, job: FinishedJob, status: str, error: str | None, now_ms: int) -> None:
-        """How the app's last job ended; its live release stays what it was."""
-        await runs.ended(conn, job, status, error, now_ms)
+        """How the app's last job ended; its live release stays what it was, and where. Of a deploy that was to move the app
+        its target removes what came up there all the same."""
+        if job.moved_release is None:
+            await runs.ended(conn, job, status, error, now_ms)
+        if job.target_node_id is not None and job.node_id == job.target_node_id:
+            await stale.leave(conn, job.app_id, job.target_node_id, now_ms, ready=True, generation=job.generation)
 
     async def next_number(self, conn: AsyncConnection, app_id: int) -> int:
         """The number that the app's next release gets."""

@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 
 from funai.base.db import migrate
 from funai.base.db.engine import Database, Dialect
+from funai.base.db.inserts import insert_new
 from funai.contracts.errors import ConfigError, Unavailable
 from funai.deploy import main as deploy
-from funai.deploy.placement.store import insert_new
 from funai.deploy.queue.notify import postgres_address
 
 thing = Table("thing", MetaData(), Column("id", Integer, primary_key=True), Column("word", String(4), nullable=False))

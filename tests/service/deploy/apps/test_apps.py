@@ -55,7 +55,11 @@ async def deploy(sqlite_url: str, agents: Agents, images: Images) -> AsyncIterat
 
 async def run(deploy: Deploy, agents: Agents, app_id: int, user_id: int = 1) -> str:
     """Create, claim and report a success; answers the node's name."""
-    job_id = await deploy.create(app_id, user_id)
+    return await finish(deploy, agents, app_id, await deploy.create(app_id, user_id))
+
+
+async def finish(deploy: Deploy, agents: Agents, app_id: int, job_id: int) -> str:
+    """Claim the job and report a success; answers the node's name."""
     claimed = await deploy.runner.claim(ClaimJob(runner_id="r1"))
     assert claimed is not None
     assert claimed.runtime_node is not None
@@ -65,6 +69,13 @@ async def run(deploy: Deploy, agents: Agents, app_id: int, user_id: int = 1) -> 
     await deploy.runner.report(job_id, report)
     agents.running.add((claimed.runtime_node.name, app_id))
     return claimed.runtime_node.name
+
+
+async def reassign(deploy: Deploy) -> int:
+    """Begin to move app 7 to the second node; answers the id of its job."""
+    given = {"appId": 7, "targetNodeId": 2}
+    placed = await deploy.api.admin("POST", "/admin/runtime-nodes/reassign", ADMIN, json=given)
+    return int(placed["move"]["jobId"])
 
 
 async def count(deploy: Deploy, table: Any) -> int:
@@ -115,9 +126,9 @@ async def test_a_dead_node_that_the_app_was_moved_from_hides_nothing(deploy: Dep
     await deploy.node("n1", 90)
     await run(deploy, agents, 7)
     await deploy.node("n2", 50)
-    await deploy.api.admin("POST", "/admin/runtime-nodes/reassign", ADMIN, json={"appId": 7, "targetNodeId": 2})
+    moves = await reassign(deploy)
+    assert await finish(deploy, agents, 7, moves) == "n2"
     agents.dead.add("n1")
-    agents.running.add(("n2", 7))
     assert (await deploy.api.app_status(1, 7))["nodeName"] == "n2"
     await silence(deploy, "n1")
     await deploy.api.admin("POST", "/admin/runtime-nodes/remove", ADMIN, params={"name": "n1"})
@@ -202,13 +213,14 @@ async def test_after_a_reassign_the_old_node_still_serves_and_is_reached(deploy:
     await deploy.node("n1", 90)
     await run(deploy, agents, 7)
     await deploy.node("n2", 50)
-    await deploy.api.admin("POST", "/admin/runtime-nodes/reassign", ADMIN, json={"appId": 7, "targetNodeId": 2})
+    await reassign(deploy)
     status = await deploy.api.app_status(1, 7)
     assert (status["running"], status["nodeName"]) == (True, "n1")
     logs = await deploy.raw.get("/deploy/apps/logs", params={"userId": 1, "appId": 7})
     assert (logs.text, logs.headers["content-type"]) == ("n1 says hello\n", "text/plain; charset=utf-8")
     await deploy.api.app_call("stop", 1, 7)
     assert agents.running == set()
+    await deploy.core.moves.mover.run_once()
     assert await run(deploy, agents, 7) == "n2"
     answer = await deploy.nodes.heartbeat(NodeHeartbeat(node_name="n1", disk_free_pct=80))
     assert answer is not None
@@ -332,9 +344,9 @@ async def test_every_call_on_every_database(database_url: str, agents: Agents, i
         assert not (await made.api.releases(7))[0].live
         await made.api.app_call("start", 1, 7)
         await made.node("n2", 50)
-        await made.api.admin("POST", "/admin/runtime-nodes/reassign", ADMIN, json={"appId": 7, "targetNodeId": 2})
+        moves = await reassign(made)
         assert (await made.api.app_status(1, 7))["nodeName"] == "n1"
-        assert await run(made, agents, 7) == "n2"
+        assert await finish(made, agents, 7, moves) == "n2"
         report = await made.api.app_call("cleanup", 1, 7)
         assert report["complete"], report
         assert agents.running == set()

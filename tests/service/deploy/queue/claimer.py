@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 from funai.base.db.engine import Database
 from funai.contracts.errors import Conflict, Unavailable
 from funai.contracts.states import JobStatus
+from funai.deploy.queue.endings import Ending
 from funai.deploy.queue.statements import ACTIVE
-from funai.deploy.queue.store import Ending, JobStore
+from funai.deploy.queue.store import JobStore
 from funai.deploy.queue.transitions import Holder
 from funai.deploy.settings import QueueOrder
 from funai.deploy.tables import job

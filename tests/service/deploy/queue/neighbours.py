@@ -18,6 +18,9 @@ class OneNode:
     async def place(self, conn: AsyncConnection, app_id: int, now_ms: int, user_id: int | None) -> RuntimeNodeRef | Waiting:
         return NODE if self.able else Waiting("NO_RUNTIME_NODE")
 
+    async def place_on(self, conn: AsyncConnection, app_id: int, node_id: int, now_ms: int) -> RuntimeNodeRef | None:
+        return NODE if self.able else None
+
 
 class Recorded:
     """Counts releases per job: a success is recorded exactly once."""

@@ -25,10 +25,11 @@ from funai.base.db.engine import Database
 from funai.contracts.errors import Conflict
 from funai.contracts.states import JobStatus
 from funai.deploy import main
+from funai.deploy.queue.endings import Ending
 from funai.deploy.queue.maintenance.services import assemble
 from funai.deploy.queue.metrics import JobMetrics
 from funai.deploy.queue.statements import RUNNING, Statements
-from funai.deploy.queue.store import Ending, JobStore, NewJob
+from funai.deploy.queue.store import JobStore, NewJob
 from funai.deploy.queue.transitions import Holder
 from funai.deploy.queue.waiters import Waiters
 from funai.deploy.settings import QueueOrder

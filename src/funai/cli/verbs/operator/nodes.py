@@ -11,22 +11,24 @@ import typer
 
 from funai.cli.session import Refused, Session
 from funai.cli.verb import verb
+from funai.cli.verbs.operator import moves
 
 Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")]
 
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Runtime nodes, for an admin: list, token, drain, remove, reassign, placements, runners.",
+        help="Runtime nodes, for an admin: list, token, cordon, drain, remove, reassign, placements, runners.",
         no_args_is_help=True,
     )
     verb(group, "list")(list_nodes)
     verb(group, "token", epilog="funai nodes token --name node-4 --ttl 1h")(token)
     verb(group, "enable")(enable)
     verb(group, "disable")(disable)
+    verb(group, "cordon", epilog="funai nodes cordon node-2")(disable)
+    verb(group, "uncordon")(enable)
     verb(group, "placements")(placements)
-    verb(group, "reassign")(reassign)
-    verb(group, "drain")(drain)
+    moves.register(group)
     verb(group, "remove")(remove)
     verb(group, "runners")(runners)
     verb(group, "credentials")(credentials)
@@ -61,6 +63,10 @@ async def list_nodes(session: Session) -> None:
         empty=session.say("no_nodes"),
     )
     for n in rows:
+        if n.held:
+            session.out.line(session.say("node_held", node=n.name), "red")
+        if n.drain and n.drain.state == "RUNNING":
+            session.out.line(moves.sentence(session, n.drain))
         if n.problem:
             session.out.line(f"{n.name}: {n.problem}", "yellow")
 
@@ -84,38 +90,6 @@ async def placements(session: Session, node_id: Annotated[int, typer.Argument(me
         [(p.get("appId"), p.get("nodeId"), p.get("lastActiveAt")) for p in found],
         empty=session.say("no_placements", node=node_id),
     )
-
-
-async def reassign(
-    session: Session,
-    app_id: Annotated[int, typer.Argument(metavar="APP_ID")],
-    node_id: Annotated[int, typer.Argument(metavar="NODE_ID")],
-) -> None:
-    """Place an app on another node; its next deploy goes there."""
-    answer = await session.api.admin("POST", "reassign", json={"appId": app_id, "targetNodeId": node_id})
-    session.out.document(answer)
-    session.out.line(session.say("reassigned", app=app_id, node=node_id))
-
-
-async def drain(
-    session: Session,
-    node_id: Annotated[int, typer.Argument(metavar="NODE_ID", help="The node to empty.")],
-    to: Annotated[
-        int | None, typer.Option("--to", help="Where to; spread by the placement policy when left out.", show_default=False)
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many apps at most.")] = 100,
-) -> None:
-    """Move apps off a node."""
-    from funai.contracts.nodes import DrainReport
-
-    body: dict[str, Any] = {"sourceNodeId": node_id, "limit": limit, **({"targetNodeId": to} if to else {})}
-    answer = await session.api.admin("POST", "drain", json=body)
-    session.out.document(answer)
-    report = DrainReport.model_validate(answer)
-    session.out.line(session.say("drained", node=node_id, moved=len(report.moved), remaining=report.remaining))
-    rows = [*((m.app_id, m.target_node_id, None) for m in report.moved), *((s.app_id, None, s.reason) for s in report.skipped)]
-    if rows:
-        session.out.table(["app", "to node", "why it stays"], sorted(rows, key=lambda row: row[0]))
 
 
 async def remove(

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts.jobs import Failure
 from funai.contracts.states import FailureCode, JobStatus
-from funai.deploy.queue.store import Ending, JobStore
+from funai.deploy.queue.endings import Ending
+from funai.deploy.queue.store import JobStore
 from funai.deploy.queue.views import Row
 
 ACTOR = "sweep"
