@@ -72,7 +72,7 @@ async def join(
 
     Asked again it makes sure of all that; a token is only needed while Deploy does not know this machine.
     """
-    name, at = name or socket.gethostname(), _addresses(deploy_url, agent_url, gateway_url)
+    name, at, config = name or socket.gethostname(), _addresses(deploy_url, agent_url, gateway_url), config.absolute()
     extra = {key: session.environ[key] for key in FROM_ENVIRONMENT if session.environ.get(key)}
     wish = story.Wish(name, at, config, _engine(), session.language, lambda: _token(session, token), extra, wait)
     if not dry_run:
@@ -90,8 +90,12 @@ async def join(
 
 
 async def _joined(session: Session, wish: story.Wish, how: service.Service) -> None:
+    if isinstance(how, service.Foreground):
+        _end_with_us(how)
     try:
         seen = await story.join(wish, how, session.out.line)
+    except asyncio.CancelledError:
+        raise Ended(Exit.INTERRUPTED) from None
     except story.NotHeard as e:
         session.out.error(str(e), reason="NOT_HEARD", exitCode=int(Exit.PLATFORM))
         if isinstance(how, service.Foreground):
@@ -100,10 +104,21 @@ async def _joined(session: Session, wish: story.Wish, how: service.Service) -> N
     session.out.document(seen.to_wire())
     session.out.line(session.say("join_next", gateway=wish.at.gateway, agent=wish.at.agent))
     if isinstance(how, service.Foreground) and how.child:
-        child = how.child
-        for sig in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(sig, child.terminate)
-        await asyncio.to_thread(child.wait)
+        await asyncio.to_thread(how.child.wait)
+
+
+def _end_with_us(how: service.Foreground) -> None:
+    """A signal ends the agent, and before there is one this command."""
+    task = asyncio.current_task()
+
+    def end() -> None:
+        if how.child:
+            how.child.terminate()
+        elif task:
+            task.cancel()
+
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sig, end)
 
 
 async def leave(
@@ -113,15 +128,19 @@ async def leave(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
     """Leave the platform: Deploy forgets this node and its credential, then the agent and HAProxy stop."""
-    name = settings_file.read(config).get(NAME)
+    given = settings_file.read(config)
+    name, systemd = given.get(NAME), service.has_systemd()
     if not name:
         raise Refused(session.say("leave_unknown", file=config))
+    port = given.get("RUNTIME_AGENT_PORT", "")
+    if not systemd and (agent := ports.holder(int(port) if port.isdecimal() else AGENT_PORT)):
+        raise Refused(session.say("leave_running", agent=agent))  # its supervisor would start it anew
     if not yes:
         if session.out.as_json or not sys.stdin.isatty():
             raise Refused(session.say("ask_no_tty"))
         if not typer.confirm(session.say("leave_ask", node=name), err=True):
             raise Refused(session.say("aborted"))
-    how: service.Service = service.Systemd(_program()[0]) if service.has_systemd() else service.Foreground(_program())
+    how: service.Service = service.Systemd(_program()[0]) if systemd else service.Foreground(_program())
     apps = await story.leave(config, how, with_apps=with_apps)
     session.out.document({"node": name, "apps": apps})
     if apps is None:
