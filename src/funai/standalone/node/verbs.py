@@ -22,6 +22,7 @@ from funai.cli.exits import Exit
 from funai.cli.session import Ended, Refused, Session
 from funai.cli.verb import verb
 from funai.contracts.errors import ConfigError
+from funai.i18n.cli import phrase as words
 from funai.standalone.node import join as story
 from funai.standalone.node import service, settings_file
 from funai.standalone.node.settings_file import NAME, SECRETS, Addresses
@@ -91,7 +92,7 @@ async def join(
     if dry_run:
         keys = {**settings_file.settings(name, at, engine=wish.engine, kept={}), **dict.fromkeys(SECRETS & {*extra}, "…")}
         session.out.document({"ok": worst(found) is not Level.FAIL, "checks": [c.to_json() for c in found], "settings": keys})
-        session.out.line(session.say("join_would", file=config, keys=", ".join(keys)))
+        session.out.line(words("join_would", session.language, file=config, keys=", ".join(keys)))
     if worst(found) is Level.FAIL:
         raise Ended(Exit.FAILED)
     if not dry_run:
@@ -111,7 +112,7 @@ async def _joined(session: Session, wish: story.Wish, how: service.Service) -> N
             how.stop(wish.config)
         raise Ended(Exit.PLATFORM) from e
     session.out.document(seen.to_wire())
-    session.out.line(session.say("join_next", gateway=wish.at.gateway, agent=wish.at.agent))
+    session.out.line(words("join_next", session.language, gateway=wish.at.gateway, agent=wish.at.agent))
     if isinstance(how, service.Foreground) and how.child:
         await asyncio.to_thread(how.child.wait)
 
@@ -140,21 +141,21 @@ async def leave(
     given = settings_file.read(config)
     name, systemd = given.get(NAME), service.has_systemd()
     if not name:
-        raise Refused(session.say("leave_unknown", file=config))
+        raise Refused(words("leave_unknown", session.language, file=config))
     port = given.get("RUNTIME_AGENT_PORT", "")
     if not systemd and (agent := ports.holder(int(port) if port.isdecimal() else AGENT_PORT)):
-        raise Refused(session.say("leave_running", agent=agent))  # its supervisor would start it anew
+        raise Refused(words("leave_running", session.language, agent=agent))  # its supervisor would start it anew
     if not yes:
         if session.out.as_json or not sys.stdin.isatty():
-            raise Refused(session.say("ask_no_tty"))
-        if not typer.confirm(session.say("leave_ask", node=name), err=True):
-            raise Refused(session.say("aborted"))
+            raise Refused(words("ask_no_tty", session.language))
+        if not typer.confirm(words("leave_ask", session.language, node=name), err=True):
+            raise Refused(words("aborted", session.language))
     how: service.Service = service.Systemd(_program()[0]) if systemd else service.Foreground(_program())
     apps = await story.leave(config, how, with_apps=with_apps)
     session.out.document({"node": name, "apps": apps})
     if apps is None:
-        session.out.line(session.say("left_before", node=name))
-    session.out.line(session.say("left", node=name, count=apps or 0, file=config))
+        session.out.line(words("left_before", session.language, node=name))
+    session.out.line(words("left", session.language, node=name, count=apps or 0, file=config))
 
 
 def _addresses(deploy_url: str, agent_url: str | None, gateway_url: str | None, gateway_port: int | None) -> Addresses:
@@ -178,7 +179,7 @@ def _token(session: Session, given: str | None) -> str:
         return str(typer.prompt("token", hide_input=True, err=True)).strip()
     if line := sys.stdin.readline().strip():
         return line
-    raise Refused(session.say("join_no_token"))
+    raise Refused(words("join_no_token", session.language))
 
 
 def _engine() -> str:
@@ -231,7 +232,7 @@ def _service(session: Session, *, foreground: bool) -> service.Service:
     if foreground:
         return service.Foreground(_program())
     if not service.has_systemd():
-        raise Refused(session.say("join_no_systemd"))
+        raise Refused(words("join_no_systemd", session.language))
     return service.Systemd(_program()[0])
 
 
