@@ -28,7 +28,7 @@ from funai.standalone.node.service import NAME, Systemd, unit_text
 from funai.standalone.node.settings_file import Addresses
 from tests.service.deploy.queue.kit import ADMIN, Deploy, deploying
 
-AT = Addresses("http://deploy", "http://127.0.0.1:7105", "http://127.0.0.1:8100")
+AT = Addresses("http://deploy", "http://127.0.0.1:7105", "http://127.0.0.1:8100", 8100)
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ async def test_checks_name_what_keeps_a_machine_from_being_a_node(deploy: Deploy
     found = await checks(asked, root=False, packages=["haproxy"], socket=str(tmp_path / "no.sock"), taken=lambda p: p == 8100)
     failed = {c.name: c.detail for c in found if c.level is Level.FAIL}
     assert list(failed) == ["root", "packages", "engine", "port 8100"]
-    assert "--gateway-url" in failed["port 8100"]
+    assert "--gateway-port" in failed["port 8100"]
     away = replace(asked, http=None, at=replace(AT, deploy="http://127.0.0.1:1"))
     assert next(
         c for c in await checks(away, root=True, packages=[], socket="", taken=lambda _: False) if c.name == "deploy"
@@ -265,3 +265,20 @@ def test_dry_run_says_what_would_be_done_and_changes_nothing(tmp_path: Path, mon
     assert (told.exit_code, plan["ok"], config.exists()) == (1, False, False)
     assert plan["settings"]["RUNTIME_NODE_AGENT_BASE_URL"] == "http://127.0.0.1:7005"
     assert "REGISTRY_PASSWORD" in plan["settings"] and "pass-w0rd" not in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "port"),
+    [
+        ((), "8000"),
+        (("--gateway-url", "http://127.0.0.1:8100"), "8100"),
+        (("--gateway-url", "https://apps.example.com"), "8000"),
+        (("--gateway-url", "https://apps.example.com", "--gateway-port", "8200"), "8200"),
+    ],
+)
+def test_gateway_port_is_the_nodes_own_also_behind_an_edge(tmp_path: Path, more: tuple[str, ...], port: str) -> None:
+    app = typer.Typer()
+    verbs.register(app)
+    words = ("node", "join", "--deploy-url", "http://127.0.0.1:1", "--config", str(tmp_path / "f"), "--dry-run", "--json")
+    told = json.loads(CliRunner().invoke(app, [*words, *more]).stdout)
+    assert told["settings"]["gateway.port"] == port

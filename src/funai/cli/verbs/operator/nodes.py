@@ -18,7 +18,7 @@ Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")]
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Runtime nodes, for an admin: list, token, cordon, drain, remove, reassign, placements, runners.",
+        help="Runtime nodes, for an admin: list, token, cordon, drain, remove, reassign, runners.",
         no_args_is_help=True,
     )
     verb(group, "list")(list_nodes)
