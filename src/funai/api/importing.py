@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, Table, func, insert, inspect, select
+from sqlalchemy import Connection, MetaData, Table, insert, inspect, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.api.tables import apps, old_jobs, users
 from funai.base.db.engine import Database
+from funai.base.db.rows import continue_ids
 from funai.contracts.compat import is_text, number_of
 from funai.contracts.errors import ConfigError
 from funai.contracts.states import AppStatus
@@ -165,8 +166,8 @@ async def _insert(db: Database, table: Table, rows: list[Row]) -> int:
     async def work(conn: AsyncConnection) -> None:
         for start in range(0, len(rows), 500):
             await conn.execute(insert(table), rows[start : start + 500])
-        if rows and "id" in table.c and conn.dialect.name == "postgresql":  # the next id of our own comes after theirs
-            await conn.execute(select(func.setval(func.pg_get_serial_sequence(table.name, "id"), func.max(table.c.id))))
+        if rows and "id" in table.c:
+            await continue_ids(conn, table)
 
     async with db.write() as conn:
         await work(conn)

@@ -15,16 +15,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects import mysql
+
+from funai.base.db.columns import BigId as Id
+from funai.base.db.columns import LongText, exact
 
 metadata = MetaData()
-
-Id = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def exact(length: int) -> String:
-    """Text compared byte by byte, also where a database's own habit is to ignore case and accents."""
-    return String(length).with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
 
 
 def _flag(name: str) -> Column[int]:
@@ -109,7 +104,7 @@ app_env = Table(
     "funai_app_env",
     metadata,
     Column("app_id", Id, ForeignKey("funai_app.id"), primary_key=True, autoincrement=False),
-    Column("sealed", Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"), nullable=False),
+    Column("sealed", LongText, nullable=False),
     Column("secret_names", Text(), nullable=True),  # a JSON list: what its owner marked
     _time("update_time"),
 )
@@ -128,7 +123,7 @@ idempotency = Table(
     Column("key_hash", exact(64), primary_key=True),
     Column("request_hash", exact(64), nullable=False),
     Column("op_key", exact(64), nullable=False, index=True),
-    Column("answer", Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"), nullable=True),  # null while under way
+    Column("answer", LongText, nullable=True),  # null while under way
     _time("create_time"),
     Index("ix_funai_idempotency_time", "create_time"),
 )

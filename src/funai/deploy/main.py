@@ -27,7 +27,7 @@ from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.config.sealing import Sealer
 from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.db import migrate
-from funai.base.db.engine import Database, Dialect
+from funai.base.db.engine import Database
 from funai.base.http.app import add_routes, create_app, ok
 from funai.base.http.guards import Network, SecretDoor, address_door, networks
 from funai.base.observability import log
@@ -205,7 +205,7 @@ def assemble(
     db = Database(settings.datasource_url, pool_size=settings.datasource_pool)
     metrics = JobMetrics(metrics_registry)
     rules, releases, waiters = rules_from(settings), ReleaseBook(settings.move_drain_seconds * 1000), Waiters()
-    hints: Hints = PostgresHints(db, waiters) if db.dialect is Dialect.POSTGRESQL else NoHints()
+    hints: Hints = PostgresHints(db, waiters) if db.dialect.notifies else NoHints()
     store = JobStore(db, placer=Placer(rules), releases=releases, order=settings.queue_order, now=now)
     tending = maintenance.assemble(store, settings, waiters, metrics)
     feed = EventFeed(db, store.events)

@@ -7,7 +7,7 @@ for people and older tools and are never read here. Small flags are 0/1, the sam
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -16,7 +16,6 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -26,15 +25,10 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects import mysql
+
+from funai.base.db.columns import UNICODE, BigId, LongBytes, LongText, leading_index, partial_index
 
 metadata = MetaData()
-_MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
-"""Whatever the database's own defaults are: all of Unicode, and no two tokens, keys or names that only nearly match."""
-
-BigId = BigInteger().with_variant(Integer(), "sqlite")
-LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
-LongBytes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 
 def _times() -> list[Column[Any]]:
@@ -98,7 +92,7 @@ job = Table(
     Column("old_id", String(64)),  # what an installation that was taken over called it
     Column("target_node_id", BigInteger),  # where the app lives once this job succeeded; its placement stays until then
     sqlite_autoincrement=True,  # an id is never given twice: generations derive from it
-    **_MYSQL,
+    **UNICODE,
 )
 
 _PENDING = text("status = 'PENDING' AND claimable = 1")
@@ -106,39 +100,18 @@ _WAITING = text("status = 'PENDING' AND claimable <> 1")
 _RUNNING = text("status = 'RUNNING'")
 _ACTIVE = text("status IN ('PENDING', 'RUNNING')")
 
-
-PARTIAL = ("sqlite", "postgresql")
-LEADING = ("mysql", "mariadb")
-
-
-def _meant(_ddl: Any, index: Any, *_: Any, dialect: Any, **__: Any) -> bool:
-    return dialect.name in index.info["dialects"]
-
-
-def _partial(name: str, where: Any, *columns: Column[Any], unique: bool = False) -> None:
-    """An index over the few rows a queue works on, where the database has partial indexes."""
-    index = Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where, info={"dialects": PARTIAL})
-    index.ddl_if(callable_=cast("Any", _meant))
-
-
-_partial("fun_ai_deploy_job_claim", _PENDING, job.c.turn, job.c.id)
-_partial("fun_ai_deploy_job_waiting", _WAITING, job.c.claimable, job.c.available_at_ms, job.c.id)
-_partial("fun_ai_deploy_job_running", _RUNNING, job.c.id)
-_partial("fun_ai_deploy_job_user", _ACTIVE, job.c.user_id, job.c.turn)
-_partial("fun_ai_deploy_job_active_app", _ACTIVE, job.c.app_id, unique=True)
+partial_index("fun_ai_deploy_job_claim", _PENDING, job.c.turn, job.c.id)
+partial_index("fun_ai_deploy_job_waiting", _WAITING, job.c.claimable, job.c.available_at_ms, job.c.id)
+partial_index("fun_ai_deploy_job_running", _RUNNING, job.c.id)
+partial_index("fun_ai_deploy_job_user", _ACTIVE, job.c.user_id, job.c.turn)
+partial_index("fun_ai_deploy_job_active_app", _ACTIVE, job.c.app_id, unique=True)
 Index("fun_ai_deploy_job_app", job.c.app_id, job.c.id)
 Index("fun_ai_deploy_job_idempotency", job.c.idempotency_key, unique=True)
 Index("fun_ai_deploy_job_old_id", job.c.old_id, unique=True)
 
-
-def _leading(name: str, *columns: Column[Any]) -> None:
-    """The same index with its condition as leading columns, where there are no partial ones."""
-    Index(name, *columns, info={"dialects": LEADING}).ddl_if(callable_=cast("Any", _meant))
-
-
-_leading("fun_ai_deploy_job_claim_m", job.c.status, job.c.claimable, job.c.turn, job.c.id)
-_leading("fun_ai_deploy_job_waiting_m", job.c.status, job.c.claimable, job.c.available_at_ms, job.c.id)
-_leading("fun_ai_deploy_job_user_m", job.c.status, job.c.user_id, job.c.turn)
+leading_index("fun_ai_deploy_job_claim_m", job.c.status, job.c.claimable, job.c.turn, job.c.id)
+leading_index("fun_ai_deploy_job_waiting_m", job.c.status, job.c.claimable, job.c.available_at_ms, job.c.id)
+leading_index("fun_ai_deploy_job_user_m", job.c.status, job.c.user_id, job.c.turn)
 
 # MySQL and MariaDB have no partial indexes: there the migration adds a generated column, ``active_app_id``, NULL for
 # finished jobs, with a unique index over it. No code reads or writes it.
@@ -158,7 +131,7 @@ job_event = Table(
     Column("detail", String(1000)),
     Column("trace_id", String(64)),
     Index("fun_ai_deploy_job_event_job", "job_id", "id"),
-    **_MYSQL,
+    **UNICODE,
 )
 
 job_log = Table(
@@ -170,7 +143,7 @@ job_log = Table(
     Column("attempt", BigInteger, nullable=False),
     Column("data", LongBytes, nullable=False),  # zlib
     Column("at_ms", BigInteger, nullable=False),
-    **_MYSQL,
+    **UNICODE,
 )
 
 release = Table(
@@ -197,7 +170,7 @@ release = Table(
     Index("fun_ai_deploy_release_kept", "retired", "removed", "app_id"),
     Index("fun_ai_deploy_release_digest", "digest"),
     UniqueConstraint("app_id", "number", name="fun_ai_deploy_release_number"),
-    **_MYSQL,
+    **UNICODE,
 )
 
 runtime_node = Table(
@@ -233,7 +206,7 @@ runtime_node = Table(
     _number("created_ms"),
     _number("updated_ms"),
     sqlite_autoincrement=True,
-    **_MYSQL,
+    **UNICODE,
 )
 
 placement = Table(
@@ -246,7 +219,7 @@ placement = Table(
     _number("created_ms"),
     Column("user_id", BigInteger),
     Index("fun_ai_deploy_runtime_placement_node", "node_id", "app_id"),
-    **_MYSQL,
+    **UNICODE,
 )
 
 leftover = Table(
@@ -260,7 +233,7 @@ leftover = Table(
     Column("generation", BigInteger),  # up to which it goes; NULL: whatever is there, and what a deleted app leaves
     _number("created_ms"),
     Index("fun_ai_deploy_runtime_leftover_node", "node_id", "ready"),
-    **_MYSQL,
+    **UNICODE,
 )
 
 drain = Table(
@@ -273,7 +246,7 @@ drain = Table(
     _number("created_ms"),
     Column("finished_ms", BigInteger),
     Index("fun_ai_deploy_drain_source", "source_node_id", "state"),
-    **_MYSQL,
+    **UNICODE,
 )
 
 move = Table(
@@ -294,7 +267,7 @@ move = Table(
     Index("fun_ai_deploy_move_state", "state", "updated_ms"),
     Index("fun_ai_deploy_move_drain", "drain_id", "id"),
     Index("fun_ai_deploy_move_app", "app_id", "state"),
-    **_MYSQL,
+    **UNICODE,
 )
 
 route_change = Table(
@@ -304,7 +277,7 @@ route_change = Table(
     Column("name", String(200), primary_key=True),
     Column("revision", BigInteger),  # of its last change; absent until a reader has numbered it
     Index("fun_ai_deploy_route_change_revision", "revision"),
-    **_MYSQL,
+    **UNICODE,
 )
 
 route_revision = Table(
@@ -313,7 +286,7 @@ route_revision = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("revision", BigInteger, nullable=False),  # the last one given
     Column("oldest", BigInteger, nullable=False),  # later changes are all kept
-    **_MYSQL,
+    **UNICODE,
 )
 
 app_run = Table(
@@ -330,7 +303,7 @@ app_run = Table(
     Column("last_deployed_ms", BigInteger),
     Column("live_release_number", Integer),
     Column("stopped_ms", BigInteger),
-    **_MYSQL,
+    **UNICODE,
 )
 
 credential = Table(
@@ -341,7 +314,7 @@ credential = Table(
     Column("name", String(128), nullable=False),
     Column("token_hash", String(64), nullable=False, unique=True),
     Column("created_ms", BigInteger, nullable=False),
-    **_MYSQL,
+    **UNICODE,
 )
 
 join_token = Table(
@@ -354,7 +327,7 @@ join_token = Table(
     Column("expires_ms", BigInteger, nullable=False),
     Column("used_ms", BigInteger),
     Column("used_by", String(128)),
-    **_MYSQL,
+    **UNICODE,
 )
 
 alert = Table(
@@ -365,7 +338,7 @@ alert = Table(
     Column("text", Text, nullable=False),
     Column("since_ms", BigInteger, nullable=False),
     Column("sent_ms", BigInteger),
-    **_MYSQL,
+    **UNICODE,
 )
 
 domain = Table(
@@ -386,7 +359,7 @@ domain = Table(
     _number("created_ms"),
     _number("updated_ms"),
     Index("fun_ai_deploy_domain_app", "app_id"),
-    **_MYSQL,
+    **UNICODE,
 )
 
 runner = Table(
@@ -396,5 +369,5 @@ runner = Table(
     Column("last_seen_ms", BigInteger, nullable=False),
     Column("labels_json", Text),
     _number("created_ms"),
-    **_MYSQL,
+    **UNICODE,
 )

@@ -14,6 +14,7 @@ from funai.dockerfile.wildcards import TooLong, Wildcards
 MAX_VALUE = 64 * 1024
 SPACES = " \t\n\v\f\r\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 """What Go calls a space, which is not what Python does."""
+_SPACE = re.compile(f"[{SPACES}]")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+=,-]+")
 _NAME = re.compile(r"\d+|[@*#?$!-]|[^\W\d]\w*")
 
@@ -36,21 +37,24 @@ class Lexer:
     words: list[str] = field(default_factory=list[str])
     _text: str = ""
     _at: int = 0
-    _word: str | None = None
+    _word: list[str] = field(default_factory=list[str])
 
     def expand(self, text: str) -> str:
         """The text with variables replaced and, unless ``raw``, quotes removed. Raises BadWord.
 
         ``words`` then holds it split at spaces outside quotes.
         """
-        self._text, self._at, self.words, self._word = text, 0, [], None
-        out = self._until("")
+        self._text, self._at, self.words, self._word = text, 0, [], []
+        try:
+            out = self._until("")
+        except RecursionError as e:
+            raise BadWord("${} is nested too deeply") from e
         self._end_word()
         return out
 
     def _until(self, stop: str, *, raw: bool | None = None) -> str:
         before, self.raw = self.raw, self.raw if raw is None else raw
-        out: list[str] = []
+        out, size = list[str](), 0
         try:
             while self._at < len(self._text):
                 char = self._text[self._at]
@@ -58,6 +62,7 @@ class Lexer:
                     self._at += 1
                     return "".join(out)
                 piece, literal = self._piece(char)
+                size = _grown(size, piece)
                 self._collect(piece, literal=literal)
                 out.append(piece)
         finally:
@@ -81,19 +86,16 @@ class Lexer:
         return (char if self.raw else "") + self._text[self._at - 1], True
 
     def _collect(self, piece: str, *, literal: bool) -> None:
-        if literal:
-            self._word = (self._word or "") + piece
-            return
-        for char in piece:
-            if char in SPACES:
-                self._end_word()
-            else:
-                self._word = (self._word or "") + char
+        begin, *more = [piece] if literal else _SPACE.split(piece)
+        self._word.append(begin)
+        for part in more:
+            self._end_word()
+            self._word.append(part)
 
     def _end_word(self) -> None:
-        if self._word:
-            self.words.append(self._word)
-        self._word = None
+        if word := "".join(self._word):
+            self.words.append(word)
+        self._word = []
 
     def _single(self) -> str:
         end = self._text.find("'", self._at + 1)
@@ -104,7 +106,7 @@ class Lexer:
 
     def _double(self) -> str:
         self._at += 1
-        out = ['"'] if self.raw else []
+        out, size = ['"'] if self.raw else [], 0
         while self._at < len(self._text):
             char = self._text[self._at]
             if char == '"':
@@ -112,6 +114,7 @@ class Lexer:
                 return "".join([*out, '"'] if self.raw else out)
             if char == "$":
                 out.append(self._variable())
+                size = _grown(size, out[-1])
                 continue
             self._at += 1
             if char == self.escape and self._text[self._at : self._at + 1] in ('"', "$", self.escape):
@@ -192,7 +195,7 @@ class Lexer:
     def _inner(self, stop: str, *, raw: bool | None = None) -> str:
         """Text inside ``${}``, which is part of no word by itself."""
         words, word = self.words, self._word
-        self.words, self._word = [], None
+        self.words, self._word = [], []
         try:
             return self._until(stop, raw=raw)
         finally:
@@ -200,9 +203,15 @@ class Lexer:
 
     @staticmethod
     def _bounded(text: str) -> str:
-        if len(text) > MAX_VALUE:
-            raise BadWord("a variable's value is too long")
+        _grown(0, text)
         return text
+
+
+def _grown(size: int, piece: str) -> int:
+    """The size with another piece, while that may be. Raises BadWord."""
+    if size + len(piece) > MAX_VALUE:
+        raise BadWord("a variable's value is too long")
+    return size + len(piece)
 
 
 def split_words(text: str, escape: str) -> list[str]:

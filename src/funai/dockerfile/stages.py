@@ -17,6 +17,8 @@ from funai.i18n.reasons import Words
 
 SCRATCH = "scratch"
 MAX_STAGES = 200
+MAX_VALUES = 4 * 1024 * 1024
+"""Characters of all variables' values together."""
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9._-]*")
 _FLAGS = {
     "FROM": {"platform"},
@@ -200,6 +202,7 @@ class _Resolver:
         self._globals = platform.args
         self._stages: list[Stage] = []
         self._problems: list[Problem] = []
+        self._size = 0
 
     def plan(self) -> Plan:
         for instruction in self._file.instructions:
@@ -245,7 +248,7 @@ class _Resolver:
             if name in self._args:
                 self._globals[name] = self._args[name]
             elif default is not None:
-                self._globals[name] = expand(default, self._globals, self._file.escape)
+                self._globals[name] = self._value(default, self._globals)
 
     def _begin(self, i: Instruction) -> None:
         if len(self._stages) >= MAX_STAGES:
@@ -292,18 +295,25 @@ class _Resolver:
             for name, default in arg_words(i, escape):
                 self._declare(stage, name, default)
         elif i.name == "ENV":
-            stage.env |= {name: expand(value, env, escape) for name, value in env_words(i, escape)}
+            stage.env |= {name: self._value(value, env) for name, value in env_words(i, escape)}
         source = None
         if i.name == "COPY" and (origin := i.flag("from")) is not None:
             source = self._source(i.line, expand(origin, env, escape), f"COPY --from={origin}", stage.index)
         mounts = self._mounts(i, env, stage.index) if i.name == "RUN" else ()
         stage.steps.append(Step(i, env, source, mounts))
 
+    def _value(self, text: str, env: Mapping[str, str]) -> str:
+        if self._size > MAX_VALUES:
+            raise BadWord("all values together are too long")
+        value = expand(text, env, self._file.escape)
+        self._size += len(value)
+        return value
+
     def _declare(self, stage: Stage, name: str, default: str | None) -> None:
         if name in self._args:
             stage.args[name] = self._args[name]
         elif default is not None:
-            stage.args[name] = expand(default, stage.variables, self._file.escape)
+            stage.args[name] = self._value(default, stage.variables)
         elif name in self._globals:
             stage.args[name] = self._globals[name]
 

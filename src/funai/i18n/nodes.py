@@ -110,6 +110,10 @@ PHRASES: dict[str, tuple[str, str]] = {
         "节点 {node} 退出平台？agent 与 HAProxy 会停止",
         "Node {node} leaves the platform; agent and HAProxy stop. Go on?",
     ),
+    "leave_running": (
+        "{agent} 仍在 agent 的端口上运行：请先在你的进程管理器中停止它",
+        "{agent} still listens at the agent's port: stop it in its supervisor first",
+    ),
     "leave_unknown": ("{file} 中没有节点设置：这台机器没有加入过", "{file} sets no node: this machine has not joined"),
     "left": (
         "节点 {node} 已退出，其上有 {count} 个应用；{file} 已删除",

@@ -29,7 +29,7 @@ def funai(*words: str, env: dict[str, str], out: IO[bytes] | int) -> subprocess.
 
 
 async def test_join_makes_this_machine_a_node_that_serves_and_leave_ends_it(
-    podman_socket: Path, sqlite_url: str, tmp_path: Path
+    engine_socket: Path, sqlite_url: str, tmp_path: Path
 ) -> None:
     app = main.build(settings(sqlite_url))
     deploy, config, log = Deploy(app), tmp_path / "agent.properties", tmp_path / "join.log"
@@ -40,7 +40,7 @@ async def test_join_makes_this_machine_a_node_that_serves_and_leave_ends_it(
     )
     async with main.running(deploy.core), serving(app, bind("127.0.0.1", 0)) as port:
         token = (await deploy.api.admin("POST", "/admin/join-tokens/create", ADMIN, json={}))["token"]
-        env = {"FUNAI_JOIN_TOKEN": token, "RUNTIME_ENGINE_SOCKET": str(podman_socket), "FUNAI_LANG": "en"}
+        env = {"FUNAI_JOIN_TOKEN": token, "RUNTIME_ENGINE_SOCKET": str(engine_socket), "FUNAI_LANG": "en"}
         words = ("--deploy-url", f"http://127.0.0.1:{port}", "--name", "n1", "--config", str(config), "--foreground")
         urls = ("--agent-url", f"http://127.0.0.1:{agent}", "--gateway-url", f"http://127.0.0.1:{gateway}")
         with log.open("wb") as out:

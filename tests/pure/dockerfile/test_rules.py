@@ -264,6 +264,13 @@ def test_honest_triggers_pass() -> None:
         "FROM a\n" * 100_000,
         f"{NODE}\n" + "RUN <<A\nA\n" * 9_000,
         "# escape=x" + " " * 500_000 + "y\n",
+        f"{NODE}\nENV A={'a' * 60_000}\nENV B={'$A' * 400_000}\n",
+        f'{NODE}\nENV A={"a" * 60_000}\nENV B="{"$A" * 400_000}"\n',
+        f"{NODE}\nENV A={'a' * 60_000}\nENV B=${{X:-{'$A' * 400_000}}}\n",
+        f"{NODE}\nENV A=aaaaaaaaaa\n{'ENV A=$A$A$A$A' + chr(10)}" * 6 + "ENV B=$A\n" * 500,
+        f"{NODE}\nENV A={'a' * 60_000}\n" + "".join(f"ENV B{n}=$A\n" for n in range(4_900)),
+        f"{NODE}\nENV A={'${B:-' * 50_000}\n",
+        f"{NODE}\nENV A={'${B:-' * 50_000}x{'}' * 50_000}\n",
         f"{NODE}\nENV A={'a' * 4_000}\n" + "ENV B=${A##*a*a*a*a*b} C=${A%*b*a*a*a} D=${A//*a*a*b/x}\n" * 100,
     ],
 )

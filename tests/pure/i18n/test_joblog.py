@@ -8,7 +8,7 @@ from pathlib import Path
 from funai.i18n.joblog import LINES, both
 
 SRC = Path(__file__).parents[3] / "src" / "funai"
-NAMED = re.compile(r"""\bboth\(\s*["'](\w+)["']""")
+NAMED = re.compile(r"""\b(?:both\(\s*|LINES\[)["'](\w+)["']""")
 
 
 def test_lines_are_those_that_the_code_names() -> None:

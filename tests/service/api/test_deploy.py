@@ -62,7 +62,7 @@ async def test_failure_says_why_and_frees_the_slot(platform: Platform) -> None:
     assert (info["appStatus"], info["lastDeployError"]) == (4, "npm ERR! boom")
     assert info["deployAccessUrl"] is None
     row = await platform.core.apps.find(app_id)
-    assert (row["slot"], row["op"]) == (0, None)
+    assert (row.slot, row.op) == (0, None)
 
 
 async def test_a_failed_redeploy_keeps_the_slot_of_what_still_serves(platform: Platform) -> None:
@@ -72,7 +72,7 @@ async def test_a_failed_redeploy_keeps_the_slot_of_what_still_serves(platform: P
     await platform.finish("FAILED", errorMessage="boom")
     assert await ada.status(app_id) == 4
     row = await platform.core.apps.find(app_id)
-    assert (row["slot"], row["serving"]) == (1, 1)
+    assert (row.slot, row.serving) == (1, 1)
     for path in ("/deploy/app/list", "/app/list"):
         (shown,) = await ada.call("GET", path, params={"userId": ada.id})
         assert (shown["appStatus"], shown["deployAccessUrl"]) == (4, None)
@@ -104,7 +104,7 @@ async def test_a_cancelled_deploy_leaves_the_app_as_it_was(platform: Platform) -
     cancelled = await ada.call("POST", "/deploy/job/cancel", params={"jobId": job["id"]})
     assert cancelled["status"] == "CANCELLED"
     assert await ada.status(app_id) == 0
-    assert (await platform.core.apps.find(app_id))["slot"] == 0
+    assert (await platform.core.apps.find(app_id)).slot == 0
     assert await ada.refused("POST", "/deploy/job/cancel", params={"jobId": 10**12}) == "404 JOB_NOT_FOUND"
 
     ready = await platform.ready(ada)
@@ -154,7 +154,7 @@ async def test_a_start_that_fails_gives_the_slot_back(platform: Platform) -> Non
     with pytest.raises(Refused):
         await ada.call("POST", "/deploy/app/start", params={"appId": app_id})
     row = await platform.core.apps.find(app_id)
-    assert (row["status"], row["slot"], row["op"]) == (1, 0, None)
+    assert (row.status, row.slot, row.op) == (1, 0, None)
     never = await ada.app()
     assert await ada.refused("POST", "/deploy/app/start", params={"appId": never}) == "409 APP_NEVER_DEPLOYED"
 
@@ -289,4 +289,4 @@ async def test_a_wrong_secret_is_not_the_callers_fault(tmp_path: Any) -> None:
         ada = await platform.person("ada")
         app_id = await ada.app()
         assert await ada.refused("POST", "/deploy/job/create", params={"appId": app_id}) == "502 CALLEE_FAILED"
-        assert (await platform.core.apps.find(app_id))["slot"] == 0
+        assert (await platform.core.apps.find(app_id)).slot == 0

@@ -18,7 +18,7 @@ async def test_the_sweep_learns_outcomes_by_itself(platform: Platform) -> None:
     await platform.finish()
 
     async def status() -> Any:
-        return (await platform.core.apps.find(app_id))["status"] == 3
+        return (await platform.core.apps.find(app_id)).status == 3
 
     await eventually(status, seconds=5)
 
@@ -34,7 +34,7 @@ async def test_events_tell_outcomes_without_the_sweep(platform: Platform, monkey
     await platform.finish()
 
     async def ready() -> bool:
-        return (await platform.core.apps.find(app_id))["status"] == 3
+        return (await platform.core.apps.find(app_id)).status == 3
 
     await eventually(ready, seconds=5)
 
@@ -45,7 +45,7 @@ async def test_an_app_that_cant_be_looked_at_hides_no_other(platform: Platform, 
     look = tracker.look
 
     async def look_unless_stuck(row: Any) -> None:
-        if row["id"] == stuck:
+        if row.id == stuck:
             raise RuntimeError("its row can't be written")
         await look(row)
 
@@ -55,7 +55,7 @@ async def test_an_app_that_cant_be_looked_at_hides_no_other(platform: Platform, 
         await platform.finish()
 
     async def ready() -> bool:
-        return (await platform.core.apps.find(app_id))["status"] == 3
+        return (await platform.core.apps.find(app_id)).status == 3
 
     await eventually(ready, seconds=5)
 
@@ -69,7 +69,7 @@ async def test_outcomes_are_learned_after_a_restart(platform: Platform) -> None:
     async with again.router.lifespan_context(again):
 
         async def ready() -> bool:
-            return (await again.state.core.apps.find(app_id))["status"] == 3
+            return (await again.state.core.apps.find(app_id)).status == 3
 
         await eventually(ready, seconds=5)
 

@@ -35,7 +35,7 @@ async def cut_short(platform: Platform) -> tuple[Person, int]:
 
 async def status(platform: Platform, app_id: int) -> Any:
     row = await platform.core.apps.find(app_id)
-    return row["status"], row["slot"], row["serving"], row["op"]
+    return row.status, row.slot, row.serving, row.op
 
 
 async def test_the_next_life_ends_it(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ async def test_deploy_away_takes_no_slot(platform: Platform) -> None:
     platform.wire.only = "/deploy/jobs"
     assert await ada.refused("POST", "/deploy/job/create", params={"appId": app_id}) == "502 DEPLOY_UNREACHABLE"
     row = await platform.core.apps.find(app_id)
-    assert (row["status"], row["slot"]) == (0, 0)
+    assert (row.status, row.slot) == (0, 0)
 
 
 async def test_a_lost_answer_is_asked_for_again_and_makes_one_job(platform: Platform) -> None:
@@ -42,10 +42,10 @@ async def test_an_unknown_outcome_keeps_the_slot_until_it_is_known(tmp_path: Any
         assert (
             await ada.refused("POST", "/deploy/job/create", params={"appId": app_id}, headers=key) == "502 DEPLOY_UNREACHABLE"
         )
-        assert (await platform.core.apps.find(app_id))["slot"] == 1
+        assert (await platform.core.apps.find(app_id)).slot == 1
 
         async def found() -> Any:
-            return (await platform.core.apps.find(app_id))["op_job_id"]
+            return (await platform.core.apps.find(app_id)).op_job_id
 
         job_id = await eventually(found, seconds=5)
         assert (await ada.deploy(app_id, headers=key))["id"] == job_id
@@ -68,7 +68,7 @@ async def test_a_503_of_every_try_keeps_the_slot_while_the_job_runs(platform: Pl
     platform.wire.fail, platform.wire.only = 3, "/deploy/jobs"
     assert await ada.refused("POST", "/deploy/job/create", params={"appId": app_id}) == "503 UNAVAILABLE"
     row = await platform.core.apps.find(app_id)
-    assert (row["status"], row["slot"]) == (2, 1)
+    assert (row.status, row.slot) == (2, 1)
     job = await platform.core.tracker.job_of(row)
     assert job is not None and job.payload["appId"] == app_id
 
@@ -96,9 +96,9 @@ async def test_a_request_whose_key_is_asked_for_again_is_not_given_back(platform
     await slots.take(ada.id, app_id, Operation.DEPLOY, "op-1")
     row = await platform.core.apps.find(app_id)
     async with platform.core.db.write() as conn:
-        await conn.execute(update(apps).where(apps.c.id == app_id).values(op_since=row["op_since"] - 1))
+        await conn.execute(update(apps).where(apps.c.id == app_id).values(op_since=row.op_since - 1))
     assert await slots.renew(app_id, "op-1")
-    assert not await slots.give_back(app_id, "op-1", since=row["op_since"] - 1)
+    assert not await slots.give_back(app_id, "op-1", since=row.op_since - 1)
     assert await slots.give_back(app_id, "op-1")
 
 
@@ -111,7 +111,7 @@ async def test_a_request_that_never_arrived_is_undone(tmp_path: Any) -> None:
         await platform.core.deploys.slots.take(ada.id, app_id, Operation.DEPLOY, "op-1")
 
         async def undone() -> bool:
-            return (await platform.core.apps.find(app_id))["slot"] == 0
+            return (await platform.core.apps.find(app_id)).slot == 0
 
         await eventually(undone, seconds=5)
         assert await ada.status(app_id) == 0

@@ -82,7 +82,7 @@ async def test_the_books_balance_whatever_happens(platform_on: Platform) -> None
         await asyncio.gather(*(user(ada, app_ids, random.Random(n)) for n in range(3)))
 
         async def quiet() -> bool:
-            return all(r["op"] is None for r in await platform_on.core.apps.rows(ada.id))
+            return all(r.op is None for r in await platform_on.core.apps.rows(ada.id))
 
         await eventually(quiet, seconds=20)
     finally:

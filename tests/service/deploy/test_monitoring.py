@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from funai.gateway.edge.follower import EdgeMetrics
 from funai.gateway.haproxy.access_log import Seen
 from funai.gateway.metrics import CertificateMetrics, GatewayMetrics
 from funai.runner.metrics import RunnerMetrics, listening
@@ -55,6 +56,7 @@ async def pages(url: str) -> list[str]:
     async with world() as agent:
         registry: CollectorRegistry = agent.parts.app.state.registry
         GatewayMetrics(registry).count(Seen(0.0, 7, 502, 1, 1, 1, b""))
+        EdgeMetrics(registry)
         CertificateMetrics(registry, lambda: {"example.com": 1e9})
         told.append((await agent.http.get("/metrics")).text)
     port = free_port()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import stat
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -11,20 +12,23 @@ from typing import Any
 
 import httpx
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from funai.agent.settings import RuntimeSettings
+from funai.base.aio import bind
 from funai.base.clients.deploy import NodeDeployClient
 from funai.cli.diagnosis import Level
 from funai.contracts.errors import ConfigError, Conflict
 from funai.contracts.nodes import LeaveNode, NodeHeartbeat
 from funai.gateway.settings import GatewaySettings
-from funai.standalone.node import settings_file
+from funai.standalone.node import service, settings_file, verbs
 from funai.standalone.node.join import NotHeard, Wish, checks, join, leave
 from funai.standalone.node.service import NAME, Systemd, unit_text
 from funai.standalone.node.settings_file import Addresses
 from tests.service.deploy.queue.kit import ADMIN, Deploy, deploying
 
-AT = Addresses("http://deploy", "http://127.0.0.1:7105", "http://127.0.0.1:8100")
+AT = Addresses("http://deploy", "http://127.0.0.1:7105", "http://127.0.0.1:8100", 8100)
 
 
 @pytest.fixture
@@ -184,7 +188,7 @@ async def test_checks_name_what_keeps_a_machine_from_being_a_node(deploy: Deploy
     found = await checks(asked, root=False, packages=["haproxy"], socket=str(tmp_path / "no.sock"), taken=lambda p: p == 8100)
     failed = {c.name: c.detail for c in found if c.level is Level.FAIL}
     assert list(failed) == ["root", "packages", "engine", "port 8100"]
-    assert "--gateway-url" in failed["port 8100"]
+    assert "--gateway-port" in failed["port 8100"]
     away = replace(asked, http=None, at=replace(AT, deploy="http://127.0.0.1:1"))
     assert next(
         c for c in await checks(away, root=True, packages=[], socket="", taken=lambda _: False) if c.name == "deploy"
@@ -233,3 +237,48 @@ def test_settings_with_a_line_break_are_refused(tmp_path: Path) -> None:
 )
 def test_listen_address_is_the_machines_own_or_all(host: str, address: str) -> None:
     assert settings_file.listen_address(host) == address
+
+
+def test_leave_of_a_machine_that_never_joined_or_whose_agent_still_runs_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "has_systemd", lambda: False)
+    app, config = typer.Typer(), tmp_path / "agent.properties"
+    verbs.register(app)
+    leaving = ["node", "leave", "--yes", "--config", str(config)]
+    refused = CliRunner().invoke(app, leaving, env={"FUNAI_LANG": "en"})
+    assert (refused.exit_code, "has not joined" in refused.stderr) == (2, True)
+    with bind("127.0.0.1", 0) as held:
+        config.write_text(f"RUNTIME_NODE_NAME=n1\nRUNTIME_AGENT_PORT={held.getsockname()[1]}\n")
+        refused = CliRunner().invoke(app, leaving, env={"FUNAI_LANG": "en"})
+    assert (refused.exit_code, "stop it in its supervisor" in refused.stderr) == (2, True)
+    assert config.exists()
+
+
+def test_dry_run_says_what_would_be_done_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, config = typer.Typer(), tmp_path / "agent.properties"
+    verbs.register(app)
+    monkeypatch.setenv("REGISTRY_PASSWORD", "pass-w0rd")
+    words = ["node", "join", "--deploy-url", "http://127.0.0.1:1", "--config", str(config), "--dry-run", "--json"]
+    told = CliRunner().invoke(app, words, env={"FUNAI_LANG": "en"})
+    plan = json.loads(told.stdout)
+    assert (told.exit_code, plan["ok"], config.exists()) == (1, False, False)
+    assert plan["settings"]["RUNTIME_NODE_AGENT_BASE_URL"] == "http://127.0.0.1:7005"
+    assert "REGISTRY_PASSWORD" in plan["settings"] and "pass-w0rd" not in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "port"),
+    [
+        ((), "8000"),
+        (("--gateway-url", "http://127.0.0.1:8100"), "8100"),
+        (("--gateway-url", "https://apps.example.com"), "8000"),
+        (("--gateway-url", "https://apps.example.com", "--gateway-port", "8200"), "8200"),
+    ],
+)
+def test_gateway_port_is_the_nodes_own_also_behind_an_edge(tmp_path: Path, more: tuple[str, ...], port: str) -> None:
+    app = typer.Typer()
+    verbs.register(app)
+    words = ("node", "join", "--deploy-url", "http://127.0.0.1:1", "--config", str(tmp_path / "f"), "--dry-run", "--json")
+    told = json.loads(CliRunner().invoke(app, [*words, *more]).stdout)
+    assert told["settings"]["gateway.port"] == port

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.api.accounts.callers import Caller
 from funai.api.accounts.passwords import Passwords, check_password
@@ -182,6 +183,11 @@ class Accounts:
 def _searchable(user_name: str) -> str:
     """A name that can be asked of any database: one that could never have been registered finds no user."""
     return user_name.lower() if user_name.isascii() and user_name.isprintable() else ""
+
+
+async def link_git_account(conn: AsyncConnection, user_id: int, name: str | None, at: int) -> None:
+    """Raises IntegrityError where the name is another user's."""
+    await conn.execute(update(users).where(users.c.id == user_id).values(git_account=name, update_time=at))
 
 
 def user_of(row: Row) -> User:

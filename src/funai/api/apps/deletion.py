@@ -7,6 +7,7 @@ every step has succeeded; a sweep retries what failed.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from funai.api.apps.service import Apps
 from funai.api.compat.deploy import steps_of
 from funai.api.deploys.client_pool import DeployClientPool
-from funai.api.models import Row, first, lock_user, now_ms
+from funai.api.models import AppRow, app_of, first_app, lock_user, now_ms
 from funai.api.tables import app_env, apps
 from funai.base.clock import Clock
 from funai.base.db.engine import Database
@@ -52,31 +53,31 @@ class Deletions:
     async def sweep(self) -> None:
         """Try again what is due, at most a few at a time."""
         due = select(apps).where(apps.c.deleting == 1, apps.c.delete_next <= now_ms(self.clock))
-        for row in await self.db.fetch_all(due.order_by(apps.c.delete_next).limit(5)):
+        for row in map(app_of, await self.db.fetch_all(due.order_by(apps.c.delete_next).limit(5))):
             if await self._claim(row):
-                await self._clean({**row, "delete_tries": int(row["delete_tries"]) + 1})
+                await self._clean(replace(row, delete_tries=row.delete_tries + 1))
 
-    async def _mark(self, user_id: int, app_id: int, *, disabled_too: bool) -> Row:
-        async def work(conn: AsyncConnection) -> Row:
+    async def _mark(self, user_id: int, app_id: int, *, disabled_too: bool) -> AppRow:
+        async def work(conn: AsyncConnection) -> AppRow:
             mine = (apps.c.id == app_id, apps.c.user_id == user_id, apps.c.deleting == 0)
             if await lock_user(conn, user_id) is None:
                 raise NotFound("APP_NOT_FOUND")
-            row = await first(conn, select(apps).where(*mine).with_for_update())
+            row = await first_app(conn, select(apps).where(*mine).with_for_update())
             if row is None:
                 raise NotFound("APP_NOT_FOUND")
-            if row["status"] == AppStatus.DISABLED and not disabled_too:
+            if row.status == AppStatus.DISABLED and not disabled_too:
                 raise Conflict("APP_DISABLED")
             at = now_ms(self.clock)
             marked = {"deleting": 1, "app_name": HIDDEN_NAME.format(id=app_id), "slot": 0, "delete_next": at + FIRST_TRY_MS}
             await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=at, **marked))
-            return dict(row)
+            return row
 
         return await self.db.retrying(work)
 
-    async def _claim(self, row: Row) -> bool:
+    async def _claim(self, row: AppRow) -> bool:
         """Whether this process may try; of several instances one does."""
-        pause = min(10_000 * 2 ** min(int(row["delete_tries"]), 10), LONGEST_PAUSE_MS)
-        claim = update(apps).where(apps.c.id == row["id"], apps.c.delete_next == row["delete_next"])
+        pause = min(10_000 * 2 ** min(row.delete_tries, 10), LONGEST_PAUSE_MS)
+        claim = update(apps).where(apps.c.id == row.id, apps.c.delete_next == row.delete_next)
         async with self.db.write() as conn:
             taken = await conn.execute(
                 claim.values(
@@ -85,8 +86,8 @@ class Deletions:
             )
         return bool(taken.rowcount)
 
-    async def _clean(self, row: Row) -> AppDeleted:
-        user_id, app_id = int(row["user_id"]), int(row["id"])
+    async def _clean(self, row: AppRow) -> AppDeleted:
+        user_id, app_id = row.user_id, row.id
         steps: list[CleanupStep] = []
         was_running = await self._step(steps, "jobs", self._end_jobs(row)) or False
         if all(s.ok for s in steps):
@@ -109,14 +110,14 @@ class Deletions:
         steps.append(CleanupStep(step=name, ok=True))
         return result
 
-    async def _end_jobs(self, row: Row) -> bool:
+    async def _end_jobs(self, row: AppRow) -> bool:
         """Cancel the app's active jobs and wait until they are over; answers whether one was already running."""
         if self._never_deployed(row):
             return False
         # A request that is on its way to Deploy right now is looked for once more, later.
-        was_running = row["op"] is not None and not row["delete_tries"]
+        was_running = row.op is not None and not row.delete_tries
         deadline = self.clock.monotonic() + _JOBS_END_SECONDS
-        while active := await self._active(int(row["id"])):
+        while active := await self._active(row.id):
             was_running = was_running or any(j.runner_id is not None for j in active)
             for job in active:
                 with self.control.asking() as deploy:
@@ -130,35 +131,35 @@ class Deletions:
         with self.control.asking() as deploy:
             return [j for j in await deploy.jobs_by_app(app_id, 20) if not j.status.final]
 
-    async def _clean_deploy(self, row: Row) -> list[CleanupStep]:
+    async def _clean_deploy(self, row: AppRow) -> list[CleanupStep]:
         if self._never_deployed(row):
             await self._forget_database(row)
             return []
         try:
             with self.control.asking() as deploy:
-                report = await deploy.app_call("cleanup", int(row["user_id"]), int(row["id"]), timeout=CLEANUP_SECONDS)
+                report = await deploy.app_call("cleanup", row.user_id, row.id, timeout=CLEANUP_SECONDS)
         except FunaiError as e:
             return [CleanupStep(step="runtime", ok=False, detail=str(e))]
         return steps_of(report)
 
-    async def _forget_database(self, row: Row) -> None:
+    async def _forget_database(self, row: AppRow) -> None:
         """One may have been made before the first deploy. What can't be dropped now, `funai admin orphans` finds."""
-        call = DatabaseCall(user_id=str(row["user_id"]), app_id=str(row["id"]))
+        call = DatabaseCall(user_id=str(row.user_id), app_id=str(row.id))
         try:
             with self.control.asking() as deploy:
                 await deploy.database(DatabaseOp.FORGET, call)
         except FunaiError as e:
-            log.get("api.deletion").info("database.left", app_id=int(row["id"]), why=str(e)[:200])
+            log.get("api.deletion").info("database.left", app_id=row.id, why=str(e)[:200])
 
-    def _never_deployed(self, row: Row) -> bool:
-        return row["job_id"] is None and row["op"] is None
+    def _never_deployed(self, row: AppRow) -> bool:
+        return row.job_id is None and row.op is None
 
-    async def _later(self, row: Row, failed: list[CleanupStep]) -> None:
+    async def _later(self, row: AppRow, failed: list[CleanupStep]) -> None:
         error = "; ".join(f"{s.step}: {s.detail or 'failed'}" for s in failed)[:2_000] or None
-        pause = min(5_000 * 2 ** min(int(row["delete_tries"]), 10), LONGEST_PAUSE_MS) if failed else AFTERMATH_MS
+        pause = min(5_000 * 2 ** min(row.delete_tries, 10), LONGEST_PAUSE_MS) if failed else AFTERMATH_MS
         async with self.db.write() as conn:
             await conn.execute(
-                update(apps).where(apps.c.id == row["id"]).values(delete_next=now_ms(self.clock) + pause, delete_error=error)
+                update(apps).where(apps.c.id == row.id).values(delete_next=now_ms(self.clock) + pause, delete_error=error)
             )
 
     async def _drop_rows(self, app_id: int) -> None:

@@ -17,7 +17,7 @@ from funai.api.apps.service import Apps
 from funai.api.apps.slots import Slots
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.deploys.outcome import MAX_URL
-from funai.api.models import Row
+from funai.api.models import AppRow, app_of
 from funai.api.tables import apps, users
 from funai.base.clients.deploy import DeployClient
 from funai.base.db.engine import Database
@@ -62,27 +62,27 @@ class Overviews:
                 apps.c.deleting == 0,
                 apps.c.job_id.is_not(None),
             )
-            rows = await self.db.fetch_all(ready.order_by(apps.c.id).limit(TOGETHER))
+            rows = [app_of(r) for r in await self.db.fetch_all(ready.order_by(apps.c.id).limit(TOGETHER))]
             full = TOGETHER
-            known = await self._known([int(row["id"]) for row in rows])
+            known = await self._known([row.id for row in rows])
             if known is None:
                 rows, full = rows[:FEW], FEW
                 changed = [await self._readdress_by_job(row) for row in rows]
             else:
-                changed = [await self._note(row, known.get(int(row["id"]))) for row in rows]
-            self._reached = int(rows[-1]["id"]) if len(rows) == full else 0
+                changed = [await self._note(row, known.get(row.id)) for row in rows]
+            self._reached = rows[-1].id if len(rows) == full else 0
             if not any(changed) or not self._reached:
                 return
 
-    async def shown(self, rows: Sequence[Row]) -> list[App]:
+    async def shown(self, rows: Sequence[AppRow]) -> list[App]:
         """The apps as people see them; of serving ones also whether they keep ending, unless Deploy doesn't answer now."""
-        serving = [int(row["id"]) for row in rows if row["serving"]][:MAX_OVERVIEW]
+        serving = [row.id for row in rows if row.serving][:MAX_OVERVIEW]
         try:
             async with asyncio.timeout(self.control.list_seconds):
                 known = await self._known(serving) if self.control.enabled else None
         except (FunaiError, TimeoutError):
             known = None
-        return [_told(self.apps.wire(row), (known or {}).get(int(row["id"]))) for row in rows]
+        return [_told(self.apps.wire(row), (known or {}).get(row.id)) for row in rows]
 
     async def runtime(self, user_id: int, app_id: int) -> AppRuntime:
         """The word of the app's node, now. Raises NotFound, CalleeFailed when it doesn't come in time."""
@@ -109,42 +109,42 @@ class Overviews:
             found = await deploy.overview(app_ids)
         return None if found is None else {o.app_id: o for o in found}
 
-    async def _note(self, row: Row, seen: AppOverview | None) -> bool:
+    async def _note(self, row: AppRow, seen: AppOverview | None) -> bool:
         """Whether this changed something."""
         if seen is None:
             return False
         if seen.stopped:
-            log.get("api.overviews").info("app.found_stopped", app_id=row["id"])
-            await self.slots.stopped(int(row["id"]), row["job_id"], seen_at=int(row["update_time"]))
+            log.get("api.overviews").info("app.found_stopped", app_id=row.id)
+            await self.slots.stopped(row.id, row.job_id, seen_at=row.update_time)
             return True
-        if seen.access_url and not seen.alias_url and int(row["id"]) not in self._named:
+        if seen.access_url and not seen.alias_url and row.id not in self._named:
             await self._name(row)
         return await self._readdress(row, seen.deploy_url, seen.access_url)
 
-    async def _name(self, row: Row) -> None:
+    async def _name(self, row: AppRow) -> None:
         """Ask for the label ``{name}-{user}``; where it is taken, the app has none."""
-        self._named.add(int(row["id"]))
-        owner = await self.db.fetch_one(select(users.c.user_name).where(users.c.id == row["user_id"]))
-        label = readable_label(str(row["app_name"]), str(owner["user_name"])) if owner else None
+        self._named.add(row.id)
+        owner = await self.db.fetch_one(select(users.c.user_name).where(users.c.id == row.user_id))
+        label = readable_label(row.app_name, str(owner["user_name"])) if owner else None
         if label is None:
             return
         with suppress(NotFound), self.control.asking() as deploy:  # a Deploy without the call
-            await deploy.name_app(NameApp(user_id=row["user_id"], app_id=row["id"], label=label))
+            await deploy.name_app(NameApp(user_id=row.user_id, app_id=row.id, label=label))
 
-    async def _readdress_by_job(self, row: Row) -> bool:
+    async def _readdress_by_job(self, row: AppRow) -> bool:
         try:
             with self.control.asking() as deploy:
-                job = await deploy.job(int(row["job_id"]))
+                job = await deploy.job(row.job_id or 0)
         except NotFound:
             return False
         return await self._readdress(row, job.deploy_url if job.status is JobStatus.SUCCEEDED else None, job.access_url)
 
-    async def _readdress(self, row: Row, url: str | None, own: str | None) -> bool:
+    async def _readdress(self, row: AppRow, url: str | None, own: str | None) -> bool:
         if not url or len(url) > MAX_URL or len(own or "") > MAX_URL:
             return False
-        if (url, own) == (row["deploy_url"], row["access_url"]):
+        if (url, own) == (row.deploy_url, row.access_url):
             return False
-        same = (apps.c.id == row["id"], apps.c.job_id == row["job_id"], apps.c.serving == 1)
+        same = (apps.c.id == row.id, apps.c.job_id == row.job_id, apps.c.serving == 1)
         async with self.db.write() as conn:
             await conn.execute(update(apps).where(*same).values(deploy_url=url, access_url=own))
         return True

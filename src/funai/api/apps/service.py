@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from funai.api.deploys.policy import Defaults
-from funai.api.models import Row, first, lock_user, now_ms
+from funai.api.models import AppRow, app_of, first_app, lock_user, now_ms
 from funai.api.repos.repositories import Repositories
 from funai.api.tables import apps
 from funai.base.clock import Clock
@@ -64,26 +64,27 @@ class Apps:
         await self.repos.make(await self.own(user_id, app_id))
         return self.wire(await self.own(user_id, app_id))
 
-    async def own(self, user_id: int, app_id: int) -> Row:
+    async def own(self, user_id: int, app_id: int) -> AppRow:
         """The app's row. Raises NotFound for one that isn't there, isn't theirs or is being deleted."""
         row = await self.db.fetch_one(select(apps).where(apps.c.id == app_id, apps.c.user_id == user_id, apps.c.deleting == 0))
         if row is None:
             raise NotFound("APP_NOT_FOUND")
-        return row
+        return app_of(row)
 
-    async def find(self, app_id: int) -> Row | None:
+    async def find(self, app_id: int) -> AppRow | None:
         """Any app's row, without an ownership check: for the platform's own use."""
-        return await self.db.fetch_one(select(apps).where(apps.c.id == app_id, apps.c.deleting == 0))
+        row = await self.db.fetch_one(select(apps).where(apps.c.id == app_id, apps.c.deleting == 0))
+        return app_of(row) if row else None
 
-    async def rows(self, user_id: int) -> list[dict[str, Any]]:
+    async def rows(self, user_id: int) -> list[AppRow]:
         """All of a user's apps, newest first."""
         mine = select(apps).where(apps.c.user_id == user_id, apps.c.deleting == 0).order_by(apps.c.id.desc())
-        return await self.db.fetch_all(mine)
+        return [app_of(r) for r in await self.db.fetch_all(mine)]
 
     async def page(self, after: int, limit: int) -> list[App]:
         """Every user's apps by id, for an operator."""
         found = select(apps).where(apps.c.id > after, apps.c.deleting == 0).order_by(apps.c.id).limit(limit)
-        return [self.wire(r) for r in await self.db.fetch_all(found)]
+        return [self.wire(app_of(r)) for r in await self.db.fetch_all(found)]
 
     async def update(self, user_id: int, app_id: int, asked: UpdateApp) -> App:
         """Change what is given. Raises NotFound, BadInput, Conflict APP_NAME_TAKEN."""
@@ -118,48 +119,48 @@ class Apps:
         """An operator's word. Raises NotFound, Conflict APP_DEPLOYING. What serves must have been stopped before."""
         at = now_ms(self.clock)
         async with self.db.write() as conn:
-            row = await first(conn, select(apps).where(apps.c.id == app_id, apps.c.deleting == 0).with_for_update())
+            row = await first_app(conn, select(apps).where(apps.c.id == app_id, apps.c.deleting == 0).with_for_update())
             if row is None:
                 raise NotFound("APP_NOT_FOUND")
-            if row["status"] == AppStatus.DEPLOYING:
+            if row.status == AppStatus.DEPLOYING:
                 raise Conflict("APP_DEPLOYING")
             if disabled:
                 values = {"status": int(AppStatus.DISABLED), "slot": 0, "serving": 0}
-            elif row["status"] == AppStatus.DISABLED:
+            elif row.status == AppStatus.DISABLED:
                 values = {"status": int(AppStatus.UPLOADED)}
             else:
                 values = {}
             await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=at, **values))
-            changed = await first(conn, select(apps).where(apps.c.id == app_id))
+            changed = await first_app(conn, select(apps).where(apps.c.id == app_id))
         assert changed is not None
         return self.wire(changed)
 
-    def wire(self, row: Row) -> App:
-        status = AppStatus(int(row["status"]))
-        url = self.defaults.public(row["deploy_url"]) if status is AppStatus.READY else None
+    def wire(self, row: AppRow) -> App:
+        status = row.status
+        url = self.defaults.public(row.deploy_url) if status is AppStatus.READY else None
         return App(
-            id=int(row["id"]),
-            user_id=int(row["user_id"]),
-            app_name=str(row["app_name"]),
+            id=row.id,
+            user_id=row.user_id,
+            app_name=row.app_name,
             app_status=status,
-            description=row["description"],
-            app_description=row["description"],
-            app_type=row["app_type"],
-            app_key=row["app_key"],
-            repo_ssh_url=self.defaults.repo_url(int(row["user_id"]), int(row["id"])),
+            description=row.description,
+            app_description=row.description,
+            app_type=row.app_type,
+            app_key=row.app_key,
+            repo_ssh_url=self.defaults.repo_url(row.user_id, row.id),
             repo_status=self.repos.status(row),
-            container_port=row["container_port"],
-            last_job_id=row["job_id"],
-            last_deploy_error=row["last_error"] if status is AppStatus.FAILED else None,
+            container_port=row.container_port,
+            last_job_id=row.job_id,
+            last_deploy_error=row.last_error if status is AppStatus.FAILED else None,
             deploy_access_url=url,
             serving=self._serving(row) if status is not AppStatus.DISABLED else None,
-            access_url=(self.defaults.public(row["access_url"]) or url) if url else None,
-            created_at=from_epoch_ms(int(row["create_time"])),
-            updated_at=from_epoch_ms(int(row["update_time"])),
+            access_url=(self.defaults.public(row.access_url) or url) if url else None,
+            created_at=from_epoch_ms(row.create_time),
+            updated_at=from_epoch_ms(row.update_time),
         )
 
-    def _serving(self, row: Row) -> Serving | None:
-        return Serving(address=self.defaults.public(row["access_url"] or row["deploy_url"])) if row["serving"] else None
+    def _serving(self, row: AppRow) -> Serving | None:
+        return Serving(address=self.defaults.public(row.access_url or row.deploy_url)) if row.serving else None
 
 
 def clean_name(name: str) -> str:

@@ -8,17 +8,17 @@ operation's key in its own WHERE, so that a caller settles only the operation it
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Delete, delete, insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.api.deploys import outcome
+from funai.api.deploys import keys, outcome
+from funai.api.deploys.keys import Remember
 from funai.api.deploys.outcome import Before
-from funai.api.models import Row, first, lock_user, now_ms
-from funai.api.tables import apps, idempotency
+from funai.api.models import AppRow, first, first_app, lock_user, now_ms
+from funai.api.tables import apps
 from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.contracts.errors import Conflict, NotFound
@@ -27,7 +27,7 @@ from funai.contracts.states import AppStatus
 
 MAX_NAMED = 10
 """Apps that a refusal names."""
-Changes = Callable[[Row], dict[str, Any]]
+Changes = Callable[[AppRow], dict[str, Any]]
 _OVER = {"op": None, "op_key": None, "op_job_id": None, "op_since": None, "prev_status": None, "prev_slot": None}
 """Nothing is under way any more."""
 
@@ -39,18 +39,6 @@ class Operation(StrEnum):
     """A stopped app's kept release is started again; no job."""
     STOP = "stop"
     """The app is being taken off line. Its status is what it was until that is done; a deploy or start overrules it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remember:
-    """An Idempotency-Key to keep with the operation."""
-
-    key_hash: str
-    request_hash: str
-
-
-class Repeated(Exception):
-    """The Idempotency-Key is known already: look its answer up."""
 
 
 class Slots:
@@ -67,9 +55,9 @@ class Slots:
             if await lock_user(conn, user_id) is None:
                 raise NotFound("APP_NOT_FOUND")
             if remember:
-                await self._remember(conn, user_id, op_key, remember)
-            app = await first(conn, select(apps).where(apps.c.id == app_id, apps.c.user_id == user_id).with_for_update())
-            if app is None or app["deleting"]:
+                await keys.keep(conn, user_id, op_key, remember, now_ms(self.clock))
+            app = await first_app(conn, select(apps).where(apps.c.id == app_id, apps.c.user_id == user_id).with_for_update())
+            if app is None or app.deleting:
                 raise NotFound("APP_NOT_FOUND")
             await self._check(conn, app)
             values: dict[str, Any] = {
@@ -78,8 +66,8 @@ class Slots:
                 "op": op.value,
                 "op_key": op_key,
                 "op_job_id": None,
-                "prev_status": app["status"],
-                "prev_slot": app["slot"],
+                "prev_status": int(app.status),
+                "prev_slot": app.slot,
             }
             at = now_ms(self.clock)
             await conn.execute(update(apps).where(apps.c.id == app_id).values(op_since=at, update_time=at, **values))
@@ -93,7 +81,7 @@ class Slots:
         async def work(conn: AsyncConnection) -> bool:
             bound = await conn.execute(held.values(op_job_id=job.id, job_id=job.id, update_time=now_ms(self.clock)))
             if answer is not None:
-                await conn.execute(update(idempotency).where(idempotency.c.op_key == op_key).values(answer=answer))
+                await conn.execute(keys.answered(op_key, answer))
             return bool(bound.rowcount)
 
         return await self.db.retrying(work)
@@ -103,7 +91,7 @@ class Slots:
         held = update(apps).where(apps.c.id == app_id, apps.c.op_key == op_key, apps.c.deleting == 0)
 
         async def work(conn: AsyncConnection) -> bool:
-            await conn.execute(_unanswered(op_key))
+            await conn.execute(keys.unanswered(op_key))
             adopted = await conn.execute(held.values(op_job_id=job.id, job_id=job.id, update_time=now_ms(self.clock)))
             return bool(adopted.rowcount)
 
@@ -128,7 +116,7 @@ class Slots:
                 row = await first(conn, same)
                 if row is None or row["op_since"] != since:
                     return False
-            await conn.execute(_unanswered(op_key))
+            await conn.execute(keys.unanswered(op_key))
             return await _end(conn, app_id, op_key, now_ms(self.clock), lambda row: outcome.undone(before(row)))
 
         return await self.db.retrying(work)
@@ -167,43 +155,28 @@ class Slots:
         ``seen_at``: only if nothing came and ended since that ``update_time``, like a start.
         """
         async with self.db.write() as conn:
-            app = await first(conn, select(apps).where(apps.c.id == app_id).with_for_update())
-            if app is None or (seen_at not in (None, app["update_time"]) and app["status"] != AppStatus.DEPLOYING):
+            app = await first_app(conn, select(apps).where(apps.c.id == app_id).with_for_update())
+            if app is None or (seen_at not in (None, app.update_time) and app.status != AppStatus.DEPLOYING):
                 return
             values: dict[str, Any] = {"serving": 0}
-            if app["op"] == Operation.STOP:
+            if app.op == Operation.STOP:
                 values |= _OVER
-            if app["status"] == AppStatus.DEPLOYING:
+            if app.status == AppStatus.DEPLOYING:
                 values |= {"prev_status": int(AppStatus.UPLOADED), "prev_slot": 0}
-            elif app["job_id"] != seen_job:
+            elif app.job_id != seen_job:
                 return  # a whole deploy came and ended meanwhile: its word is the newer one
-            elif app["status"] != AppStatus.DISABLED:
+            elif app.status != AppStatus.DISABLED:
                 values |= {"status": int(AppStatus.UPLOADED), "slot": 0}
             await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=now_ms(self.clock), **values))
 
-    async def _remember(self, conn: AsyncConnection, user_id: int, op_key: str, remember: Remember) -> None:
-        known = select(idempotency.c.op_key).where(
-            idempotency.c.user_id == user_id, idempotency.c.key_hash == remember.key_hash
-        )
-        if await first(conn, known) is not None:
-            raise Repeated
-        row = {
-            "user_id": user_id,
-            "key_hash": remember.key_hash,
-            "request_hash": remember.request_hash,
-            "op_key": op_key,
-            "create_time": now_ms(self.clock),
-        }
-        await conn.execute(insert(idempotency).values(row))
-
-    async def _check(self, conn: AsyncConnection, app: Row) -> None:
-        if app["status"] == AppStatus.DISABLED:
+    async def _check(self, conn: AsyncConnection, app: AppRow) -> None:
+        if app.status == AppStatus.DISABLED:
             raise Conflict("APP_DISABLED")
-        if app["status"] == AppStatus.DEPLOYING:
+        if app.status == AppStatus.DEPLOYING:
             raise Conflict("APP_DEPLOYING")
-        if app["slot"]:
+        if app.slot:
             return
-        held = select(apps.c.app_name).where(apps.c.user_id == app["user_id"], apps.c.slot == 1, apps.c.deleting == 0)
+        held = select(apps.c.app_name).where(apps.c.user_id == app.user_id, apps.c.slot == 1, apps.c.deleting == 0)
         names = list((await conn.execute(held.order_by(apps.c.id))).scalars())
         if len(names) >= self.limit:
             shown = ", ".join(names[:MAX_NAMED]) + (" …" if len(names) > MAX_NAMED else "")
@@ -213,21 +186,16 @@ class Slots:
         return await self.db.retrying(lambda conn: _end(conn, app_id, op_key, now_ms(self.clock), changes))
 
 
-def _unanswered(op_key: str) -> Delete:
-    """Frees the operation's Idempotency-Key."""
-    return delete(idempotency).where(idempotency.c.op_key == op_key, idempotency.c.answer.is_(None))
-
-
 async def _end(conn: AsyncConnection, app_id: int, op_key: str, at: int, changes: Changes) -> bool:
     """The operation is over with these changes to its app. False when it was over before."""
-    row = await first(conn, select(apps).where(apps.c.id == app_id, apps.c.op_key == op_key).with_for_update())
+    row = await first_app(conn, select(apps).where(apps.c.id == app_id, apps.c.op_key == op_key).with_for_update())
     if row is None:
         return False
     await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=at, **changes(row), **_OVER))
     return True
 
 
-def before(row: Row) -> Before:
+def before(row: AppRow) -> Before:
     """The app as it was when the operation in ``row`` began."""
-    status = AppStatus.UPLOADED if row["prev_status"] is None else AppStatus(int(row["prev_status"]))
-    return Before(status, bool(row["prev_slot"]), bool(row["serving"]))
+    status = AppStatus.UPLOADED if row.prev_status is None else AppStatus(row.prev_status)
+    return Before(status, bool(row.prev_slot), bool(row.serving))

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.deploys.tracker import Tracker
+from funai.api.models import app_of
 from funai.api.tables import apps
 from funai.base.aio import Stopped, unless, wait_any
 from funai.base.observability import log
@@ -66,4 +67,4 @@ class Follower:
         if not ended:
             return
         waiting = select(apps).where(apps.c.id.in_(ended), apps.c.status == int(AppStatus.DEPLOYING), apps.c.deleting == 0)
-        await self.tracker.look_all(await self.tracker.db.fetch_all(waiting))
+        await self.tracker.look_all([app_of(row) for row in await self.tracker.db.fetch_all(waiting)])

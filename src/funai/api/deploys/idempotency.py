@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from funai.api.apps.slots import Remember
+from funai.api.deploys.keys import Remember
 from funai.api.models import now_ms
 from funai.api.tables import idempotency
 from funai.base.clock import Clock

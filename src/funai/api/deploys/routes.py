@@ -89,9 +89,9 @@ async def deployed_apps(
     user_id: UserId = None,
     app_id: Annotated[int | None, Query(alias="appId", ge=1, le=MAX_ID)] = None,
 ) -> Any:
-    rows = [r for r in await core.apps.rows(caller.acting_for(user_id)) if app_id is None or r["id"] == app_id]
-    found = await core.tracker.fresh_all([r for r in rows if r["status"] in DEPLOYED])
-    return ok(await core.overviews.shown([r for r in found if r["status"] in DEPLOYED]))
+    rows = [r for r in await core.apps.rows(caller.acting_for(user_id)) if app_id is None or r.id == app_id]
+    found = await core.tracker.fresh_all([r for r in rows if r.status in DEPLOYED])
+    return ok(await core.overviews.shown([r for r in found if r.status in DEPLOYED]))
 
 
 @router.get("/app/status", tags=["deploy"], summary="How the app's container is, by its node's word", **answers(AppRuntime))

@@ -14,15 +14,16 @@ from typing import Any
 
 from funai.api.accounts.callers import Caller
 from funai.api.apps.service import Apps
-from funai.api.apps.slots import Operation, Remember, Repeated, Slots
+from funai.api.apps.slots import Operation, Slots
 from funai.api.apps.variables import Variables
 from funai.api.deploys import idempotency
 from funai.api.deploys.client_pool import DeployClientPool, OutcomeUnknown
 from funai.api.deploys.idempotency import Answers, Unanswered
+from funai.api.deploys.keys import Remember, Repeated
 from funai.api.deploys.policy import Defaults, fill
 from funai.api.deploys.presenters import answer_text, shown
 from funai.api.deploys.tracker import Tracker
-from funai.api.models import Row
+from funai.api.models import AppRow
 from funai.base.clients.deploy import DeployClient
 from funai.base.observability import log
 from funai.contracts import naming
@@ -53,7 +54,7 @@ class Deploys:
     async def create(self, user_id: int, app_id: int, asked: CreateDeploy, key: str | None = None) -> Job:
         """Deploy an app. Raises BadInput, Forbidden, NotFound, Conflict, CalleeFailed, Unavailable."""
         app = await self.apps.own(user_id, app_id)
-        payload = fill(asked, user_id, app_id, str(app["app_name"]), self.defaults)
+        payload = fill(asked, user_id, app_id, app.app_name, self.defaults)
         if not payload.image and payload.repo_ssh_url == self.defaults.repo_url(user_id, app_id):
             await self.apps.repos.need(app)
         request = {"call": "create", "appId": app_id, "asked": asked.to_wire()}
@@ -66,7 +67,7 @@ class Deploys:
         payload = Payload(
             user_id=user_id,
             app_id=app_id,
-            app_name=str(app["app_name"]),
+            app_name=app.app_name,
             rollback_of=chosen.number,
             base_path=naming.base_path(app_id),
         )
@@ -83,28 +84,28 @@ class Deploys:
         """Take the app off line and free its slot. An app that doesn't run is answered as it is."""
         told: dict[str, Any] = {}
         app = await self.tracker.fresh(await self.apps.own(user_id, app_id))
-        if app["status"] == AppStatus.DEPLOYING:
+        if app.status == AppStatus.DEPLOYING:
             raise Conflict("APP_DEPLOYING")
-        if app["status"] in (AppStatus.READY, AppStatus.FAILED, AppStatus.UPLOADED) and app["job_id"] is not None:
+        if app.status in (AppStatus.READY, AppStatus.FAILED, AppStatus.UPLOADED) and app.job_id is not None:
             told = await self._stop(app)
         known = {name: told[name] for name in ("nodeId", "agentBaseUrl", "runtime") if told.get(name) is not None}
         shown_app = self.apps.wire(await self.apps.own(user_id, app_id)).model_dump(exclude_unset=True)
         return StoppedApp.model_validate({**shown_app, "app_id": app_id, **known})
 
-    async def _stop(self, app: Row) -> dict[str, Any]:
+    async def _stop(self, app: AppRow) -> dict[str, Any]:
         """Answers what Deploy said."""
-        app_id, op_key = int(app["id"]), secrets.token_hex(16)
+        app_id, op_key = app.id, secrets.token_hex(16)
         _ = self.control.client  # switched off: say so before anything is written
         await self.slots.stopping(app_id, op_key)
         try:
             with self.control.asking() as deploy:
-                told = await deploy.app_call("stop", int(app["user_id"]), app_id)
+                told = await deploy.app_call("stop", app.user_id, app_id)
         except FunaiError as e:
             # Else it may still be at it, or has done it without writing that down; the tracker ends it then.
             if not isinstance(e, OutcomeUnknown) or (e.over and e.code != Unavailable.code):
                 await self.slots.not_stopping(app_id, op_key)
             raise
-        await self.slots.stopped(app_id, app["job_id"])
+        await self.slots.stopped(app_id, app.job_id)
         return told
 
     async def start(self, user_id: int, app_id: int) -> App:
@@ -113,11 +114,11 @@ class Deploys:
         When its node doesn't have it any more, the newest release is deployed again by digest: the app is DEPLOYING then.
         """
         app = await self.tracker.fresh(await self.apps.own(user_id, app_id))
-        if app["op"] == Operation.STOP:  # one that was cut short: what it left is not what READY says
+        if app.op == Operation.STOP:  # one that was cut short: what it left is not what READY says
             await self._stop(app)
-        elif app["status"] == AppStatus.READY:
+        elif app.status == AppStatus.READY:
             return self.apps.wire(app)
-        if app["job_id"] is None:
+        if app.job_id is None:
             raise Conflict("APP_NEVER_DEPLOYED")
         op_key = secrets.token_hex(16)
         await self.slots.take(user_id, app_id, Operation.START, op_key)
@@ -150,12 +151,12 @@ class Deploys:
         """Stops all apps of an account and cancels their deploys; returns how many. For an operator."""
         stopped = 0
         for app in await self.apps.rows(user_id):
-            if not app["slot"]:
+            if not app.slot:
                 continue
-            if app["status"] == AppStatus.DEPLOYING and app["job_id"] is not None:
+            if app.status == AppStatus.DEPLOYING and app.job_id is not None:
                 with suppress(NotFound, Conflict), self.control.asking() as deploy:
-                    await self.tracker.learn(await deploy.cancel(int(app["job_id"])))
-            await self.stop(user_id, int(app["id"]))
+                    await self.tracker.learn(await deploy.cancel(app.job_id))
+            await self.stop(user_id, app.id)
             stopped += 1
         return stopped
 
@@ -164,8 +165,8 @@ class Deploys:
         row = await self.apps.find(app_id)
         if row is None:
             raise NotFound("APP_NOT_FOUND")
-        if disabled and row["slot"]:
-            await self.stop(int(row["user_id"]), app_id)
+        if disabled and row.slot:
+            await self.stop(row.user_id, app_id)
         return await self.apps.set_disabled(app_id, disabled)
 
     async def info(self, caller: Caller, job_id: int | str) -> Job:
@@ -202,7 +203,7 @@ class Deploys:
                 async with turns:
                     return await deploy.jobs_by_app(app_id, limit)
 
-            mine = [int(a["id"]) for a in await self.apps.rows(caller.id) if a["job_id"] is not None]
+            mine = [a.id for a in await self.apps.rows(caller.id) if a.job_id is not None]
             found = await asyncio.gather(*(of_app(a) for a in mine))
         newest = sorted((j for jobs in found for j in jobs), key=lambda j: (j.created_at, j.id), reverse=True)
         return [self._shown(j) for j in newest[:limit]]
@@ -212,12 +213,12 @@ class Deploys:
         return shown(job).model_copy(update={name: self.defaults.public(url) for name, url in told.items() if url})
 
     async def _begin(
-        self, user_id: int, app: Row, payload: Payload, key: str | None, request: dict[str, Any], *, with_env: bool = True
+        self, user_id: int, app: AppRow, payload: Payload, key: str | None, request: dict[str, Any], *, with_env: bool = True
     ) -> Job:
         """Take the slot, ask Deploy, answer the job. A repeated Idempotency-Key is answered from its record."""
         record = idempotency.remember(key, request) if key is not None else None
         _ = self.control.client  # switched off: say so before anything is taken
-        app_id = int(app["id"])
+        app_id = app.id
         op_key = secrets.token_hex(16)
         kept = await self.variables.kept(app_id)  # a rollback has its release's variables, and today's marks
         payload = payload.model_copy(

@@ -33,7 +33,7 @@ class RepoAccess:
         named = parse_repo(question.repo, self.defaults)
         app = await self.apps.find(named[1]) if named else None
         # Another's repository and one that isn't there are answered alike.
-        if named is None or app is None or app["user_id"] != named[0] or named[0] != user_id:
+        if named is None or app is None or app.user_id != named[0] or named[0] != user_id:
             return _no("GIT_REPO_UNKNOWN", user_id)
         if question.write:
             await self.apps.repos.ensure(*named)
@@ -46,7 +46,7 @@ class RepoAccess:
             return GitAccess(allowed=True)
         named = parse_repo(question.repo, self.defaults)
         app = await self.apps.find(named[1]) if named else None
-        if named is None or app is None or app["user_id"] != named[0]:
+        if named is None or app is None or app.user_id != named[0]:
             return _no("GIT_REPO_UNKNOWN")
         return GitAccess(allowed=True, app_id=named[1])
 

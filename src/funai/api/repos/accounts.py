@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from funai.api.accounts.service import link_git_account
 from funai.api.deploys.policy import Defaults
 from funai.api.models import now_ms
 from funai.api.repos.gitea import told
@@ -59,8 +60,7 @@ class GitAccounts:
                 await self._repositories(self.gitea, user_id, name, admitted=True)
         try:
             async with self.db.write() as conn:
-                linked = update(users).where(users.c.id == user_id)
-                await conn.execute(linked.values(git_account=name, update_time=now_ms(self.clock)))
+                await link_git_account(conn, user_id, name, now_ms(self.clock))
         except IntegrityError as e:
             raise Conflict("GIT_ACCOUNT_TAKEN") from e
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select
 
+from funai.api.apps import repo_state
 from funai.api.deploys.policy import Defaults
-from funai.api.models import Row, now_ms
+from funai.api.models import AppRow, app_of, now_ms
 from funai.api.repos.host import RepoHost, RepoHostFailed
 from funai.api.tables import apps, users
 from funai.base.clock import Clock
@@ -42,12 +43,12 @@ class Repositories:
         """Columns of a new app's row."""
         return {"repo_ready": 0, "repo_next": now_ms(self.clock) + FIRST_TRY_MS}
 
-    def status(self, row: Row) -> RepoStatus | None:
+    def status(self, row: AppRow) -> RepoStatus | None:
         if self.host is None or self.defaults.ssh_host is None:
             return None
-        return RepoStatus.READY if row["repo_ready"] == self.kind else RepoStatus.PENDING
+        return RepoStatus.READY if row.repo_ready == self.kind else RepoStatus.PENDING
 
-    async def make(self, row: Row) -> None:
+    async def make(self, row: AppRow) -> None:
         """A new app's repository, now if its host allows; else the sweep makes it later."""
         if self.host is None:
             return
@@ -57,9 +58,9 @@ class Repositories:
             self._warn(row, e)
             await self._later(row)
 
-    async def need(self, row: Row) -> None:
+    async def need(self, row: AppRow) -> None:
         """A deploy is about to clone it. Raises RepoHostFailed."""
-        if self.host is not None and row["repo_ready"] != self.kind:
+        if self.host is not None and row.repo_ready != self.kind:
             await self._set_up(row)
 
     async def ensure(self, user_id: int, app_id: int) -> None:
@@ -85,7 +86,7 @@ class Repositories:
             return
         due = or_(apps.c.repo_next.is_(None), apps.c.repo_next <= now_ms(self.clock))
         waiting = select(apps).where(apps.c.repo_ready != self.kind, apps.c.deleting == 0, due)
-        for row in await self.db.fetch_all(waiting.order_by(apps.c.repo_next, apps.c.id).limit(PER_SWEEP)):
+        for row in map(app_of, await self.db.fetch_all(waiting.order_by(apps.c.repo_next, apps.c.id).limit(PER_SWEEP))):
             if not await self._later(row):
                 continue
             try:
@@ -94,17 +95,17 @@ class Repositories:
                 self._warn(row, e)
                 return
 
-    async def _set_up(self, row: Row) -> None:
+    async def _set_up(self, row: AppRow) -> None:
         """The whole order of calls; see the contract of ``RepoHost``. Raises RepoHostFailed."""
         assert self.host is not None
-        repo = self.defaults.repo(int(row["user_id"]), int(row["id"]))
-        account = await self.db.fetch_one(select(users.c.git_account).where(users.c.id == row["user_id"]))
+        repo = self.defaults.repo(row.user_id, row.id)
+        account = await self.db.fetch_one(select(users.c.git_account).where(users.c.id == row.user_id))
         try:
             async with asyncio.timeout(MAKE_SECONDS):
                 await self.host.ensure(repo)
                 await self.host.grant(repo, account["git_account"] if account else None)
                 await self.host.webhook(repo)
-                if not await self._ready(int(row["id"])):
+                if not await self._ready(row.id):
                     await self.host.delete(repo)  # the app was deleted meanwhile, perhaps before there was a repository
         except RepoHostFailed:
             raise
@@ -113,17 +114,14 @@ class Repositories:
 
     async def _ready(self, app_id: int) -> bool:
         async with self.db.write() as conn:
-            live = (apps.c.id == app_id, apps.c.deleting == 0)
-            return bool((await conn.execute(update(apps).where(*live).values(repo_ready=self.kind, repo_next=None))).rowcount)
+            return await repo_state.ready(conn, app_id, self.kind)
 
-    async def _later(self, row: Row) -> bool:
+    async def _later(self, row: AppRow) -> bool:
         """Put the next try off, the longer the older the app; answers whether this process is the one that did."""
         now = now_ms(self.clock)
-        pause = min(max(PAUSE_MS, (now - int(row["create_time"])) // 2), LONGEST_PAUSE_MS)
-        seen = apps.c.repo_next.is_(None) if row["repo_next"] is None else apps.c.repo_next == row["repo_next"]
+        pause = min(max(PAUSE_MS, (now - row.create_time) // 2), LONGEST_PAUSE_MS)
         async with self.db.write() as conn:
-            mine = update(apps).where(apps.c.id == row["id"], apps.c.repo_ready != self.kind, seen)
-            return bool((await conn.execute(mine.values(repo_next=now + pause))).rowcount)
+            return await repo_state.put_off(conn, row.id, self.kind, row.repo_next, now + pause)
 
-    def _warn(self, row: Row, e: RepoHostFailed) -> None:
-        log.get("api.repos").warning("repo.pending", app_id=row["id"], error=str(e), cause=str(e.__cause__ or ""))
+    def _warn(self, row: AppRow, e: RepoHostFailed) -> None:
+        log.get("api.repos").warning("repo.pending", app_id=row.id, error=str(e), cause=str(e.__cause__ or ""))

@@ -55,6 +55,31 @@ class Dialect(StrEnum):
     MYSQL = "mysql"
     """MySQL 8 and MariaDB ≥ 10.6."""
 
+    @property
+    def returns_rows(self) -> bool:
+        """Whether an INSERT or UPDATE can answer the rows it changed."""
+        return self is not Dialect.MYSQL
+
+    @property
+    def partial_indexes(self) -> bool:
+        """Whether an index may hold some rows only; elsewhere an index leads with the condition's columns."""
+        return self is not Dialect.MYSQL
+
+    @property
+    def locks_rows(self) -> bool:
+        """Whether ``FOR UPDATE`` exists; SQLite has one writer instead."""
+        return self is not Dialect.SQLITE
+
+    @property
+    def skips_locked_in_updates(self) -> bool:
+        """Whether a subquery of an UPDATE may pass over rows that another transaction holds."""
+        return self is Dialect.POSTGRESQL
+
+    @property
+    def notifies(self) -> bool:
+        """Whether one connection can wake another: LISTEN and NOTIFY."""
+        return self is Dialect.POSTGRESQL
+
 
 _DRIVERS = {Dialect.SQLITE: "sqlite+pysqlite", Dialect.POSTGRESQL: "postgresql+asyncpg", Dialect.MYSQL: "mysql+asyncmy"}
 _ALIASES = {

@@ -1,11 +1,11 @@
-"""Rows of a statement as dictionaries by column name."""
+"""Rows of a statement as dictionaries by column name; ids after rows that came with their own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Executable
+from sqlalchemy import Executable, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 Row = dict[str, Any]
@@ -23,3 +23,9 @@ async def first_row(conn: AsyncConnection, statement: Executable, parameters: Ma
 async def one_row(conn: AsyncConnection, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Row:
     """The only row. Raises SQLAlchemy's NoResultFound, MultipleResultsFound."""
     return dict((await conn.execute(statement, parameters)).mappings().one())
+
+
+async def continue_ids(conn: AsyncConnection, table: Table) -> None:
+    """The next id that the database gives is larger than those in the table. PostgreSQL doesn't see to it by itself."""
+    if conn.dialect.name == "postgresql":
+        await conn.execute(select(func.setval(func.pg_get_serial_sequence(table.name, "id"), func.max(table.c.id))))

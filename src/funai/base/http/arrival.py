@@ -1,4 +1,4 @@
-"""HTTP/1.1 connections whose requests arrive in bounded time: a client that is silent does not hold its connection for ever."""
+"""HTTP/1.1 connections with deadlines: a client that neither sends nor reads does not hold its connection for ever."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 30.0
-BODY_SECONDS = 60.0
+BODY_SECONDS = 120.0
+READ_SECONDS = 60.0
 
 
 class ArrivalProtocol(H11Protocol):
     """uvicorn's protocol with deadlines; the connection is closed when one passes.
 
     A head is complete ``head_seconds`` after its connection, or after its first byte on a kept connection; each part of a body
-    follows the one before it within ``body_seconds``. How long an answer takes is not bounded here.
+    follows the one before it within ``body_seconds``; of an answer that fills the buffers, some is read within
+    ``read_seconds``. How long the application takes is not bounded here.
     """
 
-    head_seconds, body_seconds = HEAD_SECONDS, BODY_SECONDS
+    head_seconds, body_seconds, read_seconds = HEAD_SECONDS, BODY_SECONDS, READ_SECONDS
     _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
     _in_head = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -39,9 +42,23 @@ class ArrivalProtocol(H11Protocol):
         if not self.transport.is_closing():
             self._expect_body()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.read_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._expect_reading_no_more()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
+        self._expect_reading_no_more()
         super().connection_lost(exc)
+
+    def _expect_reading_no_more(self) -> None:
+        if self._unread:
+            self._unread.cancel()
+            self._unread = None
 
     def _expect_head(self) -> None:
         if not self._in_head:

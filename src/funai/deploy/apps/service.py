@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import Database
@@ -30,7 +29,7 @@ from funai.deploy.placement import stale, store
 from funai.deploy.placement.policy import Node
 from funai.deploy.queue.ports import Queue
 from funai.deploy.releases import runs
-from funai.deploy.tables import app_run, release
+from funai.deploy.releases import store as releases
 
 ACTOR = "api"
 
@@ -217,10 +216,9 @@ class Apps:
 
     async def _forget(self, conn: AsyncConnection, app_id: int) -> dict[str, int]:
         jobs = await self.queue.purge_app(conn, app_id)
-        releases = (await conn.execute(delete(release).where(release.c.app_id == app_id))).rowcount
-        ran = (await conn.execute(delete(app_run).where(app_run.c.app_id == app_id))).rowcount
+        gone, ran = await releases.forget(conn, app_id), await runs.forget(conn, app_id)
         await domains.forget_app(conn, app_id)
-        return {"jobs": jobs, "releases": releases, "runs": ran, "placements": await store.unsettle(conn, app_id)}
+        return {"jobs": jobs, "releases": gone, "runs": ran, "placements": await store.unsettle(conn, app_id)}
 
 
 _NODE_STEPS = ("container", "local-images", "database")

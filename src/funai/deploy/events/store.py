@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,10 @@ class EventStore:
     async def newest(self, conn: AsyncConnection) -> int:
         """The newest event's id, 0 when there is none."""
         return int((await conn.execute(select(func.max(job_event.c.id)))).scalar() or 0)
+
+    async def forget(self, conn: AsyncConnection, job_ids: Sequence[int]) -> None:
+        """All events of these jobs."""
+        await conn.execute(delete(job_event).where(job_event.c.job_id.in_(job_ids)))
 
     async def prune(self, conn: AsyncConnection, older_than_ms: int, limit: int) -> int:
         """Drop at most ``limit`` of the oldest lines when they are older than ``older_than_ms``; answers how many."""

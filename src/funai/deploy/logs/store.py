@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.db.engine import Database, Dialect
+from funai.base.db.engine import Database
 from funai.contracts.errors import Conflict, NotFound
 from funai.contracts.jobs import LogSlice
 from funai.contracts.states import JobStatus
@@ -32,7 +32,7 @@ class LogStore:
 
         async def work(conn: AsyncConnection) -> int:
             locked = select(*_STATE).where(job.c.id == bindparam("p_id"))
-            if self.db.dialect is not Dialect.SQLITE:
+            if self.db.dialect.locks_rows:
                 locked = locked.with_for_update()
             row = (await conn.execute(locked, {"p_id": job_id})).first()
             if row is None:

@@ -34,7 +34,7 @@ from funai.base.db.engine import Dialect
 from funai.contracts.apps.domains import DomainState
 from funai.contracts.states import JobStatus
 from funai.deploy.queue.transitions import Claimable
-from funai.deploy.tables import domain, job, job_event, job_log, placement, runtime_node
+from funai.deploy.tables import domain, job, job_log, placement, runtime_node
 
 if TYPE_CHECKING:
     Query = Select[*tuple[Any, ...]]
@@ -136,14 +136,14 @@ class Statements:
         given: dict[str, Any] = {name: bindparam(f"p_{name}") for name in NEW_COLUMNS}
         plain: dict[str, Any] = {c.name: c.default.arg for c in job.c if isinstance(c.default, ScalarElementColumnDefault)}
         new = insert(job).inline().values(plain | given)
-        return new if self.dialect is Dialect.MYSQL else new.returning(job.c.id)
+        return new.returning(job.c.id) if self.dialect.returns_rows else new
 
     def _turns(self) -> Query:
         """What is served now: the line's head, and the furthest that runs; the least of the next few that wait outside it;
         and the user's last turns. Each is the end of an index, whatever its length, or the few rows that run."""
         oldest = select(job.c.turn).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(1).scalar_subquery()
         runs = select(func.max(job.c.turn)).where(RUNNING).scalar_subquery()
-        active = [PENDING, RUNNING] if self.dialect is Dialect.MYSQL else [ACTIVE]  # the index leads with the status there
+        active = [ACTIVE] if self.dialect.partial_indexes else [PENDING, RUNNING]  # elsewhere the index leads with the status
         mine = job.c.user_id == bindparam("p_user")
         last = [select(job.c.turn).where(mine, a).order_by(job.c.turn.desc()).limit(1).scalar_subquery() for a in active]
         served = (oldest.label("oldest"), runs.label("runs"))
@@ -184,7 +184,7 @@ class Statements:
     def _claim(self) -> Update:
         """SQLite and PostgreSQL: one statement. Rows another claimer is taking are skipped, not waited for."""
         head = select(job.c.id).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(1)
-        if self.dialect is Dialect.POSTGRESQL:
+        if self.dialect.skips_locked_in_updates:
             head = head.with_for_update(skip_locked=True)
         taken = self._set().values(**self._taken()).where(job.c.id == head.scalar_subquery())
         return taken.returning(*VIEW_COLUMNS)
@@ -254,7 +254,7 @@ class Statements:
 
     def _answering(self, change: Update) -> Any:
         """The change with the view of its row as its answer, in one statement; MySQL and MariaDB have no UPDATE … RETURNING."""
-        return change if self.dialect is Dialect.MYSQL else change.returning(*VIEW_COLUMNS, *_node_of_job())
+        return change.returning(*VIEW_COLUMNS, *_node_of_job()) if self.dialect.returns_rows else change
 
     def _finish(self) -> Update:
         """Ends a job from outside its runner; guarded by the status and attempt that were read."""
@@ -359,12 +359,6 @@ def prune() -> tuple[Delete, ...]:
     """Jobs by id with their logs; the audit trail stays."""
     ids = bindparam("p_ids", type_=BigInteger, expanding=True)
     return delete(job_log).where(job_log.c.job_id.in_(ids)), delete(job).where(job.c.id.in_(ids))
-
-
-def purge() -> tuple[Delete, ...]:
-    """Jobs by id with all that was written of them."""
-    ids = bindparam("p_ids", type_=BigInteger, expanding=True)
-    return *prune(), delete(job_event).where(job_event.c.job_id.in_(ids))
 
 
 _NODE: dict[str, ColumnElement[Any]] = {

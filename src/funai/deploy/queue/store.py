@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.db.engine import Database, Dialect, storable
+from funai.base.db.engine import Database, storable
 from funai.base.db.rows import first_row, one_row
 from funai.base.observability import log
 from funai.contracts.errors import Conflict, NotFound
@@ -22,7 +22,7 @@ from funai.deploy.events.store import EventStore, Happened
 from funai.deploy.queue import endings, transitions
 from funai.deploy.queue.endings import Ending
 from funai.deploy.queue.ports import Placer, Releases, Waiting
-from funai.deploy.queue.statements import Statements, purge
+from funai.deploy.queue.statements import Statements, prune
 from funai.deploy.queue.transitions import Claimable, Holder
 from funai.deploy.queue.views import Row
 from funai.deploy.settings import QueueOrder
@@ -121,7 +121,7 @@ class JobStore:
             "updated_ms": at["now_ms"],
         }
         made = await conn.execute(self.sql.create, {f"p_{name}": value for name, value in values.items()})
-        job_id = int(made.lastrowid if self.db.dialect is Dialect.MYSQL else made.scalar_one())
+        job_id = int(made.scalar_one() if self.db.dialect.returns_rows else made.lastrowid)
         row: dict[str, Any] = {c.name: None for c in job.c} | {
             "attempt": 0,
             "cancel_requested": 0,
@@ -173,8 +173,10 @@ class JobStore:
         """Drop every finished job of the app with logs and events, in the caller's transaction."""
         ids = list((await conn.execute(self.sql.ended_of_app, {"p_app": app_id})).scalars())
         for start in range(0, len(ids), 500):
-            for statement in purge():
-                await conn.execute(statement, {"p_ids": ids[start : start + 500]})
+            some = ids[start : start + 500]
+            for statement in prune():
+                await conn.execute(statement, {"p_ids": some})
+            await self.events.forget(conn, some)
         return len(ids)
 
     async def _view(self, conn: AsyncConnection, job_id: int) -> Row:
@@ -236,7 +238,7 @@ class JobStore:
 
     async def _take_head(self, conn: AsyncConnection, runner_id: str, lease_ms: int) -> dict[str, Any] | None:
         given = {"p_runner": runner_id, "p_token": secrets.token_urlsafe(18)}
-        if self.db.dialect is not Dialect.MYSQL:
+        if self.db.dialect.returns_rows:
             return await first_row(conn, self.sql.claim, {**given, "p_lease": lease_ms})
         pick, take = self.sql.claim_pick
         row = await first_row(conn, pick)
@@ -306,7 +308,7 @@ class JobStore:
 
     async def _changed(self, conn: AsyncConnection, statement: Update, given: dict[str, Any]) -> Row | None:
         """The view of the one row that the statement changed; None when its condition held for no row."""
-        if self.db.dialect is not Dialect.MYSQL:
+        if self.db.dialect.returns_rows:
             return await first_row(conn, statement, given)
         return await self._view(conn, given["p_id"]) if (await conn.execute(statement, given)).rowcount else None
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Update, bindparam, select, update
+from sqlalchemy import Update, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.inserts import insert_new
@@ -70,6 +70,11 @@ async def ended(conn: AsyncConnection, job: FinishedJob, status: str, error: str
 async def set_stopped(conn: AsyncConnection, app_id: int, stopped_ms: int | None) -> None:
     """The app was taken off line at that time, or (None) serves again."""
     await conn.execute(update(app_run).where(app_run.c.app_id == app_id).values(stopped_ms=stopped_ms))
+
+
+async def forget(conn: AsyncConnection, app_id: int) -> int:
+    """The app is deleted; answers 1 when it ever ran."""
+    return (await conn.execute(delete(app_run).where(app_run.c.app_id == app_id))).rowcount
 
 
 async def live(conn: AsyncConnection, app_id: int) -> tuple[int | None, bool]:

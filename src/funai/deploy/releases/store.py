@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import storable
@@ -125,6 +125,11 @@ class ReleaseBook:
             )
         )
         return number
+
+
+async def forget(conn: AsyncConnection, app_id: int) -> int:
+    """The app is deleted; answers how many releases it had."""
+    return (await conn.execute(delete(release).where(release.c.app_id == app_id))).rowcount
 
 
 def image_of(job: FinishedJob, result: JobResult) -> tuple[str | None, str | None]:

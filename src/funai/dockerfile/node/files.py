@@ -22,6 +22,7 @@ READ = (
     "package.json",
     ".nvmrc",
     ".node-version",
+    ".tool-versions",
     ".npmrc",
     ".yarnrc.yml",
     "pnpm-lock.yaml",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from semantic_version import NpmSpec, Version
 
@@ -50,13 +50,16 @@ MAX_WISH = 200
 
 
 def node_wish(files: ProjectFiles) -> NodeWish | None:
-    """``.nvmrc``, ``.node-version``, ``engines.node``, ``volta.node``: the first that says something usable."""
+    """``.nvmrc``, ``.node-version``, ``.tool-versions``, ``engines``, ``devEngines``, ``volta``: the first that is usable."""
+    tools = re.search(r"^(?:nodejs|node)[ \t]+(\S+)", files.texts.get(".tool-versions", ""), re.MULTILINE)
     engines = strings(files.package.data.get("engines")).get("node")
     volta = strings(files.package.data.get("volta")).get("node")
     said = {
         ".nvmrc": files.texts.get(".nvmrc"),
         ".node-version": files.texts.get(".node-version"),
+        ".tool-versions": tools[1] if tools else None,
         "package.json engines.node": engines,
+        "package.json devEngines.runtime": _runtime(files.package.data.get("devEngines")),
         "package.json volta.node": volta,
     }
     wishes: list[NodeWish] = []
@@ -65,6 +68,12 @@ def node_wish(files: ProjectFiles) -> NodeWish | None:
         if line and len(line) <= MAX_WISH and (majors := satisfying(line)) is not None:
             wishes.append(NodeWish(source, line[:80], majors))
     return wishes[0] if wishes else None
+
+
+def _runtime(engines: object) -> str | None:
+    """Node's version of ``devEngines``, where its runtime is Node."""
+    runtime = strings(cast("dict[object, object]", engines).get("runtime")) if isinstance(engines, dict) else {}
+    return runtime.get("version") if runtime.get("name") == "node" else None
 
 
 def satisfying(text: str) -> tuple[int, ...] | None:

@@ -11,7 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from funai.base.aio import bind, serving, settle_memory
 from funai.base.clients.deploy import EdgeDeployClient
+from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.http.app import create_app
+from funai.base.http.guards import address_door
 from funai.base.observability import log
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError
@@ -43,9 +45,10 @@ def open_follower(
     return Follower(clients, shown, gateway.data_dir / TABLE_FILE, registry)
 
 
-def status_app(follower: Follower, shown: Shown, registry: CollectorRegistry) -> FastAPI:
-    """``/internal/health``: 503 while the proxy does not serve; Deploy may be away. ``/metrics``."""
-    app = create_app("FunAI edge", registry=registry)
+def status_app(edge: EdgeSettings, follower: Follower, shown: Shown, registry: CollectorRegistry) -> FastAPI:
+    """``/internal/health``: 503 while the proxy does not serve; Deploy may be away. ``/metrics``. Raises ConfigError."""
+    readers = address_door(edge.metrics_allowed_ips, METRICS_ALLOWED)
+    app = create_app("FunAI edge", registry=registry, metrics_door=readers)
 
     @app.get("/internal/health", include_in_schema=False)
     async def health(response: Response) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -76,7 +79,7 @@ async def serve(edge: EdgeSettings, gateway: GatewaySettings, stop: asyncio.Even
         except GatewayError as e:
             raise ConfigError([f"gateway: {e}"]) from e
         teardown.push_async_callback(shown.stop if gateway.stop_with_agent else shown.close)
-        await teardown.enter_async_context(serving(status_app(follower, shown, registry), sock))
+        await teardown.enter_async_context(serving(status_app(edge, follower, shown, registry), sock))
         log.get("edge").info("edge.ready", port=gateway.port, apps=len(follower.table.apps), deploy=follower.reached)
         settle_memory()
         await follower.run(stop)

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
 
-from funai.base.config.settings import CsvList, Secret, Settings, key
+from funai.base.config.settings import CsvList, Secret, Settings, key, metrics_allowed
 from funai.gateway.settings import DOMAIN, PLAIN_PATH, host_port
 
 
@@ -59,4 +59,5 @@ class EdgeSettings(Settings):
         "edge.platform-hosts", [], doc="Hosts under which those count; empty: every host that is no app's"
     )
     status_host: str = key("edge.status-host", "127.0.0.1", doc="Address of its own `/internal/health` and `/metrics`")
+    metrics_allowed_ips: CsvList = metrics_allowed()
     status_port: int = key("edge.status-port", 7007, doc="Their port", ge=0, le=65535)

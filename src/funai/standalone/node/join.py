@@ -16,7 +16,7 @@ from funai.base.clients.transport import Unreachable
 from funai.cli.diagnosis import Check, Level
 from funai.contracts.errors import ConfigError, Forbidden, FunaiError, NotFound, Unauthenticated
 from funai.contracts.nodes import JoinNode, LeaveNode, NodeStanding
-from funai.i18n.cli import phrase
+from funai.i18n.cli import phrase as words
 from funai.standalone.node import settings_file
 from funai.standalone.node.service import Foreground, Service
 from funai.standalone.node.settings_file import CREDENTIAL, DEPLOY_URL, NAME, Addresses
@@ -55,15 +55,15 @@ async def join(wish: Wish, service: Service, say: Callable[[str], None]) -> Node
     settings_file.prepare(wish.config)
     known = await _known(wish, before)
     if known:
-        say(phrase("join_known", wish.language, node=wish.name))
+        say(words("join_known", wish.language, node=wish.name))
     secrets = {} if known else await _traded(wish, before, say)
     settings_file.write(wish.config, {**values, **wish.extra, **secrets})
-    say(phrase("join_written", wish.language, file=wish.config))
+    say(words("join_written", wish.language, file=wish.config))
     since = (await _asking(wish, lambda deploy: deploy.standing(wish.name))).now_ms
     await asyncio.to_thread(service.start, wish.config, wish.engine)
-    say(phrase("join_started", wish.language))
+    say(words("join_started", wish.language))
     heard = await _heard(wish, since, service)
-    say(phrase("join_heard", wish.language, node=heard.name, health=heard.health.value))
+    say(words("join_heard", wish.language, node=heard.name, health=heard.health.value))
     return heard
 
 
@@ -113,11 +113,11 @@ async def _traded(wish: Wish, before: Mapping[str, str], say: Callable[[str], No
         joined = await deploy.join(asked)
     finally:
         await deploy.close()
-    say(phrase("join_traded", wish.language, node=joined.name, id=joined.node_id))
+    say(words("join_traded", wish.language, node=joined.name, id=joined.node_id))
     agent_token = wish.extra.get("RUNTIME_AGENT_TOKEN") or joined.agent_token or before.get("RUNTIME_AGENT_TOKEN")
     if not agent_token:
         settings_file.write(wish.config, {NAME: wish.name, CREDENTIAL: joined.credential})  # the token is used up
-        raise ConfigError([phrase("join_no_agent_token", wish.language)])
+        raise ConfigError([words("join_no_agent_token", wish.language)])
     return {CREDENTIAL: joined.credential, "RUNTIME_AGENT_TOKEN": agent_token}
 
 
@@ -135,7 +135,7 @@ async def _heard(wish: Wish, since_ms: int, service: Service) -> NodeStanding:
     end = time.monotonic() + wish.wait_seconds
     while time.monotonic() < end:
         if isinstance(service, Foreground) and service.child and (code := service.child.poll()) is not None:
-            raise NotHeard(phrase("join_ended", wish.language, code=code))
+            raise NotHeard(words("join_ended", wish.language, code=code))
         try:
             seen = await _asking(wish, lambda deploy: deploy.standing(wish.name))
         except Unreachable:
@@ -143,21 +143,21 @@ async def _heard(wish: Wish, since_ms: int, service: Service) -> NodeStanding:
         if seen and (seen.last_heartbeat_at_ms or 0) >= since_ms:
             return seen
         await asyncio.sleep(HEARD_EVERY)
-    raise NotHeard(phrase("join_silent", wish.language, seconds=round(wish.wait_seconds)))
+    raise NotHeard(words("join_silent", wish.language, seconds=round(wish.wait_seconds)))
 
 
 async def checks(wish: Wish, *, root: bool, packages: list[str], socket: str, taken: Callable[[int], bool]) -> list[Check]:
     """What would keep this machine from being a node. Ports are not looked at where it is one already."""
     say, mine = wish.language, settings_file.read(wish.config).get(NAME) == wish.name
-    found = [Check("root", Level.OK if root else Level.FAIL, "" if root else phrase("join_root", say))]
+    found = [Check("root", Level.OK if root else Level.FAIL, "" if root else words("join_root", say))]
     if packages:
-        found.append(Check("packages", Level.FAIL, phrase("join_packages", say, packages=" ".join(packages))))
+        found.append(Check("packages", Level.FAIL, words("join_packages", say, packages=" ".join(packages))))
     engine = await _engine(socket)
-    failed = phrase("join_no_engine", say, socket=socket)
+    failed = words("join_no_engine", say, socket=socket)
     found.append(Check("engine", Level.OK if engine else Level.FAIL, engine or failed))
-    for flag, port in zip(("--agent-url", "--gateway-url"), wish.at.ports, strict=True):
+    for flag, port in zip(("--agent-url", "--gateway-port"), wish.at.ports, strict=True):
         if not mine and taken(port):
-            found.append(Check(f"port {port}", Level.FAIL, phrase("join_port", say, port=port, flag=flag)))
+            found.append(Check(f"port {port}", Level.FAIL, words("join_port", say, port=port, flag=flag)))
     found.append(await _deploy(wish))
     return found
 
@@ -178,7 +178,7 @@ async def _deploy(wish: Wish) -> Check:
         await deploy.transport.data("GET", "/internal/health")
     except FunaiError as e:
         return Check(
-            "deploy", Level.FAIL, f"{wish.at.deploy}: {e.message(wish.language)}", phrase("join_deploy_away", wish.language)
+            "deploy", Level.FAIL, f"{wish.at.deploy}: {e.message(wish.language)}", words("join_deploy_away", wish.language)
         )
     finally:
         await deploy.close()

@@ -21,16 +21,20 @@ SECRETS = frozenset({CREDENTIAL, "RUNTIME_AGENT_TOKEN", "REGISTRY_PASSWORD"})
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where Deploy is, and where Deploy, Runners and the public reach this machine."""
+    """Where Deploy is, and where Deploy, Runners and the public reach this machine.
+
+    ``gateway`` may be that of an edge in front, so that the port here is a value of its own.
+    """
 
     deploy: str
     agent: str
     gateway: str
+    gateway_port: int = 8000
 
     @property
     def ports(self) -> tuple[int, int]:
         """(agent, gateway)."""
-        return _port(self.agent), _port(self.gateway)
+        return port_of(self.agent), self.gateway_port
 
 
 def read(file: Path) -> dict[str, str]:
@@ -116,6 +120,6 @@ def own_address(deploy_url: str) -> str:
     return f"[{found}]" if ":" in found else found
 
 
-def _port(url: str) -> int:
+def port_of(url: str) -> int:
     parts = urlsplit(url)
     return parts.port or (443 if parts.scheme == "https" else 80)

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -21,6 +22,7 @@ from funai.cli.exits import Exit
 from funai.cli.session import Ended, Refused, Session
 from funai.cli.verb import verb
 from funai.contracts.errors import ConfigError
+from funai.i18n.cli import phrase as words
 from funai.standalone.node import join as story
 from funai.standalone.node import service, settings_file
 from funai.standalone.node.settings_file import NAME, SECRETS, Addresses
@@ -61,7 +63,11 @@ async def join(
     ] = None,
     gateway_url: Annotated[
         str | None,
-        typer.Option("--gateway-url", help="Where the public reaches the gateway.", show_default="this machine:8000"),
+        typer.Option("--gateway-url", help="Where people reach the apps: an edge's address.", show_default="this machine:8000"),
+    ] = None,
+    gateway_port: Annotated[
+        int | None,
+        typer.Option("--gateway-port", min=1, max=65535, help="The gateway's port here.", show_default="8000"),
     ] = None,
     config: Config = CONFIG,
     foreground: Annotated[bool, typer.Option("--foreground", help="Run the agent here instead of as a service.")] = False,
@@ -72,7 +78,11 @@ async def join(
 
     Asked again it makes sure of all that; a token is only needed while Deploy does not know this machine.
     """
-    name, at = name or socket.gethostname(), _addresses(deploy_url, agent_url, gateway_url)
+    name, at, config = (
+        name or socket.gethostname(),
+        _addresses(deploy_url, agent_url, gateway_url, gateway_port),
+        config.absolute(),
+    )
     extra = {key: session.environ[key] for key in FROM_ENVIRONMENT if session.environ.get(key)}
     wish = story.Wish(name, at, config, _engine(), session.language, lambda: _token(session, token), extra, wait)
     if not dry_run:
@@ -82,7 +92,7 @@ async def join(
     if dry_run:
         keys = {**settings_file.settings(name, at, engine=wish.engine, kept={}), **dict.fromkeys(SECRETS & {*extra}, "…")}
         session.out.document({"ok": worst(found) is not Level.FAIL, "checks": [c.to_json() for c in found], "settings": keys})
-        session.out.line(session.say("join_would", file=config, keys=", ".join(keys)))
+        session.out.line(words("join_would", session.language, file=config, keys=", ".join(keys)))
     if worst(found) is Level.FAIL:
         raise Ended(Exit.FAILED)
     if not dry_run:
@@ -90,20 +100,35 @@ async def join(
 
 
 async def _joined(session: Session, wish: story.Wish, how: service.Service) -> None:
+    if isinstance(how, service.Foreground):
+        _end_with_us(how)
     try:
         seen = await story.join(wish, how, session.out.line)
+    except asyncio.CancelledError:
+        raise Ended(Exit.INTERRUPTED) from None
     except story.NotHeard as e:
         session.out.error(str(e), reason="NOT_HEARD", exitCode=int(Exit.PLATFORM))
         if isinstance(how, service.Foreground):
             how.stop(wish.config)
         raise Ended(Exit.PLATFORM) from e
     session.out.document(seen.to_wire())
-    session.out.line(session.say("join_next", gateway=wish.at.gateway, agent=wish.at.agent))
+    session.out.line(words("join_next", session.language, gateway=wish.at.gateway, agent=wish.at.agent))
     if isinstance(how, service.Foreground) and how.child:
-        child = how.child
-        for sig in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(sig, child.terminate)
-        await asyncio.to_thread(child.wait)
+        await asyncio.to_thread(how.child.wait)
+
+
+def _end_with_us(how: service.Foreground) -> None:
+    """A signal ends the agent, and before there is one this command."""
+    task = asyncio.current_task()
+
+    def end() -> None:
+        if how.child:
+            how.child.terminate()
+        elif task:
+            task.cancel()
+
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sig, end)
 
 
 async def leave(
@@ -113,33 +138,38 @@ async def leave(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
     """Leave the platform: Deploy forgets this node and its credential, then the agent and HAProxy stop."""
-    name = settings_file.read(config).get(NAME)
+    given = settings_file.read(config)
+    name, systemd = given.get(NAME), service.has_systemd()
     if not name:
-        raise Refused(session.say("leave_unknown", file=config))
+        raise Refused(words("leave_unknown", session.language, file=config))
+    port = given.get("RUNTIME_AGENT_PORT", "")
+    if not systemd and (agent := ports.holder(int(port) if port.isdecimal() else AGENT_PORT)):
+        raise Refused(words("leave_running", session.language, agent=agent))  # its supervisor would start it anew
     if not yes:
         if session.out.as_json or not sys.stdin.isatty():
-            raise Refused(session.say("ask_no_tty"))
-        if not typer.confirm(session.say("leave_ask", node=name), err=True):
-            raise Refused(session.say("aborted"))
-    how: service.Service = service.Systemd(_program()[0]) if service.has_systemd() else service.Foreground(_program())
+            raise Refused(words("ask_no_tty", session.language))
+        if not typer.confirm(words("leave_ask", session.language, node=name), err=True):
+            raise Refused(words("aborted", session.language))
+    how: service.Service = service.Systemd(_program()[0]) if systemd else service.Foreground(_program())
     apps = await story.leave(config, how, with_apps=with_apps)
     session.out.document({"node": name, "apps": apps})
     if apps is None:
-        session.out.line(session.say("left_before", node=name))
-    session.out.line(session.say("left", node=name, count=apps or 0, file=config))
+        session.out.line(words("left_before", session.language, node=name))
+    session.out.line(words("left", session.language, node=name, count=apps or 0, file=config))
 
 
-def _addresses(deploy_url: str, agent_url: str | None, gateway_url: str | None) -> Addresses:
-    """Raises ConfigError for a URL that is none."""
+def _addresses(deploy_url: str, agent_url: str | None, gateway_url: str | None, gateway_port: int | None) -> Addresses:
+    """A gateway's URL at the agent's own host has the gateway's port; another is an edge's. Raises ConfigError for no URL."""
     for flag, url in (("--deploy-url", deploy_url), ("--agent-url", agent_url), ("--gateway-url", gateway_url)):
         if url is not None and not url.startswith(("http://", "https://")):
             raise ConfigError([f"{flag} {url}: give a URL such as http://10.0.0.2:7002"])
     here = "" if agent_url and gateway_url else settings_file.own_address(deploy_url)
-    return Addresses(
-        deploy_url.rstrip("/"),
-        (agent_url or f"http://{here}:{AGENT_PORT}").rstrip("/"),
-        (gateway_url or f"http://{here}:{GATEWAY_PORT}").rstrip("/"),
-    )
+    agent = (agent_url or f"http://{here}:{AGENT_PORT}").rstrip("/")
+    port = gateway_port or GATEWAY_PORT
+    gateway = (gateway_url or f"http://{here}:{port}").rstrip("/")
+    if gateway_port is None and urlsplit(gateway).hostname == urlsplit(agent).hostname:
+        port = settings_file.port_of(gateway)
+    return Addresses(deploy_url.rstrip("/"), agent, gateway, port)
 
 
 def _token(session: Session, given: str | None) -> str:
@@ -149,7 +179,7 @@ def _token(session: Session, given: str | None) -> str:
         return str(typer.prompt("token", hide_input=True, err=True)).strip()
     if line := sys.stdin.readline().strip():
         return line
-    raise Refused(session.say("join_no_token"))
+    raise Refused(words("join_no_token", session.language))
 
 
 def _engine() -> str:
@@ -202,7 +232,7 @@ def _service(session: Session, *, foreground: bool) -> service.Service:
     if foreground:
         return service.Foreground(_program())
     if not service.has_systemd():
-        raise Refused(session.say("join_no_systemd"))
+        raise Refused(words("join_no_systemd", session.language))
     return service.Systemd(_program()[0])
 
 

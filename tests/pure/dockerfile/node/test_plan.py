@@ -51,6 +51,10 @@ def test_node_of_the_image_is_what_can_be_had() -> None:
     assert only20.node.major == 20 and not only20.node.satisfied and "NODE_VERSION" in codes(only20)
     assert planned(asks, available=(20, 24)).node.major == 24
     assert planned(starts("node s.js"), {".nvmrc": "22\n"}).node.major == 22
+    assert planned(starts("node s.js"), {".tool-versions": "python 3.12.1\nnodejs 22.11.0\n"}).node.major == 22
+    runtime = {"name": "node", "version": "^24.0.0"}
+    assert planned(starts("node s.js", devEngines={"runtime": runtime})).node.major == 24
+    assert planned(starts("bun s.ts", devEngines={"runtime": {**runtime, "name": "bun"}})).node.wish is None
     odd = planned(starts("node s.js", engines={"node": "18.x"}))
     assert odd.node.major == 24 and "NODE_VERSION" in codes(odd)
     assert choose(None).major == 20 and choose(None, (24,)).major == 24

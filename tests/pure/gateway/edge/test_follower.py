@@ -7,11 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+import httpx
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
 from funai.base.clients.deploy import EdgeDeployClient
 from funai.contracts.edge import EdgeNode, EdgeRoute, RouteChanges
 from funai.contracts.errors import CalleeFailed, Unauthenticated
 from funai.contracts.routes import GatewayError
 from funai.gateway.edge.follower import Follower
+from funai.gateway.edge.main import status_app
+from funai.gateway.edge.settings import EdgeSettings
 from funai.gateway.edge.table import Changed, EdgeTable
 
 N1, N2 = (EdgeNode(id=n, name=f"n{n}", url=f"http://10.0.0.{n}:8000") for n in (1, 2))
@@ -55,9 +61,8 @@ class One:
 class Proxy:
     """Remembers what it was given: by which table it started, then apps' nodes and what was said to differ."""
 
-    healthy = True
-
     def __init__(self, *refusals: bool) -> None:
+        self.healthy = True
         self.refusals, self.started, self.shown = list(refusals), list[tuple[dict[int, int], bool]](), list[object]()
 
     async def start(self, table: EdgeTable, *, sure: bool) -> None:
@@ -123,3 +128,16 @@ async def test_follower_with_a_file_that_is_no_table_starts_anew(tmp_path: Path)
     proxy = Proxy()
     await followed(Deploys(FIRST, REST), proxy, file)
     assert proxy.started == [({7: 1, 8: 2}, True)]
+
+
+async def test_status_says_what_is_known_and_503_without_a_proxy(tmp_path: Path) -> None:
+    proxy, registry = Proxy(), CollectorRegistry()
+    follower = await followed(Deploys(FIRST, REST), proxy, tmp_path / "edge.json")
+    settings = EdgeSettings(deploy_base_urls=["http://d"], token=SecretStr("t0ken"))
+    way = httpx.ASGITransport(app=status_app(settings, follower, proxy, registry))
+    async with httpx.AsyncClient(transport=way, base_url="http://edge") as http:
+        said = await http.get("/internal/health")
+        assert (said.status_code, said.json()["revision"], said.json()["apps"]) == (200, 5, 2)
+        proxy.healthy = False
+        assert (await http.get("/internal/health")).status_code == 503
+        assert (await http.get("/metrics")).status_code == 200

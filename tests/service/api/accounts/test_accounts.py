@@ -13,7 +13,7 @@ from tests.service.api.platform import BASE, PASSWORD, Person, Platform
 
 
 def public_key(kind: str = "ssh-ed25519", **kw: Any) -> str:
-    return asyncssh.generate_private_key(kind, comment="ada@laptop", **kw).export_public_key().decode()
+    return asyncssh.generate_private_key(kind, comment="ada@laptop", **kw).export_public_key().decode()  # pyright: ignore[reportUnknownMemberType]
 
 
 async def login(platform: Platform, name: str, password: str, address: str = "") -> Any:
@@ -197,7 +197,7 @@ async def test_an_account_shut_out_keeps_its_apps_unless_they_are_stopped_too(pl
     await root.call("POST", "/admin/users/set-disabled", params={**shut, "stopApps": True})
     assert platform.node.running == set()
     rows = [await platform.core.apps.find(app_id) for app_id in (serving, deploying)]
-    assert [row["slot"] for row in rows] == [0, 0]
+    assert [row.slot for row in rows] == [0, 0]
     jobs = await root.call("GET", "/deploy/job/history", params={"userId": ada.id, "appId": deploying})
     assert jobs[0]["status"] == "CANCELLED"
 

@@ -65,7 +65,7 @@ async def try_again_now(platform: Platform, app_id: int, *, succeeds: bool = Tru
 
 async def _made_in_gitea(platform: Platform, app_id: int) -> bool:
     row = await platform.core.apps.find(app_id)
-    return row["repo_ready"] == IN_GITEA
+    return row.repo_ready == IN_GITEA
 
 
 async def test_new_app_gets_a_private_repository_with_rights_files_and_a_hook(platform: Platform) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from fastapi import Request
+from starlette.responses import StreamingResponse
 
 from funai.base.aio import bind, serving
 from funai.base.http.app import create_app
@@ -64,3 +65,28 @@ async def test_a_body_that_the_application_reads_late_is_read(port: int) -> None
 async def test_a_second_request_that_stops_arriving_is_closed(port: int) -> None:
     whole = POST.replace(b"Connection: close\r\n", b"").replace(str(SIZE).encode(), b"1") + b"x"
     assert (await exchange(port, whole + POST)).count(b" 200 ") == 1
+
+
+async def test_an_answer_that_its_client_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ArrivalProtocol, "read_seconds", DEADLINE)
+    app, ended = create_app("endless"), asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield bytes(100_000)
+                await asyncio.sleep(0)
+        finally:
+            ended.set()
+
+    @app.get("/endless")
+    async def answer() -> StreamingResponse:  # pyright: ignore[reportUnusedFunction]
+        return StreamingResponse(endless())
+
+    async with serving(app, bind("127.0.0.1", 0), grace=0) as at:
+        reader, writer = await asyncio.open_connection("127.0.0.1", at)
+        writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(60):
+            await ended.wait()
+        writer.close()
+        assert not reader.at_eof()

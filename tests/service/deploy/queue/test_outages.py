@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,7 +45,8 @@ class Crew:
 
     def __init__(self, doors: Sequence[RunnerDeployClient]) -> None:
         self.doors, self.finished, self.lost = doors, 0, 0
-        self.times: list[float] = []
+        self.refused: set[int] = set()
+        """Runners that got no answer."""
 
     async def runner(self, n: int) -> None:
         while True:
@@ -59,6 +59,7 @@ class Crew:
             try:
                 return await door.claim(ClaimJob(runner_id=f"r{n}", lease_seconds=5, wait_seconds=2))
             except FunaiError:
+                self.refused.add(n)
                 await asyncio.sleep(0.05)
         return None
 
@@ -69,12 +70,12 @@ class Crew:
                 try:
                     await door.report(got.id, said)
                     self.finished += 1
-                    self.times.append(time.monotonic())
                     return
                 except Conflict:
                     self.lost += 1
                     return
                 except FunaiError:
+                    self.refused.add(n)
                     await asyncio.sleep(0.05)
 
 
@@ -99,27 +100,20 @@ async def test_the_database_stops_and_starts_in_mid_load(kind: str, request: pyt
         await fill(d.core.db)
         async with working([d.runner]) as crew:
             await eventually(lambda: crew.finished >= 20, seconds=60, what="a third is done")
-            before = _rate(crew.times[5:])
             await asyncio.to_thread(server.stop)
             try:
                 done = crew.finished
-                await asyncio.sleep(0.3)  # the runners meet the outage
+                crew.refused.clear()
+                await eventually(lambda: len(crew.refused) == RUNNERS, seconds=30, what="every runner meets the outage")
                 assert crew.finished <= done + RUNNERS
             finally:
                 await asyncio.to_thread(server.start)
-            back = len(crew.times)
             await eventually(lambda: count_is(d.core.db, JOBS), seconds=60, what="every job succeeded")
-            after = _rate(crew.times[back : back + 20])
         assert crew.finished + crew.lost >= JOBS
-        assert after > before / 4, "work goes on at the speed it had"
 
 
 async def count_is(db: Database, jobs: int) -> bool:
     return await count(db, JobStatus.SUCCEEDED) == jobs
-
-
-def _rate(times: Sequence[float]) -> float:
-    return len(times) / max(0.001, times[-1] - times[0])
 
 
 async def test_two_instances_and_one_is_killed(postgres_url: str, tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def _schema(asked: MongoCreate) -> Document:
     if isinstance(fields, str) and fields.lstrip().startswith("["):
         try:
             fields = [MongoField.model_validate(f) for f in json.loads(fields)]
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise BadInput("MONGO_JSON_INVALID", what="fields", detail="[{name, type}]") from e
     if isinstance(fields, list):
         return _schema_of(cast("list[MongoField]", fields), asked.strict)

@@ -26,7 +26,7 @@ _MAX_PAGES = 200
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 PROBE = bytes(64 * 1024)
 """What a registry whose disk is full can't take."""
-_LAST = re.compile(r'[?&]last=([^&>]+)[^>]*>\s*;\s*rel="?next"?')
+_LAST = re.compile(r'[?&]last=([^&>]+)(?:&[^>]*)?>\s*;\s*rel="?next"?')
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ _HANDED_ON = httpx.Timeout(300, connect=5)
 """A registry takes its time for a layer's end."""
 _QUOTA = re.compile(r"adding [\d.]+ ?\w+ of storage resource, which when updated to current usage of .{1,40} will exceed")
 _TOKEN = re.compile(r"[!-~]+")
-_PARAM = re.compile(r'(\w+)="([^"]*)"')
+_PARAM = re.compile(r'(?<!\w)(\w+)="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class RegistryHttp:
         granted = await self._send("GET", realm.copy_merge_params(query), headers, None, MAX_TOKEN)
         try:
             body: Any = granted.json() if granted.status_code == 200 else None
-        except ValueError:
+        except (ValueError, RecursionError):
             return ""
         token = str(body.get("token") or body.get("access_token") or "") if isinstance(body, dict) else ""  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
         return token if _TOKEN.fullmatch(token) else ""
@@ -251,7 +251,7 @@ def body(response: httpx.Response) -> Any:
     """The JSON of an answer; RegistryFailed when it isn't."""
     try:
         return response.json()
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise RegistryFailed(f"{response.request.url.path}: the answer is not JSON", Why.NO_REGISTRY) from e
 
 
@@ -288,7 +288,7 @@ def _errors(response: httpx.Response) -> list[dict[str, Any]]:
     """The registry's own errors; all kinds answer ``{"errors": [{"code", "message", "detail"}]}``."""
     try:
         errors: Any = response.json()["errors"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return []
     return [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []  # pyright: ignore[reportUnknownVariableType]
 

@@ -18,7 +18,7 @@ Name = Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")]
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Runtime nodes, for an admin: list, token, cordon, drain, remove, reassign, placements, runners.",
+        help="Runtime nodes, for an admin: list, token, cordon, drain, remove, reassign, runners.",
         no_args_is_help=True,
     )
     verb(group, "list")(list_nodes)
@@ -147,10 +147,10 @@ async def credentials(session: Session) -> None:
 
 async def grant(
     session: Session,
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="runner or node.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the runner or node.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="runner, node or edge.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the runner, node or edge.")],
 ) -> None:
-    """Make a runner or node a credential of its own, for RUNNER_TOKEN or DEPLOY_NODE_TOKEN. It is shown this once."""
+    """Make a runner, node or edge a credential of its own (RUNNER_TOKEN, DEPLOY_NODE_TOKEN, edge.token), shown this once."""
     made = await session.api.admin("POST", "credentials/create", json={"kind": kind, "name": name})
     session.out.document(made)
     session.out.line(session.say("credential_made", id=made.get("id"), name=name))

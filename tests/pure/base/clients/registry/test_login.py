@@ -123,3 +123,17 @@ async def test_a_page_in_place_of_a_manifest_is_no_registry() -> None:
         await Manifests(http).digest(ImageRef("r.example", "lib/x", "1", None))
     assert caught.value.why is Why.NO_REGISTRY
     await http.close()
+
+
+class Hostile(httpx.AsyncBaseTransport):
+    """A registry whose challenge and answers are made to stop their reader."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        headers = {"WWW-Authenticate": "Bearer " + "a" * 60_000, "Content-Type": "application/json"}
+        return httpx.Response(401, headers=headers, content=b"[" * 500_000)
+
+
+async def test_a_challenge_and_errors_made_to_be_read_forever_are_a_refusal() -> None:
+    with pytest.raises(RegistryFailed) as failed:
+        await _get(Hostile())
+    assert failed.value.why is Why.AUTH

@@ -1,0 +1,85 @@
+"""A noun's tables are written by that noun's folder alone."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[2] / "src" / "funai"
+WRITES = {"insert", "update", "delete"}
+OWNERS = {
+    "api": {
+        "users": "accounts",
+        "ssh_keys": "accounts",
+        "apps": "apps",
+        "app_env": "apps",
+        "repo_discards": "repos",
+        "idempotency": "deploys",
+        "old_jobs": "compat",
+    },
+    "deploy": {
+        "job": "queue",
+        "job_event": "events",
+        "job_log": "logs",
+        "release": "releases",
+        "app_run": "releases",
+        "runtime_node": "placement",
+        "placement": "placement",
+        "leftover": "placement",
+        "runner": "queue",
+        "domain": "domains",
+        "credential": "access",
+        "join_token": "access",
+        "route_change": "edge",
+        "route_revision": "edge",
+        "drain": "moves",
+        "move": "moves",
+        "alert": "alerts",
+    },
+}
+TOGETHER = {
+    ("job", "logs"): "how far a job's log goes stands in the job's row, and is written with the piece",
+    ("job_log", "queue"): "a job and its log are dropped in one transaction",
+    ("app_run", "placement"): "a node that is removed leaves its apps' runs without a node",
+}
+"""Writers beside the owner, each with its reason."""
+
+
+def written(room: str) -> Iterator[tuple[str, str]]:
+    """(table, folder) of each INSERT, UPDATE and DELETE that the room builds."""
+    for path in sorted((SRC / room).rglob("*.py")):
+        folder = path.relative_to(SRC / room).parts[0]
+        if folder == "migrations":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in WRITES:
+                continue
+            for given in node.args[:1]:
+                if isinstance(given, ast.Name) and given.id in tables(room):
+                    yield given.id, folder
+
+
+def tables(room: str) -> set[str]:
+    return set(re.findall(r"^(\w+) = Table\(", (SRC / room / "tables.py").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("room", OWNERS)
+def test_each_table_is_written_by_its_owner_alone(room: str) -> None:
+    found = set(written(room)) - set(TOGETHER)
+    assert {(table, folder) for table, folder in found if OWNERS[room].get(table, folder) != folder} == set()
+    assert len({table for table, _ in found}) == len(found), "a table that isn't named above has one writer too"
+
+
+@pytest.mark.parametrize("room", OWNERS)
+def test_each_owner_is_of_a_table_that_exists(room: str) -> None:
+    assert set(OWNERS[room]) <= tables(room)
+    assert len({table for table, _ in written(room)}) > len(OWNERS[room]) / 2, "the walk finds what it looks for"
+
+
+def test_each_writer_beside_the_owner_is_still_one() -> None:
+    assert set(TOGETHER) <= {pair for room in OWNERS for pair in written(room)}
