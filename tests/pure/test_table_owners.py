@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,8 +50,13 @@ TOGETHER = {
 """Writers beside the owner, each with its reason."""
 
 
-def written(room: str) -> Iterator[tuple[str, str]]:
+@cache
+def written(room: str) -> frozenset[tuple[str, str]]:
     """(table, folder) of each INSERT, UPDATE and DELETE that the room builds."""
+    return frozenset(_written(room))
+
+
+def _written(room: str) -> Iterator[tuple[str, str]]:
     for path in sorted((SRC / room).rglob("*.py")):
         folder = path.relative_to(SRC / room).parts[0]
         if folder == "migrations":
@@ -64,8 +70,9 @@ def written(room: str) -> Iterator[tuple[str, str]]:
                     yield given.id, folder
 
 
-def tables(room: str) -> set[str]:
-    return set(re.findall(r"^(\w+) = Table\(", (SRC / room / "tables.py").read_text(encoding="utf-8"), re.MULTILINE))
+@cache
+def tables(room: str) -> frozenset[str]:
+    return frozenset(re.findall(r"^(\w+) = Table\(", (SRC / room / "tables.py").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 @pytest.mark.parametrize("room", OWNERS)

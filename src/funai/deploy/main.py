@@ -308,6 +308,7 @@ async def running(core: Core) -> AsyncIterator[None]:
     finally:
         if core.retention:
             await core.retention.registry.images.close()
+        await core.heartbeats.close()
         await core.db.close()
 
 

@@ -80,8 +80,10 @@ async def deploy_db(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def plane(deploy_db: Database) -> Plane:
-    return Plane(deploy_db, Calls(), Rules())
+async def plane(deploy_db: Database) -> AsyncIterator[Plane]:
+    made = Plane(deploy_db, Calls(), Rules())
+    yield made
+    await made.heartbeats.close()
 
 
 @pytest.fixture
@@ -89,5 +91,7 @@ async def lite(sqlite_url: str) -> AsyncIterator[Plane]:
     """The same on SQLite only, for what doesn't depend on the database."""
     db = Database(sqlite_url)
     await upgrade(db)
-    yield Plane(db, Calls(), Rules())
+    made = Plane(db, Calls(), Rules())
+    yield made
+    await made.heartbeats.close()
     await db.close()

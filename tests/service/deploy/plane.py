@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -73,7 +74,7 @@ class Plane:
     def placer(self) -> Placer:
         return Placer(self.rules)
 
-    @property
+    @cached_property
     def heartbeats(self) -> Heartbeats:
         return Heartbeats(self.db, self.rules, self.queue)
 

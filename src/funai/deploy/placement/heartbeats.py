@@ -56,6 +56,11 @@ class Heartbeats:
             self._writing = asyncio.create_task(self._write_all(), name="deploy.heartbeats")
         return await answer
 
+    async def close(self) -> None:
+        """Wait for what is being written: a heartbeat is answered before the jobs that wait for its node are woken."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+
     async def _write_all(self) -> None:
         """Writes batches until no caller waits. Every waiting caller gets an answer, also when this fails."""
         batch: list[_Said] = []

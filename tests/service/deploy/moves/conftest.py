@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,8 +18,7 @@ async def _fleet(url: str, key: Path) -> AsyncIterator[Fleet]:
     Sealer.from_file(key, create=True)
     deploy = Deploy(main.build(settings(url, env_key_file=key, moves_at_once=2)))
     yield Fleet(deploy)
-    # A heartbeat is answered before the jobs that wait for its node are woken.
-    await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "deploy.heartbeats"))
+    await deploy.core.heartbeats.close()
     await deploy.close()
     await deploy.core.db.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -95,6 +94,8 @@ async def drains(
 
 async def _watch(session: Session, drain_id: int) -> None:
     """A line for each change, then the apps. Ends with ``Exit.FAILED`` where one could not be moved."""
+    import asyncio
+
     from funai.contracts.moves import DrainProgress
 
     last = ""
