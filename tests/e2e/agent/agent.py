@@ -70,7 +70,7 @@ class Process:
                 "node_gateway_base_url": f"http://127.0.0.1:{self.gateway_port}",
                 "drain_seconds": 5,
                 "stop_grace_seconds": 2,
-                "sweep_seconds": 1,
+                "sweep_seconds": 2,
                 "app_memory": 96 << 20,
                 "app_cpus": 1,
                 "state_dir": str(self.folder / "state"),

@@ -18,6 +18,8 @@ from funai.deploy.placement.policy import Marks, Node, Rules
 from funai.deploy.queue.ports import Queue
 
 MAX_TOGETHER = store.MOST_NAMES
+MOST_NAMED = 20
+"""In one line of the log."""
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ class Heartbeats:
 
     async def _available(self, names: list[str]) -> None:
         """Jobs that wait may try them now; if that can't be said, the next sweep lets them."""
-        log.get("placement").info("node.available", nodes=names)
+        log.get("placement").info("node.available", count=len(names), nodes=names[:MOST_NAMED])
         try:
             await self.queue.nodes_changed()
         except FunaiError as e:

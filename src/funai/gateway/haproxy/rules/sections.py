@@ -70,7 +70,8 @@ def process(s: GatewaySettings, f: Facts) -> list[str]:
     lines = [
         "global",
         f'log "fd@${{{LOG_FD_VARIABLE}}}" len 4000 format raw local0 info',
-        f"stats socket {f.admin_socket} mode 600 level admin expose-fd listeners",
+        # One thread for all commands: what an abandoned connection still says comes before what a later one says.
+        f"stats socket {f.admin_socket} mode 600 level admin expose-fd listeners thread 1",
         "stats timeout 1d",
         # Another process on our port must be an error, not a silent half of the requests.
         "noreuseport",
