@@ -23,10 +23,8 @@ up: setup ## Run the platform on this machine until Ctrl-C (ARGS="--gateway-port
 	@.venv/bin/funai up $(ARGS)
 
 test: setup-test ## Linters and the whole test suite
-	@mkdir -p .state; $(MAKE) --no-print-directory lint > .state/lint.log 2>&1 & lint=$$!; \
-	$(PY) -m pytest --numprocesses $(WORKERS) $(ARGS); tests=$$?; \
-	wait $$lint; lint=$$?; cat .state/lint.log; \
-	[ $$tests = 0 ] || exit $$tests; exit $$lint
+	@lint=0; $(MAKE) --no-print-directory lint || lint=$$?; \
+	$(PY) -m pytest --numprocesses $(WORKERS) $(ARGS) && exit $$lint
 
 test-full: ## The same, each test as far as it goes (sizes, every look of every page)
 	@FUNAI_TEST_FULL=1 $(MAKE) --no-print-directory test

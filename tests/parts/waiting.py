@@ -15,7 +15,7 @@ from funai.base.process.ports import free_port
 __all__ = ["Deadline", "eventually", "free_port", "tcp_answers", "unix_answers", "wait_until"]
 
 T = TypeVar("T")
-PATIENCE = 3
+PATIENCE = 4
 """A deadline tells a hang from a wait, and says nothing of speed: on a busy machine all of it takes several times as long."""
 
 

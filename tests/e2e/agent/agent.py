@@ -98,7 +98,7 @@ class Process:
         """The agent in its own order, then the gateway that it left running."""
         if self.process and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(120)
         for pid in self.haproxy_pids:
             os.kill(pid, signal.SIGKILL)
 

@@ -89,7 +89,7 @@ async def test_a_prebuilt_image_on_port_80_works(agent: Agent) -> None:
 async def test_a_bad_one_is_told_why_and_the_old_one_serves_on(agent: Agent, temper: str, code: str, words: str) -> None:
     await agent.deploy(5)
     before = await agent.status()
-    answer = await agent.deploy(6, temper, health={"timeoutSeconds": 20 if temper == "hungry" else 2})
+    answer = await agent.deploy(6, temper, health={"timeoutSeconds": 20 if temper == "hungry" else 5})
     assert answer.status_code == 422, answer.text
     detail = answer.json()["detail"]
     assert (detail["code"], words in detail["message"]) == (code, True), detail
@@ -114,7 +114,7 @@ async def test_an_app_behind_a_shell_ends_in_its_own_time(agent: Agent) -> None:
 
 
 async def test_the_one_other_port_that_an_app_listens_on_is_served_and_told(agent: Agent) -> None:
-    answer = await agent.deploy(5, "port80", health={"timeoutSeconds": 2})
+    answer = await agent.deploy(5, "port80", health={"timeoutSeconds": 5})
     assert (answer.status_code, answer.json()["port"]) == (200, 80), answer.text
     assert "the app listens on port 80, not on 3000" in answer.json()["notes"][0]
     assert (await agent.get()).text == "web\n"

@@ -44,7 +44,7 @@ async def test_each_request_is_a_line_and_is_counted(
         assert served["bytesOut"] > 100
         assert (served["client"], served["protocol"]) == ("127.0.0.1", "HTTP/1.1")
         assert served["upstream"] == f"127.0.0.1/{app.port}"
-        assert abs((datetime.now(UTC) - datetime.fromisoformat(served["time"])).total_seconds()) < 10
+        assert abs((datetime.now(UTC) - datetime.fromisoformat(served["time"])).total_seconds()) < 120
         assert served["traceId"] == dict(app.requests[0].headers)["x-trace-id"]
         assert "hidden" not in file.read_text()
         assert (stopped["appId"], stopped["status"], stopped["upstream"]) == (2, 503, "-")

@@ -112,7 +112,7 @@ class Platform:
     def kill(self) -> None:
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def pid_of(self, daemon: str) -> int:
         return int(json.loads((self.layout.run / f"{daemon}.json").read_text())["pid"])

@@ -59,7 +59,7 @@ def test_the_app_behind_two_shells_is_asked_and_ends_by_itself(tmp_path: Path) -
             assert script in found.argv
             asyncio.run(ask_to_end(init.pid, 20))
             assert init.stdout.readline() == "bye\n"
-            assert init.wait(20) == 0
+            assert init.wait(60) == 0
         finally:
             if init.poll() is None:
                 os.killpg(init.pid, signal.SIGKILL)

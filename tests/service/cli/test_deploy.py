@@ -17,7 +17,7 @@ def finished(world: World, *words: object, **script: object) -> Said:
     """A deploy with a runner at work."""
     done = world.later(world.run_job(**script))  # type: ignore[arg-type]
     said = world.funai("deploy", *words)
-    done.result(20)
+    done.result(60)
     return said
 
 
@@ -106,7 +106,7 @@ def test_a_job_that_is_cancelled_while_watched(ann: World, shop: int) -> None:
 
     done = ann.later(cancel())
     said = ann.funai("deploy", shop)
-    done.result(10)
+    done.result(60)
     assert said.code == 7, said
     assert "is cancelled" in said.out
 
@@ -123,7 +123,7 @@ def test_a_platform_that_is_briefly_away_is_waited_for(ann: World, shop: int) ->
 
     done = ann.later(away_for_a_while())
     said = ann.funai("deploy", shop)
-    done.result(20)
+    done.result(60)
     assert said.code == 0, said
     assert "connection lost, trying again" in said.err
 
@@ -197,7 +197,7 @@ def test_a_life_after_the_deploy(ann: World, shop: int) -> None:
     assert ann.ok("start", shop, "--json").document["appStatus"] == 3
     done = ann.later(ann.run_job())
     said = ann.ok("rollback", shop, "--release", 1)
-    assert done.result(10)["payload"]["rollbackOf"] == 1
+    assert done.result(60)["payload"]["rollbackOf"] == 1
     assert said.out.splitlines()[-1] == f"http://gw/runtime/{shop}/"
     gone = ann.funai("rollback", shop, "--release", 99, "--json")
     assert (gone.code, gone.error["reason"]) == (5, "RELEASE_NOT_FOUND")

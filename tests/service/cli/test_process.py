@@ -61,7 +61,7 @@ def test_ctrl_c_detaches_and_the_job_goes_on(ann: World) -> None:
         job_id = int(re.findall(r"\d+", first)[0])
         assert "queued" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert err == f"job {job_id} goes on. Watch it: funai status {app_id}; cancel it: funai cancel {job_id}\n"
     assert ann.ok("jobs", app_id, "--json").document[0]["status"] == "PENDING"
@@ -74,10 +74,10 @@ def test_on_a_terminal_the_phases_redraw_and_the_address_comes_last(ann: World) 
     env = {**ann.environment, "TERM": "xterm-256color", "COLUMNS": "100"}
     with funai("deploy", app_id, "--follow", env=env, stdout=there, stderr=there, stdin=there) as process:
         os.close(there)
-        screen = _read_all(here, seconds=30)
-        process.wait(10)
+        screen = _read_all(here, seconds=120)
+        process.wait(60)
     os.close(here)
-    done.result(10)
+    done.result(60)
     assert process.returncode == 0, screen
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen)
     assert "red line" in plain
@@ -140,7 +140,7 @@ def test_a_service_serves_from_a_file_until_it_is_told_to_stop(tmp_path: Path) -
 
         wait_until(healthy, seconds=30, what="deploy to serve")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert "deploy.listening" in {line["event"] for line in lines}
 
@@ -182,7 +182,7 @@ def test_a_reader_that_leaves_early_causes_no_traceback(ann: World) -> None:
         assert process.stdout.readline() == "a line of the build\n"
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait(20) != 0
+        assert process.wait(120) != 0
 
 
 def typed(*words: object, env: dict[str, str], answers: list[tuple[str, str]]) -> tuple[int, str]:
@@ -203,8 +203,8 @@ def typed(*words: object, env: dict[str, str], answers: list[tuple[str, str]]) -
                 # Switching the echo off throws away what was typed before it.
                 wait_until(lambda: not termios.tcgetattr(here)[3] & termios.ECHO, seconds=20, what="the echo to go off")
             os.write(here, f"{answer}\n".encode())
-        screen += _read_all(here, seconds=20)
-        code = process.wait(20)
+        screen += _read_all(here, seconds=120)
+        code = process.wait(120)
     os.close(here)
     return code, screen
 

@@ -64,7 +64,7 @@ def test_what_ssh_asks_reaches_the_person_at_the_terminal(ann: World, asking_ssh
                 screen += piece
         except OSError:  # the terminal's other end is closed
             pass
-        code = process.wait(30)
+        code = process.wait(120)
     os.close(here)
     assert code == 1
     assert b"heard yes" in screen, screen

@@ -128,7 +128,7 @@ class World:
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     def now(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.later(work).result(30)
+        return self.later(work).result(60)
 
     def move_to(self, folder: Path, user: str) -> None:
         """Somebody new, in an empty home."""

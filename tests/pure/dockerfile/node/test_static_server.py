@@ -54,7 +54,7 @@ def test_static_server_serves_files_pages_and_the_one_page_app(served: tuple[str
         assert http.get("/about", headers={"range": "bytes=9-"}).status_code == 416
         assert http.head("/").headers["content-length"] == "13" and http.post("/").status_code == 405
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize(
