@@ -100,7 +100,7 @@ async def test_it_outlives_its_owner_and_is_adopted(
     async def back() -> bool:
         return gateway.pid not in (0, pid) and await status(client, gateway) == 200
 
-    await eventually(back, seconds=1, what="the adopted proxy is back")
+    await eventually(back, what="the adopted proxy is back")
 
 
 async def test_an_owner_may_say_at_once_what_the_routes_are(
@@ -300,7 +300,7 @@ async def test_a_full_disk_keeps_no_proxy_down(
     async def right() -> bool:
         return gateway.healthy and [await status(client, gateway, n) for n in (1, 2)] == [404, 200]
 
-    await eventually(right, seconds=3, what="the proxy is back with today's routes")
+    await eventually(right, what="the proxy is back with today's routes")
 
 
 async def test_a_cancelled_change_leaves_the_old_route(
