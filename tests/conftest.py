@@ -14,14 +14,16 @@ pytest_plugins = ["tests.parts.fixtures"]
 settings.register_profile("funai", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("funai")
 
+_ISOLATED = "tests/e2e/agent/test_engine_contract.py::test_isolated_networks_stay_so_after_they_were_asked_about[podman]"
 LANES = {
+    "machine": ("tests/e2e/up/", "tests/e2e/parts/test_engine_choice.py", "tests/e2e/parts/test_wheel.py", _ISOLATED),
     "docker": ("tests/e2e/agent/", "tests/e2e/runner/test_docker.py", "tests/e2e/parts/test_parts.py"),
-    "machine": ("tests/e2e/up/", "tests/e2e/parts/"),
     "processes": ("tests/e2e/runner/test_hostile.py", "tests/e2e/runner/test_life.py"),
 }
-"""Tests that share what a host has once, so that one worker runs them: the longest lane first, a test is in the first
-that fits. ``docker``: the one daemon a host bears. ``machine``: the machine's own Podman, whose containers and images
-they count. ``processes``: the same build is looked for among the host's processes.
+"""Tests that share what a host has once, so that one worker runs them: a test is in the first lane that fits.
+``machine``: the machine's own Podman, whose containers and images they count, and whose networks' rules another Podman
+rewrites with its own. ``docker``: the one daemon a host bears. ``processes``: the same build is looked for among the
+host's processes.
 
 Beside each other lanes run on slots of Podman's storage, ports, instances and folders that are one worker's alone.
 """

@@ -274,7 +274,10 @@ async def test_isolated_networks_stay_so_after_they_were_asked_about(
         async def up() -> bool:
             return await tried(here) == "open"
 
+        async def closed() -> bool:
+            return await tried(there) == "closed"
+
         await eventually(up, what="it answers")
-        assert await tried(there) == "closed"
+        await eventually(closed, what="the other network is out of reach")
     await engine.remove(ids[1])
     await engine.remove_network(second.name)
