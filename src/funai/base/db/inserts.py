@@ -1,11 +1,11 @@
-"""Inserting a row unless it is there, in each of the databases."""
+"""Inserting a row unless it is there, or changing the one that is, in each of the databases."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sqlalchemy import Table, insert
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -35,3 +35,15 @@ def if_new(dialect: str, table: Table, values: dict[str, Any]) -> Any:
             return sqlite.insert(table).values(values).on_conflict_do_nothing()
         case _:
             return insert(table).values(values)
+
+
+def upsert(dialect: str, table: Table, values: dict[str, Any], again: dict[str, Any]) -> Any:
+    """The statement that inserts ``values``, or sets ``again`` in the row that has their key."""
+    key = [column.name for column in table.primary_key]
+    match dialect:
+        case "postgresql":
+            return postgresql.insert(table).values(values).on_conflict_do_update(index_elements=key, set_=again)
+        case "sqlite":
+            return sqlite.insert(table).values(values).on_conflict_do_update(index_elements=key, set_=again)
+        case _:
+            return mysql.insert(table).values(values).on_duplicate_key_update(**again)

@@ -12,11 +12,11 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, exists, null, select, update
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy import bindparam, delete, exists, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import announce
+from funai.base.db.inserts import upsert
 from funai.base.db.rows import first_row
 from funai.deploy.tables import route_change, route_revision
 
@@ -62,21 +62,7 @@ async def touch(conn: AsyncConnection, subject: Subject, *keys: int | str) -> No
 @cache
 def _touching(dialect: str) -> Any:
     values: dict[str, Any] = {"subject": bindparam("p_subject"), "name": bindparam("p_name"), "revision": null()}
-    return _upsert(dialect, route_change, values, {"revision": null()})
-
-
-def _upsert(dialect: str, table: Table, values: dict[str, Any], again: dict[str, Any]) -> Any:
-    match dialect:
-        case "postgresql":
-            return postgresql.insert(table).values(values).on_conflict_do_update(index_elements=_key(table), set_=again)
-        case "sqlite":
-            return sqlite.insert(table).values(values).on_conflict_do_update(index_elements=_key(table), set_=again)
-        case _:
-            return mysql.insert(table).values(values).on_duplicate_key_update(**again)
-
-
-def _key(table: Table) -> list[str]:
-    return [column.name for column in table.primary_key]
+    return upsert(dialect, route_change, values, {"revision": null()})
 
 
 _MARKS = select(
@@ -111,7 +97,7 @@ async def number(conn: AsyncConnection) -> None:
     newest = (await conn.execute(_LOCKED)).scalar()
     if newest is None:
         new = {"id": _ROW, "revision": FIRST, "oldest": FIRST}
-        await conn.execute(_upsert(conn.dialect.name, route_revision, new, {"id": _ROW}))
+        await conn.execute(upsert(conn.dialect.name, route_revision, new, {"id": _ROW}))
         newest = int((await conn.execute(_LOCKED)).scalar_one())
     found = (await conn.execute(_WAITING)).all()
     if not found:
