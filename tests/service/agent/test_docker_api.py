@@ -120,6 +120,42 @@ async def test_an_answer_of_another_kind_is_no_crash(tmp_path: Path) -> None:
                 await call
 
 
+def shown(status: str, *, code: int, restarts: int) -> web.Response:
+    state = {"Status": status, "ExitCode": code, "Pid": 0}
+    return web.json_response({"Id": "a", "Name": "/a", "State": state, "RestartCount": restarts, "Config": {}})
+
+
+async def test_the_zero_of_a_container_that_was_started_again_is_not_its_exit_code(tmp_path: Path) -> None:
+    waits = iter([0, 0, 100])
+    looks = iter([shown("running", code=0, restarts=1), shown("running", code=0, restarts=2)])
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"StatusCode": next(waits)}) if request.path.endswith("/wait") else next(looks)
+
+    async with engine_that(tmp_path, handler) as engine:
+        assert await engine.next_exit("a") == 100
+
+
+@pytest.mark.parametrize(
+    ("look", "code"),
+    [
+        (shown("exited", code=0, restarts=0), 0),
+        (shown("running", code=0, restarts=0), 0),
+        (shown("exited", code=0, restarts=1), 0),
+        (shown("restarting", code=100, restarts=1), 100),
+        (shown("exited", code=100, restarts=5), 100),
+    ],
+)
+async def test_a_container_that_waits_to_be_started_again_shows_its_exit_code(
+    tmp_path: Path, look: web.Response, code: int
+) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"StatusCode": 0}) if request.path.endswith("/wait") else look
+
+    async with engine_that(tmp_path, handler) as engine:
+        assert await engine.next_exit("a") == code
+
+
 async def test_a_cancelled_call_closes_its_connection(tmp_path: Path) -> None:
     arrived, gone = asyncio.Event(), asyncio.Event()
 

@@ -5,6 +5,8 @@ Foreign exceptions become those of ``engine.contract`` here and nowhere else.
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -13,7 +15,7 @@ import aiodocker
 import aiohttp
 
 from funai.agent.engine import imagefaults
-from funai.agent.engine.contract import EngineRefused, EngineUnreachable, ImageUnusable, NoSuchContainer
+from funai.agent.engine.contract import EngineRefused, EngineUnreachable, ImageUnusable, Login, NoSuchContainer
 from funai.base.retry import Pauses, retrying
 
 T = TypeVar("T")
@@ -123,3 +125,11 @@ def mapped(missing: type[EngineRefused] = NoSuchContainer) -> Iterator[None]:
 async def again(call: Callable[[], Awaitable[T]]) -> T:
     """Repeats a call that Podman answers with 500 when a container changes meanwhile (removed while it is listed)."""
     return await retrying(call, on=aiodocker.DockerError, when=lambda e: 500 <= e.status < NO_ANSWER, **AGAIN)
+
+
+def authorization(login: Login | None) -> dict[str, str]:
+    """The header that a pull with a login needs."""
+    if login is None:
+        return {}
+    value = json.dumps({"username": login.username, "password": login.password}).encode()
+    return {"X-Registry-Auth": base64.urlsafe_b64encode(value).decode()}

@@ -6,7 +6,6 @@ Podman answers the same API; the few places where it differs ask ``EngineClient.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -18,7 +17,7 @@ import aiodocker
 
 from funai.agent.engine import capabilities, files, readings
 from funai.agent.engine.addresses import mac_of
-from funai.agent.engine.client import AGAIN, EngineClient, again, mapped
+from funai.agent.engine.client import AGAIN, EngineClient, again, authorization, mapped
 from funai.agent.engine.contract import (
     Container,
     ContainerSpec,
@@ -92,7 +91,7 @@ class DockerEngine:
         lines = b""
         try:
             async for piece in self._client.stream(
-                "POST", "images/create", {"fromImage": parsed.repository, "tag": tag}, headers=_authorization(login)
+                "POST", "images/create", {"fromImage": parsed.repository, "tag": tag}, headers=authorization(login)
             ):
                 *whole, lines = (lines + piece).split(b"\n")
                 _check_progress(whole)
@@ -261,6 +260,18 @@ class DockerEngine:
             return files.Entry()
 
     async def next_exit(self, id: str) -> int:
+        """Docker reads the code only when its waiter wakes, and a container that it has started again by then shows 0
+        (``State.Wait`` of its daemon): a zero of one that was restarted, which only a failure is, is not believed.
+        """
+        while not (code := await self._first_exit(id)):
+            now = await self.inspect(id)
+            if not now.restarts:
+                return code
+            if now.exit_code is not None:
+                return now.exit_code
+        return code
+
+    async def _first_exit(self, id: str) -> int:
         waiting = asyncio.ensure_future(self._wait(id))
         try:
             # It may have ended before the engine heard of our waiting, so it is looked at as well, ever more seldom.
@@ -319,13 +330,6 @@ class DockerEngine:
 
     async def close(self) -> None:
         await self._client.close()
-
-
-def _authorization(login: Login | None) -> dict[str, str]:
-    if login is None:
-        return {}
-    value = json.dumps({"username": login.username, "password": login.password}).encode()
-    return {"X-Registry-Auth": base64.urlsafe_b64encode(value).decode()}
 
 
 def _check_progress(lines: list[bytes]) -> None:
