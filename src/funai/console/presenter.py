@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from funai.contracts.accounts import App
-from funai.contracts.jobs import Job, Release
+from funai.contracts.jobs import Job, ReleaseComparison
 from funai.contracts.states import AppStatus, JobStatus, Phase
 from funai.i18n.console import text
 
@@ -128,8 +128,9 @@ def error_parts(message: str | None) -> tuple[str, str]:
     return head, rest.strip("\n")
 
 
-def compare(old: Release, new: Release) -> list[Difference]:
-    """What two releases differ in, each fact once, changed or not."""
+def compare(found: ReleaseComparison) -> list[Difference]:
+    """What two releases differ in, each fact once, changed or not; their variables apart."""
+    old, new = found.old, found.new
     return [
         Difference("release_commit", old.git_sha or "", new.git_sha or ""),
         Difference("release_ref", old.git_ref or "", new.git_ref or ""),

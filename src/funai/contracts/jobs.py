@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from funai.contracts import compat, rules
-from funai.contracts.states import Blame, FailureCode, JobStatus, JobType, Phase
+from funai.contracts.states import Blame, Change, FailureCode, JobStatus, JobType, Phase
 from funai.contracts.wire import EntityId, Instant, Name, Wire
 
 MAX_TEXT = 8_000
@@ -278,6 +278,28 @@ class Release(Wire):
     container_port: int
     live: bool = False
     created_at: Instant
+
+
+class SealedVariables(Wire):
+    """(+) A release's variables as they are kept. Deploy answers them to the API alone; none: the release had no variables."""
+
+    env_sealed: str | None = None
+
+
+class VariableChange(Wire):
+    """(+) A variable that differs between two releases; values are never told."""
+
+    name: str
+    change: Change
+
+
+class ReleaseComparison(Wire):
+    """(+) What two releases of an app differ in."""
+
+    old: Release
+    new: Release
+    variables: list[VariableChange] | None = None
+    """By name. None: unknown (an older Deploy service, or variables sealed with another key)."""
 
 
 class JobEvent(Wire):

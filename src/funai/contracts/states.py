@@ -56,6 +56,14 @@ class AppStatus(IntEnum):
     """Taken out of use by an operator: no deploy is accepted."""
 
 
+class Change(StrEnum):
+    """What became of a thing from one release to a later one."""
+
+    ADDED = "ADDED"
+    REMOVED = "REMOVED"
+    CHANGED = "CHANGED"
+
+
 class RepoStatus(StrEnum):
     PENDING = "PENDING"
     """Its host was away when the app was made; the platform goes on trying."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from funai.i18n.console_databases import DATABASES
+from funai.i18n.console_operations import OPERATIONS
 
 _PAGES: dict[str, tuple[str, str]] = {
     "product": ("FunAI 部署", "FunAI Deploy"),
@@ -385,7 +386,7 @@ _NEXT_STEPS: dict[str, tuple[str, str]] = {
     "UNAUTHENTICATED": ("重新登录。", "Sign in again."),
     "TOKEN_EXPIRED": ("重新登录。", "Sign in again."),
 }
-TEXTS: dict[str, tuple[str, str]] = {**_PAGES, **_APPS, **DATABASES, **_DEPLOYS, **_OTHERS, **_PROBLEMS}
+TEXTS: dict[str, tuple[str, str]] = {**_PAGES, **_APPS, **DATABASES, **OPERATIONS, **_DEPLOYS, **_OTHERS, **_PROBLEMS}
 
 
 def text(language: str, key: str, **values: object) -> str:

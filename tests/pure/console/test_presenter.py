@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from funai.console import presenter
-from funai.contracts.jobs import Job, JobResult, Release
+from funai.contracts.jobs import Job, JobResult, Release, ReleaseComparison
 from funai.contracts.states import JobStatus, JobType
 
 BEGAN = datetime(2026, 1, 31, 9, tzinfo=UTC)
@@ -72,7 +72,7 @@ def test_compare_tells_what_changed() -> None:
         app_id=1, number=1, job_id=1, image="i", digest="sha256:a", git_sha="1", container_port=3000, created_at=BEGAN
     )
     new = old.model_copy(update={"git_sha": "2", "container_port": 8080})
-    changed = {d.name: d.changed for d in presenter.compare(old, new)}
+    changed = {d.name: d.changed for d in presenter.compare(ReleaseComparison(old=old, new=new))}
     assert changed == {
         "release_commit": True,
         "release_ref": False,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import funai.console
-from funai.contracts.states import AppStatus, FailureCode, JobStatus, NodeHealth, Phase
+from funai.contracts.states import AppStatus, Change, FailureCode, JobStatus, NodeHealth, Phase
 from funai.i18n import console as catalogue
 
 ROOM = Path(funai.console.__file__).parent
@@ -32,6 +32,7 @@ BUILT = {
     *(f"usage_column_{s}" for s in ("requests", "errors", "average_ms", "slowest_ms", "bytes_in", "bytes_out")),
     *(f"usage_column_{s}" for s in ("cpu_percent", "memory_bytes")),
     *(f"admin_{s}" for s in ("nodes", "runners", "users", "apps")),
+    *(f"change_{s.value}" for s in Change),
     "CROSS_SITE",
     "FORM_EXPIRED",
 }

@@ -111,13 +111,22 @@ async def test_app_is_deleted_only_when_its_name_is_typed(ada: Browser) -> None:
 
 async def test_releases_compare_and_roll_back(site: Site, ada: Browser) -> None:
     base = await _app(ada)
-    for port in (3000, 8080):
+    for port, values in ((3000, {"GREETING": "hello", "GONE": "1"}), (8080, {"GREETING": "s3cret-now", "NEW": "2"})):
+        await ada.open(f"{base}/variables")
+        for name, value in values.items():
+            await ada.send(f"{base}/variables", name=name, value=value)
+        if port == 8080:
+            await ada.send(f"{base}/variables/remove", name="GONE")
         await ada.open(base)
         await ada.send(f"{base}/deploys", git_ref="main")
         image = {"image": "registry.test:5000/x", "digest": "sha256:" + "a" * 64, "containerPort": port}
         await site.platform.finish(result=image)
     await ada.open(f"{base}/releases/compare?old=1&new=2")
     assert "3000 8080 changed" in ada.words
+    assert "GONE removed GREETING value changed NEW added" in ada.words
+    assert "s3cret-now" not in ada.last.text
+    await ada.open(f"{base}/releases/compare?old=2&new=2")
+    assert "The variables are the same." in ada.words
     await ada.open(f"{base}/releases")
     await ada.send(f"{base}/rollback", release=1)
     assert "/deploys/" in ada.last.url.path

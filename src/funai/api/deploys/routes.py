@@ -12,7 +12,7 @@ from funai.api.edge import PREFIX, AppId, CurrentUser, IdempotencyKey, JobId, Se
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, AppRuntime, CreateDeploy, StoppedApp
 from funai.contracts.apps.usage import AppUsage
-from funai.contracts.jobs import BuildRules, Job, Release
+from funai.contracts.jobs import BuildRules, Job, Release, ReleaseComparison
 from funai.contracts.states import Window
 from funai.contracts.wire import MAX_ID, clamped
 
@@ -131,6 +131,23 @@ async def rollback(
     release: Annotated[int | None, Query(ge=1, le=MAX_ID)] = None,
 ) -> Any:
     return ok(await core.deploys.rollback(caller.acting_for(user_id), app_id, release, key))
+
+
+@router.get(
+    "/app/releases/compare",
+    tags=["deploy"],
+    **answers(ReleaseComparison),
+    summary="What two releases differ in; of variables the names, never values",
+)
+async def compare_releases(
+    core: Services,
+    caller: CurrentUser,
+    app_id: AppId,
+    old: Annotated[int, Query(ge=1, le=MAX_ID)],
+    new: Annotated[int, Query(ge=1, le=MAX_ID)],
+    user_id: UserId = None,
+) -> Any:
+    return ok(await core.deploys.compare(caller.acting_for(user_id), app_id, old, new))
 
 
 @router.get("/app/releases", tags=["deploy"], summary="Releases, newest first", **answers(list[Release]))

@@ -18,6 +18,7 @@ from funai.api.apps.slots import Operation, Slots
 from funai.api.apps.variables import Variables
 from funai.api.deploys import idempotency
 from funai.api.deploys.client_pool import DeployClientPool, OutcomeUnknown
+from funai.api.deploys.comparison import changed_variables
 from funai.api.deploys.idempotency import Answers, Unanswered
 from funai.api.deploys.keys import Remember, Repeated
 from funai.api.deploys.policy import Defaults, fill
@@ -29,7 +30,7 @@ from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.accounts import App, CreateDeploy, StoppedApp
 from funai.contracts.errors import CalleeFailed, Conflict, FunaiError, NotFound, Unavailable
-from funai.contracts.jobs import CreateJob, Job, Payload, Release
+from funai.contracts.jobs import CreateJob, Job, Payload, Release, ReleaseComparison
 from funai.contracts.states import AppStatus, JobType
 
 START_SECONDS = 120.0
@@ -79,6 +80,15 @@ class Deploys:
         await self.apps.own(user_id, app_id)
         with self.control.asking() as deploy:
             return sorted(await deploy.releases(app_id), key=lambda r: -r.number)
+
+    async def compare(self, user_id: int, app_id: int, old: int, new: int) -> ReleaseComparison:
+        """What two releases differ in. Raises NotFound RELEASE_NOT_FOUND."""
+        by_number = {r.number: r for r in await self.releases(user_id, app_id)}
+        if old not in by_number or new not in by_number:
+            raise NotFound("RELEASE_NOT_FOUND")
+        with self.control.asking() as deploy:
+            changed = await changed_variables(deploy, self.variables, app_id, old, new)
+        return ReleaseComparison(old=by_number[old], new=by_number[new], variables=changed)
 
     async def stop(self, user_id: int, app_id: int) -> StoppedApp:
         """Take the app off line and free its slot. An app that doesn't run is answered as it is."""

@@ -25,7 +25,7 @@ from funai.contracts.accounts import (
 from funai.contracts.apps.domains import Domain
 from funai.contracts.apps.usage import AppUsage
 from funai.contracts.errors import BadInput
-from funai.contracts.jobs import BuildRules, Job, LogSlice, Release
+from funai.contracts.jobs import BuildRules, Job, LogSlice, Release, ReleaseComparison
 from funai.contracts.states import Window
 
 BASE = "/api/fun-ai"
@@ -206,6 +206,13 @@ class ApiClient:
     async def releases(self, user_id: int, app_id: int) -> list[Release]:
         rows = await self.transport.data("GET", f"{BASE}/deploy/app/releases", params=_app(user_id, app_id))
         return [Release.model_validate(r) for r in rows]
+
+    async def compare_releases(self, user_id: int, app_id: int, old: int, new: int) -> ReleaseComparison:
+        """What two releases differ in. Raises NotFound RELEASE_NOT_FOUND."""
+        params = {**_app(user_id, app_id), "old": old, "new": new}
+        return ReleaseComparison.model_validate(
+            await self.transport.data("GET", f"{BASE}/deploy/app/releases/compare", params=params)
+        )
 
     async def env(self, user_id: int, app_id: int) -> list[EnvVar]:
         """The app's variables, values masked."""

@@ -16,7 +16,18 @@ from funai.contracts.apps.domains import AddDomain, Domain, DomainRoute, DomainT
 from funai.contracts.apps.usage import AppUsage
 from funai.contracts.edge import TOKEN_HEADER, RouteChanges
 from funai.contracts.errors import CalleeFailed, FunaiError
-from funai.contracts.jobs import AppendLog, ClaimJob, CreateJob, EventSlice, HeartbeatJob, Job, LogSlice, Release, ReportJob
+from funai.contracts.jobs import (
+    AppendLog,
+    ClaimJob,
+    CreateJob,
+    EventSlice,
+    HeartbeatJob,
+    Job,
+    LogSlice,
+    Release,
+    ReportJob,
+    SealedVariables,
+)
 from funai.contracts.nodes import (
     AppOverview,
     AppsQuestion,
@@ -107,6 +118,11 @@ class DeployClient:
     async def releases(self, app_id: int, limit: int = 50) -> list[Release]:
         rows = await self.transport.data("GET", f"/deploy/apps/{app_id}/releases", params={"limit": limit})
         return _all(Release, rows)
+
+    async def sealed_variables(self, app_id: int, number: int) -> str | None:
+        """(+) A release's variables, sealed. Raises NotFound RELEASE_NOT_FOUND; a Deploy without the call another one."""
+        path = f"/deploy/apps/{app_id}/releases/{number}/variables"
+        return _read(SealedVariables, await self.transport.data("GET", path)).env_sealed
 
     async def app_call(self, verb: str, user_id: int, app_id: int, *, timeout: float = 60) -> dict[str, Any]:
         """``POST /deploy/apps/{verb}`` with verb stop, start, purge or cleanup; answers its report."""

@@ -25,6 +25,7 @@ FIRST_LINES = 1_000
 """Lines of the log that the page itself carries: the end of it."""
 PAGE_BYTES = 256 * 1024
 """The longest piece of log that the page itself carries."""
+Number = Annotated[int, Query(ge=1, le=MAX_ID)]
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -171,14 +172,14 @@ async def releases_page(visit: SignedIn, owner: Id, app_id: Id) -> Any:
 
 @router.get(APP + "/releases/compare")
 async def compare_page(
-    visit: SignedIn, owner: Id, app_id: Id, old: Annotated[int, Query(ge=1)], new: Annotated[int, Query(ge=1)]
+    visit: SignedIn,
+    owner: Id,
+    app_id: Id,
+    old: Annotated[int, Query(ge=1, le=MAX_ID)],
+    new: Annotated[int, Query(ge=1, le=MAX_ID)],
 ) -> Any:
-    app, releases = await visit.app(owner, app_id), await visit.api.releases(owner, app_id)
-    by_number = {r.number: r for r in releases}
-    if old not in by_number or new not in by_number:
-        raise NotFound("RELEASE_NOT_FOUND")
-    rows = presenter.compare(by_number[old], by_number[new])
-    return visit.page("compare.html", app=app, releases=releases, old=old, new=new, rows=rows, tab="releases")
+    app, found = await visit.app(owner, app_id), await visit.api.compare_releases(owner, app_id, old, new)
+    return visit.page("compare.html", app=app, found=found, rows=presenter.compare(found), tab="releases")
 
 
 @router.post(APP + "/rollback")

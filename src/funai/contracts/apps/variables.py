@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from funai.contracts.states import Change
+
 BUILD_MARK = "build:"
 PUBLIC_PREFIXES = ("VITE_", "NEXT_PUBLIC_", "REACT_APP_", "NUXT_PUBLIC_", "PUBLIC_", "GATSBY_", "VUE_APP_", "EXPO_PUBLIC_")
 """Names that bundlers write into what browsers get: they count when the app is built, not when it runs."""
@@ -31,6 +33,22 @@ def values_of(sealed: Mapping[str, str]) -> dict[str, str]:
 def with_marks(names: Iterable[str]) -> dict[str, str]:
     """The entries that make variables of these names reach builds."""
     return {BUILD_MARK + name: "" for name in names}
+
+
+def changes(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, Change]:
+    """The variables that differ between two sealed dictionaries, by name; no values.
+
+    A variable that builds get since then, or no longer, is changed.
+    """
+    found: dict[str, Change] = {}
+    for name in sorted({*names_of(old), *names_of(new)}):
+        if name not in old:
+            found[name] = Change.ADDED
+        elif name not in new:
+            found[name] = Change.REMOVED
+        elif old[name] != new[name] or (BUILD_MARK + name in old) != (BUILD_MARK + name in new):
+            found[name] = Change.CHANGED
+    return found
 
 
 def read_at_build(names: Iterable[str]) -> list[str]:

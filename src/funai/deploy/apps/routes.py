@@ -14,14 +14,14 @@ from funai.base.http.guards import SecretDoor
 from funai.contracts.accounts import AppDeleted
 from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.apps.usage import AppUsage
-from funai.contracts.jobs import AppTarget, Release
+from funai.contracts.jobs import AppTarget, Release, SealedVariables
 from funai.contracts.nodes import AppOverview, AppsQuestion
 from funai.contracts.states import Window
 from funai.contracts.wire import MAX_ID, Envelope, clamped
 from funai.deploy.apps.databases import AppDatabases
 from funai.deploy.apps.logs import container_logs
 from funai.deploy.apps.service import Apps
-from funai.deploy.releases.store import ReleaseBook
+from funai.deploy.releases.store import MAX_NUMBER, ReleaseBook
 
 Door = SecretDoor | Callable[..., Awaitable[None]]
 UserId = Annotated[int, Query(alias="userId", ge=1, le=MAX_ID)]
@@ -78,6 +78,13 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
     ) -> Envelope[list[Release]]:
         async with db.read() as conn:
             return _ok(await releases.list(conn, app_id, limit))
+
+    @router.get("/{appId}/releases/{number}/variables")
+    async def sealed_variables(
+        app_id: Annotated[int, Path(alias="appId", ge=1, le=MAX_ID)], number: Annotated[int, Path(ge=1, le=MAX_NUMBER)]
+    ) -> Envelope[SealedVariables]:
+        async with db.read() as conn:
+            return _ok(SealedVariables(env_sealed=await releases.sealed_variables(conn, app_id, number)))
 
     return router
 

@@ -98,6 +98,17 @@ class ReleaseBook:
             for r in rows
         ]
 
+    async def sealed_variables(self, conn: AsyncConnection, app_id: int, number: int) -> str | None:
+        """The variables of a release that is listed, as they are sealed. Raises NotFound(RELEASE_NOT_FOUND)."""
+        query = select(release.c.env_sealed).where(
+            release.c.app_id == app_id, release.c.number == number, release.c.retired == 0
+        )
+        row = (await conn.execute(query)).first()
+        if row is None:
+            raise NotFound("RELEASE_NOT_FOUND")
+        sealed: str | None = row.env_sealed
+        return sealed
+
     async def _insert(self, conn: AsyncConnection, job: FinishedJob, result: JobResult, now_ms: int) -> int | None:
         image, digest = image_of(job, result)
         if image is None:
