@@ -7,6 +7,7 @@ the request.
 
 from __future__ import annotations
 
+from funai.contracts.naming import CONTAINER_HOST
 from funai.gateway.settings import GatewaySettings
 
 _BASE = "%[var(txn.base)]"
@@ -168,8 +169,9 @@ def _realm() -> list[str]:
 def _location() -> list[str]:
     """Redirects to the gateway's own address get the base path; those to the container's own are led back to the gateway.
 
-    An app that takes its address from where it listens says ``http://localhost:3000/x``. A visitor may mean this machine by
-    that name only where the gateway itself is reached by one, and then not the port that the app listens on.
+    An app that takes its address from where it listens says ``http://localhost:3000/x``, or names the container, as a
+    standalone Next does by ``HOSTNAME``: our name for it, or the engine's, which is its short id. A visitor may mean this
+    machine by ``localhost`` only where the gateway itself is reached by one, and then not the port that the app listens on.
     """
     foreign = r"(?!runtime/[0-9]+(?:[/?#]|$))"
     rooted = rf"'^/(?!/){foreign}(.*)$' '{_BASE}/\1'"
@@ -181,7 +183,9 @@ def _location() -> list[str]:
     return [
         f"http-response set-var(txn.goal) {goal} if {{ res.fhdr(location) -m reg -i ^(https?:)?// }}",
         "acl to_us var(txn.goal),strcmp(txn.authority) eq 0",
-        r"acl to_container var(txn.goal) -m reg ^(0\.0\.0\.0|\[::\])(:[0-9]+)?$",
+        r"acl to_container var(txn.goal) -m reg ^(0\.0\.0\.0|\[::\]|[0-9a-f]{12})(:[0-9]+)?$",
+        f"http-response set-var(txn.container) str({CONTAINER_HOST}),concat(,txn.app)",
+        "acl to_container var(txn.goal),field(1,:),strcmp(txn.container) eq 0",
         "acl to_container var(txn.goal),strcmp(txn.self) eq 0",
         f"acl to_loopback var(txn.goal) -m reg {loopback}",
         f"acl on_loopback var(txn.authority) -m reg {loopback}",
