@@ -54,6 +54,7 @@ def request_headers(s: GatewaySettings, probe_header: str) -> list[str]:
     return lines
 
 
+KEEPS_PREFIX = "var(txn.route),field(6,/) -m str k"
 REWRITABLE_COOKIES, REWRITABLE_HEAD = 200, 65_536
 """Cookies that a response may set below a base path, and the bytes its head may take with cookies or a redirect. With each
 cookie longer by at most two base paths of 28 bytes and the padding, what is rewritten fits the part of the buffer kept free
@@ -117,6 +118,8 @@ def response_headers(too_large: str) -> list[str]:
         *(f"http-response del-header {name}" for name in _FOR_PROXIES),
         *_realm(),
         *(_cookie_rule(match, to) + " in_base" for match, to in _IN_BASE),
+        f"{_cookie_rule(*_KEPT_BASE)} in_base {{ {KEEPS_PREFIX} }}",
+        f"{_cookie_rule(*_UNMARKED)} in_base",
         *(_cookie_rule(match, to) + " !in_base" for match, to in _BY_HOST),
         *_location(),
     ]
@@ -138,8 +141,11 @@ _IN_BASE: tuple[tuple[str, str], ...] = (
     (rf"(?i){_B}{_TO_PATH}[ \t]*)(/[^;]*)(;.*)?$", r"\1!\2\1\3\4"),
     (rf"(?i){_B}{_TO_PATH})[^;]*(;.*)?$", r"\1!\2\1/\3"),
     (rf"{_B}(.*)$", r"\1!\2; Path=\1/"),
-    (r"^/runtime/[0-9]+!(.*)$", r"\1"),
 )
+# A framework that knows its base path may lead the home page to that path without a slash, where no cookie for
+# "/runtime/1/" is sent; one for "/runtime/1" is, and no more than that (RFC 6265, 5.1.4).
+_KEPT_BASE = (r"(?i)^(/runtime/[0-9]+)!([^;]*;(?:.*;)?[ \t]*path[ \t]*=[ \t]*)\1/[ \t]*(;.*)?$", r"\1!\2\1\3")
+_UNMARKED = (r"^/runtime/[0-9]+!(.*)$", r"\1")
 # On a name of its own an app's paths are its own; only a cookie for the whole domain would reach others.
 _BY_HOST: tuple[tuple[str, str], ...] = (
     (r"(?i)^([^;]*);(?:.*;)?[ \t]*domain[ \t]*=.*;[ \t]*domain[ \t]*=.*$", r"\1"),
