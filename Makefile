@@ -3,6 +3,8 @@ PY := .venv/bin/python
 DB ?= sqlite
 ARGS ?=
 WORKERS ?= 4
+# How many failed tests may be tried once more, alone
+AGAIN ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test demo up test test-full test-pure test-service test-e2e lint fmt db docs docs-site picture test-lowest bench-deploy bench-frameworks bench-queue bench-nodes bench-console bench-takeover chaos fuzz-dockerfile clean distclean
@@ -24,7 +26,7 @@ up: setup ## Run the platform on this machine until Ctrl-C (ARGS="--gateway-port
 
 test: setup-test ## Linters and the whole test suite
 	@lint=0; $(MAKE) --no-print-directory lint || lint=$$?; \
-	$(PY) -m pytest --numprocesses $(WORKERS) $(ARGS) && exit $$lint
+	$(PY) -m pytest --numprocesses $(WORKERS) $(ARGS) || $(PY) scripts/test_again.py --status $$? --at-most $(AGAIN) && exit $$lint
 
 test-full: ## The same, each test as far as it goes (sizes, every look of every page)
 	@FUNAI_TEST_FULL=1 $(MAKE) --no-print-directory test

@@ -26,6 +26,14 @@ def base_path(app_id: int) -> str:
     return f"/runtime/{app_id}"
 
 
+CONTAINER_HOST = "app-"
+"""An app's container is called by this and the app's id: frameworks that are told to build their address from it do so."""
+
+
+def container_host(app_id: int) -> str:
+    return f"{CONTAINER_HOST}{app_id}"
+
+
 def deploy_url(gateway_base_url: str, path: str) -> str:
     return f"{gateway_base_url.rstrip('/')}{path.rstrip('/')}/"
 

@@ -221,6 +221,14 @@ async def test_app_that_keeps_its_prefix_sees_it_in_both_forms(
         said = (await client.get(f"{gateway.url}{target}")).json()
         assert said["target"] == target
         assert dict(said["headers"])["x-forwarded-prefix"] == "/runtime/1"
+    kept = {
+        "a=1": "; Path=/runtime/1",
+        "a=1; Path=/; HttpOnly": "; Path=/runtime/1; HttpOnly",
+        "a=1; Path=/b": "; Path=/runtime/1/b",
+    }
+    for given, expected in kept.items():
+        app.answers["/runtime/1/set"] = ("200 OK", [f"Set-Cookie: {given}"], b"")
+        assert (await client.get(f"{gateway.url}/runtime/1/set")).headers["set-cookie"] == f"a=1{expected}"
     followed = await client.get(f"{gateway.url}/runtime/1/", follow_redirects=True)
     assert followed.json()["target"] == "/runtime/1"
     own = {"Host": f"1.apps.localhost:{gateway.settings.port}"}

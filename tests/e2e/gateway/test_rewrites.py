@@ -115,6 +115,12 @@ async def test_redirects_get_the_prefix_back(
         f"//[::1]:{app.port}/runtime/1/x": "/runtime/1/x",
         "http://0.0.0.0:3000/x": "/runtime/1/x",
         "http://[::]:3000/?q": "/runtime/1/?q",
+        "http://app-1:3000/x": "/runtime/1/x",
+        "http://APP-1/x": "/runtime/1/x",
+        "http://3f2a9c0b1d4e:3000/x": "/runtime/1/x",
+        "http://app-11:3000/x": "http://app-11:3000/x",
+        "http://app-1.example/x": "http://app-1.example/x",
+        "http://3f2a9c0b1d4e.example/x": "http://3f2a9c0b1d4e.example/x",
         "http://localhost:9/other": "http://localhost:9/other",
         "http://localhost.example:3000/x": "http://localhost.example:3000/x",
         "http://0.0.0.0.example/x": "http://0.0.0.0.example/x",
@@ -136,7 +142,13 @@ async def test_redirect_to_the_containers_own_address_comes_back_to_the_visitor(
         ("1.apps.example.com", "/go", "/x"),
         ("gw.example.com", "/runtime/1/go", "/runtime/1/x"),
     ):
-        for given in ("http://localhost:3000/x", "http://127.0.0.1/x", "http://0.0.0.0:1/x", f"http://127.0.0.1:{app.port}/x"):
+        for given in (
+            "http://localhost:3000/x",
+            "http://127.0.0.1/x",
+            "http://0.0.0.0:1/x",
+            f"http://127.0.0.1:{app.port}/x",
+            "http://app-1:3000/x",
+        ):
             app.answers["/go"] = ("302 Found", [f"Location: {given}"], b"")
             answer = await client.get(f"{gateway.url}{path}", headers={"Host": host})
             assert (given, answer.headers["location"]) == (given, expected)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from funai.agent.engine.contract import EngineRefused
 from funai.agent.network.networks import Place
+from funai.contracts import naming
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 BEHIND_STUB = Path("/run/systemd/resolve/resolv.conf")
@@ -60,10 +61,6 @@ def hosts(hostname: str, address: str, bridge: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def hostname(app_id: int) -> str:
-    return f"app-{app_id}"
-
-
 class HostFiles:
     """``folder`` None keeps no files: containers have the engine's. Calls for one app are serialised by the caller."""
 
@@ -77,7 +74,7 @@ class HostFiles:
         """Path in the container → path of the file, written where it is another. Raises EngineRefused when it can't be."""
         if self._folder is None:
             return {}
-        folder, name = self._of_app(app_id), hostname(app_id)
+        folder, name = self._of_app(app_id), naming.container_host(app_id)
         texts = {
             "/etc/hosts": (f"hosts-{place.address or 'any'}", hosts(name, place.address, place.bridge)),
             "/etc/hostname": ("hostname", f"{name}\n"),

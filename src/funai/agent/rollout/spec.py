@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from funai.agent.databases.service import fingerprint
 from funai.agent.engine.contract import Container, ContainerSpec
 from funai.agent.images.pull import Found, digest_of
-from funai.agent.network.hostfiles import hostname
 from funai.agent.network.networks import ADDRESS, Place
 from funai.agent.node import Node
 from funai.agent.reconcile import state
 from funai.agent.rollout.diagnosis import Variant, base_path, health_path
+from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
 
 ProxyLabels = Callable[[AgentDeploy], Mapping[str, str]]
@@ -78,7 +78,7 @@ class Specs:
             address=place.address,
             publish=self._node.publish,
             env=wanted.env or {},
-            hostname=hostname(int(wanted.app_id)) if place.address else "",
+            hostname=naming.container_host(int(wanted.app_id)) if place.address else "",
             files=self._node.files.of(int(wanted.app_id), place),
             capabilities=tuple(settings.app_capabilities),
             restarts=settings.app_restarts,

@@ -31,7 +31,7 @@ SECONDS = 3.0
 _HOPS = 4
 _QUOTED = 120
 _KEPT = "%/:?#[]@!$&'()*+,;=~"
-_INSIDE = ("localhost", "127.0.0.1", "0.0.0.0", "[::1]", "[::]")
+_INSIDE = ("localhost", "127.0.0.1", "0.0.0.0", "::1", "::")
 _TYPES = {"script": ("javascript", "ecmascript", "json", "wasm"), "style": ("text/css",), "image": ("image/",)}
 _WORDS = {"script": ("脚本", "script"), "style": ("样式", "stylesheet"), "image": ("图片", "image")}
 

@@ -104,7 +104,7 @@ def _answer_without_app(s: GatewaySettings, f: Facts) -> list[str]:
         *answer(pages.STARTING, f, word[RouteState.STARTING], retry),
         "acl bare_base path -m reg ^/runtime/[0-9]+$",
         "acl in_base var(txn.base) -m found",
-        "acl keeps_prefix var(txn.route),field(6,/) -m str k",
+        f"acl keeps_prefix {rewrites.KEEPS_PREFIX}",
         f"{slash}?%[query] if in_base !keeps_prefix bare_base {{ query -m len gt 0 }}",
         f"{slash} if in_base !keeps_prefix bare_base",
     ]

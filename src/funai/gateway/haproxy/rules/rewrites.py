@@ -7,6 +7,7 @@ the request.
 
 from __future__ import annotations
 
+from funai.contracts.naming import CONTAINER_HOST
 from funai.gateway.settings import GatewaySettings
 
 _BASE = "%[var(txn.base)]"
@@ -53,6 +54,7 @@ def request_headers(s: GatewaySettings, probe_header: str) -> list[str]:
     return lines
 
 
+KEEPS_PREFIX = "var(txn.route),field(6,/) -m str k"
 REWRITABLE_COOKIES, REWRITABLE_HEAD = 200, 65_536
 """Cookies that a response may set below a base path, and the bytes its head may take with cookies or a redirect. With each
 cookie longer by at most two base paths of 28 bytes and the padding, what is rewritten fits the part of the buffer kept free
@@ -116,6 +118,8 @@ def response_headers(too_large: str) -> list[str]:
         *(f"http-response del-header {name}" for name in _FOR_PROXIES),
         *_realm(),
         *(_cookie_rule(match, to) + " in_base" for match, to in _IN_BASE),
+        f"{_cookie_rule(*_KEPT_BASE)} in_base {{ {KEEPS_PREFIX} }}",
+        f"{_cookie_rule(*_UNMARKED)} in_base",
         *(_cookie_rule(match, to) + " !in_base" for match, to in _BY_HOST),
         *_location(),
     ]
@@ -137,8 +141,11 @@ _IN_BASE: tuple[tuple[str, str], ...] = (
     (rf"(?i){_B}{_TO_PATH}[ \t]*)(/[^;]*)(;.*)?$", r"\1!\2\1\3\4"),
     (rf"(?i){_B}{_TO_PATH})[^;]*(;.*)?$", r"\1!\2\1/\3"),
     (rf"{_B}(.*)$", r"\1!\2; Path=\1/"),
-    (r"^/runtime/[0-9]+!(.*)$", r"\1"),
 )
+# A framework that knows its base path may lead the home page to that path without a slash, where no cookie for
+# "/runtime/1/" is sent; one for "/runtime/1" is, and no more than that (RFC 6265, 5.1.4).
+_KEPT_BASE = (r"(?i)^(/runtime/[0-9]+)!([^;]*;(?:.*;)?[ \t]*path[ \t]*=[ \t]*)\1/[ \t]*(;.*)?$", r"\1!\2\1\3")
+_UNMARKED = (r"^/runtime/[0-9]+!(.*)$", r"\1")
 # On a name of its own an app's paths are its own; only a cookie for the whole domain would reach others.
 _BY_HOST: tuple[tuple[str, str], ...] = (
     (r"(?i)^([^;]*);(?:.*;)?[ \t]*domain[ \t]*=.*;[ \t]*domain[ \t]*=.*$", r"\1"),
@@ -168,8 +175,9 @@ def _realm() -> list[str]:
 def _location() -> list[str]:
     """Redirects to the gateway's own address get the base path; those to the container's own are led back to the gateway.
 
-    An app that takes its address from where it listens says ``http://localhost:3000/x``. A visitor may mean this machine by
-    that name only where the gateway itself is reached by one, and then not the port that the app listens on.
+    An app that takes its address from where it listens says ``http://localhost:3000/x``, or names the container, as a
+    standalone Next does by ``HOSTNAME``: our name for it, or the engine's, which is its short id. A visitor may mean this
+    machine by ``localhost`` only where the gateway itself is reached by one, and then not the port that the app listens on.
     """
     foreign = r"(?!runtime/[0-9]+(?:[/?#]|$))"
     rooted = rf"'^/(?!/){foreign}(.*)$' '{_BASE}/\1'"
@@ -181,7 +189,9 @@ def _location() -> list[str]:
     return [
         f"http-response set-var(txn.goal) {goal} if {{ res.fhdr(location) -m reg -i ^(https?:)?// }}",
         "acl to_us var(txn.goal),strcmp(txn.authority) eq 0",
-        r"acl to_container var(txn.goal) -m reg ^(0\.0\.0\.0|\[::\])(:[0-9]+)?$",
+        r"acl to_container var(txn.goal) -m reg ^(0\.0\.0\.0|\[::\]|[0-9a-f]{12})(:[0-9]+)?$",
+        f"http-response set-var(txn.container) str({CONTAINER_HOST}),concat(,txn.app)",
+        "acl to_container var(txn.goal),field(1,:),strcmp(txn.container) eq 0",
         "acl to_container var(txn.goal),strcmp(txn.self) eq 0",
         f"acl to_loopback var(txn.goal) -m reg {loopback}",
         f"acl on_loopback var(txn.authority) -m reg {loopback}",
