@@ -287,7 +287,7 @@ class SealedVariables(Wire):
 
 
 class VariableChange(Wire):
-    """(+) A variable that differs between two releases; values are never told."""
+    """(+) A variable that differs between two releases; its values stay sealed."""
 
     name: str
     change: Change

@@ -27,7 +27,7 @@ def base_path(app_id: int) -> str:
 
 
 CONTAINER_HOST = "app-"
-"""An app's container is called by this and the app's id: frameworks that are told to build their address from it do so."""
+"""An app's container is called by this and the app's id: frameworks that are set to build their address from it do so."""
 
 
 def container_host(app_id: int) -> str:

@@ -13,7 +13,7 @@ from funai.contracts.jobs import VariableChange
 async def changed_variables(
     deploy: DeployClient, variables: Variables, app_id: int, old: int, new: int
 ) -> list[VariableChange] | None:
-    """By name. None where they can't be told: a Deploy service without the call, or sealed variables without their key.
+    """By name. None where they are unknown: a Deploy service without the call, or sealed variables without their key.
 
     Raises NotFound RELEASE_NOT_FOUND.
     """
