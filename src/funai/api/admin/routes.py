@@ -10,6 +10,7 @@ from funai.api.edge import PREFIX, Admin, AppId, Services, answers
 from funai.api.services import Core
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, User
+from funai.contracts.apps.databases import Orphans
 from funai.contracts.errors import Unavailable
 from funai.contracts.moves import DrainProgress
 from funai.contracts.nodes import DrainNode, NewCredential, NewJoinToken, ReassignApp, UpsertNode
@@ -197,3 +198,19 @@ async def list_all_apps(core: Services, _: Admin, after: After = 0, limit: PageL
 )
 async def set_app_disabled(core: Services, _: Admin, app_id: AppId, disabled: bool) -> Any:
     return ok(await core.deploys.set_disabled(app_id, disabled))
+
+
+@router.post(
+    "/orphans",
+    tags=["admin"],
+    summary="Databases, containers, repositories and images of apps that are no more; deleted only when told, after a grace",
+    **answers(list[Orphans]),
+)
+async def orphans(
+    core: Services,
+    _: Admin,
+    delete: bool = False,
+    grace_hours: Annotated[float, Query(alias="graceHours", ge=0, le=8760)] = 24,
+) -> Any:
+    found = await core.orphans.find(delete=delete, grace_hours=grace_hours)
+    return ok([place.to_wire() for place in found])
