@@ -18,6 +18,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from funai.api.accounts import routes as accounts
 from funai.api.admin import routes as admin
 from funai.api.apps import routes as apps
+from funai.api.audit import routes as audit
 from funai.api.databases import routes as databases
 from funai.api.deploys import routes as deploy
 from funai.api.domains import routes as domains
@@ -48,7 +49,7 @@ ORPHANS_SECONDS = 600.0
 MIGRATIONS = Path(__file__).parent / "migrations"
 ROUTES = APIRouter()
 """Every call of the API."""
-for _room in (accounts, apps, domains, deploy, logs, admin, internal, databases):
+for _room in (accounts, apps, domains, deploy, logs, admin, audit, internal, databases):
     ROUTES.include_router(_room.router, responses=ERRORS)
 ROUTES.include_router(internal.pushes, responses=ERRORS)
 
@@ -136,6 +137,7 @@ async def running(core: Core) -> AsyncIterator[None]:
                 ("api.deletion", max(1.0, seconds), core.deletions.sweep),
                 ("api.orphans", ORPHANS_SECONDS, core.orphans.sweep),
                 ("api.idempotency", 600.0, core.answers.prune),
+                ("api.audit", 600.0, core.audit.prune),
             ):
                 sweeps.create_task(periodic(name, every, work, ending), name=name)
             sweeps.create_task(core.follower.run(ending), name="api.follower")

@@ -18,6 +18,7 @@ from funai.api.apps.overviews import Overviews
 from funai.api.apps.service import Apps
 from funai.api.apps.slots import Slots
 from funai.api.apps.variables import Variables
+from funai.api.audit.trail import AuditTrail
 from funai.api.compat.deploy import OldJobIds
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.deploys.follower import Follower
@@ -72,6 +73,7 @@ class Core:
     streams: Streams
     seats: StreamLimiter
     gate: RepoAccess
+    audit: AuditTrail
 
 
 def assemble(
@@ -132,6 +134,7 @@ def assemble(
         streams=Streams(control, tracker, stop),
         seats=StreamLimiter(settings.max_log_streams, settings.max_log_streams_all),
         gate=RepoAccess(apps, keys, defaults, runner_key),
+        audit=AuditTrail(db, clock, settings.audit_days),
     )
 
 

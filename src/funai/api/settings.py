@@ -162,6 +162,7 @@ class ApiSettings(Settings):
         "funai.limits.log-streams", 1_000, doc="Followed logs open at once, of all users together", ge=1, le=100_000
     )
     max_keys: int = key("funai.limits.max-ssh-keys-per-user", 20, doc="SSH keys a user may register", ge=1, le=1_000)
+    audit_days: int = key("funai.api.audit-days", 365, doc="Days that the audit trail is kept", ge=1, le=36_500)
     env_key_file: Path | None = key(
         "funai.env.key-file", None, doc="Key that seals app variables; made at first start; Deploy needs the same file"
     )

@@ -150,3 +150,26 @@ old_jobs = Table(
     Column("old_id", String(64), nullable=False),
     _time("create_time"),
 )
+
+audit = Table(
+    "funai_audit",  # audit/trail.py
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    _time("create_time"),
+    Column("action", String(32), nullable=False),
+    Column("actor_id", Id, nullable=True),
+    Column("actor_name", exact(64), nullable=False),
+    _flag("admin"),
+    Column("user_id", Id, nullable=True),
+    Column("app_id", Id, nullable=True),
+    Column("target", exact(200), nullable=False),
+    Column("detail", exact(1000), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("trace_id", String(64), nullable=True),
+    Index("ix_funai_audit_create_time", "create_time", "id"),
+    Index("ix_funai_audit_action", "action", "id"),
+    Index("ix_funai_audit_actor_name", "actor_name", "id"),
+    Index("ix_funai_audit_admin", "admin", "id"),
+    Index("ix_funai_audit_app_id", "app_id", "id"),
+    sqlite_autoincrement=True,
+)

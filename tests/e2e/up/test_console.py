@@ -150,7 +150,7 @@ async def test_every_page_is_clean_and_accessible(up: Platform, person: Person, 
         "/queue",
         "/account",
     ]
-    admins = ["/admin/nodes", "/admin/runners", "/admin/users", "/admin/apps", "/admin/nodes/1/drain"]
+    admins = ["/admin/nodes", "/admin/runners", "/admin/users", "/admin/apps", "/admin/audit", "/admin/nodes/1/drain"]
     locale = "en-US" if language == "en" else "zh-CN"
     async with chromium(locale=locale, viewport=width(pixels)) as watched:
         page = await watched.page()

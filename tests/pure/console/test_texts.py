@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import funai.console
+from funai.contracts.audit import AuditAction
 from funai.contracts.states import AppStatus, Change, FailureCode, JobStatus, NodeHealth, Phase
 from funai.i18n import console as catalogue
 
@@ -31,7 +32,8 @@ BUILT = {
     *(f"usage_{s}" for s in ("hour", "day", "week", "requests", "latency", "bytes", "cpu", "memory")),
     *(f"usage_column_{s}" for s in ("requests", "errors", "average_ms", "slowest_ms", "bytes_in", "bytes_out")),
     *(f"usage_column_{s}" for s in ("cpu_percent", "memory_bytes")),
-    *(f"admin_{s}" for s in ("nodes", "runners", "users", "apps")),
+    *(f"admin_{s}" for s in ("nodes", "runners", "users", "apps", "audit")),
+    *(f"audit_{a.value}" for a in AuditAction),
     *(f"change_{s.value}" for s in Change),
     "CROSS_SITE",
     "FORM_EXPIRED",

@@ -171,6 +171,14 @@ async def test_admin_pages_are_an_admins(site: Site, ada: Browser) -> None:
     await root.send("/admin/users/disabled", user=1, disabled="true")
     await ada.open("/apps")
     assert "Sign in" in ada.words
+    await root.open("/admin/audit")
+    assert "root #2 admin Disabled an account ada of user #1 127.0.0.1" in root.words
+    assert "Disabled a node n1" in root.words
+    await root.open("/admin/audit?action=SIGNED_UP")
+    assert "ada #1 Signed up 127.0.0.1" in root.words
+    assert "Disabled a node n1" not in root.words
+    for nothing in ("action=NO_SUCH", "actor=eve", "app=x", "app=77", "before=1"):
+        assert "No entry matches." in await root.open(f"/admin/audit?{nothing}"), nothing
 
 
 async def test_account_keeps_keys_api_key_and_password(ada: Browser) -> None:

@@ -79,7 +79,7 @@ class OrphanSweep:
         return [int(row["id"]) for row in await self.db.fetch_all(select(apps.c.id).order_by(apps.c.id))]
 
     async def _repositories(self) -> tuple[dict[str, int], Orphans]:
-        """Repository → app id, of those that the template names."""
+        """Repository → app id, of each that the template names."""
         answer = Orphans(node=GIT)
         host, defaults = self.repos.host, self.repos.defaults
         if host is None:

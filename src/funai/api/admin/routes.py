@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from funai.api.audit.recorder import Audit
 from funai.api.edge import PREFIX, Admin, AppId, Services, answers
 from funai.api.services import Core
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, User
 from funai.contracts.apps.databases import Orphans
+from funai.contracts.audit import AuditAction
 from funai.contracts.errors import Unavailable
 from funai.contracts.moves import DrainProgress
 from funai.contracts.nodes import DrainNode, NewCredential, NewJoinToken, ReassignApp, UpsertNode
@@ -45,22 +47,28 @@ async def deploy_health(core: Services, _: Admin) -> Any:
 
 
 @nodes.post("/upsert", summary="Make or change a node", **answers(dict[str, Any]))
-async def upsert_node(core: Services, _: Admin, body: UpsertNode) -> Any:
-    return await _deploy(core, "POST", "/admin/runtime-nodes/upsert", json=body.to_wire())
+async def upsert_node(core: Services, caller: Admin, audit: Audit, body: UpsertNode) -> Any:
+    saved = await _deploy(core, "POST", "/admin/runtime-nodes/upsert", json=body.to_wire())
+    await audit(AuditAction.NODE_SAVED, caller, target=body.name)
+    return saved
 
 
 @nodes.post("/set-enabled", summary="Let a node take new apps, or not", **answers(Any))
-async def set_node_enabled(core: Services, _: Admin, name: Annotated[Name, Query()], enabled: bool) -> Any:
+async def set_node_enabled(core: Services, caller: Admin, audit: Audit, name: Annotated[Name, Query()], enabled: bool) -> Any:
     params = {"name": name, "enabled": str(enabled).lower(), "full": "true"}
-    return await _deploy(core, "POST", "/admin/runtime-nodes/set-enabled", params=params)
+    changed = await _deploy(core, "POST", "/admin/runtime-nodes/set-enabled", params=params)
+    await audit(AuditAction.NODE_ENABLED if enabled else AuditAction.NODE_DISABLED, caller, target=name)
+    return changed
 
 
 @nodes.post("/remove", summary="Forget a node that is gone for good; its apps count as stopped", **answers(Any))
 async def remove_node(
-    core: Services, _: Admin, name: Annotated[Name, Query()], force: bool = False, empty: bool = False
+    core: Services, caller: Admin, audit: Audit, name: Annotated[Name, Query()], force: bool = False, empty: bool = False
 ) -> Any:
     params = {"name": name, "force": str(force).lower(), "empty": str(empty).lower()}
-    return await _deploy(core, "POST", "/admin/runtime-nodes/remove", params=params)
+    removed = await _deploy(core, "POST", "/admin/runtime-nodes/remove", params=params)
+    await audit(AuditAction.NODE_REMOVED, caller, target=name)
+    return removed
 
 
 @nodes.get("/placements", summary="Which apps a node has", **answers(dict[str, Any]))
@@ -76,13 +84,17 @@ async def placements(
 
 
 @nodes.post("/reassign", summary="Place an app on another node", **answers(Any))
-async def reassign(core: Services, _: Admin, body: ReassignApp) -> Any:
-    return await _deploy(core, "POST", "/admin/runtime-nodes/reassign", json=body.to_wire())
+async def reassign(core: Services, caller: Admin, audit: Audit, body: ReassignApp) -> Any:
+    placed = await _deploy(core, "POST", "/admin/runtime-nodes/reassign", json=body.to_wire())
+    await audit(AuditAction.APP_MOVED, caller, app_id=body.app_id, detail=f"#{body.target_node_id}")
+    return placed
 
 
 @nodes.post("/drain", summary="Place a node's apps elsewhere", **answers(Any))
-async def drain(core: Services, _: Admin, body: DrainNode) -> Any:
-    return await _deploy(core, "POST", "/admin/runtime-nodes/drain", json=body.to_wire())
+async def drain(core: Services, caller: Admin, audit: Audit, body: DrainNode) -> Any:
+    report = await _deploy(core, "POST", "/admin/runtime-nodes/drain", json=body.to_wire())
+    await audit(AuditAction.NODE_DRAINED, caller, target=f"#{body.source_node_id}")
+    return report
 
 
 @nodes.get("/drains/list", summary="The last drain of every node that had one", **answers(list[DrainProgress]))
@@ -96,8 +108,10 @@ async def drain_info(core: Services, _: Admin, drain_id: Annotated[EntityId, Que
 
 
 @nodes.post("/drains/cancel", summary="Begin no more moves of a drain", **answers(DrainProgress))
-async def cancel_drain(core: Services, _: Admin, drain_id: Annotated[EntityId, Query(alias="id")]) -> Any:
-    return await _deploy(core, "POST", "/admin/runtime-nodes/drains/cancel", params={"id": drain_id})
+async def cancel_drain(core: Services, caller: Admin, audit: Audit, drain_id: Annotated[EntityId, Query(alias="id")]) -> Any:
+    cancelled = await _deploy(core, "POST", "/admin/runtime-nodes/drains/cancel", params={"id": drain_id})
+    await audit(AuditAction.DRAIN_CANCELLED, caller, target=f"#{drain_id}")
+    return cancelled
 
 
 @nodes.get("/credentials/list", summary="Runners' and nodes' own credentials", **answers(list[dict[str, Any]]))
@@ -106,18 +120,26 @@ async def list_credentials(core: Services, _: Admin) -> Any:
 
 
 @nodes.post("/credentials/create", summary="Make a runner or node a credential of its own, shown this once", **answers(Any))
-async def create_credential(core: Services, _: Admin, body: NewCredential) -> Any:
-    return await _deploy(core, "POST", "/admin/credentials/create", json=body.to_wire())
+async def create_credential(core: Services, caller: Admin, audit: Audit, body: NewCredential) -> Any:
+    made = await _deploy(core, "POST", "/admin/credentials/create", json=body.to_wire())
+    await audit(AuditAction.CREDENTIAL_CREATED, caller, target=body.name, detail=body.kind)
+    return made
 
 
 @nodes.post("/credentials/revoke", summary="Revoke one credential", **answers(Any))
-async def revoke_credential(core: Services, _: Admin, credential_id: Annotated[EntityId, Query(alias="id")]) -> Any:
-    return await _deploy(core, "POST", "/admin/credentials/revoke", params={"id": credential_id})
+async def revoke_credential(
+    core: Services, caller: Admin, audit: Audit, credential_id: Annotated[EntityId, Query(alias="id")]
+) -> Any:
+    revoked = await _deploy(core, "POST", "/admin/credentials/revoke", params={"id": credential_id})
+    await audit(AuditAction.CREDENTIAL_REVOKED, caller, target=f"#{credential_id}")
+    return revoked
 
 
 @nodes.post("/join-tokens/create", summary="Make a token with which one machine joins as a node, once", **answers(Any))
-async def create_join_token(core: Services, _: Admin, body: NewJoinToken) -> Any:
-    return await _deploy(core, "POST", "/admin/join-tokens/create", json=body.to_wire())
+async def create_join_token(core: Services, caller: Admin, audit: Audit, body: NewJoinToken) -> Any:
+    made = await _deploy(core, "POST", "/admin/join-tokens/create", json=body.to_wire())
+    await audit(AuditAction.JOIN_TOKEN_CREATED, caller, target=body.name or "")
+    return made
 
 
 @nodes.get("/runners/list", summary="Runners and when they were last seen", **answers(list[dict[str, Any]]))
@@ -149,12 +171,15 @@ async def list_users(core: Services, _: Admin, after: After = 0, limit: PageLimi
 )
 async def set_user_disabled(
     core: Services,
-    _: Admin,
+    caller: Admin,
+    audit: Audit,
     user_id: Annotated[EntityId, Query(alias="userId")],
     disabled: bool,
     stop_apps: Annotated[bool, Query(alias="stopApps")] = False,
 ) -> Any:
     user = await core.accounts.set_disabled(user_id, disabled)
+    action = AuditAction.USER_DISABLED if disabled else AuditAction.USER_ENABLED
+    await audit(action, caller, user_id=user_id, target=user.user_name)
     await core.git_accounts.mirror(user_id)
     if disabled and stop_apps:
         await core.deploys.stop_all(user_id)
@@ -169,20 +194,25 @@ async def set_user_disabled(
 )
 async def set_git_account(
     core: Services,
-    _: Admin,
+    caller: Admin,
+    audit: Audit,
     user_id: Annotated[EntityId, Query(alias="userId")],
     account: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Any:
     await core.git_accounts.link(user_id, account or None)
-    return ok(await core.accounts.get(user_id))
+    user = await core.accounts.get(user_id)
+    await audit(AuditAction.GIT_ACCOUNT_LINKED, caller, user_id=user_id, target=user.user_name, detail=account or "")
+    return ok(user)
 
 
 @router.post("/users/set-password", tags=["admin"], summary="Give a user a new password; their logins end", **answers(User))
 async def set_user_password(
-    core: Services, _: Admin, user_id: Annotated[EntityId, Query(alias="userId")], body: SetPassword
+    core: Services, caller: Admin, audit: Audit, user_id: Annotated[EntityId, Query(alias="userId")], body: SetPassword
 ) -> Any:
     await core.accounts.set_password(user_id, body.password)
-    return ok(await core.accounts.get(user_id))
+    user = await core.accounts.get(user_id)
+    await audit(AuditAction.PASSWORD_SET, caller, user_id=user_id, target=user.user_name)
+    return ok(user)
 
 
 @router.get("/apps/list", tags=["admin"], summary="Every user's apps by id", **answers(list[App]))
@@ -196,8 +226,11 @@ async def list_all_apps(core: Services, _: Admin, after: After = 0, limit: PageL
     summary="Stop an app and refuse its deploys, or allow them",
     **answers(App),
 )
-async def set_app_disabled(core: Services, _: Admin, app_id: AppId, disabled: bool) -> Any:
-    return ok(await core.deploys.set_disabled(app_id, disabled))
+async def set_app_disabled(core: Services, caller: Admin, audit: Audit, app_id: AppId, disabled: bool) -> Any:
+    app = await core.deploys.set_disabled(app_id, disabled)
+    action = AuditAction.APP_DISABLED if disabled else AuditAction.APP_ENABLED
+    await audit(action, caller, user_id=app.user_id, app_id=app_id, target=app.app_name)
+    return ok(app)
 
 
 @router.post(
@@ -208,9 +241,12 @@ async def set_app_disabled(core: Services, _: Admin, app_id: AppId, disabled: bo
 )
 async def orphans(
     core: Services,
-    _: Admin,
+    caller: Admin,
+    audit: Audit,
     delete: bool = False,
     grace_hours: Annotated[float, Query(alias="graceHours", ge=0, le=8760)] = 24,
 ) -> Any:
     found = await core.orphans.find(delete=delete, grace_hours=grace_hours)
+    if delete:
+        await audit(AuditAction.ORPHANS_DELETED, caller)
     return ok([place.to_wire() for place in found])

@@ -6,10 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 
+from funai.api.accounts.callers import Caller
+from funai.api.audit.recorder import Audit, Recorder
+from funai.api.audit.trail import names
 from funai.api.edge import PREFIX, AppId, CurrentUser, Services, UserId, answers
 from funai.api.services import Core
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, AppDeleted, CreateApp, EnvVar, SetEnv, UpdateApp
+from funai.contracts.audit import AuditAction
 from funai.contracts.errors import BadInput
 from funai.contracts.wire import MAX_ID
 from funai.i18n.reasons import Words
@@ -19,13 +23,21 @@ MASK = "******"
 
 
 @router.get("/app/create", tags=["apps"], summary="Register an app with a default name", **answers(App))
-async def create_unnamed(core: Services, caller: CurrentUser, user_id: UserId = None) -> Any:
-    return ok(await core.apps.create(caller.acting_for(user_id), CreateApp()))
+async def create_unnamed(core: Services, caller: CurrentUser, audit: Audit, user_id: UserId = None) -> Any:
+    return await _create(core, caller, audit, user_id, CreateApp())
 
 
 @router.post("/app/create", tags=["apps"], summary="Register an app", **answers(App))
-async def create(core: Services, caller: CurrentUser, user_id: UserId = None, body: CreateApp | None = None) -> Any:
-    return ok(await core.apps.create(caller.acting_for(user_id), body or CreateApp()))
+async def create(
+    core: Services, caller: CurrentUser, audit: Audit, user_id: UserId = None, body: CreateApp | None = None
+) -> Any:
+    return await _create(core, caller, audit, user_id, body or CreateApp())
+
+
+async def _create(core: Core, caller: Caller, audit: Recorder, user_id: int | None, body: CreateApp) -> Any:
+    app = await core.apps.create(caller.acting_for(user_id), body)
+    await audit(AuditAction.APP_CREATED, caller, user_id=app.user_id, app_id=app.id, target=app.app_name)
+    return ok(app)
 
 
 @router.get("/app/list", tags=["apps"], summary="A user's apps, newest first", **answers(list[App]))
@@ -60,8 +72,8 @@ async def update_basic(
     **answers(AppDeleted),
     summary="Delete an app and all it left anywhere; what can't be cleaned now is retried",
 )
-async def delete_by_get(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
-    return ok(await core.deletions.delete(caller.acting_for(user_id), app_id, disabled_too=caller.admin))
+async def delete_by_get(core: Services, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None) -> Any:
+    return await _delete(core, caller, audit, app_id, user_id)
 
 
 @router.post(
@@ -70,8 +82,16 @@ async def delete_by_get(core: Services, caller: CurrentUser, app_id: AppId, user
     **answers(AppDeleted),
     summary="Delete an app and all it left anywhere; what can't be cleaned now is retried",
 )
-async def delete(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
-    return ok(await core.deletions.delete(caller.acting_for(user_id), app_id, disabled_too=caller.admin))
+async def delete(core: Services, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None) -> Any:
+    return await _delete(core, caller, audit, app_id, user_id)
+
+
+async def _delete(core: Core, caller: Caller, audit: Recorder, app_id: int, user_id: int | None) -> Any:
+    owner = caller.acting_for(user_id)
+    app = await core.apps.own(owner, app_id)
+    deleted = await core.deletions.delete(owner, app_id, disabled_too=caller.admin)
+    await audit(AuditAction.APP_DELETED, caller, user_id=owner, app_id=app_id, target=app.app_name)
+    return ok(deleted)
 
 
 @router.get(
@@ -91,26 +111,34 @@ async def env_names(core: Services, caller: CurrentUser, app_id: AppId, user_id:
 async def set_env(
     core: Services,
     caller: CurrentUser,
+    audit: Audit,
     app_id: AppId,
     body: Annotated[SetEnv, Body()],
     user_id: UserId = None,
     secret: Annotated[bool | None, Query(description="Whether to mask these values in logs, whatever they look like")] = None,
     build: Annotated[bool, Query(description="Builds get these too, as build arguments")] = False,
 ) -> Any:
-    await core.apps.own(caller.acting_for(user_id), app_id)
-    return ok(await _masked(core, app_id, await core.variables.set(app_id, body, secret=secret, build=build)))
+    app = await core.apps.own(caller.acting_for(user_id), app_id)
+    left = await core.variables.set(app_id, body, secret=secret, build=build)
+    await audit(AuditAction.VARIABLES_SET, caller, user_id=app.user_id, app_id=app_id, target=app.app_name, detail=names(body))
+    return ok(await _masked(core, app_id, left))
 
 
 @router.delete("/app/env", tags=["variables"], summary="Forget variables by name", **answers(list[EnvVar]))
 async def unset_env(
     core: Services,
     caller: CurrentUser,
+    audit: Audit,
     app_id: AppId,
     user_id: UserId = None,
     name: Annotated[list[str], Query(max_length=200, description="May be given several times")] = [],  # noqa: B006
 ) -> Any:
-    await core.apps.own(caller.acting_for(user_id), app_id)
-    return ok(await _masked(core, app_id, await core.variables.unset(app_id, name)))
+    app = await core.apps.own(caller.acting_for(user_id), app_id)
+    left = await core.variables.unset(app_id, name)
+    await audit(
+        AuditAction.VARIABLES_REMOVED, caller, user_id=app.user_id, app_id=app_id, target=app.app_name, detail=names(name)
+    )
+    return ok(await _masked(core, app_id, left))
 
 
 async def _masked(core: Core, app_id: int, names: list[str]) -> list[EnvVar]:

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
+from funai.api.accounts.callers import Caller
+from funai.api.audit.recorder import Audit, Recorder
 from funai.api.databases.service import AppDatabases
 from funai.api.edge import PREFIX, AppId, CurrentUser, Services, UserId, answers, core_of
 from funai.base.http.app import ok
@@ -23,6 +25,7 @@ from funai.contracts.apps.databases import (
     Kind,
     MongoVerb,
 )
+from funai.contracts.audit import AuditAction
 from funai.contracts.errors import Unauthenticated
 
 router = APIRouter()
@@ -39,6 +42,12 @@ async def _databases(core: Services) -> AppDatabases:
 Databases = Annotated[AppDatabases, Depends(_databases)]
 
 
+async def _record(
+    audit: Recorder, action: AuditAction, caller: Caller, user_id: int | None, app_id: int, kind: Kind | None
+) -> None:
+    await audit(action, caller, user_id=caller.acting_for(user_id), app_id=app_id, target=kind.value if kind else "")
+
+
 @owners.get("/info", summary="An app's databases, their sizes, and their backups", **answers(Shown))
 async def info(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
     return ok(await databases.call(DatabaseOp.INFO, caller.acting_for(user_id), app_id, DatabaseWish()))
@@ -48,31 +57,53 @@ async def info(databases: Databases, caller: CurrentUser, app_id: AppId, user_id
 async def url(
     databases: Databases,
     caller: CurrentUser,
+    audit: Audit,
     response: Response,
     app_id: AppId,
     user_id: UserId = None,
     kind: Kind | None = None,
 ) -> Any:
     response.headers["Cache-Control"] = "no-store"
-    return ok(await databases.call(DatabaseOp.URL, caller.acting_for(user_id), app_id, DatabaseWish(kind=kind)))
+    shown = await databases.call(DatabaseOp.URL, caller.acting_for(user_id), app_id, DatabaseWish(kind=kind))
+    await _record(audit, AuditAction.DATABASE_ADDRESS_SHOWN, caller, user_id, app_id, kind)
+    return ok(shown)
 
 
 @owners.post("/create", summary="Make a database for an app; its next deploy or start gets the address", **answers(Shown))
-async def create(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None, body: Wish = None) -> Any:
-    return ok(await databases.call(DatabaseOp.CREATE, caller.acting_for(user_id), app_id, body or DatabaseWish()))
+async def create(
+    databases: Databases, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None, body: Wish = None
+) -> Any:
+    wish = body or DatabaseWish()
+    done = await databases.call(DatabaseOp.CREATE, caller.acting_for(user_id), app_id, wish)
+    await _record(audit, AuditAction.DATABASE_CREATED, caller, user_id, app_id, wish.kind)
+    return ok(done)
 
 
 @owners.post("/rotate", summary="Another password; the app gets it at its next deploy or start", **answers(DatabaseUrl))
 async def rotate(
-    databases: Databases, caller: CurrentUser, response: Response, app_id: AppId, user_id: UserId = None, body: Wish = None
+    databases: Databases,
+    caller: CurrentUser,
+    audit: Audit,
+    response: Response,
+    app_id: AppId,
+    user_id: UserId = None,
+    body: Wish = None,
 ) -> Any:
     response.headers["Cache-Control"] = "no-store"
-    return ok(await databases.call(DatabaseOp.ROTATE, caller.acting_for(user_id), app_id, body or DatabaseWish()))
+    wish = body or DatabaseWish()
+    changed = await databases.call(DatabaseOp.ROTATE, caller.acting_for(user_id), app_id, wish)
+    await _record(audit, AuditAction.DATABASE_PASSWORD_CHANGED, caller, user_id, app_id, wish.kind)
+    return ok(changed)
 
 
 @owners.post("/drop", summary="Drop an app's database with all its data; backups stay", **answers(Dropped))
-async def drop(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None, body: Wish = None) -> Any:
-    return ok(await databases.call(DatabaseOp.DROP, caller.acting_for(user_id), app_id, body or DatabaseWish()))
+async def drop(
+    databases: Databases, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None, body: Wish = None
+) -> Any:
+    wish = body or DatabaseWish()
+    done = await databases.call(DatabaseOp.DROP, caller.acting_for(user_id), app_id, wish)
+    await _record(audit, AuditAction.DATABASE_DROPPED, caller, user_id, app_id, wish.kind)
+    return ok(done)
 
 
 @owners.post("/backup", summary="Back an app's database up now", **answers(Backup))
@@ -81,8 +112,13 @@ async def backup(databases: Databases, caller: CurrentUser, app_id: AppId, user_
 
 
 @owners.post("/restore", summary="Replace what the database holds by a backup of this or another own app", **answers(Shown))
-async def restore(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None, body: Wish = None) -> Any:
-    return ok(await databases.call(DatabaseOp.RESTORE, caller.acting_for(user_id), app_id, body or DatabaseWish()))
+async def restore(
+    databases: Databases, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None, body: Wish = None
+) -> Any:
+    wish = body or DatabaseWish()
+    done = await databases.call(DatabaseOp.RESTORE, caller.acting_for(user_id), app_id, wish)
+    await _record(audit, AuditAction.DATABASE_RESTORED, caller, user_id, app_id, wish.kind)
+    return ok(done)
 
 
 @explorer.get("/collections", summary="Collections of the app's database", **answers(dict[str, Any]))

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from funai.api.apps.service import DEPLOYED
+from funai.api.audit.recorder import Audit
 from funai.api.deploys.policy import build_rules_of
 from funai.api.edge import PREFIX, AppId, CurrentUser, IdempotencyKey, JobId, Services, UserId, answers
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, AppRuntime, CreateDeploy, StoppedApp
 from funai.contracts.apps.usage import AppUsage
+from funai.contracts.audit import AuditAction
 from funai.contracts.jobs import BuildRules, Job, Release, ReleaseComparison
 from funai.contracts.states import Window
 from funai.contracts.wire import MAX_ID, clamped
@@ -107,13 +109,19 @@ async def app_usage(
 
 
 @router.post("/app/stop", tags=["deploy"], summary="Take the app off line", **answers(StoppedApp))
-async def stop_app(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
-    return ok(await core.deploys.stop(caller.acting_for(user_id), app_id))
+async def stop_app(core: Services, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None) -> Any:
+    owner = caller.acting_for(user_id)
+    stopped = await core.deploys.stop(owner, app_id)
+    await audit(AuditAction.APP_STOPPED, caller, user_id=owner, app_id=app_id, target=stopped.app_name)
+    return ok(stopped)
 
 
 @router.post("/app/start", tags=["deploy"], summary="Start a stopped app's kept release again", **answers(App))
-async def start_app(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
-    return ok(await core.deploys.start(caller.acting_for(user_id), app_id))
+async def start_app(core: Services, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None) -> Any:
+    owner = caller.acting_for(user_id)
+    started = await core.deploys.start(owner, app_id)
+    await audit(AuditAction.APP_STARTED, caller, user_id=owner, app_id=app_id, target=started.app_name)
+    return ok(started)
 
 
 @router.post(
@@ -125,12 +133,16 @@ async def start_app(core: Services, caller: CurrentUser, app_id: AppId, user_id:
 async def rollback(
     core: Services,
     caller: CurrentUser,
+    audit: Audit,
     app_id: AppId,
     user_id: UserId = None,
     key: IdempotencyKey = None,
     release: Annotated[int | None, Query(ge=1, le=MAX_ID)] = None,
 ) -> Any:
-    return ok(await core.deploys.rollback(caller.acting_for(user_id), app_id, release, key))
+    owner = caller.acting_for(user_id)
+    job = await core.deploys.rollback(owner, app_id, release, key)
+    await audit(AuditAction.APP_ROLLED_BACK, caller, user_id=owner, app_id=app_id, detail=f"#{job.id}")
+    return ok(job)
 
 
 @router.get(

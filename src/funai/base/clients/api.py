@@ -24,6 +24,7 @@ from funai.contracts.accounts import (
 )
 from funai.contracts.apps.domains import Domain
 from funai.contracts.apps.usage import AppUsage
+from funai.contracts.audit import AuditEntry
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import BuildRules, Job, LogSlice, Release, ReleaseComparison
 from funai.contracts.states import Window
@@ -239,6 +240,15 @@ class ApiClient:
         """Accounts with ids above ``after``, for an admin."""
         params = {"after": after, "limit": limit}
         return [User.model_validate(u) for u in await self.transport.data("GET", f"{BASE}/admin/users/list", params=params)]
+
+    async def audit(
+        self, *, before: int | None = None, limit: int = 100, action: str = "", actor: str = "", app_id: int | None = None
+    ) -> list[AuditEntry]:
+        """Who did what, newest first, for an admin; ``before`` is the last id of the page before."""
+        asked = {"before": before, "limit": limit, "action": action, "actor": actor, "appId": app_id}
+        params = {name: value for name, value in asked.items() if value not in (None, "")}
+        found = await self.transport.data("GET", f"{BASE}/admin/audit/list", params=params)
+        return [AuditEntry.model_validate(e) for e in found]
 
     async def set_user_disabled(self, user_id: int, disabled: bool) -> User:
         """Shut an account out, or let it in again, for an admin."""

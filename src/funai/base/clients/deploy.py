@@ -152,7 +152,7 @@ class DeployClient:
         return _all(Orphans, await self.transport.data("POST", "/deploy/apps/orphans", json=asked.to_wire(), timeout=300))
 
     async def orphan_images(self, asked: FindOrphanImages) -> Orphans:
-        """(+) Repositories in the registry of apps that are no more; those that ``asked.delete`` names are removed."""
+        """(+) Repositories in the registry of apps that are no more; the ones that ``asked.delete`` names are removed."""
         path = "/deploy/apps/orphans/images"
         return _read(Orphans, await self.transport.data("POST", path, json=asked.to_wire(), timeout=600))
 

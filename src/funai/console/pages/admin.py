@@ -1,8 +1,9 @@
-"""An operator's pages: runtime nodes, runners, users, all apps."""
+"""An operator's pages: runtime nodes, runners, users, all apps, the audit trail."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query
 
@@ -10,6 +11,7 @@ from funai.console import presenter
 from funai.console.pages.apps import Done
 from funai.console.pages.forms import Id, see
 from funai.console.session import Change, SignedIn
+from funai.contracts.audit import AuditAction, AuditEntry
 from funai.contracts.errors import NotFound
 from funai.contracts.moves import DrainProgress
 from funai.contracts.nodes import DrainReport, RunnerInfo, RuntimeNode
@@ -102,3 +104,32 @@ async def set_user_disabled(visit: Change, user: Annotated[int, Form(ge=1)], dis
 async def apps_page(visit: SignedIn, after: After = 0) -> Any:
     apps = await visit.api.all_apps(after, PAGE)
     return visit.page("admin_apps.html", apps=apps, full=len(apps) == PAGE, kind=presenter.app_kind, tab="apps")
+
+
+@router.get("/audit")
+async def audit_page(
+    visit: SignedIn,
+    before: Annotated[int | None, Query(ge=1, le=MAX_ID)] = None,
+    action: Annotated[str, Query(max_length=40)] = "",
+    actor: Annotated[str, Query(max_length=64)] = "",
+    app: Annotated[str, Query(max_length=19)] = "",
+) -> Any:
+    """Who did what. A filter that can't be meant (an unknown action, an app that is no number) finds nothing."""
+    actor, app = actor.strip(), app.strip()
+    number = int(app) if app.isascii() and app.isdigit() and 1 <= int(app) <= MAX_ID else None
+    entries: list[AuditEntry] = []
+    if action in ("", *AuditAction) and (number is not None or not app):
+        entries = await visit.api.audit(before=before, limit=PAGE, action=action, actor=actor, app_id=number)
+    wanted = {name: value for name, value in (("action", action), ("actor", actor), ("app", app)) if value}
+    following = urlencode({**wanted, "before": entries[-1].id}) if len(entries) == PAGE else ""
+    return visit.page(
+        "admin_audit.html",
+        entries=entries,
+        actions=list(AuditAction),
+        action=action,
+        actor=actor,
+        app_number=app,
+        filtered=bool(wanted) or before is not None,
+        following=following,
+        tab="audit",
+    )

@@ -1,0 +1,1 @@
+"""Who did what: sign-ins, keys, variables, deletions, and what operators do."""
