@@ -61,6 +61,10 @@ PHRASES: dict[str, tuple[str, str]] = {
         "没有终端可输入密码：用 --password-stdin",
         "there is no terminal to ask for the password on: use --password-stdin",
     ),
+    "column_bad": (
+        "--column {text}：应为 字段=列名，例如 user_name=account",
+        "--column {text}: is not FIELD=COLUMN, such as user_name=account",
+    ),
     "db_bad": ("{what} 的值不可用：funai db --help", "{what}: that value is not usable; see funai db --help"),
     "no_db": (
         "应用还没有数据库（平台提供：{kinds}）：funai db create",
