@@ -122,6 +122,16 @@ def previous_success(job: Job, history: list[Job]) -> Job | None:
     return next((j for j in history if j.id < job.id and j.status is JobStatus.SUCCEEDED), None)
 
 
+def again(job: Job, app: App) -> dict[str, str]:
+    """The fields of the form that deploys the same again. The app's own repository is left to the API: it may have moved."""
+    fields = {"git_ref": "gitRef", "image": "image", "container_port": "containerPort", "health_path": "healthPath"}
+    wishes = {field: str(job.payload[key]) for field, key in fields.items() if job.payload.get(key)}
+    repository, own = str(job.payload.get("repoSshUrl") or ""), app.repo_ssh_url or ""
+    if repository and repository.rsplit("/", 1)[-1] != own.rsplit("/", 1)[-1]:
+        wishes["repo_ssh_url"] = repository
+    return wishes
+
+
 def error_parts(message: str | None) -> tuple[str, str]:
     """The first line of a job's error message, and the lines of the program behind it."""
     head, _, rest = (message or "").partition("\n")

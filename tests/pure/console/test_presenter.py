@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from funai.console import presenter
+from funai.contracts.accounts import App
 from funai.contracts.jobs import Job, JobResult, Release, ReleaseComparison
-from funai.contracts.states import JobStatus, JobType
+from funai.contracts.states import AppStatus, JobStatus, JobType
 
 BEGAN = datetime(2026, 1, 31, 9, tzinfo=UTC)
 
@@ -80,6 +81,23 @@ def test_compare_tells_what_changed() -> None:
         "release_digest": False,
         "release_port": True,
     }
+
+
+OWN = "ssh://git@127.0.0.1:2222/funai/u1-app1.git"
+APP = App(id=1, user_id=1, app_name="a", app_status=AppStatus.READY, repo_ssh_url=OWN, created_at=BEGAN, updated_at=BEGAN)
+
+
+@pytest.mark.parametrize(
+    ("payload", "fields"),
+    [
+        ({"gitRef": "v1", "repoSshUrl": OWN, "containerPort": 3000}, {"git_ref": "v1", "container_port": "3000"}),
+        ({"gitRef": "main", "repoSshUrl": "ssh://git@moved:22/funai/u1-app1.git"}, {"git_ref": "main"}),
+        ({"repoSshUrl": "ssh://git@elsewhere:22/team/shop.git"}, {"repo_ssh_url": "ssh://git@elsewhere:22/team/shop.git"}),
+        ({"image": "docker.io/library/nginx:1", "repoSshUrl": OWN}, {"image": "docker.io/library/nginx:1"}),
+    ],
+)
+def test_deploying_again_asks_for_the_same(payload: dict[str, object], fields: dict[str, str]) -> None:
+    assert presenter.again(_job(JobStatus.FAILED).model_copy(update={"payload": payload}), APP) == fields
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from html import unescape
+
 import pytest
 
+from tests.service.api.platform import PASSWORD
 from tests.service.console.site import OWN, Browser, Site
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdLBSsfHyu8HvTbEhPGtGy8SvKxqH"
 MARKUP = "<img src=x onerror=alert(1)>\"'{{7*7}}"
 
 
@@ -30,6 +34,13 @@ async def test_markup_in_tenants_strings_stays_text(site: Site, ada: Browser) ->
         job, "FAILED", errorMessage=f"{MARKUP}\n{MARKUP}", failure={"code": "BUILD_FAILED", "blame": "user"}
     )
     seen += [await ada.open(page) for page in pages]
+    await ada.open("/account")
+    seen.append(await ada.send("/account/keys", title=MARKUP, public_key=KEY))
+    await site.platform.admin("root")
+    root = site.browser()
+    await root.send("/login", user_name="root", password=PASSWORD)
+    seen += [await root.open(page) for page in ("/admin/audit", "/admin/apps", "/admin/users", "/queue", base)]
+    assert MARKUP in unescape(seen[-5]), "the trail names the app"
     for text in seen:
         assert "<img src=x" not in text
         assert "<script>" not in text
