@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from funai.contracts.states import AppStatus, JobStatus, Phase
 from funai.i18n.console import text
 
 PHASES = ("QUEUED", *(p.value for p in Phase))
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 KINDS = {
     AppStatus.CREATED: "idle",
@@ -132,10 +134,21 @@ def again(job: Job, app: App) -> dict[str, str]:
     return wishes
 
 
-def error_parts(message: str | None) -> tuple[str, str]:
-    """The first line of a job's error message, and the lines of the program behind it."""
-    head, _, rest = (message or "").partition("\n")
-    return head, rest.strip("\n")
+def error_parts(language: str, message: str | None) -> tuple[str, str]:
+    """What a job's error message says in ``language``, and the lines of the program behind it.
+
+    A runner writes a line in Chinese, then the same in English, then the program's lines; others write one line.
+    """
+    first, _, rest = (message or "").partition("\n")
+    second, _, lines = rest.partition("\n")
+    if _CHINESE.search(first) and second and not _CHINESE.search(second):
+        return (second if language == "en" else first), lines.strip("\n")
+    return first, rest.strip("\n")
+
+
+def headline(language: str, message: str | None) -> str:
+    """The first of :func:`error_parts`."""
+    return error_parts(language, message)[0]
 
 
 def compare(found: ReleaseComparison) -> list[Difference]:

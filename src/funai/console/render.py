@@ -48,6 +48,7 @@ class Pages:
             "nonce": request.state.nonce,
             "ago": partial(presenter.ago, language),
             "request_path": request.url.path,
+            "headline": partial(presenter.headline, language),
         }
         body = self.environment.get_template(template).render({**known, **values})
         return HTMLResponse(body, status_code=status, headers={"Vary": "Cookie, Accept-Language"})

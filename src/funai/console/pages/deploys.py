@@ -91,7 +91,7 @@ async def _progress(visit: Visit, app: App, job: Job) -> dict[str, Any]:
     before = None
     if job.status.final:
         before = presenter.previous_success(job, await visit.api.history(app.user_id, app.id, HISTORY))
-    head, lines = presenter.error_parts(job.error_message)
+    head, lines = presenter.error_parts(visit.language, job.error_message)
     return {
         "job": job,
         "again": presenter.again(job, app),
