@@ -41,6 +41,10 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "images_removed": ("构建期间有镜像被移除，重试", "images were removed meanwhile: once more"),
     "image_exists": ("镜像已存在，跳过构建", "the image of this commit exists: no build ({digest})"),
+    "stale_lock": (
+        "{file} 与 package.json 不一致：在本地运行 {command}，把两个文件一起提交",
+        "{file} does not fit package.json: run `{command}` on your machine and commit both files",
+    ),
     "npm_gave_up": (
         "npm 没有装上依赖却以 0 退出：多半是软件包仓库连不上，或其证书不受信任；构建已终止，未保留任何层",
         (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from funai.contracts.states import FailureCode
-from funai.i18n.joblog import LINES
+from funai.i18n.joblog import LINES, both
 from funai.i18n.sizes import size
 from funai.runner.failures import JobFailed, last_lines
 
@@ -14,6 +14,13 @@ TAIL_BYTES = 64 * 1024
 _NPM_GAVE_UP = re.compile(rb"(?m)^npm (?:error|ERR!) (?:Exit handler|cb\(\)) never called!")
 """npm's last words when it ends in the middle of its work (a registry that is away or not trusted): its exit status is 0."""
 _LONGEST = 64
+_STALE_LOCKS = (
+    (re.compile(r"\bERR_PNPM_(OUTDATED_LOCKFILE|BROKEN_LOCKFILE|LOCKFILE_\w+)"), "pnpm-lock.yaml", "pnpm install"),
+    (re.compile(r"\bnpm ci. can only install packages when"), "package-lock.json", "npm install"),
+    (re.compile(r"Your lockfile needs to be updated, but yarn was run with|\bYN0028\b"), "yarn.lock", "yarn install"),
+    (re.compile(r"\blockfile had changes, but lockfile is frozen"), "bun.lock", "bun install"),
+)
+"""What package managers say of a lock file that does not fit package.json, the file, and the command that fixes it."""
 
 
 class Output:
@@ -41,3 +48,12 @@ class Output:
 
     def lines(self) -> list[str]:
         return last_lines(self._tail.decode("utf-8", "replace"))
+
+
+def stale_lock(lines: Iterable[str]) -> str | None:
+    """What to do, in both languages, when the build ended because a lock file does not fit package.json."""
+    for line in lines:
+        for words, file, command in _STALE_LOCKS:
+            if words.search(line):
+                return both("stale_lock", file=file, command=command)
+    return None
