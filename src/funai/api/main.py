@@ -21,6 +21,7 @@ from funai.api.apps import routes as apps
 from funai.api.audit import routes as audit
 from funai.api.databases import routes as databases
 from funai.api.deploys import routes as deploy
+from funai.api.descriptions import SandboxedDescriptions
 from funai.api.domains import routes as domains
 from funai.api.edge import ERRORS
 from funai.api.logs import routes as logs
@@ -95,6 +96,7 @@ def build(
 
     if pages:
         app.router.routes.append(ConsoleMount("", pages, name="console"))
+        app.add_middleware(SandboxedDescriptions)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
