@@ -70,6 +70,12 @@ class ScriptedGitea:
     def repo(self, name: str, **_: Any) -> httpx.Response:
         return httpx.Response(200, json=self._shown(name)) if name in self.repos else _missing()
 
+    def list_repos(self, org: str, *, page: int) -> httpx.Response:
+        if org != ORG:
+            return _missing()
+        names = sorted(self.repos)[page - 1 : page]
+        return httpx.Response(200, json=[self._shown(name) for name in names])
+
     def create(self, org: str, *, body: dict[str, Any]) -> httpx.Response:
         if org != ORG:
             return _missing()
@@ -177,6 +183,7 @@ _R = r"([^/ ]+/[^/ ]+)"
 _ROUTES: list[tuple[str, Any]] = [
     (rf"GET /repos/{_R}", ScriptedGitea.repo),
     (rf"DELETE /repos/{_R}", ScriptedGitea.delete),
+    (r"GET /orgs/([^/]+)/repos", ScriptedGitea.list_repos),
     (r"POST /orgs/([^/]+)/repos", ScriptedGitea.create),
     (rf"GET /repos/{_R}/contents", ScriptedGitea.contents),
     (rf"POST /repos/{_R}/contents/(.+)", ScriptedGitea.create_file),

@@ -116,6 +116,12 @@ class ScriptedHarbor:
         gone = self.artifacts.get(f"{project}/{name}", {}).pop(digest, None)
         return httpx.Response(200) if gone else _refused(404, "NOT_FOUND", "artifact not found")
 
+    def list_repositories(self, project: str, *, params: httpx.QueryParams, **_: Any) -> httpx.Response:
+        page, size = int(params["page"]), int(params["page_size"])
+        names = sorted(name for name in self.artifacts if name.startswith(f"{project}/"))
+        rows = [{"name": name, "artifact_count": len(self.artifacts[name])} for name in names]
+        return httpx.Response(200, json=rows[(page - 1) * size : page * size])
+
     def delete_repository(self, project: str, name: str, **_: Any) -> httpx.Response:
         gone = self.artifacts.pop(f"{project}/{name}", None)
         return httpx.Response(200) if gone is not None else _refused(404, "NOT_FOUND", "repository not found")
@@ -158,6 +164,7 @@ _ROUTES: list[tuple[str, Any]] = [
     (r"POST /retentions", ScriptedHarbor.create_policy),
     (r"GET /retentions/(\d+)", ScriptedHarbor.show_policy),
     (r"PUT /retentions/(\d+)", ScriptedHarbor.change_policy),
+    (r"GET /projects/([^/]+)/repositories", ScriptedHarbor.list_repositories),
     (rf"GET {_REPO}/artifacts", ScriptedHarbor.list_artifacts),
     (rf"GET {_REPO}/artifacts/(.+)", ScriptedHarbor.show_artifact),
     (rf"DELETE {_REPO}/artifacts/(.+)", ScriptedHarbor.delete_artifact),

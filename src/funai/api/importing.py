@@ -5,7 +5,7 @@ Containers, images and repositories are named by these ids, so they can't change
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,9 +21,32 @@ from funai.contracts.errors import ConfigError
 from funai.contracts.states import AppStatus
 
 Row = dict[str, Any]
+Columns = Mapping[str, tuple[str, ...]]
+"""A field of ours → the columns that it may be in, the likeliest first."""
 USERS, APPS, JOBS = "fun_ai_user", "fun_ai_app", "fun_ai_deploy_job"
-_NAMES = ("user_name", "username", "name")
-_PASSWORDS = ("password", "password_hash", "user_password")
+_TIMES = {
+    "create_time": ("create_time", "created_at", "gmt_create"),
+    "update_time": ("update_time", "updated_at", "gmt_modified"),
+}
+USER_COLUMNS: Columns = {
+    "id": ("id", "user_id"),
+    "user_name": ("user_name", "username", "name"),
+    "password": ("password", "password_hash", "user_password"),
+    **_TIMES,
+}
+APP_COLUMNS: Columns = {
+    "id": ("id", "app_id"),
+    "user_id": ("user_id", "owner_id"),
+    "app_name": ("app_name", "name"),
+    "app_status": ("app_status", "status"),
+    "app_description": ("app_description", "description"),
+    "app_type": ("app_type", "type"),
+    "app_key": ("app_key",),
+    "last_deploy_error": ("last_deploy_error",),
+    **_TIMES,
+}
+NEEDED = {"id", "user_name", "password", "user_id", "app_name", "app_status"}
+"""Without these nothing is taken; what else is missing stays empty, which a note says."""
 NO_LOGIN = "-"
 """Kept as the hash of an account whose password can't be taken: no password makes it."""
 
@@ -36,15 +59,18 @@ class Imported:
     notes: list[str] = field(default_factory=list[str])
 
 
-async def import_users(source: Database, into: Database) -> Imported:
-    """Accounts by id, with their BCrypt hashes. Raises ConfigError for a table that it can't read, or an id that is taken."""
-    rows = await _rows(source, USERS)
+async def import_users(source: Database, into: Database, columns: Mapping[str, str] | None = None) -> Imported:
+    """Accounts by id, with their BCrypt hashes. ``columns``: field of ours → the column that it is in there.
+
+    Raises ConfigError for a table that it can't read, or an id that is taken.
+    """
     report = Imported()
+    rows = await _named(source, USERS, USER_COLUMNS, columns or {}, report)
     fresh: list[Row] = []
     here = await into.fetch_all(select(users.c.id, users.c.user_name, users.c.name_key))
     by_id, names = {int(r["id"]): r for r in here}, {str(r["name_key"]) for r in here}
     for row in rows:
-        user_id, name = int(row["id"]), str(_first(row, _NAMES, USERS)).strip()
+        user_id, name = row["id"], str(row["user_name"]).strip()
         if user_id in by_id:
             _same(USERS, user_id, str(by_id[user_id]["user_name"]), name)
             report.known += 1
@@ -53,7 +79,7 @@ async def import_users(source: Database, into: Database) -> Imported:
             report.notes.append(f"user {user_id} ({name}): an account of this name is here under another id; left out")
             continue
         names.add(name.lower())
-        password = str(_first(row, _PASSWORDS, USERS) or "")
+        password = str(row["password"] or "")
         if not password.startswith("$2"):
             report.notes.append(f"user {user_id} ({name}): the password is no BCrypt hash; an admin has to set one")
             password = NO_LOGIN
@@ -71,18 +97,18 @@ async def import_users(source: Database, into: Database) -> Imported:
     return report
 
 
-async def import_apps(source: Database, into: Database) -> Imported:
-    """Apps by id, with what serves. Their owners must be here. Raises ConfigError."""
-    rows = await _rows(source, APPS)
+async def import_apps(source: Database, into: Database, columns: Mapping[str, str] | None = None) -> Imported:
+    """Apps by id, with what serves. Their owners must be here. ``columns`` as of users. Raises ConfigError."""
+    report, texts = Imported(), set[str]()
+    rows = await _named(source, APPS, APP_COLUMNS, columns or {}, report)
     owners = {int(r["id"]) for r in await into.fetch_all(select(users.c.id))}
     here = {int(r["id"]): r for r in await into.fetch_all(select(apps.c.id, apps.c.user_id))}
-    if strangers := sorted({int(r["user_id"]) for r in rows} - owners):
+    if strangers := sorted({r["user_id"] for r in rows} - owners):
         raise ConfigError([f"{APPS}: the users {strangers[:10]} of some apps are not here; run `funai import users` first"])
     jobs = await _last_jobs(source)
-    report, texts = Imported(), set[str]()
     fresh: list[Row] = []
     for row in rows:
-        app_id, user_id = int(row["id"]), int(row["user_id"])
+        app_id, user_id = row["id"], row["user_id"]
         if app_id in here:
             _same(APPS, app_id, str(here[app_id]["user_id"]), str(user_id))
             report.known += 1
@@ -100,7 +126,7 @@ async def import_apps(source: Database, into: Database) -> Imported:
 
 
 def _app(row: Row, app_id: int, user_id: int, job: int | None) -> Row:
-    status = int(row.get("app_status") or 0)
+    status = row["app_status"]
     serves = status == AppStatus.READY and job is not None
     if status == AppStatus.DEPLOYING or (status == AppStatus.READY and not serves) or status not in set(AppStatus):
         status = int(AppStatus.UPLOADED)
@@ -162,6 +188,11 @@ async def _rows(db: Database, name: str, columns: Sequence[str] = ()) -> list[Ro
         return [dict(r) for r in (await conn.execute(select(*wanted))).mappings()]
 
 
+async def _columns(db: Database, table: str) -> list[str]:
+    async with db.read() as conn:
+        return await conn.run_sync(lambda c: [str(column["name"]) for column in inspect(c).get_columns(table)])
+
+
 async def _insert(db: Database, table: Table, rows: list[Row]) -> int:
     async def work(conn: AsyncConnection) -> None:
         for start in range(0, len(rows), 500):
@@ -174,11 +205,49 @@ async def _insert(db: Database, table: Table, rows: list[Row]) -> int:
     return len(rows)
 
 
-def _first(row: Row, names: Sequence[str], table: str) -> Any:
-    for name in names:
+async def _named(db: Database, table: str, columns: Columns, given: Mapping[str, str], report: Imported) -> list[Row]:
+    """Rows with fields of ours. Raises ConfigError that lists the columns which are there, and how to name one."""
+    if unknown := sorted(given.keys() - columns.keys()):
+        raise ConfigError([f"--column {unknown[0]}=…: is no field of {table}; those are {', '.join(columns)}"])
+    rows = await _rows(db, table)
+    there = await _columns(db, table)
+    chosen, problems = _choose(columns, given, there)
+    if problems:
+        listed = f"it has {', '.join(there)}"
+        raise ConfigError([f"{table}: {problem}; {listed}" for problem in problems])
+    if missing := [name for name in columns if name not in chosen]:
+        report.notes.append(f"{table}: has no column for {', '.join(missing)}; they stay empty (name one by --column)")
+    return [_read(table, {name: row[column] for name, column in chosen.items()}) for row in rows]
+
+
+def _choose(columns: Columns, given: Mapping[str, str], there: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Field → column, and what is wrong. Pure."""
+    exact = {name.lower(): name for name in reversed(there)}
+    chosen: dict[str, str] = {}
+    problems: list[str] = []
+    for field_, guesses in columns.items():
+        wanted = (given[field_],) if field_ in given else guesses
+        found = next((exact[name.lower()] for name in wanted if name.lower() in exact), None)
+        if found is not None:
+            chosen[field_] = found
+        elif field_ in given:
+            problems.append(f"--column {field_}={given[field_]}: there is no such column")
+        elif field_ in NEEDED:
+            problems.append(f"{field_} is in none of {', '.join(guesses)}; name its column by --column {field_}=…")
+    return chosen, problems
+
+
+def _read(table: str, row: Row) -> Row:
+    """The row with its numbers as such. Raises ConfigError that names the row and the field."""
+    for name in ("id", "user_id", "app_status"):
         if name in row:
-            return row[name]
-    raise ConfigError([f"{table}: has none of the columns {', '.join(names)}"])
+            try:
+                row[name] = int(row[name] or 0)
+            except (ValueError, TypeError) as e:
+                raise ConfigError([f"{table}: {row['id']}: {name} is {row[name]!r}, which is no number"]) from e
+    if row["id"] <= 0:
+        raise ConfigError([f"{table}: a row has no id; is the right column named by --column id=…?"])
+    return row
 
 
 def _same(table: str, row_id: int, here: str, there: str) -> None:

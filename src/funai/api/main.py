@@ -21,6 +21,7 @@ from funai.api.apps import routes as apps
 from funai.api.audit import routes as audit
 from funai.api.databases import routes as databases
 from funai.api.deploys import routes as deploy
+from funai.api.descriptions import SandboxedDescriptions
 from funai.api.domains import routes as domains
 from funai.api.edge import ERRORS
 from funai.api.logs import routes as logs
@@ -45,6 +46,7 @@ DESCRIPTION = """Accounts, apps and deploys. Sign in by `POST /api/fun-ai/auth/l
 OVERVIEW_SECONDS = 60.0
 STOPS_SECONDS = 10.0
 GIT_ACCOUNTS_SECONDS = 300.0
+ORPHANS_SECONDS = 600.0
 MIGRATIONS = Path(__file__).parent / "migrations"
 ROUTES = APIRouter()
 """Every call of the API."""
@@ -94,6 +96,7 @@ def build(
 
     if pages:
         app.router.routes.append(ConsoleMount("", pages, name="console"))
+        app.add_middleware(SandboxedDescriptions)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -134,6 +137,7 @@ async def running(core: Core) -> AsyncIterator[None]:
                 ("api.repos", max(1.0, seconds), core.repos.sweep),
                 ("api.git-accounts", GIT_ACCOUNTS_SECONDS, core.git_accounts.sweep),
                 ("api.deletion", max(1.0, seconds), core.deletions.sweep),
+                ("api.orphans", ORPHANS_SECONDS, core.orphans.sweep),
                 ("api.idempotency", 600.0, core.answers.prune),
                 ("api.audit", 600.0, core.audit.prune),
             ):

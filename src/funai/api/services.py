@@ -12,6 +12,7 @@ from funai.api.accounts.passwords import Passwords
 from funai.api.accounts.publickeys import PublicKey, parse_public_key
 from funai.api.accounts.service import Accounts
 from funai.api.accounts.tokens import Tokens
+from funai.api.admin.orphans import OrphanSweep, SweepRules
 from funai.api.apps.deletion import Deletions
 from funai.api.apps.overviews import Overviews
 from funai.api.apps.service import Apps
@@ -67,6 +68,7 @@ class Core:
     follower: Follower
     overviews: Overviews
     domains: OwnDomains
+    orphans: OrphanSweep
     answers: Answers
     streams: Streams
     seats: StreamLimiter
@@ -127,6 +129,7 @@ def assemble(
         follower=Follower(control, tracker),
         overviews=Overviews(db, apps, slots, control),
         domains=OwnDomains(apps, control, [settings.git_ssh_host, *settings.reserved_hosts], settings.max_domains),
+        orphans=OrphanSweep(db, clock, repos, control, _sweep_rules(settings)),
         answers=answers,
         streams=Streams(control, tracker, stop),
         seats=StreamLimiter(settings.max_log_streams, settings.max_log_streams_all),
@@ -179,6 +182,10 @@ def _repo_host(settings: ApiSettings, given: RepoHost | None, gitea: Gitea | Non
         templates=template_files(settings.gitea_template_dir),
     )
     return GiteaHost(gitea, rules)
+
+
+def _sweep_rules(settings: ApiSettings) -> SweepRules:
+    return SweepRules(settings.orphan_sweep, settings.orphan_hours, settings.orphan_grace_hours)
 
 
 def _bots(settings: ApiSettings) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -16,6 +17,14 @@ from funai.contracts.errors import BadInput, ConfigError
 
 MIN_JWT_SECRET = 32
 MIN_WEBHOOK_SECRET = 16
+
+
+class OrphanMode(StrEnum):
+    """What the sweep for orphans does by itself."""
+
+    OFF = "off"
+    REPORT = "report"
+    DELETE = "delete"
 
 
 class ApiSettings(Settings):
@@ -164,6 +173,15 @@ class ApiSettings(Settings):
         "funai.console.https",
         False,
         doc="People reach the console over HTTPS (a proxy in front ends it): cookies get Secure and the __Host- prefix",
+    )
+    orphan_sweep: OrphanMode = key(
+        "funai.orphans.sweep",
+        OrphanMode.REPORT,
+        doc="What deleted apps left behind is looked for by the clock: off, report (in the log), or delete",
+    )
+    orphan_hours: float = key("funai.orphans.sweep-hours", 24, doc="Hours between two such looks", gt=0, le=8_760)
+    orphan_grace_hours: float = key(
+        "funai.orphans.grace-hours", 168, doc="What the sweep deletes has looked orphaned for so many hours", ge=1, le=8_760
     )
     sweep_seconds: float = key(
         "funai.api.sweep-seconds", 1.0, doc="How often outcomes of running deploys are asked for", gt=0, le=60

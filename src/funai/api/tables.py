@@ -116,6 +116,21 @@ repo_discards = Table(
     _time("create_time"),
 )
 
+orphans = Table(
+    "funai_orphan",  # since when something at a place looks as if its app were no more
+    metadata,
+    Column("place", exact(16), primary_key=True),
+    Column("name", exact(190), primary_key=True),
+    _time("since"),
+)
+
+sweeps = Table(
+    "funai_sweep",  # a task that one of several instances does now and then
+    metadata,
+    Column("name", exact(32), primary_key=True),
+    _time("ran"),
+)
+
 idempotency = Table(
     "funai_idempotency",
     metadata,

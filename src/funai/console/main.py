@@ -11,26 +11,31 @@ from urllib.parse import quote
 import httpx
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Mount
 from starlette.types import Scope
 
 from funai.base.aio import bind, serving, settle_memory
-from funai.base.http.app import add_routes
+from funai.base.http.app import Answers, Edge, add_routes
 from funai.base.http.guards import Network, networks
+from funai.base.http.invalid import words_for
 from funai.base.observability import log
+from funai.base.observability.metrics import HttpMetrics
 from funai.console import assets
 from funai.console.pages import account, admin, apps, databases, deploys
 from funai.console.render import Pages
 from funai.console.security import SAFE_METHODS, Cookies, SecurityHeaders, form_token
 from funai.console.session import Console, SharedWay, preferred_language, preferred_theme
 from funai.console.settings import ConsoleSettings
-from funai.contracts.errors import FunaiError, Unauthenticated
+from funai.contracts.errors import FunaiError, TooLarge, Unauthenticated
 from funai.i18n.console import TEXTS, next_step, text
 
 NOT_PAGES = ("/api/", "/internal/", "/docs", "/redoc", "/openapi.json", "/metrics")
 """Paths of the API's own, which the console leaves alone."""
+MAX_BODY = 1024 * 1024
+"""Bytes of a form, as the API's process has it."""
 CONNECTIONS = httpx.Limits(max_connections=200, max_keepalive_connections=20, keepalive_expiry=30)
 
 
@@ -68,10 +73,17 @@ def build(api_base_url: str, *, https: bool = False, trusted: Sequence[Network] 
     return app
 
 
+def alone(api_base_url: str, *, https: bool = False, trusted: Sequence[Network] = ()) -> FastAPI:
+    """The console in a process of its own, with what the API's process has around it: limit on bodies, trace id, language."""
+    app = build(api_base_url, https=https, trusted=trusted)
+    app.add_middleware(Edge, answers=Answers.ENVELOPE, metrics=HttpMetrics(CollectorRegistry()), max_body=MAX_BODY)
+    return app
+
+
 async def serve(settings: ConsoleSettings, stop: asyncio.Event) -> None:
     """Serve the console alone until ``stop``."""
     trusted = networks(settings.trusted_proxies, "funai.console.trusted-proxies")
-    app = build(settings.api_base_url, https=settings.https, trusted=trusted)
+    app = alone(settings.api_base_url, https=settings.https, trusted=trusted)
     async with serving(app, bind(settings.host, settings.port)) as port:
         log.get("console").info("console.listening", host=settings.host, port=port)
         settle_memory()
@@ -93,14 +105,17 @@ async def _on_refusal(request: Request, e: Exception) -> Response:
 
 async def _on_bad_form(request: Request, e: Exception) -> Response:
     assert isinstance(e, RequestValidationError)
-    first: dict[str, Any] = next(iter(e.errors()), {"loc": (), "msg": ""})
-    where = ".".join(str(part) for part in first["loc"])
-    return _problem(request, 400, f"{where}: {first['msg']}", "BAD_INPUT", "")
+    first: dict[str, Any] = next(iter(e.errors()), {"type": "", "loc": (), "msg": ""})
+    words = words_for(first, request.headers.get("content-type", ""))
+    message = words.en if preferred_language(request) == "en" else words.zh
+    return _problem(request, 400, message, "BAD_INPUT", "")
 
 
 async def _on_http(request: Request, e: Exception) -> Response:
     assert isinstance(e, HTTPException)
     language = preferred_language(request)
+    if isinstance(e.__cause__, TooLarge):  # met while the form was read
+        return _problem(request, e.__cause__.code, e.__cause__.message(language), e.__cause__.reason, "")
     if e.status_code == 404:
         return _problem(request, 404, text(language, "not_found_text"), "NOT_FOUND", "")
     return _problem(request, e.status_code, str(e.detail), "BAD_INPUT", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from funai.contracts.states import AppStatus, JobStatus, Phase
 from funai.i18n.console import text
 
 PHASES = ("QUEUED", *(p.value for p in Phase))
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 KINDS = {
     AppStatus.CREATED: "idle",
@@ -122,10 +124,31 @@ def previous_success(job: Job, history: list[Job]) -> Job | None:
     return next((j for j in history if j.id < job.id and j.status is JobStatus.SUCCEEDED), None)
 
 
-def error_parts(message: str | None) -> tuple[str, str]:
-    """The first line of a job's error message, and the lines of the program behind it."""
-    head, _, rest = (message or "").partition("\n")
-    return head, rest.strip("\n")
+def again(job: Job, app: App) -> dict[str, str]:
+    """The fields of the form that deploys the same again. The app's own repository is left to the API: it may have moved."""
+    fields = {"git_ref": "gitRef", "image": "image", "container_port": "containerPort", "health_path": "healthPath"}
+    wishes = {field: str(job.payload[key]) for field, key in fields.items() if job.payload.get(key)}
+    repository, own = str(job.payload.get("repoSshUrl") or ""), app.repo_ssh_url or ""
+    if repository and repository.rsplit("/", 1)[-1] != own.rsplit("/", 1)[-1]:
+        wishes["repo_ssh_url"] = repository
+    return wishes
+
+
+def error_parts(language: str, message: str | None) -> tuple[str, str]:
+    """What a job's error message says in ``language``, and the lines of the program behind it.
+
+    A runner writes a line in Chinese, then the same in English, then the program's lines; others write one line.
+    """
+    first, _, rest = (message or "").partition("\n")
+    second, _, lines = rest.partition("\n")
+    if _CHINESE.search(first) and second and not _CHINESE.search(second):
+        return (second if language == "en" else first), lines.strip("\n")
+    return first, rest.strip("\n")
+
+
+def headline(language: str, message: str | None) -> str:
+    """The first of :func:`error_parts`."""
+    return error_parts(language, message)[0]
 
 
 def compare(found: ReleaseComparison) -> list[Difference]:

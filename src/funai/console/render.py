@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 from funai.console import presenter
@@ -37,7 +38,7 @@ class Pages:
             reason_words=_reason_words,
             known_notices=TEXTS,
         )
-        self.environment.filters.update(duration=presenter.duration, bytes=size)
+        self.environment.filters.update(duration=presenter.duration, bytes=size, keep_returns=keep_returns)
 
     def answer(self, request: Request, template: str, language: str, *, status: int, **values: Any) -> HTMLResponse:
         """The page as an answer. ``values`` are the template's names."""
@@ -47,9 +48,15 @@ class Pages:
             "nonce": request.state.nonce,
             "ago": partial(presenter.ago, language),
             "request_path": request.url.path,
+            "headline": partial(presenter.headline, language),
         }
         body = self.environment.get_template(template).render({**known, **values})
         return HTMLResponse(body, status_code=status, headers={"Vary": "Cookie, Accept-Language"})
+
+
+def keep_returns(text: str) -> Markup:
+    """Escaped, with carriage returns as references: a browser's parser turns bare ones into new lines."""
+    return Markup(escape(text).replace("\r", Markup("&#13;")))
 
 
 def _reason_words(language: str, reason: str) -> str:

@@ -181,6 +181,12 @@ class GitDiscards(Wire):
     done: list[str] = Field(default_factory=list[str], max_length=1_000)
 
 
+class GitRepositories(Wire):
+    """The Git server tells which repositories it has, ``owner/name``."""
+
+    repos: list[Annotated[str, Field(max_length=200)]] = Field(max_length=20_000)
+
+
 class ChangePassword(Wire):
     old_password: str = Field(max_length=256)
     new_password: str = Field(max_length=256)

@@ -132,6 +132,13 @@ class RuntimeNodeRef(Wire):
     gateway_base_url: str
     apps_url: str | None = None
     """(+) As :class:`~funai.contracts.nodes.NodeHeartbeat` has it."""
+    enabled: bool | None = None
+    """What follows is the node's state as callers in the field read it; absent in the answer to a change of the job."""
+    weight: int | None = None
+    last_heartbeat_at: Instant | None = None
+    disk_free_pct: float | None = None
+    disk_free_bytes: int | None = None
+    container_count: int | None = None
 
 
 class Failure(Wire):

@@ -72,6 +72,7 @@ from funai.deploy.queue.runners import RunnerRegistry
 from funai.deploy.queue.service import JobService
 from funai.deploy.queue.store import JobStore
 from funai.deploy.queue.waiters import Waiters
+from funai.deploy.releases.orphans import OrphanImages
 from funai.deploy.releases.registry import open_registry
 from funai.deploy.releases.retention import Registry, Retention
 from funai.deploy.releases.store import ReleaseBook
@@ -144,7 +145,7 @@ def build(
     add_routes(app, runner_routes(core.logs, runner))
     add_routes(app, api_routes(core.jobs, core.logs, api))
     add_routes(app, event_routes(core.feed, api))
-    add_routes(app, app_routes(core.apps, core.releases, core.db, api))
+    add_routes(app, app_routes(core.apps, core.releases, core.db, api, OrphanImages(core.retention)))
     add_routes(app, domain_routes(core.domains, api))
     # Without a shared secret no guess opens this door, only a credential that was made for an edge.
     secret = settings.edge_secret or SecretStr(secrets.token_urlsafe(32))

@@ -48,5 +48,9 @@ class ApiAccess:
         data = await self._api.data("POST", "/api/fun-ai/internal/git/discards", json={"done": list(done)})
         return [str(repo) for repo in data]
 
+    async def there(self, repos: Sequence[str]) -> None:
+        """Tell which repositories there are. Raises FunaiError, also of an older API."""
+        await self._api.data("POST", "/api/fun-ai/internal/git/repositories", json={"repos": list(repos)})
+
     async def close(self) -> None:
         await self._api.close()

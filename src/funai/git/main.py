@@ -15,6 +15,8 @@ from funai.git.server import GitServer
 from funai.git.settings import GitSettings
 
 DISCARD_SECONDS = 30.0
+REPORT_SECONDS = 600.0
+MAX_TOLD = 20_000
 
 
 async def discard(repos: BareRepositories, access: ApiAccess) -> None:
@@ -28,6 +30,11 @@ async def discard(repos: BareRepositories, access: ApiAccess) -> None:
         done = pending
 
 
+async def report(repos: BareRepositories, access: ApiAccess) -> None:
+    """Tell the API which repositories there are, for its search for orphans. Raises FunaiError, also of an older API."""
+    await access.there((await repos.everything())[:MAX_TOLD])
+
+
 async def serve(settings: GitSettings, stop: asyncio.Event) -> None:
     """Serves until ``stop``; running operations get a bounded time to finish."""
     access = ApiAccess(settings.api_base_url, settings.internal_token.get_secret_value())
@@ -36,10 +43,12 @@ async def serve(settings: GitSettings, stop: asyncio.Event) -> None:
     log.get("git").info("git.listening", host=settings.host, port=port)
     repos = BareRepositories(settings.repos_dir)
     removing = asyncio.create_task(periodic("git.discards", DISCARD_SECONDS, partial(discard, repos, access), stop))
+    reporting = asyncio.create_task(periodic("git.report", REPORT_SECONDS, partial(report, repos, access), stop))
     try:
         await stop.wait()
     finally:
-        removing.cancel()
-        await asyncio.gather(removing, return_exceptions=True)
+        for task in (removing, reporting):
+            task.cancel()
+        await asyncio.gather(removing, reporting, return_exceptions=True)
         await server.stop()
         await access.close()

@@ -62,6 +62,13 @@ class BareRepositories:
     async def webhook(self, repo: str) -> None:
         """Nothing is kept here: the server itself tells the API of every push."""
 
+    async def repositories(self, owner: str) -> list[str]:
+        return [repo for repo in await self.everything() if repo.startswith(f"{owner}/")]
+
+    async def everything(self) -> list[str]:
+        """``owner/name`` of every repository."""
+        return await asyncio.to_thread(lambda: [f"{p.parent.name}/{p.stem}" for p in self.root.glob("[!.]*/*.git")])
+
     async def close(self) -> None:
         """No connection is held."""
 

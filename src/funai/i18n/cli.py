@@ -61,6 +61,10 @@ PHRASES: dict[str, tuple[str, str]] = {
         "没有终端可输入密码：用 --password-stdin",
         "there is no terminal to ask for the password on: use --password-stdin",
     ),
+    "column_bad": (
+        "--column {text}：应为 字段=列名，例如 user_name=account",
+        "--column {text}: is not FIELD=COLUMN, such as user_name=account",
+    ),
     "db_bad": ("{what} 的值不可用：funai db --help", "{what}: that value is not usable; see funai db --help"),
     "no_db": (
         "应用还没有数据库（平台提供：{kinds}）：funai db create",
@@ -88,10 +92,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "db_restored": ("已恢复到应用 {app}", "restored into app {app}"),
     "db_read_only": ("超过配额，只读", "over its quota: read only"),
     "orphans_ask": (
-        "删除已无主超过 {hours} 小时的数据库和容器？",
-        "delete databases and containers that have looked orphaned for {hours} hours?",
+        "删除已无主超过 {hours} 小时的数据库、容器、代码仓库和镜像？",
+        "delete databases, containers, repositories and images that have looked orphaned for {hours} hours?",
     ),
-    "no_orphans": ("没有无主的数据库或容器", "no orphaned databases or containers"),
+    "no_orphans": ("没有无主的数据库、容器、代码仓库或镜像", "no orphaned databases, containers, repositories or images"),
     "orphan": ("无主", "orphaned"),
     "orphan_waits": ("无主，宽限期内", "orphaned, within the grace"),
     "orphan_deleted": ("已删除", "deleted"),

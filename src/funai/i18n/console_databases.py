@@ -17,6 +17,10 @@ DATABASES: dict[str, tuple[str, str]] = {
     "db_show_url": ("显示地址和密码", "Show address and password"),
     "db_url_text": ("应用得到的变量：{names}。请勿外传。", "The app gets it as {names}. Keep it to yourself."),
     "db_rotate": ("更换密码", "Change password"),
+    "db_rotate_text": (
+        "旧密码立即失效；正在运行的容器要重新部署，或停止后再启动，才会得到新密码。",
+        "The old password ends at once; the running container gets the new one when it is deployed, or started, again.",
+    ),
     "db_back_up": ("立即备份", "Back up now"),
     "db_backups": ("备份", "Backups"),
     "db_backup": ("备份", "Backup"),

@@ -1,4 +1,4 @@
-"""The console's texts about releases compared, and about who did what; a part of :mod:`funai.i18n.console`."""
+"""Texts of the console about releases compared, confirmations and who did what; a part of :mod:`funai.i18n.console`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,25 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "change_ADDED": ("新增", "added"),
     "change_REMOVED": ("删除", "removed"),
     "change_CHANGED": ("值已改", "value changed"),
+    "new_repository": ("使用别处的仓库", "Use a repository elsewhere"),
+    "repository_address": ("仓库地址（SSH）", "Its address (SSH)"),
+    "new_repository_text": (
+        "管理员须允许该地址（funai.git.allowed-repos），Runner 的公钥须能读取。",
+        "The operator must allow its address (funai.git.allowed-repos), and the runner's key must be able to read it.",
+    ),
+    "variable_remove_text": (
+        "它的值会被删除，无法再查看或恢复。正在运行的容器到下次部署为止仍保留它。",
+        "Its value is deleted and can't be seen or brought back. The running container keeps it until the next deploy.",
+    ),
+    "key_remove_text": ("用这个公钥的推送将被拒绝。", "Pushes with this key will be refused."),
+    "api_key_confirm": (
+        "如果已有密钥，它立即失效，使用它的脚本会停止工作。",
+        "A key that you have now ends at once, and scripts that use it stop working.",
+    ),
+    "user_disable_text": (
+        "该用户会被退出，无法登录、推送和部署；其应用继续运行。",
+        "They are signed out and can't sign in, push or deploy; their apps serve on.",
+    ),
     "admin_audit": ("审计", "Audit"),
     "audit_text": (
         "谁在什么时候、从哪里做了什么。只记录名字，不记录值、密钥和密码。",

@@ -13,6 +13,8 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response,
 from tests.parts.browser import launch
 
 SERIOUS = frozenset({"serious", "critical"})
+MOVED = "net::ERR_NETWORK_CHANGED"
+"""Chromium drops its connections when the machine gets or loses an address, as with each container: no fault of a page's."""
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Watched:
 
     def _said(self, message: ConsoleMessage) -> None:
         expected = any(f"status of {status} " in message.text for status in self.allowed)
-        if message.type in ("error", "warning") and not expected:
+        if message.type in ("error", "warning") and not expected and MOVED not in message.text:
             self.complaints.append(f"{message.type}: {message.text} at {message.location.get('url')}")
 
     def _answered(self, response: Response) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from funai.console import presenter
+from funai.contracts.accounts import App
 from funai.contracts.jobs import Job, JobResult, Release, ReleaseComparison
-from funai.contracts.states import JobStatus, JobType
+from funai.contracts.states import AppStatus, JobStatus, JobType
 
 BEGAN = datetime(2026, 1, 31, 9, tzinfo=UTC)
 
@@ -82,6 +83,23 @@ def test_compare_tells_what_changed() -> None:
     }
 
 
+OWN = "ssh://git@127.0.0.1:2222/funai/u1-app1.git"
+APP = App(id=1, user_id=1, app_name="a", app_status=AppStatus.READY, repo_ssh_url=OWN, created_at=BEGAN, updated_at=BEGAN)
+
+
+@pytest.mark.parametrize(
+    ("payload", "fields"),
+    [
+        ({"gitRef": "v1", "repoSshUrl": OWN, "containerPort": 3000}, {"git_ref": "v1", "container_port": "3000"}),
+        ({"gitRef": "main", "repoSshUrl": "ssh://git@moved:22/funai/u1-app1.git"}, {"git_ref": "main"}),
+        ({"repoSshUrl": "ssh://git@elsewhere:22/team/shop.git"}, {"repo_ssh_url": "ssh://git@elsewhere:22/team/shop.git"}),
+        ({"image": "docker.io/library/nginx:1", "repoSshUrl": OWN}, {"image": "docker.io/library/nginx:1"}),
+    ],
+)
+def test_deploying_again_asks_for_the_same(payload: dict[str, object], fields: dict[str, str]) -> None:
+    assert presenter.again(_job(JobStatus.FAILED).model_copy(update={"payload": payload}), APP) == fields
+
+
 @pytest.mark.parametrize(
     ("ms", "words"), [(None, ""), (0, "0 ms"), (999, "999 ms"), (12_400, "12.4 s"), (185_000, "3 min 05 s")]
 )
@@ -97,5 +115,13 @@ def test_ago_in_words(seconds: int, words: str) -> None:
 
 
 def test_error_message_splits_into_its_head_and_the_programs_lines() -> None:
-    assert presenter.error_parts("failed (exit 1)\nline 1\nline 2\n") == ("failed (exit 1)", "line 1\nline 2")
-    assert presenter.error_parts(None) == ("", "")
+    assert presenter.error_parts("en", "failed (exit 1)\nline 1\nline 2\n") == ("failed (exit 1)", "line 1\nline 2")
+    assert presenter.error_parts("en", None) == ("", "")
+
+
+def test_error_message_in_two_languages_is_shown_in_the_readers() -> None:
+    message = "构建失败（退出码 1）\nthe build failed (exit status 1)\nnpm ERR!\nline 2"
+    assert presenter.error_parts("zh", message) == ("构建失败（退出码 1）", "npm ERR!\nline 2")
+    assert presenter.error_parts("en", message) == ("the build failed (exit status 1)", "npm ERR!\nline 2")
+    assert presenter.error_parts("en", "失败") == ("失败", "")
+    assert presenter.error_parts("en", "失败\n原因") == ("失败", "原因")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,10 @@ class Repos:
     async def webhook(self, repo: str) -> None:
         self._check()
 
+    async def repositories(self, owner: str) -> list[str]:
+        self._check()
+        return sorted(repo for repo in self.made if repo.startswith(f"{owner}/"))
+
     async def close(self) -> None:
         pass
 
@@ -189,8 +193,17 @@ class Refused(Exception):
 
 
 class Platform:
-    def __init__(self, folder: Path, database_url: str | None = None, *, repos_apart: bool = False, **settings: Any) -> None:
-        self.repos_apart = repos_apart
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str | None = None,
+        *,
+        repos_apart: bool = False,
+        deploy: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        """``settings`` are the API's, ``deploy`` the Deploy service's."""
+        self.repos_apart, self._deploy_settings = repos_apart, deploy or {}
         self.node, self.repos, self.gitea = Node(), Repos(), ScriptedGitea()
         key_file = folder / "seal.key"
         api_url = database_url or sqlite_url(folder / "api.db")
@@ -221,6 +234,7 @@ class Platform:
             agent_token=SecretStr("agent"),
             env_key_file=self._key_file,
             retry_backoff_seconds=0,
+            **self._deploy_settings,
         )
         agent = httpx.ASGITransport(self.node.app)
         self.deploy = deploy_main.build(deploy_settings, agent_http=lambda: agent)

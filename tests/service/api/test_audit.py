@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -97,3 +99,10 @@ async def test_audit_trail_prunes_by_age_and_of_users_by_count(platform: Platfor
     platform.core.audit.days = -1
     await platform.core.audit.prune()
     assert await _entries(root) == []
+
+
+async def test_what_was_done_does_not_fail_for_want_of_its_entry(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = await platform.person("ada")
+    with closing(sqlite3.connect(platform.settings.datasource_url.partition("///")[2])) as db:
+        db.execute("DROP TABLE funai_audit")
+    assert await ada.app("shop")

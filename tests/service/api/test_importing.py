@@ -89,3 +89,40 @@ async def test_an_id_that_is_anothers_here_is_refused(platform: Platform, field:
     await platform.person("somebody")
     with pytest.raises(ConfigError, match="fun_ai_user: 1 is another's here"):
         await importing.import_users(field, platform.core.db)
+
+
+async def _altered(db: Database, *statements: str) -> None:
+    async with db.write() as conn:
+        for statement in statements:
+            await conn.exec_driver_sql(statement)
+
+
+async def test_columns_of_other_names_are_refused_by_a_list_and_taken_when_named(platform: Platform, field: Database) -> None:
+    await _altered(field, "ALTER TABLE fun_ai_user RENAME COLUMN user_name TO account")
+    with pytest.raises(ConfigError) as refused:
+        await importing.import_users(field, platform.core.db)
+    assert "user_name is in none of user_name, username, name; name its column by --column user_name=…" in str(refused.value)
+    assert "it has id, account, password, email, create_time, update_time" in str(refused.value)
+    for wrong, words in (
+        ({"user_name": "login"}, "--column user_name=login: there is no such column"),
+        ({"colour": "account"}, "is no field of fun_ai_user; those are id, user_name, password"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            await importing.import_users(field, platform.core.db, wrong)
+    assert (await importing.import_users(field, platform.core.db, {"user_name": "ACCOUNT"})).taken == 2
+    await platform.sign_in("ada")
+
+
+async def test_missing_columns_that_may_be_empty_are_said(platform: Platform, field: Database) -> None:
+    await importing.import_users(field, platform.core.db)
+    await _altered(field, "ALTER TABLE fun_ai_app DROP COLUMN app_key", "ALTER TABLE fun_ai_app DROP COLUMN app_type")
+    report = await importing.import_apps(field, platform.core.db)
+    assert report.taken == 3
+    assert report.notes[0].startswith("fun_ai_app: has no column for app_type, app_key")
+
+
+async def test_a_number_that_is_none_is_refused_with_its_row(platform: Platform, field: Database) -> None:
+    await importing.import_users(field, platform.core.db)
+    await _altered(field, "UPDATE fun_ai_app SET app_status = 'ready' WHERE id = 20000255")
+    with pytest.raises(ConfigError, match="fun_ai_app: 20000255: app_status is 'ready', which is no number"):
+        await importing.import_apps(field, platform.core.db)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from html import unescape
+
+import httpx
 import pytest
 
+from funai.console import main as console_main
+from tests.service.api.platform import PASSWORD
 from tests.service.console.site import OWN, Browser, Site
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdLBSsfHyu8HvTbEhPGtGy8SvKxqH"
 MARKUP = "<img src=x onerror=alert(1)>\"'{{7*7}}"
 
 
@@ -30,6 +37,13 @@ async def test_markup_in_tenants_strings_stays_text(site: Site, ada: Browser) ->
         job, "FAILED", errorMessage=f"{MARKUP}\n{MARKUP}", failure={"code": "BUILD_FAILED", "blame": "user"}
     )
     seen += [await ada.open(page) for page in pages]
+    await ada.open("/account")
+    seen.append(await ada.send("/account/keys", title=MARKUP, public_key=KEY))
+    await site.platform.admin("root")
+    root = site.browser()
+    await root.send("/login", user_name="root", password=PASSWORD)
+    seen += [await root.open(page) for page in ("/admin/audit", "/admin/apps", "/admin/users", "/queue", base)]
+    assert MARKUP in unescape(seen[-5]), "the trail names the app"
     for text in seen:
         assert "<img src=x" not in text
         assert "<script>" not in text
@@ -137,6 +151,36 @@ async def test_odd_session_cookies_are_no_session(site: Site) -> None:
         answer = await browser.http.get("/apps", headers={b"Cookie": b"funai_session=" + value.encode("latin-1")})  # type: ignore[dict-item]
         assert answer.status_code == 200
         assert "Sign in" in answer.text
+
+
+async def test_form_of_any_size_is_not_read(site: Site, ada: Browser) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"name="
+        for _ in range(64):
+            yield b"x" * 65_536
+
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+    stand_alone = httpx.ASGITransport(console_main.alone(site.url))
+    async with httpx.AsyncClient(transport=stand_alone, base_url=site.url, cookies=ada.http.cookies) as alone:
+        for client in (ada.http, alone):
+            answer = await client.post("/apps/new", content=parts(), headers=form)
+            assert answer.status_code == 413, answer.text
+            assert "TOO_LARGE" in answer.text
+    assert "No apps yet." in await ada.open("/apps")
+
+
+async def test_descriptions_scripts_of_another_server_have_an_origin_of_their_own(site: Site) -> None:
+    browser = site.browser()
+    for page in ("/docs", "/redoc"):
+        await browser.open(page)
+        assert browser.last.status_code == 200
+        policy = browser.last.headers["content-security-policy"]
+        assert policy.startswith("sandbox allow-scripts ")
+        assert "allow-same-origin" not in policy
+    await browser.open("/openapi.json")
+    assert browser.last.headers["access-control-allow-origin"] == "*"
+    await browser.open("/login")
+    assert "sandbox" not in browser.last.headers["content-security-policy"]
 
 
 async def test_apis_own_paths_are_not_the_consoles(site: Site) -> None:

@@ -130,6 +130,9 @@ async def test_releases_compare_and_roll_back(site: Site, ada: Browser) -> None:
     await ada.open(f"{base}/releases")
     await ada.send(f"{base}/rollback", release=1)
     assert "/deploys/" in ada.last.url.path
+    back = ada.last.url.path
+    await site.platform.finish()
+    assert f'action="{base}/rollback"' in await ada.open(back), "deploying a rollback again rolls back again"
     await ada.open(f"{base}/releases/compare?old=1&new=9")
     assert ada.last.status_code == 404
 
@@ -167,6 +170,9 @@ async def test_admin_pages_are_an_admins(site: Site, ada: Browser) -> None:
     await root.open("/admin/nodes/1/drain")
     await root.send("/admin/nodes/1/drain")
     assert "0 apps placed elsewhere" in root.words
+    assert "<html" not in await root.open("/admin/nodes/1/drain/state")
+    await root.open("/admin/nodes/99/drain/state")
+    assert root.last.status_code == 404
     await root.open("/admin/users")
     await root.send("/admin/users/disabled", user=1, disabled="true")
     await ada.open("/apps")

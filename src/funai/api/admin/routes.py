@@ -11,6 +11,7 @@ from funai.api.edge import PREFIX, Admin, AppId, Services, answers
 from funai.api.services import Core
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, User
+from funai.contracts.apps.databases import Orphans
 from funai.contracts.audit import AuditAction
 from funai.contracts.errors import Unavailable
 from funai.contracts.moves import DrainProgress
@@ -230,3 +231,22 @@ async def set_app_disabled(core: Services, caller: Admin, audit: Audit, app_id: 
     action = AuditAction.APP_DISABLED if disabled else AuditAction.APP_ENABLED
     await audit(action, caller, user_id=app.user_id, app_id=app_id, target=app.app_name)
     return ok(app)
+
+
+@router.post(
+    "/orphans",
+    tags=["admin"],
+    summary="Databases, containers, repositories and images of apps that are no more; deleted only when told, after a grace",
+    **answers(list[Orphans]),
+)
+async def orphans(
+    core: Services,
+    caller: Admin,
+    audit: Audit,
+    delete: bool = False,
+    grace_hours: Annotated[float, Query(alias="graceHours", ge=0, le=8760)] = 24,
+) -> Any:
+    found = await core.orphans.find(delete=delete, grace_hours=grace_hours)
+    if delete:
+        await audit(AuditAction.ORPHANS_DELETED, caller)
+    return ok([place.to_wire() for place in found])

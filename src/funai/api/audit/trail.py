@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import DBAPIError
 
 from funai.api.models import Row, now_ms
 from funai.api.tables import audit
@@ -14,6 +15,7 @@ from funai.base.clock import Clock
 from funai.base.db.engine import Database, storable
 from funai.base.observability import log
 from funai.contracts.audit import AuditAction, AuditEntry
+from funai.contracts.errors import Unavailable
 from funai.contracts.wire import from_epoch_ms
 
 DAY_MS = 86_400_000
@@ -61,7 +63,10 @@ class AuditTrail:
         target: str = "",
         detail: str = "",
     ) -> None:
-        """``name`` is the actor's without a sign-in. Texts that are too long are cut."""
+        """``name`` is the actor's without a sign-in. Texts that are too long are cut.
+
+        What was done has been done: an entry that can't be kept is in the log instead, and no failure of the caller's.
+        """
         entry = {
             "create_time": now_ms(self.clock),
             "action": action.value,
@@ -75,8 +80,11 @@ class AuditTrail:
             "address": _cut(address, MAX_ADDRESS),
             "trace_id": log.trace_id(),
         }
-        async with self.db.write() as conn:
-            await conn.execute(insert(audit).values(entry))
+        try:
+            async with self.db.write() as conn:
+                await conn.execute(insert(audit).values(entry))
+        except (Unavailable, DBAPIError) as e:
+            log.get("audit").warning("audit.not_kept", why=type(e).__name__, **entry)
 
     async def page(self, wanted: Filter, before: int | None, limit: int) -> list[AuditEntry]:
         """Newest first; ``before`` is the last id of the page before."""

@@ -1,4 +1,4 @@
-"""``/deploy/db/*`` and the Mongo explorer for an app's owner; orphans for an admin; app ids for the platform itself."""
+"""``/deploy/db/*`` and the Mongo explorer for an app's owner; app ids for the platform itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from funai.api.accounts.callers import Caller
 from funai.api.audit.recorder import Audit, Recorder
 from funai.api.databases.service import AppDatabases
-from funai.api.edge import PREFIX, Admin, AppId, CurrentUser, Services, UserId, answers, core_of
+from funai.api.edge import PREFIX, AppId, CurrentUser, Services, UserId, answers, core_of
 from funai.base.http.app import ok
 from funai.base.http.guards import SecretDoor
 from funai.contracts.apps.databases import (
@@ -24,7 +24,6 @@ from funai.contracts.apps.databases import (
     Dropped,
     Kind,
     MongoVerb,
-    Orphans,
 )
 from funai.contracts.audit import AuditAction
 from funai.contracts.errors import Unauthenticated
@@ -165,25 +164,6 @@ async def create_collection(
     databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None
 ) -> Any:
     return ok(await databases.mongo(MongoVerb.CREATE_COLLECTION, caller.acting_for(user_id), app_id, body))
-
-
-@router.post(
-    f"{PREFIX}/admin/orphans",
-    tags=["admin"],
-    summary="Databases and containers of apps that are no more; deleted only when told, and after a grace",
-    **answers(list[Orphans]),
-)
-async def orphans(
-    databases: Databases,
-    caller: Admin,
-    audit: Audit,
-    delete: bool = False,
-    grace_hours: Annotated[float, Query(alias="graceHours", ge=0, le=8760)] = 24,
-) -> Any:
-    found = await databases.orphans(delete=delete, grace_hours=grace_hours)
-    if delete:
-        await audit(AuditAction.ORPHANS_DELETED, caller)
-    return ok(found)
 
 
 async def _internal_door(request: Request) -> None:

@@ -10,8 +10,7 @@ from sqlalchemy import select
 from funai.api.apps.service import Apps
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.tables import apps as app_table
-from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, DatabaseWish, FindOrphans, MongoCall, MongoVerb, Orphans
-from funai.contracts.errors import Conflict
+from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, DatabaseWish, MongoCall, MongoVerb
 
 
 class AppDatabases:
@@ -31,15 +30,6 @@ class AppDatabases:
             return await deploy.mongo(verb, MongoCall(user_id=user_id, app_id=app_id, body=dict(body)))
 
     async def ids(self) -> list[int]:
-        """Every app that there is, those being deleted too: their deletion cleans up by itself."""
+        """Every app that there is, those being deleted too."""
         rows = await self.apps.db.fetch_all(select(app_table.c.id).order_by(app_table.c.id))
         return [int(row["id"]) for row in rows]
-
-    async def orphans(self, *, delete: bool, grace_hours: float) -> list[Orphans]:
-        """Raises Conflict ORPHANS_NO_APPS while there is no app at all: that is what a failed question looks like."""
-        ids = await self.ids()
-        if not ids:
-            raise Conflict("ORPHANS_NO_APPS")
-        asked = FindOrphans(existing_app_ids=[str(i) for i in ids], delete=delete, grace_hours=grace_hours)
-        with self.control.asking(long=True) as deploy:
-            return await deploy.orphans(asked)

@@ -11,11 +11,17 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from funai.api.models import now_ms
+from funai.api.repos.host import RepoHostFailed
 from funai.api.tables import repo_discards
 from funai.base.clock import Clock
 from funai.base.db.engine import Database
+from funai.i18n.reasons import Words
 
 PER_ANSWER = 100
+_UNTOLD = Words(
+    "Git 服务尚未报告它有哪些仓库（每 10 分钟一次；旧版本不报告）",
+    "the Git server has not said yet which repositories it has (it does every 10 minutes; an older one never does)",
+)
 
 
 class ApartHost:
@@ -23,6 +29,7 @@ class ApartHost:
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self.db, self.clock = db, clock
+        self._there: list[str] | None = None
 
     async def ensure(self, repo: str) -> None:
         """The server makes it when its owner or the Runner first comes."""
@@ -39,6 +46,15 @@ class ApartHost:
                 await conn.execute(insert(repo_discards).values(repo=repo, create_time=now_ms(self.clock)))
         except IntegrityError:
             return  # written down before
+
+    async def repositories(self, owner: str) -> list[str]:
+        if self._there is None:
+            raise RepoHostFailed(_UNTOLD)
+        return [repo for repo in self._there if repo.startswith(f"{owner}/")]
+
+    def told(self, repos: Sequence[str]) -> None:
+        """What the Git server has, as it says itself every few minutes."""
+        self._there = list(repos)
 
     async def close(self) -> None:
         """No connection is held."""

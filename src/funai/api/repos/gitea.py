@@ -82,6 +82,10 @@ class GiteaHost:
         with told():
             await self.gitea.delete_repo(owner, name)
 
+    async def repositories(self, owner: str) -> list[str]:
+        with told():
+            return [f"{owner}/{name}" for name in await self.gitea.repos(owner)]
+
     async def close(self) -> None:
         await self.gitea.close()
 

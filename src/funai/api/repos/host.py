@@ -44,6 +44,10 @@ class RepoHost(Protocol):
         """Remove the repository with all its history; a missing one is fine."""
         ...
 
+    async def repositories(self, owner: str) -> list[str]:
+        """Every repository of this owner, ``owner/name``, the platform's and others; it may be some minutes old."""
+        ...
+
     async def close(self) -> None:
         """Release connections; the driver isn't used afterwards."""
         ...

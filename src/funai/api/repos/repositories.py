@@ -76,6 +76,11 @@ class Repositories:
         if self.host:
             await self.host.delete(self.defaults.repo(user_id, app_id))
 
+    async def discard(self, repo: str) -> None:
+        """Remove a repository whose app is no more. Raises FunaiError, OSError."""
+        if self.host:
+            await self.host.delete(repo)
+
     async def close(self) -> None:
         if self.host:
             await self.host.close()

@@ -11,7 +11,7 @@ from funai.api.repos.access import parse_repo
 from funai.api.repos.pushes import PUSH_PATH, pushed_repo, signed
 from funai.base.http.app import ok
 from funai.base.http.guards import SecretDoor
-from funai.contracts.accounts import GitAccess, GitAccessQuestion, GitDiscards, GitPushed
+from funai.contracts.accounts import GitAccess, GitAccessQuestion, GitDiscards, GitPushed, GitRepositories
 from funai.contracts.errors import Unauthenticated
 
 
@@ -50,6 +50,13 @@ async def access(core: Services, body: GitAccessQuestion) -> Any:
 @router.post("/discards", summary="Repositories of deleted apps to remove; `done` names those removed", **answers(list[str]))
 async def discards(core: Services, body: GitDiscards) -> Any:
     return ok(await core.apart.discards(body.done) if core.apart else [])
+
+
+@router.post("/repositories", summary="Every repository that the Git server has", **answers(dict[str, int]))
+async def repositories(core: Services, body: GitRepositories) -> Any:
+    if core.apart:
+        core.apart.told(body.repos)
+    return ok({"repositories": len(body.repos)})
 
 
 @router.post("/pushed", summary="A push was accepted", **answers(dict[str, int]))

@@ -11,7 +11,15 @@ from pydantic import BaseModel, ValidationError
 from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.transport import Transport
 from funai.contracts import compat
-from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
+from funai.contracts.apps.databases import (
+    DatabaseCall,
+    DatabaseOp,
+    FindOrphanImages,
+    FindOrphans,
+    MongoCall,
+    MongoVerb,
+    Orphans,
+)
 from funai.contracts.apps.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
 from funai.contracts.apps.usage import AppUsage
 from funai.contracts.edge import TOKEN_HEADER, RouteChanges
@@ -142,6 +150,11 @@ class DeployClient:
     async def orphans(self, asked: FindOrphans) -> list[Orphans]:
         """(+) What every node has of apps that are no more."""
         return _all(Orphans, await self.transport.data("POST", "/deploy/apps/orphans", json=asked.to_wire(), timeout=300))
+
+    async def orphan_images(self, asked: FindOrphanImages) -> Orphans:
+        """(+) Repositories in the registry of apps that are no more; the ones that ``asked.delete`` names are removed."""
+        path = "/deploy/apps/orphans/images"
+        return _read(Orphans, await self.transport.data("POST", path, json=asked.to_wire(), timeout=600))
 
     async def app_status(self, user_id: int, app_id: int) -> dict[str, Any]:
         """The agent's status of the app, or ``exists: false`` when it was never placed."""

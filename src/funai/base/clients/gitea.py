@@ -23,6 +23,7 @@ API = "/api/v1"
 PAGE = 50
 """Rows a page; Gitea's own default for the most it gives."""
 MAX_PAGES = 40
+MAX_REPO_PAGES = 2_000
 _MAX_SAID = 300
 
 
@@ -79,6 +80,11 @@ class Gitea:
     async def delete_repo(self, owner: str, name: str) -> None:
         """Remove the repository with all its history; a missing one is fine."""
         await self._call("DELETE", _path("repos", owner, name), ok=(204, 404))
+
+    async def repos(self, org: str) -> list[str]:
+        """Names of the organisation's repositories that the token may see."""
+        rows = await self._pages(_path("orgs", org, "repos"), MAX_REPO_PAGES)
+        return [str(row.get("name")) for row in rows]
 
     async def root_names(self, owner: str, name: str) -> set[str]:
         """Names in the root folder of the default branch; empty where there is no commit."""
@@ -150,10 +156,10 @@ class Gitea:
 
     # ------------------------------------------------------------ parts
 
-    async def _pages(self, path: str) -> list[dict[str, Any]]:
+    async def _pages(self, path: str, pages: int = MAX_PAGES) -> list[dict[str, Any]]:
         """Every row of a list; a list that isn't there is empty."""
         found: list[dict[str, Any]] = []
-        for page in range(1, MAX_PAGES + 1):
+        for page in range(1, pages + 1):
             answer = await self._call("GET", path, ok=(200, 404), params={"page": page, "limit": PAGE})
             rows = _rows(answer) if answer.status_code == 200 else []
             found += rows

@@ -171,7 +171,7 @@ async def orphans(
     grace: Annotated[float, typer.Option("--grace", metavar="HOURS", min=0, max=8760, help="How long.")] = 24,
     yes: Yes = False,
 ) -> None:
-    """List databases and containers of apps that are no more; with --delete remove them."""
+    """List what deleted apps left: databases, containers, repositories, images; with --delete remove them."""
     if delete:
         _confirm(session, yes, session.say("orphans_ask", hours=f"{grace:g}"))
     found = await _client(session).orphans(delete=delete, grace_hours=grace)
@@ -184,5 +184,5 @@ def _orphan_rows(session: Session, node: Orphans) -> list[tuple[str, str, str]]:
     def state(name: str) -> str:
         return session.say("orphan_deleted" if name in node.deleted else "orphan_waits" if name in node.waiting else "orphan")
 
-    listed = [(node.node or "-", name, state(name)) for name in (*node.databases, *node.containers)]
+    listed = [(node.node or "-", name, state(name)) for name in node.found]
     return [*listed, *((node.node or "-", text, session.say("orphan_failed")) for text in node.failed)]

@@ -55,11 +55,24 @@ async def set_enabled(visit: Change, name: Annotated[str, Form(max_length=128)],
 
 @router.get("/nodes/{node_id}/drain")
 async def drain_page(visit: SignedIn, node_id: Id) -> Any:
+    node = await _node(visit, node_id)
+    progress = await _progress(visit, node)
+    return visit.page("admin_drain.html", node=node, report=None, progress=progress, tab="nodes")
+
+
+@router.get("/nodes/{node_id}/drain/state")
+async def drain_state(visit: SignedIn, node_id: Id) -> Any:
+    """The part of a drain's page that changes."""
+    node = await _node(visit, node_id)
+    return visit.page("admin_drain_state.html", node=node, progress=await _progress(visit, node))
+
+
+async def _node(visit: SignedIn, node_id: int) -> RuntimeNode:
+    """Raises NotFound."""
     node = next((n for n in await _nodes(visit) if n.id == node_id), None)
     if node is None:
         raise NotFound("NODE_NOT_FOUND")
-    progress = await _progress(visit, node)
-    return visit.page("admin_drain.html", node=node, report=None, progress=progress, tab="nodes")
+    return node
 
 
 async def _progress(visit: SignedIn, node: RuntimeNode) -> DrainProgress | None:
@@ -72,7 +85,7 @@ async def _progress(visit: SignedIn, node: RuntimeNode) -> DrainProgress | None:
 @router.post("/nodes/{node_id}/drain")
 async def drain(visit: Change, node_id: Id) -> Any:
     report = DrainReport.model_validate(await visit.api.admin("POST", "drain", json={"sourceNodeId": node_id}))
-    node = next(n for n in await _nodes(visit) if n.id == node_id)
+    node = await _node(visit, node_id)
     return visit.page("admin_drain.html", node=node, report=report, progress=await _progress(visit, node), tab="nodes")
 
 

@@ -13,7 +13,7 @@ from funai.console import presenter
 from funai.console.pages.apps import APP, Done
 from funai.console.pages.forms import Id, app_path, see
 from funai.console.session import Change, SignedIn, Visit
-from funai.contracts.accounts import CreateDeploy
+from funai.contracts.accounts import App, CreateDeploy
 from funai.contracts.errors import FunaiError, NotFound
 from funai.contracts.jobs import Job
 from funai.contracts.wire import MAX_ID
@@ -45,6 +45,7 @@ async def deploy(
     app_id: Id,
     git_ref: Annotated[str, Form(max_length=300)] = "",
     image: Annotated[str, Form(max_length=500)] = "",
+    repo_ssh_url: Annotated[str, Form(max_length=500)] = "",
     container_port: Annotated[str, Form(max_length=10)] = "",
     health_path: Annotated[str, Form(max_length=500)] = "",
 ) -> Any:
@@ -52,6 +53,7 @@ async def deploy(
     wishes = CreateDeploy(
         git_ref=git_ref.strip() or None,
         image=image.strip() or None,
+        repo_ssh_url=repo_ssh_url.strip() or None,
         container_port=int(container_port) if container_port.isascii() and container_port.isdigit() else None,
         health_path=health_path.strip() or None,
     )
@@ -74,7 +76,7 @@ async def deploy_page(visit: SignedIn, owner: Id, app_id: Id, job_id: Id, done: 
         log_begin=begin,
         log_end=tail.next_offset,
         tab="deploys",
-        **await _progress(visit, owner, app_id, job),
+        **await _progress(visit, app, job),
     )
 
 
@@ -82,16 +84,17 @@ async def deploy_page(visit: SignedIn, owner: Id, app_id: Id, job_id: Id, done: 
 async def deploy_state(visit: SignedIn, owner: Id, app_id: Id, job_id: Id) -> Any:
     """The part of a deploy's page that changes: phases, place in the line, outcome."""
     app, job = await visit.app(owner, app_id), await _job(visit, app_id, job_id)
-    return visit.page("deploy_state.html", app=app, **await _progress(visit, owner, app_id, job))
+    return visit.page("deploy_state.html", app=app, **await _progress(visit, app, job))
 
 
-async def _progress(visit: Visit, owner: int, app_id: int, job: Job) -> dict[str, Any]:
+async def _progress(visit: Visit, app: App, job: Job) -> dict[str, Any]:
     before = None
     if job.status.final:
-        before = presenter.previous_success(job, await visit.api.history(owner, app_id, HISTORY))
-    head, lines = presenter.error_parts(job.error_message)
+        before = presenter.previous_success(job, await visit.api.history(app.user_id, app.id, HISTORY))
+    head, lines = presenter.error_parts(visit.language, job.error_message)
     return {
         "job": job,
+        "again": presenter.again(job, app),
         "kind": presenter.job_kind(job),
         "steps": presenter.steps(job, before),
         "before": before,

@@ -48,6 +48,11 @@ export function pieces(line, classes) {
   return [out, now];
 }
 
+/** The length of a text in the log: UTF-8. */
+function bytes(text) {
+  return encoder.encode(text).length;
+}
+
 class JobLog extends HTMLElement {
   connectedCallback() {
     if (this.box) return;
@@ -56,6 +61,7 @@ class JobLog extends HTMLElement {
     this.end = Number(end);
     this.count = 0;
     this.open = '';
+    this.at = this.begin; // where the line in this.open begins, in bytes of the log
     this.classes = new Set();
     this.waiting = [];
     this.frame = 0;
@@ -66,7 +72,8 @@ class JobLog extends HTMLElement {
     this.follow = !finished;
     if (!finished) this.#listen();
     else this.#finish();
-    if (location.hash.startsWith('#L')) requestAnimationFrame(() => requestAnimationFrame(() => this.#goTo(location.hash.slice(2))));
+    const wanted = /^#B(\d+)$/.exec(location.hash);
+    if (wanted) requestAnimationFrame(() => requestAnimationFrame(() => this.#goTo(Number(wanted[1]))));
   }
 
   disconnectedCallback() {
@@ -144,7 +151,10 @@ class JobLog extends HTMLElement {
   #take(text) {
     const lines = (this.open + text).split('\n');
     this.open = lines.pop();
-    for (const line of lines) this.waiting.push(line);
+    for (const line of lines) {
+      this.waiting.push([line, this.at]);
+      this.at += bytes(line) + 1;
+    }
     if (!this.frame && this.waiting.length) this.frame = requestAnimationFrame(() => this.#render());
   }
 
@@ -152,13 +162,13 @@ class JobLog extends HTMLElement {
     this.frame = 0;
     const lines = this.waiting;
     this.waiting = [];
-    for (const line of lines) {
+    for (const [line, at] of lines) {
       const title = GROUP.exec(line);
       if (title || !this.group) this.#newGroup(title ? title[1] : '');
       const [parts, classes] = pieces(line, this.classes);
       this.classes = classes;
       this.count += 1;
-      this.#block(this.group).append(this.#line(parts, this.count));
+      this.#block(this.group).append(this.#line(parts, this.count, at));
     }
     if (this.follow) this.box.scrollTop = this.box.scrollHeight;
   }
@@ -184,10 +194,11 @@ class JobLog extends HTMLElement {
     return block;
   }
 
-  #line(parts, number) {
+  /** `at`: where the line begins, in bytes of the whole log. Its address is made of that: numbers begin where the page does. */
+  #line(parts, number, at) {
     const row = document.createElement('div');
     row.className = 'line';
-    row.id = `L${number}`;
+    row.id = `B${at}`;
     row.dataset.n = number;
     for (const [classes, piece] of parts) {
       if (classes.size === 0) { row.append(piece); continue; }
@@ -214,10 +225,9 @@ class JobLog extends HTMLElement {
       at = piece.nextOffset;
     }
     // What reaches into the part that is shown already is cut off, by bytes as the offsets count.
-    const bytes = encoder.encode(text);
-    let shown = new TextDecoder().decode(bytes.slice(0, this.begin - from));
+    let shown = new TextDecoder().decode(encoder.encode(text).slice(0, this.begin - from));
     if (from > 0) shown = shown.slice(shown.indexOf('\n') + 1);
-    this.begin = from > 0 ? this.begin - encoder.encode(shown).length : 0;
+    this.begin = from > 0 ? this.begin - bytes(shown) : 0;
     this.earlier.hidden = this.begin === 0;
     const height = this.box.scrollHeight - this.box.scrollTop;
     const group = document.createElement('div');
@@ -225,10 +235,12 @@ class JobLog extends HTMLElement {
     const lines = shown.split('\n');
     lines.pop();
     let classes = new Set();
+    let begins = this.begin;
     for (const line of lines) {
       const [parts, now] = pieces(line, classes);
       classes = now;
-      this.#block(group).append(this.#line(parts, 0));
+      this.#block(group).append(this.#line(parts, 0, begins));
+      begins += bytes(line) + 1;
     }
     this.box.prepend(group);
     this.#number();
@@ -239,7 +251,6 @@ class JobLog extends HTMLElement {
     let n = 0;
     for (const row of this.box.querySelectorAll('.line')) {
       n += 1;
-      row.id = `L${n}`;
       row.dataset.n = n;
     }
     this.count = n;
@@ -260,8 +271,14 @@ class JobLog extends HTMLElement {
     if (on) this.box.scrollTop = this.box.scrollHeight;
   }
 
-  #goTo(number) {
-    const row = this.box.querySelector(`#L${CSS.escape(number)}`);
+  /** The line that has byte `at` of the log in it; earlier pieces are loaded until it is there. */
+  async #goTo(at) {
+    while (at < this.begin) {
+      const before = this.begin;
+      await this.#loadEarlier();
+      if (this.begin === before) return;
+    }
+    const row = [...this.box.querySelectorAll('.line')].findLast((line) => Number(line.id.slice(1)) <= at);
     if (!row) return;
     this.#setFollow(false);
     row.closest('details')?.setAttribute('open', '');

@@ -96,21 +96,38 @@ class Dropped(Wire):
 
 
 class Orphans(Wire):
-    """What belongs to apps that are no more. ``deleted`` is set when it was asked to delete."""
+    """What one place has of apps that are no more. ``deleted`` is set when it was asked to delete."""
 
     databases: list[str] = Field(default_factory=list[str])
     containers: list[str] = Field(default_factory=list[str])
+    repositories: list[str] = Field(default_factory=list[str])
+    """Git repositories, ``owner/name``."""
+    images: list[str] = Field(default_factory=list[str])
+    """Repositories in the registry, with their namespace."""
     waiting: list[str] = Field(default_factory=list[str])
     """Seen as orphaned, but for less than the grace."""
     deleted: list[str] = Field(default_factory=list[str])
     failed: list[str] = Field(default_factory=list[str])
     node: str | None = None
+    """A node's name, or ``git`` or ``registry``."""
+
+    @property
+    def found(self) -> list[str]:
+        """Everything of them, whatever it is."""
+        return [*self.databases, *self.containers, *self.repositories, *self.images]
 
 
 class FindOrphans(Wire):
     existing_app_ids: list[AgentId] = Field(max_length=1_000_000)
     delete: bool = False
     grace_hours: float = Field(default=24, ge=0, le=8760)
+
+
+class FindOrphanImages(Wire):
+    """``delete`` names the repositories that are old enough to go; one that is no orphan any more stays."""
+
+    existing_app_ids: list[AgentId] = Field(max_length=1_000_000)
+    delete: list[str] = Field(default_factory=list[str], max_length=100_000)
 
 
 class AppIds(Wire):

@@ -12,7 +12,15 @@ from funai.base.db.engine import Database
 from funai.base.http.app import ok
 from funai.base.http.guards import SecretDoor
 from funai.contracts.accounts import AppDeleted
-from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
+from funai.contracts.apps.databases import (
+    DatabaseCall,
+    DatabaseOp,
+    FindOrphanImages,
+    FindOrphans,
+    MongoCall,
+    MongoVerb,
+    Orphans,
+)
 from funai.contracts.apps.usage import AppUsage
 from funai.contracts.jobs import AppTarget, Release, SealedVariables
 from funai.contracts.nodes import AppOverview, AppsQuestion
@@ -21,6 +29,7 @@ from funai.contracts.wire import MAX_ID, Envelope, clamped
 from funai.deploy.apps.databases import AppDatabases
 from funai.deploy.apps.logs import container_logs
 from funai.deploy.apps.service import Apps
+from funai.deploy.releases.orphans import OrphanImages
 from funai.deploy.releases.store import MAX_NUMBER, ReleaseBook
 
 Door = SecretDoor | Callable[..., Awaitable[None]]
@@ -28,11 +37,11 @@ UserId = Annotated[int, Query(alias="userId", ge=1, le=MAX_ID)]
 AppId = Annotated[int, Query(alias="appId", ge=1, le=MAX_ID)]
 
 
-def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> APIRouter:
-    databases = AppDatabases(apps.agents)
+def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door, images: OrphanImages) -> APIRouter:
     router = APIRouter(prefix="/deploy/apps", tags=["apps"], dependencies=[Depends(door)])
 
     _state_calls(router, apps)
+    _database_calls(router, AppDatabases(apps.agents), images)
 
     @router.post("/stop")
     async def stop(app: AppTarget) -> Envelope[dict[str, Any]]:
@@ -49,18 +58,6 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
     @router.post("/cleanup")
     async def cleanup(app: AppTarget) -> Envelope[AppDeleted]:
         return _ok(await apps.cleanup(app.user_id, app.app_id))
-
-    @router.post("/databases/{op}")
-    async def database(op: DatabaseOp, call: DatabaseCall) -> Envelope[dict[str, Any]]:
-        return _ok(await databases.call(op, call))
-
-    @router.post("/mongo/{verb}")
-    async def mongo(verb: MongoVerb, call: MongoCall) -> Envelope[dict[str, Any]]:
-        return _ok(await databases.mongo(verb, call))
-
-    @router.post("/orphans")
-    async def orphans(asked: FindOrphans) -> Envelope[list[Orphans]]:
-        return _ok(await databases.orphans(asked))
 
     @router.post("/overview")
     async def overview(asked: AppsQuestion) -> Envelope[list[AppOverview]]:
@@ -87,6 +84,24 @@ def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door) -> A
             return _ok(SealedVariables(env_sealed=await releases.sealed_variables(conn, app_id, number)))
 
     return router
+
+
+def _database_calls(router: APIRouter, databases: AppDatabases, images: OrphanImages) -> None:
+    @router.post("/databases/{op}")
+    async def database(op: DatabaseOp, call: DatabaseCall) -> Envelope[dict[str, Any]]:
+        return _ok(await databases.call(op, call))
+
+    @router.post("/mongo/{verb}")
+    async def mongo(verb: MongoVerb, call: MongoCall) -> Envelope[dict[str, Any]]:
+        return _ok(await databases.mongo(verb, call))
+
+    @router.post("/orphans")
+    async def orphans(asked: FindOrphans) -> Envelope[list[Orphans]]:
+        return _ok(await databases.orphans(asked))
+
+    @router.post("/orphans/images")
+    async def orphan_images(asked: FindOrphanImages) -> Envelope[Orphans]:
+        return _ok(await images.run(asked))
 
 
 def _state_calls(router: APIRouter, apps: Apps) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts.jobs import RuntimeNodeRef
+from funai.contracts.wire import from_epoch_ms
 from funai.deploy.placement import candidates, policy, stale, store
 from funai.deploy.placement.policy import Node, Rules, WaitReason
 from funai.deploy.queue.ports import Waiting
@@ -85,4 +86,10 @@ def _ref(node: Node) -> RuntimeNodeRef:
         agent_base_url=node.agent_base_url or "",
         gateway_base_url=node.gateway_base_url or "",
         apps_url=node.apps_url or None,
+        enabled=node.enabled,
+        weight=node.weight,
+        last_heartbeat_at=from_epoch_ms(node.heartbeat_ms) if node.heartbeat_ms else None,
+        disk_free_pct=node.disk_free_pct,
+        disk_free_bytes=node.disk_free_bytes,
+        container_count=node.containers,
     )

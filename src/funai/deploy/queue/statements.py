@@ -369,6 +369,9 @@ _NODE: dict[str, ColumnElement[Any]] = {
 }
 
 
+NODE_STATE = ("enabled", "weight", "last_heartbeat_ms", "disk_free_pct", "disk_free_bytes", "container_count")
+
+
 def _node_of_job() -> list[ColumnElement[Any]]:
     """What the view tells of the job's node, where no join can be: an UPDATE's answer."""
     return [select(c).where(runtime_node.c.id == job.c.node_id).scalar_subquery().label(name) for name, c in _NODE.items()]
@@ -387,7 +390,8 @@ def alias_of(app_id: ColumnElement[Any]) -> ScalarSelect[Any]:
 
 def _view(where: ColumnElement[bool] | None) -> Query:
     node = (column.label(name) for name, column in _NODE.items())
-    found = select(*VIEW_COLUMNS, *node, own_url_of(job.c.app_id).label("own_url")).select_from(
+    state = (runtime_node.c[name].label(f"node_{name}") for name in NODE_STATE)
+    found = select(*VIEW_COLUMNS, *node, *state, own_url_of(job.c.app_id).label("own_url")).select_from(
         job.outerjoin(runtime_node, runtime_node.c.id == job.c.node_id)
     )
     return found if where is None else found.where(where)

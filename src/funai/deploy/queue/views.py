@@ -29,6 +29,13 @@ def payload_of(row: Row) -> dict[str, Any]:
     return payload
 
 
+def run_of(row: Row) -> dict[str, Any]:
+    """The run as callers in the field read it: in the payload, its begin in epoch milliseconds."""
+    if not row["attempt"]:
+        return {}
+    return {"attempt": row["attempt"], **({"runStartedAt": row["started_ms"]} if row["started_ms"] else {})}
+
+
 def node_of(row: Row) -> RuntimeNodeRef | None:
     if row.get("node_id") is None or row.get("node_name") is None:
         return None
@@ -38,12 +45,28 @@ def node_of(row: Row) -> RuntimeNodeRef | None:
         agent_base_url=row["node_agent"] or "",
         gateway_base_url=row["node_gateway"] or "",
         apps_url=row["node_apps_url"] or None,
+        **_state_of(row),
     )
+
+
+def _state_of(row: Row) -> dict[str, Any]:
+    """The node's state, where the row has it."""
+    if row.get("node_enabled") is None:
+        return {}
+    return {
+        "enabled": bool(row["node_enabled"]),
+        "weight": row["node_weight"],
+        "last_heartbeat_at": _instant(row["node_last_heartbeat_ms"]),
+        "disk_free_pct": row["node_disk_free_pct"],
+        "disk_free_bytes": row["node_disk_free_bytes"],
+        "container_count": row["node_container_count"] or 0,
+    }
 
 
 def job_of(row: Row, *, node: RuntimeNodeRef | None = None, position: int | None = None) -> Job:
     """The Job as any caller may see it: no lease token, no variables."""
     status, payload = JobStatus(row["status"]), payload_of(row)
+    payload |= run_of(row)
     node = node or node_of(row)
     failed = row["failure_code"] is not None
     return Job(

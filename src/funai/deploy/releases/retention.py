@@ -144,6 +144,15 @@ class Retention:
     async def remove_app(self, user_id: int, app_id: int) -> str:
         """Delete the app's repository but for what another app's kept release runs. Raises RegistryFailed."""
         repository = self.registry.repository(user_id, app_id)
+        doomed, listed = await self.removable(repository, app_id)
+        deleted = [d for d in sorted(doomed) if await self._delete(repository, d)]
+        kept = len(listed - doomed)
+        if not kept:
+            await self.registry.images.forget(repository)
+        return f"{len(deleted)} manifests deleted from {repository}" + (f", {kept} kept for other apps" if kept else "")
+
+    async def removable(self, repository: str, app_id: int) -> tuple[frozenset[str], frozenset[str]]:
+        """Digests that no other app's kept release refers to, and all that the registry lists. Raises RegistryFailed."""
         async with self.db.read() as conn:
             query = select(release.c.image, release.c.digest).where(release.c.app_id == app_id)
             rows = (await conn.execute(query.where(release.c.digest.is_not(None)))).all()
@@ -152,11 +161,7 @@ class Retention:
         async with self.db.read() as conn:
             needed = await self._needed(conn, known | {a.digest for a in listed}, repository, without_app=app_id)
         doomed = await self._doomed(repository, known, listed, needed, everything=True)
-        deleted = [d for d in sorted(doomed) if await self._delete(repository, d)]
-        kept = len({a.digest for a in listed} - doomed)
-        if not kept:
-            await self.registry.images.forget(repository)
-        return f"{len(deleted)} manifests deleted from {repository}" + (f", {kept} kept for other apps" if kept else "")
+        return doomed, frozenset(a.digest for a in listed)
 
     # ------------------------------------------------------------------ parts
 

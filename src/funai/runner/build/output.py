@@ -20,7 +20,7 @@ _STALE_LOCKS = (
     (re.compile(r"Your lockfile needs to be updated, but yarn was run with|\bYN0028\b"), "yarn.lock", "yarn install"),
     (re.compile(r"\blockfile had changes, but lockfile is frozen"), "bun.lock", "bun install"),
 )
-"""What package managers say of a lock file that does not fit package.json, the file, and the command that mends it."""
+"""What package managers say of a lock file that does not fit package.json, the file, and the command that fixes it."""
 
 
 class Output:

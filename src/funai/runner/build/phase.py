@@ -165,6 +165,6 @@ class ImageBuild:
         elif s.ca_file:
             self.out.line(f"    {both('no_ca_mount')}")
         if recipe.generated:
-            # The builder tells people to pass what has no value, which nobody here can.
+            # The builder tells people to pass what has no value, which an app's owner can't do.
             args = {name: "" for name in ("NPM_REGISTRY", "NODE_EXTRA_CA_CERTS") if f"ARG {name}\n" in recipe.text} | args
         return args

@@ -15,7 +15,7 @@ from funai.api.repos.gitea import Admitted, GiteaHost, GiteaRules
 from funai.api.repos.host import RepoHost
 from funai.base.clients.gitea import Gitea
 from funai.git.access import ApiAccess
-from funai.git.main import discard
+from funai.git.main import discard, report
 from funai.git.repos import BareRepositories
 from tests.parts.gitea import TOKEN, ScriptedGitea
 from tests.service.api.platform import GIT, Platform
@@ -60,6 +60,10 @@ async def apart(folder: Path) -> AsyncIterator[Kit]:
             async def delete(self, repo: str) -> None:
                 await host.delete(repo)
                 await discard(bare, access)
+
+            async def repositories(self, owner: str) -> list[str]:
+                await report(bare, access)
+                return await host.repositories(owner)
 
             async def close(self) -> None:
                 await access.close()
@@ -130,6 +134,14 @@ async def test_host_removes_one_repository_and_no_other(kit: Kit) -> None:
     for _ in range(2):
         await kit.host.delete(REPO)
     assert kit.made() == {OTHER}
+
+
+async def test_host_lists_the_repositories_of_an_owner(kit: Kit) -> None:
+    assert await kit.host.repositories("funai") == []
+    for repo in (REPO, OTHER):
+        await _order(kit.host, repo)
+    assert sorted(await kit.host.repositories("funai")) == [REPO, OTHER]
+    assert await kit.host.repositories("fun") == []
 
 
 async def test_host_makes_a_removed_repository_anew_and_empty(kit: Kit) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from funai.contracts.errors import Conflict, Unavailable
-from funai.contracts.jobs import AppendLog, ClaimJob, HeartbeatJob, JobResult, ReportJob
+from funai.contracts.jobs import AppendLog, ClaimJob, HeartbeatJob, Job, JobResult, ReportJob
 from funai.contracts.states import JobStatus, Phase
 from funai.deploy.queue.store import NewJob
 from funai.deploy.tables import job
@@ -32,6 +32,8 @@ async def test_create_claim_heartbeat_report(database_url: str) -> None:
         assert got.runtime_node is not None
         assert got.runtime_node.agent_base_url == "http://n1:7005"
         assert got.deploy_url == "http://n1/runtime/7/"
+        _as_the_field_reads_it(got)
+        _as_the_field_reads_it(await d.api.job(got.id))
         assert got.lease_token
         beat = HeartbeatJob(runner_id="r1", lease_token=got.lease_token, phase=Phase.BUILD, phase_message="step 1")
         seen = await d.runner.heartbeat(got.id, beat)
@@ -50,6 +52,14 @@ async def test_create_claim_heartbeat_report(database_url: str) -> None:
         assert [r.number for r in await d.api.releases(7)] == [1]
         events = (await d.raw.get(f"/deploy/jobs/{got.id}/events")).json()["data"]
         assert [e["target"] for e in events] == ["PENDING", "RUNNING", "SUCCEEDED"]
+
+
+def _as_the_field_reads_it(job: Job) -> None:
+    assert job.started_at is not None and job.runtime_node is not None
+    assert (job.payload["attempt"], job.payload["runStartedAt"]) == (1, round(job.started_at.timestamp() * 1000))
+    node = job.runtime_node
+    assert (node.enabled, node.weight, node.container_count) == (True, 100, 0)
+    assert node.last_heartbeat_at is not None and node.disk_free_pct is not None
 
 
 async def test_one_active_job_per_app_even_in_a_race(database_url: str) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import insert
 
 from funai.base.clients.registry.harbor import Harbor
 from funai.base.clients.registry.http import Login, RegistryHttp
 from funai.base.db.engine import Database
+from funai.contracts.apps.databases import FindOrphanImages
+from funai.contracts.errors import Conflict
 from funai.contracts.jobs import JobResult
 from funai.deploy.main import upgrade
 from funai.deploy.queue.ports import FinishedJob
+from funai.deploy.releases.orphans import OrphanImages
 from funai.deploy.releases.retention import Registry, Retention
 from funai.deploy.releases.store import ReleaseBook
+from funai.deploy.tables import job
 from tests.parts.harbor import PASSWORD, ScriptedHarbor
 
 REPO = "funaistudio/u1-app7"
@@ -76,3 +81,34 @@ async def test_policy_that_the_robot_may_not_read_is_no_problem(harbor: Scripted
     harbor.password = "changed"
     await retention.sweep()
     assert retention.problems == []
+
+
+async def test_images_of_a_missing_app_are_orphans_and_go_when_named(harbor: ScriptedHarbor, retention: Retention) -> None:
+    harbor.artifacts |= {"funaistudio/u1-app8": {}, "funaistudio/base-node": {"sha256:b": {"digest": "sha256:b"}}}
+    orphans = OrphanImages(retention)
+    found = await orphans.run(FindOrphanImages(existing_app_ids=["9"]))
+    assert (found.images, found.deleted) == ([REPO, "funaistudio/u1-app8"], [])
+    there = FindOrphanImages(existing_app_ids=["7"], delete=[REPO, "funaistudio/u1-app8", "funaistudio/base-node"])
+    assert (await orphans.run(there)).deleted == ["funaistudio/u1-app8"], "an app that is there keeps its images"
+    gone = await orphans.run(FindOrphanImages(existing_app_ids=["9"], delete=[REPO]))
+    assert gone.deleted == [REPO]
+    assert set(harbor.artifacts) == {"funaistudio/base-node"}
+
+
+async def test_images_of_an_app_with_an_active_job_are_no_orphans(retention: Retention) -> None:
+    async with retention.db.write() as conn:
+        values = {"type": "BUILD_AND_DEPLOY", "status": "RUNNING", "app_id": 7, "payload_json": "{}", "created_ms": 1}
+        await conn.execute(insert(job).values(**values, updated_ms=1))
+    assert (await OrphanImages(retention).run(FindOrphanImages(existing_app_ids=["9"]))).images == []
+
+
+async def test_orphan_images_with_an_empty_list_of_apps_are_refused(retention: Retention) -> None:
+    with pytest.raises(Conflict, match="the list of apps is empty"):
+        await OrphanImages(retention).run(FindOrphanImages(existing_app_ids=[]))
+
+
+async def test_registry_that_refuses_the_list_is_said_and_nothing_goes(harbor: ScriptedHarbor, retention: Retention) -> None:
+    harbor.password = "changed"
+    found = await OrphanImages(retention).run(FindOrphanImages(existing_app_ids=["9"], delete=[REPO]))
+    assert (found.images, found.deleted, len(found.failed)) == ([], [], 1)
+    assert REPO in harbor.artifacts

@@ -15,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from funai.base.clients.registry.contract import Artifact, RegistryFailed
 from funai.base.clients.registry.distribution import Distribution
 from funai.base.clients.registry.http import RegistryHttp
+from funai.contracts.apps.databases import FindOrphanImages
 from funai.contracts.errors import NotFound
 from funai.contracts.jobs import JobResult
 from funai.deploy.queue.ports import FinishedJob
+from funai.deploy.releases.orphans import OrphanImages
 from funai.deploy.releases.retention import Registry as Kept
 from funai.deploy.releases.retention import Retention
 from funai.deploy.releases.store import ReleaseBook
@@ -218,7 +220,19 @@ async def test_a_deleted_apps_images_go_but_for_those_another_app_runs(world: Wo
     assert world.pullable(*digests, untagged_by_person) == [False, True, False, False]
     assert told == f"3 manifests deleted from {world.repository}, 1 kept for other apps"
     assert (await world.retention.remove_app(1, world.app_id)).startswith("0 manifests")
+    assert world.repository in await world.retention.registry.images.repositories("funaistudio")
+    assert await world.retention.registry.images.repositories("funai") == []
     assert (await world.retention.remove_app(1, 999_999)).startswith("0 manifests")
+
+
+async def test_images_of_a_missing_app_are_orphans_until_nothing_of_them_is_left(world: World) -> None:
+    await world.deploy("orphan")
+    orphans, there = OrphanImages(world.retention), str(world.app_id + 1)
+    found = await orphans.run(FindOrphanImages(existing_app_ids=[there]))
+    assert world.repository in found.images
+    gone = await orphans.run(FindOrphanImages(existing_app_ids=[there], delete=[world.repository]))
+    assert gone.deleted == [world.repository]
+    assert world.repository not in (await orphans.run(FindOrphanImages(existing_app_ids=[there]))).images
 
 
 async def test_a_registry_that_is_away_loses_nothing_and_is_asked_again(world: World) -> None:
@@ -283,6 +297,11 @@ async def test_retiring_on_every_database(plane: Plane) -> None:
     """The statements of both passes where the registry has nothing."""
 
     class Empty:
+        keeps_empty = False
+
+        async def repositories(self, namespace: str) -> list[str]:
+            return []
+
         async def artifacts(self, repository: str) -> list[Artifact]:
             return []
 

@@ -47,6 +47,15 @@ class ImageRegistry(Protocol):
         """Remove the entry of a repository that holds nothing any more, where the registry keeps one; True when it did."""
         ...
 
+    @property
+    def keeps_empty(self) -> bool:
+        """Whether a repository that holds nothing keeps an entry, which ``forget`` removes."""
+        ...
+
+    async def repositories(self, namespace: str) -> list[str]:
+        """Full paths of the repositories in this namespace, in no order; one that holds nothing may be among them."""
+        ...
+
     async def rivals(self, namespace: str) -> list[str]:
         """Rules of the registry's own that would delete images of apps in this namespace, each in a few words."""
         ...

@@ -137,6 +137,14 @@ class Distribution:
         """The registry has no call for it: an empty repository is a folder that costs nothing."""
         return False
 
+    @property
+    def keeps_empty(self) -> bool:
+        return False
+
+    async def repositories(self, namespace: str) -> list[str]:
+        """From the registry's catalog, which has every namespace's."""
+        return [n for n in await self._names("/v2/_catalog", "repositories") if n.startswith(f"{namespace}/")]
+
     async def rivals(self, namespace: str) -> list[str]:  # noqa: ARG002
         """It deletes nothing by itself."""
         return []
@@ -145,13 +153,17 @@ class Distribution:
         await self._http.close()
 
     async def _tags(self, repository: str) -> list[str]:
+        return await self._names(f"/v2/{repository}/tags/list", "tags")
+
+    async def _names(self, path: str, field: str) -> list[str]:
+        """Every page of a list; one that isn't there is empty."""
         found: list[str] = []
         params: dict[str, Any] = {"n": _PAGE}
         for _ in range(_MAX_PAGES):
-            page = await self._http.call("GET", f"/v2/{repository}/tags/list", ok=(200, 404), params=params)
+            page = await self._http.call("GET", path, ok=(200, 404), params=params)
             if page.status_code == 404:
                 break
-            names: list[str] = body(page).get("tags") or []
+            names: list[str] = body(page).get(field) or []
             found.extend(names)
             # The next page is asked for by its last name, not by the link's address, which a proxy may have got wrong.
             if not names or not _LAST.search(page.headers.get("link", "")):

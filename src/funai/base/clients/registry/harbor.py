@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -25,15 +26,7 @@ class Harbor:
         self._http = http
 
     async def artifacts(self, repository: str) -> list[Artifact]:
-        found: list[Artifact] = []
-        for page in range(1, _MAX_PAGES + 1):
-            params = {"page": page, "page_size": _PAGE, "with_tag": "true"}
-            got = await self._http.call("GET", _artifacts(repository), ok=(200, 404), params=params)
-            rows: list[Any] = [] if got.status_code == 404 else body(got)
-            found.extend(_artifact(r) for r in rows)
-            if len(rows) < _PAGE:
-                break
-        return found
+        return [_artifact(row) for row in await self._rows(_artifacts(repository), {"with_tag": "true"})]
 
     async def artifact(self, repository: str, digest: str) -> Artifact | None:
         params = {"with_tag": "true"}
@@ -50,12 +43,37 @@ class Harbor:
             return False
         return (await self._http.call("DELETE", _repository(repository), ok=(200, 404))).status_code == 200
 
+    @property
+    def keeps_empty(self) -> bool:
+        return True
+
+    async def repositories(self, namespace: str) -> list[str]:
+        project = namespace.partition("/")[0]
+        rows = await self._rows(f"{API}/projects/{quote(project, safe='')}/repositories", {})
+        try:
+            names = [str(row["name"]) for row in rows]
+        except (KeyError, TypeError) as e:
+            raise RegistryFailed("the answer is not a repository of Harbor's") from e
+        return [name for name in names if name.startswith(f"{namespace}/")]
+
     async def rivals(self, namespace: str) -> list[str]:
         policy = await project_policy(self._http, namespace.partition("/")[0])
         return endangering(policy) if policy else []
 
     async def close(self) -> None:
         await self._http.close()
+
+    async def _rows(self, path: str, params: Mapping[str, str]) -> list[Any]:
+        """Every page of a list; one that isn't there is empty."""
+        found: list[Any] = []
+        for page in range(1, _MAX_PAGES + 1):
+            asked = {"page": page, "page_size": _PAGE, **params}
+            got = await self._http.call("GET", path, ok=(200, 404), params=asked)
+            rows: list[Any] = [] if got.status_code == 404 else body(got)
+            found.extend(rows)
+            if len(rows) < _PAGE:
+                break
+        return found
 
 
 async def project_policy(http: RegistryAt, project: str) -> dict[str, Any] | None:
