@@ -18,7 +18,13 @@ settings.load_profile("funai")
 
 _ISOLATED = "tests/e2e/agent/test_engine_contract.py::test_isolated_networks_stay_so_after_they_were_asked_about[podman]"
 LANES = {
-    "machine": ("tests/e2e/up/", "tests/e2e/parts/test_engine_choice.py", "tests/e2e/parts/test_wheel.py", _ISOLATED),
+    "machine": (
+        "tests/e2e/up/",
+        "tests/e2e/nodes/",
+        "tests/e2e/parts/test_engine_choice.py",
+        "tests/e2e/parts/test_wheel.py",
+        _ISOLATED,
+    ),
     "docker": ("tests/e2e/agent/", "tests/e2e/runner/test_docker.py", "tests/e2e/parts/test_parts.py"),
     "processes": ("tests/e2e/runner/test_hostile.py", "tests/e2e/runner/test_life.py"),
 }
