@@ -70,6 +70,16 @@ def test_load_every_problem_is_told_at_once_with_its_origin_and_the_nearest_name
         load(written(tmp_path, "[server\n"), environ={})
 
 
+def test_load_a_folder_in_the_files_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "funai.toml").mkdir()
+    with pytest.raises(ConfigError, match=r"funai\.toml: can't be read .*directory"):
+        load(tmp_path / "funai.toml", environ={})
+
+
+def test_load_a_file_that_is_not_there_has_defaults_and_no_file(tmp_path: Path) -> None:
+    assert load(tmp_path / "funai.toml", environ={}).file is None
+
+
 def test_a_services_own_refusal_names_the_file_that_the_value_came_from(tmp_path: Path) -> None:
     file = written(tmp_path, "[settings]\nRUNNER_CLONE_SECONDS = -1\n")
     with pytest.raises(ConfigError, match=rf"RUNNER_CLONE_SECONDS: .*from {file}"):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import TomlConfigSettingsSource
 
 from funai.agent.settings import RuntimeSettings
 from funai.api.settings import ApiSettings
@@ -64,8 +63,8 @@ class Loaded:
 def load(file: Path | None, flags: Flags | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
     """Flags win over the environment, which wins over the file. Raises ConfigError with a line for every problem."""
     environ = os.environ if environ is None else environ
-    there = file is not None and file.exists()
-    data = _read(file) if file is not None and there else {}
+    read = _read(file) if file is not None else None
+    data = read or {}
     named = str(file)
     sources = {(name, key): named for name in sections() for key in _entries(data, name)}
     for name, kind in sections().items():
@@ -83,12 +82,16 @@ def load(file: Path | None, flags: Flags | None = None, environ: Mapping[str, st
         config = Config(**data)
     except ValidationError as e:
         raise ConfigError([_problem(err, sources, named) for err in e.errors()]) from e
-    return Loaded(config, sources, _given(config, sources, environ, named), file if there else None)
+    return Loaded(config, sources, _given(config, sources, environ, named), file if read is not None else None)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> dict[str, Any] | None:
+    """None: there is no such file. A folder in its place is a ConfigError."""
     try:
-        return dict(TomlConfigSettingsSource(Config, toml_file=file).toml_data)
+        with file.open("rb") as source:
+            return tomllib.load(source)
+    except FileNotFoundError:
+        return None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
         raise ConfigError([f"{file}: can't be read ({e}); mend it there, or name another file with --config"]) from e
 
