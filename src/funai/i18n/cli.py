@@ -56,6 +56,10 @@ PHRASES: dict[str, tuple[str, str]] = {
         "标准输入须有两行：旧密码和新密码",
         "standard input must have two lines: the old password and the new one",
     ),
+    "user_missing": (
+        "没有给出用户名，这里也不是能输入的终端：用 --user 给出",
+        "no user name, and no terminal to ask for one: give it with --user",
+    ),
     "password_stdin_empty": ("标准输入里没有密码", "no password on standard input"),
     "password_no_tty": (
         "没有终端可输入密码：用 --password-stdin",

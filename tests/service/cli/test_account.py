@@ -47,7 +47,11 @@ def test_a_wrong_password_is_not_remembered(world: World) -> None:
 
 
 def test_without_a_terminal_nothing_is_asked(world: World) -> None:
-    assert world.funai("login").code == 2
+    for verb in ("login", "register"):
+        said = world.funai(verb)
+        assert said.code == 2
+        assert "--user" in said.err.splitlines()[0]
+        assert f"funai {verb} --user NAME --password-stdin" in said.err
     assert "--password-stdin" in world.funai("login", "-u", "ann").err
     assert world.funai("login", "-u", "ann", "--password-stdin", input="").code == 2
 

@@ -121,7 +121,8 @@ def _credentials(user: str | None, from_stdin: bool, session: Session, *, confir
     interactive = sys.stdin.isatty()
     if user is None:
         if from_stdin or not interactive:
-            raise Refused("--user", hint="funai login --user NAME --password-stdin")
+            verb = "register" if confirm else "login"
+            raise Refused(session.say("user_missing"), hint=f"funai {verb} --user NAME --password-stdin")
         user = str(typer.prompt("user", err=True))
     if from_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
