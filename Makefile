@@ -7,7 +7,7 @@ WORKERS ?= 4
 AGAIN ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up test test-full test-pure test-service test-e2e lint fmt db docs docs-site picture screenshots test-lowest bench-deploy bench-frameworks bench-queue bench-nodes bench-console bench-takeover chaos fuzz-dockerfile clean distclean
+.PHONY: help setup setup-test demo up test test-full test-pure test-service test-e2e test-nodes lint fmt db docs docs-site picture screenshots test-lowest bench-deploy bench-frameworks bench-queue bench-nodes bench-console bench-takeover chaos fuzz-dockerfile clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-service: ## Only the services in this process, on real databases
 
 test-e2e: ## Only what runs on real Podman, registry, SSH and HAProxy
 	@$(PY) -m pytest tests/e2e $(ARGS)
+
+test-nodes: setup-test ## Three nodes with real parts: drains, killed parts, a cut link, a full disk (root)
+	@FUNAI_TEST_FULL=1 $(PY) -m pytest tests/e2e/nodes $(ARGS)
 
 lint: ## Style, types (strict), import fences, sizes, words
 	@failed=0; \
@@ -87,7 +90,7 @@ chaos: setup-test ## Faults in a running platform, invariants checked; one JSON 
 bench-queue: setup-test ## Time the job queue (DB=sqlite|postgresql|mariadb); one JSON line last
 	@$(PY) -m benchmarks.queue --db $(DB) $(ARGS)
 
-bench-nodes: setup-test ## Time placement at 1,000 nodes and 100,000 apps (DB=sqlite|postgresql|mariadb); one JSON line last
+bench-nodes: setup-test ## Time placement at 1,000 nodes and 100,000 apps, the edge and a drain (DB=sqlite|postgresql|mariadb); one JSON line last
 	@$(PY) -m benchmarks.nodes --db $(DB) $(ARGS)
 
 bench-console: setup-test ## Time the console's log and first page in Chromium; one JSON line last

@@ -180,30 +180,35 @@ async def run(root: Path, url: str, deploy_port: int, upstreams: list[int], move
     }
 
 
+def measured(moves: int, requests: int, database: str = "") -> dict[str, float]:
+    """The figures of this module. ``database`` is an empty database's URL; without it SQLite in a folder of its own."""
+    root = Path(tempfile.mkdtemp(prefix="funai-edge-"))
+    url = database or sqlite_url(root / "deploy.db")
+    spawn = multiprocessing.get_context("spawn")
+    processes: list[SpawnProcess] = []
+    ports: list[int] = []
+    try:
+        for target, extra in ((serve, ()), (serve, ()), (deploy, (url,))):
+            mine, theirs = spawn.Pipe()
+            process = spawn.Process(target=target, args=(theirs, *extra), daemon=True)
+            process.start()
+            processes.append(process)
+            ports.append(mine.recv())
+        return asyncio.run(run(root, url, ports[2], ports[:2], moves, requests))
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+        shutil.rmtree(root, ignore_errors=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moves", type=int, default=200)
     parser.add_argument("--requests", type=int, default=2_000)
     parser.add_argument("--database", default="", help="an empty database's URL; default: SQLite in a folder of its own")
     args = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="funai-edge-"))
-    url = args.database or sqlite_url(root / "deploy.db")
-    spawn = multiprocessing.get_context("spawn")
-    processes: list[SpawnProcess] = []
-    ports: list[int] = []
-    for target, extra in ((serve, ()), (serve, ()), (deploy, (url,))):
-        mine, theirs = spawn.Pipe()
-        process = spawn.Process(target=target, args=(theirs, *extra), daemon=True)
-        process.start()
-        processes.append(process)
-        ports.append(mine.recv())
-    try:
-        print(json.dumps(asyncio.run(run(root, url, ports[2], ports[:2], args.moves, args.requests))))
-    finally:
-        for process in processes:
-            process.terminate()
-            process.join()
-        shutil.rmtree(root, ignore_errors=True)
+    print(json.dumps(measured(args.moves, args.requests, args.database)))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
-"""Placement on the real service and store, without containers: ``python -m benchmarks.nodes --db sqlite``.
+"""Several nodes: ``python -m benchmarks.nodes --db sqlite`` prints one JSON line last.
 
-A database with 1,000 nodes that beat and 100,000 apps that live on them. What is measured:
+First placement on the real service and store, without containers. A database with 1,000 nodes that beat and 100,000 apps that
+live on them. What is measured:
 
 * decisions: the choice of a node for a new app; ``place_…`` is the same with its transaction, as a claim has it;
 * spread: apps placed anew on 100 equal nodes whose heartbeats tell what was placed: the largest distance from even;
 * heartbeats: every node beats once in 10 s, as the service takes them; the processor time of it as a share of one core.
+
+Then the edge, as ``benchmarks.edge`` measures it, and a drain with real parts, as ``benchmarks.drain`` does; each may be left
+out with ``--edge-moves 0`` and ``--drain-apps 0``.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from collections import Counter
 import uvloop
 from sqlalchemy import insert
 
+from benchmarks import drain, edge
 from benchmarks.queue import database
 from funai.base.db.engine import Database
 from funai.contracts.jobs import RuntimeNodeRef
@@ -180,9 +185,16 @@ def main() -> None:
     parser.add_argument("--decisions", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=5, help="heartbeats of every node")
     parser.add_argument("--spread-nodes", type=int, default=100)
+    parser.add_argument("--edge-moves", type=int, default=200, help="moves that the edge follows; 0: none")
+    parser.add_argument("--drain-apps", type=int, default=10, help="apps of the node that is emptied; 0: none")
     args = parser.parse_args()
     with database(args.db) as (url, _):
-        print(json.dumps(uvloop.run(measure(url, args))))
+        report = uvloop.run(measure(url, args))
+    if args.edge_moves:
+        report |= edge.measured(args.edge_moves, requests=2_000)
+    if args.drain_apps:
+        report |= drain.measured(args.drain_apps)
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.parts import programs
+
 pytest_plugins = ["tests.parts.fixtures"]
 
 # No bounds on wall-clock time: a machine that does much else is no failure.
@@ -16,7 +18,13 @@ settings.load_profile("funai")
 
 _ISOLATED = "tests/e2e/agent/test_engine_contract.py::test_isolated_networks_stay_so_after_they_were_asked_about[podman]"
 LANES = {
-    "machine": ("tests/e2e/up/", "tests/e2e/parts/test_engine_choice.py", "tests/e2e/parts/test_wheel.py", _ISOLATED),
+    "machine": (
+        "tests/e2e/up/",
+        "tests/e2e/nodes/",
+        "tests/e2e/parts/test_engine_choice.py",
+        "tests/e2e/parts/test_wheel.py",
+        _ISOLATED,
+    ),
     "docker": ("tests/e2e/agent/", "tests/e2e/runner/test_docker.py", "tests/e2e/parts/test_parts.py"),
     "processes": ("tests/e2e/runner/test_hostile.py", "tests/e2e/runner/test_life.py"),
 }
@@ -40,6 +48,10 @@ def rank(nodeid: str) -> int:
     """The longest pieces begin first, so that no worker is left alone with one at the end."""
     known, name = [*LANES, *LONG], lane(nodeid)
     return next((i for i, start in enumerate(known) if name.startswith(start)), len(known))
+
+
+def pytest_report_header() -> list[str]:
+    return programs.report()
 
 
 @pytest.hookimpl(trylast=True)

@@ -25,9 +25,10 @@ class Bad:
 
 @dataclass
 class Visits:
-    """``versions`` maps an app to the texts that it may answer with now."""
+    """``versions`` maps an app to the texts that it may answer with now; ``patience`` is in seconds."""
 
     versions: dict[int, set[str]] = field(default_factory=dict[int, set[str]])
+    patience: float = PATIENCE
     requests: int = 0
     bad: list[Bad] = field(default_factory=list[Bad])
     stale: list[Bad] = field(default_factory=list[Bad])
@@ -51,7 +52,7 @@ class Visits:
         """One visitor an app of ``urls``, which may grow meanwhile."""
 
         async def all_the_time() -> None:
-            async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
+            async with httpx.AsyncClient(trust_env=False, timeout=self.patience) as http:
                 while True:
                     await asyncio.gather(*(self._ask(http, url, app_id) for app_id, url in list(urls.items())))
                     await asyncio.sleep(EVERY)

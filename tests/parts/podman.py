@@ -24,10 +24,11 @@ from tests.parts.waiting import unix_answers
 
 
 class Podman:
-    """See the module. ``machine`` is the engine of the machine, whose storage gives the base image."""
+    """See the module. ``machine`` is the engine of the machine, whose storage gives the base image. ``within`` begins the
+    command line of everything that runs: the words that enter another network namespace."""
 
-    def __init__(self, slot: Slot, workspace: Path, machine: EngineChoice) -> None:
-        self.slot, self.workspace = slot, workspace
+    def __init__(self, slot: Slot, workspace: Path, machine: EngineChoice, *, within: Sequence[str] = ()) -> None:
+        self.slot, self.workspace, self.within = slot, workspace, list(within)
         self._machine = machine
         self.socket = workspace / "podman.sock"
         self.registries = workspace / "registries.conf"
@@ -41,7 +42,7 @@ class Podman:
         self.choice = machine.model_copy(update={"environment": environment})
         self.service = Daemon(
             "podman-service",
-            [machine.binary, "system", "service", "--time=0", f"unix://{self.socket}"],
+            [*self.within, machine.binary, "system", "service", "--time=0", f"unix://{self.socket}"],
             log=workspace / "podman-service.log",
             ready=lambda: unix_answers(self.socket),
             env={**base_environment(), **environment},
@@ -54,7 +55,7 @@ class Podman:
 
     def cli(self, *words: str | Path, check: bool = True, seconds: float = 120) -> str:
         """Run ``podman words…``; answers its output, stripped. With ``check`` a failure raises with what it said."""
-        argv = [self.choice.binary, *map(str, words)]
+        argv = [*self.within, self.choice.binary, *map(str, words)]
         done = subprocess.run(argv, env=self.env, capture_output=True, text=True, timeout=seconds, check=False)
         assert not check or done.returncode == 0, f"{argv} ended with {done.returncode}: {done.stderr.strip()}"
         return done.stdout.strip()

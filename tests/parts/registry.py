@@ -16,13 +16,19 @@ _BCRYPT = "$2y$05$abcdefghijklmnopqrstuujed4HrDNXEIkguQ7k7wh1O2h6/GC./a"
 
 
 class Registry(Daemon):
-    """``address`` is ``127.0.0.1:port``. ``storage`` holds its blobs; ``collect_garbage()`` frees unreferenced ones."""
+    """``address`` is ``host:port``. ``storage`` holds its blobs; ``collect_garbage()`` frees unreferenced ones."""
 
     def __init__(
-        self, workspace: Path, *, login: bool = False, program: str = "docker-registry", port: int | None = None
+        self,
+        workspace: Path,
+        *,
+        login: bool = False,
+        program: str = "docker-registry",
+        port: int | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self.workspace, self.port = workspace, port or free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = f"{host}:{self.port}"
         self.storage = workspace / "registry"
         self.login = (USER, PASSWORD) if login else None
         self.config = workspace / f"registry-{self.port}.json"
@@ -31,7 +37,7 @@ class Registry(Daemon):
             "registry",
             [PROGRAM, "serve", self.config],
             log=workspace / "registry.log",
-            ready=lambda: tcp_answers(self.port),
+            ready=lambda: tcp_answers(self.port, host),
             cwd=workspace,
         )
 

@@ -214,7 +214,8 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
         if parts.databases.drivers:
             teardown.push_async_callback(parts.databases.close)
             keeper = Keeper(parts.databases, settings.backup_hours)
-            tasks.append(asyncio.create_task(periodic("databases", settings.database_sweep_seconds, keeper.sweep, quiet)))
+            for name, work in (("databases", keeper.sweep), ("backups", keeper.back_up)):
+                tasks.append(asyncio.create_task(periodic(name, settings.database_sweep_seconds, work, quiet)))
         if settings.deploy_base_url and settings.deploy_node_token:
             client = NodeDeployClient(settings.deploy_base_url, settings.deploy_node_token.get_secret_value())
             teardown.push_async_callback(client.close)

@@ -277,10 +277,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "所有应用共用一个数据库账号，不能轮换；管理员可设置 RUNTIME_MONGO_PER_APP_USERS=true",
         "all apps share one database account, which can't be rotated; the operator sets RUNTIME_MONGO_PER_APP_USERS=true",
     ),
-    "DATABASE_BACKUP_NOT_FOUND": (
-        "没有这个备份；funai db info 会列出已有的",
-        "no such backup; `funai db info` lists those there are",
-    ),
+    "DATABASE_BACKUP_NOT_FOUND": ("没有这个备份，见 funai db info", "no such backup; `funai db info` lists those there are"),
+    "DATABASE_FULL": ("数据库已超过配额，只能读取和删除", "the database is over its quota: it may be read and emptied only"),
     "DATABASE_BACKUP_FAILED": ("备份没有写成：{detail}", "the backup could not be written: {detail}"),
     "ORPHANS_NO_APPS": ("应用列表为空，已拒绝清理", "the list of apps is empty: nothing is cleaned up"),
     "MONGO_COLLECTION_INVALID": (

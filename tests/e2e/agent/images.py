@@ -44,7 +44,7 @@ cat /proc/self/status; cat /proc/1/cmdline; echo; env
 """
 SLOW = """#!/bin/sh
 printf 'Content-Type: text/plain\\r\\n\\r\\n'
-echo begun; sleep "$QUERY_STRING"; echo finished
+echo begun; read -r _; echo finished
 """
 SERVE = ("/bin/httpd", "-f", "-p", "3000", "-h", "/www")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import aiodocker
 import pytest
@@ -132,10 +133,20 @@ async def test_an_image_that_is_nowhere(agent: Agent) -> None:
 @on_docker_in_full
 async def test_a_request_in_flight_outlives_the_switch(agent: Agent) -> None:
     await agent.deploy(5)
-    slow = asyncio.create_task(agent.get("cgi-bin/slow?2"))
+    switched = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"a line"
+        await switched.wait()
+        yield b"\n"
+
+    slow = asyncio.create_task(
+        agent.public.post(f"/runtime/{agent.app}/cgi-bin/slow", content=body(), headers={"Content-Length": "7"})
+    )
     await eventually(lambda: agent.get(STATUS), what="the app answers beside it")
     assert (await agent.deploy(6)).status_code == 200
     assert not slow.done()
+    switched.set()
     assert (await slow).text == "begun\nfinished\n"
 
 

@@ -7,6 +7,7 @@ user's; those of a deleted app stay until the operator or their number ends them
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from funai.agent.databases.contract import AppKey, Driver
 from funai.contracts.apps.databases import Backup, Kind
 
 READ = 256 * 1024
+MIN_FREE = 256 << 20
+"""Bytes that a backup leaves free on its disk."""
 _FILE = re.compile(r"(?P<name>(?P<kind>mongo|postgres)-(?P<at>\d{8}T\d{9}Z))\.dump")
 _TIME = "%Y%m%dT%H%M%S%f"
 
@@ -25,6 +28,7 @@ _TIME = "%Y%m%dT%H%M%S%f"
 class Backups:
     def __init__(self, folder: Path | None, keep: int, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.folder, self.keep, self._now = folder, keep, now
+        self.min_free = MIN_FREE
 
     def of(self, user_id: int, app_id: int) -> list[Backup]:
         """Newest first."""
@@ -48,6 +52,7 @@ class Backups:
         try:
             with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
                 async for piece in driver.dump(app):
+                    self._check_room(folder)
                     await asyncio.to_thread(out.write, piece)
                 await asyncio.to_thread(_flush, out.fileno(), out.flush)
             scratch.replace(file)
@@ -77,8 +82,10 @@ class Backups:
         folder = self._of(user_id, app_id)
         return list(folder.iterdir()) if folder.is_dir() else []
 
-    def free_bytes(self) -> int | None:
-        return shutil.disk_usage(self.folder).free if self.folder and self.folder.is_dir() else None
+    def _check_room(self, folder: Path) -> None:
+        """Raises OSError before the disk is full: the agent's state and the containers may be on it."""
+        if shutil.disk_usage(folder).free < self.min_free:
+            raise OSError(errno.ENOSPC, f"less than {self.min_free >> 20} MiB are free", str(self.folder))
 
 
 async def chunks(file: Path) -> AsyncIterator[bytes]:

@@ -21,8 +21,11 @@ class Keeper:
             if driver.every_app:
                 await self._made(driver, app)
         await self._databases.quota.sweep(known)
+
+    async def back_up(self) -> None:
+        """Once over all databases of this node whose backup is due. It may take hours, and no quota waits for it."""
         if self._every:
-            for driver, app in known:
+            for driver, app in self._databases.known():
                 await self._backed_up(driver, app)
 
     async def _made(self, driver: Driver, app: AppKey) -> None:

@@ -63,6 +63,11 @@ class Quota:
         """Kinds whose database of this app is over the quota."""
         return [kind for (of, kind), seen in self._readings.items() if of == app_id and self.limit and seen.size > self.limit]
 
+    def shut(self, app_id: int, kind: Kind) -> bool:
+        """Whether the app's right to write was taken away."""
+        seen = self._readings.get((app_id, kind))
+        return seen is not None and seen.read_only
+
     def near_of(self, app_id: int) -> list[Kind]:
         found = ((kind, seen.size) for (of, kind), seen in self._readings.items() if of == app_id and self.limit)
         return [kind for kind, size in found if self.limit * WARN_AT < size <= self.limit]

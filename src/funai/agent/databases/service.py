@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from funai.agent.databases.backups import Backups, chunks
 from funai.agent.databases.contract import AppKey, DatabaseAway, DatabaseError, DatabaseMissing, Driver
@@ -64,7 +64,8 @@ class Databases:
         self.drivers: Mapping[Kind, Driver] = {d.kind: d for d in drivers}
         self.backups, self.ledger = backups, ledger
         self.quota = Quota(quota_bytes)
-        self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        """One an app, for as long as a call holds it or waits for it."""
 
     # -- deploys ----------------------------------------------------------------------------------------------------
 
@@ -244,15 +245,12 @@ class Databases:
     @asynccontextmanager
     async def _held(self, driver: Driver, app: AppKey) -> AsyncIterator[None]:
         """The app's databases for one caller at a time, and the driver's errors in the door's words."""
-        lock = self._locks[app.app_id]
+        lock = self._locks.setdefault(app.app_id, asyncio.Lock())
         try:
             async with lock:
                 yield
         except DatabaseError as e:
             raise in_words(driver.kind, e) from e
-        finally:
-            if not lock.locked():
-                self._locks.pop(app.app_id, None)
 
     def known(self) -> list[tuple[Driver, AppKey]]:
         """Databases of apps that this node deployed."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from fastapi import APIRouter, Body, Depends, FastAPI, Query
 from pydantic import ValidationError
 
+from funai.agent.databases.contract import AppKey, DatabaseError
 from funai.agent.databases.orphans import OrphanSweep
-from funai.agent.databases.service import Databases
+from funai.agent.databases.service import Databases, in_words
 from funai.agent.engine.contract import EngineError
 from funai.base.http.app import add_routes
 from funai.base.http.guards import SecretDoor
@@ -53,6 +54,22 @@ class DatabaseParts:
         if self.explorer is None:
             raise Conflict("DATABASE_NOT_OFFERED", kind=Kind.MONGO, kinds=", ".join(self.databases.drivers) or "-")
         return self.explorer
+
+    async def writing(self, user_id: int, app_id: int) -> tuple[int, int]:
+        """Before the explorer writes, which it does by the platform's account; answers the ids.
+
+        From then on the database is measured as the app's. Raises Conflict ``DATABASE_FULL`` over the quota, Unavailable.
+        """
+        own, driver = self.databases, self.databases.drivers.get(Kind.MONGO)
+        if driver is not None and own.ledger.rotation(app_id, Kind.MONGO) is None:
+            try:
+                rotation = await driver.rotation(AppKey(user_id, app_id, driver.name(user_id, app_id)))
+            except DatabaseError as e:
+                raise in_words(Kind.MONGO, e) from e
+            await own.ledger.note(user_id, app_id, Kind.MONGO, rotation)
+        if own.quota.shut(app_id, Kind.MONGO):
+            raise Conflict("DATABASE_FULL")
+        return user_id, app_id
 
 
 def install(app: FastAPI, parts: DatabaseParts, door: SecretDoor) -> None:
@@ -109,11 +126,11 @@ def _explorer_calls(router: APIRouter, parts: DatabaseParts) -> None:
 
     @router.post("/insert-one")
     async def insert_one(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await parts.mongo.insert_one(*_ids(body, userId, appId), _read(MongoDoc, body))
+        return await parts.mongo.insert_one(*await parts.writing(*_ids(body, userId, appId)), _read(MongoDoc, body))
 
     @router.post("/update-by-id")
     async def update_by_id(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await parts.mongo.update_by_id(*_ids(body, userId, appId), _read(MongoUpdate, body))
+        return await parts.mongo.update_by_id(*await parts.writing(*_ids(body, userId, appId)), _read(MongoUpdate, body))
 
     @router.post("/delete-by-id")
     async def delete_by_id(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
@@ -121,7 +138,7 @@ def _explorer_calls(router: APIRouter, parts: DatabaseParts) -> None:
 
     @router.post("/create-collection")
     async def create_collection(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await parts.mongo.create_collection(*_ids(body, userId, appId), _read(MongoCreate, body))
+        return await parts.mongo.create_collection(*await parts.writing(*_ids(body, userId, appId)), _read(MongoCreate, body))
 
 
 class _Whose(Wire):

@@ -113,10 +113,10 @@ async def test_a_deploy_over_or_near_the_quota_says_so(postgres: Postgres, tmp_p
 async def test_the_clock_makes_a_backup_when_the_newest_is_old_enough(here: World) -> None:
     await ask(here, "create")
     keeper = Keeper(here.parts.databases, 24)
-    await keeper.sweep()
-    await keeper.sweep()
+    await keeper.back_up()
+    await keeper.back_up()
     assert len((await ask(here, "info"))["backups"]) == 1
-    await Keeper(here.parts.databases, 1e-9).sweep()
+    await Keeper(here.parts.databases, 1e-9).back_up()
     assert len((await ask(here, "info"))["backups"]) == 2
 
 
@@ -145,6 +145,14 @@ async def test_backup_restores_into_the_same_app_and_into_another(here: World) -
     await ask(here, "restore", app_id=8, fromAppId=7, backup=made["name"])
     assert await PostgresTenant((await ask(here, "url", app_id=8))["url"]).read() == ["one"]
     assert (await ask(here, "drop", app_id=8))["dropped"] == ["db_u1_a8"]
+
+
+async def test_backup_that_would_fill_the_disk_is_refused_and_leaves_no_part(here: World, tmp_path: Path) -> None:
+    await ask(here, "create")
+    here.parts.databases.backups.min_free = 1 << 62
+    answer = await ask(here, "backup")
+    assert (answer["status"], answer["reason"]) == (503, "DATABASE_BACKUP_FAILED")
+    assert not list(tmp_path.rglob("*.part")) and not list(tmp_path.rglob("*.dump"))
 
 
 async def test_restore_of_another_users_backup_is_not_found(here: World) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from funai.agent.databases.contract import AppKey
+from funai.contracts.apps.databases import Kind
 from tests.parts.ferretdb import Mongo
 from tests.service.agent.agent import World, world
 from tests.service.agent.databases.tenant import MongoTenant
@@ -97,6 +99,41 @@ async def test_find_that_is_not_acceptable_is_400(here: World, body: dict[str, A
 async def test_system_collections_are_forbidden(here: World, verb: str) -> None:
     body = {"collection": "system.users", "id": "1", "doc": {"a": 1}, "update": {"a": 1}}
     assert (await call(here, verb, code=403, **body))["reason"] == "MONGO_COLLECTION_FORBIDDEN"
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        '{"$or": [{"$ref": "notes", "$id": 1, "$where": "sleep(9)"}]}',
+        '{"a": {"$ref": "notes", "$id": {"$WHERE ": "1"}}}',
+    ],
+)
+async def test_code_within_extended_jsons_types_is_refused_by_its_name(here: World, filter: str) -> None:
+    assert (await call(here, "find", code=400, filter=filter))["reason"] == "MONGO_CODE_FORBIDDEN"
+
+
+class Full:
+    """A database over its quota, whose account is the app's own."""
+
+    kind = Kind.MONGO
+
+    async def size(self, app: AppKey) -> int:
+        return 2
+
+    async def limited(self, app: AppKey) -> bool:
+        return True
+
+
+async def test_explorer_writes_nothing_over_the_quota_and_deletes_all_the_same(here: World) -> None:
+    made = await call(here, "insert-one", doc={"a": 1})
+    databases = here.parts.databases
+    assert databases.ledger.rotation(41, Kind.MONGO) == 0, "from the first write on it is measured"
+    databases.quota.limit = 1
+    await databases.quota.check(cast("Any", Full()), AppKey(1, 41, "db_u1_a41"))
+    for verb in ("insert-one", "update-by-id", "create-collection"):
+        body = {"id": "1", "doc": {"a": 1}, "update": {"a": 1}, "upsert": True}
+        assert (await call(here, verb, code=409, **body))["reason"] == "DATABASE_FULL"
+    assert (await call(here, "delete-by-id", id=made["insertedId"]))["deletedCount"] == 1
 
 
 async def test_an_empty_document_is_400(here: World) -> None:

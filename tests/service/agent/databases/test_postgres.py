@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -73,6 +74,8 @@ async def test_limit_lets_an_app_read_and_delete_but_not_write_even_where_it_own
         "CREATE SCHEMA other",
         "CREATE TEMP TABLE t (x int)",
         "ALTER TABLE notes ADD COLUMN more text",
+        "SELECT lo_from_bytea(0, 'more')",
+        "SELECT lo_create(0)",
     ):
         with pytest.raises(asyncpg.PostgresError):
             await app.sql(statement)
@@ -84,6 +87,40 @@ async def test_limit_lets_an_app_read_and_delete_but_not_write_even_where_it_own
     await app.write("again")
     await app.sql("ALTER TABLE notes ADD COLUMN more text")
     assert await app.read() == ["again"]
+    await app.sql("SELECT lo_unlink(lo_create(0))")
+
+
+async def _locking(app: PostgresTenant) -> Any:
+    """A connection of the app that holds a lock on its table."""
+    held: Any = await asyncpg.connect(app.url)
+    await held.execute("BEGIN")
+    await held.execute("LOCK TABLE notes IN ACCESS EXCLUSIVE MODE")
+    return held
+
+
+async def test_limit_is_enforced_on_an_app_that_locks_its_tables(
+    driver: PostgresDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("funai.agent.databases.postgresql.driver.LOCK_SECONDS", 1)
+    app = await tenant(driver)
+    await app.write("one")
+    held = await _locking(app)
+    await driver.limit(KEY, read_only=True)
+    assert await driver.limited(KEY)
+    with pytest.raises(asyncpg.PostgresError):
+        await app.write("two")
+    assert await app.read() == ["one"], "it may log in again"
+    held.terminate()
+
+
+async def test_dump_of_an_app_that_locks_its_tables_ends(driver: PostgresDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("funai.agent.databases.postgresql.programs.LOCK_MS", 200)
+    app = await tenant(driver)
+    await app.write("one")
+    held = await _locking(app)
+    with pytest.raises(DatabaseRefused, match="pg_dump"):
+        _ = [piece async for piece in driver.dump(KEY)]
+    await held.close()
 
 
 async def test_quota_is_enforced_over_it_and_lifted_below(driver: PostgresDriver) -> None:

@@ -6,11 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
+from funai.base.db import migrate
 from funai.base.db.engine import Database
 from funai.contracts.errors import Conflict
 from funai.contracts.jobs import ClaimJob, HeartbeatJob, ReportJob
@@ -56,21 +59,56 @@ INSERT INTO fun_ai_deploy_app_run VALUES (10, 7, 1, 'SUCCEEDED', NULL, 176722560
 """
 
 
-async def test_a_fresh_database_is_what_tables_say(database_url: str) -> None:
-    db = Database(database_url)
-
-    def differences(conn: Connection) -> list[Any]:
-        context = MigrationContext.configure(
-            conn, opts={"compare_type": True, "include_object": lambda _o, name, kind, *_: _ours(name, kind)}
-        )
-        return [d for d in compare_metadata(context, metadata) if not _elsewhere(d, conn.dialect.name)]
-
+async def test_a_fresh_database_is_what_tables_say_also_after_newer_migrations_were_taken_back(database_url: str) -> None:
+    db, changed = Database(database_url), set(CHANGED_SINCE_0007)
     try:
         await main.upgrade(db)
         async with db.read() as conn:
-            assert await conn.run_sync(differences) == []
+            assert await conn.run_sync(_differences) == []
+        await migrate.alone(db, _back_to_0007)
+        async with db.read() as conn:
+            assert {_place(d) for d in await conn.run_sync(_differences)} >= changed
+        await main.upgrade(db)
+        async with db.read() as conn:
+            assert await conn.run_sync(_differences) == []
     finally:
         await db.close()
+
+
+CHANGED_SINCE_0007 = (
+    "fun_ai_deploy_join_token",
+    "fun_ai_deploy_runtime_node.upstream_url",
+    "fun_ai_deploy_route_change",
+    "fun_ai_deploy_alert",
+    "fun_ai_deploy_move",
+    "fun_ai_deploy_job.target_node_id",
+)
+
+
+def _differences(conn: Connection) -> list[Any]:
+    def included(_: object, name: str | None, kind: str, *_more: object) -> bool:
+        return _ours(name, kind)
+
+    context = MigrationContext.configure(conn, opts={"compare_type": True, "include_object": included})
+    return [d for d in compare_metadata(context, metadata) if not _elsewhere(d, conn.dialect.name)]
+
+
+def _place(difference: Any) -> str:
+    """The table that is missing, or the table and its missing column."""
+    match difference[0]:
+        case "add_table":
+            return difference[1].name
+        case "add_column":
+            return f"{difference[2]}.{difference[3].name}"
+        case other:
+            return str(other)
+
+
+def _back_to_0007(conn: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(main.MIGRATIONS))
+    config.attributes["connection"] = conn
+    command.downgrade(config, "0007")
 
 
 def _ours(name: str | None, kind: str) -> bool:

@@ -178,17 +178,20 @@ def _object(what: str, given: str | Mapping[str, Any] | Sequence[Any]) -> Docume
     if len(text) > MAX_TEXT:
         raise BadInput("MONGO_JSON_INVALID", what=what, detail=f"> {MAX_TEXT} bytes")
     try:
+        _refuse_code(json.loads(text or "{}"), what, 0)
         found = json_util.loads(text or "{}")
     except (ValueError, TypeError, RecursionError, BSONError) as e:
         raise BadInput("MONGO_JSON_INVALID", what=what, detail=str(e)[:120]) from e
     if not isinstance(found, dict):
         raise BadInput("MONGO_JSON_INVALID", what=what, detail="{…}")
-    _refuse_code(found, what, 0)
     return cast("Document", found)
 
 
 def _refuse_code(value: Any, what: str, depth: int) -> None:
-    """Operators that run JavaScript, at any depth; a string of JavaScript can't do harm elsewhere. Raises BadInput."""
+    """Operators that run JavaScript, at any depth; a string of JavaScript can't do harm elsewhere. Raises BadInput.
+
+    Looked for in the plain JSON: among extended JSON's types a DBRef carries further keys to the server, which reads them.
+    """
     if depth > MAX_DEPTH:
         raise BadInput("MONGO_JSON_INVALID", what=what, detail=f"> {MAX_DEPTH} levels")
     if isinstance(value, Mapping):

@@ -26,9 +26,12 @@ from funai.contracts.apps.databases import Kind
 
 SECONDS = 5
 COMMAND_SECONDS = 60.0
+LOCK_SECONDS = 5
 _ROTATION = re.compile(r"funai rotation=(\d+)")
 _OWNER = "_ro"
 """The role that owns the objects of an app which is over its quota."""
+_LARGE_OBJECTS = ("pg_catalog.lo_creat(integer)", "pg_catalog.lo_create(oid)", "pg_catalog.lo_from_bytea(oid, bytea)")
+"""What makes large objects, which asks for no right in any schema."""
 _SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
 
 
@@ -47,6 +50,10 @@ class Connection(Protocol):
     def transaction(self) -> AbstractAsyncContextManager[None]: ...
 
     async def close(self, *, timeout: float) -> None: ...
+
+
+class _Locked(DatabaseRefused):
+    """A lock was not got in time."""
 
 
 @contextmanager
@@ -69,6 +76,8 @@ def _words() -> Iterator[None]:
         asyncpg.AdminShutdownError,
     ) as e:
         raise DatabaseAway(str(e)[:300] or type(e).__name__) from e
+    except asyncpg.LockNotAvailableError as e:
+        raise _Locked("the app holds a lock") from e
     except asyncpg.PostgresError as e:
         raise DatabaseRefused(f"{type(e).__name__}: {str(e)[:300]}") from e
 
@@ -169,11 +178,32 @@ class PostgresDriver:
         async with self._connection() as admin:
             if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", app.name + _OWNER):
                 await admin.execute(f"CREATE ROLE {_q(app.name + _OWNER)} NOLOGIN")
+        try:
+            await self._regrant(app, read_only=read_only)
+        except _Locked:
+            async with self._without_the_app(app):
+                await self._regrant(app, read_only=read_only)
+        return True
+
+    async def _regrant(self, app: AppKey, *, read_only: bool) -> None:
+        """Raises _Locked when the app holds a lock on something of its own."""
         async with self._connection(app.name) as inside, inside.transaction():
+            await inside.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
             schemas = [row["nspname"] for row in await inside.fetch(_SCHEMAS)]
             for statement in _shut(app.name, schemas) if read_only else _reopened(app.name, schemas):
                 await inside.execute(statement)
-        return True
+
+    @asynccontextmanager
+    async def _without_the_app(self, app: AppKey) -> AsyncIterator[None]:
+        """Ends the app's connections and admits no new one: a lock that it holds would keep its quota from being enforced."""
+        async with self._connection() as admin:
+            await admin.execute(f"ALTER ROLE {_q(app.name)} NOLOGIN")
+            await admin.fetchval("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = $1", app.name)
+        try:
+            yield
+        finally:
+            async with self._connection() as admin:
+                await admin.execute(f"ALTER ROLE {_q(app.name)} LOGIN")
 
     async def limited(self, app: AppKey) -> bool:
         async with self._connection() as admin:
@@ -254,6 +284,7 @@ def _shut(name: str, schemas: Sequence[str]) -> list[str]:
     """The app reads and deletes; it makes, changes and fills nothing."""
     role, owner = _q(name), _q(name + _OWNER)
     out = [f"REVOKE CREATE, TEMPORARY ON DATABASE {role} FROM {role}", f"REASSIGN OWNED BY {role} TO {owner}"]
+    out += [f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC" for function in _LARGE_OBJECTS]
     for schema in map(_q, schemas):
         out += [
             f"REVOKE ALL ON SCHEMA {schema} FROM {role}",
@@ -270,6 +301,7 @@ def _reopened(name: str, schemas: Sequence[str]) -> list[str]:
     return [
         f"REASSIGN OWNED BY {owner} TO {role}",
         f"GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {role} TO {role}",
+        *(f"GRANT EXECUTE ON FUNCTION {function} TO PUBLIC" for function in _LARGE_OBJECTS),
         *(f"GRANT ALL ON SCHEMA {_q(schema)} TO {role}" for schema in schemas),
         *(f"GRANT ALL ON ALL TABLES IN SCHEMA {_q(schema)} TO {role}" for schema in schemas),
     ]

@@ -15,6 +15,8 @@ from funai.base.process.proc import READ_SIZE, Command, ProcessMissing, spawn
 
 HOURS = 6 * 3600
 _ERRORS = 64 * 1024
+LOCK_MS = 60_000
+"""For so long a dump waits for a table that the app has locked: other apps' backups wait behind it."""
 
 
 def program(name: str) -> str:
@@ -25,7 +27,8 @@ def program(name: str) -> str:
 
 def dump_command(url: str) -> Command:
     """The whole database in PostgreSQL's custom format, without owners: it may be restored for another app."""
-    return Command((program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "--no-password"), env=_env(url))
+    words = ("--format=custom", "--no-owner", "--no-privileges", "--no-password", f"--lock-wait-timeout={LOCK_MS}")
+    return Command((program("pg_dump"), *words), env=_env(url))
 
 
 def restore_command(url: str) -> Command:

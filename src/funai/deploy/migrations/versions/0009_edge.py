@@ -41,3 +41,10 @@ def upgrade() -> None:
         )
     if INDEX not in {i["name"] for i in sa.inspect(op.get_bind()).get_indexes(CHANGES)}:
         op.create_index(INDEX, CHANGES, ["revision"])
+
+
+def downgrade() -> None:
+    """Edges go on by their last routes. After an upgrade nodes tell where they are reached with their next heartbeats."""
+    op.drop_table(CHANGES)
+    op.drop_table(REVISION)
+    op.drop_column(NODES, "upstream_url")

@@ -1,0 +1,20 @@
+"""One platform of several nodes for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from funai.standalone.parts.engine import EngineChoice
+from tests.e2e.nodes.world import Nodes, nodes
+from tests.parts.extent import extent
+
+
+@pytest.fixture(scope="session")
+def platform(workspace: Callable[[str], Path], machine_engine: EngineChoice) -> Iterator[Nodes]:
+    """Two nodes; in a full run three, the last of which has a small disk. A test that ends a part starts it again."""
+    disk, evacuate = extent(("", 0), ("512m", 20))
+    with nodes(workspace("nodes"), machine_engine, extent(2, 3), disk=disk, evacuate=evacuate) as made:
+        yield made
