@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.parts import programs
+
 pytest_plugins = ["tests.parts.fixtures"]
 
 # No bounds on wall-clock time: a machine that does much else is no failure.
@@ -46,6 +48,10 @@ def rank(nodeid: str) -> int:
     """The longest pieces begin first, so that no worker is left alone with one at the end."""
     known, name = [*LANES, *LONG], lane(nodeid)
     return next((i for i, start in enumerate(known) if name.startswith(start)), len(known))
+
+
+def pytest_report_header() -> list[str]:
+    return programs.report()
 
 
 @pytest.hookimpl(trylast=True)

@@ -21,6 +21,7 @@ from tests.parts.databases import MariaDB, Postgres
 from tests.parts.docker import DockerEngine
 from tests.parts.ferretdb import Mongo
 from tests.parts.podman import Podman
+from tests.parts.programs import mongod
 from tests.parts.registry import Registry
 from tests.parts.slots import take_slot
 from tests.parts.sshd import Sshd
@@ -66,8 +67,8 @@ def mariadb(workspace: Callable[[str], Path]) -> Iterator[MariaDB]:
 @pytest.fixture(scope="session")
 def mongo(workspace: Callable[[str], Path]) -> Iterator[Mongo]:
     """A server that speaks MongoDB's protocol, with accounts. A test that stops it must start it again."""
-    if binary() is None:
-        pytest.skip("FerretDB isn't built here: `make setup-test` does it where Go is")
+    if mongod() is None and binary() is None:
+        pytest.skip("no mongod on PATH, and FerretDB isn't built here: `make setup-test` does it where Go is")
     part = Mongo(workspace("mongo"))
     part.start()
     yield part

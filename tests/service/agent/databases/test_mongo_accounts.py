@@ -1,4 +1,4 @@
-"""An account of its own for each app. FerretDB keeps accounts and passwords, and knows no roles."""
+"""An account of its own for each app. A mongod proves roles; FerretDB keeps accounts and passwords alone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from funai.agent.databases.mongodb import driver as mongo
 from funai.agent.databases.mongodb.driver import MongoDriver
 from scripts.ferretdb import binary
 from tests.parts.ferretdb import ADMIN, PASSWORD, Mongo
+from tests.parts.programs import mongod
 from tests.service.agent.databases.conftest import mongo_settings
 from tests.service.agent.databases.tenant import MongoTenant
 
@@ -23,8 +24,8 @@ KEY = AppKey(1, 31, "db_u1_a31")
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Iterator[Mongo]:
-    if binary() is None:
-        pytest.skip("FerretDB isn't built here: `make setup-test` does it where Go is")
+    if mongod() is None and binary() is None:
+        pytest.skip("no mongod on PATH, and FerretDB isn't built here: `make setup-test` does it where Go is")
     part = Mongo(tmp_path, accounts=True)
     part.start()
     yield part
@@ -40,10 +41,10 @@ async def driver(locked: Mongo) -> AsyncIterator[MongoDriver]:
 
 
 async def test_credentials_of_an_app_log_in_at_its_own_database_with_its_own_password_alone(driver: MongoDriver) -> None:
-    """The account is made here as the driver makes it, but for the roles, which this server doesn't know."""
+    """The account is made here as the driver makes it, but for the roles, which FerretDB doesn't know."""
     url = (await driver.credentials(KEY)).url
     made = mongo.new_user(KEY.name, urlsplit(url).password or "", 0)
-    await driver.database(KEY.name).command({**made, "roles": []})
+    await driver.database(KEY.name).command(made if mongod() else {**made, "roles": []})
     assert await driver.exists(KEY)
     app = MongoTenant(url)
     await app.write("one")
@@ -55,7 +56,33 @@ async def test_credentials_of_an_app_log_in_at_its_own_database_with_its_own_pas
         await app.read()
 
 
+async def test_account_of_an_app_reaches_its_own_database_alone(driver: MongoDriver) -> None:
+    if mongod() is None:
+        pytest.skip("roles are proved by a mongod, which isn't on PATH")
+    other = AppKey(1, 32, "db_u1_a32")
+    for key in (KEY, other):
+        await driver.create(key)
+    url = (await driver.credentials(KEY)).url
+    app = MongoTenant(url)
+    await app.write("one")
+    with pytest.raises(OperationFailure):
+        await MongoTenant(url.replace("/db_u1_a31?", "/db_u1_a32?")).read()
+    assert await driver.limit(KEY, read_only=True) and await driver.limited(KEY)
+    with pytest.raises(OperationFailure):
+        await app.write("two")
+    assert await app.read() == ["one"]
+    await driver.limit(KEY, read_only=False)
+    await app.write("two")
+    await driver.rotate(KEY)
+    with pytest.raises(OperationFailure):
+        await app.read()
+    for key in (KEY, other):
+        assert await driver.drop(key)
+
+
 async def test_create_on_a_server_that_refuses_the_account_says_so_without_the_password(driver: MongoDriver) -> None:
+    if mongod() is not None:
+        pytest.skip("a mongod has the role; FerretDB refuses it")
     with pytest.raises(DatabaseRefused) as refused:
         await driver.create(KEY)
     assert urlsplit(driver.guessed(KEY, 0).url).password not in str(refused.value)
