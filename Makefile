@@ -7,7 +7,7 @@ WORKERS ?= 4
 AGAIN ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up test test-full test-pure test-service test-e2e test-nodes lint fmt db docs docs-site picture test-lowest bench-deploy bench-frameworks bench-queue bench-nodes bench-console bench-takeover chaos fuzz-dockerfile clean distclean
+.PHONY: help setup setup-test demo up test test-full test-pure test-service test-e2e test-nodes lint fmt db docs docs-site picture screenshots test-lowest bench-deploy bench-frameworks bench-queue bench-nodes bench-console bench-takeover chaos fuzz-dockerfile clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,11 @@ docs-site: ## Build the documentation as a site under .state/site; links are che
 
 picture: setup ## Remake the READMEs' picture of a terminal session, from a real `funai demo`
 	@$(PY) scripts/terminal_svg.py en docs/images/demo.svg && $(PY) scripts/terminal_svg.py zh docs/images/demo.zh-CN.svg
+
+screenshots: setup-test ## Remake the documentation's pictures of the console, by the test that walks a newcomer's way
+	@fc-list :lang=zh-cn | grep -q . || { echo "screenshots: no Chinese font here; apt-get install fonts-noto-cjk" >&2; exit 1; }
+	@FUNAI_SCREENSHOTS=docs/images/console $(PY) -m pytest tests/e2e/up/test_console.py --quiet -k newcomer_signs_up
+	@echo "docs/images/console: $$(du -sk docs/images/console | cut -f1) KiB, at most 1000 wanted"
 
 fuzz-dockerfile: setup-test ## Hostile Dockerfiles against a real Runner, with canaries: ARGS="--seconds 600"
 	$(PY) -m tests.fuzz $(ARGS)

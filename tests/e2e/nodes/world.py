@@ -251,11 +251,17 @@ class Nodes:
         return {node.name: node for node in nodes}
 
     async def all_healthy(self) -> None:
+        """Every node takes apps, whatever was done to it before."""
+        await eventually(self._all_known, seconds=60, what="every node told of itself", every=0.2)
+        await self.only()
+
         async def healthy() -> bool:
-            known = await self.known()
-            return len(known) == len(self.machines) and all(n.health is NodeHealth.HEALTHY for n in known.values())
+            return all(node.health is NodeHealth.HEALTHY for node in (await self.known()).values())
 
         await eventually(healthy, seconds=60, what="every node is healthy", every=0.2)
+
+    async def _all_known(self) -> bool:
+        return len(await self.known()) == len(self.machines)
 
     async def homes(self) -> dict[int, str]:
         """The name of each app's node."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from itertools import product
 
 import pytest
 from playwright.async_api import Page, expect
 
+from funai.base.clients.api import ApiClient
+from funai.i18n.console import text
 from funai.standalone.layout import FIRST_ADMIN, ensure_key, load_secrets
 from tests.e2e.up.browser import Watched, chromium, findings, width
+from tests.e2e.up.pictures import FOLDER, picture
 from tests.e2e.up.world import DOCKERFILE, Person, Platform, project
 from tests.parts.extent import extent
 
@@ -18,6 +24,11 @@ DEPLOY_SECONDS = 120_000
 """Milliseconds that a deploy may take on a busy machine."""
 LOOKS = extent([("zh", "dark", 360)], list(product(("zh", "en"), ("light", "dark"), (360, 1280))))
 """Every language, theme and width once, or every combination."""
+LOCALES = {"en": "en-US", "zh": "zh-CN"}
+WALKS = [("en", True), ("zh", True)] if FOLDER else extent([("en", True)], [("en", True), ("zh", True), ("zh", False)])
+"""A newcomer's languages, with and without JavaScript."""
+Say = Callable[..., str]
+"""A text of the catalogue in the newcomer's language."""
 expect.set_options(timeout=30_000)
 BROKEN = DOCKERFILE.replace("COPY . .", "COPY . .\nRUN echo a-telling-line && false")
 
@@ -30,54 +41,59 @@ async def _sign_in(page: Page, up: Platform, name: str, password: str = PASSWORD
     await page.wait_for_url("**/apps")
 
 
-async def test_newcomer_signs_up_deploys_breaks_mends_and_rolls_back(up: Platform, person: Person) -> None:
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("language", "javascript"), WALKS)
+async def test_newcomer_signs_up_deploys_breaks_mends_and_rolls_back(
+    up: Platform, person: Person, language: str, javascript: bool
+) -> None:
     """The way of a newcomer; ``person`` is only used to push with git."""
-    async with chromium(locale="en-US", viewport=width(1280)) as watched:
+    t, locale = partial(text, language), LOCALES[language]
+    async with chromium(locale=locale, viewport=width(1280), java_script_enabled=javascript) as watched:
         page = await watched.page()
-        name = f"new-{person.user_id}"
         await page.goto(f"{up.api_url}/register")
-        await page.locator("input[name=user_name]").fill(name)
+        await page.locator("input[name=user_name]").fill(f"ada-{person.user_id}")
         await page.locator("input[name=password]").fill(PASSWORD)
-        await page.get_by_role("button", name="Sign up").click()
-        await expect(page.get_by_role("heading", name="No apps yet.")).to_be_visible()
+        await page.locator("main button.primary").click()
+        await expect(page.get_by_role("heading", name=t("apps_empty"))).to_be_visible()
         await person.api.remove_key((await person.api.keys())[0].id)  # the newcomer pushes with the same key
-        await _register_key(page, ensure_key(person.home / "id_ed25519", "t"), up)
-        await page.get_by_role("link", name="Apps", exact=True).click()
-        await page.get_by_role("link", name="New app").click()
-        await page.get_by_label("Name").fill("Shop")
-        await page.get_by_role("button", name="New app").click()
+        await _register_key(page, ensure_key(person.home / "id_ed25519", "t"), up, t)
+        await page.get_by_role("link", name=t("menu_apps"), exact=True).click()
+        await page.get_by_role("link", name=t("app_new")).click()
+        await page.locator("input[name=name]").fill("Shop")
+        await page.locator("main button.primary").click()
         repository = re.search(r"ssh://\S+", await page.locator(".command pre").inner_text())
         assert repository
         await _push(person, repository.group(), project("one"))
-        await _deploy(page)
-        await expect(page.get_by_text("The deploy succeeded")).to_be_visible(timeout=DEPLOY_SECONDS)
-        await expect(page.locator("job-log .line").first).to_be_visible()
-        await expect(page.get_by_text("End of log")).to_be_visible(timeout=30_000)
+        await page.get_by_role("button", name=t("deploy_now"), exact=True).first.click()
+        await _succeeds(page, t)
+        await _read_the_log(page, t, javascript=javascript)
+        await picture(page, language, "deploy")
         await _push(person, repository.group(), project("two", dockerfile=BROKEN))
-        await page.get_by_role("button", name="Deploy again").click()
-        await expect(page.get_by_text("The deploy failed")).to_be_visible(timeout=DEPLOY_SECONDS)
-        await expect(page.get_by_text("The cause is in the app's code or settings.")).to_be_visible()
+        await page.get_by_role("button", name=t("again")).click()
+        await expect(page.locator("#state .notice.bad h3")).to_contain_text(t("failed_title"), timeout=DEPLOY_SECONDS)
+        await expect(page.get_by_text(t("blame_user"))).to_be_visible()
         await expect(page.locator("pre.lines")).to_contain_text("a-telling-line")
+        await picture(page, language, "failed")
+        failed = page.url
+        await _set_variable(page, t)
         await _push(person, repository.group(), project("three"))
-        await page.get_by_role("button", name="Deploy again").click()
-        await expect(page.get_by_text("The deploy succeeded")).to_be_visible(timeout=DEPLOY_SECONDS)
-        await page.get_by_role("link", name="Releases").click()
-        await page.get_by_role("button", name="Roll back to this: 1").click()
-        await expect(page.get_by_text("The deploy succeeded")).to_be_visible(timeout=DEPLOY_SECONDS)
-        await page.get_by_role("link", name="Variables").click()
-        await page.get_by_label("Name").fill("GREETING")
-        await page.get_by_label("Value").fill("hello")
-        await page.get_by_role("button", name="Save").click()
-        await expect(page.get_by_text("Saved; in force from the next deploy")).to_be_visible()
-        await _delete(page)
+        await page.goto(failed)
+        await page.get_by_role("button", name=t("again")).click()
+        await _succeeds(page, t)
+        await _compare_and_roll_back(page, t, language)
+        await page.get_by_role("link", name=t("menu_apps"), exact=True).click()
+        await picture(page, language, "apps")
+        await page.get_by_role("link", name="Shop").click()
+        await _delete(page, t)
+        await _drain(page, up, t, language)
         watched.check()
 
 
-async def _register_key(page: Page, public_key: str, up: Platform) -> None:
+async def _register_key(page: Page, public_key: str, up: Platform, t: Say) -> None:
     await page.goto(f"{up.api_url}/account")
-    await page.get_by_label("Public key (what is in the .pub file)").fill(public_key)
-    await page.get_by_role("button", name="Register a key").click()
-    await expect(page.get_by_text("The key is registered.")).to_be_visible()
+    await page.locator("textarea[name=public_key]").fill(public_key)
+    await page.get_by_role("button", name=t("key_add")).click()
+    await expect(page.get_by_text(t("done_key"))).to_be_visible()
 
 
 async def _push(person: Person, repository: str, files: dict[str, str]) -> None:
@@ -85,24 +101,89 @@ async def _push(person: Person, repository: str, files: dict[str, str]) -> None:
     if not work.exists():
         work.mkdir()
         await person.git(work, "init", "-q", "-b", "main")
-    for name, text in files.items():
-        (work / name).write_text(text)
+    for name, content in files.items():
+        (work / name).write_text(content)
     await person.git(work, "add", "-A")
     await person.git(work, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "-m", "x")
     await person.git(work, "push", "-q", repository, "HEAD:main")
 
 
-async def _deploy(page: Page) -> None:
-    await page.get_by_role("button", name="Deploy", exact=True).first.click()
+async def _succeeds(page: Page, t: Say) -> None:
+    """The page of a deploy shows its success by itself."""
     await page.wait_for_url("**/deploys/*")
+    await expect(page.locator("#state .notice.good")).to_contain_text(t("succeeded_title"), timeout=DEPLOY_SECONDS)
 
 
-async def _delete(page: Page) -> None:
-    await page.get_by_role("link", name="Settings").click()
-    await page.get_by_role("link", name="Delete").click()
-    await page.get_by_label("Type the app's name to confirm").fill("Shop")
-    await page.get_by_role("button", name="Delete").click()
-    await expect(page.get_by_text("The app is deleted")).to_be_visible(timeout=60_000)
+async def _read_the_log(page: Page, t: Say, *, javascript: bool) -> None:
+    """The whole log is there; a line has an address that leads back to it."""
+    if not javascript:
+        await expect(page.locator("pre.log")).to_contain_text("==> DEPLOY")
+        return
+    await expect(page.get_by_text(t("log_ended"))).to_be_visible()
+    line = page.locator("job-log .line").first
+    address = await line.get_attribute("id")
+    await line.click(position={"x": 5, "y": 5})
+    assert page.url.endswith(f"#{address}")
+    await page.reload()
+    await expect(page.locator(f"#{address}.target")).to_be_visible()
+
+
+async def _set_variable(page: Page, t: Say) -> None:
+    await page.locator("nav.tabs a[href$='/variables']").click()
+    await page.locator("input[name=name]").fill("GREETING")
+    await page.locator("textarea[name=value]").fill("hello")
+    await page.get_by_role("button", name=t("save")).click()
+    await expect(page.get_by_text(t("done_env"))).to_be_visible()
+
+
+async def _compare_and_roll_back(page: Page, t: Say, language: str) -> None:
+    await page.locator("nav.tabs a[href$='/releases']").click()
+    await page.locator("form[action$='/compare'] button").click()
+    await expect(page.get_by_role("listitem").filter(has_text="GREETING")).to_contain_text(t("change_ADDED"))
+    await picture(page, language, "compare")
+    await page.locator("nav.tabs a[href$='/releases']").click()
+    await page.get_by_role("button", name=f"{t('rollback')}: 1").click()
+    await _succeeds(page, t)
+
+
+async def _delete(page: Page, t: Say) -> None:
+    await page.locator("nav.tabs a[href$='/settings']").click()
+    await page.locator("a[href$='/delete']").click()
+    await page.locator("input[name=typed]").fill("Shop")
+    await page.locator("main button.bad").click(timeout=DEPLOY_SECONDS)  # until the app is gone everywhere
+    await expect(page.get_by_text(re.compile(f"{t('done_deleted')}|{t('done_deleting')}"))).to_be_visible(timeout=60_000)
+
+
+async def _drain(page: Page, up: Platform, t: Say, language: str) -> None:
+    """An admin drains a node beside the one that everything runs on, and finds that in the audit trail."""
+    password = load_secrets(up.layout.secrets_file)[0].admin_password.get_secret_value()
+    await page.locator("form[action='/logout'] button").click()
+    await _sign_in(page, up, FIRST_ADMIN, password)
+    async with _spare_node(up, password) as name:
+        await page.goto(f"{up.api_url}/admin/nodes")
+        await picture(page, language, "nodes")
+        await page.get_by_role("row").filter(has_text=name).locator("a[href$='/drain']").click()
+        await page.locator("main button.primary").click()
+        await expect(page.get_by_text(t("node_drained", moved=0, skipped=0, left=0))).to_be_visible()
+    await page.goto(f"{up.api_url}/admin/audit")
+    await expect(page.get_by_role("cell", name=t("audit_NODE_DRAINED")).first).to_be_visible()
+    await picture(page, language, "audit")
+
+
+@asynccontextmanager
+async def _spare_node(up: Platform, password: str) -> AsyncIterator[str]:
+    """The name of a node that has no apps and gets none."""
+    anonymous, name = ApiClient(up.api_url), "node-2"
+    _, token = await anonymous.login(FIRST_ADMIN, password)
+    admin = ApiClient(up.api_url, {"Authorization": f"Bearer {token}"})
+    try:
+        node = {"name": name, "agentBaseUrl": "http://127.0.0.1:9", "gatewayBaseUrl": "http://127.0.0.1:9", "enabled": False}
+        await admin.admin("POST", "upsert", json=node)
+        yield name
+        await admin.admin("POST", "remove", params={"name": name, "force": "true"})
+    finally:
+        await anonymous.close()
+        await admin.close()
 
 
 async def test_newcomer_without_javascript_deploys_and_cancels(up: Platform, person: Person) -> None:
@@ -151,8 +232,7 @@ async def test_every_page_is_clean_and_accessible(up: Platform, person: Person, 
         "/account",
     ]
     admins = ["/admin/nodes", "/admin/runners", "/admin/users", "/admin/apps", "/admin/audit", "/admin/nodes/1/drain"]
-    locale = "en-US" if language == "en" else "zh-CN"
-    async with chromium(locale=locale, viewport=width(pixels)) as watched:
+    async with chromium(locale=LOCALES[language], viewport=width(pixels)) as watched:
         page = await watched.page()
         await page.goto(f"{up.api_url}/login")
         await page.locator(f"button[name=theme][value={theme}]").click()
