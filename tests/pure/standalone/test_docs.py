@@ -24,6 +24,7 @@ def test_both_readmes_have_the_same_commands_links_and_headings() -> None:
     english, chinese = ((ROOT / name).read_text() for name in ("README.md", "README.zh-CN.md"))
     for pattern in (r"^\$ (.*?)(?:\s+#.*)?$", r"\]\(([^)]+)\)"):
         found = [sorted(re.findall(pattern, text, re.MULTILINE)) for text in (english, chinese)]
+        found[1] = [x.replace("docs/images/console/zh/", "docs/images/console/en/") for x in found[1]]
         assert [x for x in found[0] if "README" not in x] == [x for x in found[1] if "README" not in x]
     assert len(re.findall(r"^#+ ", english, re.MULTILINE)) == len(re.findall(r"^#+ ", chinese, re.MULTILINE))
 
