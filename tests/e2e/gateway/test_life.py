@@ -292,7 +292,7 @@ async def test_a_full_disk_keeps_no_proxy_down(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("funai.gateway.haproxy.map_file.write_whole", full)
+    monkeypatch.setattr("funai.gateway.delayed_file.write_whole", full)
     await gateway.put(route_to(2, app))
     await gateway.remove(1)
     os.kill(gateway.pid, signal.SIGKILL)

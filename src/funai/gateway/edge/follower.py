@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from funai.base.aio import Stopped, unless
 from funai.base.clients.deploy import EdgeDeployClient
-from funai.base.files import write_whole
 from funai.base.observability import log
 from funai.contracts.edge import RouteChanges
 from funai.contracts.errors import FunaiError
 from funai.contracts.routes import GatewayError
+from funai.gateway.delayed_file import DelayedFile
 from funai.gateway.edge.shown import Shown
 from funai.gateway.edge.table import Changed, EdgeTable, upstream_of
 
@@ -25,55 +25,19 @@ FIRST_SECONDS = 3.0
 WAIT_SECONDS = 10.0
 """How long a question is open: a Deploy that vanished without a word is noticed so late at most, and some seconds."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0
-SAVE_SECONDS = 1.0
-"""Many changes cost one write."""
 APPLY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
-class Saved:
-    """The table on disk."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._wanted: EdgeTable | None = None
-        self._changed = asyncio.Event()
-
-    async def load(self) -> EdgeTable:
-        """An empty one where there is none that can be read."""
-        try:
-            return await asyncio.to_thread(lambda: EdgeTable.from_json(self._file.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return EdgeTable()
-        except (OSError, ValueError) as e:
-            log.get("edge").error("edge.table_unreadable", file=str(self._file), error=str(e))
-            return EdgeTable()
-
-    def want(self, table: EdgeTable) -> None:
-        self._wanted = table
-        self._changed.set()
-
-    async def keep(self) -> None:
-        """Task: writes some moments after each change, until cancelled."""
-        while True:
-            await self._changed.wait()
-            await asyncio.sleep(SAVE_SECONDS)
-            await self.flush()
-
-    async def flush(self) -> None:
-        """Write now what was not written yet. A failure is logged, and repaired by the next change."""
-        self._changed.clear()
-        table, self._wanted = self._wanted, None
-        if table is None:
-            return
-        text = table.to_json()
-        try:
-            await asyncio.to_thread(self._write, text)
-        except OSError as e:
-            log.get("edge").error("edge.table_unsaved", file=str(self._file), error=str(e))
-
-    def _write(self, text: str) -> None:
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(self._file, text)
+def load(file: Path) -> EdgeTable:
+    """The table on disk; an empty one where there is none that can be read."""
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return EdgeTable.from_json(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return EdgeTable()
+    except (OSError, ValueError) as e:
+        log.get("edge").error("edge.table_unreadable", file=str(file), error=str(e))
+        return EdgeTable()
 
 
 class EdgeMetrics:
@@ -94,7 +58,8 @@ class Follower:
     def __init__(
         self, clients: Sequence[EdgeDeployClient], shown: Shown, file: Path, registry: CollectorRegistry | None = None
     ) -> None:
-        self._clients, self._shown, self._saved = list(clients), shown, Saved(file)
+        self._clients, self._shown = list(clients), shown
+        self._saved = DelayedFile(file, self._text)
         self.metrics = EdgeMetrics(registry or CollectorRegistry())
         self.table = EdgeTable()
         self.reached = False
@@ -105,9 +70,13 @@ class Follower:
         self._whole = True
         """The proxy may have something else than the table."""
 
+    def _text(self) -> Callable[[], str]:
+        text = self.table.to_json()
+        return lambda: text
+
     async def start(self) -> None:
         """Serve: by Deploy's word when it answers soon, else by what is known. Raises GatewayError."""
-        self.table = await self._saved.load()
+        self.table = await asyncio.to_thread(load, self._saved.path)
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_SECONDS):
                 await self._catch_up()
@@ -142,7 +111,13 @@ class Follower:
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
+            await self._save()
+
+    async def _save(self) -> None:
+        try:
             await self._saved.flush()
+        except OSError as e:
+            log.get("edge").error("edge.table_unsaved", file=str(self._saved.path), error=str(e))
 
     async def _follow(self) -> bool:
         """One question, and what it brings; False when Deploy or the proxy failed."""
@@ -187,7 +162,7 @@ class Follower:
         for node in changed.unusable:
             log.get("edge").error("edge.node_unusable", node=node.name, url=node.url, set="RUNTIME_NODE_UPSTREAM_URL")
         if changed.apps or changed.names or answer.nodes or answer.full:
-            self._saved.want(self.table)
+            self._saved.change()
         return changed
 
     async def _replaced(self, client: EdgeDeployClient, first: RouteChanges) -> Changed:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from funai.base.files import write_whole
 from funai.contracts.routes import GatewayError
-from funai.gateway.haproxy.map_file import LiveMap
+from funai.gateway.haproxy.live_map import LiveMap
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
 
 _HEAD = "# names of apps' own\n"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from funai.base.observability import log
 from funai.contracts.routes import GatewayError
-from funai.gateway.haproxy.map_file import LiveMap, MapFile, MapRefused
+from funai.gateway.delayed_file import DelayedFile
+from funai.gateway.haproxy.live_map import LiveMap, MapRefused
+from funai.gateway.haproxy.routemap import render_file
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
 
 CHANGE_SECONDS = 5.0
@@ -24,7 +27,8 @@ class RouteKeeper:
     def __init__(self, api: RuntimeApi, map_file: Path, boot: str) -> None:
         self.lock = asyncio.Lock()
         self._live = LiveMap(api, str(map_file))
-        self._file = MapFile(map_file, boot)
+        # The owner writes it itself before it starts a proxy; one that outlives its owner is asked, and not the file.
+        self._file = DelayedFile(map_file, lambda: partial(render_file, dict(self._wanted), boot))
         self._wanted: dict[str, str] = {}
         self._doubt = asyncio.Event()
 
@@ -39,7 +43,7 @@ class RouteKeeper:
     def begin(self, entries: Mapping[str, str]) -> None:
         """The table at start; no proxy has it yet."""
         self._wanted = dict(entries)
-        self._file.want(self._wanted)
+        self._file.change()
 
     async def read_live(self) -> dict[str, str]:
         """What the running proxy holds. Raises RuntimeApiError."""
@@ -48,7 +52,7 @@ class RouteKeeper:
     async def to_disk(self) -> dict[str, str]:
         """Write the map file now; answers what was written. Raises GatewayError."""
         entries = dict(self._wanted)
-        self._file.want(self._wanted)
+        self._file.change()
         try:
             await self._file.flush()
         except OSError as e:
@@ -113,7 +117,7 @@ class RouteKeeper:
                     _assign(self._wanted, undo)
                 self._live.doubt()
                 self._doubt.set()
-        self._file.want(self._wanted)
+        self._file.change()
 
     async def keep_file(self) -> None:
         """Task: write the file some moments after each change."""

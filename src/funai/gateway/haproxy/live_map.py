@@ -1,14 +1,10 @@
-"""The map inside the running proxy, kept equal to what we want, and its copy on disk."""
+"""The map inside the running proxy, kept equal to what we want."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 
-from funai.base.files import write_whole
-from funai.base.observability import log
-from funai.gateway.haproxy.routemap import Change, Edit, edit_for, edits, parse_show_map, payloads, render_file
+from funai.gateway.haproxy.routemap import Change, Edit, edit_for, edits, parse_show_map, payloads
 from funai.gateway.haproxy.runtime_api import RuntimeApi, RuntimeApiError
 
 REPLACE_FROM = 200
@@ -83,44 +79,3 @@ class LiveMap:
         answer = await self._api.ask(f"commit map @{version} {self._name}")
         if answer:
             raise MapRefused(f"commit map: {answer}")
-
-
-class MapFile:
-    """The copy on disk, written about a second after a change: many changes cost one write.
-
-    Nothing waits for it. The owner writes it itself before it starts a proxy; and a proxy that outlives its owner is
-    asked what it holds, not the file.
-    """
-
-    DELAY = 1.0
-    RETRY = 5.0
-
-    def __init__(self, path: Path, boot: str) -> None:
-        self.path, self._boot = path, boot
-        self._wanted: dict[str, str] = {}
-        self._changed = asyncio.Event()
-        self._writing = asyncio.Lock()
-
-    def want(self, entries: Mapping[str, str]) -> None:
-        """Have these written soon. The mapping is copied when it is written, so it may go on changing."""
-        self._wanted = entries if isinstance(entries, dict) else dict(entries)
-        self._changed.set()
-
-    async def keep(self) -> None:
-        """The writing task; runs until cancelled."""
-        while True:
-            await self._changed.wait()
-            await asyncio.sleep(self.DELAY)
-            try:
-                await self.flush()
-            except OSError as e:
-                log.get("gateway").error("gateway.map_file_failed", file=str(self.path), error=str(e))
-                self._changed.set()
-                await asyncio.sleep(self.RETRY)
-
-    async def flush(self) -> None:
-        """Write now. Raises OSError."""
-        async with self._writing:
-            self._changed.clear()
-            snapshot = dict(self._wanted)
-            await asyncio.to_thread(lambda: write_whole(self.path, render_file(snapshot, self._boot)))
