@@ -263,9 +263,16 @@ def gateway_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> Ga
             "probe_secret": secrets.probe,
             "stop_with_agent": True,
             "keeper": True,
-            **(_gateway_tls(options, options.tls, layout) if options.tls else {}),
+            **_gateway_https(options, layout),
         },
     )
+
+
+def _gateway_https(options: UpOptions, layout: Layout) -> dict[str, Any]:
+    """A port alone switches no HTTPS on: plain requests would be redirected to a self-signed certificate."""
+    if options.tls:
+        return _gateway_tls(options, options.tls, layout)
+    return {} if "GATEWAY_TLS_DIR" in options.given.environ else {"https_port": 0}
 
 
 def _gateway_tls(options: UpOptions, tls: Tls, layout: Layout) -> dict[str, Any]:

@@ -228,3 +228,9 @@ def test_render_the_unit_runs_this_program_with_the_options_given() -> None:
     text = unit.render(argv, language="zh", root=True)
     assert "KillMode=process" in text
     assert "100%%.toml" in text and "'/k$$y'" in text
+
+
+def test_gateway_settings_an_https_port_without_a_certificate_switches_no_https_on(tmp_path: Path) -> None:
+    file = written(tmp_path, "[https]\nport = 9443\n")
+    options = choosing.options_of(choosing.read(file, tmp_path, {}, {}))
+    assert services.gateway_settings(options, Layout(tmp_path), Secrets()).https_port == 0
