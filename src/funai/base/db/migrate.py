@@ -39,7 +39,13 @@ async def reachable(db: Database) -> None:
         cause = e.__cause__ if isinstance(e, Unavailable) and e.__cause__ else e
         said = str(getattr(cause, "orig", None) or cause).partition("\n")[0] or type(cause).__name__
         where = db.url.set(drivername=db.dialect.value).render_as_string(hide_password=True)
-        raise ConfigError([f"the database {where} can't be used: {said}; mend datasource.url, or start the database"]) from e
+        raise ConfigError([f"the database {where} can't be used: {said}; {remedy(said)}"]) from e
+
+
+def remedy(said: str) -> str:
+    """What to do about a database that says this."""
+    full = any(words in said.lower() for words in ("disk is full", "no space left", "quota exceeded"))
+    return "make room on the disk that holds it" if full else "mend datasource.url, or start the database"
 
 
 async def upgrade(db: Database, scripts: Path, *, revision: str = "head", time_zone: str = "") -> None:
