@@ -86,11 +86,11 @@ def load(file: Path | None, flags: Flags | None = None, environ: Mapping[str, st
 
 
 def _read(file: Path) -> dict[str, Any] | None:
-    """None: there is no such file. A folder in its place is a ConfigError."""
+    """None: there is no such file, nor a folder that it could be in. A folder in its place is a ConfigError."""
     try:
         with file.open("rb") as source:
             return tomllib.load(source)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
         raise ConfigError([f"{file}: can't be read ({e}); mend it there, or name another file with --config"]) from e
