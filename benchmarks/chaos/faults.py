@@ -63,14 +63,14 @@ async def inflicted(part: Part, fault: Fault) -> AsyncIterator[None]:
     elif fault is Fault.KILL:
         send(pids, signal.SIGKILL)
         yield
-        if part.revive:
-            await asyncio.to_thread(part.revive)
     elif fault is Fault.CUT:
         await asyncio.to_thread(_cut, part.port)
         yield
     else:
         async with _stopped(pids, flicker=fault is Fault.SLOW):
             yield
+    if part.revive and fault in (Fault.KILL, Fault.FULL):
+        await asyncio.to_thread(part.revive)
 
 
 @asynccontextmanager

@@ -244,6 +244,11 @@ class Pairs(Platform):
         self.daemons[name].kill()
         self.daemons[name].start()
 
+    def supervise(self, name: str) -> None:
+        """Start it again if it ended, as what supervises a service does."""
+        if not self.daemons[name].running:
+            self.revive(name)
+
     def destroy(self) -> None:
         """Stop it and remove what it made: containers, networks, images, folders."""
         for daemon in reversed(self.daemons.values()):
@@ -311,5 +316,7 @@ def parts_of(platform: Pairs, disks: Mapping[str, Path]) -> list[Part]:
         part("registry", platform.ports.registry, frozenset()),
         part("database", platform.daemons["database"].port, frozenset()),  # type: ignore[attr-defined]
     ]
-    full = [Part(f"disk {name}", list[int], disk=path) for name, path in disks.items()]
+    # PostgreSQL ends itself where it can't write its log.
+    supervised = {"pg": lambda: platform.supervise("database")}
+    full = [Part(f"disk {name}", list[int], revive=supervised.get(name), disk=path) for name, path in disks.items()]
     return [*twice, *once, *map(gateway, BOTH), *full]
