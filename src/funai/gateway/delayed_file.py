@@ -18,10 +18,8 @@ class DelayedFile:
     Nothing waits for the file. A write that fails is logged and tried again.
     """
 
-    def __init__(
-        self, path: Path, snapshot: Callable[[], Callable[[], str]], *, delay: float = DELAY, retry: float = RETRY
-    ) -> None:
-        self.path, self._snapshot, self._delay, self._retry = path, snapshot, delay, retry
+    def __init__(self, path: Path, snapshot: Callable[[], Callable[[], str]]) -> None:
+        self.path, self._snapshot = path, snapshot
         self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
 

@@ -178,8 +178,8 @@ async def compare_page(
     visit: SignedIn,
     owner: Id,
     app_id: Id,
-    old: Annotated[int, Query(ge=1, le=MAX_ID)],
-    new: Annotated[int, Query(ge=1, le=MAX_ID)],
+    old: Number,
+    new: Number,
 ) -> Any:
     app, found = await visit.app(owner, app_id), await visit.api.compare_releases(owner, app_id, old, new)
     return visit.page("compare.html", app=app, found=found, rows=presenter.compare(found), tab="releases")
