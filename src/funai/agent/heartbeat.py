@@ -13,6 +13,7 @@ from funai import __version__
 from funai.agent.apps import Apps
 from funai.agent.engine.contract import Phase
 from funai.agent.network.look import Look
+from funai.agent.network.walls import WallsKeeper
 from funai.agent.node import Node
 from funai.agent.reconcile.crashes import Crashes
 from funai.agent.reconcile.journal import Journal
@@ -64,8 +65,10 @@ class Heartbeat:
         journal: Journal,
         restorer: Restorer,
         look: Look,
+        walls: WallsKeeper,
         deploy: NodeDeployClient,
     ) -> None:
+        self._walls = walls
         self._journal, self._restorer, self._look = journal, restorer, look
         self._node, self._apps, self._crashes, self._deploy = node, apps, crashes, deploy
         self._cpu: CpuTimes | None = None
@@ -75,6 +78,8 @@ class Heartbeat:
         """One heartbeat. Raises what the client raises; the caller's loop tries again."""
         answer = await self._deploy.heartbeat(await self.reading())
         if answer is not None:
+            if answer.walls is not None:
+                await self._walls.heed(answer.walls)
             await self._heed(answer.stale_placements, answer.removals or [])
 
     async def reading(self) -> NodeHeartbeat:
@@ -100,6 +105,7 @@ class Heartbeat:
             engine=info.title[:64],
             agent_version=__version__[:64],
             problem=self._look.problem.en if self._look.problem else "",
+            walls_revision=self._walls.revision,
             crash_looping=sorted({*self._crashes.looping, *self._restorer.failing})[:MAX_CRASHING],
         )
 

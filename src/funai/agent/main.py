@@ -30,6 +30,7 @@ from funai.agent.metrics import AgentMetrics
 from funai.agent.network.firewall import Firewall, FirewallRefused, Rules
 from funai.agent.network.look import Look
 from funai.agent.network.networks import Networks, bridge_prefix, platform_tag, unwalled
+from funai.agent.network.walls import WallsKeeper
 from funai.agent.node import Node
 from funai.agent.reconcile.crashes import Crashes
 from funai.agent.reconcile.journal import Journal
@@ -80,6 +81,7 @@ class AgentParts:
     older: OlderRunners
     firewall: Firewall | None
     """None where it can't be had; apps reach this host's ports then."""
+    walls: WallsKeeper
     databases: Databases
     meter: Meter
     domains: Domains | None = None
@@ -114,9 +116,8 @@ async def compose(
     databases = await open_databases(settings)
     networks, firewall = _walls(settings, engine, info, await reachable(databases))
     drainer = Drainer(node)
-    journal = Journal(settings.journal_folder)
+    journal, meter = Journal(settings.journal_folder), _meter(settings, traffic)
     journal.load()
-    meter = _meter(settings, traffic)
     rollouts = Rollouts(
         node, networks, images, drainer, proxy_labels, databases=databases, journal=journal, any_base_path=any_base_path
     )
@@ -126,7 +127,8 @@ async def compose(
     apps = Apps(node, rollouts, networks, drainer, crashes, gc, journal, databases)
     readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED)
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY, metrics_door=readers)
-    look, older = Look(node, firewall), OlderRunners(node, rollouts)
+    walls = WallsKeeper(settings.walls_file, firewall, wanted=settings.firewall)
+    look, older = Look(node, firewall, walls), OlderRunners(node, rollouts)
     token = SecretDoor("X-Runtime-Token", settings.token)
     routes.install(app, routes.Agent(node, rollouts, apps, look, older, meter), token)
     database_calls.install(app, database_parts(settings, node, apps, databases), token)
@@ -145,6 +147,7 @@ async def compose(
         look,
         older,
         firewall,
+        walls,
         databases,
         meter,
         domains,
@@ -186,7 +189,7 @@ def _kept_images(node: Node, images: Images, gc: ImageGC) -> KeptImages:
 
 
 def heartbeat_of(parts: AgentParts, deploy: NodeDeployClient) -> Heartbeat:
-    return Heartbeat(parts.node, parts.apps, parts.crashes, parts.journal, parts.restorer, parts.look, deploy)
+    return Heartbeat(parts.node, parts.apps, parts.crashes, parts.journal, parts.restorer, parts.look, parts.walls, deploy)
 
 
 @asynccontextmanager
@@ -201,7 +204,7 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
         quiet = asyncio.Event()
         tasks: list[asyncio.Task[None]] = []
         if await _walled(parts) and parts.firewall:
-            tasks.append(asyncio.create_task(periodic("firewall", FIREWALL_SECONDS, parts.firewall.ensure, quiet)))
+            tasks.append(asyncio.create_task(periodic("firewall", FIREWALL_SECONDS, parts.firewall.keep, quiet)))
         if settings.build_network:
             await parts.networks.ensure_builds(settings.build_network)
         await parts.reconciler.rebuild()
@@ -237,17 +240,17 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
 
 
 async def _walled(parts: AgentParts) -> bool:
-    """Put the firewall in place before the first container; say clearly when apps are not kept from this host."""
-    why = "it needs root, iptables, an engine that is not rootless, and no RUNTIME_DOCKER_NETWORK"
+    """Put the firewall in place before the first container; say clearly when apps are not kept from this host.
+
+    Whether it is to be kept in place, which is tried also after it was refused.
+    """
+    await parts.walls.load()
     if parts.firewall:
-        try:
-            await parts.networks.take_stock()
-            await parts.firewall.ensure()
-        except FirewallRefused as e:
-            why = str(e)
-        else:
-            return True
+        await parts.networks.take_stock()
+        await parts.firewall.keep()
+        return True
     if parts.node.settings.firewall:
+        why = "it needs root, iptables, an engine that is not rootless, and no RUNTIME_DOCKER_NETWORK"
         log.get("firewall").warning("firewall.missing", consequence="apps reach the ports of this host", why=why)
     return False
 

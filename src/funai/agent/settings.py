@@ -174,7 +174,9 @@ class RuntimeSettings(DatabaseSettings):
         "RUNTIME_APP_ALLOW", [], doc="What apps may reach on this host, e.g. their database: `address[:port]`, comma-separated"
     )
     app_deny: Annotated[CsvList, AfterValidator(_destinations)] = key(
-        "RUNTIME_APP_DENY", [], doc="Addresses beyond this host that apps must not reach (other nodes, Deploy, the registry)"
+        "RUNTIME_APP_DENY",
+        [],
+        doc="More addresses beyond this host that apps must not reach; Deploy hands out the platform's",
     )
     firewall: bool = key("RUNTIME_FIREWALL", True, doc="Keep apps from this host's own ports (needs root and iptables)")
     health_timeout_seconds: float = key(
@@ -231,6 +233,11 @@ class RuntimeSettings(DatabaseSettings):
     @property
     def files_folder(self) -> Path | None:
         return self.journal_folder / "files" if self.journal_folder else None
+
+    @property
+    def walls_file(self) -> Path | None:
+        """Where what Deploy handed out last is kept."""
+        return self.journal_folder / "walls.json" if self.journal_folder else None
 
     @property
     def journal_folder(self) -> Path | None:

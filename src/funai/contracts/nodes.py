@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from ipaddress import IPv4Network
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from funai.contracts.moves import DrainProgress, Move
 from funai.contracts.states import NodeHealth
@@ -46,6 +47,30 @@ class NodeHeartbeat(Wire):
     """(+) What hinders the apps there, in words; empty when nothing does, None from agents that don't look."""
     crash_looping: list[EntityId] = Field(default_factory=list[EntityId], max_length=1_000)
     """(+) Apps whose container keeps restarting."""
+    walls_revision: Annotated[str, Field(max_length=64)] | None = None
+    """(+) Of the walls that the node has; empty: it has none yet. None from agents that know of none."""
+
+
+def _destination(text: str) -> str:
+    network, colon, port = text.partition(":")
+    IPv4Network(network)
+    if colon and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise ValueError("no such port")
+    return text
+
+
+Destination = Annotated[str, Field(max_length=32), AfterValidator(_destination)]
+"""``10.0.0.0/24``, ``10.0.0.5`` or ``10.0.0.5:443`` (TCP)."""
+MAX_WALLS = 10_000
+
+
+class Walls(Wire):
+    """(+) Addresses of the platform that no app may reach, on every node. ``revision`` changes with them."""
+
+    revision: str = Field(min_length=1, max_length=64)
+    deny: list[Destination] = Field(default_factory=list[Destination], max_length=MAX_WALLS)
+    open: list[Destination] = Field(default_factory=list[Destination], max_length=MAX_WALLS)
+    """The public's doors, which may be on denied machines."""
 
 
 class Removal(Wire):
@@ -65,6 +90,8 @@ class NodeHeartbeatAnswer(Wire):
     """(+) Apps placed elsewhere meanwhile: what still runs of them here can go."""
     removals: list[Removal] | None = None
     """(+) Those of ``stale_placements`` whose owner still has them: their databases stay."""
+    walls: Walls | None = None
+    """(+) When the node has others; None: nothing changed."""
 
 
 class RuntimeNode(Wire):

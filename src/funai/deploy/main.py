@@ -63,6 +63,7 @@ from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.routes import admin_routes, heartbeat_routes
 from funai.deploy.placement.service import Placer, rules_from
+from funai.deploy.placement.walls import WallsMaker
 from funai.deploy.queue.maintenance import services as maintenance
 from funai.deploy.queue.maintenance.services import QueueMaintenance
 from funai.deploy.queue.metrics import JobMetrics
@@ -105,6 +106,7 @@ class Core:
     joining: Joining
     domains: DomainBook
     alerts: AlertWatch
+    walls: WallsMaker
     retention: Retention | None = None
     watch: NodeWatch | None = None
 
@@ -227,10 +229,9 @@ def assemble(
     agents = Agents(db, rules, token, timeout=settings.agent_timeout_seconds, http=agent_http)
     retention = _retention(settings, db, metrics_registry)
     moves = Moves(db, Mover(db, rules, MoveJobs(jobs), at_once=settings.moves_at_once))
-    grace = settings.evacuate_seconds
-    watch = NodeWatch(db, moves, grace, metrics_registry) if grace else None
+    watch = NodeWatch(db, moves, settings.evacuate_seconds, metrics_registry) if settings.evacuate_seconds else None
     nodes = Nodes(db, rules, jobs, moves, lambda: watch.held if watch else ())
-    credentials = Credentials(db)
+    credentials, walls = Credentials(db), WallsMaker(db, settings)
     return Core(
         settings=settings,
         db=db,
@@ -242,7 +243,7 @@ def assemble(
         jobs=jobs,
         logs=logs,
         releases=releases,
-        heartbeats=Heartbeats(db, rules, jobs),
+        heartbeats=Heartbeats(db, rules, jobs, lambda: walls.now),
         nodes=nodes,
         node_metrics=NodeMetrics(metrics_registry),
         moves=moves,
@@ -251,6 +252,7 @@ def assemble(
         joining=Joining(db, nodes, credentials, settings.agent_token),
         domains=DomainBook(db),
         alerts=_alerts(settings, db, nodes, tending, retention, metrics_registry),
+        walls=walls,
         retention=retention,
         watch=watch,
     )
@@ -291,7 +293,8 @@ async def running(core: Core) -> AsyncIterator[None]:
         ending = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             core.maintenance.start(tasks, ending)
-            core.alerts.start(tasks, ending)
+            for watch in (core.alerts, core.walls):
+                watch.start(tasks, ending)
             tasks.create_task(periodic("deploy.runners", 3600.0, core.jobs.runners.forget, ending), name="deploy.runners")
             tasks.create_task(periodic("deploy.routes", 3600.0, core.routes.prune, ending), name="deploy.routes")
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")

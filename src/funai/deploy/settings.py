@@ -137,6 +137,20 @@ class DeploySettings(AlertSettings):
         le=1_000,
     )
 
+    walls_enabled: bool = key(
+        "deploy.walls.enabled",
+        True,
+        doc="Hand the nodes the platform's addresses, which apps must not reach: Deploy, its database, the nodes, the registry",
+    )
+    walls_deny: CsvList = key(
+        "deploy.walls.deny",
+        [],
+        doc="More of them: API, Git, Runners, a second Deploy, databases; `host`, `host:port`, `10.0.0.0/24` or a URL",
+    )
+    walls_open: CsvList = key(
+        "deploy.walls.open", [], doc="What of them apps reach all the same, e.g. the public's own door: `host:port`"
+    )
+
     moves_at_once: int = key(
         "deploy.moves.at-once", 4, doc="Apps that move to another node at the same time, in all drains together", ge=1, le=100
     )

@@ -91,6 +91,8 @@ class Nodes:
     daemons: dict[str, Daemon] = field(default_factory=dict[str, Daemon])
     deploy_port: int = field(default_factory=free_port)
     edge_port: int = field(default_factory=free_port)
+    database_port: int = field(default_factory=free_port)
+    """Of a database on this machine, which apps may reach."""
     image: str = ""
     _next_app: int = 100
 
@@ -208,6 +210,7 @@ class Nodes:
             "RUNTIME_NODE_GATEWAY_BASE_URL": f"http://{address}:{GATEWAY_PORT}",
             "RUNTIME_ENGINE_SOCKET": str(socket),
             "RUNTIME_STATE_DIR": str(own / "agent"),
+            "RUNTIME_APP_ALLOW": f"{self.switch.host}:{self.database_port}",
             "DEPLOY_BASE_URL": self.deploy_url,
             "DEPLOY_NODE_TOKEN": SECRET,
             "DEPLOY_HEARTBEAT_SECONDS": "1",

@@ -8,8 +8,9 @@ down would follow the default route to whoever has that address out there. A fou
 way out when another program flushes the engine's own masquerading rules::
 
     IN   answers, DNS at the bridge, allow-list: accept · the rest of the host: refuse
-    FW   answers: return · allow-list: accept · other apps, link-local and metadata addresses, published ports,
-         deny-list: refuse · the internet: return (the engine's and the operator's own rules decide)
+    FW   answers: return · allow-list: accept · other apps, link-local and metadata addresses, deny-list: refuse ·
+         the public's doors: return · the platform's machines, published ports: refuse · the internet: return (the
+         engine's and the operator's own rules decide)
     OUT  this host itself: return · an app's subnet, but not through a bridge of our kind: refuse
     NAT  from an app, out of this host: masquerade
 
@@ -23,7 +24,7 @@ import asyncio
 import os
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
 from funai.base.observability import log
@@ -59,6 +60,9 @@ class Rules:
     pool: str
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
+    platform: tuple[str, ...] = ()
+    """As Deploy has them: refused, but for ``doors``."""
+    doors: tuple[str, ...] = ()
 
     @property
     def inward(self) -> str:
@@ -101,6 +105,8 @@ class Rules:
             *allowed,
             f"-d {self.pool} -j REJECT",
             *refused,
+            *(f"{match} -j RETURN" for entry in self.doors for match in matches(entry)),
+            *(f"{match} -j REJECT" for entry in self.platform for match in matches(entry)),
             "-m conntrack --ctstate DNAT -j REJECT",
             "-j RETURN",
         ]
@@ -146,6 +152,8 @@ class Firewall:
         self._restored: dict[str, float] = {}
         """Hook → when its rule was last put back."""
         self._writing = asyncio.Lock()
+        self.refusal: str | None = None
+        """Why the rules are not as they should be; None when they are."""
 
     @staticmethod
     def possible() -> bool:
@@ -164,6 +172,30 @@ class Firewall:
         await self._ensure_nat()
         await self._ensure_forwarding()
         self._in_place = True
+
+    async def keep(self) -> bool:
+        """``ensure``, whose refusal is kept in ``refusal`` and logged once."""
+        try:
+            await self.ensure()
+        except FirewallRefused as e:
+            self._refused(str(e))
+            return False
+        self.refusal = None
+        return True
+
+    def _refused(self, why: str) -> None:
+        if self.refusal is None:
+            log.get("firewall").warning("firewall.refused", consequence="what apps must not reach may be open", why=why)
+        self.refusal = why
+
+    async def wall_in(self, platform: Sequence[str], doors: Sequence[str]) -> None:
+        """The platform's addresses from now on. What can't be written now is with the next ``keep``."""
+        self.rules = replace(self.rules, platform=tuple(platform), doors=tuple(doors))
+        if self._in_place:
+            try:
+                await self._write_v4()
+            except FirewallRefused as e:
+                self._refused(str(e))
 
     async def cover(self, subnets: Collection[str]) -> None:
         """The subnets of all apps that there are now. What can't be written now is with the next ``ensure``."""

@@ -16,6 +16,7 @@ from funai.agent.engine.contract import Container
 from funai.agent.network.firewall import Firewall
 from funai.agent.network.networks import ADDRESS, bridge_of
 from funai.agent.network.probes import Heard, ask_resolver, reach
+from funai.agent.network.walls import WallsKeeper
 from funai.agent.node import Node
 from funai.base.observability import log
 from funai.base.process import ports
@@ -47,8 +48,8 @@ def silent_bridges(addresses: Iterable[str], resolvers: Collection[str]) -> list
 class Look:
     """``problem`` is what hinders this node's apps, as it was found last; None while nothing does."""
 
-    def __init__(self, node: Node, firewall: Firewall | None = None) -> None:
-        self._node, self._firewall = node, firewall
+    def __init__(self, node: Node, firewall: Firewall | None = None, walls: WallsKeeper | None = None) -> None:
+        self._node, self._firewall, self._walls = node, firewall, walls
         self._turn = 0
         self._dns_failed = self._unreached = 0
         self.problem: Words | None = None
@@ -58,6 +59,7 @@ class Look:
         apps = await self._node.everything()
         running = [c for app in apps.values() for c in app.all if c.running and c.labels.get(ADDRESS)]
         shown = await self._reached(running) or await self._resolved(running)
+        shown = shown or (self._walls.problem() if self._walls else None)
         self._tell(shown or (self._firewall.disturbed() if self._firewall else None))
 
     async def _reached(self, running: Sequence[Container]) -> Words | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.errors import FunaiError, Unavailable
-from funai.contracts.nodes import NodeHeartbeat, NodeHeartbeatAnswer
+from funai.contracts.nodes import NodeHeartbeat, NodeHeartbeatAnswer, Walls
 from funai.deploy.placement import policy, stale, store
 from funai.deploy.placement.policy import Marks, Node, Rules
 from funai.deploy.queue.ports import Queue
@@ -42,8 +42,8 @@ class _Said:
 class Heartbeats:
     """Registers and refreshes nodes, and wakes jobs that wait when a node can take more than before."""
 
-    def __init__(self, db: Database, rules: Rules, queue: Queue) -> None:
-        self.db, self.rules, self.queue = db, rules, queue
+    def __init__(self, db: Database, rules: Rules, queue: Queue, walls: Callable[[], Walls | None] = lambda: None) -> None:
+        self.db, self.rules, self.queue, self.walls = db, rules, queue, walls
         self._named = store.NodeLock(db.now_ms())
         self._said: dict[str, _Said] = {}
         self._writing: asyncio.Task[None] | None = None
@@ -119,11 +119,17 @@ class Heartbeats:
                     health=policy.health(after, now_ms, self.rules),
                     stale_placements=left,
                     removals=(await stale.fences(conn, after.id, left) or None) if left else None,
+                    walls=self._walls(beat.given),
                 )
             )
             if gained(beat.before.node, after, now_ms, self.rules):
                 more.append(after.name)
         return answers, more
+
+    def _walls(self, given: NodeHeartbeat) -> Walls | None:
+        """What the node does not have yet; nothing for an agent that can't use it."""
+        walls = self.walls()
+        return None if walls is None or given.walls_revision in (None, walls.revision) else walls
 
     def _beat(self, before: store.Named, given: NodeHeartbeat) -> store.Beat:
         marks = Marks(before.node.drained, before.node.unhealthy)

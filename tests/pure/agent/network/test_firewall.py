@@ -37,6 +37,17 @@ def test_other_apps_metadata_published_ports_and_denied_addresses_are_refused() 
     assert forward[-1] == "-j RETURN"
 
 
+def test_the_public_doors_are_open_on_denied_machines_but_not_what_the_node_denies_itself() -> None:
+    rules = Rules("ab12", "fuab12", "10.208.0.0/13", deny=("10.0.0.9",), platform=("10.0.0.2",), doors=("10.0.0.2:443",))
+    lines = rules.restore_text().splitlines()
+    own, door, platform = (
+        lines.index(f"-A {rules.forward} {rule}")
+        for rule in ("-d 10.0.0.9 -j REJECT", "-d 10.0.0.2 -p tcp --dport 443 -j RETURN", "-d 10.0.0.2 -j REJECT")
+    )
+    assert own < door < platform
+    assert f"-A {rules.inward} -d 10.0.0.2 -p tcp --dport 443 -j RETURN" not in lines
+
+
 def test_chains_are_replaced_in_one_transaction() -> None:
     text = RULES.restore_text()
     assert text.startswith("*filter\n:FUNAI-ab12-IN - [0:0]\n:FUNAI-ab12-FW - [0:0]\n:FUNAI-ab12-OUT - [0:0]\n")

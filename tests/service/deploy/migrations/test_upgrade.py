@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,16 +11,16 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from funai.base.db import migrate
 from funai.base.db.engine import Database
-from funai.contracts.errors import Conflict
+from funai.contracts.errors import ConfigError, Conflict
 from funai.contracts.jobs import ClaimJob, HeartbeatJob, ReportJob
 from funai.contracts.states import JobStatus
 from funai.deploy import main
-from funai.deploy.tables import metadata
+from funai.deploy.tables import credential, metadata
 from tests.service.deploy.queue.kit import deploying
 
 EXISTING = """
@@ -65,12 +66,32 @@ async def test_a_fresh_database_is_what_tables_say_also_after_newer_migrations_w
         await main.upgrade(db)
         async with db.read() as conn:
             assert await conn.run_sync(_differences) == []
-        await migrate.alone(db, _back_to_0007)
+        await migrate.alone(db, partial(_back_to, "0007"))
         async with db.read() as conn:
             assert {_place(d) for d in await conn.run_sync(_differences)} >= changed
         await main.upgrade(db)
         async with db.read() as conn:
             assert await conn.run_sync(_differences) == []
+    finally:
+        await db.close()
+
+
+async def test_migrations_are_taken_back_one_by_one_and_the_first_is_refused(database_url: str) -> None:
+    db = Database(database_url)
+    try:
+        await main.upgrade(db)
+        await migrate.alone(db, partial(_back_to, "0001"))
+        with pytest.raises(ConfigError, match=r"backup\.md"):
+            await migrate.alone(db, partial(_back_to, "base"))
+        await main.upgrade(db)
+        async with db.read() as conn:
+            assert await conn.run_sync(_differences) == []
+        async with db.write() as conn:
+            await conn.execute(credential.insert().values(kind="node", name="n1", token_hash="x" * 64, created_ms=1))
+        with pytest.raises(ConfigError, match="fun_ai_deploy_credential"):
+            await migrate.alone(db, partial(_back_to, "0001"))
+        async with db.read() as conn:
+            assert (await conn.execute(select(func.count()).select_from(credential))).scalar() == 1
     finally:
         await db.close()
 
@@ -104,11 +125,11 @@ def _place(difference: Any) -> str:
             return str(other)
 
 
-def _back_to_0007(conn: Connection) -> None:
+def _back_to(revision: str, conn: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(main.MIGRATIONS))
     config.attributes["connection"] = conn
-    command.downgrade(config, "0007")
+    command.downgrade(config, revision)
 
 
 def _ours(name: str | None, kind: str) -> bool:

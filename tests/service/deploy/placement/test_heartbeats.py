@@ -9,14 +9,16 @@ from sqlalchemy import ColumnElement, literal_column, select
 
 from funai.contracts.errors import Unavailable
 from funai.contracts.jobs import JobResult
-from funai.contracts.nodes import NodeHeartbeat, ReassignApp, UpsertNode
+from funai.contracts.nodes import NodeHeartbeat, ReassignApp, UpsertNode, Walls
 from funai.contracts.states import NodeHealth
 from funai.deploy.placement import heartbeats, stale
 from funai.deploy.placement.heartbeats import Heartbeats
+from funai.deploy.placement.walls import WallsMaker
 from funai.deploy.queue.ports import FinishedJob
 from funai.deploy.releases.store import ReleaseBook
 from funai.deploy.tables import leftover, runtime_node
 from tests.service.deploy.plane import Calls, Plane, commits
+from tests.service.deploy.queue.kit import settings
 
 
 async def test_a_node_registers_by_name_and_refreshes(plane: Plane) -> None:
@@ -143,6 +145,27 @@ async def test_more_heartbeats_than_one_transaction_takes(plane: Plane, monkeypa
     for count in (1, 2, 5, 17, 45):
         taken = await asyncio.gather(*(plane.heartbeats.take(NodeHeartbeat(node_name=f"m{n}")) for n in range(count)))
         assert len({a.node_id for a in taken}) == count
+
+
+async def test_walls_are_handed_to_nodes_that_have_others_and_to_no_older_agent(lite: Plane) -> None:
+    maker = WallsMaker(
+        lite.db, settings("sqlite:///x.db", walls_deny=["10.0.0.3:3000"], walls_open=["10.0.0.2:443"], host="10.0.0.2")
+    )
+    taker = Heartbeats(lite.db, lite.rules, lite.queue, lambda: maker.now)
+
+    async def handed(has: str | None) -> Walls | None:
+        here = {"agent_base_url": "http://10.0.0.11:7005", "gateway_base_url": "http://127.0.0.1"}
+        return (await taker.take(NodeHeartbeat(node_name="a", walls_revision=has, **here))).walls
+
+    assert await handed("") is None  # none were made yet
+    made = await maker.run_once()
+    assert made.deny == ["10.0.0.11", "10.0.0.2", "10.0.0.3:3000"]
+    assert made.open == ["10.0.0.2:443"]
+    assert [await handed(has) for has in ("", "older", made.revision, None)] == [made, made, None, None]
+    await lite.heartbeats.take(NodeHeartbeat(node_name="b", upstream_url="http://10.0.0.12:8000"))
+    again = await maker.run_once()
+    assert "10.0.0.12" in again.deny
+    assert await handed(made.revision) == again
 
 
 async def test_who_waits_for_a_database_that_is_gone_is_told(plane: Plane) -> None:

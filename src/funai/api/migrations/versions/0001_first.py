@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
+from funai.base.db import undo
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -108,3 +110,7 @@ def _apps() -> None:
         sa.Column("sealed", Long, nullable=False),
         moment("update_time"),
     )
+
+
+def downgrade() -> None:
+    undo.refuse("every table of the API")

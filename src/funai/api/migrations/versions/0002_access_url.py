@@ -15,3 +15,8 @@ def upgrade() -> None:
     there = {c["name"] for c in sa.inspect(op.get_bind()).get_columns("funai_app")}
     if "access_url" not in there:  # an upgrade that was cut off on MySQL is run again
         op.add_column("funai_app", sa.Column("access_url", sa.String(500), nullable=True))
+
+
+def downgrade() -> None:
+    """Deploy tells it again."""
+    op.drop_column("funai_app", "access_url")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from funai.base.db import undo
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -22,3 +24,7 @@ def upgrade() -> None:
         sa.Column("old_id", sa.String(64), nullable=False),
         sa.Column("create_time", sa.BigInteger(), nullable=False),
     )
+
+
+def downgrade() -> None:
+    undo.drop_table(TABLE)

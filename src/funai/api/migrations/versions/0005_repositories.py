@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
+from funai.base.db import undo
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -30,3 +32,11 @@ def upgrade() -> None:
         op.create_index("ix_funai_app_repo", "funai_app", ["repo_ready", "repo_next"])
     if "uq_funai_user_git_account" not in indexes:
         op.create_index("uq_funai_user_git_account", "funai_user", ["git_account"], unique=True)
+
+
+def downgrade() -> None:
+    """Whether a repository is made is looked for again; whose account is whose is kept nowhere else."""
+    undo.drop_columns("funai_user", "git_account", indexes=["uq_funai_user_git_account"])
+    op.drop_index("ix_funai_app_repo", "funai_app")
+    op.drop_column("funai_app", "repo_next")
+    op.drop_column("funai_app", "repo_ready")

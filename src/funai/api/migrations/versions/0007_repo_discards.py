@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
+from funai.base.db import undo
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -21,3 +23,7 @@ def upgrade() -> None:
             sa.Column("repo", exact, primary_key=True),
             sa.Column("create_time", sa.BigInteger(), nullable=False),
         )
+
+
+def downgrade() -> None:
+    undo.drop_table("funai_repo_discard")

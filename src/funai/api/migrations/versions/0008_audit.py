@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
+from funai.base.db import undo
+
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
@@ -48,3 +50,7 @@ def _create() -> None:
         sa.Column("trace_id", sa.String(64), nullable=True),
         sqlite_autoincrement=True,
     )
+
+
+def downgrade() -> None:
+    undo.drop_table(TABLE)

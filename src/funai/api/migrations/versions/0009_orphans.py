@@ -31,3 +31,9 @@ def upgrade() -> None:
             sa.Column("name", _exact(32), primary_key=True),
             sa.Column("ran", sa.BigInteger(), nullable=False),
         )
+
+
+def downgrade() -> None:
+    """The next sweeps find it again."""
+    op.drop_table("funai_orphan")
+    op.drop_table("funai_sweep")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import BigInteger, Connection, inspect, literal_column, text
 
+from funai.base.db import undo
 from funai.base.db.engine import now_ms_sql
 from funai.deploy.migrations import adopt, takeover
 from funai.deploy.migrations import schema_0001 as schema
@@ -46,3 +47,7 @@ def _carry(conn: Connection, there: set[str]) -> None:
     if schema.app_run.name in there:
         adopt.carry_times(conn, schema.app_run.name, {"last_deployed_ms": "last_deployed_at"})
         adopt.ensure_one_per_app(conn, schema.app_run)
+
+
+def downgrade() -> None:
+    undo.refuse("every table of Deploy")

@@ -17,3 +17,8 @@ def upgrade() -> None:
     there = {c["name"] for c in sa.inspect(op.get_bind()).get_columns(TABLE)}
     if "apps_url" not in there:  # an upgrade that was cut off on MySQL is run again
         op.add_column(TABLE, sa.Column("apps_url", sa.String(300), nullable=True))
+
+
+def downgrade() -> None:
+    """The nodes tell it again with their next heartbeat."""
+    op.drop_column(TABLE, "apps_url")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from funai.base.db import undo
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -27,3 +29,7 @@ def upgrade() -> None:
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
     )
+
+
+def downgrade() -> None:
+    undo.drop_table(TABLE)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from funai.base.db import undo
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -19,3 +21,7 @@ def upgrade() -> None:
         op.add_column(TABLE, sa.Column("old_id", sa.String(64), nullable=True))
     if INDEX not in {i["name"] for i in looked.get_indexes(TABLE)}:
         op.create_index(INDEX, TABLE, ["old_id"], unique=True)
+
+
+def downgrade() -> None:
+    undo.drop_columns(TABLE, "old_id", indexes=[INDEX])

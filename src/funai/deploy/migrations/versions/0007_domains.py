@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from funai.base.db import undo
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -43,3 +45,7 @@ def upgrade() -> None:
         inspector = sa.inspect(op.get_bind())
     if not inspector.get_indexes(TABLE):
         op.create_index("fun_ai_deploy_domain_app", TABLE, ["app_id"])
+
+
+def downgrade() -> None:
+    undo.drop_table(TABLE)
