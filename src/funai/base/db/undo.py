@@ -6,6 +6,7 @@ What people gave is never dropped: the downgrade is refused, and the backup of b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -38,5 +39,5 @@ def drop_columns(table: str, *names: str, indexes: Sequence[str] = ()) -> None:
         op.drop_column(table, name)
 
 
-def _any(query: sa.Select[tuple[int]]) -> bool:
+def _any(query: sa.Select[Any]) -> bool:
     return op.get_bind().execute(query.limit(1)).first() is not None
