@@ -53,6 +53,7 @@ from funai.contracts.apps.domains import Domains
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError, RouteTable
 from funai.gateway.main import Gateway, container_labels, open_gateway
+from funai.gateway.report import REPORT_SECONDS, GatewayReporter
 from funai.gateway.settings import Driver, GatewaySettings
 
 ENGINE_SECONDS = 30
@@ -224,6 +225,8 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
             teardown.push_async_callback(client.close)
             beat = heartbeat_of(parts, client)
             tasks.append(asyncio.create_task(periodic("heartbeat", settings.heartbeat_seconds, beat.beat, quiet)))
+            reporter = GatewayReporter(settings.node_name, parts.app.state.registry, client.gateway)
+            tasks.append(asyncio.create_task(periodic("gateway", REPORT_SECONDS, reporter.report, quiet)))
             sync = DomainSync(parts.node, parts.domains, client)
             tasks.append(asyncio.create_task(periodic("domains", settings.domains_seconds, sync.exchange, quiet)))
 

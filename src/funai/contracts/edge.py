@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from funai.contracts.apps.domains import MAX_DOMAIN
-from funai.contracts.wire import Wire
+from funai.contracts.wire import Instant, Name, Wire
 
 TOKEN_HEADER = "X-Edge-Token"  # noqa: S105 - the name of a header
 UPSTREAM_HEADER = "X-Runtime-Upstream"
@@ -55,3 +55,24 @@ class RouteChanges(Wire):
     names: list[EdgeName] = Field(default_factory=list[EdgeName])
     next_page: str | None = None
     """Of a snapshot: where its next page starts; None on its last page."""
+
+
+MAX_CERTIFICATES = 50
+
+
+class GatewayCertificate(Wire):
+    name: str = Field(max_length=253)
+    ends_at: Instant
+
+
+class GatewayFigures(Wire):
+    """(+) What a node's gateway or an edge tells once a minute."""
+
+    name: Name
+    """Of the node or edge."""
+    requests: int = Field(default=0, ge=0, le=2**62)
+    """Since the last report."""
+    failed: int = Field(default=0, ge=0, le=2**62)
+    """Those of them that were answered with a 5xx."""
+    certificates: list[GatewayCertificate] = Field(default_factory=list[GatewayCertificate], max_length=MAX_CERTIFICATES)
+    """That it serves with, the soonest to end first."""

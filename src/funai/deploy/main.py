@@ -40,6 +40,7 @@ from funai.deploy.access.routes import credential_routes, join_routes, join_toke
 from funai.deploy.alerts.channels import channels
 from funai.deploy.alerts.conditions import Limits
 from funai.deploy.alerts.facts import FactFinder
+from funai.deploy.alerts.gateways import GatewayBook, edge_gateway_routes, node_gateway_routes
 from funai.deploy.alerts.watch import AlertWatch
 from funai.deploy.apps.agents import Agents
 from funai.deploy.apps.routes import app_routes
@@ -106,6 +107,7 @@ class Core:
     joining: Joining
     domains: DomainBook
     alerts: AlertWatch
+    gateways: GatewayBook
     walls: WallsMaker
     retention: Retention | None = None
     watch: NodeWatch | None = None
@@ -153,11 +155,13 @@ def build(
     secret = settings.edge_secret or SecretStr(secrets.token_urlsafe(32))
     edge = door(TOKEN_HEADER, secret, "edge", partial(credentials.owner, Kind.EDGE))
     add_routes(app, edge_routes(core.routes, edge))
+    add_routes(app, edge_gateway_routes(core.gateways, edge))
     if settings.node_registry_enabled:
         known = partial(credentials.owner, Kind.NODE)
         node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         add_routes(app, heartbeat_routes(core.heartbeats, node))
         add_routes(app, node_domain_routes(core.domains, node))
+        add_routes(app, node_gateway_routes(core.gateways, node))
         add_routes(app, own_node_routes(core.joining, node))
         add_routes(app, join_routes(core.joining, SecretDoor("", None, allowed=node.allowed, trusted=node.trusted)))
     if settings.admin_enabled:
@@ -211,8 +215,7 @@ def assemble(
     hints: Hints = PostgresHints(db, waiters) if db.dialect.notifies else NoHints()
     store = JobStore(db, placer=Placer(rules), releases=releases, order=settings.queue_order, now=now)
     tending = maintenance.assemble(store, settings, waiters, metrics)
-    feed = EventFeed(db, store.events)
-    logs = LogService(LogStore(db, store.now, settings.log_max_bytes))
+    feed, logs = EventFeed(db, store.events), LogService(LogStore(db, store.now, settings.log_max_bytes))
     jobs = JobService(
         store,
         maintenance=tending,
@@ -231,7 +234,7 @@ def assemble(
     moves = Moves(db, Mover(db, rules, MoveJobs(jobs), at_once=settings.moves_at_once))
     watch = NodeWatch(db, moves, settings.evacuate_seconds, metrics_registry) if settings.evacuate_seconds else None
     nodes = Nodes(db, rules, jobs, moves, lambda: watch.held if watch else ())
-    credentials, walls = Credentials(db), WallsMaker(db, settings)
+    credentials, walls, gateways = Credentials(db), WallsMaker(db, settings), GatewayBook(db)
     return Core(
         settings=settings,
         db=db,
@@ -251,7 +254,8 @@ def assemble(
         credentials=credentials,
         joining=Joining(db, nodes, credentials, settings.agent_token),
         domains=DomainBook(db),
-        alerts=_alerts(settings, db, nodes, tending, retention, metrics_registry),
+        alerts=_alerts(settings, db, nodes, tending, retention, gateways, metrics_registry),
+        gateways=gateways,
         walls=walls,
         retention=retention,
         watch=watch,
@@ -264,11 +268,13 @@ def _alerts(
     nodes: Nodes,
     tending: QueueMaintenance,
     retention: Retention | None,
+    gateways: GatewayBook,
     metrics: CollectorRegistry,
 ) -> AlertWatch:
     instance, days = f"{socket.gethostname()}:{settings.port}", settings.alert_certificate_days
-    facts = FactFinder(db, nodes, tending.gauges, retention, settings.runner_stale_seconds, instance, days)
-    limits = Limits(settings.disk_free_drain_pct, settings.alert_queue_seconds, days)
+    facts = FactFinder(db, nodes, tending.gauges, retention, gateways, settings.runner_stale_seconds, instance, days)
+    errors = (settings.alert_errors_pct, settings.alert_errors_least)
+    limits = Limits(settings.disk_free_drain_pct, settings.alert_queue_seconds, days, *errors)
     return AlertWatch(db, settings, limits, facts.look, channels(settings), metrics)
 
 
@@ -297,6 +303,7 @@ async def running(core: Core) -> AsyncIterator[None]:
                 watch.start(tasks, ending)
             tasks.create_task(periodic("deploy.runners", 3600.0, core.jobs.runners.forget, ending), name="deploy.runners")
             tasks.create_task(periodic("deploy.routes", 3600.0, core.routes.prune, ending), name="deploy.routes")
+            tasks.create_task(periodic("deploy.gateways", 3600.0, core.gateways.prune, ending), name="deploy.gateways")
             tasks.create_task(core.hints.listen(ending), name="deploy.hints")
             mover = core.moves.mover
             for service in (mover, *([core.watch] if core.watch else [])):

@@ -341,6 +341,17 @@ alert = Table(
     **UNICODE,
 )
 
+gateway = Table(
+    "fun_ai_deploy_gateway",  # what each gateway and edge reported last: alerts/gateways.py
+    metadata,
+    Column("name", String(160), primary_key=True),
+    Column("seen_ms", BigInteger, nullable=False),
+    _number("requests"),
+    _number("failed"),
+    Column("certificates_json", Text),
+    **UNICODE,
+)
+
 domain = Table(
     "fun_ai_deploy_domain",
     metadata,

@@ -72,11 +72,17 @@ class GatewayMetrics(Collector):
             found = self._apps.setdefault(label, _Tally())
         return found
 
+    def describe(self) -> list[CounterMetricFamily]:
+        """The families without samples: a registry is asked for some of them by name."""
+        return [
+            CounterMetricFamily("funai_gateway_requests", "Requests by app and status class", labels=["app", "status"]),
+            CounterMetricFamily("funai_gateway_received_bytes", "Bytes from clients", labels=["app"]),
+            CounterMetricFamily("funai_gateway_sent_bytes", "Bytes to clients", labels=["app"]),
+            CounterMetricFamily("funai_gateway_app_seconds", "Time spent in requests", labels=["app"]),
+        ]
+
     def collect(self) -> Iterable[Metric]:
-        requests = CounterMetricFamily("funai_gateway_requests", "Requests by app and status class", labels=["app", "status"])
-        taken = CounterMetricFamily("funai_gateway_received_bytes", "Bytes from clients", labels=["app"])
-        given = CounterMetricFamily("funai_gateway_sent_bytes", "Bytes to clients", labels=["app"])
-        seconds = CounterMetricFamily("funai_gateway_app_seconds", "Time spent in requests", labels=["app"])
+        requests, taken, given, seconds = self.describe()
         for app, tally in list(self._apps.items()):
             for family, n in enumerate(tally.statuses):
                 if n:
@@ -94,10 +100,12 @@ class CertificateMetrics(Collector):
         self._ends = ends
         registry.register(self)
 
+    def describe(self) -> list[GaugeMetricFamily]:
+        name = "funai_gateway_certificate_end_timestamp_seconds"
+        return [GaugeMetricFamily(name, "When a certificate ends", labels=["certificate"])]
+
     def collect(self) -> Iterable[Metric]:
-        family = GaugeMetricFamily(
-            "funai_gateway_certificate_end_timestamp_seconds", "When a certificate ends", labels=["certificate"]
-        )
+        (family,) = self.describe()
         for name, end in sorted(self._ends().items(), key=lambda entry: entry[1])[:MOST_CERTIFICATES]:
             family.add_metric([name], end)
         return [family]

@@ -37,6 +37,14 @@ ALERTS: dict[str, tuple[str, str]] = {
         "域名 {domain} 的证书还有 {days} 天到期：续期没有成功，用 funai domains list 查看原因",
         "the certificate of {domain} ends in {days} days: its renewal fails, funai domains list shows why",
     ),
+    "GATEWAY_CERTIFICATE_ENDS": (
+        "网关 {gateway} 的证书 {certificate} 还有 {days} 天到期：检查 ACME 客户端或 gateway.tls-dir",
+        "the certificate {certificate} at the gateway {gateway} ends in {days} days: check the ACME client, or gateway.tls-dir",
+    ),
+    "GATEWAY_ERRORS": (
+        "网关 {gateway} 一分钟内有 {failed} 个请求（{share}%）返回 5xx：access.log 里有每个请求",
+        "the gateway {gateway} answered {failed} requests of a minute ({share} %) with 5xx: its access.log has each of them",
+    ),
     "firing": ("告警", "ALERT"),
     "again": ("仍在告警", "STILL"),
     "recovered": ("已恢复", "RECOVERED"),

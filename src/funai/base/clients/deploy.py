@@ -22,7 +22,7 @@ from funai.contracts.apps.databases import (
 )
 from funai.contracts.apps.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
 from funai.contracts.apps.usage import AppUsage
-from funai.contracts.edge import TOKEN_HEADER, RouteChanges
+from funai.contracts.edge import TOKEN_HEADER, GatewayFigures, RouteChanges
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import (
     AppendLog,
@@ -299,6 +299,10 @@ class NodeDeployClient:
             raise
         return _all(DomainRoute, rows)
 
+    async def gateway(self, figures: GatewayFigures) -> bool:
+        """(+) Report this node's gateway; False at a Deploy without the call."""
+        return await _reported(self.transport, "/internal/runtime-nodes/gateway", figures)
+
     async def join(self, asked: JoinNode) -> NodeJoined:
         """(+) Trade a join token; the only call without ``X-RT-Node-Token``."""
         data = await self.transport.data("POST", "/internal/runtime-nodes/join", json=asked.to_wire())
@@ -327,8 +331,22 @@ class EdgeDeployClient:
         params = {"since": since, "wait": wait} | ({"page": page} if page else {})
         return _read(RouteChanges, await self.transport.data("GET", "/internal/routes", params=params, timeout=wait + 5))
 
+    async def gateway(self, figures: GatewayFigures) -> bool:
+        """(+) Report this edge's gateway; False at a Deploy without the call."""
+        return await _reported(self.transport, "/internal/gateway/report", figures)
+
     async def close(self) -> None:
         await self.transport.close()
+
+
+async def _reported(transport: Transport, path: str, figures: GatewayFigures) -> bool:
+    try:
+        await transport.data("POST", path, json=figures.to_wire())
+    except FunaiError as e:
+        if e.code in (404, 405):
+            return False
+        raise
+    return True
 
 
 def _read(model: type[T], data: Any) -> T:

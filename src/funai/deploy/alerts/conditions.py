@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from funai.contracts.nodes import RunnerInfo, RuntimeNode
 from funai.contracts.states import NodeHealth
+from funai.deploy.alerts.gateways import GatewayState
 from funai.i18n.alerts import alert_words
 
 OWN = "retention:"
@@ -18,6 +19,8 @@ class Limits:
     drain_pct: float
     queue_seconds: float
     certificate_days: float
+    errors_pct: float = 5
+    errors_least: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Facts:
     ending: Sequence[tuple[str, float]] = ()
     instance: str = ""
     """Which instance of Deploy looks."""
+    gateways: Sequence[GatewayState] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,22 @@ def wrong(facts: Facts, limits: Limits) -> list[Alert]:
     for domain, days in facts.ending:
         if days < limits.certificate_days:
             found.append(Alert(f"certificate:{domain}", "CERTIFICATE_ENDS", {"domain": domain, "days": max(0, int(days))}))
+    known = {alert.key for alert in found}
+    for gateway in facts.gateways:
+        found += [alert for alert in _of_gateway(gateway, limits) if alert.key not in known]
     return found
+
+
+def _of_gateway(gateway: GatewayState, limits: Limits) -> Iterator[Alert]:
+    """A certificate is the platform's own where no domain of that name is known."""
+    if gateway.failed >= limits.errors_least and 100 * gateway.failed > limits.errors_pct * gateway.requests:
+        share = round(100 * gateway.failed / max(1, gateway.requests))
+        about: dict[str, object] = {"gateway": gateway.name, "failed": gateway.failed, "share": share}
+        yield Alert(f"errors:{gateway.name}", "GATEWAY_ERRORS", about)
+    for name, days in gateway.ending:
+        if days < limits.certificate_days:
+            about = {"gateway": gateway.name, "certificate": name, "days": max(0, int(days))}
+            yield Alert(f"certificate:{name}", "GATEWAY_CERTIFICATE_ENDS", about)
 
 
 def _of_node(node: RuntimeNode, limits: Limits) -> Iterator[Alert]:

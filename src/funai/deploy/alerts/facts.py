@@ -10,6 +10,7 @@ from funai.base.db.engine import Database
 from funai.base.db.rows import all_rows
 from funai.contracts.apps.domains import DomainState
 from funai.deploy.alerts.conditions import Facts
+from funai.deploy.alerts.gateways import GatewayBook
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.runners import runners
 from funai.deploy.queue.maintenance.gauges import Gauges
@@ -28,6 +29,7 @@ class FactFinder:
     nodes: Nodes
     gauges: Gauges
     retention: Retention | None
+    gateways: GatewayBook
     runner_stale_seconds: int
     instance: str
     days: int
@@ -39,6 +41,7 @@ class FactFinder:
             oldest_seconds=await self.gauges.oldest_seconds(),
             retention_failing=self.retention is not None and self.retention.failed,
             ending=await self._ending(),
+            gateways=await self.gateways.states(),
             instance=self.instance,
         )
 

@@ -40,10 +40,18 @@ class AlertSettings(Settings):
     alert_certificate_days: int = key(
         "deploy.alerts.certificate-days",
         14,
-        doc="A certificate of an app's own domain that ends sooner is wrong",
+        doc="A certificate of an app's own domain, a gateway or an edge that ends sooner is wrong",
         ge=1,
         le=90,
     )
+    alert_errors_pct: float = key(
+        "deploy.alerts.errors-pct",
+        5,
+        doc="Per cent of a gateway's requests that may end in 5xx in a minute",
+        ge=0,
+        le=100,
+    )
+    alert_errors_least: int = key("deploy.alerts.errors-least", 10, doc="Fewer 5xx in a minute are not", ge=1, le=1_000_000)
 
     alert_mail_to: CsvList = key("deploy.alerts.mail.to", [], doc="Addresses that alerts are mailed to; empty: none")
     alert_mail_from: str = key("deploy.alerts.mail.from", "", doc="The sender's address")

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from funai.base.aio import Stopped, unless
 from funai.base.clients.deploy import EdgeDeployClient
 from funai.base.observability import log
-from funai.contracts.edge import RouteChanges
+from funai.contracts.edge import GatewayFigures, RouteChanges
 from funai.contracts.errors import FunaiError
 from funai.contracts.routes import GatewayError
 from funai.gateway.delayed_file import DelayedFile
@@ -174,6 +174,10 @@ class Follower:
         self._whole = True
         unusable = [node for node in self.table.nodes.values() if upstream_of(node.url) is None]
         return Changed(frozenset(self.table.apps), True, tuple(unusable))
+
+    async def send(self, figures: GatewayFigures) -> bool:
+        """Report to the Deploy that is asked for routes. Raises FunaiError."""
+        return await self._clients[0].gateway(figures)
 
     def _next_client(self) -> None:
         self._clients.append(self._clients.pop(0))

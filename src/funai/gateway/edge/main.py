@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import AsyncExitStack, closing
 from typing import Any
 
 from fastapi import FastAPI, Response
 from prometheus_client import CollectorRegistry
 
-from funai.base.aio import bind, serving, settle_memory
+from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.clients.deploy import EdgeDeployClient
 from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.http.app import create_app
@@ -21,6 +22,7 @@ from funai.gateway.edge.follower import Follower
 from funai.gateway.edge.settings import EdgeSettings
 from funai.gateway.edge.shown import HaproxyEdge, Shown
 from funai.gateway.edge.traefik import TraefikEdge
+from funai.gateway.report import REPORT_SECONDS, GatewayReporter
 from funai.gateway.settings import Driver, GatewaySettings
 
 TABLE_FILE = "edge.json"
@@ -82,4 +84,10 @@ async def serve(edge: EdgeSettings, gateway: GatewaySettings, stop: asyncio.Even
         await teardown.enter_async_context(serving(status_app(edge, follower, shown, registry), sock))
         log.get("edge").info("edge.ready", port=gateway.port, apps=len(follower.table.apps), deploy=follower.reached)
         settle_memory()
-        await follower.run(stop)
+        reporter = GatewayReporter(f"{socket.gethostname()[:100]}:{gateway.port}", registry, follower.send)
+        reporting = asyncio.create_task(periodic("edge.report", REPORT_SECONDS, reporter.report, stop), name="edge.report")
+        try:
+            await follower.run(stop)
+        finally:
+            reporting.cancel()
+            await asyncio.gather(reporting, return_exceptions=True)

@@ -10,6 +10,7 @@ import pytest
 from funai.contracts.nodes import RunnerInfo, RuntimeNode
 from funai.contracts.states import NodeHealth
 from funai.deploy.alerts.conditions import Facts, Limits, wrong
+from funai.deploy.alerts.gateways import GatewayState
 from funai.i18n.alerts import ALERTS
 
 LIMITS = Limits(drain_pct=25, queue_seconds=300, certificate_days=14)
@@ -63,9 +64,29 @@ def test_wrong_of_the_platform_names_queue_runners_retention_and_certificates() 
     assert keys(runners=[]) == ["runners"]
 
 
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (GatewayState("edge-1", 1000, 51), ["errors:edge-1"]),
+        (GatewayState("edge-1", 1000, 50), []),
+        (GatewayState("edge-1", 20, 9), []),  # so few say nothing
+        (GatewayState("edge-1", 10, 10), ["errors:edge-1"]),
+        (GatewayState("edge-1", 0, 0, [("own.test", 13.9), ("other.test", 14.0)]), ["certificate:own.test"]),
+    ],
+)
+def test_wrong_of_a_gateway_is_its_share_of_5xx_and_what_ends(state: GatewayState, expected: list[str]) -> None:
+    assert keys(gateways=[state]) == expected
+
+
+def test_wrong_names_a_domains_certificate_once_where_a_gateway_has_it_too() -> None:
+    found = keys(ending=[("a.test", 3.0)], gateways=[GatewayState("n1", 0, 0, [("a.test", 3.0)])])
+    assert found == ["certificate:a.test"]
+
+
 def test_words_of_every_alert_are_there_in_both_languages() -> None:
     bad = node(NodeHealth.UNHEALTHY, disk_free_pct=9, crash_looping=[7])
-    facts = Facts([bad, node(NodeHealth.STALE)], [], 999, True, [("a.test", 1.0)], "d1")
+    at_gateway = GatewayState("n1", 100, 50, [("own", 1.0)])
+    facts = Facts([bad, node(NodeHealth.STALE)], [], 999, True, [("a.test", 1.0)], "d1", [at_gateway])
     alerts = wrong(facts, LIMITS)
     assert {a.reason for a in alerts} == {reason for reason in ALERTS if reason.isupper()}
     for alert in alerts:

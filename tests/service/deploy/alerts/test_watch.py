@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from sqlalchemy import insert, select, update
 
 from funai.base.db.engine import Database
+from funai.contracts.edge import GatewayCertificate, GatewayFigures
 from funai.contracts.nodes import RuntimeNode
 from funai.contracts.states import NodeHealth
 from funai.deploy.alerts.channels import Notice, NotSent
 from funai.deploy.alerts.conditions import Facts, Limits
 from funai.deploy.alerts.facts import DAY_MS
+from funai.deploy.alerts.gateways import FRESH_MS, KEPT_MS, GatewayBook
 from funai.deploy.alerts.settings import AlertSettings
 from funai.deploy.alerts.watch import AlertWatch
-from funai.deploy.tables import alert, domain
+from funai.deploy.tables import alert, domain, gateway
+from funai.gateway.haproxy.access_log import Seen
+from funai.gateway.metrics import CertificateMetrics, GatewayMetrics
+from funai.gateway.report import GatewayReporter
 from tests.service.deploy.queue.kit import deploying
 
 LIMITS = Limits(drain_pct=25, queue_seconds=300, certificate_days=14)
@@ -131,6 +138,70 @@ async def test_run_once_tries_again_what_no_channel_took(deploy_db: Database) ->
     world.channel.broken = False
     assert await watch.run_once() == 2
     assert sorted(world.channel.states) == [("runners", "firing"), ("silent:n1", "firing")]
+
+
+async def test_a_gateways_errors_are_sent_after_the_threshold_and_it_recovers(deploy_db: Database) -> None:
+    world, book = World(deploy_db, alert_after_seconds=120), GatewayBook(deploy_db)
+    watch = world.instance()
+
+    async def reported(failed: int) -> None:
+        figures = GatewayFigures(name="edge-1", requests=100, failed=failed)
+        await book.note("edge", figures)
+        world.facts = replace(WELL, gateways=await book.states())
+        await watch.run_once()
+
+    await reported(50)
+    assert world.seen("errors:edge-1") == []
+    await world.ago(120)
+    await reported(60)
+    await reported(0)
+    assert world.seen("errors:edge-1") == ["firing", "recovered"]
+    assert "60 requests" in next(n for n in world.channel.seen if n.key == "errors:edge-1").text
+
+
+async def test_gateway_that_is_silent_keeps_its_certificates_but_no_counts(deploy_db: Database) -> None:
+    book = GatewayBook(deploy_db)
+    soon = datetime.now(UTC) + timedelta(days=3)
+    ends = [GatewayCertificate(name="apps.example.com", ends_at=soon)]
+    await book.note("node", GatewayFigures(name="n1", requests=5, failed=5, certificates=ends))
+    await book.note("edge", GatewayFigures(name="n1"))
+    edge, node = await book.states()
+    assert (node.name, node.requests, node.failed, edge.ending) == ("n1", 5, 5, [])
+    [(name, days)] = node.ending
+    assert (name, round(days)) == ("apps.example.com", 3)
+
+    async def earlier(ms: int) -> None:
+        async with deploy_db.write() as conn:
+            await conn.execute(update(gateway).values(seen_ms=gateway.c.seen_ms - ms))
+
+    await earlier(FRESH_MS)
+    node = (await book.states())[1]
+    assert (node.requests, node.failed, len(node.ending)) == (0, 0, 1)
+    await earlier(KEPT_MS)
+    assert await book.states() == []
+    assert await book.prune() == 2
+
+
+async def test_gateway_of_a_node_is_reported_from_its_metrics_and_again_what_deploy_did_not_take(sqlite_url: str) -> None:
+    async with deploying(sqlite_url) as deploy:
+        registry, taken = CollectorRegistry(), [False, True, True]
+        metrics = GatewayMetrics(registry)
+        CertificateMetrics(registry, lambda: {"apps.example.com": 2_000_000_000.0})
+
+        async def send(figures: GatewayFigures) -> bool:
+            return await deploy.nodes.gateway(figures) and taken.pop(0)
+
+        reporter = GatewayReporter("n1", registry, send)
+        for status in (200, 503, 502):
+            metrics.count(Seen(0, 7, status, 1, 1, 1, b""))
+        seen: list[tuple[int, int]] = []
+        for _ in range(3):
+            await reporter.report()
+            [state] = await deploy.core.gateways.states()
+            seen.append((state.requests, state.failed))
+        assert seen == [(3, 2), (3, 2), (0, 0)]
+        [known] = (await deploy.core.alerts.facts()).gateways
+        assert (known.name, [name for name, _ in known.ending]) == ("n1", ["apps.example.com"])
 
 
 async def test_deploy_looks_at_its_own_nodes_runners_and_queue(sqlite_url: str) -> None:
