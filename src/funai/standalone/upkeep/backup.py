@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from funai import __version__
 from funai.base.db.copying import copy_sqlite
@@ -50,8 +51,8 @@ def write(layout: Layout, target: Path, *, registry: bool) -> Report:
     try:
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             with tarfile.open(fileobj=out, mode="w:gz" if target.suffix in (".gz", ".tgz") else "w") as tar:
-                about = {"form": FORM, "version": __version__, "created": created, "registry": registry}
-                text = json.dumps(about).encode()
+                manifest = {"form": FORM, "version": __version__, "created": created, "registry": registry}
+                text = json.dumps(manifest).encode()
                 entry = tarfile.TarInfo(MANIFEST)
                 entry.size, entry.mode = len(text), 0o600
                 tar.addfile(entry, io.BytesIO(text))
@@ -75,13 +76,18 @@ def _fill(tar: tarfile.TarFile, layout: Layout, *, registry: bool) -> tuple[int,
             tar.add(copy, database.name)
             count, size = count + 1, size + copy.stat().st_size
     for file in _files(layout, registry=registry):
-        try:
-            tar.add(file, file.relative_to(layout.root).as_posix(), recursive=False)
-            if file.is_file():
-                count, size = count + 1, size + file.stat().st_size
-        except FileNotFoundError:  # deleted meanwhile: so is what pointed to it
-            continue
+        grown = added(tar, file, file.relative_to(layout.root).as_posix())
+        count, size = count + (grown is not None), size + (grown or 0)
     return count, size
+
+
+def added(tar: tarfile.TarFile, file: Path, name: str) -> int | None:
+    """Adds a file or folder; its bytes, None for a folder and for what was deleted meanwhile: so is what pointed to it."""
+    try:
+        tar.add(file, name, recursive=False)
+        return file.stat().st_size if file.is_file() else None
+    except FileNotFoundError:
+        return None
 
 
 def _files(layout: Layout, *, registry: bool) -> Iterator[Path]:
@@ -117,7 +123,9 @@ def restore(source: Path, layout: Layout) -> Report:
     aside = Path(tempfile.mkdtemp(prefix=f".{layout.root.name}-", dir=layout.root.parent))
     try:
         with tarfile.open(source) as tar:
-            report = _about(source, tar.next(), tar)
+            told, report = about(source, tar.next(), tar)
+            if "services" in told:
+                raise ConfigError([f"{source}: is a backup of services; name their folder with --settings"])
             count = size = 0
             for member in tar:
                 if member.name == MANIFEST:
@@ -140,18 +148,18 @@ def restore(source: Path, layout: Layout) -> Report:
     return Report(report.version, report.created, count, size, report.registry)
 
 
-def _about(source: Path, first: tarfile.TarInfo | None, tar: tarfile.TarFile) -> Report:
-    """Raises ConfigError for a file that is no backup, or one of a newer form."""
+def about(source: Path, first: tarfile.TarInfo | None, tar: tarfile.TarFile) -> tuple[dict[str, Any], Report]:
+    """The manifest. Raises ConfigError for a file that is no backup, or one of a newer form."""
     data = tar.extractfile(first) if first is not None and first.name == MANIFEST else None
     try:
-        about = json.loads(data.read(PIECE)) if data is not None else None
-        if about is None or int(about["form"]) < 1:
+        told: dict[str, Any] | None = json.loads(data.read(PIECE)) if data is not None else None
+        if told is None or int(told["form"]) < 1:
             raise ValueError("no manifest")
     except (ValueError, KeyError, TypeError) as e:
         raise ConfigError([f"{source}: is no backup of FunAI Deploy"]) from e
-    if int(about["form"]) > FORM:
-        raise ConfigError([f"{source}: written by FunAI Deploy {about['version']}, which is newer; upgrade this one first"])
-    return Report(str(about["version"]), str(about["created"]), 0, 0, bool(about["registry"]))
+    if int(told["form"]) > FORM:
+        raise ConfigError([f"{source}: written by FunAI Deploy {told['version']}, which is newer; upgrade this one first"])
+    return told, Report(str(told["version"]), str(told["created"]), 0, 0, bool(told["registry"]))
 
 
 def unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -20,10 +21,18 @@ from funai.standalone.configuration.model import sections
 from funai.standalone.layout import Layout, Secrets
 from funai.standalone.parts.engine import EngineChoice, EngineKind
 from funai.standalone.phrases import phrase
-from funai.standalone.upkeep import backup, upgrade
+from funai.standalone.upkeep import backup, services, upgrade
 
 PANEL = "Platform"
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The platform's data dir.", show_default="as for funai up")]
+SettingsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        help="Of services that run apart: the folder of their .properties files, such as /etc/funai.",
+        show_default=False,
+    ),
+]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="The file, if not the data dir's funai.toml.", show_default=False)
 ]
@@ -94,10 +103,17 @@ def back_up(
     without_images: Annotated[
         bool, typer.Option("--without-images", help="Leave the registry out; a deploy builds its image again.")
     ] = False,
+    settings: SettingsDir = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """Write all state into one file, also while the platform runs: accounts, apps, jobs, keys, repositories, images."""
+    if settings is not None:
+        report = asyncio.run(services.write(settings, file))
+        session.out.document({"file": str(file), "settings": str(settings), **asdict(report)})
+        session.out.line(phrase("backed_up", file=file, count=report.files, size=size(report.bytes)), "green")
+        session.out.aside(phrase("backup_secret"))
+        return
     layout = _layout(config, data_dir)
     report = backup.write(layout, file, registry=not without_images)
     session.out.document({"file": str(file), "dataDir": str(layout.root), **asdict(report)})
@@ -110,10 +126,16 @@ def back_up(
 def restore(
     session: Session,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What funai backup wrote.")],
+    settings: SettingsDir = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Bring a backup into a data dir that is empty or not there yet."""
+    """Bring a backup into a data dir that is empty or not there yet, or the services' back to where their settings say."""
+    if settings is not None:
+        report = asyncio.run(services.restore(file, settings))
+        session.out.document({"file": str(file), "settings": str(settings), **asdict(report)})
+        session.out.line(phrase("restored", folder=settings, created=report.created, version=report.version), "green")
+        return
     layout = _layout(config, data_dir)
     report = backup.restore(file, layout)
     session.out.document({"file": str(file), "dataDir": str(layout.root), **asdict(report)})
@@ -146,7 +168,7 @@ def _layout(config: Path | None, data_dir: Path | None) -> Layout:
 
 def _warnings(session: Session, loaded: Loaded) -> list[str]:
     """Raises ConfigError for what funai up would refuse."""
-    from funai.standalone import services  # noqa: PLC0415  # all of the platform
+    from funai.standalone.services import plan  # noqa: PLC0415  # all of the platform
 
     environ = dict(session.environ)
     choosing.set_proxies(loaded, environ)
@@ -166,5 +188,5 @@ def _warnings(session: Session, loaded: Loaded) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="funai-check-") as folder:
         layout = Layout(Path(folder))
         layout.make()
-        services.plan(options, layout, Secrets(), engine, layout.engine_socket, "")
+        plan(options, layout, Secrets(), engine, layout.engine_socket, "")
     return [*unread(session.environ), *ignored(session.environ, options.given.fixed)]
