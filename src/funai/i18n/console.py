@@ -383,6 +383,7 @@ _NEXT_STEPS: dict[str, tuple[str, str]] = {
         "粘贴 .pub 文件的内容；没有可运行 ssh-keygen -t ed25519。",
         "Paste what is in the .pub file; to make a key run ssh-keygen -t ed25519.",
     ),
+    "FORBIDDEN": ("请管理员来做，或者用管理员账号登录。", "Ask an admin, or sign in as one."),
     "UNAUTHENTICATED": ("重新登录。", "Sign in again."),
     "TOKEN_EXPIRED": ("重新登录。", "Sign in again."),
 }

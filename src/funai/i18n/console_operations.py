@@ -1,8 +1,16 @@
-"""Texts of the console about releases compared, confirmations and who did what; a part of :mod:`funai.i18n.console`."""
+"""Texts of the console about what refreshes, releases compared, confirmations and who did what; a part of the catalogue."""
 
 from __future__ import annotations
 
 OPERATIONS: dict[str, tuple[str, str]] = {
+    "refresh": ("刷新", "Refresh"),
+    "stale": ("暂时无法刷新；以下是 {at} 时的内容。", "This can't be refreshed now; it shows what was so at {at}."),
+    "runtime_log_live": ("实时更新中", "Live"),
+    "runtime_log_silent": ("容器已停止输出，正在等待", "The container's output has ended; waiting for more"),
+    "runtime_log_gap": (
+        "—— 以上与以下之间的输出可能缺失，或者容器已重启 ——",
+        "—— lines may be missing here, or the container is another one ——",
+    ),
     "compare_variables_same": ("环境变量相同。", "The variables are the same."),
     "compare_variables_unknown": (
         "无法比较环境变量：这些版本的变量是用另一把密钥加密的，或者 Deploy 服务版本较旧。",

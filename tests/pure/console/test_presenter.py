@@ -112,16 +112,3 @@ def test_duration_in_words(ms: int | None, words: str) -> None:
 )
 def test_ago_in_words(seconds: int, words: str) -> None:
     assert presenter.ago("en", BEGAN, BEGAN + timedelta(seconds=seconds)) == words
-
-
-def test_error_message_splits_into_its_head_and_the_programs_lines() -> None:
-    assert presenter.error_parts("en", "failed (exit 1)\nline 1\nline 2\n") == ("failed (exit 1)", "line 1\nline 2")
-    assert presenter.error_parts("en", None) == ("", "")
-
-
-def test_error_message_in_two_languages_is_shown_in_the_readers() -> None:
-    message = "构建失败（退出码 1）\nthe build failed (exit status 1)\nnpm ERR!\nline 2"
-    assert presenter.error_parts("zh", message) == ("构建失败（退出码 1）", "npm ERR!\nline 2")
-    assert presenter.error_parts("en", message) == ("the build failed (exit status 1)", "npm ERR!\nline 2")
-    assert presenter.error_parts("en", "失败") == ("失败", "")
-    assert presenter.error_parts("en", "失败\n原因") == ("失败", "原因")
