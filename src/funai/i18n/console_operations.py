@@ -26,6 +26,15 @@ OPERATIONS: dict[str, tuple[str, str]] = {
         "管理员须允许该地址（funai.git.allowed-repos），Runner 的公钥须能读取。",
         "The operator must allow its address (funai.git.allowed-repos), and the runner's key must be able to read it.",
     ),
+    "stays_NO_RUNTIME_NODE": ("没有其他可用的节点，它留在本节点", "no other node can take it; it stays on this one"),
+    "stays_NODE_DISK_PRESSURE": (
+        "其他节点磁盘空间不足，它留在本节点",
+        "the other nodes are short of disk; it stays on this one",
+    ),
+    "stays_NODE_MEMORY_PRESSURE": (
+        "其他节点可分配内存不足，它留在本节点",
+        "the other nodes' memory is given away; it stays on this one",
+    ),
     "variable_remove_text": (
         "它的值会被删除，无法再查看或恢复。正在运行的容器到下次部署为止仍保留它。",
         "Its value is deleted and can't be seen or brought back. The running container keeps it until the next deploy.",
