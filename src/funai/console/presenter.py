@@ -54,9 +54,15 @@ class Difference:
         return self.old != self.new
 
 
-def app_kind(app: App) -> str:
-    """The class of the app's badge."""
-    return "bad" if app.crash_looping else KINDS[app.app_status]
+def app_badges(app: App) -> list[tuple[str, str]]:
+    """Badges as class and key of the catalogue: first what serves, then what happened last where that is something else."""
+    last = (KINDS[app.app_status], f"state_{app.app_status.value}")
+    if app.app_status not in (AppStatus.DEPLOYING, AppStatus.FAILED):
+        return [("bad", "crash_looping")] if app.crash_looping else [last]
+    if app.crash_looping:
+        return [("bad", "crash_looping"), last]
+    now = AppStatus.READY if app.serving else AppStatus.UPLOADED
+    return [(KINDS[now] if app.serving else "off", f"state_{now.value}"), last]
 
 
 def job_kind(job: Job) -> str:

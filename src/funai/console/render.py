@@ -37,6 +37,7 @@ class Pages:
             now=lambda: datetime.now(UTC),
             advice_for=next_step,
             reason_words=_reason_words,
+            app_badges=presenter.app_badges,
             known_notices=TEXTS,
         )
         self.environment.filters.update(duration=presenter.duration, bytes=size, keep_returns=keep_returns)

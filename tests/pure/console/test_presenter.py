@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from funai.console import presenter
-from funai.contracts.accounts import App
+from funai.contracts.accounts import App, Serving
 from funai.contracts.jobs import Job, JobResult, Release, ReleaseComparison
 from funai.contracts.states import AppStatus, JobStatus, JobType
 
@@ -112,3 +112,33 @@ def test_duration_in_words(ms: int | None, words: str) -> None:
 )
 def test_ago_in_words(seconds: int, words: str) -> None:
     assert presenter.ago("en", BEGAN, BEGAN + timedelta(seconds=seconds)) == words
+
+
+@pytest.mark.parametrize(
+    ("status", "serves", "looping", "badges"),
+    [
+        (AppStatus.READY, True, False, ["good state_3"]),
+        (AppStatus.READY, True, True, ["bad crash_looping"]),
+        (AppStatus.UPLOADED, False, False, ["idle state_1"]),
+        (AppStatus.FAILED, True, False, ["good state_3", "bad state_4"]),
+        (AppStatus.FAILED, True, True, ["bad crash_looping", "bad state_4"]),
+        (AppStatus.FAILED, False, False, ["off state_1", "bad state_4"]),
+        (AppStatus.DEPLOYING, True, False, ["good state_3", "busy state_2"]),
+        (AppStatus.DEPLOYING, False, False, ["off state_1", "busy state_2"]),
+        (AppStatus.DISABLED, False, False, ["off state_5"]),
+    ],
+)
+def test_badges_say_what_serves_before_what_happened_last(
+    status: AppStatus, serves: bool, looping: bool, badges: list[str]
+) -> None:
+    app = App(
+        id=7,
+        user_id=1,
+        app_name="shop",
+        app_status=status,
+        serving=Serving(release=1) if serves else None,
+        crash_looping=looping or None,
+        created_at=BEGAN,
+        updated_at=BEGAN,
+    )
+    assert [" ".join(badge) for badge in presenter.app_badges(app)] == badges

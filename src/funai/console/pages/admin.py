@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query
 
-from funai.console import presenter
 from funai.console.pages.apps import Done
 from funai.console.pages.forms import Id, see
 from funai.console.session import Change, SignedIn
@@ -143,7 +142,7 @@ async def apps_rows(visit: SignedIn, after: After = 0) -> Any:
 
 async def _apps(visit: SignedIn, template: str, after: int) -> Any:
     apps = await visit.api.all_apps(after, PAGE)
-    return visit.page(template, apps=apps, full=len(apps) == PAGE, after=after, kind=presenter.app_kind, tab="apps")
+    return visit.page(template, apps=apps, full=len(apps) == PAGE, after=after, tab="apps")
 
 
 @router.get("/audit")

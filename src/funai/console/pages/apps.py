@@ -26,13 +26,13 @@ RECENT = 5
 
 @router.get("/apps")
 async def apps_page(visit: SignedIn, done: Done = None) -> Any:
-    return visit.page("apps.html", apps=await visit.api.apps(visit.user.id), done=done, kind=presenter.app_kind)
+    return visit.page("apps.html", apps=await visit.api.apps(visit.user.id), done=done)
 
 
 @router.get("/apps/rows")
 async def apps_rows(visit: SignedIn) -> Any:
     """The rows of the list, which the page asks for again and again."""
-    return visit.page("apps_rows.html", apps=await visit.api.apps(visit.user.id), kind=presenter.app_kind)
+    return visit.page("apps_rows.html", apps=await visit.api.apps(visit.user.id))
 
 
 @router.get("/apps/new")
@@ -77,7 +77,6 @@ async def _overview(visit: Visit, app: App, template: str, *, done: str | None) 
     return visit.page(
         template,
         app=app,
-        kind=presenter.app_kind(app),
         runtime=runtime,
         silent=silent,
         history=history,

@@ -69,7 +69,8 @@ async def deploy(
 
 @router.get(DEPLOY)
 async def deploy_page(visit: SignedIn, owner: Id, app_id: Id, job_id: Id, done: Done = None) -> Any:
-    app, job = await visit.app(owner, app_id), await _job(visit, app_id, job_id)
+    job = await _job(visit, app_id, job_id)
+    app = await visit.app(owner, app_id)  # after the job: what a job that has ended left is in it
     tail = await visit.api.job_log_tail(job_id, PAGE_BYTES)
     lines = tail.chunk.split("\n")
     shown = "\n".join(lines[-FIRST_LINES - 1 :])
@@ -89,7 +90,8 @@ async def deploy_page(visit: SignedIn, owner: Id, app_id: Id, job_id: Id, done: 
 @router.get(DEPLOY + "/state")
 async def deploy_state(visit: SignedIn, owner: Id, app_id: Id, job_id: Id) -> Any:
     """The part of a deploy's page that changes: phases, place in the line, outcome."""
-    app, job = await visit.app(owner, app_id), await _job(visit, app_id, job_id)
+    job = await _job(visit, app_id, job_id)
+    app = await visit.app(owner, app_id)
     return visit.page("deploy_state.html", app=app, **await _progress(visit, app, job))
 
 
@@ -100,6 +102,7 @@ async def _progress(visit: Visit, app: App, job: Job) -> dict[str, Any]:
     head, lines = message_parts(visit.language, job.error_message)
     return {
         "job": job,
+        "latest": job.id == app.last_job_id,
         "again": presenter.again(job, app),
         "kind": presenter.job_kind(job),
         "steps": presenter.steps(job, before),
