@@ -23,6 +23,7 @@ from funai.agent.engine.contract import (
 )
 from funai.agent.network.networks import bridge_name, candidate_subnets, free_address
 from tests.e2e.agent.images import image
+from tests.parts.extent import only_in_full
 from tests.parts.waiting import eventually, free_port
 
 LABEL = "funai.instance"
@@ -251,7 +252,7 @@ async def test_containers_without_a_label_by_their_names(engine: Engine, network
         await engine.remove(other)
 
 
-@pytest.mark.parametrize("engine_at", ["podman", "docker"], indirect=True)
+@pytest.mark.parametrize("engine_at", [pytest.param("podman", marks=only_in_full), "docker"], indirect=True)
 async def test_isolated_networks_stay_so_after_they_were_asked_about(
     engine: Engine, network: NetworkSpec, instance: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""The real parts themselves: each serves, and comes back after it was stopped."""
+"""The real parts themselves: each serves, and comes back after it was stopped. Every other test uses them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import httpx
 
 from funai.standalone.parts import base_image
 from tests.parts.docker import DockerEngine
+from tests.parts.extent import only_in_full
 from tests.parts.podman import Podman
 from tests.parts.registry import Registry
 from tests.parts.sshd import Sshd
@@ -32,18 +33,21 @@ def _node_says_hello(socket: Path) -> None:
     assert asyncio.run(run()) == ["hello\n"]
 
 
+@only_in_full
 def test_podman_runs_the_base_image_over_its_api(podman: Podman, engine_socket: Path) -> None:
     _node_says_hello(engine_socket)
     podman.service.restart()
     _node_says_hello(engine_socket)
 
 
+@only_in_full
 def test_docker_runs_the_base_image_over_its_api(docker_engine: DockerEngine) -> None:
     _node_says_hello(docker_engine.socket)
     docker_engine.restart()
     _node_says_hello(docker_engine.socket)
 
 
+@only_in_full
 def test_a_web_image_goes_through_the_registry(podman: Podman, registry: Registry) -> None:
     podman.allow_insecure([registry.address])
     image = f"{registry.address}/funaistudio/web:1"

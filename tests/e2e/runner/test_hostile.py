@@ -9,6 +9,7 @@ import pytest
 from funai.runner.settings import MIB
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.world import MakeWorld, World, processes
+from tests.parts.extent import only_in_full
 from tests.parts.waiting import eventually
 
 BASE = "FROM node:20-bookworm-slim\n"
@@ -29,7 +30,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=only_in_full if kind == "dd" else ()) for kind in HOSTILE])
 async def test_a_hostile_build_ends_and_its_neighbour_does_not(kind: str, make_world: MakeWorld) -> None:
     dockerfile, code, word = HOSTILE[kind]
     seconds = 30 if kind == "sleep" else 240  # the neighbour has no more, on a machine that does much else

@@ -16,10 +16,11 @@ from pydantic import SecretStr
 from funai.api import main as api_main
 from funai.api.accounts.passwords import Passwords
 from funai.api.settings import ApiSettings
-from funai.base.db.engine import sqlite_url
+from funai.base.config.sealing import Sealer
 from funai.deploy import main as deploy_main
 from funai.deploy.settings import DeploySettings
 from tests.parts.gitea import ScriptedGitea
+from tests.parts.migrated import migrated
 
 SECRET, ADMIN, NODE, GIT = "deploy-secret", "admin-token", "node-token", "git-token"
 PASSWORD = "correct horse"
@@ -208,7 +209,7 @@ class Platform:
         self.repos_apart, self._deploy_settings = repos_apart, deploy or {}
         self.node, self.repos, self.gitea = Node(), Repos(), ScriptedGitea()
         key_file = folder / "seal.key"
-        api_url = database_url or sqlite_url(folder / "api.db")
+        api_url = database_url or migrated(api_main.upgrade, folder / "api.db")
         self.settings = ApiSettings(
             datasource_url=api_url,
             jwt_secret=SecretStr("j" * 40),
@@ -222,12 +223,12 @@ class Platform:
             deploy_base_url="http://deploy.test",
             **settings,
         )
-        self._deploy_url = sqlite_url(folder / "deploy.db")
+        self._deploy_url = migrated(deploy_main.upgrade, folder / "deploy.db")
         self._key_file = key_file
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Platform]:
-        self.make_api(None)  # makes the key file that Deploy needs
+        Sealer.from_file(self._key_file, create=True)
         deploy_settings = DeploySettings(
             datasource_url=self._deploy_url,
             proxy_auth_secret=SecretStr(SECRET),

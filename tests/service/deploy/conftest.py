@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -13,6 +14,7 @@ from funai.deploy import tables
 from funai.deploy.main import upgrade
 from funai.deploy.placement.policy import Rules
 from tests.parts.databases import MariaDB, Postgres
+from tests.parts.migrated import migrated as migrated_file
 from tests.service.deploy.plane import Calls, Plane
 
 _NAME = "deploy_rooms"
@@ -54,6 +56,12 @@ async def _emptied(url: str) -> None:
     await db.close()
 
 
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file for one test, with Deploy's tables and no rows."""
+    return migrated_file(upgrade, tmp_path / "deploy.db")
+
+
 @pytest.fixture(scope="session")
 def migrated() -> Migrated:
     return Migrated()
@@ -65,7 +73,6 @@ def database_url(request: pytest.FixtureRequest, migrated: Migrated) -> str:
     kind: str = request.param
     if kind == "sqlite":
         url: str = request.getfixturevalue("sqlite_url")
-        asyncio.run(_migrated(url))
         return url
     server: Postgres | MariaDB = request.getfixturevalue("postgres" if kind == "postgresql" else "mariadb")
     return migrated.empty(kind, lambda: server.create_database(_NAME))
@@ -90,7 +97,6 @@ async def plane(deploy_db: Database) -> AsyncIterator[Plane]:
 async def lite(sqlite_url: str) -> AsyncIterator[Plane]:
     """The same on SQLite only, for what doesn't depend on the database."""
     db = Database(sqlite_url)
-    await upgrade(db)
     made = Plane(db, Calls(), Rules())
     yield made
     await made.heartbeats.close()

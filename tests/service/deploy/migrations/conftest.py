@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.parts.fixtures import database_url
+from tests.parts.fixtures import database_url, sqlite_url
 
-__all__ = ["database_url"]
+__all__ = ["database_url", "sqlite_url"]
