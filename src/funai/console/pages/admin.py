@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends, Form, Query
 from funai.console.pages.apps import Done
 from funai.console.pages.forms import Id, see
 from funai.console.session import Change, SignedIn
+from funai.contracts.apps.moves import DrainProgress
 from funai.contracts.audit import AuditAction, AuditEntry
 from funai.contracts.errors import NotFound
-from funai.contracts.moves import DrainProgress
 from funai.contracts.nodes import DrainReport, RunnerInfo, RuntimeNode
 from funai.contracts.wire import MAX_ID
 
