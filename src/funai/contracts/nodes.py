@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from funai.contracts.moves import DrainProgress, Move
+from funai.contracts.apps.moves import DrainProgress, Move
 from funai.contracts.states import NodeHealth
 from funai.contracts.wire import EntityId, Instant, Name, Wire, clamped
 

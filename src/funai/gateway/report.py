@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample
 
-from funai.contracts.edge import MAX_CERTIFICATES, GatewayCertificate, GatewayFigures
+from funai.contracts.apps.edge import MAX_CERTIFICATES, GatewayCertificate, GatewayFigures
 
 REPORT_SECONDS = 60.0
 REQUESTS, ENDS = "funai_gateway_requests_total", "funai_gateway_certificate_end_timestamp_seconds"

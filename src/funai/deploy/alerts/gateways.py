@@ -17,7 +17,7 @@ from funai.base.db.inserts import upsert
 from funai.base.db.rows import all_rows
 from funai.base.http.app import ok
 from funai.base.http.guards import SecretDoor, credential_owner, only_as
-from funai.contracts.edge import GatewayFigures
+from funai.contracts.apps.edge import GatewayFigures
 from funai.contracts.wire import Envelope
 from funai.deploy.tables import gateway
 

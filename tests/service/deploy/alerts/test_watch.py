@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import insert, select, update
 
 from funai.base.db.engine import Database
-from funai.contracts.edge import GatewayCertificate, GatewayFigures
+from funai.contracts.apps.edge import GatewayCertificate, GatewayFigures
 from funai.contracts.nodes import RuntimeNode
 from funai.contracts.states import NodeHealth
 from funai.deploy.alerts.channels import Notice, NotSent
