@@ -75,6 +75,7 @@ TESTS = (
     Need("wrk", ("wrk",)),
     Need("chromium", ("chromium",)),
     Need("prometheus", ("promtool",)),
+    Need("nginx", ("nginx",)),
 )
 
 
@@ -198,6 +199,7 @@ def _keep_off_at_boot(packages: Sequence[str], prefix: Sequence[str]) -> None:
         "openssh-server": "ssh.service",
         "postgresql": "postgresql.service",
         "mariadb-server": "mariadb.service",
+        "nginx": "nginx.service",
     }
     wanted = [units[p] for p in packages if p in units]
     if systemctl and wanted:
