@@ -4,7 +4,8 @@ Two nodes in network namespaces, each with an engine, an agent and a HAProxy of 
 
 * ``drain_failed_requests``: visitors' requests through the edge that were not answered well, from before the drain until the
   node runs none of its apps any more;
-* ``drain_requests``: all of theirs;
+* ``drain_requests``: all of theirs; ``drain_rate_per_s``: so many a second were made, of the ``--rate`` that was asked for: they
+  don't wait for each other's answers;
 * ``drain_ms_per_app``: from the operator's command until the last app serves elsewhere, by the number of apps.
 """
 
@@ -23,12 +24,15 @@ from tests.e2e.nodes.world import ANSWER, Nodes, nodes
 from tests.parts.waiting import eventually
 from tests.parts.workspace import new_workspace
 
+RATE = 200.0
+"""Requests a second."""
 
-async def drained(platform: Nodes, apps: int) -> dict[str, float]:
+
+async def drained(platform: Nodes, apps: int, rate: float) -> dict[str, float]:
     await platform.all_healthy()
     urls = await platform.live(apps, "node-1")
     visits = Visits({app_id: {ANSWER} for app_id in urls}, patience=60)
-    async with visits.of(urls):
+    async with visits.paced(urls, rate):
         began = time.perf_counter()
         ended = await platform.drained(await platform.drain("node-1"))
         took = time.perf_counter() - began
@@ -37,17 +41,18 @@ async def drained(platform: Nodes, apps: int) -> dict[str, float]:
     return {
         "drain_failed_requests": len(visits.bad) + len(visits.stale),
         "drain_requests": visits.requests,
+        "drain_rate_per_s": round(visits.rate, 1),
         "drain_ms_per_app": round(took * 1000 / apps),
         "drain_apps": apps,
     }
 
 
-def measured(apps: int) -> dict[str, float]:
+def measured(apps: int, rate: float = RATE) -> dict[str, float]:
     """The figures of this module."""
     folder = new_workspace("drain")
     try:
         with nodes(folder, asyncio.run(engine.choose()), 2) as platform:
-            return asyncio.run(drained(platform, apps))
+            return asyncio.run(drained(platform, apps, rate))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -55,7 +60,9 @@ def measured(apps: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="A node is emptied under requests; one JSON line last.")
     parser.add_argument("--apps", type=int, default=10)
-    print(json.dumps(measured(parser.parse_args().apps)))
+    parser.add_argument("--rate", type=float, default=RATE, help="requests a second through the edge")
+    asked = parser.parse_args()
+    print(json.dumps(measured(asked.apps, asked.rate)))
 
 
 if __name__ == "__main__":

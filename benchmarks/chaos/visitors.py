@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +31,8 @@ class Visits:
     versions: dict[int, set[str]] = field(default_factory=dict[int, set[str]])
     patience: float = PATIENCE
     requests: int = 0
+    rate: float = 0
+    """Requests a second that ``paced`` made."""
     bad: list[Bad] = field(default_factory=list[Bad])
     stale: list[Bad] = field(default_factory=list[Bad])
 
@@ -63,3 +66,29 @@ class Visits:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    @asynccontextmanager
+    async def paced(self, urls: dict[int, str], per_second: float) -> AsyncIterator[None]:
+        """So many requests a second in all, one app after the other, whether earlier ones were answered or not."""
+        stop, limits = asyncio.Event(), httpx.Limits(max_connections=None, max_keepalive_connections=64)
+
+        async def open_loop() -> None:
+            began, asked = time.monotonic(), 0
+            async with (
+                httpx.AsyncClient(trust_env=False, timeout=self.patience, limits=limits) as http,
+                asyncio.TaskGroup() as all,
+            ):
+                for app_id, url in itertools.cycle(urls.items()):
+                    if stop.is_set():
+                        break
+                    all.create_task(self._ask(http, url, app_id))
+                    asked += 1
+                    await asyncio.sleep(max(0.0, began + asked / per_second - time.monotonic()))
+                self.rate = asked / (time.monotonic() - began)
+
+        task = asyncio.create_task(open_loop())
+        try:
+            yield
+        finally:
+            stop.set()
+            await task

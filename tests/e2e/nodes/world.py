@@ -19,6 +19,7 @@ from benchmarks.chaos.processes import processes
 from funai.base.clients.agent import AgentClient
 from funai.base.clients.deploy import DeployClient
 from funai.base.process.proc import base_environment
+from funai.base.process.programs import find_program
 from funai.contracts.apps.moves import DrainProgress, DrainState
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import CreateJob, Job, Payload
@@ -87,6 +88,8 @@ class Nodes:
     engine: EngineChoice
     switch: Switch
     evacuate: int = 0
+    database: str = ""
+    """Of Deploy; empty: SQLite, for one instance alone."""
     machines: list[Machine] = field(default_factory=list[Machine])
     daemons: dict[str, Daemon] = field(default_factory=dict[str, Daemon])
     deploy_port: int = field(default_factory=free_port)
@@ -104,7 +107,7 @@ class Nodes:
         registry.start()
         self.daemons["registry"] = registry
         self.machines = [self._machine(n, registry) for n in self.switch.machines]
-        self._serve("deploy", self._for_deploy(), lambda: tcp_answers(self.deploy_port, self.switch.host))
+        self._serve("deploy", self._for_deploy(self.deploy_port), lambda: tcp_answers(self.deploy_port, self.switch.host))
         for machine in self.machines:
             machine.podman.cli("rmi", "--all", "--force")
             machine.start()
@@ -150,10 +153,33 @@ class Nodes:
         first.cli("push", "--tls-verify=false", images.image("web"), self.image)
 
     def _serve(self, kind: str, env: Mapping[str, str], ready: Callable[[], bool]) -> None:
+        self.daemons[kind] = self._service(kind, kind, env, ready)
+        self.daemons[kind].start()
+
+    def _service(self, kind: str, name: str, env: Mapping[str, str], ready: Callable[[], bool]) -> Daemon:
         whole = {**base_environment(), "HOME": str(self.folder), "FUNAI_LANG": "en", **env}
-        daemon = Daemon(kind, _serve(kind), log=self._log(kind), ready=ready, env=whole, start_seconds=START)
-        daemon.start()
-        self.daemons[kind] = daemon
+        return Daemon(name, _serve(kind), log=self._log(name), ready=ready, env=whole, start_seconds=START)
+
+    def second_deploy(self, port: int) -> Daemon:
+        """Another instance on the same database, not started; ``take_over`` leads callers to it."""
+        ready = lambda: tcp_answers(port, self.switch.host)  # noqa: E731
+        return self._service("deploy", "deploy-2", self._for_deploy(port), ready)
+
+    def take_over(self, port: int) -> Daemon:
+        """Deploy's own address leads to another instance, as a virtual address does that has moved; not started."""
+        file = self.folder / "take-over.cfg"
+        times = "timeout connect 2s\n timeout client 1h\n timeout server 1h"
+        listen = f"listen deploy\n bind {self.switch.host}:{self.deploy_port}\n server two {self.switch.host}:{port}"
+        file.write_text(f"defaults\n mode tcp\n {times}\n{listen}\n")
+        argv = [str(find_program("haproxy")), "-db", "-f", file]
+        return Daemon(
+            "take-over", argv, log=self._log("take-over"), ready=lambda: tcp_answers(self.deploy_port, self.switch.host)
+        )
+
+    def second_edge(self, port: int) -> Daemon:
+        """Another edge beside the first, not started."""
+        own = {"GATEWAY_PORT": str(port), "GATEWAY_DATA_DIR": str(self.folder / "edge-2")}
+        return self._service("edge", "edge-2", self._for_edge() | own, lambda: tcp_answers(port))
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
@@ -164,11 +190,11 @@ class Nodes:
     def deploy_url(self) -> str:
         return f"http://{self.switch.host}:{self.deploy_port}"
 
-    def _for_deploy(self) -> dict[str, str]:
+    def _for_deploy(self, port: int) -> dict[str, str]:
         return {
             "DEPLOY_SERVER_HOST": self.switch.host,
-            "DEPLOY_SERVER_PORT": str(self.deploy_port),
-            "DEPLOY_DATASOURCE_URL": f"sqlite:///{self.folder}/deploy.db",
+            "DEPLOY_SERVER_PORT": str(port),
+            "DEPLOY_DATASOURCE_URL": self.database or f"sqlite:///{self.folder}/deploy.db",
             "DEPLOY_PROXY_AUTH_SHARED_SECRET": SECRET,
             "DEPLOY_RUNNER_AUTH_TOKEN": SECRET,
             "DEPLOY_ADMIN_TOKEN": SECRET,
@@ -358,12 +384,14 @@ async def serves(url: str) -> bool:
 
 
 @contextmanager
-def nodes(folder: Path, engine: EngineChoice, count: int, *, disk: str = "", evacuate: int = 0) -> Iterator[Nodes]:
+def nodes(
+    folder: Path, engine: EngineChoice, count: int, *, disk: str = "", evacuate: int = 0, database: str = ""
+) -> Iterator[Nodes]:
     """A started platform with so many nodes; ``disk`` is the size of the last one's storage, empty: no limit."""
     with take_slot("nodes") as slot, ExitStack() as undo:
         if disk:
             undo.enter_context(small_disk(slot.folder / f"n{count}", disk))
-        platform = Nodes(folder, slot, engine, Switch(slot.number, count), evacuate)
+        platform = Nodes(folder, slot, engine, Switch(slot.number, count), evacuate, database)
         undo.callback(platform.destroy)
         platform.start()
         yield platform
