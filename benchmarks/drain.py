@@ -4,8 +4,8 @@ Two nodes in network namespaces, each with an engine, an agent and a HAProxy of 
 
 * ``drain_failed_requests``: visitors' requests through the edge that were not answered well, from before the drain until the
   node runs none of its apps any more;
-* ``drain_requests``: all of theirs; ``drain_rate_per_s``: so many a second were made, of the ``--rate`` that was asked for: they
-  don't wait for each other's answers;
+* ``drain_requests``: all of theirs; ``drain_rate_per_s``: so many a second were made, of the ``--rate`` that was asked for;
+  a request waits for no other's answer;
 * ``drain_ms_per_app``: from the operator's command until the last app serves elsewhere, by the number of apps.
 """
 

@@ -76,12 +76,12 @@ class Visits:
             began, asked = time.monotonic(), 0
             async with (
                 httpx.AsyncClient(trust_env=False, timeout=self.patience, limits=limits) as http,
-                asyncio.TaskGroup() as all,
+                asyncio.TaskGroup() as asks,
             ):
                 for app_id, url in itertools.cycle(urls.items()):
                     if stop.is_set():
                         break
-                    all.create_task(self._ask(http, url, app_id))
+                    asks.create_task(self._ask(http, url, app_id))
                     asked += 1
                     await asyncio.sleep(max(0.0, began + asked / per_second - time.monotonic()))
                 self.rate = asked / (time.monotonic() - began)

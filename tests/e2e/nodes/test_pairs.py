@@ -29,7 +29,7 @@ async def test_second_edge_follows_a_drain_and_loses_no_request_while_the_first_
         visits = Visits({app_id: {ANSWER} for app_id in beside}, patience=60)
         async with visits.of(beside):
             first.kill()
-            for pid in processes("haproxy", str(platform.folder / "edge" / "")):
+            for pid in processes("haproxy", f"{platform.folder}/edge/"):
                 os.kill(pid, signal.SIGKILL)
             ended = await platform.drained(await platform.drain("node-1"))
             await eventually(lambda: platform.left("node-1", urls), seconds=60, what="the node runs none of the apps")

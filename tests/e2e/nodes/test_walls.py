@@ -7,6 +7,7 @@ import socket
 import httpx
 
 from tests.e2e.nodes.world import AGENT_PORT, GATEWAY_PORT, Nodes
+from tests.parts.registry import Registry
 from tests.parts.waiting import eventually
 
 
@@ -21,6 +22,7 @@ async def test_app_reaches_its_database_and_nothing_else_of_the_platforms_machin
     (url,) = (await platform.live(1, "node-1")).values()
     host, other = platform.switch.host, platform.switch.address(2)
     registry = platform.daemons["registry"]
+    assert isinstance(registry, Registry)
     deploy, agent = f"{host}:{platform.deploy_port}", f"{other}:{AGENT_PORT}"
     await eventually(lambda: closed(url, agent), seconds=40, what="the walls are in place")
     with socket.create_server((host, platform.database_port)), socket.create_server((host, 0)) as private:
