@@ -28,8 +28,10 @@ from funai.agent.images.pull import Images
 from funai.agent.metering.meter import SAVE_SECONDS, Meter, Traffic
 from funai.agent.metrics import AgentMetrics
 from funai.agent.network.firewall import Firewall, FirewallRefused, Rules
+from funai.agent.network.hostfiles import of_host
 from funai.agent.network.look import Look
 from funai.agent.network.networks import Networks, bridge_prefix, platform_tag, unwalled
+from funai.agent.network.shared import SharedNetwork, share
 from funai.agent.network.walls import WallsKeeper
 from funai.agent.node import Node
 from funai.agent.reconcile.crashes import Crashes
@@ -58,6 +60,7 @@ from funai.gateway.settings import Driver, GatewaySettings
 
 ENGINE_SECONDS = 30
 FIREWALL_SECONDS = 15
+SHARED_SECONDS = 5
 LOOK_SECONDS = 20
 IMAGES_SECONDS = 60
 MAX_BODY = 4 * 1024 * 1024
@@ -83,6 +86,8 @@ class AgentParts:
     firewall: Firewall | None
     """None where it can't be had; apps reach this host's ports then."""
     walls: WallsKeeper
+    shared: SharedNetwork | None
+    """None where each app has a network of its own, and where there is no firewall."""
     databases: Databases
     meter: Meter
     domains: Domains | None = None
@@ -115,15 +120,14 @@ async def compose(
         log.get("agent").warning("engine.limits_missing", engine=info.title, not_enforced=list(info.missing_limits))
     images, crashes = Images(settings, engine), Crashes()
     databases = await open_databases(settings)
-    networks, firewall = _walls(settings, engine, info, await reachable(databases))
+    networks, firewall, shared = await _walls(settings, engine, info, await reachable(databases))
     drainer = Drainer(node)
     journal, meter = Journal(settings.journal_folder), _meter(settings, traffic)
     journal.load()
     rollouts = Rollouts(
         node, networks, images, drainer, proxy_labels, databases=databases, journal=journal, any_base_path=any_base_path
     )
-    restorer = Restorer(node, rollouts, journal)
-    gc = ImageGC(engine, images, settings.images_on_delete)
+    restorer, gc = Restorer(node, rollouts, journal), ImageGC(engine, images, settings.images_on_delete)
     rollouts.kept = _kept_images(node, images, gc)
     apps = Apps(node, rollouts, networks, drainer, crashes, gc, journal, databases)
     readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED)
@@ -149,6 +153,7 @@ async def compose(
         older,
         firewall,
         walls,
+        shared,
         databases,
         meter,
         domains,
@@ -162,15 +167,16 @@ def _meter(settings: RuntimeSettings, traffic: Traffic | None) -> Meter:
     return meter
 
 
-def _walls(
+async def _walls(
     settings: RuntimeSettings, engine: Engine, info: EngineInfo, databases: Sequence[str]
-) -> tuple[Networks, Firewall | None]:
+) -> tuple[Networks, Firewall | None, SharedNetwork | None]:
     """Apps' networks, and the firewall around them where it can be had; through it they reach ``databases``."""
     tag = platform_tag(settings.instance, info.data_root)
     allowed = (*settings.app_allow, *databases)
-    rules = Rules(tag, bridge_prefix(tag), settings.app_subnets, allowed, tuple(settings.app_deny))
-    walled = settings.firewall and not info.rootless and not settings.docker_network and Firewall.possible()
-    firewall = Firewall(rules) if walled else None
+    rules = Rules(tag, bridge_prefix(tag), settings.app_subnets, allowed, tuple(settings.app_deny), resolvers=of_host().servers)
+    walled = settings.firewall and not info.rootless and Firewall.possible()
+    shared = await share(engine, settings, rules) if walled and settings.docker_network else None
+    firewall = shared.firewall if shared else Firewall(rules) if walled and not settings.docker_network else None
     networks = Networks(
         engine,
         pool=settings.app_subnets,
@@ -180,7 +186,7 @@ def _walls(
         fixed=not info.rootless,
         covers=firewall.cover if firewall else unwalled,
     )
-    return networks, firewall
+    return networks, firewall, shared
 
 
 def _kept_images(node: Node, images: Images, gc: ImageGC) -> KeptImages:
@@ -206,6 +212,8 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
         tasks: list[asyncio.Task[None]] = []
         if await _walled(parts) and parts.firewall:
             tasks.append(asyncio.create_task(periodic("firewall", FIREWALL_SECONDS, parts.firewall.keep, quiet)))
+            if shared := parts.shared:
+                tasks.append(asyncio.create_task(periodic("shared", SHARED_SECONDS, shared.look, quiet)))
         if settings.build_network:
             await parts.networks.ensure_builds(settings.build_network)
         await parts.reconciler.rebuild()
@@ -250,10 +258,12 @@ async def _walled(parts: AgentParts) -> bool:
     await parts.walls.load()
     if parts.firewall:
         await parts.networks.take_stock()
+        if parts.shared:
+            await parts.shared.look()
         await parts.firewall.keep()
         return True
     if parts.node.settings.firewall:
-        why = "it needs root, iptables, an engine that is not rootless, and no RUNTIME_DOCKER_NETWORK"
+        why = "it needs root, iptables, an engine that is not rootless, and a bridge for RUNTIME_DOCKER_NETWORK"
         log.get("firewall").warning("firewall.missing", consequence="apps reach the ports of this host", why=why)
     return False
 

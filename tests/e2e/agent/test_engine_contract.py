@@ -202,8 +202,12 @@ async def test_an_address_outlives_a_restart(engine: Engine, network: NetworkSpe
     id = await started(engine, spec_for(network, instance, address=wanted))
     assert (await engine.inspect(id)).address == wanted
     await engine.stop(id, 1)
+    assert await engine.neighbours(network.name) == []
     await engine.start(id)
     assert (await engine.inspect(id)).address == wanted
+    [there] = await engine.neighbours(network.name)
+    assert (there.name, there.labels["name"], there.address) == (f"{instance}-a", "a", wanted)
+    assert (await engine.ensure_network(network)).interface == network.interface
 
 
 async def test_memory_is_limited_and_told(engine: Engine, network: NetworkSpec, instance: str) -> None:

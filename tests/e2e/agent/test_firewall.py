@@ -24,6 +24,15 @@ import asyncio
 from funai.agent.network.firewall import Firewall, Rules
 asyncio.run(Firewall(Rules("ab12", "fuab12", "10.208.0.0/13")).ensure())
 """
+SHARE = f"""
+import asyncio, sys
+from funai.agent.network.firewall import Firewall, Rules
+firewall = Firewall(Rules("ab12", "fuab12x", "10.208.0.0/27", platform=("{OUTSIDE}",), peers=()))
+async def share():
+    await firewall.know_peers(sys.argv[1:])
+    await firewall.ensure()
+asyncio.run(share())
+"""
 PROBE = f"""
 import sys
 from funai.agent.network.probes import ask_resolver, reach
@@ -158,3 +167,19 @@ def test_probes_tell_a_missing_resolver_from_one_that_is_cut_off(lab: Lab) -> No
             assert lab.python("host", PROBE, pid) == "answer refused"
             lab.iptables("-A", "INPUT", "-i", "fu+", "-j", "DROP")
             assert lab.python("host", PROBE, pid) == "silence silence"
+
+
+def test_shared_network_keeps_apps_but_not_the_proxy_in_it_from_host_and_platform(lab: Lab) -> None:
+    lab.iptables("-t", "nat", "-A", "POSTROUTING", "-o", "uplink", "-j", "MASQUERADE")
+    with (
+        lab.serving("out", "tcp", OUTSIDE, 80),
+        lab.serving("host", "tcp", BRIDGE, 9000),
+        lab.serving("app", "tcp", APP, 3000),
+    ):
+        lab.python("host", SHARE)
+        assert lab.ask("app", "tcp", OUTSIDE, 80) == "ConnectionRefusedError"
+        assert lab.ask("app", "tcp", BRIDGE, 9000) == "ConnectionRefusedError"
+        assert lab.ask("host", "tcp", APP, 3000) == BRIDGE
+        lab.python("host", SHARE, APP)  # now it is the proxy's address
+        assert lab.ask("app", "tcp", OUTSIDE, 80) == OUT
+        assert lab.ask("app", "tcp", BRIDGE, 9000) == APP

@@ -15,6 +15,7 @@ from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.network.networks import bridge_of
 from tests.e2e.agent.agent import Agent, Process, on_both_engines, visiting
 from tests.e2e.agent.conftest import NewAgent
+from tests.e2e.agent.images import image
 from tests.parts.podman import Podman
 from tests.parts.waiting import eventually, free_port
 
@@ -88,6 +89,27 @@ def walled(new_agent: NewAgent) -> tuple[Process, int]:
     """An agent whose apps may reach one port of this host."""
     port = free_port(_own_address())
     return new_agent(app_allow=[f"{_own_address()}:{port}"]), port
+
+
+async def test_apps_in_a_shared_network_reach_no_port_of_the_host_but_the_proxy_there_does(
+    new_agent: NewAgent, podman: Podman
+) -> None:
+    network, proxy, host = f"web-{free_port()}", f"proxy-{free_port()}", _own_address()
+    process = new_agent(docker_network=network)
+    podman.cli("run", "--detach", "--name", proxy, "--network", network, image("web"))
+    try:
+        async with visiting(process, 1) as agent:
+            assert (await agent.deploy(5)).status_code == 200
+            with listening(host) as private:
+                assert await tries(agent, f"{host}:{private}") == "closed"
+                talk = f"nc -w 2 {host} {private} -e /bin/echo 2>/dev/null && echo open"
+                words = ("exec", proxy, "/bin/sh", "-c", talk)
+                await eventually(
+                    lambda: podman.cli(*words, check=False) == "open", seconds=30, what="the proxy reaches the host"
+                )
+    finally:
+        podman.cli("rm", "--force", "--time", "0", proxy)
+        podman.cli("network", "rm", "--force", network, check=False)
 
 
 async def test_requests_for_an_app_that_is_down_do_not_leave_this_host(agent: Agent) -> None:

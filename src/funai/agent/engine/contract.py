@@ -157,6 +157,17 @@ class Network:
     name: str
     subnet: str = ""
     """Empty when the engine chose it by itself: then addresses can't be fixed."""
+    interface: str = ""
+    """The bridge's name on the host; empty for what is no bridge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A running container in a network, and its address there."""
+
+    name: str
+    labels: Mapping[str, str]
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +250,10 @@ class Networks(Protocol):
 
     async def networks(self) -> list[Network]:
         """All networks, also those of others: their subnets are taken."""
+        ...
+
+    async def neighbours(self, network: str) -> list[Neighbour]:
+        """The running containers in a network, also those of others."""
         ...
 
 

@@ -19,6 +19,7 @@ from funai.agent.engine.contract import (
     EngineInfo,
     EngineRefused,
     NameTaken,
+    Neighbour,
     Network,
     NetworkSpec,
     NoSuchImage,
@@ -75,6 +76,9 @@ class DockerEngine(DockerImages, DockerLogs, DockerFiles):
 
     async def networks(self) -> list[Network]:
         return await self._networks.all()
+
+    async def neighbours(self, network: str) -> list[Neighbour]:
+        return await self._networks.neighbours(network)
 
     # -- containers -------------------------------------------------------------------------------------------------
 

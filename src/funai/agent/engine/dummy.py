@@ -23,6 +23,7 @@ from funai.agent.engine.contract import (
     ImageUnusable,
     Login,
     NameTaken,
+    Neighbour,
     Network,
     NetworkSpec,
     NoSuchContainer,
@@ -149,6 +150,11 @@ class _Networks(_State):
     async def networks(self) -> list[Network]:
         await self._enter("networks")
         return list(self._networks.values())
+
+    async def neighbours(self, network: str) -> list[Neighbour]:
+        await self._enter("neighbours")
+        inside = [box for box in self._boxes.values() if box.spec.network == network and box.now.running and box.now.address]
+        return [Neighbour(box.spec.name, box.spec.labels, box.now.address) for box in inside]
 
 
 class DummyEngine(_Images, _Networks):

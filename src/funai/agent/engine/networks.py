@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from funai.agent.engine import readings
 from funai.agent.engine.client import EngineClient, again, mapped
-from funai.agent.engine.contract import EngineRefused, Network, NetworkSpec, NoSuchContainer
+from funai.agent.engine.contract import EngineRefused, Neighbour, Network, NetworkSpec, NoSuchContainer
 
 
 class EngineNetworks:
@@ -49,6 +49,11 @@ class EngineNetworks:
             return [readings.podman_network(n) for n in await self._client.libpod("GET", "networks/json")]
         with mapped():
             return [readings.network(n) for n in await again(self._client.api.networks.list)]
+
+    async def neighbours(self, name: str) -> list[Neighbour]:
+        with mapped():
+            rows = await again(lambda: self._client.api.containers.list(filters={"network": [name]}))
+            return [found for row in rows if (found := readings.neighbour(row, name))]
 
     async def remove(self, name: str) -> None:
         """One that is gone is no error. Raises EngineRefused while it is in use."""

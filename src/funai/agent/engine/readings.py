@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from funai.agent.engine.contract import Container, Image, Network, Phase, StoredImage
+from funai.agent.engine.contract import Container, Image, Neighbour, Network, Phase, StoredImage
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KERNELS = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
@@ -54,13 +54,23 @@ def stored(row: dict[str, Any]) -> StoredImage | None:
 def network(attrs: dict[str, Any]) -> Network:
     pools: list[dict[str, Any]] = _inner(attrs, "IPAM").get("Config") or []
     v4 = next((str(p["Subnet"]) for p in pools if "." in str(p.get("Subnet", ""))), "")
-    return Network(name=str(attrs["Name"]), subnet=v4)
+    bridge = attrs.get("Driver", "bridge") == "bridge"
+    named = _inner(attrs, "Options").get("com.docker.network.bridge.name") or f"br-{str(attrs.get('Id', ''))[:12]}"
+    return Network(name=str(attrs["Name"]), subnet=v4, interface=str(named) if bridge and attrs.get("Id") else "")
 
 
 def podman_network(attrs: dict[str, Any]) -> Network:
     pools: list[dict[str, Any]] = attrs.get("subnets") or []
     v4 = next((str(p["subnet"]) for p in pools if "." in str(p.get("subnet", ""))), "")
-    return Network(name=str(attrs["name"]), subnet=v4)
+    bridge = attrs.get("driver", "bridge") == "bridge"
+    return Network(name=str(attrs["name"]), subnet=v4, interface=str(attrs.get("network_interface") or "") if bridge else "")
+
+
+def neighbour(row: dict[str, Any], network: str) -> Neighbour | None:
+    """A row of the list of containers; None for one without an address in the network."""
+    address = str(_inner(row, "NetworkSettings", "Networks", network).get("IPAddress") or "")
+    names: list[str] = row.get("Names") or [""]
+    return Neighbour(str(names[0]).lstrip("/"), row.get("Labels") or {}, address) if address else None
 
 
 _PHASES = {

@@ -63,6 +63,11 @@ class Rules:
     platform: tuple[str, ...] = ()
     """As Deploy has them: refused, but for ``doors``."""
     doors: tuple[str, ...] = ()
+    resolvers: tuple[str, ...] = ()
+    """This host's DNS servers, which apps may be led to: port 53 is open there, also on the platform's machines."""
+    peers: tuple[str, ...] | None = None
+    """Of one network that apps share with others (``bridges`` is its bridge's whole name): addresses of the others, whom no
+    rule is for. None: apps have networks of their own."""
 
     @property
     def inward(self) -> str:
@@ -86,7 +91,16 @@ class Rules:
             return ["-s", str(IPv4Network(self.pool)), "-j", self.nat]
         if hook == "OUTPUT":
             return ["-d", str(IPv4Network(self.pool)), "!", "-o", ANY_BRIDGE, "-j", self.outward]
-        return ["-i", f"{self.bridges}+", "-j", self.inward if hook == "INPUT" else self.forward]
+        bridges = self.bridges if self.shared else f"{self.bridges}+"
+        return ["-i", bridges, "-j", self.inward if hook == "INPUT" else self.forward]
+
+    @property
+    def shared(self) -> bool:
+        return self.peers is not None
+
+    def hooks(self, family: str) -> tuple[str, ...]:
+        """Chains of the kernel that ours are reached from. What leaves for an app has one way only in a shared network."""
+        return tuple(hook for hook in HOOKS[family] if not (self.shared and hook == "OUTPUT"))
 
     def let_out(self) -> list[list[str]]:
         """What engines allow in FORWARD for their networks, in the words that ``iptables -S`` has for it."""
@@ -99,13 +113,16 @@ class Rules:
         allowed = [f"{match} -j ACCEPT" for entry in self.allow for match in matches(entry)]
         refused = [f"{match} -j REJECT" for entry in (*METADATA, *self.deny) for match in matches(entry)]
         dns = [f"-d {self.pool} -p {protocol} --dport 53 -j ACCEPT" for protocol in ("udp", "tcp")]
-        inward = [f"{answers} -j ACCEPT", *dns, *allowed, "-j REJECT"]
+        peers = [f"-s {peer} -j RETURN" for peer in self.peers or ()]
+        inward = [f"{answers} -j ACCEPT", *peers, *dns, *allowed, "-j REJECT"]
         forward = [
             f"{answers} -j RETURN",
+            *peers,
             *allowed,
-            f"-d {self.pool} -j REJECT",
+            f"-d {self.pool} -j {'RETURN' if self.shared else 'REJECT'}",
             *refused,
             *(f"{match} -j RETURN" for entry in self.doors for match in matches(entry)),
+            *(f"-d {server} -p {kind} --dport 53 -j RETURN" for server in self.resolvers for kind in ("udp", "tcp")),
             *(f"{match} -j REJECT" for entry in self.platform for match in matches(entry)),
             "-m conntrack --ctstate DNAT -j REJECT",
             "-j RETURN",
@@ -119,7 +136,11 @@ class Rules:
         return _restore("nat", {self.nat: ["-d 224.0.0.0/4 -j RETURN", f"! -o {ANY_BRIDGE} -j MASQUERADE"]})
 
     def restore_text_v6(self) -> str:
-        """Apps have no IPv6 network; what they could reach by link-local addresses is the host itself."""
+        """Apps have no IPv6 network; what they could reach by link-local addresses is the host itself. In a shared network
+        the others may have one: they reach neither this host by it, nor is anything forwarded refused."""
+        if self.shared:
+            inward = ["-m conntrack --ctstate ESTABLISHED,RELATED -j RETURN", "-p ipv6-icmp -j RETURN", "-j REJECT"]
+            return _restore("filter", {self.inward: inward, self.forward: ["-j RETURN"]})
         return _restore("filter", {self.inward: ["-j REJECT"], self.forward: ["-j REJECT"]})
 
 
@@ -169,8 +190,9 @@ class Firewall:
             families.append("ip6tables")
         for family in families:
             await self.ensure_first(family)
-        await self._ensure_nat()
-        await self._ensure_forwarding()
+        if not self.rules.shared:
+            await self._ensure_nat()
+            await self._ensure_forwarding()
         self._in_place = True
 
     async def keep(self) -> bool:
@@ -190,7 +212,16 @@ class Firewall:
 
     async def wall_in(self, platform: Sequence[str], doors: Sequence[str]) -> None:
         """The platform's addresses from now on. What can't be written now is with the next ``keep``."""
-        self.rules = replace(self.rules, platform=tuple(platform), doors=tuple(doors))
+        await self._rewrite(replace(self.rules, platform=tuple(platform), doors=tuple(doors)))
+
+    async def know_peers(self, addresses: Sequence[str]) -> None:
+        """The others in a shared network from now on."""
+        peers = tuple(sorted(addresses))
+        if peers != self.rules.peers:
+            await self._rewrite(replace(self.rules, peers=peers))
+
+    async def _rewrite(self, rules: Rules) -> None:
+        self.rules = rules
         if self._in_place:
             try:
                 await self._write_v4()
@@ -261,7 +292,7 @@ class Firewall:
 
     async def ensure_first(self, family: str = "iptables") -> None:
         """Engines put rules of their own in front when they start: ours go back to the top."""
-        for hook in HOOKS[family]:
+        for hook in self.rules.hooks(family):
             jump = self.rules.jump(hook)
             listed = (await self._run(family, "-S", hook)).splitlines()
             places, in_front = jumps_in(listed, hook, jump)

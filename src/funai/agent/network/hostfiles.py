@@ -92,11 +92,11 @@ class HostFiles:
     def ask_hosts_servers(self, instead: bool) -> bool:
         """Point all apps at the host's own servers while Podman's resolver is away. False when the host has none to offer."""
         if self._settled and self._bridge_answers is not instead:
-            return self._folder is not None and bool(_of_host().servers)
+            return self._folder is not None and bool(of_host().servers)
         self._bridge_answers, self._settled = not instead, True
         for file in self._folder.glob("*/resolv-*") if self._folder else ():
             _overwrite(file, self._resolv_conf(file.name.removeprefix("resolv-").removeprefix("any")))
-        return self._folder is not None and bool(_of_host().servers)
+        return self._folder is not None and bool(of_host().servers)
 
     def forget(self, app_id: int) -> None:
         """The app is deleted."""
@@ -111,7 +111,7 @@ class HostFiles:
         return f"resolv-{bridge or 'any'}"
 
     def _resolv_conf(self, bridge: str) -> str:
-        return resolv_conf(bridge, _of_host(), bridge_answers=self._bridge_answers)
+        return resolv_conf(bridge, of_host(), bridge_answers=self._bridge_answers)
 
 
 def _overwrite(path: Path, text: str) -> None:
@@ -128,7 +128,7 @@ def _overwrite(path: Path, text: str) -> None:
         os.close(fd)
 
 
-def _of_host() -> Resolvers:
+def of_host() -> Resolvers:
     """systemd-resolved's stub listens on loopback: then the servers behind it are meant."""
     for file in (RESOLV_CONF, BEHIND_STUB):
         try:

@@ -48,6 +48,27 @@ def test_the_public_doors_are_open_on_denied_machines_but_not_what_the_node_deni
     assert f"-A {rules.inward} -d 10.0.0.2 -p tcp --dport 443 -j RETURN" not in lines
 
 
+def test_dns_servers_of_the_host_are_open_on_denied_machines() -> None:
+    rules = Rules("ab12", "fuab12", "10.208.0.0/13", platform=("10.0.0.2",), resolvers=("10.0.0.2",))
+    lines = rules.restore_text().splitlines()
+    denied = lines.index(f"-A {rules.forward} -d 10.0.0.2 -j REJECT")
+    for kind in ("udp", "tcp"):
+        assert lines.index(f"-A {rules.forward} -d 10.0.0.2 -p {kind} --dport 53 -j RETURN") < denied
+
+
+def test_shared_networks_rules_are_for_all_but_the_peers_and_leave_neighbours_to_the_engine() -> None:
+    rules = Rules("ab12", "br-0123456789ab", "172.18.0.0/16", platform=("10.0.0.2",), peers=("172.18.0.2",))
+    assert rules.jump("INPUT") == ["-i", "br-0123456789ab", "-j", rules.inward]
+    assert (rules.hooks("iptables"), rules.hooks("ip6tables")) == (("INPUT", "FORWARD"), ("INPUT", "FORWARD"))
+    lines = rules.restore_text().splitlines()
+    for name in (rules.inward, rules.forward):
+        assert lines.index(f"-A {name} -s 172.18.0.2 -j RETURN") < next(
+            n for n, line in enumerate(lines) if line.startswith(f"-A {name} ") and line.endswith("REJECT")
+        )
+    assert f"-A {rules.forward} -d 172.18.0.0/16 -j RETURN" in lines
+    assert f"-A {rules.inward} -j REJECT" in lines
+
+
 def test_chains_are_replaced_in_one_transaction() -> None:
     text = RULES.restore_text()
     assert text.startswith("*filter\n:FUNAI-ab12-IN - [0:0]\n:FUNAI-ab12-FW - [0:0]\n:FUNAI-ab12-OUT - [0:0]\n")
