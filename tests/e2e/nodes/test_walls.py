@@ -7,8 +7,11 @@ import socket
 import httpx
 
 from tests.e2e.nodes.world import AGENT_PORT, GATEWAY_PORT, Nodes
+from tests.parts.extent import only_in_full
 from tests.parts.registry import Registry
 from tests.parts.waiting import eventually
+
+pytestmark = only_in_full
 
 
 async def tried(app: str, target: str) -> str:
