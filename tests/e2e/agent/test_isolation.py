@@ -95,11 +95,10 @@ async def test_apps_in_a_shared_network_reach_no_port_of_the_host_but_the_proxy_
     new_agent: NewAgent, podman: Podman
 ) -> None:
     network, proxy, host = f"web-{free_port()}", f"proxy-{free_port()}", _own_address()
-    process = new_agent(docker_network=network)
-    podman.cli("run", "--detach", "--name", proxy, "--network", network, image("web"))
     try:
-        async with visiting(process, 1) as agent:
+        async with visiting(new_agent(docker_network=network), 1) as agent:
             assert (await agent.deploy(5)).status_code == 200
+            podman.cli("run", "--detach", "--name", proxy, "--network", network, image("web"))
             with listening(host) as private:
                 assert await tries(agent, f"{host}:{private}") == "closed"
                 talk = f"nc -w 2 {host} {private} -e /bin/echo 2>/dev/null && echo open"
@@ -108,7 +107,7 @@ async def test_apps_in_a_shared_network_reach_no_port_of_the_host_but_the_proxy_
                     lambda: podman.cli(*words, check=False) == "open", seconds=30, what="the proxy reaches the host"
                 )
     finally:
-        podman.cli("rm", "--force", "--time", "0", proxy)
+        podman.cli("rm", "--force", "--time", "0", proxy, check=False)
         podman.cli("network", "rm", "--force", network, check=False)
 
 
