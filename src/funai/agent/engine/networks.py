@@ -53,7 +53,8 @@ class EngineNetworks:
     async def neighbours(self, name: str) -> list[Neighbour]:
         with mapped():
             rows = await again(lambda: self._client.api.containers.list(filters={"network": [name]}))
-            return [found for row in rows if (found := readings.neighbour(row, name))]
+            listed = [{key: row[key] for key in ("Names", "Labels", "NetworkSettings")} for row in rows]
+        return [found for row in listed if (found := readings.neighbour(row, name))]
 
     async def remove(self, name: str) -> None:
         """One that is gone is no error. Raises EngineRefused while it is in use."""
