@@ -240,15 +240,14 @@ async def test_usage_is_drawn_from_a_table(site: Site, ada: Browser) -> None:
 
 async def test_app_without_a_success_has_empty_pages_and_nothing_to_start(site: Site, ada: Browser) -> None:
     base = await _app(ada)
-    await ada.send(f"{base}/deploys", git_ref="main")
-    await site.platform.finish("FAILED", errorMessage="no", failure={"code": "BUILD_FAILED", "blame": "user"})
-    assert f'action="{base}/start"' not in await ada.open(base)
-    for page in ("/usage", "/releases"):
+    begin = ada.token
+    for page in ("/logs", "/usage", "/releases"):
         await ada.open(base + page)
-        assert ada.last.status_code == 200
         assert "No successful deploy yet." in ada.words, page
         assert "notice bad" not in ada.last.text, page
-    await ada.open(f"{base}/begin")
+    await ada.send(f"{base}/deploys", git_ref="main", token=begin)
+    await site.platform.finish("FAILED", errorMessage="no", failure={"code": "BUILD_FAILED", "blame": "user"})
+    assert f'action="{base}/start"' not in await ada.open(base)
     await ada.send(f"{base}/deploys", git_ref="main")
     await site.platform.finish()
     await ada.open(f"{base}/stop")
