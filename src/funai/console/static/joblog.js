@@ -27,7 +27,7 @@ class JobLog extends LogView {
     this.build([this.earlier]);
     this.box.addEventListener('click', (event) => this.#clicked(event));
     if (this.end > 0 && text !== '') this.#take(text);
-    this.setFollow(true); // a log that has ended opens at its end, too
+    this.setFollow(!finished);
     if (!finished) this.#listen();
     else this.#finish();
     const wanted = /^#B(\d+)$/.exec(location.hash);
