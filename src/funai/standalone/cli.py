@@ -174,7 +174,7 @@ async def _up(config: Path | None, data_dir: Path | None, flags: Flags) -> int:
         show(_welcome(running, time.monotonic() - began))
 
     try:
-        await platform.run(options, stop, ready, lambda line: show(f"[dim]· {line}[/dim]"))
+        await platform.run(options, stop, ready, lambda line: show(f"[dim]· {escape(line)}[/dim]"))
     except ConfigError as e:
         return _refused(e)
     show(f"[dim]{phrase('stopped')}[/dim]")

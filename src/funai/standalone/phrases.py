@@ -86,6 +86,19 @@ PHRASES: dict[str, tuple[str, str]] = {
         "funai login{server}，然后 funai keys add、funai apps create、git push、funai deploy",
         "funai login{server}, then funai keys add, funai apps create, git push, funai deploy",
     ),
+    "part_died": ("{part}意外退出，正在重新启动", "{part} died: starting it again"),
+    "part_frozen": ("{part}没有响应，正在换一个新的", "{part} does not answer: replacing it"),
+    "part_back": ("{part}已恢复（{seconds} 秒后）", "{part} runs again (after {seconds} s)"),
+    "part_failed": ("{part}启动失败，会继续尝试：{why}", "{part} can't be started, and is tried again: {why}"),
+    "part_flaps": (
+        "{part}第 {count} 次退出；运行满一分钟之前不再提示，详见 {log}",
+        "{part} died {count} times: not shown again until it has run for a minute; see {log}",
+    ),
+    "part_haproxy": ("网关（HAProxy）", "the gateway (HAProxy)"),
+    "part_keeper": ("网关的守护进程", "the gateway's keeper"),
+    "part_registry": ("镜像仓库", "the registry"),
+    "part_engine": ("容器引擎的 API", "the container engine's API"),
+    "part_postgres": ("应用的 PostgreSQL ", "the apps' PostgreSQL"),
     # the engine and the base image
     "podman_other_conf": (
         "podman 以「{why}」跑不起容器，换一种配置再试",
