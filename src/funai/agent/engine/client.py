@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import aiodocker
 import aiohttp
 
-from funai.agent.engine import imagefaults
-from funai.agent.engine.contract import EngineRefused, EngineUnreachable, ImageUnusable, Login, NoSuchContainer
+from funai.agent.engine import imagefaults, readings
+from funai.agent.engine.contract import Container, EngineRefused, EngineUnreachable, ImageUnusable, Login, NoSuchContainer
 from funai.base.retry import Pauses, retrying
 
 T = TypeVar("T")
@@ -133,3 +133,18 @@ def authorization(login: Login | None) -> dict[str, str]:
         return {}
     value = json.dumps({"username": login.username, "password": login.password}).encode()
     return {"X-Registry-Auth": base64.urlsafe_b64encode(value).decode()}
+
+
+class OnEngine:
+    """What the parts of the driver stand on."""
+
+    def __init__(self, client: EngineClient) -> None:
+        self._client = client
+
+    @property
+    def _api(self) -> Any:
+        return self._client.api
+
+    async def inspect(self, id: str) -> Container:
+        with mapped():
+            return readings.container(await again(lambda: self._api.containers.container(id).show()))

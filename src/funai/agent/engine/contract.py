@@ -210,9 +210,7 @@ class Container:
         return self.phase is Phase.RUNNING
 
 
-class Engine(Protocol):
-    async def info(self) -> EngineInfo: ...
-
+class Images(Protocol):
     async def image(self, ref: str) -> Image:
         """The local image. Raises NoSuchImage."""
         ...
@@ -231,6 +229,8 @@ class Engine(Protocol):
         """Ids (as in StoredImage) of the images that containers, anybody's and in any phase, were made from."""
         ...
 
+
+class Networks(Protocol):
     async def ensure_network(self, spec: NetworkSpec) -> Network:
         """Raises EngineRefused, for instance when the subnet or the interface is taken."""
         ...
@@ -240,6 +240,10 @@ class Engine(Protocol):
     async def networks(self) -> list[Network]:
         """All networks, also those of others: their subnets are taken."""
         ...
+
+
+class Engine(Images, Networks, Protocol):
+    async def info(self) -> EngineInfo: ...
 
     async def create(self, spec: ContainerSpec) -> str:
         """Answers the id. Raises NoSuchImage, ImageUnusable, NameTaken, EngineRefused."""

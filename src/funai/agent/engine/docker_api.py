@@ -6,41 +6,29 @@ Podman answers the same API; the few places where it differs ask ``EngineClient.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-from collections.abc import AsyncIterator, Mapping
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import aiodocker
 
-from funai.agent.engine import capabilities, files, readings
-from funai.agent.engine.addresses import mac_of
-from funai.agent.engine.client import AGAIN, EngineClient, again, authorization, mapped
+from funai.agent.engine import capabilities, readings
+from funai.agent.engine.client import EngineClient, again, mapped
 from funai.agent.engine.contract import (
     Container,
     ContainerSpec,
     EngineInfo,
     EngineRefused,
-    EngineUnreachable,
-    FileHead,
-    Image,
-    Login,
     NameTaken,
     Network,
     NetworkSpec,
-    NoSuchContainer,
     NoSuchImage,
     Phase,
-    PullFailed,
-    StoredImage,
 )
-from funai.agent.engine.logs import LastLines, read_file, unframe
+from funai.agent.engine.files import DockerFiles
+from funai.agent.engine.images import DockerImages
+from funai.agent.engine.logs import DockerLogs
 from funai.agent.engine.networks import EngineNetworks
 from funai.base.observability import log
-from funai.base.retry import retrying
-from funai.contracts import rules
 
 WAIT_SETTLES, WAIT_LOOKS = 0.03, 2.0
 OWN_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
@@ -50,17 +38,13 @@ READ_ONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sys
 _LIMIT_FLAGS = {"CpuCfsQuota": "cpu", "MemoryLimit": "memory", "PidsLimit": "pids"}
 
 
-class DockerEngine:
+class DockerEngine(DockerImages, DockerLogs, DockerFiles):
     """``socket`` is a path. Every method follows ``engine.contract``. Close it: it owns connections."""
 
     def __init__(self, socket: str) -> None:
-        self._client = EngineClient(socket)
+        super().__init__(EngineClient(socket))
         self._networks = EngineNetworks(self._client)
         self._init = True
-
-    @property
-    def _api(self) -> Any:
-        return self._client.api
 
     async def info(self) -> EngineInfo:
         podman = await self._client.is_podman()
@@ -80,50 +64,6 @@ class DockerEngine:
         )
 
     # -- images -----------------------------------------------------------------------------------------------------
-
-    async def image(self, ref: str) -> Image:
-        with mapped(missing=NoSuchImage):
-            return readings.image(await again(lambda: self._api.images.inspect(ref)))
-
-    async def pull(self, ref: str, login: Login | None) -> Image:
-        parsed = rules.parse_image(ref)
-        tag = parsed.digest or parsed.tag or "latest"
-        lines = b""
-        try:
-            async for piece in self._client.stream(
-                "POST", "images/create", {"fromImage": parsed.repository, "tag": tag}, headers=authorization(login)
-            ):
-                *whole, lines = (lines + piece).split(b"\n")
-                _check_progress(whole)
-            _check_progress([lines])
-        except EngineRefused as e:
-            raise PullFailed(str(e)) from e
-        exact = f"{parsed.repository}@{parsed.digest}" if parsed.digest else f"{parsed.repository}:{tag}"
-        try:
-            return await self.image(exact)
-        except NoSuchImage as e:
-            # No error was sent, and nothing is there: the stream broke off.
-            raise EngineUnreachable(f"the engine ended the pull of {exact} without a result") from e
-
-    async def remove_image(self, ref: str) -> bool:
-        with mapped(missing=NoSuchImage):
-            try:
-                await self._api.images.delete(ref)
-            except aiodocker.DockerError as e:
-                if e.status in (404, 409):
-                    return False
-                raise
-        return True
-
-    async def images(self) -> list[StoredImage]:
-        with mapped():
-            rows = await again(self._api.images.list)
-        return [image for row in rows if (image := readings.stored(row))]
-
-    async def images_in_use(self) -> frozenset[str]:
-        with mapped():
-            rows = await again(lambda: self._api.containers.list(all=True))
-        return frozenset(readings.bare(str(row["ImageID"])) for row in rows)
 
     # -- networks ---------------------------------------------------------------------------------------------------
 
@@ -198,10 +138,6 @@ class DockerEngine:
                 if holder.id != (await self.inspect(id)).id:
                     raise NameTaken(name) from e
 
-    async def inspect(self, id: str) -> Container:
-        with mapped():
-            return readings.container(await again(lambda: self._api.containers.container(id).show()))
-
     async def containers(self, labels: Mapping[str, str]) -> list[Container]:
         found = await self._listed({"label": [f"{k}={v}" for k, v in labels.items()]})
         # To Podman an empty value means any value: a platform without an instance would take every other's containers.
@@ -232,32 +168,6 @@ class DockerEngine:
             if e.status == 404:
                 raise aiodocker.DockerError(500, e.message) from e
             raise
-
-    async def read_file(self, id: str, path: str) -> FileHead | None:
-        for _ in range(files.MAX_LINKS):
-            entry = await self._first_entry(id, path)
-            if not entry.target:
-                return entry.head
-            path = entry.target
-        return None
-
-    async def _first_entry(self, id: str, path: str) -> files.Entry:
-        """Podman refuses while it restarts the container, or sends nothing when its mount goes meanwhile: it is asked again."""
-
-        async def look() -> files.Entry:
-            archive = bytearray()
-            async for piece in self._client.stream("GET", f"containers/{id}/archive", {"path": path}):
-                archive += piece
-                if len(archive) >= files.ENOUGH:
-                    break
-            if not archive:
-                raise EngineRefused(f"no archive of {path}")
-            return files.first(bytes(archive), path)
-
-        try:
-            return await retrying(look, on=EngineRefused, when=lambda e: not isinstance(e, NoSuchContainer), **AGAIN)
-        except NoSuchContainer:
-            return files.Entry()
 
     async def next_exit(self, id: str) -> int:
         """Docker reads the code only when its waiter wakes, and a container that it has started again by then shows 0
@@ -292,55 +202,8 @@ class DockerEngine:
         with mapped():
             return int((await self._api.containers.container(id).wait(condition="next-exit"))["StatusCode"])
 
-    async def logs(self, id: str, *, tail: int | None, follow: bool) -> AsyncIterator[bytes]:
-        if file := await self._log_file(id):
-            try:
-                async for piece in read_file(file, tail=tail, follow=follow, running=partial(self._runs, id)):
-                    yield piece
-            except OSError as e:
-                raise EngineRefused(f"the log {file} can't be read: {e.strerror}") from e
-            return
-        params = {"stdout": "1", "stderr": "1", "follow": str(int(follow)), "tail": "all" if tail is None else str(tail)}
-        if tail is not None and not follow:
-            last = LastLines(tail)
-            async for piece in self._client.stream("GET", f"containers/{id}/logs", {**params, "tail": "all"}):
-                last.feed(piece)
-            yield last.end()
-            return
-        buffer = bytearray()
-        async for piece in self._client.stream("GET", f"containers/{id}/logs", params, endless=follow):
-            buffer.extend(piece)
-            if payload := unframe(buffer):
-                yield payload
-
-    async def _log_file(self, id: str) -> Path | None:
-        """Podman's, when it is one that can be read here."""
-        if not await self._client.is_podman():
-            return None
-        with mapped():
-            attrs = await again(lambda: self._api.containers.container(id).show())
-        path = readings.log_file(attrs)
-        return path if path is not None and await asyncio.to_thread(os.access, path, os.R_OK) else None
-
-    async def _runs(self, id: str) -> bool:
-        try:
-            return (await self.inspect(id)).phase in (Phase.RUNNING, Phase.RESTARTING)
-        except NoSuchContainer:
-            return False
-
     async def close(self) -> None:
         await self._client.close()
-
-
-def _check_progress(lines: list[bytes]) -> None:
-    """Raises PullFailed with the words of a line of progress that tells a failure, EngineUnreachable when one can't be read."""
-    for line in filter(None, (line.strip() for line in lines)):
-        try:
-            error = json.loads(line).get("error")
-        except (ValueError, AttributeError) as e:
-            raise EngineUnreachable("the engine's progress of a pull can't be read") from e
-        if error:
-            raise PullFailed(str(error))
 
 
 def creation(spec: ContainerSpec, *, podman: bool, init: bool) -> dict[str, Any]:
@@ -376,7 +239,7 @@ def creation(spec: ContainerSpec, *, podman: bool, init: bool) -> dict[str, Any]
         host["RestartPolicy"] = {"Name": "on-failure", "MaximumRetryCount": spec.restarts}
     # The address decides the MAC: the next container with this address then is where the host's ARP cache says.
     endpoint: dict[str, Any] = (
-        {"IPAMConfig": {"IPv4Address": spec.address}, "MacAddress": mac_of(spec.address)} if spec.address else {}
+        {"IPAMConfig": {"IPv4Address": spec.address}, "MacAddress": readings.mac_of(spec.address)} if spec.address else {}
     )
     body: dict[str, Any] = {
         "Image": spec.image,

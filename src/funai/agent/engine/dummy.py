@@ -78,9 +78,7 @@ class _Box:
     output: bytes = b""
 
 
-class DummyEngine:
-    """``registry`` is what can be pulled, ``local`` what is here: image reference → script."""
-
+class _State:
     def __init__(
         self, registry: Mapping[str, Script] | None = None, local: Mapping[str, Script] | None = None, *, rootless: bool = True
     ) -> None:
@@ -103,16 +101,8 @@ class DummyEngine:
         if words := self.faults.refuse.get(name):
             raise EngineRefused(words)
 
-    def _box(self, id: str) -> _Box:
-        found = self._boxes.get(id) or next((b for b in self._boxes.values() if b.now.name == id), None)
-        if found is None:
-            raise NoSuchContainer(id)
-        return found
 
-    async def info(self) -> EngineInfo:
-        await self._enter("info")
-        return EngineInfo("dummy", "1", rootless=self.rootless, data_root="/", platform="linux/amd64")
-
+class _Images(_State):
     async def image(self, ref: str) -> Image:
         await self._enter("image")
         ref = ref.removeprefix("id-of-")
@@ -144,6 +134,8 @@ class DummyEngine:
         await self._enter("images_in_use")
         return frozenset(f"id-of-{b.spec.image}" for b in self._boxes.values())
 
+
+class _Networks(_State):
     async def ensure_network(self, spec: NetworkSpec) -> Network:
         await self._enter("ensure_network")
         return self._networks.setdefault(spec.name, Network(spec.name, spec.subnet))
@@ -157,6 +149,20 @@ class DummyEngine:
     async def networks(self) -> list[Network]:
         await self._enter("networks")
         return list(self._networks.values())
+
+
+class DummyEngine(_Images, _Networks):
+    """``registry`` is what can be pulled, ``local`` what is here: image reference → script."""
+
+    def _box(self, id: str) -> _Box:
+        found = self._boxes.get(id) or next((b for b in self._boxes.values() if b.now.name == id), None)
+        if found is None:
+            raise NoSuchContainer(id)
+        return found
+
+    async def info(self) -> EngineInfo:
+        await self._enter("info")
+        return EngineInfo("dummy", "1", rootless=self.rootless, data_root="/", platform="linux/amd64")
 
     async def create(self, spec: ContainerSpec) -> str:
         await self._enter("create")

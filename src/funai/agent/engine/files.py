@@ -1,4 +1,4 @@
-"""The beginning of a file, out of the tar in which engines send what lies in a container. Pure."""
+"""The beginning of a file, out of the tar in which engines send what lies in a container."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import posixpath
 import tarfile
 from dataclasses import dataclass
 
-from funai.agent.engine.contract import FileHead
+from funai.agent.engine.client import AGAIN, OnEngine
+from funai.agent.engine.contract import EngineRefused, FileHead, NoSuchContainer
+from funai.base.retry import retrying
 
 HEAD_BYTES = 4096
 ENOUGH = 16 * 1024
@@ -38,3 +40,31 @@ def first(archive: bytes, path: str) -> Entry:
         return Entry()
     begin = found.offset_data
     return Entry(FileHead(path, found.mode & 0o7777, archive[begin : begin + min(found.size, HEAD_BYTES)]))
+
+
+class DockerFiles(OnEngine):
+    async def read_file(self, id: str, path: str) -> FileHead | None:
+        for _ in range(MAX_LINKS):
+            entry = await self._first_entry(id, path)
+            if not entry.target:
+                return entry.head
+            path = entry.target
+        return None
+
+    async def _first_entry(self, id: str, path: str) -> Entry:
+        """Podman refuses while it restarts the container, or sends nothing when its mount goes meanwhile: it is asked again."""
+
+        async def look() -> Entry:
+            archive = bytearray()
+            async for piece in self._client.stream("GET", f"containers/{id}/archive", {"path": path}):
+                archive += piece
+                if len(archive) >= ENOUGH:
+                    break
+            if not archive:
+                raise EngineRefused(f"no archive of {path}")
+            return first(bytes(archive), path)
+
+        try:
+            return await retrying(look, on=EngineRefused, when=lambda e: not isinstance(e, NoSuchContainer), **AGAIN)
+        except NoSuchContainer:
+            return Entry()

@@ -10,8 +10,13 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
+
+from funai.agent.engine import readings
+from funai.agent.engine.client import OnEngine, again, mapped
+from funai.agent.engine.contract import EngineRefused, NoSuchContainer, Phase
 
 HEADER = 8
 """Bytes before each piece of a log: the stream's number, three zeros, the length (big-endian)."""
@@ -143,3 +148,41 @@ def _more(file: BinaryIO, path: Path) -> tuple[bytes, BinaryIO]:
     fresh = path.open("rb")
     file.close()
     return fresh.read(PIECE), fresh
+
+
+class DockerLogs(OnEngine):
+    async def logs(self, id: str, *, tail: int | None, follow: bool) -> AsyncIterator[bytes]:
+        if file := await self._log_file(id):
+            try:
+                async for piece in read_file(file, tail=tail, follow=follow, running=partial(self._runs, id)):
+                    yield piece
+            except OSError as e:
+                raise EngineRefused(f"the log {file} can't be read: {e.strerror}") from e
+            return
+        params = {"stdout": "1", "stderr": "1", "follow": str(int(follow)), "tail": "all" if tail is None else str(tail)}
+        if tail is not None and not follow:
+            last = LastLines(tail)
+            async for piece in self._client.stream("GET", f"containers/{id}/logs", {**params, "tail": "all"}):
+                last.feed(piece)
+            yield last.end()
+            return
+        buffer = bytearray()
+        async for piece in self._client.stream("GET", f"containers/{id}/logs", params, endless=follow):
+            buffer.extend(piece)
+            if payload := unframe(buffer):
+                yield payload
+
+    async def _log_file(self, id: str) -> Path | None:
+        """Podman's, when it is one that can be read here."""
+        if not await self._client.is_podman():
+            return None
+        with mapped():
+            attrs = await again(lambda: self._api.containers.container(id).show())
+        path = readings.log_file(attrs)
+        return path if path is not None and await asyncio.to_thread(os.access, path, os.R_OK) else None
+
+    async def _runs(self, id: str) -> bool:
+        try:
+            return (await self.inspect(id)).phase in (Phase.RUNNING, Phase.RESTARTING)
+        except NoSuchContainer:
+            return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,8 @@ def log_file(attrs: dict[str, Any]) -> Path | None:
     # Podman's Docker-like API calls its own format by Docker's name.
     kind = _inner(attrs, "HostConfig", "LogConfig").get("Type")
     return Path(path) if path and kind in ("k8s-file", "json-file") else None
+
+
+def mac_of(address: str) -> str:
+    """A locally administered MAC made from an IPv4 address, as Docker makes its own."""
+    return ":".join(f"{part:02x}" for part in (0x02, 0x66, *IPv4Address(address).packed))

@@ -9,7 +9,6 @@ was, the old container was never touched. The commit (two renames, see ``state``
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 
 from funai.agent.databases.service import Databases
@@ -23,34 +22,29 @@ from funai.agent.engine.contract import (
     NameTaken,
     NoSuchContainer,
     NoSuchImage,
-    Phase,
 )
 from funai.agent.engine.patience import patiently
 from funai.agent.images.kept import KeptImages
 from funai.agent.images.pull import Found, Images
 from funai.agent.network.networks import Networks, Place
-from funai.agent.node import Endpoint, Node, to_the_end
+from funai.agent.node import Node, to_the_end
 from funai.agent.reconcile import state
 from funai.agent.reconcile.journal import Journal, Wanted
 from funai.agent.reconcile.state import AppView
-from funai.agent.rollout import health, visit
+from funai.agent.rollout import visit
 from funai.agent.rollout.admission import admit, same_release
-from funai.agent.rollout.diagnosis import Diagnosis, Variant, base_path, first_variant, health_path, notes, own_health_path
+from funai.agent.rollout.diagnosis import Diagnosis, Variant, base_path, first_variant, notes
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.failures import RolloutFailed, of_engine
-from funai.agent.rollout.health import Probed, Verdict
 from funai.agent.rollout.progress import NotUp, Stopwatch
+from funai.agent.rollout.proof import Proof
 from funai.agent.rollout.spec import ProxyLabels, Specs
 from funai.base.observability import log
-from funai.base.retry import retrying
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy, AgentDeployed
 from funai.contracts.errors import BadInput, NotFound
 from funai.contracts.routes import GatewayError, Route, RouteState
-from funai.contracts.states import FailureCode
 
-VERIFY_EVERY = 0.05
-ADDRESS_SECONDS = 5
 PLACES = 3
 """So many addresses an engine may refuse before that is the rollout's end."""
 
@@ -74,7 +68,7 @@ class Rollouts:
         self._node, self._networks, self._images, self._retirer = node, networks, images, drainer
         self._any_base_path = any_base_path
         self._spec = Specs(node, proxy_labels)
-        self._diagnosis = Diagnosis(node)
+        self._diagnosis, self._proof = Diagnosis(node), Proof(node)
 
     async def deploy(self, wanted: AgentDeploy) -> AgentDeployed:
         """Roll out. Raises RolloutFailed, Conflict (``DEPLOY_IN_PROGRESS``, ``STALE_GENERATION``), BadInput."""
@@ -156,7 +150,7 @@ class Rollouts:
             new = await self._start(before, wanted, generation, image, variant)
             watch.mark("start")
             try:
-                await self._reach(new, variant.of(wanted), watch)
+                await self._proof.reach(new, variant.of(wanted), watch)
             except NotUp as e:
                 better = await self._diagnosis.another(new, variant, e.probed)
                 if better is None or better in tried:
@@ -171,18 +165,10 @@ class Rollouts:
     async def bring_up(self, new: Container, wanted: AgentDeploy, watch: Stopwatch) -> None:
         """A started container until the public path answers from it. Raises RolloutFailed; undoes nothing."""
         try:
-            await self._reach(new, wanted, watch)
+            await self._proof.reach(new, wanted, watch)
         except NotUp as e:
             known = await self._images.local(wanted.image)
             raise await self._diagnosis.failure(new, wanted, known.image if known else Image(""), e.probed) from None
-
-    async def _reach(self, new: Container, wanted: AgentDeploy, watch: Stopwatch) -> None:
-        """Raises NotUp, RolloutFailed."""
-        end = await self._until_healthy(new, wanted)
-        watch.mark("healthy")
-        await self._switch(new, end)
-        await self._verify(new, wanted)
-        watch.mark("switch")
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
@@ -244,78 +230,6 @@ class Rollouts:
         s = self._node.settings
         return f"RUNTIME_APP_CPUS={s.app_cpus:g} RUNTIME_APP_MEMORY={s.app_memory} RUNTIME_APP_PIDS_LIMIT={s.app_pids_limit}"
 
-    async def _until_healthy(self, new: Container, wanted: AgentDeploy) -> Endpoint:
-        settings = self._node.settings
-        timeout = wanted.health.timeout_seconds if wanted.health else settings.health_timeout_seconds
-        exited = asyncio.ensure_future(self._exit_of(new.id))
-        try:
-            end = await self._endpoint_of(new, exited)
-            if end is None:
-                raise NotUp(Probed(Verdict.EXITED, exit_code=await exited))
-            probed = await health.until_healthy(
-                end.host,
-                end.port,
-                own_health_path(wanted),
-                timeout=timeout,
-                interval=settings.health_interval_seconds,
-                exited=exited,
-                misplaced_seconds=settings.misplaced_seconds,
-                misplaced=lambda: health.misplaced(health.listeners(health.socket_tables(new.pid)), wanted.container_port),
-            )
-        finally:
-            exited.cancel()
-            await asyncio.gather(exited, return_exceptions=True)
-        if probed.verdict is not Verdict.HEALTHY:
-            raise NotUp(probed)
-        return end
-
-    async def _exit_of(self, id: str) -> int:
-        return await patiently(lambda: self._node.engine.next_exit(id), self._node.settings.engine_patience_seconds)
-
-    async def _endpoint_of(self, new: Container, exited: asyncio.Future[int]) -> Endpoint | None:
-        """Its address, as soon as the engine shows one; None when it ended before."""
-        deadline = time.monotonic() + ADDRESS_SECONDS
-        while not (end := self._node.endpoint(new)):
-            if new.phase is Phase.EXITED or new.restarts or exited.done():
-                return None
-            if time.monotonic() > deadline:
-                raise RolloutFailed(FailureCode.ENGINE_FAILED, detail="the container got no address")
-            await asyncio.wait({exited}, timeout=0.05)
-            new = await self._node.again(new)
-        return end
-
-    async def _switch(self, new: Container, end: Endpoint) -> None:
-        try:
-            await self._put(state.route_to(new, end.host, end.port))
-        except GatewayError as e:
-            raise RolloutFailed(FailureCode.GATEWAY_FAILED, detail=str(e), log_tail=[]) from e
-
-    async def _put(self, route: Route) -> None:
-        """Put, and again while the proxy restarts."""
-        seconds = self._node.settings.verify_seconds
-        await retrying(
-            lambda: self._node.tell(route), on=GatewayError, seconds=seconds, first=VERIFY_EVERY, longest=VERIFY_EVERY
-        )
-
-    async def _verify(self, new: Container, wanted: AgentDeploy) -> None:
-        """Success is what the public sees: the gateway's own door answers from this generation."""
-        deadline = time.monotonic() + self._node.settings.verify_seconds
-        generation, seen = state.generation_of(new), "no answer"
-        while True:
-            try:
-                # As long as the probe of its health waited: a slow page is no gateway that did not switch.
-                status, answered = await self._node.routes.serving_generation(
-                    int(wanted.app_id), health_path(wanted), timeout=health.ASK_SECONDS
-                )
-                if answered == generation and status < 500:
-                    return
-                seen = f"HTTP {status} from generation {answered}, not {generation}"
-            except GatewayError as e:
-                seen = str(e)
-            if time.monotonic() > deadline:
-                raise RolloutFailed(FailureCode.GATEWAY_FAILED, detail=seen, log_tail=await self._node.tail(new.id))
-            await asyncio.sleep(VERIFY_EVERY)
-
     async def _commit(self, before: AppView, new: Container) -> None:
         """From here on the new generation is the app, whatever happens. Safe to repeat, and to be cut anywhere."""
         node, patience = self._node, self._node.settings.engine_patience_seconds
@@ -333,7 +247,7 @@ class Rollouts:
         try:
             route = self._node.desired_route(before)
             if route:
-                await self._put(route)
+                await self._proof.put(route)
             else:
                 await self._node.untell(before.app_id)
             now = await self._node.look(before.app_id, patience=self._node.settings.engine_patience_seconds)

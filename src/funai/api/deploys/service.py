@@ -256,7 +256,7 @@ class Deploys:
     async def _ask(self, app_id: int, op_key: str, create: CreateJob, *, unsure: bool = False) -> Job:
         """``unsure``: the same was asked before, and what became of that isn't known."""
         try:
-            job = await self._create_job(create, unsure=unsure)
+            job = await _create_job(self.control, create, unsure=unsure)
         except OutcomeUnknown:
             log.get("api.deploys").warning("deploy.outcome_unknown", app_id=app_id, op=op_key)
             raise
@@ -279,20 +279,21 @@ class Deploys:
             return job is not None and await self.slots.adopt(app_id, op_key, job)
         return False
 
-    async def _create_job(self, create: CreateJob, *, unsure: bool) -> Job:
-        """Asked again under the same key while the outcome isn't known: what an earlier try made is the answer then."""
-        for pause in (*ASK_AGAIN, None):
-            try:
-                with self.control.asking() as deploy:
-                    return await _create_once(deploy, create)
-            except CalleeFailed as e:
-                unsure = unsure or isinstance(e, OutcomeUnknown)
-                if not unsure:
-                    raise
-                if pause is None:
-                    raise e if isinstance(e, OutcomeUnknown) else OutcomeUnknown() from e
-                await asyncio.sleep(pause)
-        raise AssertionError("unreachable")
+
+async def _create_job(control: DeployClientPool, create: CreateJob, *, unsure: bool) -> Job:
+    """Asked again under the same key while the outcome isn't known: what an earlier try made is the answer then."""
+    for pause in (*ASK_AGAIN, None):
+        try:
+            with control.asking() as deploy:
+                return await _create_once(deploy, create)
+        except CalleeFailed as e:
+            unsure = unsure or isinstance(e, OutcomeUnknown)
+            if not unsure:
+                raise
+            if pause is None:
+                raise e if isinstance(e, OutcomeUnknown) else OutcomeUnknown() from e
+            await asyncio.sleep(pause)
+    raise AssertionError("unreachable")
 
 
 async def _create_once(deploy: DeployClient, create: CreateJob) -> Job:

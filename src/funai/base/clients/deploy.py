@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import httpx
-from pydantic import BaseModel, ValidationError
 
-from funai.base.clients.agent import LONG_SECONDS
+from funai.base.clients.answers import every, read, record
+from funai.base.clients.deploy_apps import AppsAtDeploy
 from funai.base.clients.transport import Transport
 from funai.contracts import compat
-from funai.contracts.apps.databases import (
-    DatabaseCall,
-    DatabaseOp,
-    FindOrphanImages,
-    FindOrphans,
-    MongoCall,
-    MongoVerb,
-    Orphans,
-)
-from funai.contracts.apps.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
-from funai.contracts.apps.usage import AppUsage
+from funai.contracts.apps.domains import DomainRoute, NodeDomains
 from funai.contracts.edge import TOKEN_HEADER, RouteChanges
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import (
@@ -32,13 +22,9 @@ from funai.contracts.jobs import (
     HeartbeatJob,
     Job,
     LogSlice,
-    Release,
     ReportJob,
-    SealedVariables,
 )
 from funai.contracts.nodes import (
-    AppOverview,
-    AppsQuestion,
     JoinNode,
     LeaveNode,
     NodeHeartbeat,
@@ -47,9 +33,6 @@ from funai.contracts.nodes import (
     NodeRemoved,
     NodeStanding,
 )
-from funai.contracts.states import Window
-
-T = TypeVar("T", bound=BaseModel)
 
 
 class OldIds(Protocol):
@@ -60,7 +43,7 @@ class OldIds(Protocol):
     async def text(self, number: int) -> str | None: ...
 
 
-class DeployClient:
+class DeployClient(AppsAtDeploy):
     """For the API: jobs, apps, releases. Authenticates with ``X-DEPLOY-SECRET``.
 
     ``old_ids`` is needed with an older Deploy service: its jobs' ids are texts. Without it those can't be asked for later.
@@ -110,94 +93,22 @@ class DeployClient:
         Without a cursor it answers where the events end now. A Deploy without the call refuses with 404 or 405.
         """
         params = {"waitSeconds": wait} | ({} if after is None else {"after": after})
-        return _read(EventSlice, await self.transport.data("GET", "/deploy/events", params=params, timeout=wait + 10))
+        return read(EventSlice, await self.transport.data("GET", "/deploy/events", params=params, timeout=wait + 10))
 
     async def log(self, job_id: int | str, offset: int, *, wait: float = 0, limit: int = 262_144) -> LogSlice:
         """The log from byte ``offset``; ``wait`` seconds (≤ 25) holds the call until there is more or the job ends."""
         params = {"offset": offset, "waitSeconds": wait, "limit": limit}
         path = f"/deploy/jobs/{await self._ref(job_id)}/logs"
-        return _read(LogSlice, await self.transport.data("GET", path, params=params, timeout=wait + 10))
+        return read(LogSlice, await self.transport.data("GET", path, params=params, timeout=wait + 10))
 
     async def log_tail(self, job_id: int | str, limit: int) -> LogSlice:
         """The last ``limit`` bytes of the log. A Deploy without this call answers from its beginning."""
         params = {"fromEnd": "true", "limit": limit}
-        return _read(LogSlice, await self.transport.data("GET", f"/deploy/jobs/{await self._ref(job_id)}/logs", params=params))
-
-    async def releases(self, app_id: int, limit: int = 50) -> list[Release]:
-        rows = await self.transport.data("GET", f"/deploy/apps/{app_id}/releases", params={"limit": limit})
-        return _all(Release, rows)
-
-    async def sealed_variables(self, app_id: int, number: int) -> str | None:
-        """(+) A release's variables, sealed. Raises NotFound RELEASE_NOT_FOUND; a Deploy without the call another one."""
-        path = f"/deploy/apps/{app_id}/releases/{number}/variables"
-        return _read(SealedVariables, await self.transport.data("GET", path)).env_sealed
-
-    async def app_call(self, verb: str, user_id: int, app_id: int, *, timeout: float = 60) -> dict[str, Any]:
-        """``POST /deploy/apps/{verb}`` with verb stop, start, purge or cleanup; answers its report."""
-        body = {"userId": user_id, "appId": app_id}
-        return _object(await self.transport.data("POST", f"/deploy/apps/{verb}", json=body, timeout=timeout) or {})
-
-    async def database(self, op: DatabaseOp, call: DatabaseCall) -> dict[str, Any]:
-        """(+) About an app's databases; a dump or restore takes as long as it takes."""
-        patience = LONG_SECONDS if op in (DatabaseOp.BACKUP, DatabaseOp.RESTORE) else 90
-        path = f"/deploy/apps/databases/{op}"
-        return _object(await self.transport.data("POST", path, json=call.to_wire(), timeout=patience))
-
-    async def mongo(self, verb: MongoVerb, call: MongoCall) -> dict[str, Any]:
-        """(+) A call of the Mongo explorer."""
-        return _object(await self.transport.data("POST", f"/deploy/apps/mongo/{verb}", json=call.to_wire(), timeout=20))
-
-    async def orphans(self, asked: FindOrphans) -> list[Orphans]:
-        """(+) What every node has of apps that are no more."""
-        return _all(Orphans, await self.transport.data("POST", "/deploy/apps/orphans", json=asked.to_wire(), timeout=300))
-
-    async def orphan_images(self, asked: FindOrphanImages) -> Orphans:
-        """(+) Repositories in the registry of apps that are no more; the ones that ``asked.delete`` names are removed."""
-        path = "/deploy/apps/orphans/images"
-        return _read(Orphans, await self.transport.data("POST", path, json=asked.to_wire(), timeout=600))
-
-    async def app_status(self, user_id: int, app_id: int) -> dict[str, Any]:
-        """The agent's status of the app, or ``exists: false`` when it was never placed."""
-        params = {"userId": user_id, "appId": app_id}
-        return _object(await self.transport.data("GET", "/deploy/apps/status", params=params))
-
-    async def app_usage(self, user_id: int, app_id: int, window: Window) -> AppUsage:
-        """(+) What the app used, by its node. Raises Conflict(APP_NEVER_DEPLOYED), and what the agent's calls raise."""
-        params = {"userId": user_id, "appId": app_id, "window": window.value}
-        return _read(AppUsage, await self.transport.data("GET", "/deploy/apps/usage", params=params))
-
-    async def overview(self, app_ids: Sequence[int], *, timeout: float | None = None) -> list[AppOverview] | None:
-        """(+) What Deploy knows of these apps (at most 200) that were ever deployed; None when it has no such call."""
-        body = AppsQuestion(app_ids=list(app_ids)).to_wire()
-        try:
-            rows = await self.transport.data("POST", "/deploy/apps/overview", json=body, timeout=timeout)
-        except FunaiError as e:
-            if e.code in (404, 405):
-                return None
-            raise
-        return _all(AppOverview, rows or [])
-
-    async def domains(self, app_id: int) -> list[Domain]:
-        """(+) An app's own domains. Raises NotFound at a Deploy without them."""
-        return _all(Domain, await self.transport.data("GET", "/deploy/domains", params={"appId": app_id}))
-
-    async def add_domain(self, asked: AddDomain) -> Domain:
-        return _read(Domain, await self.transport.data("POST", "/deploy/domains", json=asked.to_wire()))
-
-    async def remove_domain(self, target: DomainTarget) -> None:
-        await self.transport.data("POST", "/deploy/domains/remove", json=target.to_wire())
-
-    async def name_app(self, asked: NameApp) -> None:
-        """(+) Give the app a readable label where it is free. Raises NotFound at a Deploy without them."""
-        await self.transport.data("POST", "/deploy/domains/alias", json=asked.to_wire())
-
-    async def check_domain(self, target: DomainTarget) -> Domain:
-        """Have it looked at again soon."""
-        return _read(Domain, await self.transport.data("POST", "/deploy/domains/check", json=target.to_wire()))
+        return read(LogSlice, await self.transport.data("GET", f"/deploy/jobs/{await self._ref(job_id)}/logs", params=params))
 
     async def health(self) -> dict[str, Any]:
         """``service`` and ``timestamp``, as it says them."""
-        return _object(await self.transport.data("GET", "/internal/health"))
+        return record(await self.transport.data("GET", "/internal/health"))
 
     async def admin(
         self, method: str, path: str, token: str, *, params: Mapping[str, Any] | None = None, json: Any = None
@@ -215,7 +126,7 @@ class DeployClient:
         return job
 
     async def _jobs(self, data: Any) -> list[Job]:
-        jobs = _all(Job, data)
+        jobs = every(Job, data)
         if self._old_ids and (texts := [j.wire_id for j in jobs if isinstance(j.wire_id, str)]):
             await self._old_ids.learn([str(t) for t in texts])
         return jobs
@@ -249,7 +160,7 @@ class RunnerDeployClient:
         if not data:
             return None
         try:
-            return _read(Job, data)
+            return read(Job, data)
         except CalleeFailed as e:
             raise UnreadableClaim(data) from e
 
@@ -262,10 +173,10 @@ class RunnerDeployClient:
         await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire())
 
     async def heartbeat(self, job_id: int | str, beat: HeartbeatJob) -> Job:
-        return _read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire()))
+        return read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire()))
 
     async def report(self, job_id: int | str, report: ReportJob) -> Job:
-        return _read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/report", json=report.to_wire()))
+        return read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/report", json=report.to_wire()))
 
     async def append_log(self, job_id: int | str, log: AppendLog) -> int:
         """Append; answers the next expected offset."""
@@ -287,7 +198,7 @@ class NodeDeployClient:
 
     async def heartbeat(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer | None:
         data = await self.transport.data("POST", "/internal/runtime-nodes/heartbeat", json=beat.to_wire())
-        return _read(NodeHeartbeatAnswer, data) if isinstance(data, dict) and "nodeId" in data else None
+        return read(NodeHeartbeatAnswer, data) if isinstance(data, dict) and "nodeId" in data else None
 
     async def domains(self, said: NodeDomains) -> list[DomainRoute] | None:
         """(+) Tell how the node's names are; answers those it shall serve, None when this Deploy has no such call."""
@@ -297,20 +208,20 @@ class NodeDeployClient:
             if e.code in (404, 405):
                 return None
             raise
-        return _all(DomainRoute, rows)
+        return every(DomainRoute, rows)
 
     async def join(self, asked: JoinNode) -> NodeJoined:
         """(+) Trade a join token; the only call without ``X-RT-Node-Token``."""
         data = await self.transport.data("POST", "/internal/runtime-nodes/join", json=asked.to_wire())
-        return _read(NodeJoined, data)
+        return read(NodeJoined, data)
 
     async def standing(self, name: str) -> NodeStanding:
         """(+) This node as Deploy sees it."""
-        return _read(NodeStanding, await self.transport.data("GET", "/internal/runtime-nodes/standing", params={"name": name}))
+        return read(NodeStanding, await self.transport.data("GET", "/internal/runtime-nodes/standing", params={"name": name}))
 
     async def leave(self, asked: LeaveNode) -> NodeRemoved:
         """(+) Be forgotten. Raises Conflict NODE_HAS_APPS, Forbidden CREDENTIAL_NEEDED with the shared secret."""
-        return _read(NodeRemoved, await self.transport.data("POST", "/internal/runtime-nodes/leave", json=asked.to_wire()))
+        return read(NodeRemoved, await self.transport.data("POST", "/internal/runtime-nodes/leave", json=asked.to_wire()))
 
     async def close(self) -> None:
         await self.transport.close()
@@ -325,27 +236,7 @@ class EdgeDeployClient:
     async def routes(self, since: int, wait: float = 0, *, page: str = "") -> RouteChanges:
         """What changed after revision ``since``; ``wait`` seconds (≤ 25) holds the call until something does."""
         params = {"since": since, "wait": wait} | ({"page": page} if page else {})
-        return _read(RouteChanges, await self.transport.data("GET", "/internal/routes", params=params, timeout=wait + 5))
+        return read(RouteChanges, await self.transport.data("GET", "/internal/routes", params=params, timeout=wait + 5))
 
     async def close(self) -> None:
         await self.transport.close()
-
-
-def _read(model: type[T], data: Any) -> T:
-    """An answer as a value; one of another shape is the callee's failure, which callers outlive. Raises CalleeFailed."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as e:
-        raise CalleeFailed(service="deploy", detail=f"{model.__name__}: {e.errors()[0]['loc']}") from e
-
-
-def _all(model: type[T], rows: Any) -> list[T]:
-    if not isinstance(rows, list):
-        raise CalleeFailed(service="deploy", detail=f"{model.__name__}: not a list")
-    return [_read(model, row) for row in rows]  # pyright: ignore[reportUnknownVariableType]
-
-
-def _object(data: Any) -> dict[str, Any]:
-    if not isinstance(data, dict):
-        raise CalleeFailed(service="deploy", detail="not an object")
-    return data  # pyright: ignore[reportUnknownVariableType]

@@ -56,111 +56,17 @@ class Hook:
     url: str
 
 
-class Gitea:
-    """One Gitea, spoken to with one token. Every method raises GiteaFailed; each is idempotent unless it says otherwise."""
+class _Calls:
+    """Gitea's API with one token. Raises GiteaFailed."""
 
-    def __init__(self, base_url: str, token: str, *, timeout: float = 8, http: httpx.AsyncBaseTransport | None = None) -> None:
-        headers = {"Authorization": f"token {token}", "Accept": "application/json"}
-        self._transport = Transport("gitea", base_url, headers, timeout=timeout, http=http)
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
-    async def close(self) -> None:
-        await self._transport.close()
-
-    # ------------------------------------------------------------ repositories
-
-    async def has_repo(self, owner: str, name: str) -> bool:
-        return (await self._call("GET", _path("repos", owner, name), ok=(200, 404))).status_code == 200
-
-    async def create_repo(self, org: str, name: str, *, auto_init: bool, default_branch: str) -> bool:
-        """Make a private repository in an organisation; False when there is one of that name."""
-        body = {"name": name, "private": True, "auto_init": auto_init, "default_branch": default_branch}
-        made = await self._call("POST", _path("orgs", org, "repos"), ok=(201, 409), json=body)
-        return made.status_code == 201
-
-    async def delete_repo(self, owner: str, name: str) -> None:
-        """Remove the repository with all its history; a missing one is fine."""
-        await self._call("DELETE", _path("repos", owner, name), ok=(204, 404))
-
-    async def repos(self, org: str) -> list[str]:
-        """Names of the organisation's repositories that the token may see."""
-        rows = await self._pages(_path("orgs", org, "repos"), MAX_REPO_PAGES)
-        return [str(row.get("name")) for row in rows]
-
-    async def root_names(self, owner: str, name: str) -> set[str]:
-        """Names in the root folder of the default branch; empty where there is no commit."""
-        listed = await self._call("GET", _path("repos", owner, name, "contents"), ok=(200, 404))
-        rows = _rows(listed) if listed.status_code == 200 else []
-        return {str(row.get("name")) for row in rows}
-
-    async def create_file(self, owner: str, name: str, path: str, content: bytes, *, branch: str, message: str) -> None:
-        """Commit one new file; one that is there already is left as it is."""
-        body = {"content": base64.b64encode(content).decode(), "branch": branch, "message": message}
-        where = _path("repos", owner, name, "contents", *path.split("/"))
-        await self._call("POST", where, ok=(201, 422), json=body)
-
-    # ------------------------------------------------------------ who may do what
-
-    async def team(self, org: str, name: str) -> int | None:
-        """The id of the organisation's team of that name."""
-        for row in await self._pages(_path("orgs", org, "teams")):
-            if row.get("name") == name:
-                return _id(row)
-        return None
-
-    async def admit_team(self, team_id: int, org: str, repo: str) -> None:
-        await self._call("PUT", _path("teams", str(team_id), "repos", org, repo), ok=(204,))
-
-    async def admit(self, owner: str, repo: str, account: str, permission: str) -> bool:
-        """Make an account a collaborator with ``read`` or ``write``; False when there is no such account."""
-        where = _path("repos", owner, repo, "collaborators", account)
-        done = await self._call("PUT", where, ok=(204, 404, 422), json={"permission": permission})
-        return done.status_code == 204
-
-    async def expel(self, owner: str, repo: str, account: str) -> None:
-        await self._call("DELETE", _path("repos", owner, repo, "collaborators", account), ok=(204, 404, 422))
-
-    # ------------------------------------------------------------ hooks
-
-    async def hooks(self, owner: str, repo: str) -> list[Hook]:
-        rows = await self._pages(_path("repos", owner, repo, "hooks"))
-        return [Hook(_id(row), _url(row.get("config"))) for row in rows]
-
-    async def create_hook(self, owner: str, repo: str, url: str, secret: str) -> None:
-        """A push hook, signed with ``secret``. Not idempotent: two calls make two hooks."""
-        body = {"type": "gitea", "active": True, "events": ["push"], "config": _hook_config(url, secret)}
-        await self._call("POST", _path("repos", owner, repo, "hooks"), ok=(201,), json=body)
-
-    async def renew_hook(self, owner: str, repo: str, hook: Hook, secret: str) -> None:
-        body = {"active": True, "events": ["push"], "config": _hook_config(hook.url, secret)}
-        await self._call("PATCH", _path("repos", owner, repo, "hooks", str(hook.id)), ok=(200,), json=body)
-
-    # ------------------------------------------------------------ accounts
-
-    async def account(self, name: str) -> Mapping[str, Any] | None:
-        """The account's public fields, ``is_admin`` among them for an admin's token; None when there is none."""
-        found = await self._call("GET", _path("users", name), ok=(200, 404))
-        return _object(found) if found.status_code == 200 else None
-
-    async def keys(self, account: str) -> list[AccountKey]:
-        rows = await self._pages(_path("users", account, "keys"))
-        return [AccountKey(_id(row), str(row.get("title", "")), str(row.get("key", ""))) for row in rows]
-
-    async def add_key(self, account: str, title: str, text: str) -> bool:
-        """False when Gitea has the key already, of this account or of another: a key is one account's."""
-        body = {"title": title, "key": text, "read_only": False}
-        made = await self._call("POST", _path("admin", "users", account, "keys"), ok=(201, 422), json=body)
-        return made.status_code == 201
-
-    async def remove_key(self, account: str, key_id: int) -> None:
-        await self._call("DELETE", _path("admin", "users", account, "keys", str(key_id)), ok=(204, 404))
-
-    # ------------------------------------------------------------ parts
-
-    async def _pages(self, path: str, pages: int = MAX_PAGES) -> list[dict[str, Any]]:
+    async def pages(self, path: str, pages: int = MAX_PAGES) -> list[dict[str, Any]]:
         """Every row of a list; a list that isn't there is empty."""
         found: list[dict[str, Any]] = []
         for page in range(1, pages + 1):
-            answer = await self._call("GET", path, ok=(200, 404), params={"page": page, "limit": PAGE})
+            answer = await self.call("GET", path, ok=(200, 404), params={"page": page, "limit": PAGE})
             rows = _rows(answer) if answer.status_code == 200 else []
             found += rows
             # Gitea gives fewer than asked where its own setting says so, hence up to the first empty page.
@@ -168,7 +74,7 @@ class Gitea:
                 break
         return found
 
-    async def _call(
+    async def call(
         self, method: str, path: str, *, ok: Collection[int], json: Any = None, params: Mapping[str, Any] | None = None
     ) -> httpx.Response:
         what = f"{method} {path}"
@@ -184,6 +90,106 @@ class Gitea:
         if answer.status_code in (401, 403):
             raise GiteaFailed(said, Why.FORBIDDEN)
         raise GiteaFailed(said, Why.AWAY if answer.status_code >= 500 or answer.status_code == 429 else Why.REFUSED)
+
+
+class Gitea:
+    """One Gitea, spoken to with one token. Every method raises GiteaFailed; each is idempotent unless it says otherwise."""
+
+    def __init__(self, base_url: str, token: str, *, timeout: float = 8, http: httpx.AsyncBaseTransport | None = None) -> None:
+        headers = {"Authorization": f"token {token}", "Accept": "application/json"}
+        self._transport = Transport("gitea", base_url, headers, timeout=timeout, http=http)
+        self._api = _Calls(self._transport)
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    # ------------------------------------------------------------ repositories
+
+    async def has_repo(self, owner: str, name: str) -> bool:
+        return (await self._api.call("GET", _path("repos", owner, name), ok=(200, 404))).status_code == 200
+
+    async def create_repo(self, org: str, name: str, *, auto_init: bool, default_branch: str) -> bool:
+        """Make a private repository in an organisation; False when there is one of that name."""
+        body = {"name": name, "private": True, "auto_init": auto_init, "default_branch": default_branch}
+        made = await self._api.call("POST", _path("orgs", org, "repos"), ok=(201, 409), json=body)
+        return made.status_code == 201
+
+    async def delete_repo(self, owner: str, name: str) -> None:
+        """Remove the repository with all its history; a missing one is fine."""
+        await self._api.call("DELETE", _path("repos", owner, name), ok=(204, 404))
+
+    async def repos(self, org: str) -> list[str]:
+        """Names of the organisation's repositories that the token may see."""
+        rows = await self._api.pages(_path("orgs", org, "repos"), MAX_REPO_PAGES)
+        return [str(row.get("name")) for row in rows]
+
+    async def root_names(self, owner: str, name: str) -> set[str]:
+        """Names in the root folder of the default branch; empty where there is no commit."""
+        listed = await self._api.call("GET", _path("repos", owner, name, "contents"), ok=(200, 404))
+        rows = _rows(listed) if listed.status_code == 200 else []
+        return {str(row.get("name")) for row in rows}
+
+    async def create_file(self, owner: str, name: str, path: str, content: bytes, *, branch: str, message: str) -> None:
+        """Commit one new file; one that is there already is left as it is."""
+        body = {"content": base64.b64encode(content).decode(), "branch": branch, "message": message}
+        where = _path("repos", owner, name, "contents", *path.split("/"))
+        await self._api.call("POST", where, ok=(201, 422), json=body)
+
+    # ------------------------------------------------------------ who may do what
+
+    async def team(self, org: str, name: str) -> int | None:
+        """The id of the organisation's team of that name."""
+        for row in await self._api.pages(_path("orgs", org, "teams")):
+            if row.get("name") == name:
+                return _id(row)
+        return None
+
+    async def admit_team(self, team_id: int, org: str, repo: str) -> None:
+        await self._api.call("PUT", _path("teams", str(team_id), "repos", org, repo), ok=(204,))
+
+    async def admit(self, owner: str, repo: str, account: str, permission: str) -> bool:
+        """Make an account a collaborator with ``read`` or ``write``; False when there is no such account."""
+        where = _path("repos", owner, repo, "collaborators", account)
+        done = await self._api.call("PUT", where, ok=(204, 404, 422), json={"permission": permission})
+        return done.status_code == 204
+
+    async def expel(self, owner: str, repo: str, account: str) -> None:
+        await self._api.call("DELETE", _path("repos", owner, repo, "collaborators", account), ok=(204, 404, 422))
+
+    # ------------------------------------------------------------ hooks
+
+    async def hooks(self, owner: str, repo: str) -> list[Hook]:
+        rows = await self._api.pages(_path("repos", owner, repo, "hooks"))
+        return [Hook(_id(row), _url(row.get("config"))) for row in rows]
+
+    async def create_hook(self, owner: str, repo: str, url: str, secret: str) -> None:
+        """A push hook, signed with ``secret``. Not idempotent: two calls make two hooks."""
+        body = {"type": "gitea", "active": True, "events": ["push"], "config": _hook_config(url, secret)}
+        await self._api.call("POST", _path("repos", owner, repo, "hooks"), ok=(201,), json=body)
+
+    async def renew_hook(self, owner: str, repo: str, hook: Hook, secret: str) -> None:
+        body = {"active": True, "events": ["push"], "config": _hook_config(hook.url, secret)}
+        await self._api.call("PATCH", _path("repos", owner, repo, "hooks", str(hook.id)), ok=(200,), json=body)
+
+    # ------------------------------------------------------------ accounts
+
+    async def account(self, name: str) -> Mapping[str, Any] | None:
+        """The account's public fields, ``is_admin`` among them for an admin's token; None when there is none."""
+        found = await self._api.call("GET", _path("users", name), ok=(200, 404))
+        return _object(found) if found.status_code == 200 else None
+
+    async def keys(self, account: str) -> list[AccountKey]:
+        rows = await self._api.pages(_path("users", account, "keys"))
+        return [AccountKey(_id(row), str(row.get("title", "")), str(row.get("key", ""))) for row in rows]
+
+    async def add_key(self, account: str, title: str, text: str) -> bool:
+        """False when Gitea has the key already, of this account or of another: a key is one account's."""
+        body = {"title": title, "key": text, "read_only": False}
+        made = await self._api.call("POST", _path("admin", "users", account, "keys"), ok=(201, 422), json=body)
+        return made.status_code == 201
+
+    async def remove_key(self, account: str, key_id: int) -> None:
+        await self._api.call("DELETE", _path("admin", "users", account, "keys", str(key_id)), ok=(204, 404))
 
 
 def _path(*parts: str) -> str:

@@ -24,7 +24,7 @@ from funai.deploy.queue.maintenance.services import QueueMaintenance
 from funai.deploy.queue.metrics import JobMetrics
 from funai.deploy.queue.notify import Hints
 from funai.deploy.queue.runners import RunnerRegistry
-from funai.deploy.queue.store import Claimed, JobStore, NewJob
+from funai.deploy.queue.store import JobStore, NewJob
 from funai.deploy.queue.transitions import Holder
 from funai.deploy.queue.waiters import Waiters
 from funai.i18n.joblog import both
@@ -67,7 +67,7 @@ class JobService:
         except ValueError as e:
             raise BadInput("BAD_INPUT", detail=Words("payload 嵌套过深", "payload: nested too deeply")) from e
         wanted = json.dumps([ask.type, given], sort_keys=True, ensure_ascii=False)
-        payload, sealed = await self._filled(ask, given)
+        payload, sealed = await _filled(self.store, self.sealer, ask, given)
         new = NewJob(
             type=str(ask.type),
             app_id=ask.payload.app_id,
@@ -91,26 +91,6 @@ class JobService:
         if not self.waiters.wake():
             self.hints.send()
 
-    async def _filled(self, ask: CreateJob, given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-        """The payload to keep, and the variables sealed. A rollback takes both from its release."""
-        payload = {k: v for k, v in given.items() if k not in ("env", "envSealed", "phase", "phaseMessage")}
-        sealed = ask.payload.env_sealed
-        if ask.payload.env:
-            if self.sealer is None:
-                why = Words("未配置 funai.env.key-file，无法保存", "can't be kept without funai.env.key-file")
-                raise BadInput("BAD_INPUT", detail=Words(f"env {why.zh}", f"env {why.en}"))
-            sealed = self.sealer.seal(ask.payload.env)
-        if ask.payload.rollback_of is None:
-            return payload, sealed
-        if ask.payload.app_id is None:
-            raise NotFound("RELEASE_NOT_FOUND")
-        async with self.store.db.read() as conn:
-            again = await self.store.releases.load(conn, ask.payload.app_id, ask.payload.rollback_of)
-        payload |= {k: v for k, v in again.facts.items() if k != "basePath"}
-        if again.base_path:
-            payload.setdefault("basePath", again.base_path)
-        return payload, again.env_sealed
-
     async def get(self, job_id: int) -> Job:
         row = await self.store.get(job_id)
         return views.job_of(row, position=await self.store.position(row))
@@ -123,16 +103,10 @@ class JobService:
         return await self.get(row["id"])
 
     async def latest(self, limit: int) -> list[Job]:
-        return await self._listed(await self.store.latest(limit))
+        return await _listed(self.store, await self.store.latest(limit))
 
     async def by_app(self, app_id: int, limit: int) -> list[Job]:
-        return await self._listed(await self.store.by_app(app_id, limit))
-
-    async def _listed(self, rows: Sequence[views.Row]) -> list[Job]:
-        pending = any(r["status"] == JobStatus.PENDING for r in rows)
-        head = await self.store.head(LIST_POSITIONS) if pending else []
-        places = {job_id: place for place, job_id in enumerate(head, 1)}
-        return [views.job_of(r, position=places.get(r["id"])) for r in rows]
+        return await _listed(self.store, await self.store.by_app(app_id, limit))
 
     async def events(self, job_id: int, limit: int) -> list[JobEvent]:
         """The job's audit trail, oldest first; what is left of it after the job itself was pruned."""
@@ -199,8 +173,13 @@ class JobService:
             self.metrics.claim_delay.observe(max(0.0, (row["started_ms"] - row["created_ms"]) / 1000))
         with log.bound(job_id=row["id"], job_trace_id=row["trace_id"]):
             log.get("jobs").info("job.claimed", runner_id=ask.runner_id, attempt=row["attempt"])
-            job = await self._opened(turn.claimed)
-        return job, job is None
+            try:
+                env = _opened(row, self.sealer)
+            except SealBroken:  # to run it without its variables would be worse
+                ending = Ending(JobStatus.FAILED, SEAL_BROKEN, Failure(code=FailureCode.INTERNAL), reason=FailureCode.INTERNAL)
+                await self._finish(row["id"], ending, "sweep")
+                return None, True
+        return views.claimed(row, turn.claimed.node, env, turn.claimed.release), False
 
     async def _others_too(self) -> None:
         """A job that waited for a node was placed: others may be. The claim is made, whatever becomes of this."""
@@ -208,20 +187,6 @@ class JobService:
             await self.nodes_changed()
         except FunaiError as e:
             log.get("jobs").warning("jobs.not_promoted", reason=e.reason)
-
-    async def _opened(self, claimed: Claimed) -> Job | None:
-        """With its variables. A job whose variables can't be opened ends here: running it without them would be worse."""
-        row, env = claimed.row, None
-        if row["env_sealed"]:
-            try:
-                if self.sealer is None:
-                    raise SealBroken
-                env = self.sealer.open(row["env_sealed"])
-            except SealBroken:
-                ending = Ending(JobStatus.FAILED, SEAL_BROKEN, Failure(code=FailureCode.INTERNAL), reason=FailureCode.INTERNAL)
-                await self._finish(row["id"], ending, "sweep")
-                return None
-        return views.claimed(row, claimed.node, env, claimed.release)
 
     async def heartbeat(self, job_id: int, beat: HeartbeatJob) -> Job:
         """Raises Conflict LEASE_LOST."""
@@ -289,6 +254,45 @@ class JobService:
     async def purge_app(self, conn: AsyncConnection, app_id: int) -> int:
         """Delete the app's finished jobs with their logs and events, in the caller's transaction; answers how many."""
         return await self.store.purge_app(conn, app_id)
+
+
+async def _listed(store: JobStore, rows: Sequence[views.Row]) -> list[Job]:
+    pending = any(r["status"] == JobStatus.PENDING for r in rows)
+    head = await store.head(LIST_POSITIONS) if pending else []
+    places = {job_id: place for place, job_id in enumerate(head, 1)}
+    return [views.job_of(r, position=places.get(r["id"])) for r in rows]
+
+
+def _opened(row: views.Row, sealer: Sealer | None) -> dict[str, str] | None:
+    """The job's variables. Raises SealBroken, also without a key."""
+    if not row["env_sealed"]:
+        return None
+    if sealer is None:
+        raise SealBroken
+    return sealer.open(row["env_sealed"])
+
+
+async def _filled(
+    store: JobStore, sealer: Sealer | None, ask: CreateJob, given: dict[str, Any]
+) -> tuple[dict[str, Any], str | None]:
+    """The payload to keep, and the variables sealed. A rollback takes both from its release."""
+    payload = {k: v for k, v in given.items() if k not in ("env", "envSealed", "phase", "phaseMessage")}
+    sealed = ask.payload.env_sealed
+    if ask.payload.env:
+        if sealer is None:
+            why = Words("未配置 funai.env.key-file，无法保存", "can't be kept without funai.env.key-file")
+            raise BadInput("BAD_INPUT", detail=Words(f"env {why.zh}", f"env {why.en}"))
+        sealed = sealer.seal(ask.payload.env)
+    if ask.payload.rollback_of is None:
+        return payload, sealed
+    if ask.payload.app_id is None:
+        raise NotFound("RELEASE_NOT_FOUND")
+    async with store.db.read() as conn:
+        again = await store.releases.load(conn, ask.payload.app_id, ask.payload.rollback_of)
+    payload |= {k: v for k, v in again.facts.items() if k != "basePath"}
+    if again.base_path:
+        payload.setdefault("basePath", again.base_path)
+    return payload, again.env_sealed
 
 
 def _known_reason(row: views.Row) -> str:

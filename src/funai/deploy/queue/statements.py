@@ -98,7 +98,7 @@ class Statements:
         self.ended_of_app = select(job.c.id).where(job.c.app_id == bindparam("p_app"), ENDED)
         self.create = self._create()
         self.turns = self._turns()
-        self.last_turn = self._last_turn()
+        self.last_turn = _last_turn(now)
         self.position = self._position()
         self.head = select(job.c.id).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(bindparam("p_limit"))
         self.claim = self._claim()
@@ -149,11 +149,6 @@ class Statements:
         served = (oldest.label("oldest"), runs.label("runs"))
         waits = [_least_turn(which).label(f"waits{n}") for n, which in enumerate((WAITS_FOR_NODE, BACKS_OFF))]
         return select(self.now.label("now_ms"), *served, *waits, *(q.label(f"last{n}") for n, q in enumerate(last)))
-
-    def _last_turn(self) -> Query:
-        """The end of the line: where a new job goes in plain order. Not 0 while jobs from a fair order are left."""
-        last = select(job.c.turn).where(CLAIMABLE).order_by(job.c.turn.desc(), job.c.id.desc()).limit(1).scalar_subquery()
-        return select(self.now.label("now_ms"), last.label("last"))
 
     def _position(self) -> Query:
         turn, id_ = bindparam("p_turn", type_=BigInteger), bindparam("p_id", type_=BigInteger)
@@ -279,15 +274,11 @@ class Statements:
         looked = {
             "lapsed": lease < self.now,
             "long": started < self.now - bindparam("p_max_running"),
-            "waiting": self._first(WAITS_FOR_NODE) <= self.now,
-            "backed_off": self._first(BACKS_OFF) <= self.now,
+            "waiting": _first(WAITS_FOR_NODE) <= self.now,
+            "backed_off": _first(BACKS_OFF) <= self.now,
             "work": select(job.c.id).where(CLAIMABLE).order_by(job.c.turn, job.c.id).limit(1).scalar_subquery().is_not(None),
         }
         return select(*(case((due, 1), else_=0).label(name) for name, due in looked.items()))
-
-    def _first(self, which: ColumnElement[bool]) -> ScalarSelect[int]:
-        """When the first waiting job may go on."""
-        return select(job.c.available_at_ms).where(which).order_by(*_BY_TIME).limit(1).scalar_subquery()
 
     def _lapsed(self) -> Query:
         columns = (job.c.id, job.c.app_id, job.c.attempt, job.c.runner_id)
@@ -334,6 +325,17 @@ class Statements:
 
 _BY_TIME = (job.c.claimable, job.c.available_at_ms, job.c.id)
 """The order in which waiting jobs go on."""
+
+
+def _first(which: ColumnElement[bool]) -> ScalarSelect[int]:
+    """When the first waiting job may go on."""
+    return select(job.c.available_at_ms).where(which).order_by(*_BY_TIME).limit(1).scalar_subquery()
+
+
+def _last_turn(now: ColumnElement[int]) -> Query:
+    """The end of the line: where a new job goes in plain order. Not 0 while jobs from a fair order are left."""
+    last = select(job.c.turn).where(CLAIMABLE).order_by(job.c.turn.desc(), job.c.id.desc()).limit(1).scalar_subquery()
+    return select(now.label("now_ms"), last.label("last"))
 
 
 def _least_turn(which: ColumnElement[bool]) -> ScalarSelect[int]:

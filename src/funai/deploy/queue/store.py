@@ -143,7 +143,7 @@ class JobStore:
 
     async def get(self, job_id: int) -> Row:
         async with self.db.read() as conn:
-            return await self._view(conn, job_id)
+            return await self.view(conn, job_id)
 
     async def position(self, row: Row) -> int | None:
         """1 for the job the next claim would take; None when it isn't claimable now, or is too far back to count."""
@@ -179,7 +179,7 @@ class JobStore:
             await self.events.forget(conn, some)
         return len(ids)
 
-    async def _view(self, conn: AsyncConnection, job_id: int) -> Row:
+    async def view(self, conn: AsyncConnection, job_id: int) -> Row:
         row = await first_row(conn, self.sql.view, {"p_id": job_id})
         if row is None:
             raise NotFound("JOB_NOT_FOUND")
@@ -189,87 +189,7 @@ class JobStore:
 
     async def claim(self, runner_id: str, lease_ms: int) -> ClaimTurn:
         """Take the head of the queue for the runner, placed on a node if it is an app's."""
-        return await self.db.retrying(lambda conn: self._claim(conn, runner_id, lease_ms))
-
-    async def _claim(self, conn: AsyncConnection, runner_id: str, lease_ms: int) -> ClaimTurn:
-        ended: list[Row] = []
-        for _ in range(HEADS_PER_CLAIM):
-            row = await self._take_head(conn, runner_id, lease_ms)
-            if row is None:
-                return ClaimTurn(None, ended=tuple(ended))
-            node: RuntimeNodeRef | Waiting | None = None
-            if row["app_id"] is not None:
-                node = await self._place(conn, row)
-            if node is None and row["target_node_id"] is not None:
-                ended.append(await self._give_up_move(conn, row))
-                continue
-            if isinstance(node, Waiting):
-                await self._block(conn, row, node.reason)
-                continue
-            if node is not None and node.id != row["node_id"]:
-                await conn.execute(self.sql.place, {"p_id": row["id"], "p_node": node.id})
-                row["node_id"] = node.id
-            taken = Happened(
-                row["id"], row["app_id"], f"runner:{runner_id}", JobStatus.PENDING, JobStatus.RUNNING, row["attempt"]
-            )
-            await self.events.write(conn, taken)
-            release = None if row["app_id"] is None else await self._release(conn, row)
-            return ClaimTurn(Claimed(row, node, release), freed=row["waiting_since_ms"] is not None, ended=tuple(ended))
-        return ClaimTurn(None, more=True, ended=tuple(ended))
-
-    async def _place(self, conn: AsyncConnection, row: dict[str, Any]) -> RuntimeNodeRef | Waiting | None:
-        """The job's node; None for a move whose target can't take it. Then a deploy goes where its app lives."""
-        app_id, now_ms, target = row["app_id"], row["updated_ms"], row["target_node_id"]
-        if target is not None:
-            node = await self.placer.place_on(conn, app_id, target, now_ms)
-            if node is not None or endings.moves(row):
-                return node
-            await conn.execute(self.sql.aim, {"p_id": row["id"], "p_target": None})
-            row["target_node_id"] = None
-        return await self.placer.place(conn, app_id, now_ms, row["user_id"])
-
-    async def _give_up_move(self, conn: AsyncConnection, row: Row) -> Row:
-        await self.end_guarded(conn, row, endings.TARGET_LOST, "placement")
-        return await self._view(conn, row["id"])
-
-    async def _release(self, conn: AsyncConnection, row: Row) -> int:
-        """The number of what the job deploys: the next, or of the release that it moves."""
-        return endings.finished(row).moved_release or await self.releases.next_number(conn, row["app_id"])
-
-    async def _take_head(self, conn: AsyncConnection, runner_id: str, lease_ms: int) -> dict[str, Any] | None:
-        given = {"p_runner": runner_id, "p_token": secrets.token_urlsafe(18)}
-        if self.db.dialect.returns_rows:
-            return await first_row(conn, self.sql.claim, {**given, "p_lease": lease_ms})
-        pick, take = self.sql.claim_pick
-        row = await first_row(conn, pick)
-        if row is None:
-            return None
-        now, node_id = int(row["now_ms"]), row["home_id"] or row["node_id"]
-        placed = {"p_id": row["id"], "p_lease_at": now + lease_ms, "p_now": now, "p_node": node_id}
-        await conn.execute(take, {**given, **placed})
-        return row | {
-            "node_id": node_id,
-            "status": JobStatus.RUNNING.value,
-            "runner_id": runner_id,
-            "lease_token": given["p_token"],
-            "attempt": row["attempt"] + 1,
-            "lease_expire_at": now + lease_ms,
-            "started_ms": now,
-            "updated_ms": now,
-            "log_next": 0,
-            "phase": None,
-            "phase_message": None,
-        }
-
-    async def _block(self, conn: AsyncConnection, row: Row, reason: str) -> None:
-        waited = row["updated_ms"] - row["waiting_since_ms"] if row["waiting_since_ms"] is not None else 0
-        delay = transitions.wait_delay_ms(waited)
-        await conn.execute(self.sql.block, {"p_id": row["id"], "p_reason": reason, "p_delay": delay})
-        if row["wait_reason"] != reason:
-            waits = Happened(
-                row["id"], row["app_id"], "placement", JobStatus.PENDING, JobStatus.PENDING, row["attempt"] - 1, reason
-            )
-            await self.events.write(conn, waits)
+        return await self.db.retrying(lambda conn: _Turns(self).claim(conn, runner_id, lease_ms))
 
     # ------------------------------------------------------------------ the holder's calls
 
@@ -281,7 +201,7 @@ class JobStore:
             changed = await self._changed(conn, self.sql.heartbeat[who.lease_token is not None], given)
             if changed is not None:
                 return changed
-            row = await self._view(conn, job_id)
+            row = await self.view(conn, job_id)
             if not (JobStatus(row["status"]).final and transitions.held_by(row["runner_id"], row["lease_token"], who)):
                 raise Conflict("LEASE_LOST")
             return row
@@ -296,7 +216,7 @@ class JobStore:
         async def work(conn: AsyncConnection) -> tuple[Row, bool]:
             row = await self._changed(conn, self.sql.report[who.lease_token is not None], given)
             if row is None:
-                row = await self._view(conn, job_id)
+                row = await self.view(conn, job_id)
                 same = row["status"] == ending.status and transitions.held_by(row["runner_id"], row["lease_token"], who)
                 if not same:
                     raise Conflict("LEASE_LOST")
@@ -310,7 +230,7 @@ class JobStore:
         """The view of the one row that the statement changed; None when its condition held for no row."""
         if self.db.dialect.returns_rows:
             return await first_row(conn, statement, given)
-        return await self._view(conn, given["p_id"]) if (await conn.execute(statement, given)).rowcount else None
+        return await self.view(conn, given["p_id"]) if (await conn.execute(statement, given)).rowcount else None
 
     # ------------------------------------------------------------------ ending from outside
 
@@ -319,13 +239,13 @@ class JobStore:
 
         async def work(conn: AsyncConnection) -> Row:
             for _ in range(5):
-                row = await self._view(conn, job_id)
+                row = await self.view(conn, job_id)
                 source = JobStatus(row["status"])
                 if source is ending.status and source.final:
                     return row
                 transitions.check_transition(source, ending.status)
                 if await self.end_guarded(conn, row, ending, actor):
-                    return await self._view(conn, job_id)
+                    return await self.view(conn, job_id)
             raise Conflict("CONFLICT")
 
         return await self.db.retrying(work)
@@ -359,6 +279,93 @@ class JobStore:
             await self.releases.record(conn, ended, result or JobResult(), now)
         else:
             await self.releases.failed(conn, ended, row["status"], row["error_message"], now)
+
+
+class _Turns:
+    """The claim transaction, a step a method."""
+
+    def __init__(self, store: JobStore) -> None:
+        self.store, self.sql, self.events = store, store.sql, store.events
+
+    async def claim(self, conn: AsyncConnection, runner_id: str, lease_ms: int) -> ClaimTurn:
+        ended: list[Row] = []
+        for _ in range(HEADS_PER_CLAIM):
+            row = await self._take_head(conn, runner_id, lease_ms)
+            if row is None:
+                return ClaimTurn(None, ended=tuple(ended))
+            node: RuntimeNodeRef | Waiting | None = None
+            if row["app_id"] is not None:
+                node = await self._place(conn, row)
+            if node is None and row["target_node_id"] is not None:
+                ended.append(await self._give_up_move(conn, row))
+                continue
+            if isinstance(node, Waiting):
+                await self._block(conn, row, node.reason)
+                continue
+            if node is not None and node.id != row["node_id"]:
+                await conn.execute(self.sql.place, {"p_id": row["id"], "p_node": node.id})
+                row["node_id"] = node.id
+            taken = Happened(
+                row["id"], row["app_id"], f"runner:{runner_id}", JobStatus.PENDING, JobStatus.RUNNING, row["attempt"]
+            )
+            await self.events.write(conn, taken)
+            release = None if row["app_id"] is None else await self._release(conn, row)
+            return ClaimTurn(Claimed(row, node, release), freed=row["waiting_since_ms"] is not None, ended=tuple(ended))
+        return ClaimTurn(None, more=True, ended=tuple(ended))
+
+    async def _place(self, conn: AsyncConnection, row: dict[str, Any]) -> RuntimeNodeRef | Waiting | None:
+        """The job's node; None for a move whose target can't take it. Then a deploy goes where its app lives."""
+        app_id, now_ms, target = row["app_id"], row["updated_ms"], row["target_node_id"]
+        if target is not None:
+            node = await self.store.placer.place_on(conn, app_id, target, now_ms)
+            if node is not None or endings.moves(row):
+                return node
+            await conn.execute(self.sql.aim, {"p_id": row["id"], "p_target": None})
+            row["target_node_id"] = None
+        return await self.store.placer.place(conn, app_id, now_ms, row["user_id"])
+
+    async def _give_up_move(self, conn: AsyncConnection, row: Row) -> Row:
+        await self.store.end_guarded(conn, row, endings.TARGET_LOST, "placement")
+        return await self.store.view(conn, row["id"])
+
+    async def _release(self, conn: AsyncConnection, row: Row) -> int:
+        """The number of what the job deploys: the next, or of the release that it moves."""
+        return endings.finished(row).moved_release or await self.store.releases.next_number(conn, row["app_id"])
+
+    async def _take_head(self, conn: AsyncConnection, runner_id: str, lease_ms: int) -> dict[str, Any] | None:
+        given = {"p_runner": runner_id, "p_token": secrets.token_urlsafe(18)}
+        if self.store.db.dialect.returns_rows:
+            return await first_row(conn, self.sql.claim, {**given, "p_lease": lease_ms})
+        pick, take = self.sql.claim_pick
+        row = await first_row(conn, pick)
+        if row is None:
+            return None
+        now, node_id = int(row["now_ms"]), row["home_id"] or row["node_id"]
+        placed = {"p_id": row["id"], "p_lease_at": now + lease_ms, "p_now": now, "p_node": node_id}
+        await conn.execute(take, {**given, **placed})
+        return row | {
+            "node_id": node_id,
+            "status": JobStatus.RUNNING.value,
+            "runner_id": runner_id,
+            "lease_token": given["p_token"],
+            "attempt": row["attempt"] + 1,
+            "lease_expire_at": now + lease_ms,
+            "started_ms": now,
+            "updated_ms": now,
+            "log_next": 0,
+            "phase": None,
+            "phase_message": None,
+        }
+
+    async def _block(self, conn: AsyncConnection, row: Row, reason: str) -> None:
+        waited = row["updated_ms"] - row["waiting_since_ms"] if row["waiting_since_ms"] is not None else 0
+        delay = transitions.wait_delay_ms(waited)
+        await conn.execute(self.sql.block, {"p_id": row["id"], "p_reason": reason, "p_delay": delay})
+        if row["wait_reason"] != reason:
+            waits = Happened(
+                row["id"], row["app_id"], "placement", JobStatus.PENDING, JobStatus.PENDING, row["attempt"] - 1, reason
+            )
+            await self.events.write(conn, waits)
 
 
 def _fence(job_id: int, who: Holder) -> dict[str, Any]:

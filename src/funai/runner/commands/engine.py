@@ -108,45 +108,12 @@ class Engine:
             argv += ["--build-arg", f"{name}={value}"]
         if not r.use_cache:
             argv.append("--no-cache")
-        argv += self._limits(r)
+        argv += _limits(r)
         if r.walled or r.network:
             argv += ["--network", "host" if r.walled else r.network]
         if not self.docker:
-            argv += self._podman_only(r)
+            argv += _podman_only(r)
         return Command((*argv, str(r.context)), cwd=r.context, env=self._env(r.tmp, login=False))
-
-    @staticmethod
-    def _limits(r: BuildRequest) -> list[str]:
-        argv: list[str] = []
-        if r.cgroup:
-            # The group's own limits count for all steps together, and outlive each step's leaf to tell what was hit.
-            argv += ["--cgroup-parent", r.cgroup]
-        elif not r.walled:
-            argv += ["--memory", str(r.memory_bytes), "--memory-swap", str(r.memory_bytes)]
-            argv += ["--cpu-period", str(CPU_PERIOD), "--cpu-quota", str(int(r.cpus * CPU_PERIOD))]
-        argv += ["--ulimit", "core=0:0", "--ulimit", f"nofile={r.open_files or OPEN_FILES}:{r.open_files or OPEN_FILES}"]
-        if r.file_bytes:
-            argv += ["--ulimit", f"fsize={r.file_bytes}:{r.file_bytes}"]
-        return argv
-
-    @staticmethod
-    def _podman_only(r: BuildRequest) -> list[str]:
-        argv = [
-            "--format",
-            "docker" if r.docker_format else "oci",
-            "--layers" if r.keep_layers else "--layers=false",
-            "--isolation",
-            "oci",
-            "--http-proxy=false",  # the operator's, with a password perhaps
-            "--pull=never",
-        ]
-        if r.files:
-            argv += ["--build-context", f"{FILES}={r.files}"]
-        if r.pids:
-            argv += ["--ulimit", f"nproc={4 * r.pids}:{4 * r.pids}"]
-        if r.ca_file:
-            argv += ["--volume", f"{r.ca_file}:{CA_IN_BUILD}:ro"]
-        return argv
 
     def pull(self, image: str, *, login: bool, tmp: Path | None = None) -> Command:
         """Fetch an image for a build, with the registry's login or without any."""
@@ -205,9 +172,6 @@ class Engine:
     def remove_container(self, *ids: str) -> Command:
         return Command((self.binary, "rm", "--force", *ids), env=self._env())
 
-    def untag(self, image: str) -> Command:
-        return Command((self.binary, "untag" if not self.docker else "rmi", image), env=self._env())
-
     def storage(self) -> Command:
         """Prints the folder where images and containers are kept."""
         template = "{{.DockerRootDir}}" if self.docker else "{{.Store.GraphRoot}}"
@@ -235,3 +199,36 @@ class Engine:
     def remove_images(self, *ids: str) -> Command:
         """An image that a container or another image uses is refused by the engine and stays."""
         return Command((self.binary, "rmi", *ids), env=self._env())
+
+
+def _limits(r: BuildRequest) -> list[str]:
+    argv: list[str] = []
+    if r.cgroup:
+        # The group's own limits count for all steps together, and outlive each step's leaf to tell what was hit.
+        argv += ["--cgroup-parent", r.cgroup]
+    elif not r.walled:
+        argv += ["--memory", str(r.memory_bytes), "--memory-swap", str(r.memory_bytes)]
+        argv += ["--cpu-period", str(CPU_PERIOD), "--cpu-quota", str(int(r.cpus * CPU_PERIOD))]
+    argv += ["--ulimit", "core=0:0", "--ulimit", f"nofile={r.open_files or OPEN_FILES}:{r.open_files or OPEN_FILES}"]
+    if r.file_bytes:
+        argv += ["--ulimit", f"fsize={r.file_bytes}:{r.file_bytes}"]
+    return argv
+
+
+def _podman_only(r: BuildRequest) -> list[str]:
+    argv = [
+        "--format",
+        "docker" if r.docker_format else "oci",
+        "--layers" if r.keep_layers else "--layers=false",
+        "--isolation",
+        "oci",
+        "--http-proxy=false",  # the operator's, with a password perhaps
+        "--pull=never",
+    ]
+    if r.files:
+        argv += ["--build-context", f"{FILES}={r.files}"]
+    if r.pids:
+        argv += ["--ulimit", f"nproc={4 * r.pids}:{4 * r.pids}"]
+    if r.ca_file:
+        argv += ["--volume", f"{r.ca_file}:{CA_IN_BUILD}:ro"]
+    return argv
