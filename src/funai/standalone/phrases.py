@@ -70,6 +70,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     ),
     "stopped": ("已停止", "stopped"),
     "is_up": ("FunAI 已启动（{seconds} 秒）", "FunAI is up ({seconds} s)"),
+    "git_key": ("密钥指纹 {fingerprint}", "key fingerprint {fingerprint}"),
     "apps": ("应用", "Apps"),
     "engine": ("容器引擎", "Engine"),
     "state": ("数据", "State"),
