@@ -119,7 +119,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "part_haproxy": ("网关（HAProxy）", "the gateway (HAProxy)"),
     "part_keeper": ("网关的守护进程", "the gateway's keeper"),
     "part_registry": ("镜像仓库", "the registry"),
-    "part_engine": ("容器引擎的 API", "the container engine's API"),
+    "part_engine": ("容器引擎的 API ", "the container engine's API"),
     "part_postgres": ("应用的 PostgreSQL ", "the apps' PostgreSQL"),
     # the engine and the base image
     "podman_other_conf": (
