@@ -127,7 +127,7 @@ class StartFaults:
             return None
         if fault := await self._program(command[0], must_exist=True):
             return fault
-        if fault := await self._script(command):
+        if fault := await self._script(command) or await self._behind_entrypoint(command):
             return fault
         if exit_code in (CAN_NOT_EXECUTE, NOT_FOUND):
             for word in list(dict.fromkeys(named_files(command)))[:MAX_FILES]:
@@ -150,6 +150,18 @@ class StartFaults:
         if (runs := env_program(file)) and await self._look_up(runs) is None:
             return Words(f"{name} 需要 {runs}，镜像里没有", f"{name} needs {runs}, which is not in the image")
         return None
+
+    async def _behind_entrypoint(self, command: Sequence[str]) -> Words | None:
+        """Node's official image takes a command that it can't find for a script: "Cannot find module '/app/pnpm'"."""
+        if len(command) < 2 or posixpath.basename(command[0]) != "docker-entrypoint.sh":
+            return None
+        name = command[1]
+        if not name or name.startswith("-") or "/" in name or await self._look_up(name):
+            return None
+        for script in (name, f"{name}.js"):
+            if await self._read(posixpath.normpath(posixpath.join("/", self._image.workdir, script))):
+                return None
+        return Words(f"镜像里没有 {name}", f"{name} is not in the image")
 
     async def _script(self, command: Sequence[str]) -> Words | None:
         """A shell takes the CR of Windows line ends for a part of its commands: ``sh start.sh``."""

@@ -67,6 +67,9 @@ def test_words_behind_a_program_may_name_files() -> None:
 SHELL = {"/bin/sh": file(elf(62))}
 
 
+ENTRYPOINT = {**SHELL, "/usr/bin/docker-entrypoint.sh": file(b"#!/bin/sh\n")}
+
+
 def faults(files: dict[str, FileHead], *command: str, platform: str = "linux/amd64") -> StartFaults:
     async def read(path: str) -> FileHead | None:
         return files.get(path)
@@ -91,6 +94,9 @@ def faults(files: dict[str, FileHead], *command: str, platform: str = "linux/amd
         ({"/bin/sh": file(elf(62)), "/app/x": file(b"data", 0o644)}, ("/bin/sh", "./x"), 127, ""),
         ({"/bin/sh": file(elf(62))}, ("/bin/sh", "-c", "/bin/false"), 1, ""),
         ({}, (), 1, ""),
+        ({**ENTRYPOINT}, ("docker-entrypoint.sh", "pnpm", "start"), 1, "pnpm is not in the image"),
+        ({**ENTRYPOINT, "/app/server.js": file(b"x", 0o644)}, ("docker-entrypoint.sh", "server.js"), 1, ""),
+        ({**ENTRYPOINT, "/bin/node": file(elf(62))}, ("docker-entrypoint.sh", "node", "x.js"), 1, ""),
         ({"/go": file(b"#!/usr/bin/env bun\n"), "/usr/bin/env": file(elf(62))}, ("/go",), 127, "/go needs bun, which is not"),
         (
             {"/go": file(b"#!/usr/bin/env -S A=1 sh -e\n"), "/usr/bin/env": file(elf(62)), "/bin/sh": file(elf(62))},
