@@ -26,7 +26,7 @@ from funai.base.config.settings import env_form, read_properties
 from funai.base.db import dumps
 from funai.cli.verbs.operator.serve import settings_class
 from funai.contracts.errors import ConfigError
-from funai.standalone.upkeep.backup import FORM, MANIFEST, Report, about, added, unpack
+from funai.standalone.upkeep.backup import FORM, MANIFEST, Report, about, added, opened, unpack
 
 CLASSES = {
     "api": "api.ApiSettings",
@@ -185,7 +185,7 @@ def _unpacked(source: Path, scratch: Path) -> tuple[Report, dict[str, str], dict
     """The tar's files in a folder of this user's alone; kinds of databases by dump, owners by entry. Raises ConfigError."""
     owners: dict[str, str] = {}
     try:
-        with tarfile.open(source) as tar:
+        with opened(source) as tar:
             told, report = about(source, tar.next(), tar)
             kinds: object = told.get("services")
             if not isinstance(kinds, dict):
