@@ -101,7 +101,10 @@ def up(
         str | None,
         typer.Option(metavar="embedded|none|URL", help="PostgreSQL for apps.", show_default="embedded, where it is installed"),
     ] = None,
-    mongo: Annotated[str | None, typer.Option(metavar="URL", help="MongoDB for apps.", show_default=False)] = None,
+    mongo: Annotated[
+        str | None,
+        typer.Option(metavar="container|URL", help="MongoDB for apps: a container of it, or a server.", show_default="none"),
+    ] = None,
     slots: Annotated[int | None, typer.Option(min=1, max=64, help="Builds at the same time.", show_default="1")] = None,
     install: Annotated[
         bool, typer.Option("--install", help="Write a systemd unit with these options and start it, instead of running here.")

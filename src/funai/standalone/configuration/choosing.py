@@ -41,6 +41,8 @@ def options_of(loaded: Loaded) -> UpOptions:
         image_mirror=config.builds.image_mirror,
         postgres=config.databases.postgres,
         mongo=config.databases.mongo,
+        mongo_image=config.databases.mongo_image,
+        mongo_memory=config.databases.mongo_memory,
         given=loaded.given,
         slots=config.builds.slots,
     ).with_absolute_dir()

@@ -166,5 +166,6 @@ def _warnings(session: Session, loaded: Loaded) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="funai-check-") as folder:
         layout = Layout(Path(folder))
         layout.make()
-        services.plan(options, layout, Secrets(), engine, layout.engine_socket, "")
+        named = services.named_servers(options)
+        services.plan(options, layout, Secrets(), engine, layout.engine_socket, "", named)
     return [*unread(session.environ), *ignored(session.environ, options.given.fixed)]
