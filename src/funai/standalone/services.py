@@ -75,7 +75,7 @@ class AppServers:
 
 
 def named_servers(options: UpOptions) -> AppServers:
-    """Those that run elsewhere."""
+    """The servers that run elsewhere, as the options name them."""
     return AppServers(
         None if options.postgres in (EMBEDDED, NONE) else options.postgres,
         None if options.mongo in ("", CONTAINER) else options.mongo,
