@@ -279,8 +279,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "DATABASE_BACKUP_NOT_FOUND": ("没有这个备份，见 funai db info", "no such backup; `funai db info` lists those there are"),
     "DATABASE_BUSY": (
-        "应用的数据库正在备份、恢复或修改，请等它结束后再试",
-        "the app's database is being backed up, restored or changed: try again once that has ended",
+        "数据库正在备份、恢复或修改，请稍后再试",
+        "a backup, restore or change of the database is running: try later",
     ),
     "DATABASE_FULL": ("数据库已超过配额，只能读取和删除", "the database is over its quota: it may be read and emptied only"),
     "DATABASE_BACKUP_FAILED": ("备份没有写成：{detail}", "the backup could not be written: {detail}"),
