@@ -12,5 +12,5 @@ class Calls:
 
 
 def owned(user_id: int, app_id: int) -> dict[str, int]:
-    """The parameters that name somebody's app."""
+    """The parameters that name a user's app."""
     return {"userId": user_id, "appId": app_id}
