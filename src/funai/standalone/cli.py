@@ -166,7 +166,7 @@ async def _up(config: Path | None, data_dir: Path | None, flags: Flags) -> int:
             show(f"[dim]· {phrase('config_written', file=options.data_dir / FILE)}[/dim]")
     except ConfigError as e:
         return _refused(e)
-    for line in unread(os.environ):
+    for line in [*unread(os.environ), *choosing.idle(loaded, options)]:
         show(f"[yellow]! {escape(line)}[/yellow]")
     allow_open_files()
     stop = asyncio.Event()

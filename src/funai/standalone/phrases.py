@@ -16,6 +16,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "config_fine": ("配置可用", "the configuration can be used"),
     "config_none": ("还没有 {file}；第一次 funai up 会写一个", "there is no {file} yet; the first funai up writes one"),
     "default": ("默认", "default"),
+    "idle": (
+        "{name}（来自 {source}）没有作用：还要设置 {wanted}",
+        "{name} (from {source}) changes nothing: it needs {wanted}",
+    ),
     "backed_up": ("已写入 {file}：{count} 个文件，{size}", "wrote {file}: {count} files, {size}"),
     "backup_secret": (
         "里面有所有密钥：只留给自己，放到别的机器上",

@@ -168,4 +168,4 @@ def _warnings(session: Session, loaded: Loaded) -> list[str]:
         layout.make()
         named = services.named_servers(options)
         services.plan(options, layout, Secrets(), engine, layout.engine_socket, "", named)
-    return [*unread(session.environ), *ignored(session.environ, options.given.fixed)]
+    return [*unread(session.environ), *ignored(session.environ, options.given.fixed), *choosing.idle(loaded, options)]
