@@ -17,7 +17,7 @@ import shutil
 import time
 
 from benchmarks.chaos.visitors import Visits
-from funai.contracts.moves import DrainState
+from funai.contracts.apps.moves import DrainState
 from funai.standalone.parts import engine
 from tests.e2e.nodes.world import ANSWER, Nodes, nodes
 from tests.parts.waiting import eventually

@@ -16,15 +16,19 @@ TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf
 MARK_LENGTH = 12
 
 
-@lru_cache(maxsize=64)
-def content_mark(name: str) -> str:
-    """A short hash of a file's content. ``name`` is relative to the static folder."""
-    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:MARK_LENGTH]
+@lru_cache(maxsize=1)
+def content_mark() -> str:
+    """A short hash of all files: one for all, so that what a module imports by its name is kept like the module itself."""
+    found = hashlib.sha256()
+    for name in sorted(_files()):
+        content = (STATIC / name).read_bytes()
+        found.update(f"{name} {len(content)}\n".encode() + content)
+    return found.hexdigest()[:MARK_LENGTH]
 
 
 def asset_url(name: str) -> str:
-    """The address of a file, which changes with its content."""
-    return f"/static/{content_mark(name)}/{name}"
+    """The address of a file, which changes with the files' content."""
+    return f"/static/{content_mark()}/{name}"
 
 
 def known_files() -> frozenset[str]:
@@ -36,7 +40,7 @@ def serve(mark: str, name: str) -> Response:
     """A file by name; an outdated mark gets the current content, and may not be kept."""
     if name not in _files():
         return Response(status_code=404)
-    caching = FOREVER if mark == content_mark(name) else "no-cache"
+    caching = FOREVER if mark == content_mark() else "no-cache"
     return FileResponse(STATIC / name, media_type=TYPES[Path(name).suffix], headers={"Cache-Control": caching})
 
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Match, Mount
 from starlette.types import Scope
 
@@ -96,11 +96,21 @@ def _static(mark: str, name: str) -> Response:
 
 async def _on_refusal(request: Request, e: Exception) -> Response:
     assert isinstance(e, FunaiError)
+    if request.headers.get("hx-request") == "true":
+        return _part_refused(e)
     if isinstance(e, Unauthenticated) and request.method in SAFE_METHODS:
         return RedirectResponse(f"/login?next={quote(request.url.path)}", status_code=303)
     language = preferred_language(request)
     message = text(language, e.reason) if e.reason in TEXTS else e.message(language)
+    if request.headers.get("accept") == "text/plain":
+        return PlainTextResponse(message, status_code=e.code)
     return _problem(request, e.code, message, e.reason, next_step(language, e.reason))
+
+
+def _part_refused(e: FunaiError) -> Response:
+    """What a part of a page gets that refreshes by itself: where the whole page would tell something else, load that."""
+    gone = e.code in (401, 403, 404)
+    return Response(status_code=e.code, headers={"HX-Refresh": "true"} if gone else {})
 
 
 async def _on_bad_form(request: Request, e: Exception) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +11,6 @@ from funai.contracts.states import AppStatus, JobStatus, Phase
 from funai.i18n.console import text
 
 PHASES = ("QUEUED", *(p.value for p in Phase))
-_CHINESE = re.compile("[\u4e00-\u9fff]")
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 KINDS = {
     AppStatus.CREATED: "idle",
@@ -56,9 +54,15 @@ class Difference:
         return self.old != self.new
 
 
-def app_kind(app: App) -> str:
-    """The class of the app's badge."""
-    return "bad" if app.crash_looping else KINDS[app.app_status]
+def app_badges(app: App) -> list[tuple[str, str]]:
+    """Badges as class and key of the catalogue: first what serves, then what happened last where that is something else."""
+    last = (KINDS[app.app_status], f"state_{app.app_status.value}")
+    if app.app_status not in (AppStatus.DEPLOYING, AppStatus.FAILED):
+        return [("bad", "crash_looping")] if app.crash_looping else [last]
+    if app.crash_looping:
+        return [("bad", "crash_looping"), last]
+    now = AppStatus.READY if app.serving else AppStatus.UPLOADED
+    return [(KINDS[now] if app.serving else "off", f"state_{now.value}"), last]
 
 
 def job_kind(job: Job) -> str:
@@ -132,23 +136,6 @@ def again(job: Job, app: App) -> dict[str, str]:
     if repository and repository.rsplit("/", 1)[-1] != own.rsplit("/", 1)[-1]:
         wishes["repo_ssh_url"] = repository
     return wishes
-
-
-def error_parts(language: str, message: str | None) -> tuple[str, str]:
-    """What a job's error message says in ``language``, and the lines of the program behind it.
-
-    A runner writes a line in Chinese, then the same in English, then the program's lines; others write one line.
-    """
-    first, _, rest = (message or "").partition("\n")
-    second, _, lines = rest.partition("\n")
-    if _CHINESE.search(first) and second and not _CHINESE.search(second):
-        return (second if language == "en" else first), lines.strip("\n")
-    return first, rest.strip("\n")
-
-
-def headline(language: str, message: str | None) -> str:
-    """The first of :func:`error_parts`."""
-    return error_parts(language, message)[0]
 
 
 def compare(found: ReleaseComparison) -> list[Difference]:

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 from funai.console import presenter
 from funai.console.assets import asset_url
 from funai.i18n.console import TEXTS, next_step, text
+from funai.i18n.language import headline
 from funai.i18n.reasons import render
 from funai.i18n.sizes import size
 
@@ -36,6 +37,7 @@ class Pages:
             now=lambda: datetime.now(UTC),
             advice_for=next_step,
             reason_words=_reason_words,
+            app_badges=presenter.app_badges,
             known_notices=TEXTS,
         )
         self.environment.filters.update(duration=presenter.duration, bytes=size, keep_returns=keep_returns)
@@ -48,7 +50,7 @@ class Pages:
             "nonce": request.state.nonce,
             "ago": partial(presenter.ago, language),
             "request_path": request.url.path,
-            "headline": partial(presenter.headline, language),
+            "headline": partial(headline, language),
         }
         body = self.environment.get_template(template).render({**known, **values})
         return HTMLResponse(body, status_code=status, headers={"Vary": "Cookie, Accept-Language"})

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from funai.contracts.moves import DrainProgress, Move
+from funai.contracts.apps.moves import DrainProgress, Move
 from funai.contracts.states import NodeHealth
 from funai.contracts.wire import EntityId, Instant, Name, Wire, clamped
 

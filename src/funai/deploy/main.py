@@ -31,7 +31,7 @@ from funai.base.db.engine import Database
 from funai.base.http.app import add_routes, create_app, ok
 from funai.base.http.guards import Network, SecretDoor, address_door, networks
 from funai.base.observability import log
-from funai.contracts.edge import TOKEN_HEADER
+from funai.contracts.apps.edge import TOKEN_HEADER
 from funai.contracts.errors import ConfigError
 from funai.contracts.nodes import CredentialKind as Kind
 from funai.deploy.access.credentials import Credentials

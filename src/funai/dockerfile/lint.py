@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from funai.contracts.buildspec import (
+from funai.contracts.apps.buildspec import (
     APP_YAML,
     LOCKFILES,
     AppSpec,

@@ -327,13 +327,6 @@ _OTHERS: dict[str, tuple[str, str]] = {
     "more": ("下一页", "Next page"),
     "owner": ("所有者", "Owner"),
 }
-_PROBLEMS: dict[str, tuple[str, str]] = {
-    "CROSS_SITE": (
-        "请求不是从本站页面发出的，已拒绝。",
-        "The request did not come from a page of this console, so it was refused.",
-    ),
-    "FORM_EXPIRED": ("表单已过期，请重新打开页面再试。", "The form is out of date; open the page again and repeat."),
-}
 _NEXT_STEPS: dict[str, tuple[str, str]] = {
     "QUOTA_RUNNING_APPS": ("在“应用”里停止一个不用的应用。", "Stop an app that you don't need on the Apps page."),
     "QUOTA_APPS": ("删除一个不用的应用。", "Delete an app that you don't need."),
@@ -383,10 +376,11 @@ _NEXT_STEPS: dict[str, tuple[str, str]] = {
         "粘贴 .pub 文件的内容；没有可运行 ssh-keygen -t ed25519。",
         "Paste what is in the .pub file; to make a key run ssh-keygen -t ed25519.",
     ),
+    "FORBIDDEN": ("请管理员来做，或者用管理员账号登录。", "Ask an admin, or sign in as one."),
     "UNAUTHENTICATED": ("重新登录。", "Sign in again."),
     "TOKEN_EXPIRED": ("重新登录。", "Sign in again."),
 }
-TEXTS: dict[str, tuple[str, str]] = {**_PAGES, **_APPS, **DATABASES, **OPERATIONS, **_DEPLOYS, **_OTHERS, **_PROBLEMS}
+TEXTS: dict[str, tuple[str, str]] = {**_PAGES, **_APPS, **DATABASES, **OPERATIONS, **_DEPLOYS, **_OTHERS}
 
 
 def text(language: str, key: str, **values: object) -> str:

@@ -1,8 +1,21 @@
-"""Texts of the console about releases compared, confirmations and who did what; a part of :mod:`funai.i18n.console`."""
+"""Texts of the console about what refreshes, releases compared, confirmations and who did what; a part of the catalogue."""
 
 from __future__ import annotations
 
 OPERATIONS: dict[str, tuple[str, str]] = {
+    "CROSS_SITE": (
+        "请求不是从本站页面发出的，已拒绝。",
+        "The request did not come from a page of this console, so it was refused.",
+    ),
+    "FORM_EXPIRED": ("表单已过期，请重新打开页面再试。", "The form is out of date; open the page again and repeat."),
+    "refresh": ("刷新", "Refresh"),
+    "stale": ("暂时无法刷新；以下是 {at} 时的内容。", "This can't be refreshed now; it shows what was so at {at}."),
+    "runtime_log_live": ("实时更新中", "Live"),
+    "runtime_log_silent": ("容器已停止输出，正在等待", "The container's output has ended; waiting for more"),
+    "runtime_log_gap": (
+        "—— 以上与以下之间的输出可能缺失，或者容器已重启 ——",
+        "—— lines may be missing here, or the container is another one ——",
+    ),
     "compare_variables_same": ("环境变量相同。", "The variables are the same."),
     "compare_variables_unknown": (
         "无法比较环境变量：这些版本的变量是用另一把密钥加密的，或者 Deploy 服务版本较旧。",
@@ -17,6 +30,15 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "new_repository_text": (
         "管理员须允许该地址（funai.git.allowed-repos），Runner 的公钥须能读取。",
         "The operator must allow its address (funai.git.allowed-repos), and the runner's key must be able to read it.",
+    ),
+    "stays_NO_RUNTIME_NODE": ("没有其他可用的节点，它留在本节点", "no other node can take it; it stays on this one"),
+    "stays_NODE_DISK_PRESSURE": (
+        "其他节点磁盘空间不足，它留在本节点",
+        "the other nodes are short of disk; it stays on this one",
+    ),
+    "stays_NODE_MEMORY_PRESSURE": (
+        "其他节点可分配内存不足，它留在本节点",
+        "the other nodes' memory is given away; it stays on this one",
     ),
     "variable_remove_text": (
         "它的值会被删除，无法再查看或恢复。正在运行的容器到下次部署为止仍保留它。",

@@ -99,13 +99,6 @@ def label(word: str, language: str) -> str:
     return f"{CHINESE[head]} {number}" if space and number.isdecimal() and head in CHINESE else CHINESE.get(word, word)
 
 
-def one_line(text: str | None, language: str) -> str:
-    """A failure's message where there is room for a line: it says its first one in Chinese, then again in English."""
-    first, _, rest = (text or "").partition("\n")
-    second = rest.partition("\n")[0]
-    return second if language != "zh" and second and not first.isascii() and second.isascii() else first
-
-
 def cells(text: str) -> int:
     """How many terminal cells a text takes."""
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)

@@ -26,7 +26,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "UNAUTHENTICATED": ("请先登录", "please log in first"),
     "BAD_CREDENTIALS": ("用户名或密码错误", "wrong user name or password"),
     "TOKEN_EXPIRED": ("登录已过期，请重新登录", "the login has expired; log in again"),
-    "FORBIDDEN": ("没有权限", "not allowed"),
+    "FORBIDDEN": ("没有权限：需要管理员账号", "not allowed: this needs an admin"),
     "IP_FORBIDDEN": ("来源地址不在允许列表中", "your address is not on the allow-list"),
     "NOT_FOUND": ("不存在", "not found"),
     "METHOD_NOT_ALLOWED": ("不支持该请求方法", "method not allowed"),

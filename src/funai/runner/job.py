@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from funai.base.clients.registry.distribution import Manifest
 from funai.contracts import naming, rules
 from funai.contracts.agent import AgentDeploy, HealthSpec
-from funai.contracts.buildspec import APP_YAML, MAX_APP_YAML, AppSpec, choose_port
+from funai.contracts.apps.buildspec import APP_YAML, MAX_APP_YAML, AppSpec, choose_port
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Job, JobResult, Payload
 from funai.contracts.rules import ImageRef

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from funai.contracts import naming
+from funai.contracts.apps.buildspec import AppSpec
 from funai.contracts.apps.variables import read_at_build
-from funai.contracts.buildspec import AppSpec
 from funai.contracts.jobs import Job, Payload, RuntimeNodeRef
 from funai.i18n.joblog import both
 

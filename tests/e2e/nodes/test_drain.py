@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.chaos.visitors import Visits
-from funai.contracts.moves import DrainState
+from funai.contracts.apps.moves import DrainState
 from tests.e2e.nodes.world import ANSWER, Nodes
 from tests.parts.extent import extent
 from tests.parts.waiting import eventually

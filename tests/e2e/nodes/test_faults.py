@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.chaos.processes import processes
 from benchmarks.chaos.visitors import Visits
-from funai.contracts.moves import DrainState
+from funai.contracts.apps.moves import DrainState
 from funai.contracts.states import NodeHealth
 from tests.e2e.nodes.world import ANSWER, Nodes, serves
 from tests.parts.extent import only_in_full

@@ -19,9 +19,9 @@ from benchmarks.chaos.processes import processes
 from funai.base.clients.agent import AgentClient
 from funai.base.clients.deploy import DeployClient
 from funai.base.process.proc import base_environment
+from funai.contracts.apps.moves import DrainProgress, DrainState
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import CreateJob, Job, Payload
-from funai.contracts.moves import DrainProgress, DrainState
 from funai.contracts.nodes import DrainReport, Placements, RuntimeNode
 from funai.contracts.states import JobStatus, JobType, NodeHealth
 from funai.standalone.parts.engine import EngineChoice

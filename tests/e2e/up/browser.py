@@ -11,6 +11,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response, ViewportSize, async_playwright
 
 from tests.parts.browser import launch
+from tests.parts.htmx import serve_other_htmx
 
 SERIOUS = frozenset({"serious", "critical"})
 MOVED = "net::ERR_NETWORK_CHANGED"
@@ -49,7 +50,9 @@ class Watched:
 async def chromium(*flags: str, **options: Any) -> AsyncIterator[Watched]:
     """A browser with one context. ``flags``: Chromium's own; ``options``: locale, java_script_enabled, viewport."""
     async with async_playwright() as playwright, launch(playwright, *flags) as browser:
-        yield Watched(await browser.new_context(**options))
+        context = await browser.new_context(**options)
+        await serve_other_htmx(context)
+        yield Watched(context)
 
 
 def width(pixels: int) -> ViewportSize:

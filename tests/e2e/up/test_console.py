@@ -84,8 +84,14 @@ async def test_newcomer_signs_up_deploys_breaks_mends_and_rolls_back(
         await page.get_by_role("link", name=t("menu_apps"), exact=True).click()
         await picture(page, language, "apps")
         await page.get_by_role("link", name="Shop").click()
+        await page.wait_for_url("**/users/*/apps/*")
+        shop = page.url
+        await _drain(page, up, t, language, shop)
+        await page.locator("form[action='/logout'] button").click()
+        await _sign_in(page, up, f"ada-{person.user_id}")
+        await page.goto(shop)
+        await expect(page.locator("#state .badge").first).to_have_text(t("state_3"))
         await _delete(page, t)
-        await _drain(page, up, t, language)
         watched.check()
 
 
@@ -154,14 +160,19 @@ async def _delete(page: Page, t: Say) -> None:
     await expect(page.get_by_text(re.compile(f"{t('done_deleted')}|{t('done_deleting')}"))).to_be_visible(timeout=60_000)
 
 
-async def _drain(page: Page, up: Platform, t: Say, language: str) -> None:
-    """An admin drains a node beside the one that everything runs on, and finds that in the audit trail."""
+async def _drain(page: Page, up: Platform, t: Say, language: str, shop: str) -> None:
+    """An admin drains the node with the app while no other can take it: told so, and finds the drain in the audit trail."""
     password = load_secrets(up.layout.secrets_file)[0].admin_password.get_secret_value()
     await page.locator("form[action='/logout'] button").click()
     await _sign_in(page, up, FIRST_ADMIN, password)
     async with _spare_node(up, password) as name:
         await page.goto(f"{up.api_url}/admin/nodes")
         await picture(page, language, "nodes")
+        await page.get_by_role("row").filter(has_not_text=name).locator("a[href$='/drain']").click()
+        await page.locator("main button.primary").click()
+        told = f"{t('audit_of_app', id=shop.rpartition('/')[2])}: {t('stays_NO_RUNTIME_NODE')}"
+        await expect(page.get_by_role("listitem").filter(has_text=told)).to_be_visible()
+        await page.goto(f"{up.api_url}/admin/nodes")
         await page.get_by_role("row").filter(has_text=name).locator("a[href$='/drain']").click()
         await page.locator("main button.primary").click()
         await expect(page.get_by_text(t("node_drained", moved=0, skipped=0, left=0))).to_be_visible()
@@ -172,7 +183,7 @@ async def _drain(page: Page, up: Platform, t: Say, language: str) -> None:
 
 @asynccontextmanager
 async def _spare_node(up: Platform, password: str) -> AsyncIterator[str]:
-    """The name of a node that has no apps and gets none."""
+    """The name of a node that has no apps and takes none."""
     anonymous, name = ApiClient(up.api_url), "node-2"
     _, token = await anonymous.login(FIRST_ADMIN, password)
     admin = ApiClient(up.api_url, {"Authorization": f"Bearer {token}"})

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from funai.console import presenter
-from funai.contracts.accounts import App
+from funai.contracts.accounts import App, Serving
 from funai.contracts.jobs import Job, JobResult, Release, ReleaseComparison
 from funai.contracts.states import AppStatus, JobStatus, JobType
 
@@ -114,14 +114,31 @@ def test_ago_in_words(seconds: int, words: str) -> None:
     assert presenter.ago("en", BEGAN, BEGAN + timedelta(seconds=seconds)) == words
 
 
-def test_error_message_splits_into_its_head_and_the_programs_lines() -> None:
-    assert presenter.error_parts("en", "failed (exit 1)\nline 1\nline 2\n") == ("failed (exit 1)", "line 1\nline 2")
-    assert presenter.error_parts("en", None) == ("", "")
-
-
-def test_error_message_in_two_languages_is_shown_in_the_readers() -> None:
-    message = "构建失败（退出码 1）\nthe build failed (exit status 1)\nnpm ERR!\nline 2"
-    assert presenter.error_parts("zh", message) == ("构建失败（退出码 1）", "npm ERR!\nline 2")
-    assert presenter.error_parts("en", message) == ("the build failed (exit status 1)", "npm ERR!\nline 2")
-    assert presenter.error_parts("en", "失败") == ("失败", "")
-    assert presenter.error_parts("en", "失败\n原因") == ("失败", "原因")
+@pytest.mark.parametrize(
+    ("status", "serves", "looping", "badges"),
+    [
+        (AppStatus.READY, True, False, ["good state_3"]),
+        (AppStatus.READY, True, True, ["bad crash_looping"]),
+        (AppStatus.UPLOADED, False, False, ["idle state_1"]),
+        (AppStatus.FAILED, True, False, ["good state_3", "bad state_4"]),
+        (AppStatus.FAILED, True, True, ["bad crash_looping", "bad state_4"]),
+        (AppStatus.FAILED, False, False, ["off state_1", "bad state_4"]),
+        (AppStatus.DEPLOYING, True, False, ["good state_3", "busy state_2"]),
+        (AppStatus.DEPLOYING, False, False, ["off state_1", "busy state_2"]),
+        (AppStatus.DISABLED, False, False, ["off state_5"]),
+    ],
+)
+def test_badges_say_what_serves_before_what_happened_last(
+    status: AppStatus, serves: bool, looping: bool, badges: list[str]
+) -> None:
+    app = App(
+        id=7,
+        user_id=1,
+        app_name="shop",
+        app_status=status,
+        serving=Serving(release=1) if serves else None,
+        crash_looping=looping or None,
+        created_at=BEGAN,
+        updated_at=BEGAN,
+    )
+    assert [" ".join(badge) for badge in presenter.app_badges(app)] == badges

@@ -35,6 +35,7 @@ BUILT = {
     *(f"admin_{s}" for s in ("nodes", "runners", "users", "apps", "audit")),
     *(f"audit_{a.value}" for a in AuditAction),
     *(f"change_{s.value}" for s in Change),
+    *(f"stays_{r}" for r in ("NO_RUNTIME_NODE", "NODE_DISK_PRESSURE", "NODE_MEMORY_PRESSURE")),
     "CROSS_SITE",
     "FORM_EXPIRED",
 }

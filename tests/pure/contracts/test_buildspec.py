@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funai.contracts import buildspec
-from funai.contracts.buildspec import AppSpec, parse_app_yaml
+from funai.contracts.apps import buildspec
+from funai.contracts.apps.buildspec import AppSpec, parse_app_yaml
 from funai.contracts.errors import BadInput
 
 PACKAGE = '{"scripts": {"start": "node s.js"}}'

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from funai.contracts.apps.buildspec import AppSpec
 from funai.contracts.apps.variables import build_names, read_at_build, values_of, with_marks
-from funai.contracts.buildspec import AppSpec
 from funai.contracts.jobs import Payload, RuntimeNodeRef
 from funai.runner.variables import address, build_values, remarks
 

@@ -80,6 +80,8 @@ class Node:
         """Apps whose stopped container is gone."""
         self.looping: set[str] = set()
         """Apps that keep ending."""
+        self.output = "hello from the container, tail {tail}\n"
+        """What every container printed."""
         self.app = FastAPI()
         self.app.add_api_route("/agent/apps/status", self._status)
         self.app.add_api_route("/agent/apps/logs", self._logs)
@@ -117,7 +119,7 @@ class Node:
         return {"window": window, "stepSeconds": 60, "points": points}
 
     async def _logs(self, tail: int = 200) -> Any:
-        return PlainTextResponse(f"hello from the container, tail {tail}\n")
+        return PlainTextResponse(self.output.format(tail=tail))
 
 
 class Repos:

@@ -89,9 +89,13 @@ async def test_audit_trail_prunes_by_age_and_of_users_by_count(platform: Platfor
     ada, root = await platform.person("ada"), await platform.admin()
     for _ in range(3):
         await ada.call("PUT", "/user/api-key")
+    for _ in range(3):
+        await platform.http.post(f"{BASE}/auth/login", json={"userName": "ada", "password": "wrong wrong"})
     monkeypatch.setattr(trail, "MAX_USERS_ENTRIES", 2)
+    monkeypatch.setattr(trail, "MAX_REFUSED_ENTRIES", 1)
     await platform.core.audit.prune()
     assert _told(await _entries(root)) == [
+        ("ada", "SIGN_IN_REFUSED", ""),
         ("ada", "API_KEY_RENEWED", ""),
         ("ada", "API_KEY_RENEWED", ""),
         ("root", "SIGNED_IN", ""),

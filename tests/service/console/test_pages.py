@@ -66,6 +66,27 @@ async def test_failed_deploy_says_whose_fault_and_what_to_do(site: Site, ada: Br
     assert "npm ERR! &lt;script&gt;" in ada.last.text
 
 
+async def test_failure_after_a_success_says_what_serves_and_only_while_it_is_the_last(site: Site, ada: Browser) -> None:
+    base, pages = await _app(ada), list[str]()
+    for status in ("SUCCEEDED", "FAILED", "SUCCEEDED"):
+        await ada.open(base)
+        await ada.send(f"{base}/deploys", git_ref="main")
+        pages.append(ada.last.url.path)
+        failure = {"errorMessage": "no", "failure": {"code": "BUILD_FAILED", "blame": "user"}} if status == "FAILED" else {}
+        if len(pages) > 1:
+            await ada.open("/apps")
+            assert "Running Deploying" in ada.words
+        await site.platform.finish(status, **failure)
+        await ada.open(pages[-1])
+        if status == "FAILED":
+            assert "The version before it still serves." in ada.words
+            await ada.open("/apps")
+            assert "Running Last deploy failed" in ada.words
+    await ada.open(pages[1])
+    assert "The deploy failed" in ada.words
+    assert "still serves" not in ada.words
+
+
 async def test_job_log_is_on_the_page_and_as_a_file(site: Site, ada: Browser) -> None:
     base = await _app(ada)
     await ada.send(f"{base}/deploys", git_ref="main")

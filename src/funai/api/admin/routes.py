@@ -12,9 +12,9 @@ from funai.api.services import Core
 from funai.base.http.app import ok
 from funai.contracts.accounts import App, User
 from funai.contracts.apps.databases import Orphans
+from funai.contracts.apps.moves import DrainProgress
 from funai.contracts.audit import AuditAction
 from funai.contracts.errors import Unavailable
-from funai.contracts.moves import DrainProgress
 from funai.contracts.nodes import DrainNode, NewCredential, NewJoinToken, ReassignApp, UpsertNode
 from funai.contracts.wire import MAX_ID, EntityId, Name, Wire, clamped
 

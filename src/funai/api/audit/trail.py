@@ -21,6 +21,8 @@ from funai.contracts.wire import from_epoch_ms
 DAY_MS = 86_400_000
 MAX_USERS_ENTRIES = 500_000
 """Newest entries that are kept of people who are no admins: they can't fill the table, nor push an admin's entries out."""
+MAX_REFUSED_ENTRIES = 100_000
+"""Newest refused sign-ins that are kept: anyone can make them, and they push out no entry of a user's."""
 PRUNED_AT_ONCE = 10_000
 MAX_NAME, MAX_TARGET, MAX_DETAIL, MAX_ADDRESS = 64, 200, 1_000, 64
 
@@ -100,12 +102,17 @@ class AuditTrail:
         return [_entry(row) for row in await self.db.fetch_all(query)]
 
     async def prune(self) -> None:
-        """Drop what is too old, and of the people who are no admins what is too much; at most a bounded number a call."""
+        """Drop what is too old, and too much of refused sign-ins and of people who are no admins; a bounded number a call."""
         await self._drop(audit.c.create_time < now_ms(self.clock) - self.days * DAY_MS)
-        newest = select(audit.c.id).where(audit.c.admin == 0).order_by(audit.c.id.desc()).offset(MAX_USERS_ENTRIES).limit(1)
-        row = await self.db.fetch_one(newest)
+        refused = AuditAction.SIGN_IN_REFUSED.value
+        await self._keep_newest(MAX_REFUSED_ENTRIES, audit.c.action == refused)
+        await self._keep_newest(MAX_USERS_ENTRIES, audit.c.admin == 0, audit.c.action != refused)
+
+    async def _keep_newest(self, limit: int, *conditions: Any) -> None:
+        beyond = select(audit.c.id).where(*conditions).order_by(audit.c.id.desc()).offset(limit).limit(1)
+        row = await self.db.fetch_one(beyond)
         if row is not None:
-            await self._drop(audit.c.admin == 0, audit.c.id <= int(row["id"]))
+            await self._drop(*conditions, audit.c.id <= int(row["id"]))
 
     async def _drop(self, *conditions: Any) -> None:
         oldest = select(audit.c.id).where(*conditions).order_by(audit.c.id).limit(PRUNED_AT_ONCE)

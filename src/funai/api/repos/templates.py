@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from funai.contracts.buildspec import DOCKERIGNORE
+from funai.contracts.apps.buildspec import DOCKERIGNORE
 from funai.contracts.errors import ConfigError
 
 MAX_FILES = 50

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from funai.base.clients.transport import Transport
 from funai.contracts.agent import AgentDeleted, AgentDeploy, AgentDeployed, AgentStatus, AgentStopped
 from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.apps.usage import AppUsage
-from funai.contracts.errors import CalleeFailed
 from funai.contracts.states import Window
 
 T = TypeVar("T", bound=BaseModel)
@@ -29,43 +28,43 @@ class AgentClient:
 
     async def deploy(self, deploy: AgentDeploy, *, timeout: float) -> AgentDeployed:
         """Roll out. Raises AgentRefused (``detail`` may be a DeployFailure object), Unreachable."""
-        return _read(
+        return self.transport.read(
             AgentDeployed, await self.transport.plain("POST", "/agent/apps/deploy", json=deploy.to_wire(), timeout=timeout)
         )
 
     async def stop(self, user_id: int, app_id: int, generation: int | None = None) -> AgentStopped:
         """``generation``: the newest that this stop is about; an agent refuses it once it has a newer one."""
-        return _read(
+        return self.transport.read(
             AgentStopped,
             await self.transport.plain("POST", "/agent/apps/stop", json=_app(user_id, app_id, generation), timeout=60),
         )
 
     async def start(self, user_id: int, app_id: int, generation: int | None = None) -> AgentDeployed:
         """(+) Start a stopped app's kept release again."""
-        return _read(
+        return self.transport.read(
             AgentDeployed,
             await self.transport.plain("POST", "/agent/apps/start", json=_app(user_id, app_id, generation), timeout=120),
         )
 
     async def delete(self, user_id: int, app_id: int, generation: int | None = None) -> AgentDeleted:
-        return _read(
+        return self.transport.read(
             AgentDeleted,
             await self.transport.plain("POST", "/agent/apps/delete", json=_app(user_id, app_id, generation), timeout=60),
         )
 
     async def status(self, user_id: int, app_id: int) -> AgentStatus:
         params = {"userId": user_id, "appId": app_id}
-        return _read(AgentStatus, await self.transport.plain("GET", "/agent/apps/status", params=params))
+        return self.transport.read(AgentStatus, await self.transport.plain("GET", "/agent/apps/status", params=params))
 
     async def usage(self, user_id: int, app_id: int, window: Window) -> AppUsage:
         """(+) What the app used of its node."""
         params = {"userId": user_id, "appId": app_id, "window": window.value}
-        return _read(AppUsage, await self.transport.plain("GET", "/agent/apps/usage", params=params))
+        return self.transport.read(AppUsage, await self.transport.plain("GET", "/agent/apps/usage", params=params))
 
     async def database(self, op: DatabaseOp, call: DatabaseCall, language: str) -> dict[str, Any]:
         """(+) About an app's databases. A dump or restore takes as long as it takes."""
         patience = LONG_SECONDS if op in (DatabaseOp.BACKUP, DatabaseOp.RESTORE) else 60
-        return _object(
+        return self.transport.record(
             await self.transport.plain(
                 "POST", f"/agent/databases/{op}", json=call.to_wire(), timeout=patience, headers={"Accept-Language": language}
             )
@@ -77,13 +76,17 @@ class AgentClient:
         whose = {"userId": call.user_id, "appId": call.app_id}
         if verb.reads_by_get:
             params = {**call.body, **whose}
-            return _object(await self.transport.plain("GET", path, params=params, timeout=15, headers=spoken))
+            return self.transport.record(await self.transport.plain("GET", path, params=params, timeout=15, headers=spoken))
         body = {**call.body, **whose}
-        return _object(await self.transport.plain("POST", path, params=whose, json=body, timeout=15, headers=spoken))
+        return self.transport.record(
+            await self.transport.plain("POST", path, params=whose, json=body, timeout=15, headers=spoken)
+        )
 
     async def orphans(self, asked: FindOrphans) -> Orphans:
         """(+) What is left of apps that are no more."""
-        return _read(Orphans, await self.transport.plain("POST", "/agent/orphans", json=asked.to_wire(), timeout=120))
+        return self.transport.read(
+            Orphans, await self.transport.plain("POST", "/agent/orphans", json=asked.to_wire(), timeout=120)
+        )
 
     async def healthy(self) -> bool:
         body: Any = await self.transport.plain("GET", "/internal/health")
@@ -96,19 +99,3 @@ class AgentClient:
 def _app(user_id: int, app_id: int, generation: int | None = None) -> dict[str, str | int]:
     app: dict[str, str | int] = {"userId": str(user_id), "appId": str(app_id)}
     return app if generation is None else {**app, "generation": generation}
-
-
-def _object(data: Any) -> dict[str, Any]:
-    """Raises CalleeFailed."""
-    if not isinstance(data, dict):
-        raise CalleeFailed(service="runtime-agent", detail="not an object")
-    return data  # pyright: ignore[reportUnknownVariableType]
-
-
-def _read(model: type[T], data: Any) -> T:
-    """An answer as a value. Raises CalleeFailed."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as e:
-        where = ".".join(map(str, e.errors()[0]["loc"])) or type(data).__name__
-        raise CalleeFailed(service="runtime-agent", detail=f"{model.__name__}: {where}") from e

@@ -7,12 +7,11 @@ from typing import Any, Protocol
 
 import httpx
 
-from funai.base.clients.answers import every, read, record
 from funai.base.clients.deploy_apps import AppsAtDeploy
 from funai.base.clients.transport import Transport
 from funai.contracts import compat
 from funai.contracts.apps.domains import DomainRoute, NodeDomains
-from funai.contracts.edge import TOKEN_HEADER, RouteChanges
+from funai.contracts.apps.edge import TOKEN_HEADER, RouteChanges
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import (
     AppendLog,
@@ -93,22 +92,26 @@ class DeployClient(AppsAtDeploy):
         Without a cursor it answers where the events end now. A Deploy without the call refuses with 404 or 405.
         """
         params = {"waitSeconds": wait} | ({} if after is None else {"after": after})
-        return read(EventSlice, await self.transport.data("GET", "/deploy/events", params=params, timeout=wait + 10))
+        return self.transport.read(
+            EventSlice, await self.transport.data("GET", "/deploy/events", params=params, timeout=wait + 10)
+        )
 
     async def log(self, job_id: int | str, offset: int, *, wait: float = 0, limit: int = 262_144) -> LogSlice:
         """The log from byte ``offset``; ``wait`` seconds (≤ 25) holds the call until there is more or the job ends."""
         params = {"offset": offset, "waitSeconds": wait, "limit": limit}
         path = f"/deploy/jobs/{await self._ref(job_id)}/logs"
-        return read(LogSlice, await self.transport.data("GET", path, params=params, timeout=wait + 10))
+        return self.transport.read(LogSlice, await self.transport.data("GET", path, params=params, timeout=wait + 10))
 
     async def log_tail(self, job_id: int | str, limit: int) -> LogSlice:
         """The last ``limit`` bytes of the log. A Deploy without this call answers from its beginning."""
         params = {"fromEnd": "true", "limit": limit}
-        return read(LogSlice, await self.transport.data("GET", f"/deploy/jobs/{await self._ref(job_id)}/logs", params=params))
+        return self.transport.read(
+            LogSlice, await self.transport.data("GET", f"/deploy/jobs/{await self._ref(job_id)}/logs", params=params)
+        )
 
     async def health(self) -> dict[str, Any]:
         """``service`` and ``timestamp``, as it says them."""
-        return record(await self.transport.data("GET", "/internal/health"))
+        return self.transport.record(await self.transport.data("GET", "/internal/health"))
 
     async def admin(
         self, method: str, path: str, token: str, *, params: Mapping[str, Any] | None = None, json: Any = None
@@ -126,7 +129,7 @@ class DeployClient(AppsAtDeploy):
         return job
 
     async def _jobs(self, data: Any) -> list[Job]:
-        jobs = every(Job, data)
+        jobs = self.transport.every(Job, data)
         if self._old_ids and (texts := [j.wire_id for j in jobs if isinstance(j.wire_id, str)]):
             await self._old_ids.learn([str(t) for t in texts])
         return jobs
@@ -160,7 +163,7 @@ class RunnerDeployClient:
         if not data:
             return None
         try:
-            return read(Job, data)
+            return self.transport.read(Job, data)
         except CalleeFailed as e:
             raise UnreadableClaim(data) from e
 
@@ -173,10 +176,14 @@ class RunnerDeployClient:
         await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire())
 
     async def heartbeat(self, job_id: int | str, beat: HeartbeatJob) -> Job:
-        return read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire()))
+        return self.transport.read(
+            Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire())
+        )
 
     async def report(self, job_id: int | str, report: ReportJob) -> Job:
-        return read(Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/report", json=report.to_wire()))
+        return self.transport.read(
+            Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/report", json=report.to_wire())
+        )
 
     async def append_log(self, job_id: int | str, log: AppendLog) -> int:
         """Append; answers the next expected offset."""
@@ -198,7 +205,7 @@ class NodeDeployClient:
 
     async def heartbeat(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer | None:
         data = await self.transport.data("POST", "/internal/runtime-nodes/heartbeat", json=beat.to_wire())
-        return read(NodeHeartbeatAnswer, data) if isinstance(data, dict) and "nodeId" in data else None
+        return self.transport.read(NodeHeartbeatAnswer, data) if isinstance(data, dict) and "nodeId" in data else None
 
     async def domains(self, said: NodeDomains) -> list[DomainRoute] | None:
         """(+) Tell how the node's names are; answers those it shall serve, None when this Deploy has no such call."""
@@ -208,20 +215,24 @@ class NodeDeployClient:
             if e.code in (404, 405):
                 return None
             raise
-        return every(DomainRoute, rows)
+        return self.transport.every(DomainRoute, rows)
 
     async def join(self, asked: JoinNode) -> NodeJoined:
         """(+) Trade a join token; the only call without ``X-RT-Node-Token``."""
         data = await self.transport.data("POST", "/internal/runtime-nodes/join", json=asked.to_wire())
-        return read(NodeJoined, data)
+        return self.transport.read(NodeJoined, data)
 
     async def standing(self, name: str) -> NodeStanding:
         """(+) This node as Deploy sees it."""
-        return read(NodeStanding, await self.transport.data("GET", "/internal/runtime-nodes/standing", params={"name": name}))
+        return self.transport.read(
+            NodeStanding, await self.transport.data("GET", "/internal/runtime-nodes/standing", params={"name": name})
+        )
 
     async def leave(self, asked: LeaveNode) -> NodeRemoved:
         """(+) Be forgotten. Raises Conflict NODE_HAS_APPS, Forbidden CREDENTIAL_NEEDED with the shared secret."""
-        return read(NodeRemoved, await self.transport.data("POST", "/internal/runtime-nodes/leave", json=asked.to_wire()))
+        return self.transport.read(
+            NodeRemoved, await self.transport.data("POST", "/internal/runtime-nodes/leave", json=asked.to_wire())
+        )
 
     async def close(self) -> None:
         await self.transport.close()
@@ -236,7 +247,9 @@ class EdgeDeployClient:
     async def routes(self, since: int, wait: float = 0, *, page: str = "") -> RouteChanges:
         """What changed after revision ``since``; ``wait`` seconds (≤ 25) holds the call until something does."""
         params = {"since": since, "wait": wait} | ({"page": page} if page else {})
-        return read(RouteChanges, await self.transport.data("GET", "/internal/routes", params=params, timeout=wait + 5))
+        return self.transport.read(
+            RouteChanges, await self.transport.data("GET", "/internal/routes", params=params, timeout=wait + 5)
+        )
 
     async def close(self) -> None:
         await self.transport.close()

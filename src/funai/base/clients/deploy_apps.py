@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from funai.base.clients.agent import LONG_SECONDS
-from funai.base.clients.answers import every, read, record
 from funai.base.clients.transport import Transport
 from funai.contracts.apps.databases import (
     DatabaseCall,
@@ -30,46 +29,52 @@ class AppsAtDeploy:
 
     async def releases(self, app_id: int, limit: int = 50) -> list[Release]:
         rows = await self.transport.data("GET", f"/deploy/apps/{app_id}/releases", params={"limit": limit})
-        return every(Release, rows)
+        return self.transport.every(Release, rows)
 
     async def sealed_variables(self, app_id: int, number: int) -> str | None:
         """(+) A release's variables, sealed. Raises NotFound RELEASE_NOT_FOUND; a Deploy without the call another one."""
         path = f"/deploy/apps/{app_id}/releases/{number}/variables"
-        return read(SealedVariables, await self.transport.data("GET", path)).env_sealed
+        return self.transport.read(SealedVariables, await self.transport.data("GET", path)).env_sealed
 
     async def app_call(self, verb: str, user_id: int, app_id: int, *, timeout: float = 60) -> dict[str, Any]:
         """``POST /deploy/apps/{verb}`` with verb stop, start, purge or cleanup; answers its report."""
         body = {"userId": user_id, "appId": app_id}
-        return record(await self.transport.data("POST", f"/deploy/apps/{verb}", json=body, timeout=timeout) or {})
+        return self.transport.record(
+            await self.transport.data("POST", f"/deploy/apps/{verb}", json=body, timeout=timeout) or {}
+        )
 
     async def database(self, op: DatabaseOp, call: DatabaseCall) -> dict[str, Any]:
         """(+) About an app's databases; a dump or restore takes as long as it takes."""
         patience = LONG_SECONDS if op in (DatabaseOp.BACKUP, DatabaseOp.RESTORE) else 90
         path = f"/deploy/apps/databases/{op}"
-        return record(await self.transport.data("POST", path, json=call.to_wire(), timeout=patience))
+        return self.transport.record(await self.transport.data("POST", path, json=call.to_wire(), timeout=patience))
 
     async def mongo(self, verb: MongoVerb, call: MongoCall) -> dict[str, Any]:
         """(+) A call of the Mongo explorer."""
-        return record(await self.transport.data("POST", f"/deploy/apps/mongo/{verb}", json=call.to_wire(), timeout=20))
+        return self.transport.record(
+            await self.transport.data("POST", f"/deploy/apps/mongo/{verb}", json=call.to_wire(), timeout=20)
+        )
 
     async def orphans(self, asked: FindOrphans) -> list[Orphans]:
         """(+) What every node has of apps that are no more."""
-        return every(Orphans, await self.transport.data("POST", "/deploy/apps/orphans", json=asked.to_wire(), timeout=300))
+        return self.transport.every(
+            Orphans, await self.transport.data("POST", "/deploy/apps/orphans", json=asked.to_wire(), timeout=300)
+        )
 
     async def orphan_images(self, asked: FindOrphanImages) -> Orphans:
         """(+) Repositories in the registry of apps that are no more; the ones that ``asked.delete`` names are removed."""
         path = "/deploy/apps/orphans/images"
-        return read(Orphans, await self.transport.data("POST", path, json=asked.to_wire(), timeout=600))
+        return self.transport.read(Orphans, await self.transport.data("POST", path, json=asked.to_wire(), timeout=600))
 
     async def app_status(self, user_id: int, app_id: int) -> dict[str, Any]:
         """The agent's status of the app, or ``exists: false`` when it was never placed."""
         params = {"userId": user_id, "appId": app_id}
-        return record(await self.transport.data("GET", "/deploy/apps/status", params=params))
+        return self.transport.record(await self.transport.data("GET", "/deploy/apps/status", params=params))
 
     async def app_usage(self, user_id: int, app_id: int, window: Window) -> AppUsage:
         """(+) What the app used, by its node. Raises Conflict(APP_NEVER_DEPLOYED), and what the agent's calls raise."""
         params = {"userId": user_id, "appId": app_id, "window": window.value}
-        return read(AppUsage, await self.transport.data("GET", "/deploy/apps/usage", params=params))
+        return self.transport.read(AppUsage, await self.transport.data("GET", "/deploy/apps/usage", params=params))
 
     async def overview(self, app_ids: Sequence[int], *, timeout: float | None = None) -> list[AppOverview] | None:
         """(+) What Deploy knows of these apps (at most 200) that were ever deployed; None when it has no such call."""
@@ -80,14 +85,14 @@ class AppsAtDeploy:
             if e.code in (404, 405):
                 return None
             raise
-        return every(AppOverview, rows or [])
+        return self.transport.every(AppOverview, rows or [])
 
     async def domains(self, app_id: int) -> list[Domain]:
         """(+) An app's own domains. Raises NotFound at a Deploy without them."""
-        return every(Domain, await self.transport.data("GET", "/deploy/domains", params={"appId": app_id}))
+        return self.transport.every(Domain, await self.transport.data("GET", "/deploy/domains", params={"appId": app_id}))
 
     async def add_domain(self, asked: AddDomain) -> Domain:
-        return read(Domain, await self.transport.data("POST", "/deploy/domains", json=asked.to_wire()))
+        return self.transport.read(Domain, await self.transport.data("POST", "/deploy/domains", json=asked.to_wire()))
 
     async def remove_domain(self, target: DomainTarget) -> None:
         await self.transport.data("POST", "/deploy/domains/remove", json=target.to_wire())
@@ -98,4 +103,4 @@ class AppsAtDeploy:
 
     async def check_domain(self, target: DomainTarget) -> Domain:
         """Have it looked at again soon."""
-        return read(Domain, await self.transport.data("POST", "/deploy/domains/check", json=target.to_wire()))
+        return self.transport.read(Domain, await self.transport.data("POST", "/deploy/domains/check", json=target.to_wire()))

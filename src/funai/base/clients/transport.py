@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+from pydantic import BaseModel, ValidationError
 
 from funai.base.clients.proxied import ProxiedTransport
 from funai.base.observability import log
 from funai.base.proxies import Proxies
 from funai.contracts.errors import CalleeFailed, ConfigError, FunaiError, error_for
 
+T = TypeVar("T", bound=BaseModel)
 UNREASONED = "REMOTE"
 """Stands for the reason of an answer that gives none."""
 
@@ -128,6 +130,26 @@ class Transport:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def read(self, model: type[T], data: Any) -> T:
+        """An answer as a value; one of another shape is the callee's failure, which callers outlive. Raises CalleeFailed."""
+        try:
+            return model.model_validate(data)
+        except ValidationError as e:
+            where = ".".join(map(str, e.errors()[0]["loc"])) or type(data).__name__
+            raise CalleeFailed(service=self.service, detail=f"{model.__name__}: {where}") from e
+
+    def every(self, model: type[T], rows: Any) -> list[T]:
+        """The same of a list. Raises CalleeFailed."""
+        if not isinstance(rows, list):
+            raise CalleeFailed(service=self.service, detail=f"{model.__name__}: not a list")
+        return [self.read(model, row) for row in rows]  # pyright: ignore[reportUnknownVariableType]
+
+    def record(self, data: Any) -> dict[str, Any]:
+        """An answer that is an object. Raises CalleeFailed."""
+        if not isinstance(data, dict):
+            raise CalleeFailed(service=self.service, detail="not an object")
+        return data  # pyright: ignore[reportUnknownVariableType]
 
 
 def _trust(base_url: str) -> ssl.SSLContext:

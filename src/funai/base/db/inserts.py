@@ -26,15 +26,16 @@ async def insert_new(conn: AsyncConnection, table: Table, values: dict[str, Any]
         raise
 
 
-def if_new(dialect: str, table: Table, values: dict[str, Any]) -> Any:
-    """The statement; on MySQL it fails where the row is there."""
+def if_new(dialect: str, table: Table, values: dict[str, Any], *, ignore: bool = False) -> Any:
+    """The statement; on MySQL it fails where the row is there, unless it may ``ignore`` that and every value that is bad."""
     match dialect:
         case "postgresql":
             return postgresql.insert(table).values(values).on_conflict_do_nothing()
         case "sqlite":
             return sqlite.insert(table).values(values).on_conflict_do_nothing()
         case _:
-            return insert(table).values(values)
+            new = insert(table).values(values)
+            return new.prefix_with("IGNORE") if ignore else new
 
 
 def upsert(dialect: str, table: Table, values: dict[str, Any], again: dict[str, Any]) -> Any:

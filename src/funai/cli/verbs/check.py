@@ -97,7 +97,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
 ) -> None:
     """Write the platform's Dockerfile and .dockerignore into a Node app's repository."""
-    from funai.contracts.buildspec import APP_YAML, DOCKERIGNORE, choose_port, parse_app_yaml
+    from funai.contracts.apps.buildspec import APP_YAML, DOCKERIGNORE, choose_port, parse_app_yaml
     from funai.contracts.rules import check_health_path
     from funai.dockerfile.node.files import collect
     from funai.dockerfile.node.plan import make_plan

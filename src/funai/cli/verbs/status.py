@@ -15,7 +15,7 @@ from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target, address, serves, state
 from funai.cli.verbs.deploy import tell_failure
 from funai.i18n.cli import phrase
-from funai.i18n.labels import one_line
+from funai.i18n.language import headline
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,7 +51,7 @@ async def status(session: Session, app: Target = None) -> None:
             session.out.line(session.say("no_deploys"))
         else:
             rows = [
-                (a.id, a.app_name, state(session, a), address(a) or one_line(a.last_deploy_error, session.language))
+                (a.id, a.app_name, state(session, a), address(a) or headline(session.language, a.last_deploy_error))
                 for a in shown
             ]
             session.out.table(["id", "name", "status", "url"], rows)

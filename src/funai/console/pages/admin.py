@@ -7,13 +7,12 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query
 
-from funai.console import presenter
 from funai.console.pages.apps import Done
 from funai.console.pages.forms import Id, see
 from funai.console.session import Change, SignedIn
+from funai.contracts.apps.moves import DrainProgress
 from funai.contracts.audit import AuditAction, AuditEntry
 from funai.contracts.errors import NotFound
-from funai.contracts.moves import DrainProgress
 from funai.contracts.nodes import DrainReport, RunnerInfo, RuntimeNode
 from funai.contracts.wire import MAX_ID
 
@@ -97,14 +96,32 @@ async def cancel_drain(visit: Change, node_id: Id, drain: Annotated[int, Form(ge
 
 @router.get("/runners")
 async def runners_page(visit: SignedIn) -> Any:
+    return await _runners(visit, "admin_runners.html")
+
+
+@router.get("/runners/rows")
+async def runners_rows(visit: SignedIn) -> Any:
+    return await _runners(visit, "admin_runners_rows.html")
+
+
+async def _runners(visit: SignedIn, template: str) -> Any:
     runners = [RunnerInfo.model_validate(r) for r in await visit.api.admin("GET", "runners/list")]
-    return visit.page("admin_runners.html", runners=runners, tab="runners")
+    return visit.page(template, runners=runners, tab="runners")
 
 
 @router.get("/users")
 async def users_page(visit: SignedIn, after: After = 0, done: Done = None) -> Any:
+    return await _users(visit, "admin_users.html", after, done=done)
+
+
+@router.get("/users/rows")
+async def users_rows(visit: SignedIn, after: After = 0) -> Any:
+    return await _users(visit, "admin_users_rows.html", after)
+
+
+async def _users(visit: SignedIn, template: str, after: int, *, done: str | None = None) -> Any:
     users = await visit.api.users(after, PAGE)
-    return visit.page("admin_users.html", users=users, full=len(users) == PAGE, done=done, tab="users")
+    return visit.page(template, users=users, full=len(users) == PAGE, after=after, done=done, tab="users")
 
 
 @router.post("/users/disabled")
@@ -115,8 +132,17 @@ async def set_user_disabled(visit: Change, user: Annotated[int, Form(ge=1)], dis
 
 @router.get("/apps")
 async def apps_page(visit: SignedIn, after: After = 0) -> Any:
+    return await _apps(visit, "admin_apps.html", after)
+
+
+@router.get("/apps/rows")
+async def apps_rows(visit: SignedIn, after: After = 0) -> Any:
+    return await _apps(visit, "admin_apps_rows.html", after)
+
+
+async def _apps(visit: SignedIn, template: str, after: int) -> Any:
     apps = await visit.api.all_apps(after, PAGE)
-    return visit.page("admin_apps.html", apps=apps, full=len(apps) == PAGE, kind=presenter.app_kind, tab="apps")
+    return visit.page(template, apps=apps, full=len(apps) == PAGE, after=after, tab="apps")
 
 
 @router.get("/audit")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query
+import httpx
+from fastapi import APIRouter, Depends, Form, Query
+from starlette.responses import StreamingResponse
 
 from funai.console import presenter, usagecharts
-from funai.console.pages.forms import Id, app_path, see
+from funai.console.pages.forms import STREAM_HEADERS, Id, app_path, see
 from funai.console.session import Change, SignedIn, Visit
 from funai.contracts.accounts import App, AppRuntime, CreateApp
 from funai.contracts.errors import FunaiError
@@ -16,19 +19,20 @@ from funai.contracts.states import Window
 router = APIRouter()
 APP = "/users/{owner}/apps/{app_id}"
 Done = Annotated[str | None, Query(max_length=40)]
+Tail = Annotated[int, Query(ge=1, le=10_000)]
 RECENT = 5
 """Deploys on an app's overview."""
 
 
 @router.get("/apps")
 async def apps_page(visit: SignedIn, done: Done = None) -> Any:
-    return visit.page("apps.html", apps=await visit.api.apps(visit.user.id), done=done, kind=presenter.app_kind)
+    return visit.page("apps.html", apps=await visit.api.apps(visit.user.id), done=done)
 
 
 @router.get("/apps/rows")
 async def apps_rows(visit: SignedIn) -> Any:
     """The rows of the list, which the page asks for again and again."""
-    return visit.page("apps_rows.html", apps=await visit.api.apps(visit.user.id), kind=presenter.app_kind)
+    return visit.page("apps_rows.html", apps=await visit.api.apps(visit.user.id))
 
 
 @router.get("/apps/new")
@@ -73,7 +77,6 @@ async def _overview(visit: Visit, app: App, template: str, *, done: str | None) 
     return visit.page(
         template,
         app=app,
-        kind=presenter.app_kind(app),
         runtime=runtime,
         silent=silent,
         history=history,
@@ -93,16 +96,28 @@ async def _runtime(visit: Visit, app: App) -> tuple[AppRuntime | None, FunaiErro
 
 
 @router.get(APP + "/logs")
-async def logs_page(visit: SignedIn, owner: Id, app_id: Id, tail: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Any:
+async def logs_page(visit: SignedIn, owner: Id, app_id: Id, tail: Tail = 200) -> Any:
     """What the container printed last."""
     app = await visit.app(owner, app_id)
     try:
         async with visit.api.app_log_stream(owner, app_id, tail=tail, follow=False) as response:
             await response.aread()
-            lines, error = response.text.splitlines(), None
+            lines, error = response.text, None
     except FunaiError as e:
-        lines, error = [], e
+        lines, error = "", e
     return visit.page("app_logs.html", app=app, lines=lines, tail=tail, error=error, tab="logs")
+
+
+async def output(visit: SignedIn, owner: Id, app_id: Id, tail: Tail = 200) -> AsyncIterator[httpx.Response]:
+    """The API's stream of what the container prints, open for as long as the answer is sent."""
+    async with visit.api.app_log_stream(owner, app_id, tail=tail, follow=True) as response:
+        yield response
+
+
+@router.get(APP + "/logs/stream")
+async def logs_stream(stream: Annotated[httpx.Response, Depends(output)]) -> StreamingResponse:
+    """The last lines, then what comes, until the container ends."""
+    return StreamingResponse(stream.aiter_raw(), media_type="text/plain; charset=utf-8", headers=STREAM_HEADERS)
 
 
 @router.get(APP + "/usage")

@@ -11,12 +11,13 @@ from starlette.responses import Response, StreamingResponse
 
 from funai.console import presenter
 from funai.console.pages.apps import APP, Done
-from funai.console.pages.forms import Id, app_path, see
+from funai.console.pages.forms import STREAM_HEADERS, Id, app_path, see
 from funai.console.session import Change, SignedIn, Visit
 from funai.contracts.accounts import App, CreateDeploy
 from funai.contracts.errors import FunaiError, NotFound
 from funai.contracts.jobs import Job
 from funai.contracts.wire import MAX_ID
+from funai.i18n.language import message_parts
 
 router = APIRouter()
 DEPLOY = APP + "/deploys/{job_id}"
@@ -26,16 +27,21 @@ FIRST_LINES = 1_000
 PAGE_BYTES = 256 * 1024
 """The longest piece of log that the page itself carries."""
 Number = Annotated[int, Query(ge=1, le=MAX_ID)]
-STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 @router.get(APP + "/deploys")
 async def deploys_page(visit: SignedIn, owner: Id, app_id: Id) -> Any:
-    app = await visit.app(owner, app_id)
-    history = await visit.api.history(owner, app_id, HISTORY)
-    return visit.page(
-        "deploys.html", app=app, history=history, job_kind=presenter.job_kind, total=presenter.total_ms, tab="deploys"
-    )
+    return await _deploys(visit, owner, app_id, "deploys.html")
+
+
+@router.get(APP + "/deploys/rows")
+async def deploys_rows(visit: SignedIn, owner: Id, app_id: Id) -> Any:
+    return await _deploys(visit, owner, app_id, "deploys_rows.html")
+
+
+async def _deploys(visit: Visit, owner: int, app_id: int, template: str) -> Any:
+    app, history = await visit.app(owner, app_id), await visit.api.history(owner, app_id, HISTORY)
+    return visit.page(template, app=app, history=history, job_kind=presenter.job_kind, total=presenter.total_ms, tab="deploys")
 
 
 @router.post(APP + "/deploys")
@@ -63,7 +69,8 @@ async def deploy(
 
 @router.get(DEPLOY)
 async def deploy_page(visit: SignedIn, owner: Id, app_id: Id, job_id: Id, done: Done = None) -> Any:
-    app, job = await visit.app(owner, app_id), await _job(visit, app_id, job_id)
+    job = await _job(visit, app_id, job_id)
+    app = await visit.app(owner, app_id)  # after the job: what a job that has ended left is in it
     tail = await visit.api.job_log_tail(job_id, PAGE_BYTES)
     lines = tail.chunk.split("\n")
     shown = "\n".join(lines[-FIRST_LINES - 1 :])
@@ -83,7 +90,8 @@ async def deploy_page(visit: SignedIn, owner: Id, app_id: Id, job_id: Id, done: 
 @router.get(DEPLOY + "/state")
 async def deploy_state(visit: SignedIn, owner: Id, app_id: Id, job_id: Id) -> Any:
     """The part of a deploy's page that changes: phases, place in the line, outcome."""
-    app, job = await visit.app(owner, app_id), await _job(visit, app_id, job_id)
+    job = await _job(visit, app_id, job_id)
+    app = await visit.app(owner, app_id)
     return visit.page("deploy_state.html", app=app, **await _progress(visit, app, job))
 
 
@@ -91,9 +99,10 @@ async def _progress(visit: Visit, app: App, job: Job) -> dict[str, Any]:
     before = None
     if job.status.final:
         before = presenter.previous_success(job, await visit.api.history(app.user_id, app.id, HISTORY))
-    head, lines = presenter.error_parts(visit.language, job.error_message)
+    head, lines = message_parts(visit.language, job.error_message)
     return {
         "job": job,
+        "latest": job.id == app.last_job_id,
         "again": presenter.again(job, app),
         "kind": presenter.job_kind(job),
         "steps": presenter.steps(job, before),

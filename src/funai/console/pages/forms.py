@@ -12,6 +12,8 @@ from funai.contracts.wire import MAX_ID
 
 Id = Annotated[int, Path(ge=1, le=MAX_ID)]
 SEE_OTHER = 303
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""Of answers that last: nothing between holds them back."""
 
 
 def see(path: str, *, done: str | None = None) -> RedirectResponse:

@@ -7,7 +7,7 @@ import time
 
 from funai.base.aio import wait_any
 from funai.base.db.engine import Database
-from funai.contracts.edge import MAX_ENTRIES, EdgeNode, RouteChanges
+from funai.contracts.apps.edge import MAX_ENTRIES, EdgeNode, RouteChanges
 from funai.contracts.errors import BadInput, NotFound, Unavailable
 from funai.contracts.wire import MAX_ID
 from funai.deploy.edge import changes, state

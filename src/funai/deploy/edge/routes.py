@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from funai.base.http.app import ok_json
 from funai.base.http.guards import SecretDoor
 from funai.contracts.apps.domains import MAX_DOMAIN
-from funai.contracts.edge import MAX_ENTRIES, MAX_WAIT_SECONDS, UPSTREAM_HEADER, RouteChanges
+from funai.contracts.apps.edge import MAX_ENTRIES, MAX_WAIT_SECONDS, UPSTREAM_HEADER, RouteChanges
 from funai.contracts.wire import MAX_ID, Envelope, clamped
 from funai.deploy.edge.feed import RouteFeed
 

@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.rows import all_rows
-from funai.contracts.edge import EdgeName, EdgeNode, EdgeRoute
+from funai.contracts.apps.edge import EdgeName, EdgeNode, EdgeRoute
 from funai.deploy.tables import app_run, domain, placement, runtime_node
 
 _AT_ONCE = 500

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import Database
 from funai.base.observability import log
+from funai.contracts.apps.moves import DrainKind, MoveState
 from funai.contracts.errors import Conflict, FunaiError, NotFound
-from funai.contracts.moves import DrainKind, MoveState
 from funai.contracts.states import JobStatus
 from funai.deploy.moves import store
 from funai.deploy.moves.jobs import MoveJobs, Running

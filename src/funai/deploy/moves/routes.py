@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 
 from funai.base.http.app import ok
 from funai.base.http.guards import SecretDoor
-from funai.contracts.moves import DrainProgress
+from funai.contracts.apps.moves import DrainProgress
 from funai.contracts.wire import EntityId, Envelope
 from funai.deploy.moves.service import Moves
 

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import Database
 from funai.base.observability import log
+from funai.contracts.apps.moves import DrainKind, DrainProgress, Move, MoveState
 from funai.contracts.errors import Conflict, NotFound
-from funai.contracts.moves import DrainKind, DrainProgress, Move, MoveState
 from funai.deploy.moves import store
 from funai.deploy.moves.mover import Mover
 from funai.deploy.moves.store import NewMove

@@ -10,7 +10,7 @@ from sqlalchemy import and_, case, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.rows import all_rows, first_row
-from funai.contracts.moves import DrainKind, DrainProgress, DrainState, Move, MoveState
+from funai.contracts.apps.moves import DrainKind, DrainProgress, DrainState, Move, MoveState
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.tables import drain, job, move, runtime_node
 

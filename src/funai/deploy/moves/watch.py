@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from funai.base.db.engine import Database
 from funai.base.observability import log
+from funai.contracts.apps.moves import DrainKind
 from funai.contracts.errors import FunaiError
-from funai.contracts.moves import DrainKind
 from funai.deploy.moves import policy, store
 from funai.deploy.moves.policy import Lost
 from funai.deploy.moves.service import Moves

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.contracts.moves import DrainProgress, Move
+from funai.contracts.apps.moves import DrainProgress, Move
 
 
 class Moves(Protocol):

@@ -273,9 +273,8 @@ _SETTLE = ("app_id", "node_id", "user_id", "last_active_at", "created_ms")
 
 @cache
 def _settled(dialect: str) -> Any:
-    new = if_new(dialect, placement, {name: bindparam(f"p_{name}", type_=BigInteger) for name in _SETTLE})
-    # Numbers always fit, so that IGNORE hides nothing here but the row that is there.
-    return new if dialect in ("postgresql", "sqlite") else new.prefix_with("IGNORE")
+    # Numbers always fit, so that nothing is ignored here but the row that is there.
+    return if_new(dialect, placement, {name: bindparam(f"p_{name}", type_=BigInteger) for name in _SETTLE}, ignore=True)
 
 
 async def settle(conn: AsyncConnection, app_id: int, node_id: int, user_id: int | None, now_ms: int) -> bool:

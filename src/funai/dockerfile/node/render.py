@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files as resources
 
-from funai.contracts.buildspec import CA_IN_CONTEXT
+from funai.contracts.apps.buildspec import CA_IN_CONTEXT
 from funai.dockerfile.node import caches as kept
 from funai.dockerfile.node.managers import Kind
 from funai.dockerfile.node.plan import Plan

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from funai.base.aio import Stopped, unless
 from funai.base.clients.deploy import EdgeDeployClient
 from funai.base.observability import log
-from funai.contracts.edge import RouteChanges
+from funai.contracts.apps.edge import RouteChanges
 from funai.contracts.errors import FunaiError
 from funai.contracts.routes import GatewayError
 from funai.gateway.delayed_file import DelayedFile

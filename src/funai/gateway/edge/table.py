@@ -9,7 +9,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from funai.contracts.apps.domains import DomainRoute
-from funai.contracts.edge import EdgeName, EdgeNode, RouteChanges
+from funai.contracts.apps.edge import EdgeName, EdgeNode, RouteChanges
 
 _FORM = 1
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from funai.contracts.buildspec import CA_IN_BUILD, AppSpec, choose_port
+from funai.contracts.apps.buildspec import CA_IN_BUILD, AppSpec, choose_port
 from funai.contracts.jobs import Job, Payload
 from funai.contracts.rules import ImageRef
 from funai.contracts.states import FailureCode

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from funai.contracts import buildspec
+from funai.contracts.apps import buildspec
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Payload
 from funai.contracts.states import FailureCode

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from funai.contracts.buildspec import CA_IN_BUILD
+from funai.contracts.apps.buildspec import CA_IN_BUILD
 from funai.contracts.errors import BadInput
 from funai.contracts.rules import ImageRef
 from funai.dockerfile import rules

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from funai.contracts import buildspec
+from funai.contracts.apps import buildspec
 from funai.contracts.errors import BadInput
 from funai.dockerfile.node.files import MAX_TEXT, ProjectFiles, collect
 from funai.dockerfile.node.plan import Plan, make_plan

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from funai.base.process.proc import Command
-from funai.contracts.buildspec import CA_IN_BUILD
+from funai.contracts.apps.buildspec import CA_IN_BUILD
 from funai.dockerfile.emit import FILES
 
 

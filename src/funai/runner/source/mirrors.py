@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from funai.base.process import proc
-from funai.contracts.buildspec import uses_lfs
+from funai.contracts.apps.buildspec import uses_lfs
 from funai.contracts.states import FailureCode
 from funai.i18n.joblog import both
 from funai.runner.cleanup.fs import remove_tree

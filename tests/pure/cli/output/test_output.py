@@ -13,7 +13,7 @@ from funai.cli.output.output import Output, duration, plain_table
 from funai.cli.output.progress import Change
 from funai.cli.output.views import plain_change, queue_words
 from funai.cli.verbs.status import ago
-from funai.i18n.labels import CHINESE, cells, label, one_line
+from funai.i18n.labels import CHINESE, cells, label
 
 
 @pytest.mark.parametrize(
@@ -125,12 +125,3 @@ def headings(tree: ast.AST) -> Iterator[str]:
         elif name == "Check":
             found = [call.args[0]]
         yield from (str(n.value) for n in found if isinstance(n, ast.Constant))
-
-
-def test_a_failure_in_one_line_is_in_the_persons_language() -> None:
-    told = "仓库里没有分支 x\nthe repository has no branch x\nlast words"
-    assert one_line(told, "zh") == "仓库里没有分支 x"
-    assert one_line(told, "en") == "the repository has no branch x"
-    assert one_line("the registry is away\nmore", "en") == "the registry is away"
-    assert one_line("应用没有响应\n更多", "en") == "应用没有响应"
-    assert one_line(None, "en") == ""

@@ -4,7 +4,7 @@ import pytest
 
 from funai.cli.project.dockerignore import ignorer
 from funai.cli.project.repocheck import findings, summary
-from funai.contracts.buildspec import DOCKERIGNORE
+from funai.contracts.apps.buildspec import DOCKERIGNORE
 from funai.dockerfile.lint import RepoFacts
 
 DOCKERFILE = 'FROM node:20\nEXPOSE 3000\nCMD ["npm", "start"]\n'

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from funai.base.clients.deploy import EdgeDeployClient
-from funai.contracts.edge import EdgeNode, EdgeRoute, RouteChanges
+from funai.contracts.apps.edge import EdgeNode, EdgeRoute, RouteChanges
 from funai.contracts.errors import CalleeFailed, Unauthenticated
 from funai.contracts.routes import GatewayError
 from funai.gateway.edge.follower import Follower

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funai.contracts.edge import EdgeName, EdgeNode, EdgeRoute, RouteChanges
+from funai.contracts.apps.edge import EdgeName, EdgeNode, EdgeRoute, RouteChanges
 from funai.gateway.edge.table import EdgeTable, Upstream, upstream_of
 
 N1 = EdgeNode(id=1, name="n1", url="http://10.0.0.1:8000")

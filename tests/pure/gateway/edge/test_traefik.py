@@ -5,7 +5,7 @@ from __future__ import annotations
 import jsonschema
 import pytest
 
-from funai.contracts.edge import EdgeName, EdgeNode, EdgeRoute, RouteChanges
+from funai.contracts.apps.edge import EdgeName, EdgeNode, EdgeRoute, RouteChanges
 from funai.gateway.edge.table import EdgeTable
 from funai.gateway.edge.traefik import edge_config
 from tests.pure.gateway.traefik_schema import schema_of

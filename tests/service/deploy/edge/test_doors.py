@@ -6,7 +6,7 @@ import asyncio
 
 import httpx
 
-from funai.contracts.edge import TOKEN_HEADER, UPSTREAM_HEADER
+from funai.contracts.apps.edge import TOKEN_HEADER, UPSTREAM_HEADER
 from funai.contracts.jobs import ClaimJob
 from tests.service.deploy.queue.kit import ADMIN, Deploy, deploying
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import Database
-from funai.contracts.edge import EdgeName, EdgeNode, EdgeRoute, RouteChanges
+from funai.contracts.apps.edge import EdgeName, EdgeNode, EdgeRoute, RouteChanges
 from funai.contracts.errors import BadInput, NotFound, Unavailable
 from funai.contracts.nodes import UpsertNode
 from funai.deploy.domains import store as domains

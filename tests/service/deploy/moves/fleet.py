@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import select, update
 
+from funai.contracts.apps.moves import DrainProgress
 from funai.contracts.jobs import ClaimJob, Failure, Job, JobResult, ReportJob
-from funai.contracts.moves import DrainProgress
 from funai.contracts.nodes import DrainNode, DrainReport, NodeHeartbeat, NodeHeartbeatAnswer, Placement, ReassignApp
 from funai.contracts.states import JobStatus
 from funai.deploy import tables

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from funai.contracts import naming
+from funai.contracts.apps.moves import DrainState, MoveState
 from funai.contracts.errors import Conflict
-from funai.contracts.moves import DrainState, MoveState
 from funai.contracts.nodes import Removal
 from funai.contracts.states import JobStatus
 from funai.deploy.releases import runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
-from funai.contracts.moves import DrainKind, DrainState
+from funai.contracts.apps.moves import DrainKind, DrainState
 from funai.deploy.moves.watch import NodeWatch
 from tests.service.deploy.moves.fleet import Fleet
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from funai.contracts.buildspec import AppSpec
+from funai.contracts.apps.buildspec import AppSpec
 from funai.contracts.jobs import ClaimJob, JobResult, Payload, ReportJob
 from funai.contracts.states import JobStatus
 from funai.runner import variables

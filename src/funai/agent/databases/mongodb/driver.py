@@ -133,14 +133,11 @@ class MongoDriver:
     def guessed(self, app: AppKey, rotation: int) -> Credentials:
         s, own = self._settings, self._settings.mongo_per_app_users
         user = app.name if own else s.mongo_username
-        password = self._derived(app, rotation) if own else self._password
+        password = _derived(self._password, app, rotation) if own else self._password
         source = app.name if own else s.mongo_auth_source
         query = f"authSource={source}" if user else ""
         url = names.url("mongodb", s.mongo_host, s.mongo_port, app.name, user=user, password=password, query=query)
         return Credentials(url, {"MONGODB_URI": url, "MONGO_URL": url, "FUNAI_MONGO_DB_NAME": app.name}, own=own)
-
-    def _derived(self, app: AppKey, rotation: int) -> str:
-        return names.derived_password(self._password, f"mongo/{app.name}", rotation)
 
     async def rotation(self, app: AppKey) -> int:
         if not self._settings.mongo_per_app_users:
@@ -153,7 +150,7 @@ class MongoDriver:
             raise DatabaseRefused("the account is shared by all apps: set RUNTIME_MONGO_PER_APP_USERS=true")
         with _words():
             count = _rotation(await self._user(app)) + 1
-            await self.database(app.name).command(password_change(app.name, self._derived(app, count), count))
+            await self.database(app.name).command(password_change(app.name, _derived(self._password, app, count), count))
 
     async def _user(self, app: AppKey) -> Mapping[str, Any] | None:
         found = await self.database(app.name).command({"usersInfo": app.name})
@@ -163,7 +160,7 @@ class MongoDriver:
         """The app's user with the password it should have. One that is there keeps its roles: it may be over its quota."""
         user = await self._user(app)
         count = _rotation(user)
-        password, db = self._derived(app, count), self.database(app.name)
+        password, db = _derived(self._password, app, count), self.database(app.name)
         if user is None:
             try:
                 await db.command(new_user(app.name, password, count))
@@ -222,6 +219,10 @@ class MongoDriver:
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()
+
+
+def _derived(password: str, app: AppKey, rotation: int) -> str:
+    return names.derived_password(password, f"mongo/{app.name}", rotation)
 
 
 def _rotation(user: Mapping[str, Any] | None) -> int:

@@ -82,10 +82,8 @@ def _words() -> Iterator[None]:
         raise DatabaseRefused(f"{type(e).__name__}: {str(e)[:300]}") from e
 
 
-class PostgresDriver:
-    kind = Kind.POSTGRES
-    every_app = False
-    variables = ("DATABASE_URL",)
+class _Server:
+    """The server, with the login that the operator gave."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
         assert settings.postgres_url is not None
@@ -100,6 +98,35 @@ class PostgresDriver:
     @property
     def address(self) -> tuple[str, int]:
         return self._host, self._port
+
+    def _url(self, database: str, user: str, password: str) -> str:
+        return names.url("postgresql", self._host, self._port, database, user=user, password=password, query=self._query)
+
+    def _derived(self, app: AppKey, rotation: int) -> str:
+        return names.derived_password(self._password, f"postgres/{app.name}", rotation)
+
+    @asynccontextmanager
+    async def _connection(self, database: str = "") -> AsyncIterator[Connection]:
+        with _words():
+            async with asyncio.timeout(SECONDS):
+                opened: Connection = await _connect(
+                    self._url(database or self._home, self._user, self._password),
+                    timeout=SECONDS,
+                    command_timeout=COMMAND_SECONDS,
+                    passfile=Path("/dev/null"),
+                    # No search path: in an app's database its own functions and operators would be found by it.
+                    server_settings={"application_name": "funai-agent", "search_path": ""},
+                )
+            try:
+                yield opened
+            finally:
+                await opened.close(timeout=SECONDS)
+
+
+class PostgresDriver(_Server):
+    kind = Kind.POSTGRES
+    every_app = False
+    variables = ("DATABASE_URL",)
 
     def name(self, user_id: int, app_id: int) -> str:
         return names.database_name(self._template, user_id, app_id)
@@ -149,12 +176,6 @@ class PostgresDriver:
     def guessed(self, app: AppKey, rotation: int) -> Credentials:
         url = self._url(app.name, app.name, self._derived(app, rotation))
         return Credentials(url, {"DATABASE_URL": url})
-
-    def _url(self, database: str, user: str, password: str) -> str:
-        return names.url("postgresql", self._host, self._port, database, user=user, password=password, query=self._query)
-
-    def _derived(self, app: AppKey, rotation: int) -> str:
-        return names.derived_password(self._password, f"postgres/{app.name}", rotation)
 
     async def rotation(self, app: AppKey) -> int:
         async with self._connection() as admin:
@@ -250,23 +271,6 @@ class PostgresDriver:
 
     async def close(self) -> None:
         """Connections live as long as a call."""
-
-    @asynccontextmanager
-    async def _connection(self, database: str = "") -> AsyncIterator[Connection]:
-        with _words():
-            async with asyncio.timeout(SECONDS):
-                opened: Connection = await _connect(
-                    self._url(database or self._home, self._user, self._password),
-                    timeout=SECONDS,
-                    command_timeout=COMMAND_SECONDS,
-                    passfile=Path("/dev/null"),
-                    # No search path: in an app's database its own functions and operators would be found by it.
-                    server_settings={"application_name": "funai-agent", "search_path": ""},
-                )
-            try:
-                yield opened
-            finally:
-                await opened.close(timeout=SECONDS)
 
 
 async def _rotation(conn: Connection, role: str) -> int:

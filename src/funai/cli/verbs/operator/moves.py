@@ -11,7 +11,7 @@ from funai.cli.session import Ended, Session
 from funai.cli.verb import verb
 
 if TYPE_CHECKING:
-    from funai.contracts.moves import DrainProgress
+    from funai.contracts.apps.moves import DrainProgress
     from funai.contracts.nodes import DrainReport
 
 EVERY = 1.0
@@ -72,7 +72,7 @@ async def drains(
     """Show how far drains are, and the apps of one with why they could not be moved."""
     from pydantic import TypeAdapter
 
-    from funai.contracts.moves import DrainProgress
+    from funai.contracts.apps.moves import DrainProgress
 
     if drain_id is None:
         answer = await session.api.admin("GET", "drains/list")
@@ -96,7 +96,7 @@ async def _watch(session: Session, drain_id: int) -> None:
     """A line for each change, then the apps. Ends with ``Exit.FAILED`` where one could not be moved."""
     import asyncio
 
-    from funai.contracts.moves import DrainProgress
+    from funai.contracts.apps.moves import DrainProgress
 
     last = ""
     while True:
@@ -114,7 +114,7 @@ async def _watch(session: Session, drain_id: int) -> None:
 
 
 def _show(session: Session, answer: Any) -> None:
-    from funai.contracts.moves import DrainProgress
+    from funai.contracts.apps.moves import DrainProgress
 
     shown = DrainProgress.model_validate(answer)
     session.out.document(answer)
