@@ -221,6 +221,7 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
             teardown.push_async_callback(client.close)
             beat = heartbeat_of(parts, client)
             tasks.append(asyncio.create_task(periodic("heartbeat", settings.heartbeat_seconds, beat.beat, quiet)))
+            tasks.append(asyncio.create_task(beat.follow(quiet)))
             sync = DomainSync(parts.node, parts.domains, client)
             tasks.append(asyncio.create_task(periodic("domains", settings.domains_seconds, sync.exchange, quiet)))
 

@@ -88,6 +88,17 @@ async def test_delete_leaves_nothing_and_may_be_repeated(here: World) -> None:
     assert await here.engine.networks() == []
 
 
+async def test_app_is_deleted_though_the_engine_keeps_its_image() -> None:
+    engine = DummyEngine(local={"localhost/web:1": Script()})
+    engine.faults.refuse["remove_image"] = "tag not known"
+    async with world(engine, cleanup_images_on_stop=True) as w:
+        await w.deploy(5)
+        answer = await w.post("delete")
+        assert (answer.status_code, answer.json()["images"]) == (200, []), answer.text
+        assert await w.names() == []
+    await engine.close()
+
+
 async def test_images_go_by_policy() -> None:
     async with world(cleanup_images_on_stop=True) as w:
         await w.deploy(5)
@@ -301,6 +312,28 @@ async def test_heartbeats_tell_and_heed(here: World) -> None:
     assert beats[0]["containerCount"] == 1
     assert 0 <= beats[0]["diskFreePct"] <= 100
     assert beats[1]["cpuPct"] >= 0
+
+
+async def test_a_deploy_is_told_at_once_and_what_is_stale_waits_for_the_beat(here: World) -> None:
+    told, deploy, stop = asyncio.Event(), FastAPI(), asyncio.Event()
+
+    @deploy.post("/internal/runtime-nodes/heartbeat")
+    async def heartbeat(request: Request) -> dict[str, Any]:
+        assert (await request.json())["containerCount"] > 0
+        told.set()
+        return {"code": 200, "message": "", "data": {"nodeId": 1, "health": "HEALTHY", "stalePlacements": [7]}}
+
+    async with serving(deploy, bind("127.0.0.1", 0), grace=1) as port:
+        client = NodeDeployClient(f"http://127.0.0.1:{port}", "node-token")
+        following = asyncio.create_task(heartbeat_of(here.parts, client).follow(stop))
+        for generation in range(5, 5 + STALE_BEATS):
+            await here.deploy(generation)
+            await told.wait()
+            told.clear()
+        stop.set()
+        await following
+        await client.close()
+    assert await here.names() != []
 
 
 async def test_an_app_that_moved_away_is_removed_at_once_up_to_its_generation_and_a_late_rollout_is_refused(
