@@ -251,9 +251,9 @@ async def raw_cycles(url: str, first_app: int, cycles: int) -> float:
             turn = await store.claim(f"r{n}", 30_000)
             assert turn.claimed is not None
             got = turn.claimed.row
-            who = Holder(f"r{n}", got["lease_token"])
-            await store.heartbeat(got["id"], who, 30_000, None, None)
-            await store.report(got["id"], who, Ending(JobStatus.FAILED, "bench"), None)
+            who = Holder(f"r{n}", got.lease_token)
+            await store.heartbeat(got.id, who, 30_000, None, None)
+            await store.report(got.id, who, Ending(JobStatus.FAILED, "bench"), None)
 
     began = time.perf_counter()
     await together(client)

@@ -15,7 +15,7 @@ from funai.contracts.wire import from_epoch_ms
 from funai.deploy.compat.runners import base_path_without_release
 from funai.deploy.placement.policy import Rules
 from funai.deploy.queue.statements import alias_of, own_url_of
-from funai.deploy.queue.views import payload_of
+from funai.deploy.queue.views import payload_in
 from funai.deploy.tables import app_run, job, release, runtime_node
 
 _RELEASE = and_(release.c.app_id == app_run.c.app_id, release.c.number == app_run.c.live_release_number)
@@ -72,4 +72,6 @@ def _overview(row: Mapping[str, Any], now_ms: int, rules: Rules) -> AppOverview:
 
 def _base_path(row: Mapping[str, Any]) -> str:
     """The live release's, or the last job's."""
-    return str(row["base_path"] or base_path_without_release(payload_of(row)) or naming.base_path(int(row["app_id"])))
+    return str(
+        row["base_path"] or base_path_without_release(payload_in(row["payload_json"])) or naming.base_path(int(row["app_id"]))
+    )

@@ -68,9 +68,9 @@ class MoveJobs:
             target_node_id=target_node_id,
         )
         row = await store.create(new)
-        if row["status"] == JobStatus.PENDING:
+        if row.status == JobStatus.PENDING:
             self.jobs.count_created(row)
-        return row["id"]
+        return row.id
 
     async def aim(self, app_id: int, target_node_id: int) -> int | None:
         """Let the app's waiting deploy be its move; answers its id, None when there is none (any more)."""

@@ -8,8 +8,9 @@ from typing import Any
 from funai.base.db.engine import storable
 from funai.contracts.jobs import MAX_TEXT, Failure
 from funai.contracts.states import FailureCode, JobStatus
+from funai.deploy.queue.models import JobRow
 from funai.deploy.queue.ports import FinishedJob
-from funai.deploy.queue.views import Row, payload_of
+from funai.deploy.queue.views import payload_of
 from funai.i18n.joblog import both
 
 
@@ -52,20 +53,21 @@ TARGET_LOST = Ending(
 """Of a move: between its begin and its claim the target became one that takes nothing new."""
 
 
-def moves(row: Row) -> bool:
+def moves(row: JobRow) -> bool:
     """Whether the job starts a release on another node, and does nothing else."""
     return finished(row).moved_release is not None
 
 
-def finished(row: Row) -> FinishedJob:
-    """The job as releases learn of its end."""
+def finished(row: JobRow) -> FinishedJob:
+    """The job of an app as releases learn of its end."""
+    assert row.app_id is not None
     return FinishedJob(
-        job_id=row["id"],
-        app_id=row["app_id"],
-        user_id=row["user_id"],
+        job_id=row.id,
+        app_id=row.app_id,
+        user_id=row.user_id,
         payload=payload_of(row),
-        env_sealed=row["env_sealed"],
-        node_id=row["node_id"],
-        target_node_id=row["target_node_id"],
-        attempt=row["attempt"],
+        env_sealed=row.env_sealed,
+        node_id=row.node_id,
+        target_node_id=row.target_node_id,
+        attempt=row.attempt,
     )

@@ -22,6 +22,7 @@ from funai.deploy.queue import views
 from funai.deploy.queue.endings import Ending
 from funai.deploy.queue.maintenance.services import QueueMaintenance
 from funai.deploy.queue.metrics import JobMetrics
+from funai.deploy.queue.models import JobRow
 from funai.deploy.queue.notify import Hints
 from funai.deploy.queue.runners import RunnerRegistry
 from funai.deploy.queue.store import JobStore, NewJob
@@ -84,10 +85,10 @@ class JobService:
             position = await self.store.position(row)
         return views.job_of(row, position=position)
 
-    def count_created(self, row: views.Row) -> None:
+    def count_created(self, row: JobRow) -> None:
         """Once a job was made here: figures, one log line, and a runner that waits."""
         self.metrics.created.inc()
-        log.get("jobs").info("job.created", job_id=row["id"], app_id=row["app_id"], user_id=row["user_id"])
+        log.get("jobs").info("job.created", job_id=row.id, app_id=row.app_id, user_id=row.user_id)
         if not self.waiters.wake():
             self.hints.send()
 
@@ -100,7 +101,7 @@ class JobService:
         row = await self.store.by_key(key)
         if row is None:
             raise NotFound("JOB_NOT_FOUND")
-        return await self.get(row["id"])
+        return await self.get(row.id)
 
     async def latest(self, limit: int) -> list[Job]:
         return await _listed(self.store, await self.store.latest(limit))
@@ -124,7 +125,7 @@ class JobService:
         """Raises TRANSITION_REFUSED, JOB_FINAL."""
         row = await self.store.get(job_id)
         if not ask.to_status.final:
-            raise Conflict("TRANSITION_REFUSED", source=row["status"], target=ask.to_status)
+            raise Conflict("TRANSITION_REFUSED", source=row.status, target=ask.to_status)
         return await self._finish(job_id, Ending(ask.to_status, ask.error_message, reason="TRANSITION"), "api")
 
     async def _finish(self, job_id: int, ending: Ending, actor: str) -> Job:
@@ -169,15 +170,15 @@ class JobService:
         if turn.freed:
             await self._others_too()
         row = turn.claimed.row
-        if row["attempt"] == 1:
-            self.metrics.claim_delay.observe(max(0.0, (row["started_ms"] - row["created_ms"]) / 1000))
-        with log.bound(job_id=row["id"], job_trace_id=row["trace_id"]):
-            log.get("jobs").info("job.claimed", runner_id=ask.runner_id, attempt=row["attempt"])
+        if row.attempt == 1:
+            self.metrics.claim_delay.observe(max(0.0, ((row.started_ms or row.created_ms) - row.created_ms) / 1000))
+        with log.bound(job_id=row.id, job_trace_id=row.trace_id):
+            log.get("jobs").info("job.claimed", runner_id=ask.runner_id, attempt=row.attempt)
             try:
                 env = _opened(row, self.sealer)
             except SealBroken:  # to run it without its variables would be worse
                 ending = Ending(JobStatus.FAILED, SEAL_BROKEN, Failure(code=FailureCode.INTERNAL), reason=FailureCode.INTERNAL)
-                await self._finish(row["id"], ending, "sweep")
+                await self._finish(row.id, ending, "sweep")
                 return None, True
         return views.claimed(row, turn.claimed.node, env, turn.claimed.release), False
 
@@ -216,17 +217,17 @@ class JobService:
             self.count_ended(row)
         return views.job_of(row)
 
-    def count_ended(self, row: views.Row) -> None:
+    def count_ended(self, row: JobRow) -> None:
         """Once a job has ended here: figures, one log line, and its app's turn to be pruned."""
-        self.metrics.outcomes.labels(row["status"], _known_reason(row)).inc()
-        if row["started_ms"] is not None and row["finished_ms"] is not None:
-            self.metrics.run_seconds.observe(max(0.0, (row["finished_ms"] - row["started_ms"]) / 1000))
+        self.metrics.outcomes.labels(row.status, _known_reason(row)).inc()
+        if row.started_ms is not None and row.finished_ms is not None:
+            self.metrics.run_seconds.observe(max(0.0, (row.finished_ms - row.started_ms) / 1000))
         for hear in self.ended:
-            hear(row["id"])
-        if row["app_id"] is not None:
-            self.maintenance.pruner.app_finished(row["app_id"])
-        with log.bound(job_id=row["id"], job_trace_id=row["trace_id"]):
-            log.get("jobs").info("job.ended", status=row["status"], reason=row["reason"], attempt=row["attempt"])
+            hear(row.id)
+        if row.app_id is not None:
+            self.maintenance.pruner.app_finished(row.app_id)
+        with log.bound(job_id=row.id, job_trace_id=row.trace_id):
+            log.get("jobs").info("job.ended", status=row.status, reason=row.reason, attempt=row.attempt)
 
     # ------------------------------------------------------------------ for placement and apps (ports.Queue)
 
@@ -240,36 +241,36 @@ class JobService:
         if row is None:
             return None
         try:
-            await self._finish(row["id"], Ending(JobStatus.CANCELLED, reason="CANCELLED"), actor)
+            await self._finish(row.id, Ending(JobStatus.CANCELLED, reason="CANCELLED"), actor)
         except Conflict as e:
             if e.reason != "JOB_FINAL":
                 raise
-        return row["id"]
+        return row.id
 
     async def newest_generation(self, app_id: int) -> int | None:
         """The newest generation that any of the app's jobs may have given to a node; None when it has no job."""
         rows = await self.store.by_app(app_id, 1)
-        return naming.generation(rows[0]["id"], rows[0]["attempt"] or 1) if rows else None
+        return naming.generation(rows[0].id, rows[0].attempt or 1) if rows else None
 
     async def purge_app(self, conn: AsyncConnection, app_id: int) -> int:
         """Delete the app's finished jobs with their logs and events, in the caller's transaction; answers how many."""
         return await self.store.purge_app(conn, app_id)
 
 
-async def _listed(store: JobStore, rows: Sequence[views.Row]) -> list[Job]:
-    pending = any(r["status"] == JobStatus.PENDING for r in rows)
+async def _listed(store: JobStore, rows: Sequence[JobRow]) -> list[Job]:
+    pending = any(r.status == JobStatus.PENDING for r in rows)
     head = await store.head(LIST_POSITIONS) if pending else []
     places = {job_id: place for place, job_id in enumerate(head, 1)}
-    return [views.job_of(r, position=places.get(r["id"])) for r in rows]
+    return [views.job_of(r, position=places.get(r.id)) for r in rows]
 
 
-def _opened(row: views.Row, sealer: Sealer | None) -> dict[str, str] | None:
+def _opened(row: JobRow, sealer: Sealer | None) -> dict[str, str] | None:
     """The job's variables. Raises SealBroken, also without a key."""
-    if not row["env_sealed"]:
+    if not row.env_sealed:
         return None
     if sealer is None:
         raise SealBroken
-    return sealer.open(row["env_sealed"])
+    return sealer.open(row.env_sealed)
 
 
 async def _filled(
@@ -295,7 +296,7 @@ async def _filled(
     return payload, again.env_sealed
 
 
-def _known_reason(row: views.Row) -> str:
+def _known_reason(row: JobRow) -> str:
     """A label's value: only words of ours, so that a caller can't make figures without end."""
-    reason = row["reason"] or row["failure_code"] or ""
+    reason = row.reason or row.failure_code or ""
     return reason if reason in FailureCode.__members__ or reason in ("CANCELLED", "TRANSITION", "") else "OTHER"

@@ -11,6 +11,7 @@ from funai.base.db.engine import Database
 from funai.contracts.errors import Conflict, Unavailable
 from funai.contracts.states import JobStatus
 from funai.deploy.queue.endings import Ending
+from funai.deploy.queue.models import JobRow
 from funai.deploy.queue.statements import ACTIVE
 from funai.deploy.queue.store import JobStore
 from funai.deploy.queue.transitions import Holder
@@ -37,21 +38,21 @@ async def _work(url: str, runner_id: str, out: Path, lease_ms: int) -> None:
                 continue
             row = turn
             try:
-                who = Holder(runner_id, row["lease_token"])
-                await store.report(row["id"], who, Ending(JobStatus.SUCCEEDED), None)
+                who = Holder(runner_id, row.lease_token)
+                await store.report(row.id, who, Ending(JobStatus.SUCCEEDED), None)
             except Conflict:
                 continue  # rescued meanwhile: somebody else's now
-            told.write(f"{row['id']} {row['attempt']}\n")
+            told.write(f"{row.id} {row.attempt}\n")
             told.flush()
     await db.close()
 
 
-async def _again(store: JobStore, runner_id: str, lease_ms: int) -> dict[str, int] | None:
+async def _again(store: JobStore, runner_id: str, lease_ms: int) -> JobRow | None:
     try:
         turn = await store.claim(runner_id, lease_ms)
     except Unavailable:  # SQLite's one writer was somebody else for too long
         return None
-    return dict(turn.claimed.row) if turn.claimed else None
+    return turn.claimed.row if turn.claimed else None
 
 
 async def _all_done(db: Database) -> bool:

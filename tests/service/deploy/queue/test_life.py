@@ -102,7 +102,7 @@ async def test_a_rescue_that_hangs_keeps_no_runner_waiting(database_url: str, mo
         other = await d.core.jobs.store.create(NewJob("BUILD_AND_DEPLOY", 4, 1, {"appId": 4, "userId": 1}))  # tells nobody
         got = await asyncio.wait_for(waiting, 60)
         assert got is not None
-        assert got.id == other["id"]
+        assert got.id == other.id
         let_go.set()
 
 

@@ -116,21 +116,21 @@ class QueueMachine(RuleBasedStateMachine):
             assert reason == "APP_DEPLOYING"
             return
         assert reason is None, reason
-        made = ModelJob(row["id"], app, user, turn)
+        made = ModelJob(row.id, app, user, turn)
         assert made.id not in self.model.jobs, "an id is never given twice"
         self.model.jobs[made.id] = made
 
     @rule(runner=RUNNERS, lease=st.sampled_from([5_000, 30_000]))
     def claim(self, runner: str, lease: int) -> None:
         turn = self.run(self.store.claim(runner, lease))
-        token = turn.claimed.row["lease_token"] if turn.claimed else None
+        token = turn.claimed.row.lease_token if turn.claimed else None
         expected = self.model.claim(runner, token, lease)
         if expected is None:
             assert turn.claimed is None
             return
         assert turn.claimed is not None, "there was one to claim"
         row = turn.claimed.row
-        assert (row["id"], row["attempt"], row["lease_expire_at"]) == (expected.id, expected.attempt, expected.lease)
+        assert (row.id, row.attempt, row.lease_expire_at) == (expected.id, expected.attempt, expected.lease)
         assert token and token not in {h.token for h in self.holds}, "a lease token is never given twice"
         self.holds.insert(0, Hold(expected.id, runner, token, expected.attempt))
 
@@ -144,7 +144,7 @@ class QueueMachine(RuleBasedStateMachine):
         who = Holder(hold.runner, hold.token if with_token else None)
         reason, row = self.attempt(self.store.heartbeat(hold.job, who, extend, None, None))
         assert reason == self.model.heartbeat(hold, with_token, extend), "only the holder extends its lease"
-        assert reason or row["status"] == self.model.jobs[hold.job].status
+        assert reason or row.status == self.model.jobs[hold.job].status
 
     @rule(
         nth=st.integers(0, 3),

@@ -26,5 +26,5 @@ async def test_a_newcomer_is_not_behind_all_that_wait_for_a_node(deploy_db: Data
     async with deploy_db.write() as conn:
         await conn.execute(update(job).values(claimable=1))
     served = [await store.claim("r", 60_000) for _ in range(9)]
-    order = [turn.claimed.row["id"] for turn in served if turn.claimed]
-    assert order.index(mine["id"]) <= 1
+    order = [turn.claimed.row.id for turn in served if turn.claimed]
+    assert order.index(mine.id) <= 1

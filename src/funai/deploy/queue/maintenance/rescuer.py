@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.base.db.rows import all_rows, first_row
 from funai.contracts.states import FailureCode, JobStatus
 from funai.deploy.events.store import Happened
 from funai.deploy.queue import transitions
 from funai.deploy.queue.maintenance.ending import ACTOR, Ender
 from funai.deploy.queue.metrics import JobMetrics
+from funai.deploy.queue.models import JobRow
 from funai.deploy.queue.store import JobStore
 from funai.deploy.queue.transitions import Claimable
-from funai.deploy.queue.views import Row
 from funai.deploy.queue.waiters import Waiters
 from funai.i18n.joblog import both
 
@@ -25,6 +26,16 @@ class RescueConfig:
     """Before the second attempt; it doubles with each."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lapsed:
+    """A running job whose lease ran out."""
+
+    id: int
+    app_id: int | None
+    attempt: int
+    runner_id: str | None
+
+
 class Rescuer:
     """Called by the :class:`Tender`, which sees in one read whether any lease lapsed."""
 
@@ -34,10 +45,10 @@ class Rescuer:
     async def run_once(self) -> int:
         """Give lapsed jobs another attempt, or end them; answers how many. Each UPDATE carries its own guard."""
         async with self.store.db.read() as conn:
-            rows = [dict(r) for r in (await conn.execute(self.store.sql.lapsed)).mappings()]
+            rows = [Lapsed(**r) for r in await all_rows(conn, self.store.sql.lapsed)]
         rescued = 0
         for row in rows:
-            fate = transitions.after_lapse(row["attempt"], self.config.max_attempts, self.config.backoff_ms)
+            fate = transitions.after_lapse(row.attempt, self.config.max_attempts, self.config.backoff_ms)
             if fate.final:
                 ended = await self.store.db.retrying(lambda conn, row=row: self._give_up(conn, row))
                 if ended:
@@ -51,10 +62,10 @@ class Rescuer:
                     self.waiters.wake()
         return rescued
 
-    async def _retry(self, conn: AsyncConnection, row: Row, delay_ms: int) -> bool:
+    async def _retry(self, conn: AsyncConnection, row: Lapsed, delay_ms: int) -> bool:
         given = {
-            "p_id": row["id"],
-            "p_attempt": row["attempt"],
+            "p_id": row.id,
+            "p_attempt": row.attempt,
             "p_claimable": int(Claimable.BACKS_OFF if delay_ms else Claimable.NOW),
             "p_delay": delay_ms,
             "p_reason": transitions.BACKOFF if delay_ms else None,
@@ -62,16 +73,19 @@ class Rescuer:
         if not (await conn.execute(self.store.sql.rescue, given)).rowcount:
             return False
         source, target = JobStatus.RUNNING, JobStatus.PENDING
-        why = (FailureCode.LEASE_EXPIRED, f"runner {row['runner_id']}")
-        await self.store.events.write(conn, Happened(row["id"], row["app_id"], ACTOR, source, target, row["attempt"], *why))
+        why = (FailureCode.LEASE_EXPIRED, f"runner {row.runner_id}")
+        await self.store.events.write(conn, Happened(row.id, row.app_id, ACTOR, source, target, row.attempt, *why))
         return True
 
-    async def _give_up(self, conn: AsyncConnection, seen: Row) -> Row | None:
+    async def _give_up(self, conn: AsyncConnection, seen: Lapsed) -> JobRow | None:
         """Its last attempt lapsed. The lease is read again under the row's lock: a heartbeat may have come."""
         locked = self.store.sql.raw.with_for_update()
-        row = (await conn.execute(locked, {"p_id": seen["id"]})).mappings().first()
-        if row is None or row["status"] != JobStatus.RUNNING or row["attempt"] != seen["attempt"]:
+        found = await first_row(conn, locked, {"p_id": seen.id})
+        if found is None:
             return None
-        if row["lease_expire_at"] is None or row["lease_expire_at"] >= row["now_ms"]:
+        row = JobRow.of(found)
+        if row.status != JobStatus.RUNNING or row.attempt != seen.attempt:
             return None
-        return await self.ender.end(conn, row, both("lease_expired", n=row["attempt"]), FailureCode.LEASE_EXPIRED)
+        if row.lease_expire_at is None or row.lease_expire_at >= found["now_ms"]:
+            return None
+        return await self.ender.end(conn, row, both("lease_expired", n=row.attempt), FailureCode.LEASE_EXPIRED)

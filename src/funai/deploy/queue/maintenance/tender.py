@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from funai.base.aio import guarded, periodic
-from funai.base.db.rows import one_row
+from funai.base.db.rows import Row, one_row
 from funai.deploy.queue.maintenance.limits import TimeLimits
 from funai.deploy.queue.maintenance.promoter import Promoter
 from funai.deploy.queue.maintenance.rescuer import Rescuer
 from funai.deploy.queue.store import JobStore
-from funai.deploy.queue.views import Row
 from funai.deploy.queue.waiters import Waiters
 
 HEAD = 64
