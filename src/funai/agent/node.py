@@ -133,7 +133,7 @@ class Node:
         """Where a finished rollout is looked at as a visitor would; None: nowhere."""
         self.files = HostFiles(settings.files_folder if info.kind == "podman" else None)
         self.changed = asyncio.Event()
-        """Set when an app was rolled out, started, stopped or deleted: Deploy is told at once."""
+        """Set when an app was rolled out, started, stopped or deleted: Deploy is notified at once."""
         self.told: dict[int, Route] = {}
         """The gateway's routes as far as they are known to have arrived; what failed to is not in it."""
 
