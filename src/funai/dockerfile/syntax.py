@@ -236,6 +236,8 @@ def heredoc(word: str) -> Heredoc | None:
 def _instruction(text: str, line: int, escape: str) -> Instruction:
     keyword, _, rest = partition(text.strip(SPACES))
     name = keyword.upper()
+    if name not in KNOWN and "\0" in keyword:
+        raise wrong(line, "文件是 UTF-16 编码：请存为 UTF-8", "the file is in UTF-16: save it as UTF-8")
     if name not in KNOWN:
         shown = keyword[:60]
         raise wrong(line, f"未知的指令 {shown}", f"unknown instruction {shown}")

@@ -78,6 +78,7 @@ def container_labels(settings: GatewaySettings, network: str = "") -> Callable[[
             network=network,
             entrypoints=settings.traefik_entrypoints,
             wildcard_domain=settings.wildcard_domain,
+            generation=wanted.generation or 0,
         )
 
     return of_traefik if settings.driver is Driver.TRAEFIK_LABELS else lambda _: {}

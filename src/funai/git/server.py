@@ -313,6 +313,11 @@ def load_host_key(path: Path) -> asyncssh.SSHKey:
         raise ConfigError([f"GIT_HOST_KEY_PATH: {path} is not a usable private key ({e})"]) from e
 
 
+def fingerprint(path: Path) -> str:
+    """The host key's SHA-256 fingerprint, as ssh shows it at the first connection."""
+    return load_host_key(path).get_fingerprint()
+
+
 def known_hosts_line(path: Path, host: str, port: int) -> str:
     """The line that pins this server in a ``known_hosts`` file."""
     return f"[{host.strip('[]')}]:{port} {public_line(load_host_key(path))}\n"

@@ -56,6 +56,8 @@ PHRASES: dict[str, tuple[str, str]] = {
         "标准输入须有两行：旧密码和新密码",
         "standard input must have two lines: the old password and the new one",
     ),
+    "ask_user": ("用户名", "user"),
+    "ask_password": ("密码", "password"),
     "user_missing": (
         "没有给出用户名，这里也不是能输入的终端：用 --user 给出",
         "no user name, and no terminal to ask for one: give it with --user",

@@ -179,7 +179,7 @@ async def _up(config: Path | None, data_dir: Path | None, flags: Flags) -> int:
         show(_welcome(running, time.monotonic() - began))
 
     try:
-        await platform.run(options, stop, ready, lambda line: show(f"[dim]· {line}[/dim]"))
+        await platform.run(options, stop, ready, lambda line: show(f"[dim]· {escape(line)}[/dim]"))
     except ConfigError as e:
         return _refused(e)
     show(f"[dim]{phrase('stopped')}[/dim]")
@@ -216,6 +216,12 @@ def _log_to(data_dir: Path) -> None:
         raise ConfigError([f"--data-dir {data_dir}: {e.filename or folder}: {e.strerror}; give a folder you may write"]) from e
 
 
+def _git_fingerprint(running: Platform) -> str:
+    from funai.git.server import fingerprint  # noqa: PLC0415  # asyncssh
+
+    return fingerprint(running.layout.git_host_key)
+
+
 def _welcome(running: Platform, seconds: float) -> Table:
     o = running.options
     table = Table(
@@ -228,6 +234,7 @@ def _welcome(running: Platform, seconds: float) -> Table:
     table.add_row("API", o.public_api_url)
     table.add_row(phrase("apps"), o.apps_url.replace("{app}", "{appId}"))
     table.add_row("Git", f"ssh://git@{o.public_host}:{o.ports.git}/funai/u{{userId}}-app{{appId}}.git")
+    table.add_row("", phrase("git_key", fingerprint=_git_fingerprint(running)))
     table.add_row(phrase("engine"), f"{running.engine.kind} {running.engine.version} ({running.engine.why})")
     table.add_row(phrase("state"), str(o.data_dir))
     table.add_row(phrase("log"), str(running.layout.log / "funai.log"))

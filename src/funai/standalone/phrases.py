@@ -29,6 +29,27 @@ PHRASES: dict[str, tuple[str, str]] = {
         "镜像不在其中：恢复后每个应用要重新部署一次（funai deploy）",
         "images are not in it: after a restore each app needs a deploy (funai deploy)",
     ),
+    "backup_no_databases": (
+        "应用的数据库不在其中：用 funai db backup，或在 funai.toml 里打开定时备份",
+        "apps' databases are not in it: use funai db backup, or switch backups by the clock on in funai.toml",
+    ),
+    "backup_no_platform": (
+        "{folder} 里没有平台；用 --data-dir 指定它的数据目录",
+        "{folder}: there is no platform; name its data dir with --data-dir",
+    ),
+    "backup_there": ("{file} 已经存在；请换一个文件名", "{file}: is there already; name another file"),
+    "backup_unwritten": ("{file}：备份写不出来：{why}", "{file}: the backup could not be written: {why}"),
+    "restore_not_empty": (
+        "{folder} 不是空的；请先移走它，或用 --data-dir 指定别的目录",
+        "{folder}: is not empty; move it aside, or name another folder with --data-dir",
+    ),
+    "restore_not_whole": ("{file}：备份不完整", "{file}: the backup is not whole"),
+    "restore_no_backup": ("{file} 不是 FunAI Deploy 的备份", "{file}: is no backup of FunAI Deploy"),
+    "restore_newer": (
+        "{file} 由更新的 FunAI Deploy {version} 写成；请先升级本机",
+        "{file}: written by FunAI Deploy {version}, which is newer; upgrade this one first",
+    ),
+    "restore_failed": ("{file} 无法恢复：{why}", "{file}: can't be restored: {why}"),
     "restored": (
         "已恢复到 {folder}（{created} 的备份，版本 {version}）",
         "restored to {folder} ({created}, version {version})",
@@ -85,6 +106,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     ),
     "stopped": ("已停止", "stopped"),
     "is_up": ("FunAI 已启动（{seconds} 秒）", "FunAI is up ({seconds} s)"),
+    "git_key": ("密钥指纹 {fingerprint}", "key fingerprint {fingerprint}"),
     "apps": ("应用", "Apps"),
     "engine": ("容器引擎", "Engine"),
     "state": ("数据", "State"),
@@ -101,6 +123,19 @@ PHRASES: dict[str, tuple[str, str]] = {
         "funai login{server}，然后 funai keys add、funai apps create、git push、funai deploy",
         "funai login{server}, then funai keys add, funai apps create, git push, funai deploy",
     ),
+    "part_died": ("{part}意外退出，正在重新启动", "{part} died: starting it again"),
+    "part_frozen": ("{part}没有响应，正在换一个新的", "{part} does not answer: replacing it"),
+    "part_back": ("{part}已恢复（{seconds} 秒后）", "{part} runs again (after {seconds} s)"),
+    "part_failed": ("{part}启动失败，会继续尝试：{why}", "{part} can't be started, and is tried again: {why}"),
+    "part_flaps": (
+        "{part}第 {count} 次退出；运行满一分钟之前不再提示，详见 {log}",
+        "{part} died {count} times: not shown again until it has run for a minute; see {log}",
+    ),
+    "part_haproxy": ("网关（HAProxy）", "the gateway (HAProxy)"),
+    "part_keeper": ("网关的守护进程", "the gateway's keeper"),
+    "part_registry": ("镜像仓库", "the registry"),
+    "part_engine": ("容器引擎的 API ", "the container engine's API"),
+    "part_postgres": ("应用的 PostgreSQL ", "the apps' PostgreSQL"),
     # the engine and the base image
     "podman_other_conf": (
         "podman 以「{why}」跑不起容器，换一种配置再试",

@@ -23,9 +23,11 @@ from funai.base.aio import settle_memory, wait_any
 from funai.base.files import write_whole
 from funai.base.observability import log
 from funai.base.process.daemon import Daemon, Program, keep_up
+from funai.base.process.lifecycle import listening
 from funai.contracts.errors import ConfigError
 from funai.standalone import services as rooms
 from funai.standalone.layout import FIRST_ADMIN, DataDirLock, Layout, Secrets, ensure_key, load_secrets
+from funai.standalone.notices import Notices
 from funai.standalone.options import CONTAINER, EMBEDDED, UpOptions, check_ports
 from funai.standalone.parts import base_image, packages, postgres, registry
 from funai.standalone.parts import engine as engines
@@ -56,10 +58,12 @@ class Platform:
 
 async def run(options: UpOptions, stop: asyncio.Event, on_ready: Callable[[Platform], None], say: Say) -> None:
     """Be the platform until ``stop``. Raises ConfigError when it can't start; a part that crashes stops all."""
-    async with platform(options, say) as (running, failed):
-        on_ready(running)
-        await wait_any(stop, failed)
-        say(phrase("stopping"))
+    notices = Notices(say, Layout(options.data_dir).log / "funai.log")
+    with listening(notices.hear):
+        async with platform(options, say) as (running, failed):
+            on_ready(running)
+            await wait_any(stop, failed)
+            say(phrase("stopping"))
     failed.check()
 
 

@@ -56,6 +56,8 @@ class Process:
     instance: str
     env: Mapping[str, str]
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    gateway: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Settings of its gateway, beside where it listens."""
     port: int = field(default_factory=free_port)
     gateway_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -76,7 +78,12 @@ class Process:
                 "state_dir": str(self.folder / "state"),
                 **self.settings,
             },
-            "gateway": {"host": "127.0.0.1", "port": self.gateway_port, "data_dir": str(self.folder / "gw")},
+            "gateway": {
+                "host": "127.0.0.1",
+                "port": self.gateway_port,
+                "data_dir": str(self.folder / "gw"),
+                **self.gateway,
+            },
         }
         env = {**base_environment(), **self.env, "PYTHONPATH": str(ROOT / "src")}
         with (self.folder / "agent.log").open("ab") as out:

@@ -93,9 +93,9 @@ def new_docker_agent(docker_engine: DockerPart, docker_socket: Path) -> Iterator
 def _agents_on(socket: Path, env: Mapping[str, str]) -> Iterator[NewAgent]:
     made: list[Process] = []
 
-    def start(*, instance: str | None = None, **settings: Any) -> Process:
+    def start(*, instance: str | None = None, gateway: dict[str, Any] | None = None, **settings: Any) -> Process:
         name = new_instance() if instance is None else instance
-        process = Process(socket, new_workspace("agent"), name, env, settings)
+        process = Process(socket, new_workspace("agent"), name, env, settings, gateway or {})
         made.append(process)
         process.start()
         return process

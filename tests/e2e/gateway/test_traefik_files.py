@@ -201,6 +201,8 @@ async def test_labels_leave_the_switch_to_traefik(upstream: StartUpstream) -> No
     assert isinstance(made, TraefikLabelsGateway)
     await made.start([])
     await made.put(route_to(1, app, generation=4))
+    assert await made.serving_generation(1, "/x", timeout=5) == (503, 0), "Traefik has not read the container's labels"
+    app.answers["/runtime/1/.funai-shown/4"] = ("302 Found", ["Location: /runtime/1/.funai-shown/4/here"], b"")
     assert await made.serving_generation(1, "/x", timeout=5) == (200, 4)
     assert app.requests[-1].target == "/runtime/1/x"
     app.answers["/runtime/1/gone"] = ("404 Not Found", ["Content-Type: text/plain"], b"404 page not found\n")

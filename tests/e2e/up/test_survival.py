@@ -100,6 +100,9 @@ async def test_a_stop_keeps_the_apps_and_the_next_start_finds_them(own_platform:
     await eventually(lambda: _answers(up, app.id, "kept"), seconds=BACK)
     os.kill(_haproxy(up), signal.SIGKILL)
     await eventually(lambda: _answers(up, app.id, "kept"), seconds=BACK)
+    os.kill(up.pid_of("registry"), signal.SIGKILL)
+    for part in ("the gateway (HAProxy)", "the registry"):
+        await eventually(lambda part=part: f"{part} died" in up.output and f"{part} runs again" in up.output, seconds=BACK)
     await person.api.delete_app(person.user_id, app.id)
     await person.api.close()
 

@@ -93,6 +93,7 @@ def test_what_only_looks_like_a_heredoc_is_none(text: str) -> None:
         ("ONBUILD " * 5_000, "ONBUILD"),
         ("COPY --=x a b", "no flag"),
         ("FROM a\nRUN a\0b", "NUL"),
+        ("FROM a\n".encode("utf-16").decode(errors="replace"), "UTF-16"),
         ("FROM a\n\\\n", "line 2"),
     ],
 )

@@ -165,6 +165,10 @@ def test_data_dir_of_flag_file_environ(tmp_path: Path, tmp_path_factory: pytest.
     assert choosing.options_of(choosing.read(file, tmp_path, {}, {})).data_dir == tmp_path
     written(other, "[builds]\nslots = 5\n")
     assert choosing.options_of(choosing.read(None, None, {}, {"FUNAI_DATA_DIR": str(other)})).slots == 5
+    place = ("server", "data_dir")
+    assert choosing.read(None, other, {}, {}).sources[place] == "--data-dir"
+    assert choosing.read(None, None, {}, {"FUNAI_DATA_DIR": str(other)}).sources[place].endswith("FUNAI_DATA_DIR")
+    assert place not in choosing.read(None, None, {}, {"HOME": str(other)}).sources
     with pytest.raises(ConfigError, match="there is no such file"):
         choosing.read(tmp_path / "none.toml", None, {}, {})
 

@@ -13,6 +13,7 @@ import pytest
 
 from funai.base.process import ports
 from funai.base.process.daemon import Daemon, Program, keep_up, start_time
+from funai.base.process.lifecycle import Change, listening
 from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run, spawn
 from funai.contracts.errors import ConfigError
 from tests.parts.waiting import eventually
@@ -106,11 +107,18 @@ async def test_it_comes_back_when_killed(tmp_path: Path) -> None:
     async def died() -> None:
         back.put_nowait(daemon.pid)
 
-    watch = asyncio.create_task(daemon.watch(stop, died))
+    heard: list[tuple[str, Change, str]] = []
+
+    def hear(program: str, change: Change, why: str) -> None:
+        heard.append((program, change, why))
+
+    with listening(hear):
+        watch = asyncio.create_task(daemon.watch(stop, died))
     first = daemon.pid
     os.kill(first, signal.SIGKILL)
     async with asyncio.timeout(60):
         assert await back.get() != first
+    assert [(change, why) for _, change, why in heard] == [(Change.DIED, ""), (Change.BACK, "")]
     stop.set()
     await watch
     await daemon.stop()

@@ -24,6 +24,11 @@ def git(*words: str) -> str:
     return subprocess.run(["git", *who, *words], env=env, check=True, capture_output=True, text=True).stdout.strip()
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUNAI_LANG", "en")
+
+
 @pytest.fixture
 def platform(tmp_path: Path) -> Layout:
     """A data dir with something of everything."""
@@ -128,7 +133,7 @@ def test_no_backup_half_a_backup_and_one_of_a_newer_version_are_told_apart(platf
     with pytest.raises(ConfigError, match=r"can't be restored|not whole"):
         backup.restore(other, Layout(tmp_path / "again"))
     other.write_text("not a tar")
-    with pytest.raises(ConfigError, match="can't be restored"):
+    with pytest.raises(ConfigError, match="is no backup"):
         backup.restore(other, Layout(tmp_path / "again"))
     with tarfile.open(other, "w") as out:
         text = json.dumps({"form": 99, "version": "9.0", "created": "", "registry": True}).encode()

@@ -19,6 +19,8 @@ ProxyLabels = Callable[[AgentDeploy], Mapping[str, str]]
 
 
 _PORT = ".loadbalancer.server.port"
+_OWN = ".rt-own-"
+"""Part of the names of a proxy's labels that are one container's alone."""
 
 
 def proxy_labels(live: Container | None, ours: Mapping[str, str]) -> Mapping[str, str]:
@@ -33,7 +35,9 @@ def proxy_labels(live: Container | None, ours: Mapping[str, str]) -> Mapping[str
     port = next((value for name, value in ours.items() if name.endswith(_PORT)), None)
     if not theirs or port is None:
         return ours
-    return {name: port if name.lower().endswith(_PORT) else value for name, value in theirs.items()}
+    shared = {name: value for name, value in theirs.items() if _OWN not in name}
+    own = {name: value for name, value in ours.items() if _OWN in name}
+    return {name: port if name.lower().endswith(_PORT) else value for name, value in shared.items()} | own
 
 
 class Specs:
@@ -67,7 +71,7 @@ class Specs:
             **({} if wanted.strip_prefix else {state.STRIP_PREFIX: "false"}),
             **({state.DATABASES: told} if (told := fingerprint(wanted.env)) else {}),
             ADDRESS: place.address,
-            **proxy_labels(live, self._proxy_labels(variant.of(wanted))),
+            **proxy_labels(live, self._proxy_labels(variant.of(wanted).model_copy(update={"generation": generation}))),
         }
         return ContainerSpec(
             name=name,

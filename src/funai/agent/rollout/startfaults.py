@@ -17,8 +17,10 @@ from funai.i18n.reasons import Words
 
 Read = Callable[[str], Awaitable[FileHead | None]]
 CAN_NOT_EXECUTE, NOT_FOUND = 126, 127
-STATUSES = (1, CAN_NOT_EXECUTE, NOT_FOUND, 255)
+SHELL_SYNTAX = 2
+STATUSES = (1, SHELL_SYNTAX, CAN_NOT_EXECUTE, NOT_FOUND, 255)
 """Exit statuses of the init programs and shells that could not execute something."""
+_BOM = b"\xef\xbb\xbf"
 MAX_FILES = 8
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "busybox"})
 MACHINES = {3: "386", 8: "mips", 20: "ppc", 21: "ppc64le", 22: "s390x", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64"}
@@ -39,6 +41,11 @@ def fault_in(file: FileHead, name: str, architecture: str) -> Words | None:
                 f"{name} is built for {built_for}, this node is {architecture}",
             )
         return None
+    if file.head.startswith(_BOM + b"#!"):
+        return Words(
+            f"{name} 以字节顺序标记（BOM）开头，请存为不带 BOM 的 UTF-8",
+            f"{name} begins with a byte order mark; save it as UTF-8 without one",
+        )
     line = file.head.partition(b"\n")[0]
     if line.startswith(b"#!"):
         if line.endswith(b"\r"):
@@ -58,6 +65,15 @@ def interpreter(file: FileHead) -> str:
         words = file.head.partition(b"\n")[0][2:].decode("utf-8", "replace").split()
         return words[0] if words else ""
     return _elf_loader(file.head)
+
+
+def env_program(file: FileHead) -> str:
+    """What ``#!/usr/bin/env NAME`` runs; empty for another first line."""
+    words = file.head.partition(b"\n")[0].decode("utf-8", "replace").split() if file.head.startswith(b"#!") else []
+    if not words or posixpath.basename(words[0].removeprefix("#!")) != "env":
+        return ""
+    named = [w for w in words[1:] if not w.startswith("-") and "=" not in w]
+    return named[0] if named else ""
 
 
 def elf_architecture(head: bytes) -> str:
@@ -111,6 +127,8 @@ class StartFaults:
             return None
         if fault := await self._program(command[0], must_exist=True):
             return fault
+        if fault := await self._script(command) or await self._behind_entrypoint(command):
+            return fault
         if exit_code in (CAN_NOT_EXECUTE, NOT_FOUND):
             for word in list(dict.fromkeys(named_files(command)))[:MAX_FILES]:
                 if fault := await self._program(word, must_exist=False):
@@ -129,7 +147,33 @@ class StartFaults:
         needed = interpreter(file)
         if needed.startswith("/") and await self._read(needed) is None:
             return Words(f"{name} 需要 {needed}，镜像里没有", f"{name} needs {needed}, which is not in the image")
+        if (runs := env_program(file)) and await self._look_up(runs) is None:
+            return Words(f"{name} 需要 {runs}，镜像里没有", f"{name} needs {runs}, which is not in the image")
         return None
+
+    async def _behind_entrypoint(self, command: Sequence[str]) -> Words | None:
+        """Node's official image takes a command that it can't find for a script: "Cannot find module '/app/pnpm'"."""
+        if len(command) < 2 or posixpath.basename(command[0]) != "docker-entrypoint.sh":
+            return None
+        name = command[1]
+        if not name or name.startswith("-") or "/" in name or await self._look_up(name):
+            return None
+        for script in (name, f"{name}.js"):
+            if await self._read(posixpath.normpath(posixpath.join("/", self._image.workdir, script))):
+                return None
+        return Words(f"镜像里没有 {name}", f"{name} is not in the image")
+
+    async def _script(self, command: Sequence[str]) -> Words | None:
+        """A shell takes the CR of Windows line ends for a part of its commands: ``sh start.sh``."""
+        if posixpath.basename(command[0]) not in SHELLS or len(command) < 2 or command[1].startswith("-"):
+            return None
+        file = await self._read(posixpath.normpath(posixpath.join("/", self._image.workdir, command[1])))
+        if file is None or b"\r\n" not in file.head:
+            return None
+        name = command[1]
+        return Words(
+            f"{name} 的行以 CR 结尾（Windows 换行符），请改为 LF", f"{name} has Windows line ends (CR); save it with LF"
+        )
 
     async def _look_up(self, name: str) -> FileHead | None:
         if "/" in name:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from funai.base.aio import wait_any
 from funai.base.observability import log
+from funai.base.process.lifecycle import Change, emit
 from funai.base.process.proc import base_environment
 from funai.contracts.errors import ConfigError
 
@@ -102,12 +103,15 @@ class Daemon:
             if stop.is_set():
                 return
             log.get("daemon").warning("daemon.died", program=self.program.name, pid=self.pid)
+            emit(self.program.name, Change.DIED)
             try:
                 await self._start()
+                emit(self.program.name, Change.BACK)
                 if died:
                     await died()
             except ConfigError as e:
                 log.get("daemon").error("daemon.restart_failed", program=self.program.name, error=str(e))
+                emit(self.program.name, Change.FAILED, str(e))
             pause = 0.1 if time.monotonic() - began > 30 else min(pause * 2, 10)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):

@@ -11,6 +11,7 @@ from funai.cli.project.envfile import parse_env_file
 from funai.contracts.apps.variables import read_at_build
 from funai.dockerfile.lint import Finding, RepoFacts, lint
 from funai.dockerfile.node.files import READ as NODE_FILES
+from funai.dockerfile.tokens import token_words, tokens
 from funai.i18n.cli import PHRASES
 
 READ = (
@@ -57,6 +58,8 @@ def secrets(paths: Collection[str], files: Mapping[str, str]) -> list[Finding]:
                     f"{path} is in the repository: take it out, renew what it holds, and use `funai env set` for variables",
                 )
             )
+    if "Dockerfile" in files:  # Without one the lint says it.
+        out += [Finding(False, "SECRET_COMMITTED", w.zh, w.en) for w in map(token_words, tokens(files))]
     return out
 
 

@@ -123,7 +123,7 @@ def _credentials(user: str | None, from_stdin: bool, session: Session, *, confir
         if from_stdin or not interactive:
             verb = "register" if confirm else "login"
             raise Refused(session.say("user_missing"), hint=f"funai {verb} --user NAME --password-stdin")
-        user = str(typer.prompt("user", err=True))
+        user = str(typer.prompt(session.say("ask_user"), err=True))
     if from_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
         if not password:
@@ -131,4 +131,4 @@ def _credentials(user: str | None, from_stdin: bool, session: Session, *, confir
         return user, password
     if not interactive:
         raise Refused(session.say("password_no_tty"))
-    return user, str(typer.prompt("password", hide_input=True, confirmation_prompt=confirm, err=True))
+    return user, str(typer.prompt(session.say("ask_password"), hide_input=True, confirmation_prompt=confirm, err=True))

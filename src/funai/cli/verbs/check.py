@@ -132,10 +132,12 @@ def gather(folder: Path, tracked: set[str] | None, *, submodules: list[str]) -> 
     from funai.cli.project.dockerignore import ignorer
     from funai.cli.project.repocheck import READ
     from funai.dockerfile.lint import RepoFacts
+    from funai.dockerfile.tokens import READ as LOGINS
 
     paths = tracked if tracked is not None else _walk(folder)
     packages = sorted(p for p in paths if p.endswith("/package.json") and "node_modules/" not in p)[:MAX_PACKAGES]
-    files = {name: text for name in (*READ, *packages) if (text := _text(folder / name)) is not None}
+    logins = [p for package in packages for name in LOGINS if (p := package.removesuffix("package.json") + name) in paths]
+    files = {name: text for name in (*READ, *packages, *logins) if (text := _text(folder / name)) is not None}
     ignored = ignorer(files.get(".dockerignore", ""))
     sizes = {p: _size(folder / p) for p in paths if not ignored(p)}
     return RepoFacts(files=files, sizes=sizes, submodules=submodules)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from funai.contracts.errors import BadInput
+from funai.dockerfile import tokens
 from funai.dockerfile.wildcards import MAX_PATTERN, path_pattern
 
 MAX_WORKSPACES = 100
@@ -23,8 +24,7 @@ READ = (
     ".nvmrc",
     ".node-version",
     ".tool-versions",
-    ".npmrc",
-    ".yarnrc.yml",
+    *tokens.READ,
     "pnpm-lock.yaml",
     "pnpm-workspace.yaml",
     "package-lock.json",
@@ -98,6 +98,8 @@ def collect(read: Callable[[str], str | None], paths: Collection[str]) -> Projec
         text = read(f"{folder}/package.json")
         if text is not None:
             members.append(parse_package(folder, text))
+            of_member = (f"{folder}/{name}" for name in tokens.READ)
+            texts |= {path: text for path in of_member if path in paths and (text := read(path)) is not None}
     return ProjectFiles(texts, paths, package, tuple(members))
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from funai.dockerfile.node.managers import Kind
 from funai.dockerfile.node.plan import Plan
 from funai.dockerfile.node.versions import MAJORS
+from funai.dockerfile.tokens import token_words, tokens
 from funai.i18n.reasons import Words
 
-_TOKEN = re.compile(r"^[ \t]*(?:[^\s=#]*:)?(_authToken|_auth|_password)[ \t]*=[ \t]*(?!\$\{)[^\s$]", re.MULTILINE)
 _BUILD_ENV_FILES = (".env", ".env.local", ".env.production.local", ".env.development", ".env.development.local", ".env.test")
 _NAMES = {Kind.NPM: "npm", Kind.PNPM: "pnpm", Kind.YARN: "yarn", Kind.BERRY: "yarn", Kind.BUN: "bun"}
 
@@ -137,14 +136,8 @@ def _start(plan: Plan) -> Iterator[Notice]:
 
 def _secrets(plan: Plan) -> Iterator[Notice]:
     files = plan.files
-    if _TOKEN.search(files.texts.get(".npmrc", "")):
-        yield Notice(
-            "SECRET_COMMITTED",
-            Words(
-                ".npmrc 里有明文令牌：请作废它，改写为 ${NPM_TOKEN}，再用 funai env set --build NPM_TOKEN=… 设置",
-                ".npmrc holds a token in plain text: revoke it, write ${NPM_TOKEN}, and `funai env set --build NPM_TOKEN=…`",
-            ),
-        )
+    for name in tokens(files.texts):
+        yield Notice("SECRET_COMMITTED", token_words(name))
     if (
         plan.start
         and "--env-file" in plan.start.script

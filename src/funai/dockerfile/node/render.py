@@ -10,6 +10,7 @@ from funai.contracts.apps.buildspec import CA_IN_CONTEXT
 from funai.dockerfile.node import caches as kept
 from funai.dockerfile.node.managers import Kind
 from funai.dockerfile.node.plan import Plan
+from funai.dockerfile.tokens import tokens
 
 REGISTRY_AWAY = 97
 """Exit status of an install step whose package registry can't be reached."""
@@ -211,6 +212,7 @@ def _tidy(plan: Plan, caches: bool) -> list[str]:
     The packages stay where they are: removing or moving a lower layer's tree writes an entry for each of its files.
     """
     gone = [*kept.unlinked(plan.files, mounted=caches), CA_IN_CONTEXT, START_FILE]
+    gone += [path for path in tokens(plan.files.texts) if path.endswith("bunfig.toml")]
     steps = [f"rm -rf {' '.join(gone)}", _FORGET_TOKENS, f"mkdir -p node_modules {_OUTPUT}/node_modules"]
     if not plan.source_first:
         changed = f"find . -newer {_MARK} ! -type d -exec cp -a --parents -t {_OUTPUT}/node_modules {{}} +"
@@ -218,7 +220,9 @@ def _tidy(plan: Plan, caches: bool) -> list[str]:
     return [*steps, f"find . -mindepth 1 -maxdepth 1 ! -name node_modules -exec mv -t {_OUTPUT} {{}} +"]
 
 
-_FORGET_TOKENS = r"find . -name node_modules -prune -o \( -name .npmrc -o -name .yarnrc.yml \) -exec rm -f {} +"
+_FORGET_TOKENS = (
+    r"find . -name node_modules -prune -o \( -name .npmrc -o -name .yarnrc.yml -o -name .yarnrc \) -exec rm -f {} +"
+)
 
 
 def _collect_site(plan: Plan) -> list[str]:

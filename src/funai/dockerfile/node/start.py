@@ -56,6 +56,7 @@ _SPAWNERS = frozenset(
     }
 )
 """Programs that start the app as a child and don't pass SIGTERM on, or not surely."""
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh"})
 _BUILTINS = frozenset({"cd", "export", "echo", "true", ":", "test", "[", "exec", "set", "unset", "printf", "."})
 
 
@@ -70,6 +71,13 @@ class Step:
     @property
     def program(self) -> str:
         return _plain(self.words[0]) if self.words else ""
+
+    @property
+    def starts_others(self) -> bool:
+        """Whether the app may be a child of this program, as with a shell's script (``sh start.sh``, ``./start.sh``)."""
+        folder, _, name = self.program.rpartition("/")
+        of_project = bool(folder) and "node_modules" not in folder
+        return self.program in _SPAWNERS or name in _SHELLS or name.endswith(".sh") or (of_project and name != "node")
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -144,7 +152,7 @@ class _Reader:
             moved = moved or words[0] == "cd"
             if inner is None:
                 steps.append(step)
-                plain = plain and (step.program not in _SPAWNERS) and bool(step.words)
+                plain = plain and not step.starts_others and bool(step.words)
                 if step.program in ("npm", "npx", "pnpm", "pnpx", "yarn", "bun", "bunx"):
                     managers |= {step.program}
                     opaque = opaque or step.program != "bun"

@@ -64,10 +64,16 @@ def node_wish(files: ProjectFiles) -> NodeWish | None:
     }
     wishes: list[NodeWish] = []
     for source, text in said.items():
-        line = next((w for w in (text or "").splitlines() if w.strip() and not w.startswith("#")), "").strip()
+        line = _first_line(text or "")
         if line and len(line) <= MAX_WISH and (majors := satisfying(line)) is not None:
             wishes.append(NodeWish(source, line[:80], majors))
     return wishes[0] if wishes else None
+
+
+def _first_line(text: str) -> str:
+    """The first line that says something, without a byte order mark and the comment that ``nvm`` allows behind a ``#``."""
+    lines = (line.partition("#")[0].strip() for line in text.removeprefix("\ufeff").splitlines())
+    return next((line for line in lines if line), "")
 
 
 def _runtime(engines: object) -> str | None:
@@ -81,6 +87,8 @@ def satisfying(text: str) -> tuple[int, ...] | None:
     word = text.strip().lower()
     if word in _NEWEST_WORDS:
         return tuple(reversed(MAJORS))
+    if older := re.fullmatch(r"lts/-(\d)", word):
+        return tuple(reversed(MAJORS))[int(older[1]) :][:1]
     if word.startswith("lts/"):
         major = _CODENAMES.get(word.removeprefix("lts/"))
         return (major,) if major else ()

@@ -12,6 +12,7 @@ from typing import Any
 
 from funai.base.observability import log
 from funai.base.process.daemon import start_time
+from funai.base.process.lifecycle import Change, emit
 from funai.contracts.routes import GatewayError
 from funai.gateway.haproxy.config import CONN_CUR
 from funai.gateway.haproxy.process import HaproxyProcess, Running, check_listeners, cpu_time, exited
@@ -23,6 +24,8 @@ from funai.gateway.metrics import GatewayMetrics
 BACKOFF = (0.0, 0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 """Pauses before the starts of a proxy that keeps dying; the first is immediate."""
 _TICK = 0.02
+PROGRAM = "haproxy"
+"""Its name in lifecycle events."""
 LOOK_SECONDS = 1.0
 SILENT_LOOKS = 2
 """So many looks in a row, each with a question that got no answer in a second, make a proxy frozen."""
@@ -130,6 +133,7 @@ class ProxyLife:
         self._watch = None
         self.pid = 0
         log.get("gateway").error("gateway.died", pid=pid)
+        emit(PROGRAM, Change.DIED)
         if time.monotonic() - began > STEADY_SECONDS:
             self._starts = 0
         while True:
@@ -140,9 +144,11 @@ class ProxyLife:
                     return
                 try:
                     await self.start("died")
+                    emit(PROGRAM, Change.BACK)
                     return
                 except GatewayError as e:
                     log.get("gateway").error("gateway.restart_failed", error=str(e))
+                    emit(PROGRAM, Change.FAILED, str(e))
 
     async def _end_when_frozen(self, pid: int) -> None:
         """Kill a proxy that neither answers nor gets any time of a processor: another one can have its ports then."""
@@ -152,6 +158,7 @@ class ProxyLife:
             before, spent = spent, cpu_time(pid)
             silent = 0 if spent != before or await self._process.answers() else silent + 1
         log.get("gateway").error("gateway.frozen", pid=pid)
+        emit(PROGRAM, Change.FROZEN)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

@@ -19,6 +19,8 @@ from funai.gateway.probe import GENERATION_HEADER, PROBE_HEADER
 PAGES_SERVICE = "funai-pages"
 _HOST_PRIORITY = 1000
 """Above every path rule (their priority is their length): on its own name an app has all paths."""
+_OWN_PRIORITY = 500
+_ATTEMPTS = 4
 _PAGE = {RouteState.STOPPED: "stopped", RouteState.STARTING: "starting"}
 
 
@@ -38,11 +40,13 @@ def labels(
     network: str = "",
     entrypoints: Sequence[str] = (),
     wildcard_domain: str = "",
+    generation: int = 0,
 ) -> dict[str, str]:
     """The labels of an app's container, for Traefik v2 and v3 alike.
 
-    They hold nothing of a generation: while two containers of an app overlap, Traefik merges their equal labels into one
-    service with two servers, and would drop the router if they differed.
+    The shared ones hold nothing of a generation: while two containers of an app overlap, Traefik merges their equal labels into
+    one service with two servers, and would drop the router if they differed. With a ``generation`` come routers of the
+    container's own, see :func:`_own`.
     """
     router, service = f"traefik.http.routers.rt-app-{app_id}", f"traefik.http.services.rt-svc-{app_id}"
     out = {
@@ -50,7 +54,7 @@ def labels(
         f"{router}.rule": rule(app_id),
         f"{router}.service": f"rt-svc-{app_id}",
         f"{router}.middlewares": f"rt-slash-{app_id},rt-mw-{app_id}",
-        **_flat_slash(app_id),
+        **_flat_slash(app_id, f"rt-slash-{app_id}"),
         f"traefik.http.middlewares.rt-mw-{app_id}.stripprefix.prefixes": base_path(app_id),
         f"{service}.loadbalancer.server.port": str(port),
     }
@@ -64,6 +68,41 @@ def labels(
         out[f"{by_host}.priority"] = str(_HOST_PRIORITY)
         if entrypoints:
             out[f"{by_host}.entrypoints"] = ",".join(entrypoints)
+    return out | (_own(app_id, generation, entrypoints, wildcard_domain) if generation else {})
+
+
+def shown_path(app_id: int, generation: int) -> str:
+    """What the container's own router answers, by a redirect to ``SHOWN_AT`` below it."""
+    return f"{base_path(app_id)}/{SHOWN_PATH}/{generation}"
+
+
+def _own(app_id: int, generation: int, entrypoints: Sequence[str], wildcard_domain: str) -> dict[str, str]:
+    """Routers under names that no other container has, so that they agree with whatever definition is shared.
+
+    They come before the shared one. What meets the server that has just been retired was not sent to it, and is tried with the
+    other one; and one path says, without asking the app, that Traefik has read this container's labels.
+    """
+    name, routers = f"rt-own-{app_id}-{generation}", "traefik.http.routers"
+    shown, middlewares = shown_path(app_id, generation), "traefik.http.middlewares"
+    rules = {
+        name: (rule(app_id), f"{name}-slash,{name}-retry,{name}-strip"),
+        f"{name}-shown": (f"Path(`{shown}`)", f"{name}-shown"),
+    }
+    if wildcard_domain:
+        rules[f"{name}-host"] = (host_rule(app_id, wildcard_domain), f"{name}-retry")
+    out = {
+        f"{middlewares}.{name}-retry.retry.attempts": str(_ATTEMPTS),
+        f"{middlewares}.{name}-strip.stripprefix.prefixes": base_path(app_id),
+        f"{middlewares}.{name}-shown.redirectregex.regex": "^(.*)$",
+        f"{middlewares}.{name}-shown.redirectregex.replacement": "${1}/" + SHOWN_AT,
+        **_flat_slash(app_id, f"{name}-slash"),
+    }
+    for place, (router, (matches, through)) in enumerate(rules.items()):
+        at = f"{routers}.{router}"
+        out |= {f"{at}.rule": matches, f"{at}.service": f"rt-svc-{app_id}", f"{at}.middlewares": through}
+        out[f"{at}.priority"] = str(_OWN_PRIORITY + place * _HOST_PRIORITY)
+        if entrypoints:
+            out[f"{at}.entrypoints"] = ",".join(entrypoints)
     return out
 
 
@@ -73,10 +112,10 @@ def _slash(app_id: int) -> dict[str, Any]:
     return {"regex": regex, "replacement": "${1}/${2}", "permanent": True}
 
 
-def _flat_slash(app_id: int) -> dict[str, str]:
+def _flat_slash(app_id: int, name: str) -> dict[str, str]:
     words = {True: "true"}
     return {
-        f"traefik.http.middlewares.rt-slash-{app_id}.redirectregex.{key}": words.get(value, str(value))
+        f"traefik.http.middlewares.{name}.redirectregex.{key}": words.get(value, str(value))
         for key, value in _slash(app_id).items()
     }
 
@@ -104,6 +143,7 @@ def file_name(app_id: int) -> str:
 COMMON_FILE = "rt-common.yml"
 SHOWN_PATH = ".funai-shown"
 """Below an app's path, or below ``/runtime/``: what Traefik has read of its file, said without asking the app."""
+SHOWN_AT = "here"
 COMMON_ID = 0
 
 

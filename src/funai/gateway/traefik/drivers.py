@@ -11,6 +11,7 @@ import ipaddress
 import json
 import re
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,8 @@ _LOOK_AT = (
 _REDIRECTS = (301, 302, 307, 308)
 _OWN_ANSWERS = {404: "404 page not found", 502: "Bad Gateway", 503: "no available server", 504: "Gateway Timeout"}
 _OWN_BYTES = 200
+READ_SECONDS = 6.0
+"""How long Traefik may take to read a container's labels; less than an agent waits for a switch."""
 """What Traefik says when no app answered (plain text, v2 and v3)."""
 
 
@@ -115,8 +118,8 @@ class TraefikFileGateway:
             raise
         self._newest[route.app_id] = route.generation
 
-    async def _shown(self, app_id: int, said: str, seconds: float) -> None:
-        """Wait until Traefik serves by the file. It is asked itself, so that a slow app is no reason to fail."""
+    async def _shown(self, app_id: int, said: str | None, seconds: float) -> None:
+        """Wait until Traefik serves by the file, or with None by none. It is asked itself: a slow app is no reason to fail."""
         seen, token = "no answer", traefik.probe_token(self._options.secret, app_id)
         below = f"runtime/{app_id}" if app_id else "runtime"
         try:
@@ -125,9 +128,10 @@ class TraefikFileGateway:
                     try:
                         url = f"{self.url}/{below}/{traefik.SHOWN_PATH}"
                         answer = await self._prober.ask(url, {PROBE_HEADER: token}, 5)
-                        seen = answer.headers.get(GENERATION_HEADER, f"status {answer.status}")
-                        if seen == said:
+                        shown = answer.headers.get(GENERATION_HEADER)
+                        if shown == said:
                             return
+                        seen = shown or f"status {answer.status}"
                     except GatewayError as e:
                         seen = str(e)
                     await asyncio.sleep(_POLL)
@@ -143,7 +147,12 @@ class TraefikFileGateway:
             log.get("gateway").error("traefik.not_seen", folder=str(self._folder), url=self.url, why=str(e))
 
     async def remove(self, app_id: int) -> None:
-        await _on_disk(lambda: (self._folder / traefik.file_name(app_id)).unlink(missing_ok=True))
+        path = self._folder / traefik.file_name(app_id)
+        there = await _on_disk(path.exists)
+        await _on_disk(lambda: path.unlink(missing_ok=True))
+        if there and (settle := self.settings.traefik_settle_seconds):
+            with suppress(GatewayError):
+                await self._shown(app_id, None, min(settle, BACK_SECONDS))
 
     async def replace_all(self, routes: Sequence[Route]) -> None:
         texts = {traefik.file_name(r.app_id): self._render(r) for r in routes}
@@ -242,6 +251,8 @@ class TraefikLabelsGateway:
         self.settings = settings
         self._prober = Prober()
         self._routes: dict[int, Route] = {}
+        self._asked: dict[int, tuple[int, float]] = {}
+        """The generation of each app that was asked for last, and when first."""
 
     @property
     def url(self) -> str:
@@ -267,12 +278,17 @@ class TraefikLabelsGateway:
 
     async def remove(self, app_id: int) -> None:
         self._routes.pop(app_id, None)
+        self._asked.pop(app_id, None)
 
     async def replace_all(self, routes: Sequence[Route]) -> None:
         self._routes = {r.app_id: r for r in routes}
 
     async def serving_generation(self, app_id: int, path: str, *, timeout: float) -> tuple[int, int]:
-        """As well as labels allow: an answer that is not Traefik's own counts as the generation last put."""
+        """As well as labels allow: an answer that is not Traefik's own counts as the generation last put, once Traefik has read
+        that container's labels. Those of older agents don't show that: after ``READ_SECONDS`` they count too.
+        """
+        if (route := self._routes.get(app_id)) and not await self._read(route, timeout):
+            return 503, 0
         url = f"{self.url}/runtime/{app_id}/{path.lstrip('/')}"
         response = await self._prober.ask(url, {}, timeout, body=_OWN_BYTES)
         if secure := _to_https(url, response):  # the entry point's own answer, whatever the app is
@@ -282,6 +298,20 @@ class TraefikLabelsGateway:
         if route is None or (own is not None and response.body.decode("latin-1").strip() == own):
             return response.status, 0
         return response.status, route.generation
+
+    async def _read(self, route: Route, timeout: float) -> bool:
+        now = time.monotonic()
+        generation, since = self._asked.get(route.app_id, (-1, now))
+        if generation != route.generation:
+            since = now
+        self._asked[route.app_id] = (route.generation, since)
+        if now - since >= min(READ_SECONDS, self.settings.traefik_settle_seconds):
+            return True
+        url = f"{self.url}{traefik.shown_path(route.app_id, route.generation)}"
+        answer = await self._prober.ask(url, {}, timeout)
+        if secure := _to_https(url, answer):
+            answer = await self._prober.ask(secure, {}, timeout)
+        return answer.status in _REDIRECTS and str(answer.headers.get("location", "")).endswith(f"/{traefik.SHOWN_AT}")
 
     async def connections(self, host: str, port: int) -> int | None:  # noqa: ARG002
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from pathlib import Path
 
 from funai.contracts.errors import ConfigError
@@ -20,7 +21,13 @@ def read(file: Path | None, data_dir: Path | None, flags: Flags, environ: Mappin
             raise ConfigError([f"--config {file}: there is no such file"])
         return loading.load(file, _with_dir(flags, data_dir), environ)
     folder = data_dir or _named_dir(environ) or default_data_dir(environ)
-    return loading.load(folder.expanduser() / FILE, _with_dir(flags, folder), environ)
+    loaded = loading.load(folder.expanduser() / FILE, _with_dir(flags, folder), environ)
+    if data_dir is not None:
+        return loaded
+    sources = {place: source for place, source in loaded.sources.items() if place != ("server", "data_dir")}
+    if _named_dir(environ):
+        sources["server", "data_dir"] = "environment variable FUNAI_DATA_DIR"
+    return replace(loaded, sources=sources)
 
 
 def options_of(loaded: Loaded) -> UpOptions:

@@ -22,6 +22,7 @@ from funai import __version__
 from funai.base.db.copying import copy_sqlite
 from funai.contracts.errors import ConfigError
 from funai.standalone.layout import DataDirLock, Layout, load_secrets
+from funai.standalone.phrases import phrase
 
 MANIFEST = "funai-backup.json"
 FORM = 1
@@ -43,9 +44,9 @@ class Report:
 def write(layout: Layout, target: Path, *, registry: bool) -> Report:
     """Write the backup beside ``target`` and rename it into place, mode 0600. Raises ConfigError."""
     if not layout.secrets_file.exists():
-        raise ConfigError([f"{layout.root}: there is no platform; name its data dir with --data-dir"])
+        raise ConfigError([phrase("backup_no_platform", folder=layout.root)])
     if target.exists():
-        raise ConfigError([f"{target}: is there already; name another file"])
+        raise ConfigError([phrase("backup_there", file=target)])
     aside = target.with_name(f".{target.name}.new")
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     try:
@@ -61,7 +62,7 @@ def write(layout: Layout, target: Path, *, registry: bool) -> Report:
             os.fsync(out.fileno())
         os.replace(aside, target)
     except OSError as e:
-        raise ConfigError([f"{target}: the backup could not be written: {e}"]) from e
+        raise ConfigError([phrase("backup_unwritten", file=target, why=e.strerror or e)]) from e
     finally:
         aside.unlink(missing_ok=True)
     return Report(__version__, created, count, size, registry)
@@ -129,11 +130,11 @@ def _walk(folder: Path, last: str = "") -> Iterator[Path]:
 def restore(source: Path, layout: Layout) -> Report:
     """Unpack a backup into a data dir that has no platform yet. Raises ConfigError; then nothing of it is left there."""
     if layout.root.exists() and any(layout.root.iterdir()):
-        raise ConfigError([f"{layout.root}: is not empty; move it aside, or name another folder with --data-dir"])
+        raise ConfigError([phrase("restore_not_empty", folder=layout.root)])
     layout.root.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{layout.root.name}-", dir=layout.root.parent))
     try:
-        with tarfile.open(source) as tar:
+        with _opened(source) as tar:
             report = _about(source, tar.next(), tar)
             count = size = 0
             for member in tar:
@@ -143,7 +144,7 @@ def restore(source: Path, layout: Layout) -> Report:
                 count += member.isfile()
         inside = Layout(aside)
         if not inside.secrets_file.exists() or not inside.api_db.exists():
-            raise ConfigError([f"{source}: the backup is not whole"])
+            raise ConfigError([phrase("restore_not_whole", file=source)])
         inside.make()
         with DataDirLock(inside):
             pass
@@ -151,10 +152,18 @@ def restore(source: Path, layout: Layout) -> Report:
             layout.root.rmdir()
         os.replace(aside, layout.root)
     except (OSError, EOFError, tarfile.TarError) as e:
-        raise ConfigError([f"{source}: can't be restored: {e}"]) from e
+        raise ConfigError([phrase("restore_failed", file=source, why=e)]) from e
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return Report(report.version, report.created, count, size, report.registry)
+
+
+def _opened(source: Path) -> tarfile.TarFile:
+    """Raises ConfigError for a file of another kind, OSError for one that can't be read."""
+    try:
+        return tarfile.open(source)
+    except tarfile.ReadError as e:
+        raise ConfigError([phrase("restore_no_backup", file=source)]) from e
 
 
 def _about(source: Path, first: tarfile.TarInfo | None, tar: tarfile.TarFile) -> Report:
@@ -165,9 +174,9 @@ def _about(source: Path, first: tarfile.TarInfo | None, tar: tarfile.TarFile) ->
         if about is None or int(about["form"]) < 1:
             raise ValueError("no manifest")
     except (ValueError, KeyError, TypeError) as e:
-        raise ConfigError([f"{source}: is no backup of FunAI Deploy"]) from e
+        raise ConfigError([phrase("restore_no_backup", file=source)]) from e
     if int(about["form"]) > FORM:
-        raise ConfigError([f"{source}: written by FunAI Deploy {about['version']}, which is newer; upgrade this one first"])
+        raise ConfigError([phrase("restore_newer", file=source, version=about["version"])])
     return Report(str(about["version"]), str(about["created"]), 0, 0, bool(about["registry"]))
 
 

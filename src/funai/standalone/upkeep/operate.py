@@ -103,6 +103,8 @@ def back_up(
     session.out.document({"file": str(file), "dataDir": str(layout.root), **asdict(report)})
     session.out.line(phrase("backed_up", file=file, count=report.files, size=size(report.bytes)), "green")
     session.out.aside(phrase("backup_secret"))
+    if (layout.run / "postgres.json").exists():
+        session.out.aside(phrase("backup_no_databases"))
     if without_images:
         session.out.aside(phrase("backup_no_images"))
 

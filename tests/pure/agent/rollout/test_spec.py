@@ -35,6 +35,12 @@ def test_labels_after_a_change_of_entry_points_stay_those_in_force() -> None:
     assert proxy_labels(container(before), OURS) == before
 
 
+def test_labels_beside_another_definition_keep_the_routers_of_the_containers_own() -> None:
+    given = proxy_labels(container(OLD | traefik.labels(7, 3000, generation=4)), traefik.labels(7, 8080, generation=5))
+    assert {name for name in given if ".rt-own-7-4" in name} == set()
+    assert given["traefik.http.routers.rt-own-7-5.service"] == "rt-svc-7"
+
+
 @pytest.mark.parametrize("live", [None, container({}), replace(container(OLD), phase=Phase.EXITED)])
 def test_labels_with_no_other_definition_in_force_are_as_set(live: Container | None) -> None:
     assert proxy_labels(live, OURS) == OURS

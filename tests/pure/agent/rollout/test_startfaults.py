@@ -49,6 +49,7 @@ def test_a_head_that_is_cut_anywhere_is_no_crash(head: bytes) -> None:
         (file(elf(62)), ""),
         (file(elf(3)), ""),
         (file(b"exec node server.js\n"), ""),
+        (file(b"\xef\xbb\xbf#!/bin/sh\nexec node\n"), "begins with a byte order mark"),
     ],
 )
 def test_a_file_shows_why_it_can_not_be_executed(found: FileHead, words: str) -> None:
@@ -64,6 +65,9 @@ def test_words_behind_a_program_may_name_files() -> None:
 
 
 SHELL = {"/bin/sh": file(elf(62))}
+
+
+ENTRYPOINT = {**SHELL, "/usr/bin/docker-entrypoint.sh": file(b"#!/bin/sh\n")}
 
 
 def faults(files: dict[str, FileHead], *command: str, platform: str = "linux/amd64") -> StartFaults:
@@ -90,6 +94,18 @@ def faults(files: dict[str, FileHead], *command: str, platform: str = "linux/amd
         ({"/bin/sh": file(elf(62)), "/app/x": file(b"data", 0o644)}, ("/bin/sh", "./x"), 127, ""),
         ({"/bin/sh": file(elf(62))}, ("/bin/sh", "-c", "/bin/false"), 1, ""),
         ({}, (), 1, ""),
+        ({**ENTRYPOINT}, ("docker-entrypoint.sh", "pnpm", "start"), 1, "pnpm is not in the image"),
+        ({**ENTRYPOINT, "/app/server.js": file(b"x", 0o644)}, ("docker-entrypoint.sh", "server.js"), 1, ""),
+        ({**ENTRYPOINT, "/bin/node": file(elf(62))}, ("docker-entrypoint.sh", "node", "x.js"), 1, ""),
+        ({"/go": file(b"#!/usr/bin/env bun\n"), "/usr/bin/env": file(elf(62))}, ("/go",), 127, "/go needs bun, which is not"),
+        (
+            {"/go": file(b"#!/usr/bin/env -S A=1 sh -e\n"), "/usr/bin/env": file(elf(62)), "/bin/sh": file(elf(62))},
+            ("/go",),
+            1,
+            "",
+        ),
+        ({**SHELL, "/app/go.sh": file(b"set -e\r\nnode x\r\n", 0o644)}, ("sh", "go.sh"), 2, "go.sh has Windows line ends"),
+        ({**SHELL, "/app/go.sh": file(b"exit 2\n", 0o644)}, ("sh", "go.sh"), 2, ""),
     ],
 )
 async def test_the_file_at_fault_is_named(files: dict[str, FileHead], command: tuple[str, ...], code: int, words: str) -> None:

@@ -45,6 +45,11 @@ def test_secrets_in_the_repository_are_told(path: str) -> None:
     assert codes({"Dockerfile": DOCKERFILE}, tracked={"Dockerfile", path}) == {"SECRET_COMMITTED": False}
 
 
+def test_a_registrys_login_beside_a_dockerfile_is_told() -> None:
+    files = {"Dockerfile": DOCKERFILE, ".npmrc": "//r.example.com/:_authToken=npm_abc\n"}
+    assert codes(files, tracked=set(files)) == {"SECRET_COMMITTED": False}
+
+
 @pytest.mark.parametrize(
     ("text", "warned"),
     [

@@ -224,6 +224,46 @@ def test_a_site_without_a_start_script_stays_a_site(package: dict[str, Any], fil
     assert plan.start is None and plan.site and plan.site.folders[0] == folder
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (".npmrc", "\ufeff//r.example.com/:_authToken = ghp_abc\r\n"),
+        (".npmrc", '//r.example.com/:_password="cGFzcw=="\n'),
+        (".npmrc", "registry=https://user:pass@r.example.com/\n"),
+        (".yarnrc", '"//r.example.com/:_authToken" "npm_abc"\n'),
+        (".yarnrc.yml", 'npmScopes:\n  my:\n    npmAuthToken: "npm_abc"\n'),
+        ("bunfig.toml", '[install.scopes]\nmy = { token = "tok", url = "https://r.example.com/" }\n'),
+        ("packages/a/.npmrc", "_auth=dXNlcjpwYXNz\n"),
+    ],
+)
+def test_notices_a_registrys_login_in_plain_text_is_a_secret(path: str, text: str) -> None:
+    package = starts("node s.js") | {"workspaces": ["packages/*"]}
+    plan = planned(package, {path: text, "packages/a/package.json": '{"name": "a"}'})
+    said = [n.words.en for n in notices(plan) if n.code == "SECRET_COMMITTED"]
+    assert len(said) == 1
+    assert said[0].startswith(f"{path} ")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (".npmrc", '//r.example.com/:_authToken="${NPM_TOKEN-}"\n#_auth=zz\n; //x/:_authToken=old\n'),
+        (".npmrc", "registry=https://${USER}:${PASSWORD}@r.example.com/\n"),
+        (".yarnrc.yml", 'npmAuthToken: "${NPM_TOKEN:-}"\n'),
+        ("bunfig.toml", '[install]\n# token = "old"\nregistry = { url = "https://r.example.com/", token = "$NPM_TOKEN" }\n'),
+    ],
+)
+def test_notices_a_variable_in_a_registrys_login_is_no_secret(path: str, text: str) -> None:
+    assert "SECRET_COMMITTED" not in codes(planned(starts("node s.js"), {path: text}))
+
+
+@pytest.mark.parametrize(("text", "major"), [("# ours\n22 # x\n", 22), ("\ufefflts/-1\r\n", 22), ("lts/-9", 24)])
+def test_node_wish_reads_a_version_file_as_nvm_does(text: str, major: int) -> None:
+    node = planned(starts("node s.js"), {".nvmrc": text}).node
+    assert node.wish is not None
+    assert node.major == major
+
+
 def test_secrets_and_files_left_out_are_said() -> None:
     token = {".npmrc": "//npm.example.org/:_authToken=npm_abc\n"}
     assert "SECRET_COMMITTED" in codes(planned(starts("node s.js"), token))

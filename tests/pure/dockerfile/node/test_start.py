@@ -55,6 +55,9 @@ def test_start_of_a_plain_chain_becomes_the_last_command(script: str, line: str)
         "cd apps/api && npm start",
         "npx --yes serve",
         "turbo run start",
+        "sh start.sh",
+        "NODE_ENV=production ./bin/start",
+        "bash -c 'node a.js'",
     ],
 )
 def test_start_of_several_processes_keeps_its_shape(script: str) -> None:

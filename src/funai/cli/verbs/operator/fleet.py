@@ -62,11 +62,19 @@ async def _deploy(session: Session) -> Check:
 
 async def _nodes(session: Session) -> Check:
     rows: list[dict[str, Any]] = await session.api.admin("GET", "list")
-    told = ", ".join(f"{n['name']} {n['health']} {n.get('diskFreePct') or 0:.0f}%" for n in rows)
-    bad = [n["name"] for n in rows if n["health"] in ("STALE", "UNHEALTHY") or n.get("problem")]
-    if not rows or len(bad) == len(rows):
+    told = ", ".join(_node_line(n) for n in rows)
+    away = [n["name"] for n in rows if n["health"] in ("STALE", "UNHEALTHY")]
+    mend = session.say("fleet_nodes_mend") if away else ""
+    if len(away) == len(rows):
         return Check("nodes", Level.FAIL, told or session.say("no_nodes"), session.say("fleet_nodes_mend"))
-    return Check("nodes", Level.WARN if bad else Level.OK, told, session.say("fleet_nodes_mend") if bad else "")
+    bad = away or any(n.get("problem") for n in rows)
+    return Check("nodes", Level.WARN if bad else Level.OK, told, mend)
+
+
+def _node_line(node: dict[str, Any]) -> str:
+    """Name, health and free disk, and what the node itself reports as wrong."""
+    line = f"{node['name']} {node['health']} {node.get('diskFreePct') or 0:.0f}%"
+    return f"{line} ({node['problem']})" if node.get("problem") else line
 
 
 async def _runners(session: Session) -> Check:
