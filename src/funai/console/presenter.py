@@ -65,6 +65,18 @@ def app_badges(app: App) -> list[tuple[str, str]]:
     return [(KINDS[now] if app.serving else "off", f"state_{now.value}"), last]
 
 
+def address(app: App) -> str | None:
+    """Where the app answers, also while an earlier release serves."""
+    return app.access_url or (app.serving.address if app.serving else None)
+
+
+def startable(app: App, history: list[Job]) -> bool:
+    """Whether a start can succeed: nothing of it runs, and a deploy succeeded once."""
+    if app.app_status not in (AppStatus.UPLOADED, AppStatus.FAILED) or app.serving:
+        return False
+    return any(job.status is JobStatus.SUCCEEDED for job in history)
+
+
 def job_kind(job: Job) -> str:
     return JOB_KINDS[job.status]
 

@@ -38,6 +38,7 @@ class Pages:
             advice_for=next_step,
             reason_words=_reason_words,
             app_badges=presenter.app_badges,
+            app_address=presenter.address,
             known_notices=TEXTS,
         )
         self.environment.filters.update(duration=presenter.duration, bytes=size, keep_returns=keep_returns)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 DATABASES: dict[str, tuple[str, str]] = {
+    "db_none_offered": (
+        "这个平台没有启用数据库服务。需要时请联系管理员。",
+        "No databases are offered on this platform. Ask the operator if you need one.",
+    ),
     "tab_databases": ("数据库", "Databases"),
     "db_postgres": ("PostgreSQL", "PostgreSQL"),
     "db_mongo": ("MongoDB", "MongoDB"),

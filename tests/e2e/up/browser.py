@@ -11,7 +11,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response, ViewportSize, async_playwright
 
 from tests.parts.browser import launch
-from tests.parts.htmx import serve_other_htmx
+from tests.parts.htmx import serve_other_htmx, tells_of_a_lost_request
 
 SERIOUS = frozenset({"serious", "critical"})
 MOVED = "net::ERR_NETWORK_CHANGED"
@@ -35,7 +35,8 @@ class Watched:
 
     def _said(self, message: ConsoleMessage) -> None:
         expected = any(f"status of {status} " in message.text for status in self.allowed)
-        if message.type in ("error", "warning") and not expected and MOVED not in message.text:
+        expected = expected or MOVED in message.text or tells_of_a_lost_request(message.text)
+        if message.type in ("error", "warning") and not expected:
             self.complaints.append(f"{message.type}: {message.text} at {message.location.get('url')}")
 
     def _answered(self, response: Response) -> None:

@@ -28,6 +28,8 @@ async def test_a_crash_loop_is_in_every_view_of_the_app(platform: Platform) -> N
         well = await shown(ada, path, good)
         assert well["crashLooping"] is False
         assert "runtimeMessage" not in well
+    root = await platform.admin()
+    assert (await shown(root, "/admin/apps/list", bad))["crashLooping"] is True
 
 
 async def test_the_node_tells_how_it_ended_last(platform: Platform) -> None:

@@ -82,6 +82,8 @@ async def test_failure_after_a_success_says_what_serves_and_only_while_it_is_the
             assert "The version before it still serves." in ada.words
             await ada.open("/apps")
             assert "Running Last deploy failed" in ada.words
+            await ada.open(base)
+            assert "not running" not in ada.words.partition("What serves")[0]
     await ada.open(pages[1])
     assert "The deploy failed" in ada.words
     assert "still serves" not in ada.words
@@ -226,7 +228,7 @@ async def test_account_keeps_keys_api_key_and_password(ada: Browser) -> None:
 async def test_usage_is_drawn_from_a_table(site: Site, ada: Browser) -> None:
     base = await _app(ada)
     await ada.open(f"{base}/usage")
-    assert "the app was never deployed" in ada.words
+    assert "No successful deploy yet." in ada.words
     await ada.open(f"{base}/begin")
     await ada.send(f"{base}/deploys", git_ref="main")
     await site.platform.finish()
@@ -234,3 +236,20 @@ async def test_usage_is_drawn_from_a_table(site: Site, ada: Browser) -> None:
     assert 'data-v="12"' in page
     assert "4.5 %" in ada.words
     assert ada.words.count("Nothing was measured in this time.") == 3
+
+
+async def test_app_without_a_success_has_empty_pages_and_nothing_to_start(site: Site, ada: Browser) -> None:
+    base = await _app(ada)
+    begin = ada.token
+    for page in ("/logs", "/usage", "/releases"):
+        await ada.open(base + page)
+        assert "No successful deploy yet." in ada.words, page
+        assert "notice bad" not in ada.last.text, page
+    await ada.send(f"{base}/deploys", git_ref="main", token=begin)
+    await site.platform.finish("FAILED", errorMessage="no", failure={"code": "BUILD_FAILED", "blame": "user"})
+    assert f'action="{base}/start"' not in await ada.open(base)
+    await ada.send(f"{base}/deploys", git_ref="main")
+    await site.platform.finish()
+    await ada.open(f"{base}/stop")
+    await ada.send(f"{base}/stop")
+    assert f'action="{base}/start"' in await ada.open(base)

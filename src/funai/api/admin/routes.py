@@ -217,7 +217,7 @@ async def set_user_password(
 
 @router.get("/apps/list", tags=["admin"], summary="Every user's apps by id", **answers(list[App]))
 async def list_all_apps(core: Services, _: Admin, after: After = 0, limit: PageLimit = 100) -> Any:
-    return ok(await core.apps.page(after, limit))
+    return ok(await core.overviews.shown(await core.apps.page(after, limit)))
 
 
 @router.post(

@@ -85,10 +85,10 @@ class Apps:
         mine = select(apps).where(apps.c.user_id == user_id, apps.c.deleting == 0).order_by(apps.c.id.desc())
         return [app_of(r) for r in await self.db.fetch_all(mine)]
 
-    async def page(self, after: int, limit: int) -> list[App]:
+    async def page(self, after: int, limit: int) -> list[AppRow]:
         """Every user's apps by id, for an operator."""
         found = select(apps).where(apps.c.id > after, apps.c.deleting == 0).order_by(apps.c.id).limit(limit)
-        return [self.wire(app_of(r)) for r in await self.db.fetch_all(found)]
+        return [app_of(r) for r in await self.db.fetch_all(found)]
 
     async def update(self, user_id: int, app_id: int, asked: UpdateApp) -> App:
         """Change what is given. Raises NotFound, BadInput, Conflict APP_NAME_TAKEN."""

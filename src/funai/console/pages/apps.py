@@ -80,6 +80,7 @@ async def _overview(visit: Visit, app: App, template: str, *, done: str | None) 
         runtime=runtime,
         silent=silent,
         history=history,
+        startable=presenter.startable(app, history),
         job_kind=presenter.job_kind,
         total=presenter.total_ms,
         done=done,

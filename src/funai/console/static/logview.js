@@ -77,6 +77,7 @@ export class LogView extends HTMLElement {
     this.box.setAttribute('role', 'region');
     this.box.setAttribute('aria-labelledby', 'log-title');
     this.box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    this.box.dataset.empty = words.wordEmpty ?? '';
     this.append(bar, this.box);
   }
 
