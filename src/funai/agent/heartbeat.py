@@ -18,6 +18,7 @@ from funai.agent.node import Node
 from funai.agent.reconcile.crashes import Crashes
 from funai.agent.reconcile.journal import Journal
 from funai.agent.reconcile.restore import Restorer
+from funai.base.aio import guarded, wait_any
 from funai.base.clients.deploy import NodeDeployClient
 from funai.base.observability import log
 from funai.contracts.agent import AgentApp
@@ -81,6 +82,19 @@ class Heartbeat:
             if answer.walls is not None:
                 await self._walls.heed(answer.walls)
             await self._heed(answer.stale_placements, answer.removals or [])
+
+    async def follow(self, stop: asyncio.Event) -> None:
+        """Tell Deploy at once what changed here. Its answer is left to the next beat: how often it calls a placement stale
+        is a measure of time."""
+        changed = self._node.changed
+        while not stop.is_set():
+            await wait_any(stop, changed)
+            if changed.is_set():
+                changed.clear()
+                await guarded("heartbeat", self._tell)
+
+    async def _tell(self) -> None:
+        await self._deploy.heartbeat(await self.reading())
 
     async def reading(self) -> NodeHeartbeat:
         """This node as it is now."""

@@ -235,6 +235,7 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
             tasks.append(asyncio.create_task(periodic("heartbeat", settings.heartbeat_seconds, beat.beat, quiet)))
             reporter = GatewayReporter(settings.node_name, parts.app.state.registry, client.gateway)
             tasks.append(asyncio.create_task(periodic("gateway", REPORT_SECONDS, reporter.report, quiet)))
+            tasks.append(asyncio.create_task(beat.follow(quiet)))
             sync = DomainSync(parts.node, parts.domains, client)
             tasks.append(asyncio.create_task(periodic("domains", settings.domains_seconds, sync.exchange, quiet)))
 

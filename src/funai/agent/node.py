@@ -132,6 +132,8 @@ class Node:
         self.door: Door | None = None
         """Where a finished rollout is looked at as a visitor would; None: nowhere."""
         self.files = HostFiles(settings.files_folder if info.kind == "podman" else None)
+        self.changed = asyncio.Event()
+        """Set when an app was rolled out, started, stopped or deleted: Deploy is notified at once."""
         self.told: dict[int, Route] = {}
         """The gateway's routes as far as they are known to have arrived; what failed to is not in it."""
 

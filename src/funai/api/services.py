@@ -104,7 +104,7 @@ def assemble(
     apart = ApartHost(db, clock) if settings.git_internal_token and repo_host is None and gitea is None else None
     host = _repo_host(settings, repo_host or apart, gitea)
     repos = Repositories(db, clock, defaults, host, kind=IN_GITEA if gitea else IN_GIT_SERVER)
-    apps = Apps(db, clock, defaults, repos, limit=settings.max_apps)
+    apps = Apps(db, clock, defaults, repos, limit=settings.max_apps, longest=settings.max_description)
     sealer = Sealer.from_file(settings.env_key_file, create=True) if settings.env_key_file else None
     variables = Variables(db, clock, sealer, max_count=settings.env_max_count, max_bytes=settings.env_max_bytes)
     slots = Slots(db, clock, limit=settings.max_running)

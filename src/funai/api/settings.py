@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, SecretStr, field_validator, model_validator
 
 from funai.base.config.compat import SPRING, datasource
 from funai.base.config.settings import CsvList, Secret, Settings, key, metrics_allowed
 from funai.base.http.guards import networks
 from funai.contracts import rules
 from funai.contracts.errors import BadInput, ConfigError
+from funai.dockerfile.images import check_base_prefixes
 
 MIN_JWT_SECRET = 32
 MIN_WEBHOOK_SECRET = 16
@@ -141,7 +142,9 @@ class ApiSettings(Settings):
 
     acr_enabled: bool = key("deploy-acr.enabled", True, doc="Whether built images go to a registry named here")
     acr_registry: str | None = key("deploy-acr.registry", None, doc="Registry address, host[:port]")
-    base_images: CsvList = key("RUNNER_BASE_IMAGES", [], doc="The Runner's prefixes of base images, told to `funai check`")
+    base_images: Annotated[CsvList, AfterValidator(check_base_prefixes)] = key(
+        "RUNNER_BASE_IMAGES", [], doc="The Runner's prefixes of base images, told to `funai check`"
+    )
     acr_namespace: str = key("deploy-acr.namespace", "funaistudio", doc="Namespace (a Harbor project) of built images")
     image_namespaces: list[str] = key(
         "funai.image.allowed-namespaces",
@@ -151,6 +154,9 @@ class ApiSettings(Settings):
 
     max_apps: int = key("funai.app.limits.max-apps-per-user", 20, doc="Apps a user may have", ge=1, le=100_000)
     max_running: int = key("funai.app.limits.max-running-per-user", 3, doc="Apps a user may run at once", ge=1, le=100_000)
+    max_description: int = key(
+        "funai.app.limits.max-app-description-length", 2_000, doc="Characters of an app's description", ge=1, le=2_000
+    )
     max_domains: int = key("funai.app.limits.max-domains-per-app", 10, doc="Domains of its own an app may have", ge=0, le=1_000)
     reserved_hosts: CsvList = key(
         "funai.app.reserved-hosts", [], doc="The platform's own host names that no app may have, beside those it knows"

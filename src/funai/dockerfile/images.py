@@ -89,10 +89,10 @@ class Allowed:
 
 
 def check_base_prefixes(prefixes: Iterable[str]) -> list[str]:
-    """The prefixes as they stand. Raises ValueError for one that could match an app's own repository."""
+    """The prefixes as they stand. Raises ValueError for one that could match an app's own repository, in whatever case."""
     checked = list(prefixes)
     for prefix in checked:
-        registry, slash, path = prefix.partition("/")
+        registry, slash, path = prefix.lower().partition("/")
         if not slash or not ("." in registry or ":" in registry or registry == "localhost"):
             raise ValueError(f"{prefix}: begin with the registry, as in registry.example.com/namespace/base-")
         folder, inner, last = path.rpartition("/")

@@ -278,6 +278,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "all apps share one database account, which can't be rotated; the operator sets RUNTIME_MONGO_PER_APP_USERS=true",
     ),
     "DATABASE_BACKUP_NOT_FOUND": ("没有这个备份，见 funai db info", "no such backup; `funai db info` lists those there are"),
+    "DATABASE_BUSY": ("数据库正在备份、恢复或修改，请稍后再试", "the database is being backed up or changed: try later"),
     "DATABASE_FULL": ("数据库已超过配额，只能读取和删除", "the database is over its quota: it may be read and emptied only"),
     "DATABASE_BACKUP_FAILED": ("备份没有写成：{detail}", "the backup could not be written: {detail}"),
     "ORPHANS_NO_APPS": ("应用列表为空，已拒绝清理", "the list of apps is empty: nothing is cleaned up"),

@@ -65,6 +65,11 @@ AppsDomain = Annotated[
     ),
 ]
 
+Mongo = Annotated[
+    str | None,
+    typer.Option(metavar="container|URL", help="MongoDB for apps: a container of it, or a server.", show_default="none"),
+]
+
 
 def _port(about: str, default: int) -> Any:
     return typer.Option(min=1, max=65535, metavar="PORT", help=about, show_default=str(default))
@@ -101,7 +106,7 @@ def up(
         str | None,
         typer.Option(metavar="embedded|none|URL", help="PostgreSQL for apps.", show_default="embedded, where it is installed"),
     ] = None,
-    mongo: Annotated[str | None, typer.Option(metavar="URL", help="MongoDB for apps.", show_default=False)] = None,
+    mongo: Mongo = None,
     slots: Annotated[int | None, typer.Option(min=1, max=64, help="Builds at the same time.", show_default="1")] = None,
     install: Annotated[
         bool, typer.Option("--install", help="Write a systemd unit with these options and start it, instead of running here.")
@@ -161,7 +166,7 @@ async def _up(config: Path | None, data_dir: Path | None, flags: Flags) -> int:
             show(f"[dim]· {phrase('config_written', file=options.data_dir / FILE)}[/dim]")
     except ConfigError as e:
         return _refused(e)
-    for line in unread(os.environ):
+    for line in [*unread(os.environ), *choosing.idle(loaded, options)]:
         show(f"[yellow]! {escape(line)}[/yellow]")
     allow_open_files()
     stop = asyncio.Event()

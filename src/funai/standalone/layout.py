@@ -80,6 +80,10 @@ class Layout:
         return self.root / "gateway"
 
     @property
+    def mongo(self) -> Path:
+        return self.root / "mongo"
+
+    @property
     def secrets_file(self) -> Path:
         return self.root / "secrets.json"
 
@@ -147,6 +151,7 @@ class Secrets(BaseModel):
     registry_http: SecretStr = Field(default_factory=_secret)
     registry_password: SecretStr = Field(default_factory=_secret)
     postgres: SecretStr = Field(default_factory=_secret)
+    mongo: SecretStr = Field(default_factory=_secret)
     admin_password: SecretStr = Field(default_factory=lambda: SecretStr(random.token_urlsafe(12)))
 
 

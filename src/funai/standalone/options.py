@@ -19,7 +19,8 @@ from funai.gateway.settings import DOMAIN, PLAIN_PATH, UNIX_PATH_LIMIT
 from funai.standalone.given import Given
 
 LOOPBACK = "127.0.0.1"
-EMBEDDED, NONE = "embedded", "none"
+EMBEDDED, NONE, CONTAINER = "embedded", "none", "container"
+MONGO_IMAGE = "docker.io/library/mongo:7"
 
 
 def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -91,7 +92,9 @@ class UpOptions:
     postgres: str = EMBEDDED
     """Databases for apps: this machine's own server, none, or the URL of another."""
     mongo: str = ""
-    """The URL of a MongoDB for apps."""
+    """The URL of a MongoDB for apps; or a container of ``mongo_image``, with at most ``mongo_memory`` bytes."""
+    mongo_image: str = MONGO_IMAGE
+    mongo_memory: int = 1 << 30
     given: Given = field(default_factory=Given)
     slots: int = 1
     grace_seconds: float = 30
@@ -173,7 +176,7 @@ def check_options(options: UpOptions) -> None:
     if options.apps_domain and not DOMAIN.fullmatch(options.apps_domain):
         problems.append(f"--apps-domain {options.apps_domain}: give a domain such as apps.example.com, or none")
     if options.mongo and (why := _mongo_trouble(options.mongo)):
-        problems.append(f"--mongo: {why}; give mongodb://user:password@host:port/?authSource=admin")
+        problems.append(f"--mongo: {why}; give container, or mongodb://user:password@host:port/?authSource=admin")
     if options.tls and options.tls.by_acme and not _is_public(options.public_host):
         problems.append(
             f"https.acme_directory: {options.public_host} can't be certified; set server.public_host to a public name"
@@ -205,6 +208,8 @@ def _certificate_trouble(tls: Tls) -> str | None:
 
 def _mongo_trouble(url: str) -> str | None:
     """The URL itself is not repeated: it has a password in it."""
+    if url == CONTAINER:
+        return None
     parts = urlsplit(url)
     try:
         usable = parts.scheme == "mongodb" and parts.hostname is not None and parts.port != 0 and "," not in parts.netloc

@@ -16,6 +16,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "config_fine": ("配置可用", "the configuration can be used"),
     "config_none": ("还没有 {file}；第一次 funai up 会写一个", "there is no {file} yet; the first funai up writes one"),
     "default": ("默认", "default"),
+    "idle": (
+        "{name}（来自 {source}）没有作用：还要设置 {wanted}",
+        "{name} (from {source}) changes nothing: it needs {wanted}",
+    ),
     "backed_up": ("已写入 {file}：{count} 个文件，{size}", "wrote {file}: {count} files, {size}"),
     "backup_secret": (
         "里面有所有密钥：只留给自己，放到别的机器上",
@@ -84,6 +88,17 @@ PHRASES: dict[str, tuple[str, str]] = {
         "installed {file} and started it. Its log: journalctl -u {name}",
     ),
     "no_postgres": ("应用没有 PostgreSQL 可用：{why}", "no PostgreSQL for apps: {why}"),
+    "no_mongo": (
+        "应用的 MongoDB 容器没有启动：{why}；请改 [databases] 的 mongo_image 或 mongo，镜像源是 builds.image_mirror",
+        "MongoDB's container did not start: {why}; change databases.mongo_image or databases.mongo, or builds.image_mirror",
+    ),
+    "mongo_pull": ("正在拉取 {image}", "pulling {image}"),
+    "mongo_image": ("应用的 MongoDB：{image}（{digest}）", "MongoDB for apps: {image} ({digest})"),
+    "mongo_no_avx": (
+        "本机 CPU 没有 AVX，MongoDB 5 及以上不能运行：用 docker.io/library/mongo:4.4",
+        "this CPU has no AVX, without which MongoDB 5 and later don't run: take docker.io/library/mongo:4.4",
+    ),
+    "mongo_back": ("已恢复应用的 {count} 个 MongoDB 数据库", "brought back {count} MongoDB databases of apps"),
     "starting_services": ("正在启动各个服务", "starting the services"),
     "stopping": (
         "正在停止：先做完手头的事（应用容器继续运行）",

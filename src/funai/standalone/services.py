@@ -37,7 +37,7 @@ from funai.git.settings import GitSettings
 from funai.runner import main as runner
 from funai.runner.settings import RunnerSettings
 from funai.standalone.layout import FIRST_ADMIN, Layout, Secrets
-from funai.standalone.options import EMBEDDED, LOOPBACK, Tls, UpOptions, default_data_dir
+from funai.standalone.options import CONTAINER, EMBEDDED, LOOPBACK, NONE, Tls, UpOptions, default_data_dir
 from funai.standalone.parts import base_image, registry
 from funai.standalone.parts.engine import EngineChoice
 
@@ -66,6 +66,22 @@ class Room:
 Plan = tuple[Room, ...]
 
 
+@dataclass(frozen=True)
+class AppServers:
+    """URLs of the servers on which apps get databases, with the platform's account; None: there is none of that kind."""
+
+    postgres: str | None = None
+    mongo: str | None = None
+
+
+def named_servers(options: UpOptions) -> AppServers:
+    """The servers that run elsewhere, as the options name them."""
+    return AppServers(
+        None if options.postgres in (EMBEDDED, NONE) else options.postgres,
+        None if options.mongo in ("", CONTAINER) else options.mongo,
+    )
+
+
 def plan(
     options: UpOptions,
     layout: Layout,
@@ -73,7 +89,7 @@ def plan(
     engine: EngineChoice,
     socket: Path,
     runner_public_key: str,
-    postgres_url: str | None = None,
+    servers: AppServers = AppServers(),
 ) -> Plan:
     """Every room with its settings, all of them read before anything starts. Raises ConfigError with every problem.
 
@@ -92,7 +108,7 @@ def plan(
     at_runner = read(lambda: runner_settings(options, layout, secrets, engine))
     at_git = read(lambda: git_settings(options, layout, secrets))
     at_api = read(lambda: api_settings(options, layout, secrets, runner_public_key))
-    at_agent = read(lambda: runtime_settings(options, layout, secrets, engine, socket, postgres_url))
+    at_agent = read(lambda: runtime_settings(options, layout, secrets, engine, socket, servers))
     at_gateway = read(lambda: gateway_settings(options, layout, secrets))
     at_deploy = read(lambda: deploy_settings(options, layout, secrets))
     if not (at_runner and at_git and at_api and at_agent and at_gateway and at_deploy):
@@ -286,7 +302,7 @@ def runtime_settings(
     secrets: Secrets,
     engine: EngineChoice,
     socket: Path,
-    postgres_url: str | None = None,
+    servers: AppServers = AppServers(),
 ) -> RuntimeSettings:
     return options.given.load(
         RuntimeSettings,
@@ -308,21 +324,22 @@ def runtime_settings(
             "registry_username": registry.USER,
             "registry_password": secrets.registry_password,
         },
-        database_defaults(options, postgres_url),
+        database_defaults(options, servers),
     )
 
 
-def database_defaults(options: UpOptions, postgres_url: str | None) -> dict[str, Any]:
+def database_defaults(options: UpOptions, servers: AppServers) -> dict[str, Any]:
     """Where apps get databases. They go with their app; names carry the instance where a server may serve two platforms."""
     part = f"{instance(options)}_" if instance(options) else ""
     template = f"db_{part}u{{userId}}_a{{appId}}"
     found: dict[str, Any] = {"postgres_drop_on_delete": True, "mongo_drop_on_delete": True}
-    if postgres_url:
+    if servers.postgres:
         own = options.postgres == EMBEDDED
-        found |= {"postgres_url": postgres_url, **({} if own else {"postgres_db_template": template})}
-    if options.mongo:
-        url = urlsplit(options.mongo)
-        found |= {"mongo_host": url.hostname, "mongo_port": url.port or 27017, "mongo_db_template": template}
+        found |= {"postgres_url": servers.postgres, **({} if own else {"postgres_db_template": template})}
+    if servers.mongo:
+        own, url = options.mongo == CONTAINER, urlsplit(servers.mongo)
+        found |= {"mongo_host": url.hostname, "mongo_port": url.port or 27017}
+        found |= {} if own else {"mongo_db_template": template}
         source = parse_qs(url.query).get("authSource", ["admin"])[0]
         if url.username:
             login = {"mongo_username": unquote(url.username), "mongo_password": unquote(url.password or "")}

@@ -28,7 +28,7 @@ from funai.contracts.errors import ConfigError
 from funai.standalone import services as rooms
 from funai.standalone.layout import FIRST_ADMIN, DataDirLock, Layout, Secrets, ensure_key, load_secrets
 from funai.standalone.notices import Notices
-from funai.standalone.options import EMBEDDED, NONE, UpOptions, check_ports
+from funai.standalone.options import CONTAINER, EMBEDDED, UpOptions, check_ports
 from funai.standalone.parts import base_image, packages, postgres, registry
 from funai.standalone.parts import engine as engines
 from funai.standalone.parts.steps import Steps
@@ -101,9 +101,13 @@ async def platform(options: UpOptions, say: Say) -> AsyncIterator[tuple[Platform
         await _base_image(engine, layout, say)
         failed = Failure()
         socket, daemons = await _start_daemons(options, layout, secrets, engine, teardown)
-        postgres_url = await _postgres(options, layout, secrets, engine, teardown, say)
+        named = rooms.named_servers(options)
+        servers = rooms.AppServers(
+            await _postgres(options, layout, secrets, engine, teardown, say) or named.postgres,
+            await _mongo(options, layout, secrets, engine, teardown, say) or named.mongo,
+        )
         runner_key = ensure_key(layout.runner_key, "funai runner")
-        plan = rooms.plan(options, layout, secrets, engine, socket, runner_key, postgres_url)
+        plan = rooms.plan(options, layout, secrets, engine, socket, runner_key, servers)
         say(phrase("starting_services"))
         async with _services(plan, options.grace_seconds, failed):
             await _ready(options, failed)
@@ -169,10 +173,8 @@ async def _start_daemons(
 async def _postgres(
     options: UpOptions, layout: Layout, secrets: Secrets, engine: engines.EngineChoice, teardown: AsyncExitStack, say: Say
 ) -> str | None:
-    """The URL of the server that apps get databases on. Where it can't be had the platform starts without, and says why."""
-    if options.postgres != EMBEDDED:
-        return None if options.postgres == NONE else options.postgres
-    if postgres.programs() is None or engine.rootless:
+    """The URL of this machine's own server for apps. Where it can't be had the platform starts without, and says why."""
+    if options.postgres != EMBEDDED or postgres.programs() is None or engine.rootless:
         return None
     try:
         pool = options.given.environ.get("RUNTIME_APP_SUBNETS")
@@ -180,6 +182,26 @@ async def _postgres(
     except postgres.NoPostgres as e:
         say(phrase("no_postgres", why=e))
         return None
+
+
+async def _mongo(
+    options: UpOptions, layout: Layout, secrets: Secrets, engine: engines.EngineChoice, teardown: AsyncExitStack, say: Say
+) -> str | None:
+    """The URL of this machine's own MongoDB for apps. Raises ConfigError: who asked for it is not left without."""
+    if options.mongo != CONTAINER:
+        return None
+    # Loaded where it is used: the driver costs every other platform memory and start-up time.
+    from funai.standalone.parts import mongo  # noqa: PLC0415
+    from funai.standalone.upkeep import mongodumps  # noqa: PLC0415
+
+    wanted = mongo.Wanted(options.mongo_image, options.mongo_memory, rooms.instance(options))
+    try:
+        url = await mongo.start(engine, layout, secrets, wanted, teardown, say)
+        if count := await mongodumps.bring_back(layout, url):
+            say(phrase("mongo_back", count=count))
+    except (mongo.NoMongo, mongodumps.DumpsFailed) as e:
+        raise ConfigError([phrase("no_mongo", why=e)]) from e
+    return url
 
 
 def _engine_ready(socket: Path) -> Callable[[], Awaitable[bool]]:

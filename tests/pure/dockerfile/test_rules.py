@@ -212,6 +212,7 @@ def test_a_prefix_that_an_apps_repository_could_begin_with_is_refused() -> None:
         "r.example/funai/u",
         "r.example/funai/u1-app",
         "r.example/funai/u12-app7",
+        "r.example/funai/U12-App",
         "funai/base-",
         "node",
     ):

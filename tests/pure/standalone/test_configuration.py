@@ -133,6 +133,8 @@ def test_every_entry_stands_for_a_setting_that_exists() -> None:
         "FUNAI_IMAGE_MIRROR",
         "FUNAI_POSTGRES",
         "FUNAI_MONGO",
+        "FUNAI_MONGO_IMAGE",
+        "FUNAI_MONGO_MEMORY",
         "HTTP_PROXY",
         "HTTPS_PROXY",
         "NO_PROXY",

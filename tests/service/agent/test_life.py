@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,12 +85,6 @@ async def test_delete_leaves_nothing_and_may_be_repeated(here: World) -> None:
     assert await here.names() == []
     assert here.table.routes == {}
     assert await here.engine.networks() == []
-
-
-async def test_images_go_by_policy() -> None:
-    async with world(cleanup_images_on_stop=True) as w:
-        await w.deploy(5)
-        assert (await w.post("delete")).json()["images"] == ["localhost/web:1"]
 
 
 async def test_ids_are_strings_and_unknown_apps_do_not_exist(here: World) -> None:
@@ -303,6 +296,28 @@ async def test_heartbeats_tell_and_heed(here: World) -> None:
     assert beats[1]["cpuPct"] >= 0
 
 
+async def test_a_deploy_is_told_at_once_and_what_is_stale_waits_for_the_beat(here: World) -> None:
+    told, deploy, stop = asyncio.Event(), FastAPI(), asyncio.Event()
+
+    @deploy.post("/internal/runtime-nodes/heartbeat")
+    async def heartbeat(request: Request) -> dict[str, Any]:
+        assert (await request.json())["containerCount"] > 0
+        told.set()
+        return {"code": 200, "message": "", "data": {"nodeId": 1, "health": "HEALTHY", "stalePlacements": [7]}}
+
+    async with serving(deploy, bind("127.0.0.1", 0), grace=1) as port:
+        client = NodeDeployClient(f"http://127.0.0.1:{port}", "node-token")
+        following = asyncio.create_task(heartbeat_of(here.parts, client).follow(stop))
+        for generation in range(5, 5 + STALE_BEATS):
+            await here.deploy(generation)
+            await told.wait()
+            told.clear()
+        stop.set()
+        await following
+        await client.close()
+    assert await here.names() != []
+
+
 async def test_an_app_that_moved_away_is_removed_at_once_up_to_its_generation_and_a_late_rollout_is_refused(
     here: World,
 ) -> None:
@@ -338,62 +353,3 @@ async def test_an_app_in_a_rollout_is_not_taken_away(here: World) -> None:
         await beat._heed([7])
     assert (await slow).status_code == 422
     await client.close()
-
-
-async def test_a_deleted_apps_own_images_go_and_shared_ones_stay() -> None:
-    own, shared = "reg.test/ns/u1-app7:1", "reg.test/library/web:1"
-    engine = DummyEngine(local={own: Script(), shared: Script(), "reg.test/ns/u1-app8:1": Script()})
-    async with world(engine) as here:
-        await here.deploy(5, shared)
-        await here.deploy(6, own)
-        await here.post("deploy", appId=8, image=shared)
-        await here.post("stop")
-        assert own in engine.local
-        assert (await here.post("delete")).json()["images"] == [own]
-        assert set(engine.local) == {shared, "reg.test/ns/u1-app8:1"}
-        assert (await here.post("delete", appId=8)).json()["images"] == [shared, "reg.test/ns/u1-app8:1"]
-    await engine.close()
-
-
-async def test_images_are_kept_by_policy() -> None:
-    engine = DummyEngine(local={"reg.test/ns/u1-app7:1": Script()})
-    async with world(engine, images_on_delete="keep") as here:
-        await here.deploy(5, "reg.test/ns/u1-app7:1")
-        assert (await here.post("delete")).json()["images"] == []
-        assert set(engine.local) == {"reg.test/ns/u1-app7:1"}
-    await engine.close()
-
-
-async def test_stop_that_cleans_up_images_frees_them_and_a_start_pulls_again(tmp_path: Path) -> None:
-    ref = f"registry.local/funai/u1-app7@sha256:{'a' * 64}"
-    engine = DummyEngine(registry={ref: Script()})
-    async with world(engine, cleanup_images_on_stop=True, registry_url="registry.local", state_dir=str(tmp_path)) as w:
-        await w.deploy(5, ref)
-        assert (await w.post("stop")).status_code == 200
-        assert (await w.names(), list(engine.local)) == ([], [])
-        started = await w.post("start")
-        assert (started.status_code, started.json()["generation"]) == (200, 5), started.text
-        assert w.table.state(7) is RouteState.SERVING
-    await engine.close()
-
-
-async def test_images_of_earlier_releases_go_after_a_deploy_and_the_kept_ones_stay() -> None:
-    refs = [f"reg.test/ns/u1-app7@sha256:{n:064}" for n in range(5)]
-    engine = DummyEngine(local={ref: Script() for ref in refs})
-    async with world(engine, keep_images=2) as here:
-        await here.deploy(5, refs[3])
-        await eventually(lambda: set(engine.local) == {refs[3], refs[4]}, what="the newest one stays beside the one that runs")
-        text = (await here.http.get("/metrics")).text
-        assert 'funai_agent_images_removed_total{reason="superseded"} 3.0' in text
-    await engine.close()
-
-
-async def test_images_not_in_use_go_when_the_disk_is_short() -> None:
-    refs = [f"reg.test/ns/u1-app7@sha256:{n:064}" for n in range(3)]
-    engine = DummyEngine(local={ref: Script() for ref in refs})
-    async with world(engine, images_free_pct=100) as here:
-        await here.deploy(5, refs[0])
-        assert here.parts.rollouts.kept is not None
-        await here.parts.rollouts.kept.sweep()
-        assert set(engine.local) == {refs[0]}
-    await engine.close()

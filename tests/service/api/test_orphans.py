@@ -13,6 +13,8 @@ from pydantic import SecretStr
 
 from funai.api.admin.orphans import OrphanSweep, SweepRules
 from funai.api.settings import OrphanMode
+from funai.base.clients.deploy import DeployClient
+from funai.contracts.apps.databases import FindOrphans, Orphans
 from funai.contracts.errors import CalleeFailed
 from tests.parts.harbor import PASSWORD, ScriptedHarbor
 from tests.service.api.platform import Person, Platform
@@ -100,6 +102,27 @@ async def test_orphans_are_deleted_when_told_and_after_the_grace(world: World) -
     assert "funai/handbook" in world.platform.repos.made
     assert len(world.harbor.artifacts) == 2
     assert set(await world.ask()) == {"n1"}
+
+
+async def test_app_made_while_nodes_are_looked_at_is_among_those_that_exist(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[FindOrphans] = []
+    made: list[int] = []
+
+    async def orphans(_self: DeployClient, wanted: FindOrphans) -> list[Orphans]:
+        asked.append(wanted)
+        if not made:
+            made.append(await world.root.app("late"))
+        late = f"mongo db_u1_a{made[0]}"
+        return [Orphans(node="n1", databases=[late, "mongo db_u1_a99"], waiting=[late])]
+
+    monkeypatch.setattr(DeployClient, "orphans", orphans)
+    await world.ask(delete="true", graceHours=0)
+    first, second = asked
+    assert not first.delete and made[0] not in first.existing
+    assert second.delete and made[0] in second.existing
+    assert second.only == ["mongo db_u1_a99"]
 
 
 async def test_orphan_whose_app_came_back_begins_its_grace_anew(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from funai.cli.verbs.operator.fleet import reachable
 from tests.service.api.platform import PASSWORD
 from tests.service.cli.world import World
 
@@ -47,6 +48,17 @@ def test_doctor_fleet_with_an_image_deploys_rolls_back_and_deletes_and_sees_a_ga
     assert checks["rollback"]["detail"].endswith("HTTP 404")
     assert (checks["runners"]["level"], checks["delete"]["level"], said.code) == ("ok", "ok", 1)
     assert root.ok("apps", "list", "--json").document == []
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("http://7.apps.localhost:8000/x?y", ("http://127.0.0.1:8000/x?y", "7.apps.localhost:8000")),
+        ("https://studio.example.com/runtime/7/", ("https://studio.example.com/runtime/7/", "studio.example.com")),
+    ],
+)
+def test_address_below_localhost_is_asked_on_this_machine_whatever_its_resolver_knows(url: str, asked: tuple[str, str]) -> None:
+    assert reachable(url) == asked
 
 
 def test_doctor_fleet_of_somebody_who_is_no_admin_says_so(ann: World) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from funai.contracts.errors import ConfigError
-from funai.standalone.layout import Layout, load_secrets
+from funai.standalone.layout import DataDirLock, Layout, load_secrets
 from funai.standalone.upkeep import backup
 
 
@@ -146,3 +146,18 @@ def test_no_backup_half_a_backup_and_one_of_a_newer_version_are_told_apart(platf
         out.addfile(tarfile.TarInfo("something"))
     with pytest.raises(ConfigError, match="is no backup"):
         backup.restore(other, Layout(tmp_path / "again"))
+
+
+def test_backup_has_a_stopped_mongodbs_files_and_refuses_while_a_running_one_is_silent(
+    platform: Layout, tmp_path: Path
+) -> None:
+    (platform.mongo / "data").mkdir(parents=True)
+    (platform.mongo / "data" / "WiredTiger").write_text("files")
+    (platform.mongo / "address").write_text("127.0.0.1:1\n")
+    backup.write(platform, tmp_path / "b.tar", registry=False)
+    again = Layout(tmp_path / "again")
+    backup.restore(tmp_path / "b.tar", again)
+    assert (again.mongo / "data" / "WiredTiger").read_text() == "files"
+    with DataDirLock(platform), pytest.raises(ConfigError, match="does not answer"):
+        backup.write(platform, tmp_path / "c.tar", registry=False)
+    assert not list(tmp_path.glob("*c.tar*"))

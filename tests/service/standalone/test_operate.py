@@ -50,6 +50,16 @@ def test_check_reads_the_file_and_the_environment_and_starts_nothing(app: typer.
     assert bad.err.count(f"(from {file})") == 2, "the problems of all services at once"
 
 
+def test_check_tells_entries_that_change_nothing_as_the_others_are(app: typer.Typer, tmp_path: Path) -> None:
+    file = tmp_path / "funai.toml"
+    file.write_text('[https]\nport = 8443\n[databases]\nmongo_memory = "2g"\n')
+    warnings = funai(app, "config", "check", "--data-dir", tmp_path, "--json").document["warnings"]
+    assert [line.split()[0] for line in warnings] == ["https.port", "databases.mongo_memory"]
+    assert "https.certificate" in warnings[0] and str(file) in warnings[0]
+    file.write_text('[databases]\nmongo = "container"\nmongo_memory = "2g"\n')
+    assert funai(app, "config", "check", "--data-dir", tmp_path, "--json").document["warnings"] == []
+
+
 def test_show_tells_each_value_and_where_it_came_from_without_passwords(app: typer.Typer, tmp_path: Path) -> None:
     file = tmp_path / "funai.toml"
     file.write_text('[builds]\nmemory = "3g"\n[proxies]\nhttp = "http://u:sesame@p:1"\n')

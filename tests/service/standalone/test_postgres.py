@@ -18,7 +18,7 @@ from funai.agent.databases.contract import AppKey
 from funai.agent.databases.postgresql.driver import PostgresDriver
 from funai.agent.databases.settings import DatabaseSettings
 from funai.standalone.layout import Layout, Secrets
-from funai.standalone.parts import postgres
+from funai.standalone.parts import loaddress, postgres
 from tests.service.agent.databases.tenant import PostgresTenant
 
 KEY = AppKey(1, 7, "db_u1_a7")
@@ -43,7 +43,7 @@ async def test_embedded_server_keeps_data_and_address_over_restarts_and_lets_in_
     instance: str, tmp_path: Path
 ) -> None:
     layout, secrets = Layout(tmp_path), Secrets()
-    at = postgres.address(instance)
+    at = loaddress.of(instance, loaddress.POSTGRES)
     async with AsyncExitStack() as life:
         url = await postgres.start(layout, secrets, instance, None, life)
         assert urlsplit(url).hostname == at

@@ -28,7 +28,7 @@ class OrphanSweep:
 
     async def run(self, asked: FindOrphans) -> Orphans:
         """Raises Conflict ``ORPHANS_NO_APPS`` for an empty list, EngineError."""
-        existing = {int(app_id) for app_id in asked.existing_app_ids}
+        existing = asked.existing
         if not existing:
             raise Conflict("ORPHANS_NO_APPS")
         answer = Orphans(node=self._node.settings.node_name)
@@ -40,7 +40,7 @@ class OrphanSweep:
                 found.append(name)
                 if now - since[name] < asked.grace_hours * 3600:
                     answer.waiting.append(name)
-                elif asked.delete:
+                elif asked.delete and (asked.only is None or name in asked.only):
                     await self._remove(name, remove, answer)
         return answer
 

@@ -25,6 +25,8 @@ from funai.contracts.errors import BadInput, CalleeFailed, Conflict, FunaiError,
 
 DEPLOY_SECONDS = 6.0
 """The longest that all databases together may hold up a deploy."""
+BUSY_SECONDS = 10.0
+"""The longest that a call waits for another one about the same app's databases, such as a restore."""
 GIVEN = ("MONGODB_URI", "MONGO_URL", "FUNAI_MONGO_DB_NAME", "DATABASE_URL")
 """Every variable that a database may bring."""
 TITLES = {Kind.MONGO: "MongoDB", Kind.POSTGRES: "PostgreSQL"}
@@ -244,13 +246,21 @@ class Databases:
 
     @asynccontextmanager
     async def _held(self, driver: Driver, app: AppKey) -> AsyncIterator[None]:
-        """The app's databases for one caller at a time, and the driver's errors in the door's words."""
+        """The app's databases for one caller at a time, and the driver's errors in the door's words.
+
+        Raises Conflict DATABASE_BUSY.
+        """
         lock = self._locks.setdefault(app.app_id, asyncio.Lock())
         try:
-            async with lock:
-                yield
+            await asyncio.wait_for(lock.acquire(), BUSY_SECONDS)
+        except TimeoutError as e:
+            raise Conflict("DATABASE_BUSY") from e
+        try:
+            yield
         except DatabaseError as e:
             raise in_words(driver.kind, e) from e
+        finally:
+            lock.release()
 
     def known(self) -> list[tuple[Driver, AppKey]]:
         """Databases of apps that this node deployed."""

@@ -55,6 +55,7 @@ def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
     _app_calls(router, agent)
     _log_call(router, agent)
 
+    @app.get("/internal")
     @app.get("/internal/health")
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         problem = agent.look.problem
@@ -70,20 +71,27 @@ def _app_calls(router: APIRouter, agent: Agent) -> None:
             body = body.model_copy(update={"container_port": agent.node.settings.container_port})
         if body.generation is None:
             return await _answered(agent.older.deploy(body))
-        return await while_connected(request, agent.rollouts.deploy(body))
+        done = await while_connected(request, agent.rollouts.deploy(body))
+        agent.node.changed.set()
+        return done
 
     @router.post("/apps/start", response_model_exclude_none=True)
     async def start(body: AgentApp, request: Request) -> AgentDeployed:  # pyright: ignore[reportUnusedFunction]
-        return await while_connected(request, agent.apps.start(body))
+        done = await while_connected(request, agent.apps.start(body))
+        agent.node.changed.set()
+        return done
 
     @router.post("/apps/stop")
     async def stop(body: AgentApp) -> AgentStopped:  # pyright: ignore[reportUnusedFunction]
-        return await _answered(agent.apps.stop(body))
+        done = await _answered(agent.apps.stop(body))
+        agent.node.changed.set()
+        return done
 
     @router.post("/apps/delete")
     async def delete(body: AgentApp) -> AgentDeleted:  # pyright: ignore[reportUnusedFunction]
         gone = await _answered(agent.apps.delete(body))
         agent.meter.forget(int(body.app_id))
+        agent.node.changed.set()
         return gone
 
     @router.get("/apps/status")

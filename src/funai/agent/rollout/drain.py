@@ -62,7 +62,16 @@ class Drainer:
             await self._stop(container)
         await patiently(lambda: node.engine.remove(container.id), node.settings.engine_patience_seconds)
         image = container.labels.get(state.IMAGE, container.image)
-        return image if node.settings.cleanup_images_on_stop and await node.engine.remove_image(image) else ""
+        return image if node.settings.cleanup_images_on_stop and await self._without(image) else ""
+
+    async def _without(self, image: str) -> bool:
+        """Whether the image is gone. What fails is left and logged: the container is gone already, and an engine may refuse a
+        name under which it holds an image that was also built or tagged there."""
+        try:
+            return await self._node.engine.remove_image(image)
+        except EngineError as e:
+            log.get("retire").warning("image.left", image=image, why=str(e))
+            return False
 
     async def _stop(self, container: Container) -> None:
         """A container that can't be stopped is killed by its removal."""

@@ -1,7 +1,7 @@
 """What deleted apps left behind: at the nodes (databases, containers), at the repository host, and in the registry.
 
-An empty or failed list of apps is refused: it would make everything an orphan. Repositories are listed before the apps are, so
-that one of an app made meanwhile is never among them. What looks orphaned is deleted only when it is asked for, and has looked
+An empty or failed list of apps is refused: it would make everything an orphan. What is deleted was listed before the apps were,
+so that what an app made meanwhile is never among it. What looks orphaned is deleted only when it is asked for, and has looked
 so for the grace; since when, nodes remember for themselves, and a table of the API's for the other places.
 """
 
@@ -53,9 +53,7 @@ class OrphanSweep:
         git.repositories = sorted(repo for repo, app_id in there.items() if app_id not in set(ids))
         await self._drop_repositories(git, delete=delete, grace_hours=grace_hours)
         registry = await self._images(ids, delete=delete, grace_hours=grace_hours)
-        asked = FindOrphans(existing_app_ids=[str(i) for i in ids], delete=delete, grace_hours=grace_hours)
-        with self.control.asking(long=True) as deploy:
-            nodes = await deploy.orphans(asked)
+        nodes = await self._at_nodes(ids, delete=delete, grace_hours=grace_hours)
         return [*nodes, *(place for place in (git, registry) if place.found or place.failed)]
 
     async def sweep(self) -> None:
@@ -105,8 +103,19 @@ class OrphanSweep:
                 log.get("orphans").info("orphan.deleted", place=GIT, name=repo)
                 git.deleted.append(repo)
 
+    async def _at_nodes(self, ids: list[int], *, delete: bool, grace_hours: float) -> list[Orphans]:
+        """Deletes what was seen before the apps were read once more: one that was made meanwhile is among them."""
+        asked = FindOrphans(**FindOrphans.fields_of(ids), grace_hours=grace_hours)
+        with self.control.asking(long=True) as deploy:
+            found = await deploy.orphans(asked)
+            ripe = sorted({name for place in found for name in place.found if name not in place.waiting})
+            if not (delete and ripe):
+                return found
+            now = FindOrphans.fields_of(await self._ids())
+            return await deploy.orphans(FindOrphans(**now, delete=True, only=ripe, grace_hours=grace_hours))
+
     async def _images(self, ids: list[int], *, delete: bool, grace_hours: float) -> Orphans:
-        asked = FindOrphanImages(existing_app_ids=[str(i) for i in ids])
+        asked = FindOrphanImages(**FindOrphanImages.fields_of(ids))
         try:
             with self.control.asking(long=True) as deploy:
                 found = await deploy.orphan_images(asked)
@@ -114,7 +123,8 @@ class OrphanSweep:
                     return found
                 ripe = await self._ripe(REGISTRY, found.images, grace_hours)
                 if delete and ripe:
-                    found = await deploy.orphan_images(asked.model_copy(update={"delete": sorted(ripe)}))
+                    now = FindOrphanImages.fields_of(await self._ids())
+                    found = await deploy.orphan_images(FindOrphanImages(**now, delete=sorted(ripe)))
         except FunaiError as e:
             return Orphans(node=REGISTRY, failed=[str(e)])
         found.waiting = [name for name in found.images if name not in ripe]

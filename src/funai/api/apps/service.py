@@ -26,8 +26,12 @@ DEPLOYED = (AppStatus.DEPLOYING, AppStatus.READY, AppStatus.FAILED)
 
 
 class Apps:
-    def __init__(self, db: Database, clock: Clock, defaults: Defaults, repos: Repositories, *, limit: int) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, defaults: Defaults, repos: Repositories, *, limit: int, longest: int = 2_000
+    ) -> None:
+        """``limit``: apps of each user. ``longest``: characters of a description."""
         self.db, self.clock, self.defaults, self.repos, self.limit = db, clock, defaults, repos, limit
+        self.longest = longest
 
     async def create(self, user_id: int, asked: CreateApp) -> App:
         """Register an app and make its repository, later if its host is away.
@@ -39,7 +43,7 @@ class Apps:
         at = now_ms(self.clock)
         row: dict[str, Any] = {
             "user_id": user_id,
-            "description": clean_text(asked.described),
+            "description": clean_text(asked.described, self.longest),
             "app_type": asked.app_type,
             "app_key": asked.app_key,
             "status": int(AppStatus.CREATED),
@@ -92,7 +96,7 @@ class Apps:
         if asked.app_name is not None:
             values["app_name"] = clean_name(asked.app_name)
         if asked.described is not None:
-            values["description"] = clean_text(asked.described)
+            values["description"] = clean_text(asked.described, self.longest)
         values |= {k: v for k, v in (("app_type", asked.app_type), ("app_key", asked.app_key)) if v is not None}
         await self.own(user_id, app_id)
         if values:
@@ -186,10 +190,12 @@ def _visible(c: str) -> bool:
     return unicodedata.category(c) not in ("Cf", "Mn", "Me", "Zs") and c not in "\u115f\u1160\u3164\uffa0"
 
 
-def clean_text(text: str | None) -> str | None:
+def clean_text(text: str | None, longest: int) -> str | None:
     """Free text that any database can keep: no NUL, no half characters. Raises BadInput."""
     if text is None:
         return None
+    if len(text) > longest:
+        raise BadInput(detail=Words(f"description 超过 {longest} 个字符", f"description: over {longest} characters"))
     if any(unicodedata.category(c) == "Cs" or (c < " " and c not in "\n\r\t") for c in text):
         raise BadInput(detail=Words("description 含有控制字符", "description: has control characters"))
     return text.strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
@@ -42,83 +43,69 @@ async def _databases(core: Services) -> AppDatabases:
 Databases = Annotated[AppDatabases, Depends(_databases)]
 
 
-async def _record(
-    audit: Recorder, action: AuditAction, caller: Caller, user_id: int | None, app_id: int, kind: Kind | None
-) -> None:
-    await audit(action, caller, user_id=caller.acting_for(user_id), app_id=app_id, target=kind.value if kind else "")
+@dataclass(frozen=True)
+class Owner:
+    """A caller with one of their apps: what each call about its databases begins with."""
+
+    databases: AppDatabases
+    audit: Recorder
+    caller: Caller
+    user_id: int
+    app_id: int
+
+    async def ask(self, op: DatabaseOp, wish: DatabaseWish | None = None) -> dict[str, Any]:
+        return await self.databases.call(op, self.user_id, self.app_id, wish or DatabaseWish())
+
+    async def recorded(self, action: AuditAction, op: DatabaseOp, wish: DatabaseWish | None = None) -> dict[str, Any]:
+        """The same for what the audit trail keeps; only what was done is recorded."""
+        done = await self.ask(op, wish)
+        target = wish.kind.value if wish and wish.kind else ""
+        await self.audit(action, self.caller, user_id=self.user_id, app_id=self.app_id, target=target)
+        return done
+
+
+async def _owner(databases: Databases, audit: Audit, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Owner:
+    return Owner(databases, audit, caller, caller.acting_for(user_id), app_id)
+
+
+AppOwner = Annotated[Owner, Depends(_owner)]
 
 
 @owners.get("/info", summary="An app's databases, their sizes, and their backups", **answers(Shown))
-async def info(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
-    return ok(await databases.call(DatabaseOp.INFO, caller.acting_for(user_id), app_id, DatabaseWish()))
+async def info(owner: AppOwner) -> Any:
+    return ok(await owner.ask(DatabaseOp.INFO))
 
 
 @owners.get("/url", summary="The address with its password; what the app gets as variables", **answers(DatabaseUrl))
-async def url(
-    databases: Databases,
-    caller: CurrentUser,
-    audit: Audit,
-    response: Response,
-    app_id: AppId,
-    user_id: UserId = None,
-    kind: Kind | None = None,
-) -> Any:
+async def url(owner: AppOwner, response: Response, kind: Kind | None = None) -> Any:
     response.headers["Cache-Control"] = "no-store"
-    shown = await databases.call(DatabaseOp.URL, caller.acting_for(user_id), app_id, DatabaseWish(kind=kind))
-    await _record(audit, AuditAction.DATABASE_ADDRESS_SHOWN, caller, user_id, app_id, kind)
-    return ok(shown)
+    return ok(await owner.recorded(AuditAction.DATABASE_ADDRESS_SHOWN, DatabaseOp.URL, DatabaseWish(kind=kind)))
 
 
 @owners.post("/create", summary="Make a database for an app; its next deploy or start gets the address", **answers(Shown))
-async def create(
-    databases: Databases, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None, body: Wish = None
-) -> Any:
-    wish = body or DatabaseWish()
-    done = await databases.call(DatabaseOp.CREATE, caller.acting_for(user_id), app_id, wish)
-    await _record(audit, AuditAction.DATABASE_CREATED, caller, user_id, app_id, wish.kind)
-    return ok(done)
+async def create(owner: AppOwner, body: Wish = None) -> Any:
+    return ok(await owner.recorded(AuditAction.DATABASE_CREATED, DatabaseOp.CREATE, body))
 
 
 @owners.post("/rotate", summary="Another password; the app gets it at its next deploy or start", **answers(DatabaseUrl))
-async def rotate(
-    databases: Databases,
-    caller: CurrentUser,
-    audit: Audit,
-    response: Response,
-    app_id: AppId,
-    user_id: UserId = None,
-    body: Wish = None,
-) -> Any:
+async def rotate(owner: AppOwner, response: Response, body: Wish = None) -> Any:
     response.headers["Cache-Control"] = "no-store"
-    wish = body or DatabaseWish()
-    changed = await databases.call(DatabaseOp.ROTATE, caller.acting_for(user_id), app_id, wish)
-    await _record(audit, AuditAction.DATABASE_PASSWORD_CHANGED, caller, user_id, app_id, wish.kind)
-    return ok(changed)
+    return ok(await owner.recorded(AuditAction.DATABASE_PASSWORD_CHANGED, DatabaseOp.ROTATE, body))
 
 
 @owners.post("/drop", summary="Drop an app's database with all its data; backups stay", **answers(Dropped))
-async def drop(
-    databases: Databases, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None, body: Wish = None
-) -> Any:
-    wish = body or DatabaseWish()
-    done = await databases.call(DatabaseOp.DROP, caller.acting_for(user_id), app_id, wish)
-    await _record(audit, AuditAction.DATABASE_DROPPED, caller, user_id, app_id, wish.kind)
-    return ok(done)
+async def drop(owner: AppOwner, body: Wish = None) -> Any:
+    return ok(await owner.recorded(AuditAction.DATABASE_DROPPED, DatabaseOp.DROP, body))
 
 
 @owners.post("/backup", summary="Back an app's database up now", **answers(Backup))
-async def backup(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None, body: Wish = None) -> Any:
-    return ok(await databases.call(DatabaseOp.BACKUP, caller.acting_for(user_id), app_id, body or DatabaseWish()))
+async def backup(owner: AppOwner, body: Wish = None) -> Any:
+    return ok(await owner.ask(DatabaseOp.BACKUP, body))
 
 
 @owners.post("/restore", summary="Replace what the database holds by a backup of this or another own app", **answers(Shown))
-async def restore(
-    databases: Databases, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None, body: Wish = None
-) -> Any:
-    wish = body or DatabaseWish()
-    done = await databases.call(DatabaseOp.RESTORE, caller.acting_for(user_id), app_id, wish)
-    await _record(audit, AuditAction.DATABASE_RESTORED, caller, user_id, app_id, wish.kind)
-    return ok(done)
+async def restore(owner: AppOwner, body: Wish = None) -> Any:
+    return ok(await owner.recorded(AuditAction.DATABASE_RESTORED, DatabaseOp.RESTORE, body))
 
 
 @explorer.get("/collections", summary="Collections of the app's database", **answers(dict[str, Any]))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote
+
+from funai.base.config.nearest import nearest
 
 if TYPE_CHECKING:
     from funai.base.config.settings import Settings
@@ -79,7 +80,7 @@ class Known:
 
     def nearest(self, key: str) -> str | None:
         """The known key that is spelled most like it."""
-        return next(iter(difflib.get_close_matches(key, [*self.names, *self.older], n=1, cutoff=0.7)), None)
+        return nearest(key, [*self.names, *self.older])
 
 
 def known(classes: Iterable[type[Settings]]) -> Known:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from funai.contracts.agent import AgentId
+from funai.contracts.apps.idlist import MAX_PACKED, pack_ids, unpack_ids
 from funai.contracts.wire import EntityId, Instant, Wire
+
+MAX_LISTED = 5_000
+"""Ids that are sent as a list; more are packed."""
 
 
 class Kind(StrEnum):
@@ -117,16 +122,39 @@ class Orphans(Wire):
         return [*self.databases, *self.containers, *self.repositories, *self.images]
 
 
-class FindOrphans(Wire):
-    existing_app_ids: list[AgentId] = Field(max_length=1_000_000)
+class ExistingApps(Wire):
+    """The ids of all apps that there are: listed, or packed where they are many.
+
+    A peer that doesn't know ``packed_app_ids`` sees an empty list, which it refuses.
+    """
+
+    existing_app_ids: list[AgentId] = Field(default_factory=list[AgentId], max_length=1_000_000)
+    packed_app_ids: str = Field(default="", max_length=MAX_PACKED)
+
+    @property
+    def existing(self) -> set[int]:
+        """Raises BadInput for a text that is not packed ids."""
+        return {int(app_id) for app_id in self.existing_app_ids} | set(unpack_ids(self.packed_app_ids))
+
+    @staticmethod
+    def fields_of(ids: Sequence[int]) -> dict[str, Any]:
+        """As they are sent."""
+        if len(ids) <= MAX_LISTED:
+            return {"existing_app_ids": [str(i) for i in ids]}
+        return {"packed_app_ids": pack_ids(ids)}
+
+
+class FindOrphans(ExistingApps):
+    """``only`` names what may be deleted: what was there before the apps' ids were read. None: all of it."""
+
     delete: bool = False
+    only: list[str] | None = Field(default=None, max_length=100_000)
     grace_hours: float = Field(default=24, ge=0, le=8760)
 
 
-class FindOrphanImages(Wire):
+class FindOrphanImages(ExistingApps):
     """``delete`` names the repositories that are old enough to go; one that is no orphan any more stays."""
 
-    existing_app_ids: list[AgentId] = Field(max_length=1_000_000)
     delete: list[str] = Field(default_factory=list[str], max_length=100_000)
 
 

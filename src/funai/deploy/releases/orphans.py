@@ -27,7 +27,7 @@ class OrphanImages:
 
     async def run(self, asked: FindOrphanImages) -> Orphans:
         """Raises Conflict ``ORPHANS_NO_APPS`` for an empty list. What the registry refuses is in ``failed``."""
-        existing = {int(app_id) for app_id in asked.existing_app_ids}
+        existing = asked.existing
         if not existing:
             raise Conflict("ORPHANS_NO_APPS")
         answer = Orphans(node=REGISTRY)

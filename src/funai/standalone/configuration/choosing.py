@@ -10,7 +10,8 @@ from pathlib import Path
 from funai.contracts.errors import ConfigError
 from funai.standalone.configuration import loading
 from funai.standalone.configuration.loading import FILE, Flags, Loaded
-from funai.standalone.options import Ports, Tls, UpOptions, check_options, default_data_dir
+from funai.standalone.options import CONTAINER, Ports, Tls, UpOptions, check_options, default_data_dir
+from funai.standalone.phrases import phrase
 
 
 def read(file: Path | None, data_dir: Path | None, flags: Flags, environ: Mapping[str, str] = os.environ) -> Loaded:
@@ -48,11 +49,32 @@ def options_of(loaded: Loaded) -> UpOptions:
         image_mirror=config.builds.image_mirror,
         postgres=config.databases.postgres,
         mongo=config.databases.mongo,
+        mongo_image=config.databases.mongo_image,
+        mongo_memory=config.databases.mongo_memory,
         given=loaded.given,
         slots=config.builds.slots,
     ).with_absolute_dir()
     check_options(options)
     return options
+
+
+def idle(loaded: Loaded, options: UpOptions) -> list[str]:
+    """A sentence for every entry that is set and, with the others as they are, changes nothing."""
+    off = options.tls is None and "GATEWAY_TLS_DIR" not in options.given.environ
+    contained = options.mongo == CONTAINER
+    wanted = {
+        ("https", "port"): ("https.certificate and https.key, or https.acme_directory", off),
+        ("https", "api_port"): ("https.certificate and https.key, or https.acme_directory", options.tls is None),
+        ("https", "acme_email"): ("https.acme_directory", loaded.config.https.acme_directory is None),
+        ("https", "acme_ca_file"): ("https.acme_directory", loaded.config.https.acme_directory is None),
+        ("databases", "mongo_image"): ('databases.mongo = "container"', not contained),
+        ("databases", "mongo_memory"): ('databases.mongo = "container"', not contained),
+    }
+    return [
+        phrase("idle", name=".".join(place), source=loaded.sources[place], wanted=needs)
+        for place, (needs, unused) in wanted.items()
+        if unused and place in loaded.sources
+    ]
 
 
 def set_proxies(loaded: Loaded, environ: MutableMapping[str, str] = os.environ) -> None:

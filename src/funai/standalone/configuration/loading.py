@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from funai.agent.settings import RuntimeSettings
 from funai.api.settings import ApiSettings
+from funai.base.config.nearest import nearest
 from funai.base.config.settings import Settings, env_form
 from funai.contracts.errors import ConfigError
 from funai.deploy.settings import DeploySettings
@@ -44,7 +45,7 @@ OTHERS = (
 )
 """Variables that other parts of the program read."""
 _OURS = ("FUNAI_", "RUNNER_", "RUNTIME_", "DEPLOY_", "GATEWAY_")
-_NEAR, _VERY_NEAR = 0.75, 0.88
+_VERY_NEAR = 0.88
 Flags = Mapping[tuple[str, str], Any]
 """(section, entry) → the value that a flag gave."""
 
@@ -179,5 +180,5 @@ def ignored(environ: Mapping[str, str], fixed: Mapping[str, str]) -> list[str]:
 
 
 def _nearest(name: str, known: set[str] | list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=_NEAR)
-    return f"; did you mean {near[0]}?" if near else ""
+    near = nearest(name, known)
+    return f"; did you mean {near}?" if near else ""

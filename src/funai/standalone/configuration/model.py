@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from funai.agent.databases.settings import parse_size
 from funai.gateway.settings import DOMAIN
-from funai.standalone.options import EMBEDDED, LOOPBACK, Ports
+from funai.standalone.options import EMBEDDED, LOOPBACK, MONGO_IMAGE, Ports
 
 _DEFAULT = Ports()
 Size = Annotated[int, BeforeValidator(parse_size)]
@@ -125,7 +125,18 @@ class DatabasesSection(Section):
         doc="embedded: this machine's own, where the package postgresql is installed; none; or postgresql://admin:password@host:port/db",
         pattern=r"^(embedded|none|postgres(ql)?://\S+)$",
     )
-    mongo: str = entry("", env="FUNAI_MONGO", doc="mongodb://admin:password@host:port/?authSource=admin; empty: none")
+    mongo: str = entry(
+        "",
+        env="FUNAI_MONGO",
+        doc="container: this machine's own, of mongo_image; or mongodb://admin:password@host:port/?authSource=admin",
+    )
+    mongo_image: str = entry(
+        MONGO_IMAGE,
+        env="FUNAI_MONGO_IMAGE",
+        doc="what that container runs; pulled where the engine doesn't have it",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$",
+    )
+    mongo_memory: Size = entry(1 << 30, env="FUNAI_MONGO_MEMORY", doc="memory it may use, such as 2g", ge=256 << 20)
     quota: Size | None = entry(None, env="RUNTIME_DATABASE_QUOTA", doc="size of an app's database, such as 1g; 0 is no limit")
     backup_hours: float | None = entry(None, env="RUNTIME_BACKUP_HOURS", doc="a backup of each so often; 0 is none", ge=0)
     backup_keep: int | None = entry(None, env="RUNTIME_BACKUP_KEEP", doc="backups kept of each", ge=1)

@@ -9,7 +9,6 @@ the pool that apps' networks come from, with a password.
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import pwd
 import re
@@ -20,12 +19,12 @@ from pathlib import Path
 
 from funai.agent.settings import RuntimeSettings
 from funai.base.files import write_whole
-from funai.base.observability import log
 from funai.base.process.daemon import Daemon, Program, keep_up
 from funai.base.process.ports import free_port
 from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run
 from funai.contracts.errors import ConfigError
 from funai.standalone.layout import Layout, Secrets
+from funai.standalone.parts import loaddress
 
 ROOT = Path("/var/lib/funai-postgres")
 ACCOUNT = "postgres"
@@ -44,12 +43,6 @@ def programs() -> Path | None:
     return Path(found[-1]).parent if found else None
 
 
-def address(instance: str) -> str:
-    """Of this platform's server; two data dirs on one machine have two."""
-    number = int(hashlib.sha256(instance.encode()).hexdigest()[:8], 16) % 60_000 if instance else 0
-    return f"198.18.{number // 250}.{number % 250 + 1}"
-
-
 def host_rules(at: str, pool: str) -> str:
     """``pg_hba.conf``: the platform's account from this machine alone, apps' from their networks."""
     return f"host all {ADMIN} {at}/32 scram-sha-256\nhost all {ADMIN} all reject\nhost all all {pool} scram-sha-256\n"
@@ -60,19 +53,19 @@ async def start(layout: Layout, secrets: Secrets, instance: str, pool: str | Non
     found = programs()
     if found is None:
         raise NoPostgres("the package postgresql is not installed (apt-get install postgresql)")
-    if os.geteuid() != 0 or not shutil.which("setpriv") or not (ip := shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin")):
-        raise NoPostgres("it needs root, setpriv (util-linux) and ip (iproute2)")
-    at, folder, password = address(instance), ROOT / (instance or "default"), secrets.postgres.get_secret_value()
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        raise NoPostgres("it needs root and setpriv (util-linux)")
+    at, folder = loaddress.of(instance, loaddress.POSTGRES), ROOT / (instance or "default")
+    password = secrets.postgres.get_secret_value()
     await _make(found, folder, password)
     write_whole(folder / "data" / "pg_hba.conf", host_rules(at, pool or _default_pool()))
     _give(folder / "data" / "pg_hba.conf")
-    await _checked(Command((ip, "address", "replace", f"{at}/32", "dev", "lo")))
-    teardown.push_async_callback(_without_address, ip, at)
     port = _port(folder)
     daemon = _daemon(found, folder, at, port, layout)
     try:
+        await loaddress.hold(at, teardown)
         await keep_up([daemon], teardown)
-    except ConfigError as e:
+    except (ConfigError, loaddress.NoAddress) as e:
         raise NoPostgres(str(e)) from e
     return f"postgresql://{ADMIN}:{password}@{at}:{port}/postgres"
 
@@ -137,13 +130,6 @@ def _daemon(found: Path, folder: Path, at: str, port: int, layout: Layout) -> Da
     # SIGINT is PostgreSQL's fast shutdown: SIGTERM would wait for apps that hold connections.
     program = Program("postgres", argv, {"LC_ALL": "C.UTF-8"}, config, stop_signal=signal.SIGINT)
     return Daemon(program, layout.run, layout.log, answers, ready_seconds=SECONDS)
-
-
-async def _without_address(ip: str, at: str) -> None:
-    try:
-        await _checked(Command((ip, "address", "del", f"{at}/32", "dev", "lo")))
-    except NoPostgres as e:
-        log.get("up").info("postgres.address_left", address=at, why=str(e))
 
 
 async def _checked(command: Command) -> None:

@@ -6,6 +6,7 @@ something points to was there before it was copied. So a running platform can be
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -21,7 +22,7 @@ from typing import Any
 from funai import __version__
 from funai.base.db.copying import copy_sqlite
 from funai.contracts.errors import ConfigError
-from funai.standalone.layout import DataDirLock, Layout
+from funai.standalone.layout import DataDirLock, Layout, load_secrets
 from funai.standalone.phrases import phrase
 
 MANIFEST = "funai-backup.json"
@@ -62,8 +63,9 @@ def write(layout: Layout, target: Path, *, registry: bool) -> Report:
             os.fsync(out.fileno())
         os.replace(aside, target)
     except OSError as e:
-        aside.unlink(missing_ok=True)
         raise ConfigError([phrase("backup_unwritten", file=target, why=e.strerror or e)]) from e
+    finally:
+        aside.unlink(missing_ok=True)
     return Report(__version__, created, count, size, registry)
 
 
@@ -76,7 +78,11 @@ def _fill(tar: tarfile.TarFile, layout: Layout, *, registry: bool) -> tuple[int,
             copy_sqlite(database, copy)
             tar.add(copy, database.name)
             count, size = count + 1, size + copy.stat().st_size
-    for file in _files(layout, registry=registry):
+        dumps = _mongo_dumps(layout, Path(folder))
+        for dump in dumps or ():
+            tar.add(dump, f"mongo/dumps/{dump.name}")
+            count, size = count + 1, size + dump.stat().st_size
+    for file in _files(layout, registry=registry, mongo=dumps is None):
         grown = added(tar, file, file.relative_to(layout.root).as_posix())
         count, size = count + (grown is not None), size + (grown or 0)
     return count, size
@@ -91,13 +97,24 @@ def added(tar: tarfile.TarFile, file: Path, name: str) -> int | None:
         return None
 
 
-def _files(layout: Layout, *, registry: bool) -> Iterator[Path]:
+def _mongo_dumps(layout: Layout, folder: Path) -> list[Path] | None:
+    """Dumps of this machine's own MongoDB in ``folder``; None: it doesn't run, or there is none."""
+    if not layout.mongo.exists():
+        return None
+    from funai.standalone.upkeep import mongodumps  # noqa: PLC0415  # its driver, which few platforms need
+
+    return asyncio.run(mongodumps.take(layout, load_secrets(layout.secrets_file)[0], folder))
+
+
+def _files(layout: Layout, *, registry: bool, mongo: bool) -> Iterator[Path]:
     for file in (layout.config_file, layout.secrets_file):
         if file.exists():
             yield file
     yield from _walk(layout.keys)
     for repository in sorted(layout.git.glob("*/*.git")):
         yield from _walk(repository, last="objects")
+    if mongo:
+        yield from _walk(layout.mongo)
     if registry:
         yield from _walk(layout.registry / "data" / "docker" / "registry" / "v2", last="blobs")
 

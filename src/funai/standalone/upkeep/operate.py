@@ -170,7 +170,7 @@ def _layout(config: Path | None, data_dir: Path | None) -> Layout:
 
 def _warnings(session: Session, loaded: Loaded) -> list[str]:
     """Raises ConfigError for what funai up would refuse."""
-    from funai.standalone.services import plan  # noqa: PLC0415  # all of the platform
+    from funai.standalone.services import named_servers, plan  # noqa: PLC0415  # all of the platform
 
     environ = dict(session.environ)
     choosing.set_proxies(loaded, environ)
@@ -190,5 +190,6 @@ def _warnings(session: Session, loaded: Loaded) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="funai-check-") as folder:
         layout = Layout(Path(folder))
         layout.make()
-        plan(options, layout, Secrets(), engine, layout.engine_socket, "")
-    return [*unread(session.environ), *ignored(session.environ, options.given.fixed)]
+        named = named_servers(options)
+        plan(options, layout, Secrets(), engine, layout.engine_socket, "", named)
+    return [*unread(session.environ), *ignored(session.environ, options.given.fixed), *choosing.idle(loaded, options)]

@@ -205,6 +205,8 @@ async def test_orphans_are_shown_first_and_deleted_only_when_told_and_old_enough
     assert (found["databases"], found["containers"], found["deleted"]) == (["postgres db_u1_a9"], ["rt-u-1-7"], [])
     young = await _orphans(here, [1], delete=True)
     assert young["deleted"] == [] and sorted(young["waiting"]) == ["postgres db_u1_a9", "rt-u-1-7"]
+    named = await _orphans(here, [1], delete=True, graceHours=0, only=["postgres db_u1_a8"])
+    assert named["deleted"] == [], "what wasn't there when the apps were read"
     gone = await _orphans(here, [1], delete=True, graceHours=0)
     assert sorted(gone["deleted"]) == ["postgres db_u1_a9", "rt-u-1-7"]
     assert (await _orphans(here, [1]))["databases"] == []

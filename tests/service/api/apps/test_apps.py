@@ -49,6 +49,9 @@ async def test_update_basic(platform: Platform) -> None:
     assert (done["appName"], done["description"]) == ("shop", "sells")
     done = await ada.call("POST", "/app/update-basic", params={"appId": app_id}, json={"description": "buys"})
     assert (done["appName"], done["description"]) == ("shop", "buys")
+    platform.core.apps.longest = 4
+    long = await ada.refused("POST", "/app/update-basic", params={"appId": app_id}, json={"description": "sells"})
+    assert long == "400 BAD_INPUT"
     body = {"appId": app_id, "appName": "two"}
     assert await ada.refused("POST", "/app/update-basic", json=body) == "409 APP_NAME_TAKEN"
     assert await ada.refused("POST", "/app/update-basic", json={"appName": "x"}) == "400 BAD_INPUT"

@@ -8,7 +8,7 @@ length. ``C`` is a collection with its options and indexes, ``D`` a document of 
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import bson
@@ -34,9 +34,15 @@ class DumpBroken(Exception):
 
 async def dump(db: Database) -> AsyncIterator[bytes]:
     """All collections in order of name. Not a snapshot: what is written meanwhile may or may not be in it."""
+    async for piece in packed(_frames(db)):
+        yield piece
+
+
+async def packed(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The stream of these frames, with its end."""
     pack = zlib.compressobj(wbits=_GZIP)
     out = bytearray(pack.compress(MAGIC))
-    async for frame in _frames(db):
+    async for frame in frames:
         out += pack.compress(frame)
         if len(out) >= PIECE:
             yield bytes(out)
@@ -67,7 +73,7 @@ async def restore(db: Database, chunks: AsyncIterator[bytes]) -> None:
     name, size, ended = "", 0, False
     indexes: list[dict[str, Any]] = []
     batch: list[RawBSONDocument] = []
-    async for kind, raw in _read(chunks):
+    async for kind, raw in unpacked(chunks):
         if kind == b"D" and size + len(raw) <= BATCH_BYTES and len(batch) < BATCH_COUNT:
             batch.append(RawBSONDocument(raw))
             size += len(raw)
@@ -80,7 +86,7 @@ async def restore(db: Database, chunks: AsyncIterator[bytes]) -> None:
         if kind == b"C":
             head: dict[str, Any] = bson.decode(raw, _PLAIN)  # pyright: ignore[reportUnknownMemberType]
             name, indexes = str(head["name"]), list(head["indexes"])
-            await db.command({"create": name, **head["options"]})
+            await db.command(creation(head))
     if not ended:
         raise DumpBroken("the backup is cut short")
 
@@ -91,12 +97,26 @@ async def _insert(db: Database, name: str, batch: Sequence[RawBSONDocument]) -> 
 
 
 async def _index(db: Database, name: str, indexes: list[dict[str, Any]]) -> None:
-    own = [{k: v for k, v in index.items() if k != "ns"} for index in indexes if index.get("name") != "_id_"]
-    if own:
-        await db.command({"createIndexes": name, "indexes": own})
+    if command := indexing(name, indexes):
+        await db.command(command)
 
 
-async def _read(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
+def creation(head: Mapping[str, Any]) -> dict[str, Any]:
+    """The command that makes a collection or view as ``listCollections`` described it."""
+    return {"create": head["name"], **head["options"]}
+
+
+def indexing(name: str, indexes: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The command that makes indexes as ``listIndexes`` described them; None where there is but the one of ``_id``.
+
+    Without ``v``, as mongorestore does it: the form on the disk is the new server's own matter.
+    """
+    own = [{k: v for k, v in index.items() if k not in ("ns", "v")} for index in indexes if index.get("name") != "_id_"]
+    return {"createIndexes": name, "indexes": own} if own else None
+
+
+async def unpacked(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
+    """(letter, document) of each frame. Raises DumpBroken for what is no stream of ours."""
     unpack, held, began = zlib.decompressobj(wbits=_GZIP), bytearray(), False
     async for chunk in chunks:
         try:

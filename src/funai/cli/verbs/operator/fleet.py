@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from funai.cli.diagnosis import Check, Level
 
@@ -49,7 +50,9 @@ async def _asked(session: Session, name: str, ask: Callable[[], Awaitable[Check]
     try:
         return await ask()
     except FunaiError as e:
-        return Check(name, Level.FAIL, e.message(session.language), session.say("fleet_mend"))
+        # A refusal says itself what to change.
+        mend = session.say("fleet_mend") if e.code >= 500 or e.reason in ("FORBIDDEN", "UNAUTHENTICATED") else ""
+        return Check(name, Level.FAIL, e.message(session.language), mend)
 
 
 async def _deploy(session: Session) -> Check:
@@ -144,8 +147,9 @@ async def _answers(trial: Trial, name: str, job: Job) -> Check:
     if not url:
         return Check(name, Level.WARN, f"job {job.id}: SUCCEEDED")
     try:
+        asked, host = reachable(url)
         async with httpx.AsyncClient(timeout=10, follow_redirects=False) as http:
-            status = (await http.get(url)).status_code
+            status = (await http.get(asked, headers={"Host": host})).status_code
     except httpx.HTTPError as e:
         return Check(name, Level.FAIL, f"job {job.id}: {url}: {e}", trial.session.say("fleet_gateway_mend"))
     level = Level.OK if status < 500 and status != 404 else Level.FAIL
@@ -155,6 +159,15 @@ async def _answers(trial: Trial, name: str, job: Job) -> Check:
         f"job {job.id}: {url} HTTP {status}",
         "" if level is Level.OK else trial.session.say("fleet_gateway_mend"),
     )
+
+
+def reachable(url: str) -> tuple[str, str]:
+    """(address, Host header). Names below ``localhost`` are this machine, which browsers know and resolvers may not."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not host.endswith(".localhost"):
+        return url, parts.netloc
+    return urlunsplit(parts._replace(netloc=f"127.0.0.1:{parts.port}" if parts.port else "127.0.0.1")), parts.netloc
 
 
 async def _deleted(trial: Trial) -> Check:
