@@ -24,9 +24,14 @@ from tests.parts.extent import only_in_full
 from tests.parts.mongo_image import mongo_image
 from tests.parts.waiting import eventually
 
-pytestmark = pytest.mark.skipif(
-    binary() is None or os.geteuid() != 0, reason="needs root, and FerretDB in place of the image: `make setup-test`"
-)
+pytestmark = [
+    only_in_full,  # its defaults, words and backup are in every run: tests/{pure,service}/standalone
+    # pymongo drops sockets of a server that was killed under it, without closing them.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.skipif(
+        binary() is None or os.geteuid() != 0, reason="needs root, and FerretDB in place of the image: `make setup-test`"
+    ),
+]
 NAME = f"localhost/funai-test-{os.getpid()}/mongo:7"
 
 
@@ -112,7 +117,6 @@ async def _attached_again(layout: Layout, before: int) -> bool:
     return f'"pid": {before},' not in (layout.run / "mongo.json").read_text()
 
 
-@only_in_full  # an image's own container in each, and no network's answer to wait for in the other
 @pytest.mark.parametrize(
     ("entry", "said"),
     [(None, "can't be pulled"), ("#!/bin/sh\necho no such option >&2\nexit 132\n", "no such option")],
