@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import socket
 from collections.abc import Iterable
 from pathlib import Path
 
 _LISTEN, _UDP = "0A", "07"
 UNKNOWN = "another user's process"
+FIRST = 20_000
+_TRIES = 32
 _LOOKS = 3
 """/proc is no snapshot: the listener may change, and a descriptor may go while a process's are read."""
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago."""
+    """A port that was free a moment ago; where it can be, none that an outgoing connection may take until it is listened on."""
+    for _ in range(_TRIES):
+        if (above := _first_outgoing() - FIRST) <= 0:
+            break
+        if is_free(host, port := FIRST + secrets.randbelow(above)):
+            return port
     with socket.socket() as sock:
         sock.bind((host, 0))
         return int(sock.getsockname()[1])
+
+
+def _first_outgoing() -> int:
+    """The lowest port that the kernel gives to connections; 0 when it doesn't say."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def unusable(host: str) -> str | None:
