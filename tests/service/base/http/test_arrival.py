@@ -13,7 +13,7 @@ from funai.base.aio import bind, serving
 from funai.base.http.app import create_app
 from funai.base.http.arrival import ArrivalProtocol
 
-DEADLINE = 0.3
+DEADLINE = 0.8
 SIZE = 150_000
 POST = f"POST /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {SIZE}\r\n\r\n".encode()
 CHUNKED = b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
