@@ -32,11 +32,11 @@ def test_names_are_trimmed_and_composed() -> None:
 
 
 def test_descriptions_may_have_lines_but_no_half_characters() -> None:
-    assert clean_text("a\nb\t ") == "a\nb"
-    assert clean_text(None) is None
-    for text in ("\u0000", "\ud800", "\u001b[0m"):
+    assert clean_text("a\nb\t ", 5) == "a\nb"
+    assert clean_text(None, 5) is None
+    for text in ("\u0000", "\ud800", "\u001b[0m", "sixsix"):
         with pytest.raises(BadInput):
-            clean_text(text)
+            clean_text(text, 5)
 
 
 def test_default_names_take_the_first_free_number() -> None:
