@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -120,17 +121,17 @@ async def test_an_answer_of_another_kind_is_no_crash(tmp_path: Path) -> None:
                 await call
 
 
-def shown(status: str, *, code: int, restarts: int) -> web.Response:
+def shown(status: str, *, code: int, restarts: int) -> dict[str, Any]:
+    """What ``inspect`` answers, however often it is asked."""
     state = {"Status": status, "ExitCode": code, "Pid": 0}
-    return web.json_response({"Id": "a", "Name": "/a", "State": state, "RestartCount": restarts, "Config": {}})
+    return {"Id": "a", "Name": "/a", "State": state, "RestartCount": restarts, "Config": {}}
 
 
 async def test_the_zero_of_a_container_that_was_started_again_is_not_its_exit_code(tmp_path: Path) -> None:
-    waits = iter([0, 0, 100])
-    looks = iter([shown("running", code=0, restarts=1), shown("running", code=0, restarts=2)])
+    waits, look = iter([0, 0, 100]), shown("running", code=0, restarts=1)
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        return web.json_response({"StatusCode": next(waits)}) if request.path.endswith("/wait") else next(looks)
+        return web.json_response({"StatusCode": next(waits)} if request.path.endswith("/wait") else look)
 
     async with engine_that(tmp_path, handler) as engine:
         assert await engine.next_exit("a") == 100
@@ -147,10 +148,10 @@ async def test_the_zero_of_a_container_that_was_started_again_is_not_its_exit_co
     ],
 )
 async def test_a_container_that_waits_to_be_started_again_shows_its_exit_code(
-    tmp_path: Path, look: web.Response, code: int
+    tmp_path: Path, look: dict[str, Any], code: int
 ) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
-        return web.json_response({"StatusCode": 0}) if request.path.endswith("/wait") else look
+        return web.json_response({"StatusCode": 0} if request.path.endswith("/wait") else look)
 
     async with engine_that(tmp_path, handler) as engine:
         assert await engine.next_exit("a") == code

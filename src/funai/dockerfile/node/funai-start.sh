@@ -2,9 +2,9 @@
 # Runs a start script of several processes and passes SIGTERM on to the app itself. The shells and package managers in
 # between would end at once, and the app with them, or never pass the signal on. Exits with the script's status.
 set -f
-sh -c "$1" &
-root=$!
+root=
 told=' '
+asked=
 
 # Prints "pid parent state" for every process.
 processes() {
@@ -57,7 +57,10 @@ stop() {
   done
 }
 
-trap stop TERM INT
+trap 'asked=1; stop' TERM INT
+sh -c "$1" &
+root=$!
+[ -z "$asked" ] || stop # it came before there was anything to pass it on to
 wait "$root"
 code=$?
 # After a signal `wait` answers early: the script's own status comes from asking again.
