@@ -84,7 +84,7 @@ class Heartbeat:
             await self._heed(answer.stale_placements, answer.removals or [])
 
     async def follow(self, stop: asyncio.Event) -> None:
-        """Tell Deploy at once what changed here. Its answer is left to the next beat: how often it calls a placement stale
+        """Tell Deploy at once what changed here. Its answer is left to the next heartbeat: how often it calls a placement stale
         is a measure of time."""
         changed = self._node.changed
         while not stop.is_set():

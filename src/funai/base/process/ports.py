@@ -19,10 +19,9 @@ _LOOKS = 3
 
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that was free a moment ago; where it can be, none that an outgoing connection may take until it is listened on."""
-    for _ in range(_TRIES):
-        if (above := _first_outgoing() - FIRST) <= 0:
-            break
-        if is_free(host, port := FIRST + secrets.randbelow(above)):
+    below = _first_outgoing() - FIRST
+    for _ in range(_TRIES if below > 0 else 0):
+        if is_free(host, port := FIRST + secrets.randbelow(below)):
             return port
     with socket.socket() as sock:
         sock.bind((host, 0))

@@ -289,15 +289,19 @@ class TraefikLabelsGateway:
         """
         if (route := self._routes.get(app_id)) and not await self._read(route, timeout):
             return 503, 0
-        url = f"{self.url}/runtime/{app_id}/{path.lstrip('/')}"
-        response = await self._prober.ask(url, {}, timeout, body=_OWN_BYTES)
-        if secure := _to_https(url, response):  # the entry point's own answer, whatever the app is
-            response = await self._prober.ask(secure, {}, timeout, body=_OWN_BYTES)
+        response = await self._ask(f"/runtime/{app_id}/{path.lstrip('/')}", timeout)
         route = self._routes.get(app_id)
         own = _OWN_ANSWERS.get(response.status)
         if route is None or (own is not None and response.body.decode("latin-1").strip() == own):
             return response.status, 0
         return response.status, route.generation
+
+    async def _ask(self, path: str, timeout: float) -> Answer:
+        url = f"{self.url}{path}"
+        answer = await self._prober.ask(url, {}, timeout, body=_OWN_BYTES)
+        if secure := _to_https(url, answer):  # the entry point's own answer, whatever the app is
+            answer = await self._prober.ask(secure, {}, timeout, body=_OWN_BYTES)
+        return answer
 
     async def _read(self, route: Route, timeout: float) -> bool:
         now = time.monotonic()
@@ -307,10 +311,7 @@ class TraefikLabelsGateway:
         self._asked[route.app_id] = (route.generation, since)
         if now - since >= min(READ_SECONDS, self.settings.traefik_settle_seconds):
             return True
-        url = f"{self.url}{traefik.shown_path(route.app_id, route.generation)}"
-        answer = await self._prober.ask(url, {}, timeout)
-        if secure := _to_https(url, answer):
-            answer = await self._prober.ask(secure, {}, timeout)
+        answer = await self._ask(traefik.shown_path(route.app_id, route.generation), timeout)
         return answer.status in _REDIRECTS and str(answer.headers.get("location", "")).endswith(f"/{traefik.SHOWN_AT}")
 
     async def connections(self, host: str, port: int) -> int | None:  # noqa: ARG002

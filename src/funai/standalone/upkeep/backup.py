@@ -53,11 +53,7 @@ def write(layout: Layout, target: Path, *, registry: bool) -> Report:
     try:
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             with tarfile.open(fileobj=out, mode="w:gz" if target.suffix in (".gz", ".tgz") else "w") as tar:
-                manifest = {"form": FORM, "version": __version__, "created": created, "registry": registry}
-                text = json.dumps(manifest).encode()
-                entry = tarfile.TarInfo(MANIFEST)
-                entry.size, entry.mode = len(text), 0o600
-                tar.addfile(entry, io.BytesIO(text))
+                put_manifest(tar, created, registry=registry)
                 count, size = _fill(tar, layout, registry=registry)
             out.flush()
             os.fsync(out.fileno())
@@ -67,6 +63,14 @@ def write(layout: Layout, target: Path, *, registry: bool) -> Report:
     finally:
         aside.unlink(missing_ok=True)
     return Report(__version__, created, count, size, registry)
+
+
+def put_manifest(tar: tarfile.TarFile, created: str, **told: object) -> None:
+    """Adds what :func:`about` reads."""
+    text = json.dumps({"form": FORM, "version": __version__, "created": created, **told}).encode()
+    entry = tarfile.TarInfo(MANIFEST)
+    entry.size, entry.mode = len(text), 0o600
+    tar.addfile(entry, io.BytesIO(text))
 
 
 def _fill(tar: tarfile.TarFile, layout: Layout, *, registry: bool) -> tuple[int, int]:

@@ -7,8 +7,6 @@ and what the Git server and Runner on this machine keep. The registry is not in 
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import pwd
 import shutil
@@ -26,7 +24,7 @@ from funai.base.config.settings import env_form, read_properties
 from funai.base.db import dumps
 from funai.cli.verbs.operator.serve import settings_class
 from funai.contracts.errors import ConfigError
-from funai.standalone.upkeep.backup import FORM, MANIFEST, Report, about, added, opened, unpack
+from funai.standalone.upkeep.backup import MANIFEST, Report, about, added, opened, put_manifest, unpack
 
 CLASSES = {
     "api": "api.ApiSettings",
@@ -63,6 +61,11 @@ class Services:
         for name, url in self.databases.items():
             named.setdefault(url, []).append(name)
         return {f"databases/{'-'.join(names)}": url for url, names in named.items()}
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """File in the tar → kind of database."""
+        return {member: url.partition(":")[0].partition("+")[0] for member, url in self.dumps.items()}
 
 
 def read(folder: Path) -> Services:
@@ -116,11 +119,7 @@ async def write(folder: Path, target: Path) -> Report:
 
 def _fill(tar: tarfile.TarFile, services: Services, scratch: Path, created: str) -> tuple[int, int]:
     """Adds everything, databases first; answers (files, bytes)."""
-    kinds = {member: url.partition(":")[0].partition("+")[0] for member, url in services.dumps.items()}
-    text = json.dumps({"form": FORM, "version": __version__, "created": created, "registry": False, "services": kinds}).encode()
-    entry = tarfile.TarInfo(MANIFEST)
-    entry.size, entry.mode = len(text), 0o600
-    tar.addfile(entry, io.BytesIO(text))
+    put_manifest(tar, created, registry=False, services=services.kinds)
     count = size = 0
     for file, name in _members(services, scratch):
         grown = added(tar, file, name)
@@ -212,11 +211,10 @@ def _give(target: Path, entry: Path, owners: Mapping[str, str]) -> None:
 
 def _loads(source: Path, services: Services, kinds: Mapping[str, str]) -> dict[str, str]:
     """Dump → URL. Raises ConfigError where the settings want other databases than the backup has."""
-    loads = services.dumps
-    wanted = {member: url.partition(":")[0].partition("+")[0] for member, url in loads.items()}
-    if wanted != kinds:
-        raise ConfigError([f"{source}: has {kinds}, but the settings want {wanted}: kinds of databases can't be changed"])
-    return loads
+    if services.kinds != kinds:
+        told = f"{source}: has {kinds}, but the settings want {services.kinds}: kinds of databases can't be changed"
+        raise ConfigError([told])
+    return services.dumps
 
 
 def _moves(source: Path, services: Services, unpacked: Path) -> dict[Path, Path]:
