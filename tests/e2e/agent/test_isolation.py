@@ -16,9 +16,9 @@ from funai.agent.network.networks import bridge_of
 from tests.e2e.agent.agent import Agent, Process, on_both_engines, visiting
 from tests.e2e.agent.conftest import NewAgent
 from tests.e2e.agent.images import image
+from tests.parts.extent import only_in_full
 from tests.parts.podman import Podman
 from tests.parts.waiting import eventually, free_port
-from tests.parts.extent import only_in_full
 
 
 @contextmanager

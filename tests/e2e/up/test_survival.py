@@ -22,8 +22,8 @@ from funai.base.process.daemon import start_time
 from funai.contracts.accounts import CreateDeploy
 from funai.contracts.states import AppStatus, JobStatus
 from tests.e2e.up.world import DOCKERFILE, Platform, project
-from tests.parts.waiting import eventually
 from tests.parts.extent import only_in_full
+from tests.parts.waiting import eventually
 
 BACK = 10.0
 """Seconds within which routes must answer after a start."""
