@@ -46,13 +46,30 @@ def test_render_declares_the_platforms_arguments_for_builds_alone() -> None:
 
 def test_render_with_files_of_variables_has_their_names_nowhere_and_keeps_them_out_of_the_image() -> None:
     *_, build, final = stages(rendered(starts("node s.js"), env_files=True))
-    assert ". ./.funai-vars; . ./.funai-address; rm -f .funai-vars .funai-address" in build
+    assert ". ./.funai-tools; . ./.funai-vars; . ./.funai-address; rm -f .funai-tools .funai-vars .funai-address" in build
     assert "ARG" not in build and ".funai" not in final
+
+
+def test_render_with_files_of_variables_has_few_steps_before_the_source() -> None:
+    """Each cached step costs the engine a container: what can be one step is one."""
+    package = starts("vite", scripts={"build": "vite build"}, devDependencies={"vite": "6"})
+    deps, build, final = stages(rendered(package, LOCK, env_files=True))
+    names = [[line.split()[0] for line in part.splitlines()[1:] if line[:1].isupper()] for part in (deps, build, final)]
+    assert names == [["WORKDIR", "COPY", "RUN"], ["COPY", "RUN"], ["ENV", "USER", "CMD", "COPY"]]
+    assert "COPY package.json package-lock.json .funai-tools ./\nRUN . ./.funai-tools; " in deps
+
+
+@pytest.mark.parametrize("lock", [{}, LOCK, {"pnpm-lock.yaml": "importers:\n"}, {"yarn.lock": "__metadata:\n"}])
+def test_render_with_files_of_variables_reads_the_tools_file_before_each_manager(lock: dict[str, str]) -> None:
+    package = starts("node s.js", scripts={"build": "x"}, dependencies={"a": "1"}, devDependencies={"b": "1"})
+    text = rendered(package, lock, env_files=True)
+    steps = [line for line in text.splitlines() if line.startswith("RUN")]
+    assert steps and all(line.startswith("RUN . ./.funai-tools; ") for line in steps)
 
 
 def test_render_gives_an_install_the_variables_that_npmrc_names() -> None:
     token = {".npmrc": "//npm.example.org/:_authToken=${NPM_TOKEN}\n"}
-    assert "RUN . ./.funai-vars; " in stages(rendered(starts("node s.js"), LOCK | token, env_files=True))[0]
+    assert "RUN . ./.funai-tools; . ./.funai-vars; " in stages(rendered(starts("node s.js"), LOCK | token, env_files=True))[0]
     assert ".funai-vars" not in stages(rendered(starts("node s.js"), LOCK, env_files=True))[0]
 
 
@@ -106,7 +123,8 @@ def test_workspace_folders_with_names_that_builders_read_are_left_to_the_whole_s
 
 def test_render_of_a_static_site_serves_it_with_the_platforms_server() -> None:
     plan = planned({"scripts": {"build": "vite build"}, "devDependencies": {"vite": "6"}}, LOCK)
-    assert 'CMD ["node", "/usr/local/lib/funai-static.mjs", "/app/site"]' in render(plan)
+    assert 'CMD ["node", "/app/funai-static.mjs", "/app/site"]' in render(plan)
+    assert "cp funai-static.mjs /tmp/funai-site" in render(plan)
     assert list(extra_files(plan)) == ["funai-static.mjs"]
 
 
