@@ -55,6 +55,13 @@ QUIET = {
     "YARN_ENABLE_TELEMETRY": "0",
 }
 """Variables of the build's steps: tools that ask nothing and report nothing."""
+_LINKED = {"YARN_NODE_LINKER": "node-modules"}
+"""Yarn 2 and newer keep packages in archives by default; the image has them in a folder, and every call must know it."""
+
+
+def tool_variables(plan: Plan) -> dict[str, str]:
+    """The variables of each step that calls a package manager."""
+    return QUIET | (_LINKED if plan.manager.kind is Kind.BERRY else {})
 
 
 def _install(plan: Plan, ca_in_context: bool, env_files: bool, caches: bool) -> str:
@@ -65,7 +72,7 @@ def _install(plan: Plan, ca_in_context: bool, env_files: bool, caches: bool) -> 
         "WORKDIR /app",
     ]
     if not env_files:
-        lines += ["ARG NPM_REGISTRY", "ARG NODE_EXTRA_CA_CERTS", _env(QUIET)]
+        lines += ["ARG NPM_REGISTRY", "ARG NODE_EXTRA_CA_CERTS", _env(tool_variables(plan))]
     if ca_in_context:
         lines.append(f"COPY {CA_IN_CONTEXT} {CA_IN_STAGE}")
     if plan.manager.package:
@@ -138,7 +145,7 @@ def _install_command(plan: Plan) -> str:
         case Kind.YARN:
             command = f"yarn install --non-interactive --production=false{' --frozen-lockfile' if frozen else ''}"
         case Kind.BERRY:
-            command = f"YARN_NODE_LINKER=node-modules yarn install {'--immutable' if frozen else '--no-immutable'}"
+            command = f"yarn install {'--immutable' if frozen else '--no-immutable'}"
         case Kind.BUN:
             command = f"bun install{' --frozen-lockfile' if frozen else ''}"
         case Kind.NPM:
@@ -164,7 +171,7 @@ def _prune_command(plan: Plan) -> str:
         case Kind.YARN:
             return "yarn install --production --frozen-lockfile --ignore-scripts --prefer-offline --non-interactive"
         case Kind.BERRY:
-            return "YARN_NODE_LINKER=node-modules YARN_ENABLE_SCRIPTS=0 yarn workspaces focus --all --production"
+            return "YARN_ENABLE_SCRIPTS=0 yarn workspaces focus --all --production"
         case _:
             return "npm prune --omit=dev --ignore-scripts"
 
@@ -186,7 +193,8 @@ def _build(plan: Plan, env_files: bool, caches: bool) -> str:
     if plan.hooks and plan.manager.kind is Kind.NPM:
         steps += [f"npm run {name}" for name in _hooks(plan.hooks)]
     if plan.build:
-        steps += [f"{plan.manager.command} run build", *_behind_a_proxy(plan)]
+        build = f"{plan.manager.command} run build"
+        steps += [f"(cd {plan.build_in} && {build})" if plan.build_in else build, *_behind_a_proxy(plan)]
     if plan.source_first and plan.prune:
         steps.append(_prune_command(plan))
     steps += _collect_site(plan) if plan.site else _tidy(plan, caches)
@@ -267,6 +275,7 @@ def _final(plan: Plan, env_files: bool) -> str:
         return "\n".join(lines).lstrip() + "\n"
     package = plan.files.package
     env |= {"PROTOCOL_HEADER": "x-forwarded-proto", "HOST_HEADER": "x-forwarded-host", "npm_config_update_notifier": "false"}
+    env |= _LINKED if plan.manager.kind is Kind.BERRY else {}
     env |= {f"npm_package_{k}": v for k in ("name", "version") if isinstance(v := package.data.get(k), str)}
     lines.append(f"{_env(env)} PATH={_path(plan)}:$PATH")
     lines += _managers_at_run(plan)

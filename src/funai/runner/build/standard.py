@@ -12,7 +12,7 @@ from funai.contracts.apps import buildspec
 from funai.contracts.errors import BadInput
 from funai.dockerfile.node.files import MAX_TEXT, ProjectFiles, collect
 from funai.dockerfile.node.plan import Plan, make_plan
-from funai.dockerfile.node.render import ADDRESS_FILE, QUIET, TOOLS_FILE, VARS_FILE, extra_files, render
+from funai.dockerfile.node.render import ADDRESS_FILE, TOOLS_FILE, VARS_FILE, extra_files, render, tool_variables
 from funai.i18n.reasons import Words
 from funai.runner.build.plan import IGNORE_FILES, Recipe, inside
 from funai.runner.failures import invalid
@@ -79,7 +79,7 @@ def write_standard(
     registry and the authorities. ``caches``: cache mounts are the app's alone.
     """
     text = render(plan, ca_in_context=ca_to_copy is not None, env_files=True, caches=caches)
-    exported = {VARS_FILE: variables, ADDRESS_FILE: address, TOOLS_FILE: {**QUIET, **tools}}
+    exported = {VARS_FILE: variables, ADDRESS_FILE: address, TOOLS_FILE: {**tool_variables(plan), **tools}}
     ours = [*extra_files(plan).items(), *((name, _exports(values)) for name, values in exported.items())]
     for name, content in ours:
         file = _place(context, name)

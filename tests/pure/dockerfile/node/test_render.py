@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from funai.contracts.errors import BadInput
 from funai.dockerfile.node.files import collect, member_folders, parse_package
-from funai.dockerfile.node.render import extra_files, render
+from funai.dockerfile.node.render import extra_files, render, tool_variables
 from tests.pure.dockerfile.node.projects import planned, starts
 
 LOCK = {"package-lock.json": "{}"}
@@ -132,6 +133,32 @@ def test_render_of_several_processes_has_the_launcher() -> None:
     plan = planned(starts("node a.js & node b.js"))
     assert '/funai-start", "node a.js & node b.js"]' in render(plan) and list(extra_files(plan)) == ["funai-start.sh"]
     assert extra_files(planned(starts("node a.js"))) == {}
+
+
+@pytest.mark.parametrize("env_files", [True, False])
+def test_render_with_yarn_4_has_every_call_find_packages_in_a_folder(env_files: bool) -> None:
+    """Its default, and ``nodeLinker: pnp``, would take a folder of packages for a project that was never installed."""
+    package = starts("yarn node s.js", scripts={"build": "x"}, dependencies={"a": "1"})
+    plan = planned(package, {"yarn.lock": "__metadata:\n", ".yarnrc.yml": "nodeLinker: pnp\n"})
+    text = render(plan, env_files=env_files)
+    assert tool_variables(plan)["YARN_NODE_LINKER"] == "node-modules" and "yarn run build" in text
+    assert ("YARN_NODE_LINKER" in stages(text)[0]) is not env_files and "YARN_NODE_LINKER=node-modules" in stages(text)[-1]
+
+
+def test_render_starts_the_one_workspace_that_has_a_start_script_and_builds_it() -> None:
+    web = json.dumps({"name": "@acme/web", "scripts": {"build": "next build", "start": "next start"}})
+    files = LOCK | {"apps/web/package.json": web, "packages/ui/package.json": '{"name": "@acme/ui"}'}
+    text = rendered({"workspaces": ["apps/*", "packages/*"]}, files)
+    assert "(cd apps/web && npm run build)" in text and 'CMD ["sh", "-c", "cd /app/apps/web && exec next start"]' in text
+    root = rendered({"workspaces": ["apps/*", "packages/*"], "scripts": {"build": "turbo build"}}, files)
+    assert "&& npm run build" in root and "(cd apps" not in root
+
+
+def test_render_of_two_workspaces_to_start_makes_no_choice() -> None:
+    members = {f"apps/{name}/package.json": json.dumps(starts("node s.js")) for name in ("a", "b")}
+    with pytest.raises(BadInput) as caught:
+        rendered({"workspaces": ["apps/*"]}, LOCK | members)
+    assert caught.value.reason == "NPM_START_MISSING"
 
 
 def test_render_keeps_text_of_the_package_out_of_instructions() -> None:
