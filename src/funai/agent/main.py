@@ -47,7 +47,7 @@ from funai.base.aio import bind, guarded, periodic, serving, settle_memory
 from funai.base.clients.deploy import NodeDeployClient
 from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.http.app import Answers, create_app
-from funai.base.http.guards import SecretDoor, address_door
+from funai.base.http.guards import SecretGuard, address_guard
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
@@ -132,11 +132,11 @@ async def compose(
     restorer, gc = Restorer(node, rollouts, journal), ImageGC(engine, images, settings.images_on_delete)
     rollouts.kept = _kept_images(node, images, gc)
     apps = Apps(node, rollouts, networks, drainer, crashes, gc, journal, databases)
-    readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED)
-    app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY, metrics_door=readers)
+    readers = address_guard(settings.metrics_allowed_ips, METRICS_ALLOWED)
+    app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY, metrics_guard=readers)
     walls = WallsKeeper(settings.walls_file, firewall, wanted=settings.firewall)
     look, older = Look(node, firewall, walls), OlderRunners(node, rollouts)
-    token = SecretDoor("X-Runtime-Token", settings.token)
+    token = SecretGuard("X-Runtime-Token", settings.token)
     routes.install(app, routes.Agent(node, rollouts, apps, look, older, meter), token)
     database_calls.install(app, database_parts(settings, node, apps, databases), token)
     return AgentParts(

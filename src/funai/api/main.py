@@ -35,7 +35,7 @@ from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.db import migrate
 from funai.base.db.engine import Database
 from funai.base.http.app import TRACE_HEADER, add_routes, create_app, ok
-from funai.base.http.guards import address_door, networks
+from funai.base.http.guards import address_guard, networks
 from funai.base.observability import log
 from funai.console import main as console
 from funai.console.main import ConsoleMount
@@ -84,8 +84,8 @@ def build(
                 await stack.enter_async_context(pages.router.lifespan_context(pages))
             yield
 
-    readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED, core.trusted)
-    app = create_app("FunAI API", lifespan=lifespan, metrics_door=readers)
+    readers = address_guard(settings.metrics_allowed_ips, METRICS_ALLOWED, core.trusted)
+    app = create_app("FunAI API", lifespan=lifespan, metrics_guard=readers)
     app.description = DESCRIPTION
     app.state.core = core
     add_routes(app, ROUTES)

@@ -158,7 +158,7 @@ async def _run(server: _Server, sock: socket.socket, title: str) -> None:
 async def serving_https(
     app: FastAPI, sock: socket.socket, certificate: Path, key: Path, stop: asyncio.Event
 ) -> AsyncIterator[int]:
-    """One more door of an app that :func:`serving` serves already. A renewed certificate is taken over while it runs."""
+    """One more listener of an app that :func:`serving` serves already. A renewed certificate is taken over while it runs."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     seen = _written(certificate, key)
@@ -199,7 +199,7 @@ async def serving(
     On leaving: no new connections, requests in flight get ``grace`` seconds, then the app's lifespan ends. With ``tls`` it is
     another socket of an app whose lifespan runs elsewhere.
     """
-    # X-Forwarded-For is `doors.client_address`'s business: uvicorn's own reading of it would trust all of loopback.
+    # X-Forwarded-For is `guards.client_address`'s business: uvicorn's own reading of it would trust all of loopback.
     # On h11, because uvicorn's other parser stops at an offered upgrade (`Upgrade: h2c`, which the JDK's client always sends)
     # and loses the request's body. No service of ours speaks WebSocket.
     config = uvicorn.Config(

@@ -70,7 +70,7 @@ class Walls(Wire):
     revision: str = Field(min_length=1, max_length=64)
     deny: list[Destination] = Field(default_factory=list[Destination], max_length=MAX_WALLS)
     open: list[Destination] = Field(default_factory=list[Destination], max_length=MAX_WALLS)
-    """The public's doors, which may be on denied machines."""
+    """The public entries, which may be on denied machines."""
 
 
 class Removal(Wire):

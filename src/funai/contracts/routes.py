@@ -60,7 +60,7 @@ class RouteTable(Protocol):
         ...
 
     async def serving_generation(self, app_id: int, path: str, *, timeout: float) -> tuple[int, int]:
-        """Ask for ``path`` below the app through the gateway's public door.
+        """Ask for ``path`` below the app through the gateway's public address.
 
         Returns (HTTP status, generation that answered; 0 when the gateway itself answered). Raises GatewayError.
         """

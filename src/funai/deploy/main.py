@@ -29,7 +29,7 @@ from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.db import migrate
 from funai.base.db.engine import Database
 from funai.base.http.app import add_routes, create_app, ok
-from funai.base.http.guards import Network, SecretDoor, address_door, networks
+from funai.base.http.guards import Network, SecretGuard, address_guard, networks
 from funai.base.observability import log
 from funai.contracts.apps.edge import TOKEN_HEADER
 from funai.contracts.errors import ConfigError
@@ -134,16 +134,16 @@ def build(
     A composer that stops it calls ``app.state.core.release_waiting()`` before it waits for open requests.
     """
     trusted = networks(settings.trusted_proxies, "deploy.server.trusted-proxies")
-    readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED, trusted)
-    app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY, metrics_door=readers)
+    readers = address_guard(settings.metrics_allowed_ips, METRICS_ALLOWED, trusted)
+    app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY, metrics_guard=readers)
     core = app.state.core = assemble(settings, app.state.registry, now=now, agent_http=agent_http, images=images)
 
     figures = partial(core.nodes.measure, core.node_metrics, settings.runner_stale_seconds)
     app.state.refreshers.add(core.maintenance.gauges.run_once, figures)
-    door = _doors(settings, trusted)
-    api = door("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
+    guard = _guards(settings, trusted)
+    api = guard("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
     credentials = core.credentials
-    runner = door("X-Runner-Token", settings.runner_door, "runner-auth", partial(credentials.owner, Kind.RUNNER))
+    runner = guard("X-Runner-Token", settings.runner_guard, "runner-auth", partial(credentials.owner, Kind.RUNNER))
     add_routes(app, hot_runner_routes(core.jobs, runner))
     add_routes(app, hot_api_routes(core.jobs, api))
     add_routes(app, runner_routes(core.logs, runner))
@@ -151,21 +151,21 @@ def build(
     add_routes(app, event_routes(core.feed, api))
     add_routes(app, app_routes(core.apps, core.releases, core.db, api, OrphanImages(core.retention)))
     add_routes(app, domain_routes(core.domains, api))
-    # Without a shared secret no guess opens this door, only a credential that was made for an edge.
+    # Without a shared secret no guess is let in here, only a credential that was made for an edge.
     secret = settings.edge_secret or SecretStr(secrets.token_urlsafe(32))
-    edge = door(TOKEN_HEADER, secret, "edge", partial(credentials.owner, Kind.EDGE))
+    edge = guard(TOKEN_HEADER, secret, "edge", partial(credentials.owner, Kind.EDGE))
     add_routes(app, edge_routes(core.routes, edge))
     add_routes(app, edge_gateway_routes(core.gateways, edge))
     if settings.node_registry_enabled:
         known = partial(credentials.owner, Kind.NODE)
-        node = door("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
+        node = guard("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
         add_routes(app, heartbeat_routes(core.heartbeats, node))
         add_routes(app, node_domain_routes(core.domains, node))
         add_routes(app, node_gateway_routes(core.gateways, node))
         add_routes(app, own_node_routes(core.joining, node))
-        add_routes(app, join_routes(core.joining, SecretDoor("", None, allowed=node.allowed, trusted=node.trusted)))
+        add_routes(app, join_routes(core.joining, SecretGuard("", None, allowed=node.allowed, trusted=node.trusted)))
     if settings.admin_enabled:
-        admin = door("X-Admin-Token", settings.admin_token, "admin")
+        admin = guard("X-Admin-Token", settings.admin_token, "admin")
         add_routes(app, admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
         add_routes(app, move_routes(core.moves, admin))
         add_routes(app, credential_routes(credentials, admin))
@@ -180,7 +180,7 @@ def build(
     return app
 
 
-def _doors(settings: DeploySettings, trusted: Sequence[Network]) -> Callable[..., SecretDoor]:
+def _guards(settings: DeploySettings, trusted: Sequence[Network]) -> Callable[..., SecretGuard]:
     allowed = {
         "proxy-auth": settings.proxy_auth_allowed_ips,
         "runner-auth": settings.runner_allowed_ips,
@@ -189,15 +189,15 @@ def _doors(settings: DeploySettings, trusted: Sequence[Network]) -> Callable[...
         "admin": settings.admin_allowed_ips,
     }
 
-    def door(
+    def guard(
         header: str, secret: SecretStr | None, name: str, own: Callable[[str], Awaitable[str | None]] | None = None
-    ) -> SecretDoor:
+    ) -> SecretGuard:
         nets = networks(allowed[name], f"deploy.{name}.allowed-ips")
         if secret is None:
-            log.get("deploy").warning("door.open", door=f"deploy.{name}", allowed=[str(net) for net in nets] or "anybody")
-        return SecretDoor(header, secret, allowed=nets, trusted=trusted, own=own)
+            log.get("deploy").warning("guard.open", guard=f"deploy.{name}", allowed=[str(net) for net in nets] or "anybody")
+        return SecretGuard(header, secret, allowed=nets, trusted=trusted, own=own)
 
-    return door
+    return guard
 
 
 def assemble(
@@ -347,7 +347,7 @@ async def downgrade(db: Database, time_zone: str = "") -> list[str]:
 
 async def serve(settings: DeploySettings, stop: asyncio.Event) -> None:
     """Serve until ``stop``; then waiting runners are answered, open requests finish, and it ends."""
-    settings.check_runner_door()
+    settings.check_runner_guard()
     app = build(settings)
     await migrate.reachable(app.state.core.db)
     async with serving(app, bind(settings.host, settings.port)) as port:

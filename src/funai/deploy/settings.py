@@ -79,10 +79,10 @@ class DeploySettings(AlertSettings):
     runner_auth_enabled: bool = key(
         "deploy.runner-auth.enabled",
         True,
-        doc="Ask X-Runner-Token of runners; false leaves their door open to whoever reaches it (older runners have no token)",
+        doc="Ask X-Runner-Token of runners; false lets in whoever reaches it (older runners have no token)",
     )
     runner_token: Secret | None = key("deploy.runner-auth.token", None, doc="The value of X-Runner-Token that runners share")
-    runner_secret: Secret | None = key("deploy.runner-auth.shared-secret", None, doc="The same, named as the other doors' are")
+    runner_secret: Secret | None = key("deploy.runner-auth.shared-secret", None, doc="The same, named as the other guards' are")
     runner_allowed_ips: CsvList = key("deploy.runner-auth.allowed-ips", [], doc="Addresses runners may call from; empty: any")
 
     admin_enabled: bool = key("deploy.admin.enabled", True, doc="Serve /admin/**")
@@ -99,7 +99,7 @@ class DeploySettings(AlertSettings):
     edge_secret: Secret | None = key(
         "deploy.edge.shared-secret",
         None,
-        doc="The value of X-Edge-Token, for what routes to nodes; unset: credentials of kind `edge` alone open that door",
+        doc="The value of X-Edge-Token, for what routes to nodes; unset: credentials of kind `edge` alone are let in",
     )
     edge_allowed_ips: CsvList = key("deploy.edge.allowed-ips", [], doc="Addresses edges may call from; empty: any")
 
@@ -148,7 +148,7 @@ class DeploySettings(AlertSettings):
         doc="More of them: API, Git, Runners, a second Deploy, databases; `host`, `host:port`, `10.0.0.0/24` or a URL",
     )
     walls_open: CsvList = key(
-        "deploy.walls.open", [], doc="What of them apps reach all the same, e.g. the public's own door: `host:port`"
+        "deploy.walls.open", [], doc="What of them apps reach all the same, e.g. the public entry: `host:port`"
     )
 
     moves_at_once: int = key(
@@ -251,26 +251,26 @@ class DeploySettings(AlertSettings):
         return {**said, **super().translated(given), **datasource(given, "deploy.datasource.url")}
 
     @property
-    def runner_door(self) -> SecretStr | None:
+    def runner_guard(self) -> SecretStr | None:
         """What runners share; None when there is nothing, or nothing is asked."""
         return (self.runner_token or self.runner_secret) if self.runner_auth_enabled else None
 
-    def check_runner_door(self) -> None:
-        """Raises ConfigError: a process that serves has a secret for its runners, or leaves their door open by name."""
-        if self.runner_auth_enabled and self.runner_door is None:
-            why = "set it and every runner's RUNNER_TOKEN, or leave the door open with deploy.runner-auth.enabled=false"
+    def check_runner_guard(self) -> None:
+        """Raises ConfigError: a process that serves has a secret for its runners, or lets all callers in by name."""
+        if self.runner_auth_enabled and self.runner_guard is None:
+            why = "set it and every runner's RUNNER_TOKEN, or let all callers in with deploy.runner-auth.enabled=false"
             raise ConfigError([f"deploy.runner-auth.token: is not set; {why} where older runners have no token"])
 
     @model_validator(mode="after")
-    def _doors_have_secrets(self) -> Self:
-        doors: list[tuple[bool, SecretStr | None, str]] = [
+    def _guards_have_secrets(self) -> Self:
+        guards: list[tuple[bool, SecretStr | None, str]] = [
             (self.proxy_auth_enabled, self.proxy_auth_secret, "deploy.proxy-auth.shared-secret"),
             (self.admin_enabled, self.admin_token, "deploy.admin.token"),
             (self.node_registry_enabled, self.node_registry_secret, "deploy.runtime-node-registry.shared-secret"),
         ]
-        missing = [name for enabled, secret, name in doors if enabled and secret is None]
+        missing = [name for enabled, secret, name in guards if enabled and secret is None]
         if missing:
-            raise ConfigError([f"{name}: is not set; set it, or switch its door off with …enabled=false" for name in missing])
+            raise ConfigError([f"{name}: is not set; set it, or switch its calls off with …enabled=false" for name in missing])
         if self.disk_free_min_pct > self.disk_free_drain_pct:
             raise ValueError("disk-free-min-pct is above disk-free-drain-pct")
         if 0 < self.evacuate_seconds < self.node_stale_seconds:

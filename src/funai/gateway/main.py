@@ -22,12 +22,12 @@ class Gateway(RouteTable, Protocol):
 
     @property
     def url(self) -> str:
-        """The public door as the owner reaches it, without a trailing slash."""
+        """The public address as the owner reaches it, without a trailing slash."""
         ...
 
     @property
     def owner_headers(self) -> Mapping[str, str]:
-        """What marks a request at the door as the owner's: it is in no log, and met by no redirect to HTTPS."""
+        """What marks a request as the owner's: it is in no log, and met by no redirect to HTTPS."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Asking the public door which generation answers."""
+"""Asking the public address which generation answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Answer:
 
 
 class Prober:
-    """One client for all questions. ``verify=False``: the door is ours, reached by an address no certificate names."""
+    """One client for all questions. ``verify=False``: the address is ours, reached by an address no certificate names."""
 
     def __init__(self) -> None:
         self._client = httpx.AsyncClient(verify=False, trust_env=False, follow_redirects=False)  # noqa: S501 - see above
@@ -42,7 +42,7 @@ class Prober:
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as e:
-            raise GatewayError(f"the public door did not answer {url}: {str(e) or type(e).__name__}") from e
+            raise GatewayError(f"the public address did not answer {url}: {str(e) or type(e).__name__}") from e
 
     async def aclose(self) -> None:
         await self._client.aclose()

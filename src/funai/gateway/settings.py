@@ -199,7 +199,7 @@ class GatewaySettings(Settings):
     public_url: str = key(
         "gateway.public-url",
         "",
-        doc="Traefik drivers: base URL at which the owner reaches the public door, e.g. `http://127.0.0.1`",
+        doc="Traefik drivers: base URL at which the owner reaches the public address, e.g. `http://127.0.0.1`",
         pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+/?)?$",
     )
     traefik_version: int = key("gateway.traefik-version", 3, doc="Rule syntax of your Traefik: 2 or 3", ge=2, le=3)
@@ -208,7 +208,7 @@ class GatewaySettings(Settings):
         "gateway.traefik-entrypoints", [], doc="Entry points of the apps' routers; empty = Traefik's default"
     )
     traefik_settle_seconds: float = key(
-        "gateway.traefik-settle-seconds", 15.0, doc="How long a switch may take to show at the public door", ge=0
+        "gateway.traefik-settle-seconds", 15.0, doc="How long a switch may take to show at the public address", ge=0
     )
     pages_host: Annotated[str, AfterValidator(_address)] = key(
         "gateway.pages-host", "127.0.0.1", doc="`traefik-file`: address of our page server (unknown, stopped, starting)"

@@ -1,4 +1,4 @@
-"""The SSH door. One key → one user; one operation → one ``git upload-pack`` or ``git receive-pack`` child.
+"""The SSH server. One key → one user; one operation → one ``git upload-pack`` or ``git receive-pack`` child.
 
 A connection may do nothing else: no shell, no forwarding, no sftp, no other command.
 """
@@ -193,7 +193,7 @@ class GitServer:
             code = REFUSED
         except (asyncssh.Error, ConnectionError):
             return
-        except Exception:  # noqa: BLE001  # the last door: logged, and the client gets an end
+        except Exception:  # noqa: BLE001  # the outermost handler: logged, and the client gets an end
             log.get("git").exception("git.crashed")
             process.stderr.write(f"{told('internal')}\n".encode())
             code = REFUSED

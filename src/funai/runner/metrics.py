@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from funai.base.aio import bind, serving
 from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.http.app import create_app, ok
-from funai.base.http.guards import address_door
+from funai.base.http.guards import address_guard
 from funai.contracts.states import JobStatus, Phase
 from funai.runner.claim.lease import Lost
 from funai.runner.settings import RunnerSettings
@@ -79,8 +79,8 @@ async def listening(settings: RunnerSettings, metrics: RunnerMetrics) -> AsyncIt
     if not settings.metrics_port:
         yield
         return
-    readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED)
-    app = create_app("FunAI Runner", registry=metrics.registry, metrics_door=readers)
+    readers = address_guard(settings.metrics_allowed_ips, METRICS_ALLOWED)
+    app = create_app("FunAI Runner", registry=metrics.registry, metrics_guard=readers)
 
     @app.get("/internal/health")
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

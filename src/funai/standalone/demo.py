@@ -1,7 +1,7 @@
 """``funai demo``: the whole story on real parts, printed as it happens, with nothing left behind.
 
 Everything a person would do is done the way a person's tools do it: accounts and deploys over the API, source over SSH
-with git, the result fetched through the gateway's public door.
+with git, the result fetched through the gateway's public address.
 """
 
 from __future__ import annotations

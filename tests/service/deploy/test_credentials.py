@@ -64,12 +64,12 @@ async def test_credential_speaks_for_the_runner_or_node_it_was_made_for_alone(da
         assert job.id == job_id
 
 
-def test_check_runner_door_wants_a_secret_or_an_open_door_by_name(sqlite_url: str) -> None:
+def test_check_runner_guard_wants_a_secret_or_an_opening_by_name(sqlite_url: str) -> None:
     with pytest.raises(ConfigError, match=r"deploy\.runner-auth\.enabled=false"):
-        settings(sqlite_url, runner_token=None).check_runner_door()
+        settings(sqlite_url, runner_token=None).check_runner_guard()
     opened = settings(sqlite_url, runner_token=None, runner_auth_enabled=False)
-    opened.check_runner_door()
-    assert opened.runner_door is None
+    opened.check_runner_guard()
+    assert opened.runner_guard is None
     named: DeploySettings = settings(sqlite_url, runner_token=None, runner_secret="s3cret")
-    named.check_runner_door()
-    assert named.runner_door is not None
+    named.check_runner_guard()
+    assert named.runner_guard is not None

@@ -246,7 +246,7 @@ class Databases:
 
     @asynccontextmanager
     async def _held(self, driver: Driver, app: AppKey) -> AsyncIterator[None]:
-        """The app's databases for one caller at a time, and the driver's errors in the door's words.
+        """The app's databases for one caller at a time, and the driver's errors in the API's words.
 
         Raises Conflict DATABASE_BUSY.
         """

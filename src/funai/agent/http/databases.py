@@ -14,7 +14,7 @@ from funai.agent.databases.orphans import OrphanSweep
 from funai.agent.databases.service import Databases, in_words
 from funai.agent.engine.contract import EngineError
 from funai.base.http.app import add_routes
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretGuard
 from funai.contracts.agent import CleanupOrphaned
 from funai.contracts.apps.databases import (
     DatabaseCall,
@@ -72,8 +72,8 @@ class DatabaseParts:
         return user_id, app_id
 
 
-def install(app: FastAPI, parts: DatabaseParts, door: SecretDoor) -> None:
-    router = APIRouter(prefix="/agent", dependencies=[Depends(door)])
+def install(app: FastAPI, parts: DatabaseParts, guard: SecretGuard) -> None:
+    router = APIRouter(prefix="/agent", dependencies=[Depends(guard)])
 
     @router.post("/databases/{op}")
     async def database(op: DatabaseOp, body: DatabaseCall) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def install(app: FastAPI, parts: DatabaseParts, door: SecretDoor) -> None:
         return {"cleanedDatabases": len(gone), "message": "; ".join([told, *done.failed])}
 
     add_routes(app, router)
-    explorer = APIRouter(prefix=MONGO, dependencies=[Depends(door)])
+    explorer = APIRouter(prefix=MONGO, dependencies=[Depends(guard)])
     _explorer_calls(explorer, parts)
     add_routes(app, explorer)
 

@@ -1,4 +1,4 @@
-"""The agent's HTTP door (contract §6): plain objects, ``X-Runtime-Token``."""
+"""The agent's HTTP API (contract §6): plain objects, ``X-Runtime-Token``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from funai.agent.node import Node
 from funai.agent.rollout.rollout import Rollouts
 from funai.base.aio import Stopped, unless
 from funai.base.http.app import add_routes
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretGuard
 from funai.contracts.agent import (
     AgentApp,
     AgentDeleted,
@@ -40,7 +40,7 @@ Id = Annotated[int, Query(ge=1, le=MAX_ID)]
 
 @dataclass(frozen=True)
 class Agent:
-    """What the door opens to."""
+    """What the routes call."""
 
     node: Node
     rollouts: Rollouts
@@ -50,8 +50,8 @@ class Agent:
     meter: Meter
 
 
-def install(app: FastAPI, agent: Agent, door: SecretDoor) -> None:
-    router = APIRouter(prefix="/agent", dependencies=[Depends(door)])
+def install(app: FastAPI, agent: Agent, guard: SecretGuard) -> None:
+    router = APIRouter(prefix="/agent", dependencies=[Depends(guard)])
     _app_calls(router, agent)
     _log_call(router, agent)
 
@@ -134,7 +134,7 @@ async def _until_broken(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _answered(work: Awaitable[T]) -> T:
-    """The engine's failures in the door's words."""
+    """The engine's failures in the API's words."""
     try:
         return await work
     except NoSuchContainer as e:

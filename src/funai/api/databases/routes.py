@@ -12,7 +12,7 @@ from funai.api.audit.recorder import Audit, Recorder
 from funai.api.databases.service import AppDatabases
 from funai.api.edge import PREFIX, AppId, CurrentUser, Services, UserId, answers, core_of
 from funai.base.http.app import ok
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretGuard
 from funai.contracts.apps.databases import (
     AppDatabases as Shown,
 )
@@ -153,18 +153,18 @@ async def create_collection(
     return ok(await databases.mongo(MongoVerb.CREATE_COLLECTION, caller.acting_for(user_id), app_id, body))
 
 
-async def _internal_door(request: Request) -> None:
+async def _internal_guard(request: Request) -> None:
     token = core_of(request).settings.git_internal_token
     if token is None:  # not configured: shut, not open
         raise Unauthenticated()
-    await SecretDoor("X-Git-Token", token)(request)
+    await SecretGuard("X-Git-Token", token)(request)
 
 
 @router.get(
     f"{PREFIX}/internal/apps/ids",
     tags=["internal"],
     summary="Ids of all apps",
-    dependencies=[Depends(_internal_door)],
+    dependencies=[Depends(_internal_guard)],
     **answers(AppIds),
 )
 async def app_ids(databases: Databases) -> Any:

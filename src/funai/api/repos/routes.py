@@ -10,19 +10,19 @@ from funai.api.edge import PREFIX, Services, answers, core_of
 from funai.api.repos.access import parse_repo
 from funai.api.repos.pushes import PUSH_PATH, pushed_repo, signed
 from funai.base.http.app import ok
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretGuard
 from funai.contracts.accounts import GitAccess, GitAccessQuestion, GitDiscards, GitPushed, GitRepositories
 from funai.contracts.errors import Unauthenticated
 
 
-async def _git_door(request: Request) -> None:
+async def _git_guard(request: Request) -> None:
     token = core_of(request).settings.git_internal_token
     if token is None:  # not configured: shut, not open
         raise Unauthenticated()
-    await SecretDoor("X-Git-Token", token)(request)
+    await SecretGuard("X-Git-Token", token)(request)
 
 
-router = APIRouter(prefix=f"{PREFIX}/internal/git", tags=["internal"], dependencies=[Depends(_git_door)])
+router = APIRouter(prefix=f"{PREFIX}/internal/git", tags=["internal"], dependencies=[Depends(_git_guard)])
 
 
 pushes = APIRouter(tags=["internal"])

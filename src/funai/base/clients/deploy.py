@@ -172,12 +172,12 @@ class RunnerDeployClient:
 
         Older Deploys do the same: it is a heartbeat with the shortest extension. Raises FunaiError.
         """
-        beat = HeartbeatJob(runner_id=runner_id, extend_seconds=1, lease_token=lease_token)
-        await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire())
+        heartbeat = HeartbeatJob(runner_id=runner_id, extend_seconds=1, lease_token=lease_token)
+        await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=heartbeat.to_wire())
 
-    async def heartbeat(self, job_id: int | str, beat: HeartbeatJob) -> Job:
+    async def heartbeat(self, job_id: int | str, heartbeat: HeartbeatJob) -> Job:
         return self.transport.read(
-            Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=beat.to_wire())
+            Job, await self.transport.data("POST", f"/deploy/jobs/{job_id}/heartbeat", json=heartbeat.to_wire())
         )
 
     async def report(self, job_id: int | str, report: ReportJob) -> Job:
@@ -203,8 +203,8 @@ class NodeDeployClient:
     def __init__(self, base_url: str, token: str, *, timeout: float = 10, http: httpx.AsyncBaseTransport | None = None) -> None:
         self.transport = Transport("deploy", base_url, {"X-RT-Node-Token": token}, timeout=timeout, http=http)
 
-    async def heartbeat(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer | None:
-        data = await self.transport.data("POST", "/internal/runtime-nodes/heartbeat", json=beat.to_wire())
+    async def heartbeat(self, heartbeat: NodeHeartbeat) -> NodeHeartbeatAnswer | None:
+        data = await self.transport.data("POST", "/internal/runtime-nodes/heartbeat", json=heartbeat.to_wire())
         return self.transport.read(NodeHeartbeatAnswer, data) if isinstance(data, dict) and "nodeId" in data else None
 
     async def domains(self, said: NodeDomains) -> list[DomainRoute] | None:

@@ -1,4 +1,4 @@
-"""The database door: one engine a process part, on SQLite, PostgreSQL or MySQL/MariaDB.
+"""Database access: one engine a process part, on SQLite, PostgreSQL or MySQL/MariaDB.
 
 Transactions are explicit: ``async with db.write() as conn`` or ``db.read()``. SQLite runs in WAL mode with one writer:
 writes queue on an in-process lock and begin IMMEDIATE, so that they wait in line instead of failing

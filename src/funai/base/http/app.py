@@ -73,12 +73,12 @@ def create_app(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[Any]] | None = None,
     registry: CollectorRegistry | None = None,
     max_body: int = 1024 * 1024,
-    metrics_door: Callable[..., Awaitable[None]] | None = None,
+    metrics_guard: Callable[..., Awaitable[None]] | None = None,
 ) -> FastAPI:
     """A FastAPI app with the shared edge. ``max_body`` bytes is the largest request body accepted.
 
     ``app.state.registry`` is its Prometheus registry, served at ``/metrics``; what ``app.state.refreshers`` have is done
-    before that page is made. ``metrics_door`` says who may read it.
+    before that page is made. ``metrics_guard`` says who may read it.
     """
     app = FastAPI(title=title, version=__version__, lifespan=lifespan)
     app.state.registry = registry or CollectorRegistry()
@@ -87,9 +87,9 @@ def create_app(
     figures = Refreshers()
     app.state.refreshers = figures
 
-    doors = [Depends(metrics_door)] if metrics_door else []
+    guards = [Depends(metrics_guard)] if metrics_guard else []
 
-    @app.get("/metrics", include_in_schema=False, dependencies=doors)
+    @app.get("/metrics", include_in_schema=False, dependencies=guards)
     async def metrics_page() -> Response:  # pyright: ignore[reportUnusedFunction]
         await figures.refresh()
         body, content_type = metrics.render()

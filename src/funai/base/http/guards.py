@@ -1,4 +1,4 @@
-"""Doors: shared-secret headers compared in constant time, and allow-lists of addresses."""
+"""Auth guards: shared-secret headers compared in constant time, and allow-lists of addresses."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def _inside(address: str, nets: Sequence[Network]) -> bool:
     return any(ip in net for net in nets)
 
 
-class SecretDoor:
-    """A FastAPI dependency: 403 from a foreign address, 401 without the right secret. ``secret=None`` is an open door.
+class SecretGuard:
+    """A FastAPI dependency: 403 from a foreign address, 401 without the right secret. ``secret=None`` lets all callers in.
 
     ``own`` answers whose credential a value is that isn't the shared secret, None for no one's. See ``only_as``.
     """
@@ -73,10 +73,14 @@ class SecretDoor:
         request.state.credential_of = name
 
 
-def address_door(entries: Sequence[str], name: str, trusted: Sequence[Network] = ()) -> SecretDoor | None:
-    """A door that looks at the caller's address alone; None where the list is empty. Raises ConfigError."""
+Guard = SecretGuard | Callable[..., Awaitable[None]]
+"""What a router depends on: raises before a call that is not allowed."""
+
+
+def address_guard(entries: Sequence[str], name: str, trusted: Sequence[Network] = ()) -> SecretGuard | None:
+    """A guard that looks at the caller's address alone; None where the list is empty. Raises ConfigError."""
     allowed = networks(entries, name)
-    return SecretDoor("", None, allowed=allowed, trusted=trusted) if allowed else None
+    return SecretGuard("", None, allowed=allowed, trusted=trusted) if allowed else None
 
 
 def credential_owner(request: Request) -> str | None:

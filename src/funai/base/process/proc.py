@@ -1,4 +1,4 @@
-"""The one door to child processes: argv only, own process group, bounded time and output.
+"""The one way to child processes: argv only, own process group, bounded time and output.
 
 There is no way to pass a shell string. Cancelling the awaiting task, a timeout or :meth:`Child.kill` ends the whole group.
 """

@@ -49,7 +49,7 @@ class DatabaseWish(Wire):
 
 
 class DatabaseCall(DatabaseWish):
-    """A wish at the agent's door."""
+    """A request to the agent."""
 
     user_id: AgentId
     app_id: AgentId

@@ -3,13 +3,12 @@
 # pyright: reportUnusedFunction=false
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 
 from funai.base.http.app import ok
-from funai.base.http.guards import SecretDoor, credential_owner, only_as
+from funai.base.http.guards import Guard, credential_owner, only_as
 from funai.contracts.errors import Forbidden
 from funai.contracts.nodes import (
     Credential,
@@ -26,11 +25,9 @@ from funai.contracts.wire import MAX_ID, Envelope, Name
 from funai.deploy.access.credentials import Credentials
 from funai.deploy.access.joining import Joining
 
-Door = SecretDoor | Callable[..., Awaitable[None]]
 
-
-def credential_routes(credentials: Credentials, door: Door) -> APIRouter:
-    router = APIRouter(prefix="/admin/credentials", tags=["admin"], dependencies=[Depends(door)])
+def credential_routes(credentials: Credentials, guard: Guard) -> APIRouter:
+    router = APIRouter(prefix="/admin/credentials", tags=["admin"], dependencies=[Depends(guard)])
 
     @router.get("/list")
     async def list_credentials() -> Envelope[list[Credential]]:
@@ -48,8 +45,8 @@ def credential_routes(credentials: Credentials, door: Door) -> APIRouter:
     return router
 
 
-def join_token_routes(joining: Joining, door: Door) -> APIRouter:
-    router = APIRouter(prefix="/admin/join-tokens", tags=["admin"], dependencies=[Depends(door)])
+def join_token_routes(joining: Joining, guard: Guard) -> APIRouter:
+    router = APIRouter(prefix="/admin/join-tokens", tags=["admin"], dependencies=[Depends(guard)])
 
     @router.post("/create")
     async def create(asked: NewJoinToken) -> Envelope[JoinToken]:
@@ -58,9 +55,9 @@ def join_token_routes(joining: Joining, door: Door) -> APIRouter:
     return router
 
 
-def join_routes(joining: Joining, door: Door) -> APIRouter:
-    """``door`` looks at the caller's address alone: the token in the body is the secret."""
-    router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(door)])
+def join_routes(joining: Joining, guard: Guard) -> APIRouter:
+    """``guard`` looks at the caller's address alone: the token in the body is the secret."""
+    router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(guard)])
 
     @router.post("/join")
     async def join(asked: JoinNode) -> Envelope[NodeJoined]:
@@ -69,9 +66,9 @@ def join_routes(joining: Joining, door: Door) -> APIRouter:
     return router
 
 
-def own_node_routes(joining: Joining, door: Door) -> APIRouter:
+def own_node_routes(joining: Joining, guard: Guard) -> APIRouter:
     """Behind X-RT-Node-Token."""
-    router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(door)])
+    router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(guard)])
 
     @router.get("/standing")
     async def standing(request: Request, name: Annotated[Name, Query()]) -> Envelope[NodeStanding]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from funai.base.db.engine import Database
 from funai.base.db.inserts import upsert
 from funai.base.db.rows import all_rows
 from funai.base.http.app import ok
-from funai.base.http.guards import SecretDoor, credential_owner, only_as
+from funai.base.http.guards import Guard, credential_owner, only_as
 from funai.contracts.apps.edge import GatewayFigures
 from funai.contracts.wire import Envelope
 from funai.deploy.tables import gateway
@@ -25,8 +25,6 @@ FRESH_MS = 150_000
 """Counts of a gateway that reported longer ago say nothing of now."""
 KEPT_MS = 86_400_000
 MOST = 1_000
-
-Door = SecretDoor | Callable[..., Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +77,9 @@ class GatewayBook:
             return (await conn.execute(delete(gateway).where(gateway.c.seen_ms <= now_ms - KEPT_MS))).rowcount
 
 
-def node_gateway_routes(book: GatewayBook, door: Door) -> APIRouter:
+def node_gateway_routes(book: GatewayBook, guard: Guard) -> APIRouter:
     """For agents, behind X-RT-Node-Token."""
-    router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(door)])
+    router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(guard)])
 
     @router.post("/gateway", response_model=Envelope[bool])
     async def report(figures: GatewayFigures, request: Request) -> dict[str, Any]:
@@ -92,9 +90,9 @@ def node_gateway_routes(book: GatewayBook, door: Door) -> APIRouter:
     return router
 
 
-def edge_gateway_routes(book: GatewayBook, door: Door) -> APIRouter:
+def edge_gateway_routes(book: GatewayBook, guard: Guard) -> APIRouter:
     """For edges, behind X-Edge-Token."""
-    router = APIRouter(prefix="/internal/gateway", tags=["edge"], dependencies=[Depends(door)])
+    router = APIRouter(prefix="/internal/gateway", tags=["edge"], dependencies=[Depends(guard)])
 
     @router.post("/report", response_model=Envelope[bool])
     async def report(figures: GatewayFigures, request: Request) -> dict[str, Any]:

@@ -55,8 +55,8 @@ async def of(conn: AsyncConnection, app_ids: Sequence[int], now_ms: int, rules: 
 
 
 def _overview(row: Mapping[str, Any], now_ms: int, rules: Rules) -> AppOverview:
-    app_id, gateway, beat = int(row["app_id"]), row["gateway_base_url"], row["last_heartbeat_ms"]
-    speaks = beat is not None and abs(now_ms - beat) < rules.stale_ms
+    app_id, gateway, heard_ms = int(row["app_id"]), row["gateway_base_url"], row["last_heartbeat_ms"]
+    speaks = heard_ms is not None and abs(now_ms - heard_ms) < rules.stale_ms
     return AppOverview(
         app_id=app_id,
         node_name=row["name"],

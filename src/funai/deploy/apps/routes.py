@@ -3,14 +3,13 @@
 # pyright: reportUnusedFunction=false
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from funai.base.db.engine import Database
 from funai.base.http.app import ok
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import Guard
 from funai.contracts.accounts import AppDeleted
 from funai.contracts.apps.databases import (
     DatabaseCall,
@@ -32,13 +31,12 @@ from funai.deploy.apps.service import Apps
 from funai.deploy.releases.orphans import OrphanImages
 from funai.deploy.releases.store import MAX_NUMBER, ReleaseBook
 
-Door = SecretDoor | Callable[..., Awaitable[None]]
 UserId = Annotated[int, Query(alias="userId", ge=1, le=MAX_ID)]
 AppId = Annotated[int, Query(alias="appId", ge=1, le=MAX_ID)]
 
 
-def app_routes(apps: Apps, releases: ReleaseBook, db: Database, door: Door, images: OrphanImages) -> APIRouter:
-    router = APIRouter(prefix="/deploy/apps", tags=["apps"], dependencies=[Depends(door)])
+def app_routes(apps: Apps, releases: ReleaseBook, db: Database, guard: Guard, images: OrphanImages) -> APIRouter:
+    router = APIRouter(prefix="/deploy/apps", tags=["apps"], dependencies=[Depends(guard)])
 
     _state_calls(router, apps)
     _database_calls(router, AppDatabases(apps.agents), images)

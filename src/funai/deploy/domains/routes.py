@@ -3,24 +3,22 @@
 # pyright: reportUnusedFunction=false
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 
 from funai.base.http.app import ok
-from funai.base.http.guards import SecretDoor, only_as
+from funai.base.http.guards import Guard, only_as
 from funai.contracts.apps.domains import AddDomain, Domain, DomainRoute, DomainTarget, NameApp, NodeDomains
 from funai.contracts.wire import MAX_ID, Envelope
 from funai.deploy.domains.service import DomainBook
 
-Door = SecretDoor | Callable[..., Awaitable[None]]
 AppId = Annotated[int, Query(alias="appId", ge=1, le=MAX_ID)]
 
 
-def domain_routes(book: DomainBook, door: Door) -> APIRouter:
+def domain_routes(book: DomainBook, guard: Guard) -> APIRouter:
     """Behind X-DEPLOY-SECRET."""
-    router = APIRouter(prefix="/deploy/domains", tags=["domains"], dependencies=[Depends(door)])
+    router = APIRouter(prefix="/deploy/domains", tags=["domains"], dependencies=[Depends(guard)])
 
     @router.get("")
     async def list_domains(app_id: AppId) -> Envelope[list[Domain]]:
@@ -45,9 +43,9 @@ def domain_routes(book: DomainBook, door: Door) -> APIRouter:
     return router
 
 
-def node_domain_routes(book: DomainBook, door: Door) -> APIRouter:
+def node_domain_routes(book: DomainBook, guard: Guard) -> APIRouter:
     """Behind X-RT-Node-Token."""
-    router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(door)])
+    router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(guard)])
 
     @router.post("/domains")
     async def exchange(said: NodeDomains, request: Request) -> Envelope[list[DomainRoute]]:

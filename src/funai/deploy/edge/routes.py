@@ -3,23 +3,20 @@
 # pyright: reportUnusedFunction=false
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
 from funai.base.http.app import ok_json
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import Guard
 from funai.contracts.apps.domains import MAX_DOMAIN
 from funai.contracts.apps.edge import MAX_ENTRIES, MAX_WAIT_SECONDS, UPSTREAM_HEADER, RouteChanges
 from funai.contracts.wire import MAX_ID, Envelope, clamped
 from funai.deploy.edge.feed import RouteFeed
 
-Door = SecretDoor | Callable[..., Awaitable[None]]
 
-
-def edge_routes(feed: RouteFeed, door: Door) -> APIRouter:
-    router = APIRouter(prefix="/internal", tags=["edge"], dependencies=[Depends(door)])
+def edge_routes(feed: RouteFeed, guard: Guard) -> APIRouter:
+    router = APIRouter(prefix="/internal", tags=["edge"], dependencies=[Depends(guard)])
 
     @router.get("/routes", response_model=Envelope[RouteChanges])
     async def routes(

@@ -8,14 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from funai.base.http.app import ok_json
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretGuard
 from funai.contracts.jobs import EventSlice
 from funai.contracts.wire import MAX_ID, Envelope
 from funai.deploy.events.feed import EventFeed
 
 
-def event_routes(feed: EventFeed, door: SecretDoor) -> APIRouter:
-    router = APIRouter(prefix="/deploy/events", tags=["jobs"], dependencies=[Depends(door)])
+def event_routes(feed: EventFeed, guard: SecretGuard) -> APIRouter:
+    router = APIRouter(prefix="/deploy/events", tags=["jobs"], dependencies=[Depends(guard)])
 
     @router.get("", response_model=Envelope[EventSlice])
     async def events(

@@ -1,26 +1,24 @@
-"""The doors of moves: how far a drain is, and an end to it."""
+"""The calls of moves: how far a drain is, and an end to it."""
 
 # pyright: reportUnusedFunction=false
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
 from funai.base.http.app import ok
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import Guard
 from funai.contracts.apps.moves import DrainProgress
 from funai.contracts.wire import EntityId, Envelope
 from funai.deploy.moves.service import Moves
 
-Door = SecretDoor | Callable[..., Awaitable[None]]
 DrainId = Annotated[EntityId, Query(alias="id")]
 
 
-def move_routes(moves: Moves, door: Door) -> APIRouter:
+def move_routes(moves: Moves, guard: Guard) -> APIRouter:
     """``/admin/runtime-nodes/drains/**``, behind X-Admin-Token."""
-    router = APIRouter(prefix="/admin/runtime-nodes/drains", tags=["admin"], dependencies=[Depends(door)])
+    router = APIRouter(prefix="/admin/runtime-nodes/drains", tags=["admin"], dependencies=[Depends(guard)])
 
     @router.get("/list")
     async def list_drains() -> Envelope[list[DrainProgress]]:

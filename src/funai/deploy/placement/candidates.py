@@ -35,8 +35,8 @@ async def choose(conn: AsyncConnection, app_id: int, now_ms: int, rules: Rules) 
 @cache
 def _ranked(rules: Rules) -> Select[*tuple[Any, ...]]:
     node = runtime_node.c
-    beats = and_(node.last_heartbeat_ms > bindparam("p_fresh"), node.last_heartbeat_ms < bindparam("p_ahead"))
-    able = and_(node.enabled == 1, node.drained == 0, node.unhealthy == 0, beats)
+    fresh = and_(node.last_heartbeat_ms > bindparam("p_fresh"), node.last_heartbeat_ms < bindparam("p_ahead"))
+    able = and_(node.enabled == 1, node.drained == 0, node.unhealthy == 0, fresh)
     addressed = and_(node.agent_base_url != "", node.gateway_base_url != "")
     ranks = (case((_short_of_memory(), 1), else_=0), case((node.disk_free_pct.is_(None), 1), else_=0))
     query = select(*store.COLUMNS).where(able, addressed, _has_memory(rules))

@@ -26,7 +26,7 @@ MOST_NAMED = 20
 class _Said:
     """A node's last heartbeat, and the callers that wait for its answer: a node may call twice in this time."""
 
-    beat: NodeHeartbeat
+    heartbeat: NodeHeartbeat
     waiting: list[asyncio.Future[NodeHeartbeatAnswer]]
 
     def answer(self, given: NodeHeartbeatAnswer | BaseException) -> None:
@@ -48,11 +48,11 @@ class Heartbeats:
         self._said: dict[str, _Said] = {}
         self._writing: asyncio.Task[None] | None = None
 
-    async def take(self, beat: NodeHeartbeat) -> NodeHeartbeatAnswer:
+    async def take(self, heartbeat: NodeHeartbeat) -> NodeHeartbeatAnswer:
         """Register the node or refresh it; of two words of a node that wait the later counts. Raises Unavailable."""
         answer: asyncio.Future[NodeHeartbeatAnswer] = asyncio.get_running_loop().create_future()
-        said = self._said.setdefault(beat.node_name, _Said(beat, []))
-        said.beat = beat
+        said = self._said.setdefault(heartbeat.node_name, _Said(heartbeat, []))
+        said.heartbeat = heartbeat
         said.waiting.append(answer)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all(), name="deploy.heartbeats")
@@ -78,7 +78,7 @@ class Heartbeats:
 
     async def _write(self, batch: Sequence[_Said]) -> None:
         try:
-            answers, more = await self.db.retrying(lambda conn: self._take(conn, [s.beat for s in batch]))
+            answers, more = await self.db.retrying(lambda conn: self._take(conn, [s.heartbeat for s in batch]))
         except FunaiError as e:
             for said in batch:
                 said.answer(e)
@@ -103,26 +103,26 @@ class Heartbeats:
         except FunaiError as e:
             log.get("placement").warning("node.not_told", nodes=names, reason=e.reason)
 
-    async def _take(self, conn: AsyncConnection, beats: Sequence[NodeHeartbeat]) -> tuple[list[NodeHeartbeatAnswer], list[str]]:
-        """Answers in the order of ``beats``, and the nodes that can take more than before."""
-        named = await self._named(conn, [b.node_name for b in beats])
-        told = [self._beat(named[b.node_name], b) for b in beats]
-        await store.write_beats(conn, told)
+    async def _take(self, conn: AsyncConnection, given: Sequence[NodeHeartbeat]) -> tuple[list[NodeHeartbeatAnswer], list[str]]:
+        """Answers in the order of ``given``, and the nodes that can take more than before."""
+        named = await self._named(conn, [b.node_name for b in given])
+        told = [self._read(named[b.node_name], b) for b in given]
+        await store.write_heartbeats(conn, told)
         answers: list[NodeHeartbeatAnswer] = []
         more: list[str] = []
-        for beat in told:
-            after, now_ms = beat.after(), beat.before.now_ms
-            left = await stale.tell(conn, after.id, now_ms) if beat.before.told else []
+        for heartbeat in told:
+            after, now_ms = heartbeat.after(), heartbeat.before.now_ms
+            left = await stale.tell(conn, after.id, now_ms) if heartbeat.before.told else []
             answers.append(
                 NodeHeartbeatAnswer(
                     node_id=after.id,
                     health=policy.health(after, now_ms, self.rules),
                     stale_placements=left,
                     removals=(await stale.fences(conn, after.id, left) or None) if left else None,
-                    walls=self._walls(beat.given),
+                    walls=self._walls(heartbeat.given),
                 )
             )
-            if gained(beat.before.node, after, now_ms, self.rules):
+            if gained(heartbeat.before.node, after, now_ms, self.rules):
                 more.append(after.name)
         return answers, more
 
@@ -131,9 +131,9 @@ class Heartbeats:
         walls = self.walls()
         return None if walls is None or given.walls_revision in (None, walls.revision) else walls
 
-    def _beat(self, before: store.Named, given: NodeHeartbeat) -> store.Beat:
+    def _read(self, before: store.Named, given: NodeHeartbeat) -> store.Heartbeat:
         marks = Marks(before.node.drained, before.node.unhealthy)
-        return store.Beat(before, given, policy.marks_after(marks, given.disk_free_pct, self.rules))
+        return store.Heartbeat(before, given, policy.marks_after(marks, given.disk_free_pct, self.rules))
 
 
 def gained(before: Node, after: Node, now_ms: int, rules: Rules) -> bool:

@@ -1,16 +1,15 @@
-"""The doors of placement: heartbeats of nodes, and the operator's calls."""
+"""The calls of placement: heartbeats of nodes, and the operator's calls."""
 
 # pyright: reportUnusedFunction=false
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from funai.base.db.engine import Database
 from funai.base.http.app import ok, ok_json
-from funai.base.http.guards import SecretDoor, only_as
+from funai.base.http.guards import Guard, only_as
 from funai.base.http.hot_route import HotRoute
 from funai.contracts.nodes import (
     DrainNode,
@@ -30,27 +29,25 @@ from funai.deploy.placement.heartbeats import Heartbeats
 from funai.deploy.placement.operator import Nodes
 from funai.deploy.placement.runners import runners
 
-Door = SecretDoor | Callable[..., Awaitable[None]]
 
-
-def heartbeat_routes(heartbeats: Heartbeats, door: Door) -> APIRouter:
+def heartbeat_routes(heartbeats: Heartbeats, guard: Guard) -> APIRouter:
     """``/internal/runtime-nodes/**``, behind X-RT-Node-Token."""
     router = APIRouter(
-        prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(door)], route_class=HotRoute
+        prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(guard)], route_class=HotRoute
     )
 
     @router.post("/heartbeat", response_model=Envelope[NodeHeartbeatAnswer])
-    async def heartbeat(beat: NodeHeartbeat, request: Request) -> Response:
-        only_as(request, beat.node_name)
-        return ok_json((await heartbeats.take(beat)).to_wire())
+    async def heartbeat(given: NodeHeartbeat, request: Request) -> Response:
+        only_as(request, given.node_name)
+        return ok_json((await heartbeats.take(given)).to_wire())
 
     return router
 
 
-def admin_routes(nodes: Nodes, db: Database, runner_stale_seconds: int, door: Door) -> APIRouter:
+def admin_routes(nodes: Nodes, db: Database, runner_stale_seconds: int, guard: Guard) -> APIRouter:
     """``/admin/runtime-nodes/**`` and ``/admin/runners/**``, behind X-Admin-Token."""
 
-    router = APIRouter(prefix="/admin", tags=["admin"], dependencies=[Depends(door)])
+    router = APIRouter(prefix="/admin", tags=["admin"], dependencies=[Depends(guard)])
 
     @router.get("/runtime-nodes/list")
     async def list_nodes() -> Envelope[list[RuntimeNode]]:

@@ -169,7 +169,7 @@ _TOLD = (
     "problem",
     "agent_version",
 )
-_BEAT = (
+_HEARTBEAT = (
     update(runtime_node)
     .where(runtime_node.c.id == bindparam("p_id"))
     .values(
@@ -188,7 +188,7 @@ _BEAT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class Heartbeat:
     """A heartbeat to write: the node as it was and as reported, and whether new apps stay away from it from now on."""
 
     before: Named
@@ -217,10 +217,10 @@ class Beat:
         )
 
 
-async def write_beats(conn: AsyncConnection, beats: Sequence[Beat]) -> None:
+async def write_heartbeats(conn: AsyncConnection, heartbeats: Sequence[Heartbeat]) -> None:
     """Writes what heartbeats reported. What was left out stays; a burst's count starts anew."""
-    await conn.execute(_BEAT, [beat.values() for beat in beats])
-    elsewhere = [b.before.node.id for b in beats if b.after().edge_url != b.before.node.edge_url]
+    await conn.execute(_HEARTBEAT, [heartbeat.values() for heartbeat in heartbeats])
+    elsewhere = [b.before.node.id for b in heartbeats if b.after().edge_url != b.before.node.edge_url]
     await touch(conn, Subject.NODE, *elsewhere)
 
 

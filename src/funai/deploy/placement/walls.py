@@ -1,7 +1,7 @@
 """The platform's addresses, which no app may reach on any node: made here, handed out with heartbeats.
 
 Known are Deploy itself, its database's machine, every node's machine, the registry whose images Deploy removes, callers that
-the doors' address lists name one by one, and what the operator adds. Names are resolved here. Loopback is left out: in an
+the guards' address lists name one by one, and what the operator adds. Names are resolved here. Loopback is left out: in an
 app's network it is the app itself.
 """
 
@@ -60,7 +60,7 @@ def _refuse(text: str) -> str:
     raise ValueError(f"{text!r} must look like 10.0.0.5, 10.0.0.5:443, 10.0.0.0/24, a name, or a URL")
 
 
-def doors(node: Node) -> list[Target]:
+def public_entries(node: Node) -> list[Target]:
     """Where the public reaches the node's apps: a port of a machine that may be denied."""
     if not node.gateway_base_url:
         return []
@@ -151,7 +151,7 @@ class WallsMaker:
         async with self.db.read() as conn:
             nodes = await store.nodes(conn)
         denied = [*self._fixed, *(t for n in nodes for t in machines(n))]
-        opened = [*self._open, *(t for n in nodes for t in doors(n))]
+        opened = [*self._open, *(t for n in nodes for t in public_entries(n))]
         deny = await self._resolved(denied)
         if self.settings.host in ("", "0.0.0.0"):
             deny += await asyncio.to_thread(facing, [entry.partition(":")[0].partition("/")[0] for entry in deny])

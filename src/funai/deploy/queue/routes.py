@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from funai.base.http.app import ok_json
-from funai.base.http.guards import SecretDoor, only_as
+from funai.base.http.guards import SecretGuard, only_as
 from funai.base.http.hot_route import HotRoute
 from funai.contracts.compat import JobRef
 from funai.contracts.jobs import (
@@ -39,9 +39,9 @@ class NextOffset(Wire):
     next_offset: int
 
 
-def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRouter:
+def api_routes(jobs: JobService, logs: LogService, guard: SecretGuard) -> APIRouter:
     """What else the API asks. Answers are written straight to JSON."""
-    router = APIRouter(prefix="/deploy/jobs", tags=["jobs"], dependencies=[Depends(door)])
+    router = APIRouter(prefix="/deploy/jobs", tags=["jobs"], dependencies=[Depends(guard)])
     numbered = partial(number, jobs.store.db)
 
     @router.get("", response_model=Envelope[list[Job]])
@@ -87,9 +87,9 @@ def api_routes(jobs: JobService, logs: LogService, door: SecretDoor) -> APIRoute
     return router
 
 
-def hot_api_routes(jobs: JobService, door: SecretDoor) -> APIRouter:
+def hot_api_routes(jobs: JobService, guard: SecretGuard) -> APIRouter:
     """The API's call of every deploy."""
-    router = APIRouter(prefix="/deploy/jobs", tags=["jobs"], dependencies=[Depends(door)], route_class=HotRoute)
+    router = APIRouter(prefix="/deploy/jobs", tags=["jobs"], dependencies=[Depends(guard)], route_class=HotRoute)
 
     @router.post("", response_model=Envelope[Job])
     async def create(ask: CreateJob) -> Response:
@@ -98,9 +98,9 @@ def hot_api_routes(jobs: JobService, door: SecretDoor) -> APIRouter:
     return router
 
 
-def hot_runner_routes(jobs: JobService, door: SecretDoor) -> APIRouter:
+def hot_runner_routes(jobs: JobService, guard: SecretGuard) -> APIRouter:
     """A runner's calls of every job: claim, heartbeat, report."""
-    router = APIRouter(prefix="/deploy/jobs", tags=["runners"], dependencies=[Depends(door)], route_class=HotRoute)
+    router = APIRouter(prefix="/deploy/jobs", tags=["runners"], dependencies=[Depends(guard)], route_class=HotRoute)
     numbered = partial(number, jobs.store.db)
 
     @router.post("/claim", response_model=Envelope[Job])
@@ -110,9 +110,9 @@ def hot_runner_routes(jobs: JobService, door: SecretDoor) -> APIRouter:
         return ok_json(job.to_wire() if job else None)
 
     @router.post("/{job_id}/heartbeat", response_model=Envelope[Job])
-    async def heartbeat(job_id: JobId, beat: HeartbeatJob, request: Request) -> Response:
-        only_as(request, beat.runner_id)
-        return ok_json((await jobs.heartbeat(await numbered(job_id), beat)).to_wire())
+    async def heartbeat(job_id: JobId, wanted: HeartbeatJob, request: Request) -> Response:
+        only_as(request, wanted.runner_id)
+        return ok_json((await jobs.heartbeat(await numbered(job_id), wanted)).to_wire())
 
     @router.post("/{job_id}/report", response_model=Envelope[Job])
     async def report(job_id: JobId, said: ReportJob, request: Request) -> Response:
@@ -122,9 +122,9 @@ def hot_runner_routes(jobs: JobService, door: SecretDoor) -> APIRouter:
     return router
 
 
-def runner_routes(logs: LogService, door: SecretDoor) -> APIRouter:
+def runner_routes(logs: LogService, guard: SecretGuard) -> APIRouter:
     """What else a runner asks."""
-    router = APIRouter(prefix="/deploy/jobs", tags=["runners"], dependencies=[Depends(door)])
+    router = APIRouter(prefix="/deploy/jobs", tags=["runners"], dependencies=[Depends(guard)])
 
     @router.post("/{job_id}/logs", response_model=Envelope[NextOffset])
     async def append_log(job_id: JobId, given: AppendLog, request: Request) -> Response:

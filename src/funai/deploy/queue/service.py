@@ -189,12 +189,12 @@ class JobService:
         except FunaiError as e:
             log.get("jobs").warning("jobs.not_promoted", reason=e.reason)
 
-    async def heartbeat(self, job_id: int, beat: HeartbeatJob) -> Job:
+    async def heartbeat(self, job_id: int, request: HeartbeatJob) -> Job:
         """Raises Conflict LEASE_LOST."""
-        await self.runners.seen(beat.runner_id)
-        who = Holder(beat.runner_id, beat.lease_token or None)
+        await self.runners.seen(request.runner_id)
+        who = Holder(request.runner_id, request.lease_token or None)
         try:
-            row = await self.store.heartbeat(job_id, who, beat.extend_seconds * 1000, beat.phase, beat.phase_message)
+            row = await self.store.heartbeat(job_id, who, request.extend_seconds * 1000, request.phase, request.phase_message)
         except Conflict:
             self.metrics.fenced.labels("heartbeat").inc()
             raise

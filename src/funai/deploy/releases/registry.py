@@ -17,11 +17,11 @@ def open_registry(settings: DeploySettings, http: httpx.AsyncBaseTransport | Non
     base = httpx.URL(settings.cleanup_base_url or f"{scheme}://{settings.cleanup_registry}")
     address = base.netloc.decode()
     login = Login(settings.cleanup_username, settings.cleanup_password.get_secret_value())
-    door = RegistryHttp(
+    guard = RegistryHttp(
         {address: login} if login.username else {},
         plain=lambda _: base.scheme == "http",
         trusted=[address],
         timeout=settings.cleanup_timeout_seconds,
         http=http,
     ).at(address)
-    return Harbor(door) if settings.cleanup_kind is RegistryKind.HARBOR else Distribution(door)
+    return Harbor(guard) if settings.cleanup_kind is RegistryKind.HARBOR else Distribution(guard)

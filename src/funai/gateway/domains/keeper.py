@@ -59,7 +59,7 @@ class Pace:
         return min(first * 2 ** min(tries, 16), longest)
 
 
-class Doors(Protocol):
+class Proxy(Protocol):
     """What the keeper asks of the proxy."""
 
     async def route(self, hosts: dict[str, str]) -> None:
@@ -112,7 +112,7 @@ class DomainKeeper:
         self,
         settings: GatewaySettings,
         records: Records,
-        doors: Doors,
+        proxy: Proxy,
         lookup: Lookup,
         authority: Authority | None,
         *,
@@ -120,7 +120,7 @@ class DomainKeeper:
         pace: Pace | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._wildcard, self._records, self._doors = settings.wildcard_domain, records, doors
+        self._wildcard, self._records, self._proxy = settings.wildcard_domain, records, proxy
         self._lookup, self._authority, self._now, self._pace = lookup, authority, now, pace or Pace()
         self._address = address_of(settings, public_url)
         self._aliases: dict[str, str] = {}
@@ -243,7 +243,7 @@ class DomainKeeper:
     async def _bring(self, record: Record) -> None:
         """Raises Elsewhere, IssueFailed, OSError, ValueError, GatewayError."""
         now, life = self._now(), self._records.life(record.name)
-        certified = not self._address.own_tls or self._doors.covered(record.name) or (life and not life.due(now))
+        certified = not self._address.own_tls or self._proxy.covered(record.name) or (life and not life.due(now))
         if certified and record.state is DomainState.ACTIVE and record.reason is None:
             record.next_try = self._next_look(record.name)
             return
@@ -261,7 +261,7 @@ class DomainKeeper:
                 record.troubled(DomainState.ISSUING, None, {})
             text = await self._authority.obtain(record.name)
             await asyncio.to_thread(self._records.keep, record.name, text)
-        await self._doors.certify()
+        await self._proxy.certify()
         record.served = True
         await self._route()
         record.troubled(DomainState.ACTIVE, None, {})
@@ -295,7 +295,7 @@ class DomainKeeper:
             return
         self._routed = None
         with suppress(GatewayError):  # it is sent again
-            await self._doors.route(wanted)
+            await self._proxy.route(wanted)
             self._routed = wanted
 
     def _served(self) -> list[Record]:
@@ -303,7 +303,7 @@ class DomainKeeper:
 
     async def _certify(self) -> None:
         try:
-            await self._doors.certify()
+            await self._proxy.certify()
         except GatewayError as e:
             log.get("gateway").warning("gateway.certificates_failed", error=str(e))
 

@@ -56,7 +56,7 @@ def render(edge: EdgeSettings, settings: GatewaySettings, facts: Facts) -> str:
 
 def _frontend(edge: EdgeSettings, s: GatewaySettings, f: Facts) -> list[str]:
     lines = [
-        *sections.door(s, f),
+        *sections.frontend(s, f),
         *sections.identify(s, f, keep_trace=True),
         *sections.app_host(s, f),
         *sections.early_answers(s, f),

@@ -14,7 +14,7 @@ from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.clients.deploy import EdgeDeployClient
 from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.http.app import create_app
-from funai.base.http.guards import address_door
+from funai.base.http.guards import address_guard
 from funai.base.observability import log
 from funai.contracts.errors import ConfigError
 from funai.contracts.routes import GatewayError
@@ -49,8 +49,8 @@ def open_follower(
 
 def status_app(edge: EdgeSettings, follower: Follower, shown: Shown, registry: CollectorRegistry) -> FastAPI:
     """``/internal/health``: 503 while the proxy does not serve; Deploy may be away. ``/metrics``. Raises ConfigError."""
-    readers = address_door(edge.metrics_allowed_ips, METRICS_ALLOWED)
-    app = create_app("FunAI edge", registry=registry, metrics_door=readers)
+    readers = address_guard(edge.metrics_allowed_ips, METRICS_ALLOWED)
+    app = create_app("FunAI edge", registry=registry, metrics_guard=readers)
 
     @app.get("/internal/health", include_in_schema=False)
     async def health(response: Response) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

@@ -77,7 +77,7 @@ def as_text(blocks: Sequence[Sequence[str]], settings: GatewaySettings, facts: F
 
 def _frontend(s: GatewaySettings, f: Facts) -> list[str]:
     lines = [
-        *sections.door(s, f),
+        *sections.frontend(s, f),
         *sections.identify(s, f),
         *sections.app_host(s, f),
         *sections.early_answers(s, f),

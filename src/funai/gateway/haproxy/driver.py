@@ -75,7 +75,7 @@ class HaproxyGateway:
 
     @property
     def url(self) -> str:
-        """The public door as a process on this machine reaches it."""
+        """The public address as a process on this machine reaches it."""
         return local_url(self.settings.host, self.settings.port)
 
     @property

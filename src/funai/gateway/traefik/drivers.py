@@ -46,7 +46,7 @@ READ_SECONDS = 6.0
 class TraefikFileGateway:
     """A :class:`~funai.contracts.routes.RouteTable` as files. Their folder is the memory: a restart finds them.
 
-    ``put`` returns when the public door shows the new generation, or fails after ``gateway.traefik-settle-seconds`` with
+    ``put`` returns when the public address shows the new generation, or fails after ``gateway.traefik-settle-seconds`` with
     the old route back in place.
     """
 
@@ -107,7 +107,7 @@ class TraefikFileGateway:
         if not settle or route.state is RouteState.STARTING:
             return
         if route.state is RouteState.STOPPED or route.generation < self._newest.get(route.app_id, 0):
-            # A way back, or the end of what serves: whoever waits must not hang on a door that is dead.
+            # A way back, or the end of what serves: whoever waits must not hang on an address that is dead.
             with suppress(GatewayError):
                 await self._shown(route.app_id, traefik.said_by(route), min(settle, BACK_SECONDS))
             return

@@ -17,9 +17,9 @@ from funai.contracts.errors import ConfigError
 from funai.contracts.rules import ImageRef
 from funai.runner.commands.engine import Engine
 from funai.runner.sandbox import etc, host
-from funai.runner.sandbox.net.door import Door, Grant
 from funai.runner.sandbox.net.fence import Opening, split_place
 from funai.runner.sandbox.net.namespace import Network, NoNetwork, make
+from funai.runner.sandbox.net.registry_proxy import Grant, RegistryProxy
 from funai.runner.sandbox.net.relay import Policy, Relay, openings_of
 from funai.runner.sandbox.stores import Store
 from funai.runner.sandbox.wall import DOOR, DOOR_PORT, Bind, Entry, Host, walled
@@ -39,17 +39,17 @@ class Way:
 
     network: Network
     policy: Policy
-    door: Door
+    proxy: RegistryProxy
 
     @asynccontextmanager
     async def opened(self, openings: Sequence[Opening] = (), grant: Grant | None = None) -> AsyncIterator[str]:
-        """Something may go out, and by the door as far as ``grant`` says. Yields the network's path."""
-        self.policy.openings, self.door.grant = tuple(openings), grant
+        """Something may go out, and by the proxy as far as ``grant`` says. Yields the network's path."""
+        self.policy.openings, self.proxy.grant = tuple(openings), grant
         self.policy.open = True
         try:
             yield self.network.path
         finally:
-            self.policy.open, self.policy.openings, self.door.grant = False, (), None
+            self.policy.open, self.policy.openings, self.proxy.grant = False, (), None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Room:
         return await self._plainly(run, self.sandbox.engine.prune(), store, bases, "prune", None) == 0
 
     async def push(self, run: Run, image: str, target: ImageRef, store: Store, bases: Sequence[Path], base: str) -> int:
-        """Push an image of the store by the door, which adds the login. No process of a step is left by then."""
+        """Push an image of the store by the proxy, which adds the login. No process of a step is left by then."""
         grant = Grant(target, write=True, base=base)
         return await self._plainly(run, self._pushing(image, target), store, bases, "push", grant)
 
@@ -123,12 +123,12 @@ class Room:
             return await run(walled(command, self.entry(network, folder, *own, *under), self.sandbox.host))
 
     async def pull(self, run: Run, full: str, root: Path, granted: tuple[Grant | None, list[str]]) -> int:
-        """Fetch a base image into ``root``: by the door as far as it is granted, else from the public internet, the
+        """Fetch a base image into ``root``: by the proxy as far as it is granted, else from the public internet, the
         operator's mirrors, and the places given beside the grant."""
         registry, (grant, more) = full.partition("/")[0], granted
-        door = grant is not None
+        proxied = grant is not None
         conf = etc.machine_registries(base_environment())
-        text = etc.registries_text(conf, registry, door=door)
+        text = etc.registries_text(conf, registry, proxied=proxied)
         engine = etc.Engine(self.sandbox.programs.runtime, registries=text)
         folder = await asyncio.to_thread(self._etc, f"pull-{root.parent.name}", engine)
         places = map(split_place, [*more, *etc.operators_places(conf, registry)])
@@ -187,9 +187,9 @@ async def opened(settings: RunnerSettings, programs: host.Programs, upstream: Re
             except NoNetwork as e:
                 raise ConfigError([f"RUNNER_SANDBOX: a build's network can't be made: {e}"]) from e
             networks.append(network)
-            door = Door(upstream)
-            await stack.enter_async_context(serving(door.app(), network.door, grace=0))
-            return Way(network, await asyncio.to_thread(relay.serve, network), door)
+            proxy = RegistryProxy(upstream)
+            await stack.enter_async_context(serving(proxy.app(), network.proxy, grace=0))
+            return Way(network, await asyncio.to_thread(relay.serve, network), proxy)
 
         # One more than there are jobs: the janitor's.
         for _ in range(settings.slots + 1):

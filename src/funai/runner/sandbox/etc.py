@@ -112,12 +112,12 @@ def operators_places(conf: Mapping[str, Any], registry: str) -> list[str]:
     return list(dict.fromkeys(str(end).partition("/")[0] for end in ends if end))
 
 
-def registries_text(conf: Mapping[str, Any], registry: str, *, door: bool) -> str:
-    """For a pull of an image of this registry: the operator's search list and entries. ``door``: it is the platform's own,
-    which is had at the door unless the operator sends its names somewhere else."""
+def registries_text(conf: Mapping[str, Any], registry: str, *, proxied: bool) -> str:
+    """For a pull of an image of this registry: the operator's search list and entries. ``proxied``: it is the platform's own,
+    which is had from the proxy unless the operator sends its names somewhere else."""
     search = conf.get("unqualified-search-registries") or ["docker.io"]
     entries: list[dict[str, Any]] = entries_of(conf, registry)
-    if door and not any(e.get("mirror") or e.get("location") not in (None, registry) for e in entries):
+    if proxied and not any(e.get("mirror") or e.get("location") not in (None, registry) for e in entries):
         entries = [{"prefix": registry, "location": f"{DOOR}:{DOOR_PORT}", "insecure": True}]
     out = f"unqualified-search-registries = {json.dumps(search)}\n"
     for entry in entries:

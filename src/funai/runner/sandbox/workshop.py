@@ -27,8 +27,8 @@ from funai.runner.publish.registry import Registry
 from funai.runner.sandbox import etc
 from funai.runner.sandbox.bases import BaseStores, Sources, read_held
 from funai.runner.sandbox.cell import Room, Run, Sandbox
-from funai.runner.sandbox.net.door import Grant
 from funai.runner.sandbox.net.fence import Opening, reachable, split_place
+from funai.runner.sandbox.net.registry_proxy import Grant
 from funai.runner.sandbox.net.relay import openings_of
 from funai.runner.sandbox.stores import MAX_BASES, Store, Stores
 from funai.runner.sandbox.storewatch import StoreWatch
@@ -242,7 +242,7 @@ async def _closed(host: str, port: int, openings: Sequence[Opening]) -> str:
 
 
 def _granted(full: str, may: Allowed) -> tuple[Grant | None, list[str]]:
-    """How the image is pulled: by the door where it is of the platform's registry, with the login if that is for it; else
+    """How the image is pulled: by the proxy where it is of the platform's registry, with the login if that is for it; else
     from where the operator allows it beside the public ones."""
     ref = parse_image(full)
     if ref.registry not in may.registries:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationErro
 from pydantic_core.core_schema import ErrorType
 
 from funai.base.http.app import Answers, create_app, ok, pick_language
-from funai.base.http.guards import SecretDoor, networks
+from funai.base.http.guards import SecretGuard, networks
 from funai.base.http.invalid import WORDS, words_for
 from funai.contracts.errors import Conflict
 from funai.contracts.jobs import CreateJob
@@ -33,9 +33,11 @@ def app_with(answers: Answers = Answers.ENVELOPE) -> FastAPI:
     async def crash() -> object:  # pyright: ignore[reportUnusedFunction]
         raise ZeroDivisionError("secret detail")
 
-    door = SecretDoor("X-Key", SecretStr("k" * 20), allowed=networks(["10.0.0.0/8"], "x"), trusted=networks(["127.0.0.1"], "y"))
+    guard = SecretGuard(
+        "X-Key", SecretStr("k" * 20), allowed=networks(["10.0.0.0/8"], "x"), trusted=networks(["127.0.0.1"], "y")
+    )
 
-    @app.get("/door", dependencies=[Depends(door)])
+    @app.get("/guard", dependencies=[Depends(guard)])
     async def through() -> object:  # pyright: ignore[reportUnusedFunction]
         return ok("in")
 
@@ -167,7 +169,7 @@ async def test_a_crash_tells_nothing_and_is_counted(http: httpx.AsyncClient) -> 
 
 async def test_the_door_wants_the_address_and_the_secret(http: httpx.AsyncClient) -> None:
     async def knock(**headers: str) -> int:
-        return (await http.get("/door", headers={k.replace("_", "-"): v for k, v in headers.items()})).status_code
+        return (await http.get("/guard", headers={k.replace("_", "-"): v for k, v in headers.items()})).status_code
 
     good = "k" * 20
     assert await knock(X_Key=good) == 403

@@ -8,7 +8,7 @@ import pytest
 
 from funai.contracts.errors import ConfigError
 from funai.deploy.placement.policy import Node
-from funai.deploy.placement.walls import Target, doors, entries, facing, machines, of_settings, walls
+from funai.deploy.placement.walls import Target, entries, facing, machines, of_settings, public_entries, walls
 from funai.deploy.settings import DeploySettings
 from tests.pure.deploy.placement.test_policy import node
 
@@ -72,7 +72,7 @@ def test_settings_that_say_no_address_are_named() -> None:
 def test_node_is_denied_by_its_inner_addresses_and_its_public_door_is_open() -> None:
     known = at("http://10.0.0.11:7005", "https://apps.example.com", "http://10.1.0.11:8000")
     assert machines(known) == [Target("10.0.0.11"), Target("10.1.0.11")]
-    assert doors(known) == [Target("apps.example.com", 443)]
+    assert public_entries(known) == [Target("apps.example.com", 443)]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.0.0/16", "0.0.0.0", "0.0.0.0/0", "::1", "fe80::1", "name"])

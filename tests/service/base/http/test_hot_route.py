@@ -13,12 +13,12 @@ from fastapi.routing import APIRoute
 from pydantic import Field, SecretStr
 
 from funai.base.http.app import create_app, ok_json
-from funai.base.http.guards import SecretDoor
+from funai.base.http.guards import SecretGuard
 from funai.base.http.hot_route import HotRoute
 from funai.contracts.errors import Conflict
 from funai.contracts.wire import MAX_ID, Wire
 
-HEADERS = {"X-Door": "s3cret", "Content-Type": "application/json"}
+HEADERS = {"X-Guard": "s3cret", "Content-Type": "application/json"}
 
 
 class Ask(Wire):
@@ -29,7 +29,7 @@ class Ask(Wire):
 def build(route_class: type[APIRoute]) -> FastAPI:
     """An app with one call."""
     app = create_app("t", max_body=1000)
-    router = APIRouter(dependencies=[Depends(SecretDoor("X-Door", SecretStr("s3cret")))], route_class=route_class)
+    router = APIRouter(dependencies=[Depends(SecretGuard("X-Guard", SecretStr("s3cret")))], route_class=route_class)
 
     @router.post("/jobs/{job_id}/beat")
     async def beat(job_id: Annotated[int, Path(ge=1, le=MAX_ID)], ask: Ask, request: Request) -> Response:
@@ -63,7 +63,7 @@ async def both() -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
         ("/jobs/7/beat", b"\xff", {}),
         ("/jobs/7/beat", b"[" * 900, {}),
         ("/jobs/7/beat", b'{"appId": 3}' + b" " * 2000, {}),
-        ("/jobs/7/beat", b'{"appId": 3}', {"X-Door": "wrong"}),
+        ("/jobs/7/beat", b'{"appId": 3}', {"X-Guard": "wrong"}),
         ("/jobs/7/beat", b'{"appId": 3}', {"Content-Type": "text/plain"}),
         ("/jobs/-7/beat", b'{"appId": 3}', {}),
         ("/jobs/0/beat", b'{"appId": 3}', {}),

@@ -154,7 +154,7 @@ def _check_collection(name: str) -> None:
 
 
 async def _bounded(work: Awaitable[T]) -> T:
-    """The server's refusals in the door's words. Raises BadInput, Unavailable, CalleeFailed."""
+    """The server's refusals in the API's words. Raises BadInput, Unavailable, CalleeFailed."""
     try:
         async with asyncio.timeout(SECONDS * 2):
             return await work

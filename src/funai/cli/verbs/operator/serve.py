@@ -46,7 +46,7 @@ class Service:
     children: bool = True
 
 
-_API = "The door for people and platforms (8080)."
+_API = "The API for people and platforms (8080)."
 _DEPLOY = "The control plane: jobs, nodes, placement (7002)."
 _AGENT = "A node's runtime-agent (7005) with its gateway's routes."
 _EDGE = "One public entry before several nodes' gateways; it follows Deploy's routes."

@@ -127,7 +127,7 @@ def _log_line() -> str:
     return f"log-format '%Ts.%ms %[var(txn.app)] %ST %U %B %Ta|{fields}'"
 
 
-def door(s: GatewaySettings, f: Facts) -> list[str]:
+def frontend(s: GatewaySettings, f: Facts) -> list[str]:
     """The frontend's first lines: where it listens, and what is counted and logged of each request."""
     address = f"[{s.host}]" if ":" in s.host else s.host
     both = " v4v6" if s.host == "::" else ""
@@ -137,7 +137,7 @@ def door(s: GatewaySettings, f: Facts) -> list[str]:
     return [
         *lines,
         targets.RAW,
-        *shares.at_the_door(s, f.max_connections),
+        *shares.at_the_frontend(s, f.max_connections),
         _log_line(),
         error(500, pages.INTERNAL, "html", f),
     ]

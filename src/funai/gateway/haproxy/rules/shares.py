@@ -23,7 +23,7 @@ def tables() -> list[list[str]]:
     ]
 
 
-def at_the_door(s: GatewaySettings, max_connections: int) -> list[str]:
+def at_the_frontend(s: GatewaySettings, max_connections: int) -> list[str]:
     """Rules for a new connection. A trusted proxy's own are not counted: what it forwards is, by who asked."""
     unless = " if !trusted_source" if s.trusted_proxies else ""
     lines = [f"acl trusted_source src {' '.join(s.trusted_proxies)}"] if s.trusted_proxies else []

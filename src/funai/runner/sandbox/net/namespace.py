@@ -38,7 +38,7 @@ class Network:
     relay: socket.socket
     names: socket.socket
     names_tcp: socket.socket
-    door: socket.socket
+    proxy: socket.socket
 
     @property
     def path(self) -> str:
@@ -46,7 +46,7 @@ class Network:
         return f"/proc/{os.getpid()}/fd/{self.handle}"
 
     def close(self) -> None:
-        for sock in (self.relay, self.names, self.names_tcp, self.door):
+        for sock in (self.relay, self.names, self.names_tcp, self.proxy):
             sock.close()
         os.close(self.handle)
 

@@ -46,15 +46,15 @@ class Grant:
     """The repository whose blobs an image of the app's may share."""
 
 
-class Door:
-    """Serves one network's door. Closed unless ``grant`` is set."""
+class RegistryProxy:
+    """Serves one network. Closed unless ``grant`` is set."""
 
     def __init__(self, upstream: RegistryHttp) -> None:
         self._upstream = upstream
         self.grant: Grant | None = None
 
     def app(self) -> FastAPI:
-        app = FastAPI(title="registry-door", openapi_url=None)
+        app = FastAPI(title="registry-proxy", openapi_url=None)
         app.add_api_route("/v2/", self._ping, methods=["GET"])
         app.add_api_route("/v2/{path:path}", self._pass, methods=["GET", "HEAD", "POST", "PATCH", "PUT"], response_model=None)
         return app
@@ -90,7 +90,7 @@ class Door:
                 login=own or base,
             )
         except (httpx.HTTPError, httpx.InvalidURL) as e:
-            log.get("runner").warning("door.failed", registry=image.registry, error=str(e) or type(e).__name__)
+            log.get("runner").warning("registry_proxy.failed", registry=image.registry, error=str(e) or type(e).__name__)
             return Response(status_code=502)
         return self._told(answer)
 
@@ -98,7 +98,7 @@ class Door:
     def _told(answer: httpx.Response) -> Response:
         headers = {k: v for k, v in answer.headers.items() if k.lower() in _ANSWERED}
         if there := answer.headers.get("Location"):
-            # Where an upload goes on: by its path, at this door.
+            # Where an upload goes on: by its path, at this proxy.
             target = answer.url.join(there)
             if target.netloc == answer.url.netloc:
                 headers["Location"] = target.raw_path.decode()
