@@ -150,7 +150,7 @@ class WallsMaker:
             tasks.create_task(periodic("deploy.walls", EVERY_SECONDS, self.run_once, stop), name="deploy.walls")
 
     async def run_once(self) -> Walls:
-        """Make them anew when the nodes' addresses changed, or a name's are to be looked up again; else return those there are."""
+        """Make them anew when a node's addresses changed or a name is to be looked up again; else return those there are."""
         async with self.db.read() as conn:
             nodes = await store.nodes(conn)
         addresses = [(n.agent_base_url, n.upstream_url, n.gateway_base_url) for n in nodes]
