@@ -45,6 +45,13 @@ LINES: dict[str, tuple[str, str]] = {
         "{file} 与 package.json 不一致：在本地运行 {command}，把两个文件一起提交",
         "{file} does not fit package.json: run `{command}` on your machine and commit both files",
     ),
+    "no_compiler": (
+        "有依赖需要编译，镜像里没有编译器：请自带 Dockerfile，先写 RUN apt-get update && apt-get install -y python3 make g++",
+        (
+            "a package has to be compiled, and the image has no compiler: bring a Dockerfile that says, before the install, "
+            "RUN apt-get update && apt-get install -y python3 make g++"
+        ),
+    ),
     "npm_gave_up": (
         "npm 没有装上依赖却以 0 退出：多半是软件包仓库连不上，或其证书不受信任；构建已终止，未保留任何层",
         (

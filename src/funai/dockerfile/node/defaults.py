@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 
-from funai.dockerfile.node.files import ProjectFiles
+from funai.dockerfile.node.files import Package, ProjectFiles
 from funai.dockerfile.node.static import generates, renders_on_a_server, site_of
 
 _OF_FRAMEWORK = {
@@ -24,7 +24,8 @@ _OF_FRAMEWORK = {
 
 
 def start_script(files: ProjectFiles) -> str | None:
-    """The project's own ``start``, npm's default, its framework's command or its main file; None for a static site."""
+    """The project's own ``start``, npm's default, its framework's command, its main file, or the ``start`` of the one workspace
+    that has one; None for a static site."""
     scripts = files.package.scripts
     if (own := scripts.get("start")) is not None:
         return own or None
@@ -37,7 +38,20 @@ def start_script(files: ProjectFiles) -> str | None:
         for package, command in _OF_FRAMEWORK.items():
             if package in known and (package != "@astrojs/node" or renders_on_a_server(files)):
                 return command
-    return None if site_of(files, None) else _main_file(files)
+    if site_of(files, None):
+        return None
+    member = only_member(files)
+    return _main_file(files) or (member_start(member) if member else None)
+
+
+def only_member(files: ProjectFiles) -> Package | None:
+    """The one workspace that has a start script; None when there is none or a choice."""
+    found = [member for member in files.members if member.scripts.get("start")]
+    return found[0] if len(found) == 1 else None
+
+
+def member_start(member: Package) -> str:
+    return f"npm --prefix {member.folder} start"
 
 
 def _main_file(files: ProjectFiles) -> str | None:

@@ -19,11 +19,13 @@ MAX_TEXT = 1024 * 1024
 _CONFIGS = ("next", "vite", "astro", "svelte", "nuxt", "react-router", "remix")
 _EXTENSIONS = ("js", "mjs", "cjs", "ts", "mts", "cts")
 
+MISE = ("mise.toml", ".mise.toml")
 READ = (
     "package.json",
     ".nvmrc",
     ".node-version",
     ".tool-versions",
+    *MISE,
     *tokens.READ,
     "pnpm-lock.yaml",
     "pnpm-workspace.yaml",

@@ -1,5 +1,5 @@
 // A small static server: node funai-static.mjs FOLDER. Unknown pages get 404.html, or index.html of a one-page app.
-import { createReadStream, existsSync, realpathSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, sep } from 'node:path';
 
@@ -28,6 +28,22 @@ function find(path) {
   return undefined;
 }
 
+/** The folder that a site was built for (a page of GitHub's, say): its pages name their files below it. '' for none. */
+function builtFor() {
+  const page = find('/index.html');
+  const names = page ? readFileSync(page.file, 'utf8').slice(0, 1 << 20).matchAll(/\b(?:src|href)=["']?(\/[^"'\s>?#/][^"'\s>?#]*)/g) : [];
+  for (const [, name] of names) {
+    if (find(name)) continue;
+    for (let at = name.indexOf('/', 1); at > 0; at = name.indexOf('/', at + 1)) {
+      if (extname(name) && find(name.slice(at))) return name.slice(0, at);
+    }
+  }
+  return '';
+}
+const home = builtFor();
+// The gateway takes the platform's own prefix off: a site that was built for it is at the root here.
+const below = home !== base && !/^\/runtime\/\d+/.test(home) ? home : '';
+
 function pathOf(url) {
   let path = decodeURIComponent(new URL(url, 'http://x').pathname);
   if (path.includes('\0')) throw new URIError('NUL');
@@ -54,7 +70,8 @@ function answer(request, response) {
   if (request.method !== 'GET' && request.method !== 'HEAD') return response.writeHead(405, { allow: 'GET, HEAD' }).end();
   const path = pathOf(request.url ?? '/');
   let status = 200;
-  let found = find(path);
+  if (below && path === '/') return response.writeHead(302, { location: `${below.slice(1)}/` }).end();
+  let found = find(path) ?? (below && path.startsWith(`${below}/`) ? find(path.slice(below.length)) : undefined);
   if (!found) ({ status, found } = fallback(path, request.headers.accept ?? '*/*'));
   if (!found) return response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('not found\n');
   const { file, stat } = found;

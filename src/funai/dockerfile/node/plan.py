@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from funai.contracts.errors import BadInput
 from funai.dockerfile.node.bins import Need, development_need
-from funai.dockerfile.node.defaults import start_script
+from funai.dockerfile.node.defaults import member_start, only_member, start_script
 from funai.dockerfile.node.files import ProjectFiles
 from funai.dockerfile.node.managers import ROOT_HOOKS, Kind, Manager, manager_of
 from funai.dockerfile.node.start import Start, read_start
@@ -34,12 +34,14 @@ class Plan:
     start: Start | None
     site: Site | None
     build: bool
+    """Whether there is a build script; ``build_in`` is the workspace's folder that has it, "" for the root."""
     hooks: tuple[str, ...]
     early: tuple[str, ...]
     keep_dev: Need | None
     own_npmrc_registry: str | None
     compiles: str | None = None
     """A start script that would compile the app once more, and is left for ``start:prod``."""
+    build_in: str = ""
 
     @property
     def launcher(self) -> bool:
@@ -82,6 +84,7 @@ def make_plan(files: ProjectFiles, *, port: int = 3000, available: Collection[in
         raise BadInput("NPM_START_MISSING")
     if site:
         start = None
+    member = _built_member(files, script)
     hooks = tuple(name for name in ROOT_HOOKS if name in files.package.scripts)
     return Plan(
         node=choose(node_wish(files), available),
@@ -90,7 +93,8 @@ def make_plan(files: ProjectFiles, *, port: int = 3000, available: Collection[in
         port=port,
         start=start,
         site=site,
-        build="build" in files.package.scripts,
+        build=bool(member) or "build" in files.package.scripts,
+        build_in=member,
         hooks=hooks,
         early=_early(files),
         keep_dev=development_need(files, start) if start else None,
@@ -104,6 +108,14 @@ def _built_instead(files: ProjectFiles, start: Start | None) -> str | None:
     main = start.main if start else None
     runner = main is not None and main.program == "nest" and main.arguments[:1] == ("start",)
     return files.package.scripts.get("start:prod") if runner and "build" in files.package.scripts else None
+
+
+def _built_member(files: ProjectFiles, script: str | None) -> str:
+    """The workspace that is started for want of a root script, where it is also the one with the build; else ""."""
+    member = only_member(files)
+    if member is None or script != member_start(member) or "build" in files.package.scripts:
+        return ""
+    return member.folder if "build" in member.scripts else ""
 
 
 def _early(files: ProjectFiles) -> tuple[str, ...]:

@@ -16,23 +16,25 @@ REGISTRY_AWAY = 97
 """Exit status of an install step whose package registry can't be reached."""
 PLATFORM_ARGS = ("BASE_PATH", "FUNAI_URL", "FUNAI_APP_ID", "FUNAI_COMMIT", "FUNAI_RELEASE")
 """Build arguments that the platform gives to every Dockerfile that declares them."""
-VARS_FILE, ADDRESS_FILE = ".funai-vars", ".funai-address"
-"""The app's own variables for builds, and what the platform tells about the app: ``export NAME=value`` lines."""
+VARS_FILE, ADDRESS_FILE, TOOLS_FILE = ".funai-vars", ".funai-address", ".funai-tools"
+"""The app's own variables for builds, what the platform tells about the app, and what package managers need
+(:data:`QUIET` and the registry): ``export NAME=value`` lines."""
 START_FILE, STATIC_FILE = "funai-start.sh", "funai-static.mjs"
 CA_IN_STAGE = "/etc/funai-ca.pem"
-_MARK, _OUTPUT = "/tmp/funai-built", "/tmp/funai-output"
+_MARK, _OUTPUT, _SITE = "/tmp/funai-built", "/tmp/funai-output", "/tmp/funai-site"
 
 
 def render(plan: Plan, *, ca_in_context: bool = False, env_files: bool = False, caches: bool = False) -> str:
     """The Dockerfile.
 
-    ``env_files``: the context has VARS_FILE and ADDRESS_FILE, shell files whose variables the build's steps get: unlike
-    build arguments, their values stand in no command line, log or history. Without, steps get PLATFORM_ARGS as arguments.
+    ``env_files``: the context has VARS_FILE, ADDRESS_FILE and TOOLS_FILE, shell files whose variables the build's steps get:
+    unlike build arguments, their values stand in no command line, log or history, and they cost no cached step of their own
+    (the engine takes some 80 ms for each). Without, steps get PLATFORM_ARGS as arguments.
     ``ca_in_context``: certificate authorities come as a file of the context, used by the first stages and not in the image.
     ``caches``: the engine has a folder for mounts of type cache that is the app's alone.
     """
     install, build = _install(plan, ca_in_context, env_files, caches), _build(plan, env_files, caches)
-    sections = [install, *_production(plan), build, _final(plan)]
+    sections = [install, *_production(plan, env_files), build, _final(plan, env_files)]
     return "\n".join(sections)
 
 
@@ -42,10 +44,24 @@ def extra_files(plan: Plan) -> dict[str, str]:
     return {name: resources("funai.dockerfile.node").joinpath(name).read_text("utf-8") for name in wanted}
 
 
-_QUIET = (
-    "ENV npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false HUSKY=0 "
-    "NEXT_TELEMETRY_DISABLED=1 ASTRO_TELEMETRY_DISABLED=1 NUXT_TELEMETRY_DISABLED=1 YARN_ENABLE_TELEMETRY=0"
-)
+QUIET = {
+    "npm_config_update_notifier": "false",
+    "npm_config_fund": "false",
+    "npm_config_audit": "false",
+    "HUSKY": "0",
+    "NEXT_TELEMETRY_DISABLED": "1",
+    "ASTRO_TELEMETRY_DISABLED": "1",
+    "NUXT_TELEMETRY_DISABLED": "1",
+    "YARN_ENABLE_TELEMETRY": "0",
+}
+"""Variables of the build's steps: tools that ask nothing and report nothing."""
+_LINKED = {"YARN_NODE_LINKER": "node-modules"}
+"""Yarn 2 and newer keep packages in archives by default; the image has them in a folder, and every call must know it."""
+
+
+def tool_variables(plan: Plan) -> dict[str, str]:
+    """The variables of each step that calls a package manager."""
+    return QUIET | (_LINKED if plan.manager.kind is Kind.BERRY else {})
 
 
 def _install(plan: Plan, ca_in_context: bool, env_files: bool, caches: bool) -> str:
@@ -54,22 +70,22 @@ def _install(plan: Plan, ca_in_context: bool, env_files: bool, caches: bool) -> 
         f"# The platform's standard image: {name}, Node {plan.node.major}, {'a static site' if plan.site else 'npm start'}.",
         f"FROM {plan.node.image} AS deps",
         "WORKDIR /app",
-        "ARG NPM_REGISTRY",
-        "ARG NODE_EXTRA_CA_CERTS",
-        _QUIET,
     ]
+    if not env_files:
+        lines += ["ARG NPM_REGISTRY", "ARG NODE_EXTRA_CA_CERTS", _env(tool_variables(plan))]
     if ca_in_context:
         lines.append(f"COPY {CA_IN_CONTEXT} {CA_IN_STAGE}")
     if plan.manager.package:
-        lines.append(f"RUN {_REGISTRY}npm install --global {plan.manager.package}{_or_blame()}")
-    variables = ""
+        lines += [f"COPY {TOOLS_FILE} ./"] if env_files else []
+        tools = _sourced(env_files, TOOLS_FILE)
+        lines.append(f"RUN {tools}{_REGISTRY}npm install --global {plan.manager.package}{_or_blame()}")
     if plan.source_first:
         lines += [*_declared(env_files), "COPY . ."]
-        variables = _sourced(env_files, VARS_FILE, ADDRESS_FILE)
+        variables = _sourced(env_files, TOOLS_FILE, VARS_FILE, ADDRESS_FILE)
     else:
-        tokens = env_files and plan.variables_in_npmrc
-        lines += _manifests(plan, [VARS_FILE] if tokens else [])
-        variables = _sourced(tokens, VARS_FILE)
+        needed = [TOOLS_FILE, *([VARS_FILE] if plan.variables_in_npmrc else [])] if env_files else []
+        lines += _manifests(plan, needed)
+        variables = _sourced(env_files, *needed)
     mount, cache = (kept.mount(kept.PACKAGES), kept.package_cache(plan.manager.kind)) if caches else ("", "")
     lines.append(f"RUN {mount}{variables}{cache}{_registry(plan)}{_install_command(plan)}{_or_blame()}")
     return "\n".join(lines) + "\n"
@@ -129,7 +145,7 @@ def _install_command(plan: Plan) -> str:
         case Kind.YARN:
             command = f"yarn install --non-interactive --production=false{' --frozen-lockfile' if frozen else ''}"
         case Kind.BERRY:
-            command = f"YARN_NODE_LINKER=node-modules yarn install {'--immutable' if frozen else '--no-immutable'}"
+            command = f"yarn install {'--immutable' if frozen else '--no-immutable'}"
         case Kind.BUN:
             command = f"bun install{' --frozen-lockfile' if frozen else ''}"
         case Kind.NPM:
@@ -141,10 +157,11 @@ def _install_command(plan: Plan) -> str:
     return f"{command} && {done}" if plan.has_dependencies else f"mkdir -p node_modules && {command}"
 
 
-def _production(plan: Plan) -> list[str]:
+def _production(plan: Plan, env_files: bool) -> list[str]:
     if not plan.prune or plan.source_first:
         return []
-    return [f"FROM deps AS production\nRUN {_registry(plan)}{_prune_command(plan)} && mkdir -p node_modules\n"]
+    tools = _sourced(env_files, TOOLS_FILE)
+    return [f"FROM deps AS production\nRUN {tools}{_registry(plan)}{_prune_command(plan)} && mkdir -p node_modules\n"]
 
 
 def _prune_command(plan: Plan) -> str:
@@ -154,7 +171,7 @@ def _prune_command(plan: Plan) -> str:
         case Kind.YARN:
             return "yarn install --production --frozen-lockfile --ignore-scripts --prefer-offline --non-interactive"
         case Kind.BERRY:
-            return "YARN_NODE_LINKER=node-modules YARN_ENABLE_SCRIPTS=0 yarn workspaces focus --all --production"
+            return "YARN_ENABLE_SCRIPTS=0 yarn workspaces focus --all --production"
         case _:
             return "npm prune --omit=dev --ignore-scripts"
 
@@ -168,12 +185,16 @@ def _build(plan: Plan, env_files: bool, caches: bool) -> str:
     if not plan.source_first:
         lines += [*_declared(env_files), "COPY . ."]
     steps = [*(kept.linked(plan.files) if caches else []), f"touch {_MARK}"]
+    if plan.site:
+        steps.append(f"mkdir -p {_SITE} && cp {STATIC_FILE} {_SITE}")
     if env_files:
-        steps = [_sourced(True, VARS_FILE, ADDRESS_FILE) + f"rm -f {VARS_FILE} {ADDRESS_FILE}", *steps]
+        names = (TOOLS_FILE, VARS_FILE, ADDRESS_FILE)
+        steps = [_sourced(True, *names) + f"rm -f {' '.join(names)}", *steps]
     if plan.hooks and plan.manager.kind is Kind.NPM:
         steps += [f"npm run {name}" for name in _hooks(plan.hooks)]
     if plan.build:
-        steps += [f"{plan.manager.command} run build", *_behind_a_proxy(plan)]
+        build = f"{plan.manager.command} run build"
+        steps += [f"(cd {plan.build_in} && {build})" if plan.build_in else build, *_behind_a_proxy(plan)]
     if plan.source_first and plan.prune:
         steps.append(_prune_command(plan))
     steps += _collect_site(plan) if plan.site else _tidy(plan, caches)
@@ -231,36 +252,38 @@ def _collect_site(plan: Plan) -> list[str]:
     return [
         f'for folder in {folders} dist/*/browser dist/* ""; do if [ -f "$folder/index.html" ]; then break; fi; done',
         f'if [ -z "$folder" ]; then echo "the build wrote no index.html in any of: {folders}" >&2; exit 1; fi',
-        'cp -a "$folder" /site',
+        f'cp -a "$folder" {_SITE}/site',
     ]
 
 
-def _final(plan: Plan) -> str:
-    """The image's own stage. What a change of source alters comes last: the engine commits each instruction after it anew."""
+def _final(plan: Plan, env_files: bool) -> str:
+    """The image's own stage. What a change of source alters comes last: the engine commits each instruction after it anew.
+
+    EXPOSE is for people who read the file: the platform knows the port.
+    """
     port = plan.port
+    metadata = ["USER 1000:1000", *([] if env_files else [f"EXPOSE {port}"])]
     env = {"NODE_ENV": "production", "PORT": str(port), "HOST": "0.0.0.0", "HOSTNAME": "0.0.0.0"}
     lines = ["", f"FROM {plan.node.image}"]
     if plan.site:
         lines += [
             _env(env),
-            f"COPY {STATIC_FILE} /usr/local/lib/{STATIC_FILE}",
-            "USER 1000:1000",
-            f"EXPOSE {port}",
-            f'CMD ["node", "/usr/local/lib/{STATIC_FILE}", "/app/site"]',
-            "COPY --from=build --chown=1000:1000 /site /app/site",
+            *metadata,
+            f'CMD ["node", "/app/{STATIC_FILE}", "/app/site"]',
+            f"COPY --from=build --chown=1000:1000 {_SITE} /app/",
         ]
         return "\n".join(lines).lstrip() + "\n"
     package = plan.files.package
     env |= {"PROTOCOL_HEADER": "x-forwarded-proto", "HOST_HEADER": "x-forwarded-host", "npm_config_update_notifier": "false"}
+    env |= _LINKED if plan.manager.kind is Kind.BERRY else {}
     env |= {f"npm_package_{k}": v for k in ("name", "version") if isinstance(v := package.data.get(k), str)}
     lines.append(f"{_env(env)} PATH={_path(plan)}:$PATH")
     lines += _managers_at_run(plan)
     if plan.launcher:
         lines.append(f"COPY {START_FILE} /usr/local/bin/funai-start")
-    source = "production" if _production(plan) else "build" if plan.source_first else "deps"
+    source = "production" if _production(plan, env_files) else "build" if plan.source_first else "deps"
     lines += [
-        "USER 1000:1000",
-        f"EXPOSE {port}",
+        *metadata,
         f"CMD {json.dumps(_command(plan), ensure_ascii=False)}",
         f"COPY --from={source} --chown=1000:1000 /app/node_modules /app/node_modules",
         "WORKDIR /app",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
 from semantic_version import NpmSpec, Version
 
-from funai.dockerfile.node.files import ProjectFiles, strings
+from funai.dockerfile.node.files import MISE, ProjectFiles, strings
 
 MAJORS = (20, 22, 24)
 """What the standard image is offered in, oldest first."""
@@ -50,7 +51,9 @@ MAX_WISH = 200
 
 
 def node_wish(files: ProjectFiles) -> NodeWish | None:
-    """``.nvmrc``, ``.node-version``, ``.tool-versions``, ``engines``, ``devEngines``, ``volta``: the first that is usable."""
+    """The first that is usable of ``.nvmrc``, ``.node-version``, ``.tool-versions``, ``mise.toml``, ``engines``, ``devEngines``
+    and ``volta``.
+    """
     tools = re.search(r"^(?:nodejs|node)[ \t]+(\S+)", files.texts.get(".tool-versions", ""), re.MULTILINE)
     engines = strings(files.package.data.get("engines")).get("node")
     volta = strings(files.package.data.get("volta")).get("node")
@@ -58,6 +61,7 @@ def node_wish(files: ProjectFiles) -> NodeWish | None:
         ".nvmrc": files.texts.get(".nvmrc"),
         ".node-version": files.texts.get(".node-version"),
         ".tool-versions": tools[1] if tools else None,
+        **{name: _mise(files.texts.get(name, "")) for name in MISE},
         "package.json engines.node": engines,
         "package.json devEngines.runtime": _runtime(files.package.data.get("devEngines")),
         "package.json volta.node": volta,
@@ -68,6 +72,23 @@ def node_wish(files: ProjectFiles) -> NodeWish | None:
         if line and len(line) <= MAX_WISH and (majors := satisfying(line)) is not None:
             wishes.append(NodeWish(source, line[:80], majors))
     return wishes[0] if wishes else None
+
+
+def _mise(text: str) -> str | None:
+    """Node's version in mise's settings: ``node = "22"``, a list of versions or a table with one."""
+    try:
+        tools = tomllib.loads(text.removeprefix("\ufeff")).get("tools")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return None
+    if not isinstance(tools, dict):
+        return None
+    known = cast("dict[str, object]", tools)
+    said = known.get("node", known.get("nodejs"))
+    if isinstance(said, list) and said:
+        said = cast("list[object]", said)[0]
+    if isinstance(said, dict):
+        said = cast("dict[str, object]", said).get("version")
+    return said if isinstance(said, str) else None
 
 
 def _first_line(text: str) -> str:

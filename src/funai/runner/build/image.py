@@ -23,7 +23,7 @@ from funai.i18n.sizes import size
 from funai.runner.build.base_images import BaseAbsent, BaseImage, Bases, image_ids
 from funai.runner.build.cgroup import BuildGroup, Usage
 from funai.runner.build.diskwatch import DiskWatch, working_containers
-from funai.runner.build.output import Output, stale_lock
+from funai.runner.build.output import Output, no_compiler, stale_lock
 from funai.runner.build.plan import check_mounts
 from funai.runner.build.reading import Reading, write_down
 from funai.runner.build.watch import BuildWatch
@@ -292,8 +292,8 @@ class Builder:
         if any(word in line for line in lines for word in TOO_MANY_FILES):
             n = within_hard_limit(s.build_files)
             lines = [f"[{both('open_files_limit', n=n)}]", *lines]
-        if stale := stale_lock(lines):
-            lines = [f"[{stale}]", *lines]
+        if advice := stale_lock(lines) or no_compiler(lines):
+            lines = [f"[{advice}]", *lines]
         if usage.memory_full:
             lines = [f"[{both('memory_limit', limit=size(s.build_memory_bytes))}]", *lines]
         return JobFailed(FailureCode.BUILD_FAILED, lines, exit=code)

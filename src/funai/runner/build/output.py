@@ -22,6 +22,9 @@ _STALE_LOCKS = (
 )
 """What package managers say of a lock file that does not fit package.json, the file, and the command that fixes it."""
 
+_NO_COMPILER = re.compile(r"\bgyp ERR! (find Python|stack Error: (not found: make|Could not find any Python)|not found: make)")
+"""node-gyp's words when a package has no binary for this machine, and the image nothing to make one with."""
+
 
 class Output:
     """What the build prints: passed on as it comes, its end kept, and ended past its limit (bytes).
@@ -57,3 +60,8 @@ def stale_lock(lines: Iterable[str]) -> str | None:
             if words.search(line):
                 return both("stale_lock", file=file, command=command)
     return None
+
+
+def no_compiler(lines: Iterable[str]) -> str | None:
+    """What to do, in both languages, when a native package had to be compiled and the image has no compiler."""
+    return both("no_compiler") if any(map(_NO_COMPILER.search, lines)) else None

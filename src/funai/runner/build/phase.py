@@ -103,6 +103,7 @@ class ImageBuild:
                 ca_to_copy=None if self.builder.mounts else self.settings.ca_file,
                 variables=build_values(self.payload),
                 address=told(self.job, self.payload, self.spec, commit.sha),
+                tools=self._tools(generated=True),
                 caches=self.builder.own_caches,
             )
             self._announce(plan)
@@ -154,17 +155,21 @@ class ImageBuild:
 
     def _arguments(self, recipe: Recipe, commit: Commit) -> Mapping[str, str]:
         """Build arguments; the platform's own win over the app's of the same name."""
-        s, mounts = self.settings, self.builder.mounts
         args: dict[str, str] = {}
         if not recipe.generated:
             args = {**build_values(self.payload), **told(self.job, self.payload, self.spec, commit.sha)}
-        if s.npm_registry:
-            args["NPM_REGISTRY"] = s.npm_registry
-        if s.ca_file and (mounts or recipe.generated):
-            args["NODE_EXTRA_CA_CERTS"] = CA_IN_BUILD if mounts else CA_IN_STAGE
-        elif s.ca_file:
-            self.out.line(f"    {both('no_ca_mount')}")
+        args |= self._tools(generated=recipe.generated)
         if recipe.generated:
             # The builder tells people to pass what has no value, which an app's owner can't do.
             args = {name: "" for name in ("NPM_REGISTRY", "NODE_EXTRA_CA_CERTS") if f"ARG {name}\n" in recipe.text} | args
         return args
+
+    def _tools(self, *, generated: bool) -> dict[str, str]:
+        """What package managers need of the operator's settings."""
+        s, mounts = self.settings, self.builder.mounts
+        found = {"NPM_REGISTRY": s.npm_registry} if s.npm_registry else {}
+        if s.ca_file and (mounts or generated):
+            found["NODE_EXTRA_CA_CERTS"] = CA_IN_BUILD if mounts else CA_IN_STAGE
+        elif s.ca_file:
+            self.out.line(f"    {both('no_ca_mount')}")
+        return found

@@ -12,7 +12,7 @@ from funai.contracts.apps import buildspec
 from funai.contracts.errors import BadInput
 from funai.dockerfile.node.files import MAX_TEXT, ProjectFiles, collect
 from funai.dockerfile.node.plan import Plan, make_plan
-from funai.dockerfile.node.render import ADDRESS_FILE, VARS_FILE, extra_files, render
+from funai.dockerfile.node.render import ADDRESS_FILE, TOOLS_FILE, VARS_FILE, extra_files, render, tool_variables
 from funai.i18n.reasons import Words
 from funai.runner.build.plan import IGNORE_FILES, Recipe, inside
 from funai.runner.failures import invalid
@@ -69,15 +69,18 @@ def write_standard(
     ca_to_copy: Path | None,
     variables: Mapping[str, str],
     address: Mapping[str, str],
+    tools: Mapping[str, str],
     caches: bool = False,
 ) -> Recipe:
     """The Dockerfile, and the platform's files that it copies, written into the context.
 
     ``ca_to_copy``: certificate authorities for an engine that can't mount them. ``variables`` and ``address``: what the
-    build's steps get in their environment, the app's own and the platform's. ``caches``: cache mounts are the app's alone.
+    build's steps get in their environment, the app's own and the platform's; ``tools``: what package managers need, the
+    registry and the authorities. ``caches``: cache mounts are the app's alone.
     """
     text = render(plan, ca_in_context=ca_to_copy is not None, env_files=True, caches=caches)
-    ours = [*extra_files(plan).items(), (VARS_FILE, _exports(variables)), (ADDRESS_FILE, _exports(address))]
+    exported = {VARS_FILE: variables, ADDRESS_FILE: address, TOOLS_FILE: {**tool_variables(plan), **tools}}
+    ours = [*extra_files(plan).items(), *((name, _exports(values)) for name, values in exported.items())]
     for name, content in ours:
         file = _place(context, name)
         file.write_text(content)

@@ -52,6 +52,13 @@ def test_node_of_the_image_is_what_can_be_had() -> None:
     assert planned(asks, available=(20, 24)).node.major == 24
     assert planned(starts("node s.js"), {".nvmrc": "22\n"}).node.major == 22
     assert planned(starts("node s.js"), {".tool-versions": "python 3.12.1\nnodejs 22.11.0\n"}).node.major == 22
+    for text in (
+        '[tools]\nnode = "22"\n',
+        '[tools]\nnode = ["22.11", "24"]\n',
+        '[tools]\nnode = {version = "22"}\npython = "3.12"\n',
+    ):
+        assert planned(starts("node s.js"), {"mise.toml": text}).node.major == 22
+    assert planned(starts("node s.js"), {".mise.toml": "[tools\nnode = 22"}).node.wish is None
     runtime = {"name": "node", "version": "^24.0.0"}
     assert planned(starts("node s.js", devEngines={"runtime": runtime})).node.major == 24
     assert planned(starts("bun s.ts", devEngines={"runtime": {**runtime, "name": "bun"}})).node.wish is None

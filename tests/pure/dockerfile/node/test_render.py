@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from funai.contracts.errors import BadInput
 from funai.dockerfile.node.files import collect, member_folders, parse_package
-from funai.dockerfile.node.render import extra_files, render
+from funai.dockerfile.node.render import extra_files, render, tool_variables
 from tests.pure.dockerfile.node.projects import planned, starts
 
 LOCK = {"package-lock.json": "{}"}
@@ -46,13 +47,30 @@ def test_render_declares_the_platforms_arguments_for_builds_alone() -> None:
 
 def test_render_with_files_of_variables_has_their_names_nowhere_and_keeps_them_out_of_the_image() -> None:
     *_, build, final = stages(rendered(starts("node s.js"), env_files=True))
-    assert ". ./.funai-vars; . ./.funai-address; rm -f .funai-vars .funai-address" in build
+    assert ". ./.funai-tools; . ./.funai-vars; . ./.funai-address; rm -f .funai-tools .funai-vars .funai-address" in build
     assert "ARG" not in build and ".funai" not in final
+
+
+def test_render_with_files_of_variables_has_few_steps_before_the_source() -> None:
+    """Each cached step costs the engine a container: what can be one step is one."""
+    package = starts("vite", scripts={"build": "vite build"}, devDependencies={"vite": "6"})
+    deps, build, final = stages(rendered(package, LOCK, env_files=True))
+    names = [[line.split()[0] for line in part.splitlines()[1:] if line[:1].isupper()] for part in (deps, build, final)]
+    assert names == [["WORKDIR", "COPY", "RUN"], ["COPY", "RUN"], ["ENV", "USER", "CMD", "COPY"]]
+    assert "COPY package.json package-lock.json .funai-tools ./\nRUN . ./.funai-tools; " in deps
+
+
+@pytest.mark.parametrize("lock", [{}, LOCK, {"pnpm-lock.yaml": "importers:\n"}, {"yarn.lock": "__metadata:\n"}])
+def test_render_with_files_of_variables_reads_the_tools_file_before_each_manager(lock: dict[str, str]) -> None:
+    package = starts("node s.js", scripts={"build": "x"}, dependencies={"a": "1"}, devDependencies={"b": "1"})
+    text = rendered(package, lock, env_files=True)
+    steps = [line for line in text.splitlines() if line.startswith("RUN")]
+    assert steps and all(line.startswith("RUN . ./.funai-tools; ") for line in steps)
 
 
 def test_render_gives_an_install_the_variables_that_npmrc_names() -> None:
     token = {".npmrc": "//npm.example.org/:_authToken=${NPM_TOKEN}\n"}
-    assert "RUN . ./.funai-vars; " in stages(rendered(starts("node s.js"), LOCK | token, env_files=True))[0]
+    assert "RUN . ./.funai-tools; . ./.funai-vars; " in stages(rendered(starts("node s.js"), LOCK | token, env_files=True))[0]
     assert ".funai-vars" not in stages(rendered(starts("node s.js"), LOCK, env_files=True))[0]
 
 
@@ -106,7 +124,8 @@ def test_workspace_folders_with_names_that_builders_read_are_left_to_the_whole_s
 
 def test_render_of_a_static_site_serves_it_with_the_platforms_server() -> None:
     plan = planned({"scripts": {"build": "vite build"}, "devDependencies": {"vite": "6"}}, LOCK)
-    assert 'CMD ["node", "/usr/local/lib/funai-static.mjs", "/app/site"]' in render(plan)
+    assert 'CMD ["node", "/app/funai-static.mjs", "/app/site"]' in render(plan)
+    assert "cp funai-static.mjs /tmp/funai-site" in render(plan)
     assert list(extra_files(plan)) == ["funai-static.mjs"]
 
 
@@ -114,6 +133,32 @@ def test_render_of_several_processes_has_the_launcher() -> None:
     plan = planned(starts("node a.js & node b.js"))
     assert '/funai-start", "node a.js & node b.js"]' in render(plan) and list(extra_files(plan)) == ["funai-start.sh"]
     assert extra_files(planned(starts("node a.js"))) == {}
+
+
+@pytest.mark.parametrize("env_files", [True, False])
+def test_render_with_yarn_4_has_every_call_find_packages_in_a_folder(env_files: bool) -> None:
+    """Its default, and ``nodeLinker: pnp``, would take a folder of packages for a project that was never installed."""
+    package = starts("yarn node s.js", scripts={"build": "x"}, dependencies={"a": "1"})
+    plan = planned(package, {"yarn.lock": "__metadata:\n", ".yarnrc.yml": "nodeLinker: pnp\n"})
+    text = render(plan, env_files=env_files)
+    assert tool_variables(plan)["YARN_NODE_LINKER"] == "node-modules" and "yarn run build" in text
+    assert ("YARN_NODE_LINKER" in stages(text)[0]) is not env_files and "YARN_NODE_LINKER=node-modules" in stages(text)[-1]
+
+
+def test_render_starts_the_one_workspace_that_has_a_start_script_and_builds_it() -> None:
+    web = json.dumps({"name": "@acme/web", "scripts": {"build": "next build", "start": "next start"}})
+    files = LOCK | {"apps/web/package.json": web, "packages/ui/package.json": '{"name": "@acme/ui"}'}
+    text = rendered({"workspaces": ["apps/*", "packages/*"]}, files)
+    assert "(cd apps/web && npm run build)" in text and 'CMD ["sh", "-c", "cd /app/apps/web && exec next start"]' in text
+    root = rendered({"workspaces": ["apps/*", "packages/*"], "scripts": {"build": "turbo build"}}, files)
+    assert "&& npm run build" in root and "(cd apps" not in root
+
+
+def test_render_of_two_workspaces_to_start_makes_no_choice() -> None:
+    members = {f"apps/{name}/package.json": json.dumps(starts("node s.js")) for name in ("a", "b")}
+    with pytest.raises(BadInput) as caught:
+        rendered({"workspaces": ["apps/*"]}, LOCK | members)
+    assert caught.value.reason == "NPM_START_MISSING"
 
 
 def test_render_keeps_text_of_the_package_out_of_instructions() -> None:

@@ -73,3 +73,29 @@ def test_static_server_has_the_sites_own_page_for_what_is_missing(
     (site / "404.html").write_text("nowhere")
     answer = httpx.get(f"{served[0]}/deep/link", headers=HTML, trust_env=False)
     assert (answer.status_code, answer.text) == (404, "nowhere")
+
+
+def test_static_server_serves_a_site_that_was_built_for_a_folder_in_that_folder(site: Path) -> None:
+    (site / "index.html").write_text('<script src="/my-shop/assets/app-BJNpR8lE.js"></script>')
+    with subprocess.Popen([NODE, SERVER, site], env={"PORT": "0"}, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            base = f"http://127.0.0.1:{process.stdout.readline().rsplit(' ', 1)[-1].strip()}"
+            with httpx.Client(base_url=base, trust_env=False) as http:
+                first = http.get("/")
+                assert (first.status_code, first.headers["location"]) == (302, "my-shop/")
+                assert http.get("/my-shop/assets/app-BJNpR8lE.js").text == "let a"
+                assert "app-BJNpR8lE" in http.get("/my-shop/", headers=HTML).text and http.get("/my-shop/about").text == "about"
+        finally:
+            process.kill()
+
+
+def test_static_server_stays_at_the_root_for_a_site_built_for_the_platforms_own_prefix(site: Path) -> None:
+    (site / "index.html").write_text('<script src="/runtime/9/assets/app-BJNpR8lE.js"></script>')
+    with subprocess.Popen([NODE, SERVER, site], env={"PORT": "0"}, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            base = f"http://127.0.0.1:{process.stdout.readline().rsplit(' ', 1)[-1].strip()}"
+            assert httpx.get(f"{base}/", trust_env=False).status_code == 200
+        finally:
+            process.kill()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funai.runner.build.output import stale_lock
+from funai.runner.build.output import no_compiler, stale_lock
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,9 @@ def test_a_lock_file_that_does_not_fit_is_told_with_the_command_that_mends_it(li
 
 def test_other_failures_say_nothing_of_lock_files() -> None:
     assert stale_lock(["npm error code E404", "RUN pnpm install --frozen-lockfile", "sh: 1: vite: not found"]) is None
+
+
+@pytest.mark.parametrize("line", ["npm error gyp ERR! find Python", "gyp ERR! stack Error: not found: make"])
+def test_no_compiler_names_what_the_image_lacks(line: str) -> None:
+    assert "python3 make g++" in (no_compiler(["[1/3] STEP 4/4: RUN npm ci", line]) or "")
+    assert no_compiler(["gyp ERR! build error", "error: a.cc:1: expected ;"]) is None

@@ -27,7 +27,9 @@ def plan_of(src: Path) -> Plan:
 
 
 def write(src: Path, *, ca: Path | None = None) -> str:
-    return write_standard(plan_of(src), src, ca_to_copy=ca, variables={"VITE_A": "it's"}, address={}).text
+    return write_standard(
+        plan_of(src), src, ca_to_copy=ca, variables={"VITE_A": "it's"}, address={}, tools={"NPM_REGISTRY": "https://n"}
+    ).text
 
 
 def test_write_standard_keeps_the_dockerfile_out_of_the_source(src: Path) -> None:
@@ -35,6 +37,7 @@ def test_write_standard_keeps_the_dockerfile_out_of_the_source(src: Path) -> Non
     assert not (src / "Dockerfile").exists()
     assert (src / ".funai-vars").read_text() == "export VITE_A='it'\"'\"'s'\n" and "VITE_A" not in text
     assert "http" in (src / "funai-static.mjs").read_text()
+    assert "export NPM_REGISTRY=https://n\n" in (src / ".funai-tools").read_text() and "https://n" not in text
     ignored = (src / ".dockerignore").read_text()
     assert "node_modules\n" in ignored and "!.env.production\n" in ignored
 
@@ -42,7 +45,7 @@ def test_write_standard_keeps_the_dockerfile_out_of_the_source(src: Path) -> Non
 def test_write_standard_takes_back_what_the_repository_leaves_out(src: Path) -> None:
     (src / ".dockerignore").write_text("*\n!src")
     write(src)
-    assert (src / ".dockerignore").read_text() == "*\n!src\n!funai-static.mjs\n!.funai-vars\n!.funai-address\n"
+    assert (src / ".dockerignore").read_text() == "*\n!src\n!funai-static.mjs\n!.funai-vars\n!.funai-address\n!.funai-tools\n"
 
 
 def test_write_standard_never_writes_through_a_link(src: Path, tmp_path: Path) -> None:
