@@ -5,6 +5,8 @@ ARGS ?=
 WORKERS ?= 4
 # How many failed tests may be tried once more, alone
 AGAIN ?= 3
+# Tests' bytecode is kept also where the environment says otherwise: four workers would each compile all of it
+PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test demo up test test-full test-pure test-service test-e2e test-nodes lint fmt db docs docs-site picture screenshots test-lowest bench-deploy bench-frameworks bench-queue bench-nodes bench-console bench-takeover chaos fuzz-dockerfile clean distclean
@@ -25,26 +27,27 @@ up: setup ## Run the platform on this machine until Ctrl-C (ARGS="--gateway-port
 	@.venv/bin/funai up $(ARGS)
 
 test: setup-test ## Linters and the whole test suite
-	@lint=0; $(MAKE) --no-print-directory lint || lint=$$?; \
-	$(PY) -m pytest --numprocesses $(WORKERS) $(ARGS) || $(PY) scripts/test_again.py --status $$? --at-most $(AGAIN) && exit $$lint
+	@$(PYTEST) --collect-only -qq >/dev/null 2>&1 & \
+	lint=0; $(MAKE) --no-print-directory lint || lint=$$?; wait; \
+	$(PYTEST) --numprocesses $(WORKERS) $(ARGS) || $(PY) scripts/test_again.py --status $$? --at-most $(AGAIN) && exit $$lint
 
 test-full: ## The same, each test as far as it goes (sizes, every look of every page)
 	@FUNAI_TEST_FULL=1 $(MAKE) --no-print-directory test
 
 test-pure: ## Only the tests that need nothing but the virtualenv
-	@$(PY) -m pytest tests/pure $(ARGS)
+	@$(PYTEST) tests/pure $(ARGS)
 
 test-lowest: setup-test ## The pure tests on the lowest versions that pyproject.toml allows
 	@$(PY) scripts/test_lowest.py $(ARGS)
 
 test-service: ## Only the services in this process, on real databases
-	@$(PY) -m pytest tests/service --numprocesses $(WORKERS) $(ARGS)
+	@$(PYTEST) tests/service --numprocesses $(WORKERS) $(ARGS)
 
 test-e2e: ## Only what runs on real Podman, registry, SSH and HAProxy
-	@$(PY) -m pytest tests/e2e $(ARGS)
+	@$(PYTEST) tests/e2e $(ARGS)
 
 test-nodes: setup-test ## Three nodes with real parts: drains, killed parts, a cut link, a full disk (root)
-	@FUNAI_TEST_FULL=1 $(PY) -m pytest tests/e2e/nodes $(ARGS)
+	@FUNAI_TEST_FULL=1 $(PYTEST) tests/e2e/nodes $(ARGS)
 
 lint: ## Style, types (strict), import fences, sizes, words
 	@failed=0; \
@@ -72,7 +75,7 @@ picture: setup ## Remake the READMEs' picture of a terminal session, from a real
 
 screenshots: setup-test ## Remake the documentation's pictures of the console, by the test that walks a newcomer's way
 	@fc-list :lang=zh-cn | grep -q . || { echo "screenshots: no Chinese font here; apt-get install fonts-noto-cjk" >&2; exit 1; }
-	@FUNAI_SCREENSHOTS=docs/images/console $(PY) -m pytest tests/e2e/up/test_console.py --quiet -k newcomer_signs_up
+	@FUNAI_SCREENSHOTS=docs/images/console $(PYTEST) tests/e2e/up/test_console.py --quiet -k newcomer_signs_up
 	@echo "docs/images/console: $$(du -sk docs/images/console | cut -f1) KiB, at most 1000 wanted"
 
 fuzz-dockerfile: setup-test ## Hostile Dockerfiles against a real Runner, with canaries: ARGS="--seconds 600"

@@ -5,7 +5,7 @@ Two nodes in network namespaces, each with an engine, an agent and a HAProxy of 
 * ``drain_failed_requests``: visitors' requests through the edge that were not answered well, from before the drain until the
   node runs none of its apps any more;
 * ``drain_requests``: all of theirs; ``drain_rate_per_s``: so many a second were made, of the ``--rate`` that was asked for;
-  a request waits for no other's answer;
+  a request waits for no other's answer, and the visitors are a process of their own;
 * ``drain_ms_per_app``: from the operator's command until the last app serves elsewhere, by the number of apps.
 """
 
@@ -17,7 +17,7 @@ import json
 import shutil
 import time
 
-from benchmarks.chaos.visitors import Visits
+from benchmarks.chaos.steady import steady
 from funai.contracts.apps.moves import DrainState
 from funai.standalone.parts import engine
 from tests.e2e.nodes.world import ANSWER, Nodes, nodes
@@ -31,17 +31,16 @@ RATE = 200.0
 async def drained(platform: Nodes, apps: int, rate: float) -> dict[str, float]:
     await platform.all_healthy()
     urls = await platform.live(apps, "node-1")
-    visits = Visits({app_id: {ANSWER} for app_id in urls}, patience=60)
-    async with visits.paced(urls, rate):
+    async with steady(urls, ANSWER, rate) as seen:
         began = time.perf_counter()
         ended = await platform.drained(await platform.drain("node-1"))
         took = time.perf_counter() - began
         await eventually(lambda: platform.left("node-1", urls), seconds=60, what="the node runs none of the apps")
     assert (ended.state, ended.moved) == (DrainState.DONE, apps), ended
     return {
-        "drain_failed_requests": len(visits.bad) + len(visits.stale),
-        "drain_requests": visits.requests,
-        "drain_rate_per_s": round(visits.rate, 1),
+        "drain_failed_requests": len(seen.bad) + len(seen.stale),
+        "drain_requests": seen.requests,
+        "drain_rate_per_s": round(seen.rate, 1),
         "drain_ms_per_app": round(took * 1000 / apps),
         "drain_apps": apps,
     }

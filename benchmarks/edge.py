@@ -4,6 +4,7 @@
   new node answers, the commit itself not counted;
 * ``edge_overhead_p50_ms``: median of a request through the edge minus the median of the same request sent to the node's
   gateway directly, taken in turns over kept-alive connections;
+* ``edge_floor_p50_ms``: the same of a HAProxy with no rules at all in the edge's place: what any second hop costs here and now;
 * ``edge_p50_ms, direct_p50_ms``.
 
 Deploy runs in a process of its own, on SQLite unless ``--database`` names another. The gateways of two nodes and the edge are
@@ -18,9 +19,11 @@ import json
 import multiprocessing
 import shutil
 import statistics
+import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -35,6 +38,7 @@ from funai.base.aio import bind, serving
 from funai.base.clients.deploy import NodeDeployClient
 from funai.base.db.engine import Database, sqlite_url
 from funai.base.process.ports import free_port
+from funai.base.process.programs import find_program
 from funai.contracts.nodes import NodeHeartbeat
 from funai.contracts.routes import Route, RouteState
 from funai.deploy import main as deploy_main
@@ -44,6 +48,7 @@ from funai.gateway.edge.main import open_follower, open_shown
 from funai.gateway.edge.settings import EdgeSettings
 from funai.gateway.haproxy.driver import HaproxyGateway
 from funai.gateway.settings import GatewaySettings
+from tests.parts.waiting import tcp_answers, wait_until
 
 SECRET = "bench-secret"
 APP = 7
@@ -142,18 +147,48 @@ def _runs(port: int) -> bool:
         connection.close()
 
 
-async def overhead(bench: Bench, rounds: int) -> tuple[float, float]:
-    """Median milliseconds (through the edge, straight to the node)."""
+BARE = """defaults
+ mode http
+ timeout connect 5s
+ timeout client 1m
+ timeout server 1m
+listen bare
+ bind 127.0.0.1:{port}
+ server node 127.0.0.1:{node}
+"""
+"""A gateway that only forwards."""
+
+
+@contextmanager
+def bare(folder: Path, node: int) -> Iterator[int]:
+    """The port of a HAProxy without rules before a node's gateway."""
+    port, program = free_port(), find_program("haproxy")
+    assert program, "haproxy is missing; `make setup-test` installs it"
+    file = folder / "bare.cfg"
+    file.write_text(BARE.format(port=port, node=node))
+    process = subprocess.Popen([program, "-db", "-q", "-f", file])
+    try:
+        wait_until(lambda: tcp_answers(port), seconds=10, what="the bare HAProxy serves")
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def overhead(bench: Bench, folder: Path, rounds: int) -> tuple[float, float, float]:
+    """Median milliseconds (through the edge, through a HAProxy without rules, straight to the node)."""
     (node,) = [n.settings.port for n in bench.nodes if await asyncio.to_thread(_runs, n.settings.port)]
 
-    def measure() -> tuple[float, float]:
-        through, direct = Client(bench.port, PATH), Client(node, PATH)
-        for client in (through, direct) * 200:
-            client.ask()
-        pairs = [(through.ask(), direct.ask()) for _ in range(rounds)]
-        through.close()
-        direct.close()
-        return statistics.median(p[0] for p in pairs) * 1000, statistics.median(p[1] for p in pairs) * 1000
+    def measure() -> tuple[float, float, float]:
+        with bare(folder, node) as floor:
+            ways = [Client(port, PATH) for port in (bench.port, floor, node)]
+            for client in ways * 200:
+                client.ask()
+            rows = [[client.ask() for client in ways] for _ in range(rounds)]
+            for client in ways:
+                client.close()
+        edge, least, direct = (statistics.median(row[n] for row in rows) * 1000 for n in range(3))
+        return edge, least, direct
 
     return await asyncio.to_thread(measure)
 
@@ -165,7 +200,7 @@ async def run(root: Path, url: str, deploy_port: int, upstreams: list[int], move
     following = asyncio.create_task(bench.follower.run(stop))
     try:
         taken = sorted(await follow(bench, moves))
-        edge_ms, direct_ms = await overhead(bench, requests)
+        edge_ms, floor_ms, direct_ms = await overhead(bench, root, requests)
     finally:
         stop.set()
         await following
@@ -174,6 +209,7 @@ async def run(root: Path, url: str, deploy_port: int, upstreams: list[int], move
         "edge_follow_p50_ms": round(statistics.median(taken), 2),
         "edge_follow_p99_ms": round(taken[min(len(taken) - 1, int(len(taken) * 0.99))], 2),
         "edge_overhead_p50_ms": round(edge_ms - direct_ms, 3),
+        "edge_floor_p50_ms": round(floor_ms - direct_ms, 3),
         "edge_p50_ms": round(edge_ms, 3),
         "direct_p50_ms": round(direct_ms, 3),
         "moves": moves,

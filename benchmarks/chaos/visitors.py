@@ -1,4 +1,8 @@
-"""Visitors of the apps: they ask all the time, and note what they got and when."""
+"""Visitors of the apps: they ask all the time, and note what they got and when.
+
+By aiohttp: httpx takes so much of a processor for a request that few visitors would be a crowd. Each request has a connection
+of its own, since one on a connection that was used before would be sent again in silence.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import httpx
+import aiohttp
 
 EVERY = 0.05
 PATIENCE = 5.0
@@ -36,26 +40,31 @@ class Visits:
     bad: list[Bad] = field(default_factory=list[Bad])
     stale: list[Bad] = field(default_factory=list[Bad])
 
-    async def _ask(self, http: httpx.AsyncClient, url: str, app_id: int) -> None:
+    async def _ask(self, http: aiohttp.ClientSession, url: str, app_id: int) -> None:
         began = time.monotonic()
         allowed = set(self.versions[app_id])
         self.requests += 1
         try:
-            answer = await http.get(url)
-        except httpx.HTTPError as e:
+            async with http.get(url) as answer:
+                status, text = answer.status, await answer.text()
+        except (aiohttp.ClientError, TimeoutError) as e:
             self.bad.append(Bad(began, app_id, type(e).__name__))
             return
-        if answer.status_code != 200:
-            self.bad.append(Bad(began, app_id, f"HTTP {answer.status_code} {answer.text[:80]}"))
-        elif answer.text not in allowed | self.versions[app_id]:
-            self.stale.append(Bad(began, app_id, answer.text[:80]))
+        if status != 200:
+            self.bad.append(Bad(began, app_id, f"HTTP {status} {text[:80]}"))
+        elif text not in allowed | self.versions[app_id]:
+            self.stale.append(Bad(began, app_id, text[:80]))
+
+    def _http(self) -> aiohttp.ClientSession:
+        connections = aiohttp.TCPConnector(limit=0, force_close=True)
+        return aiohttp.ClientSession(connector=connections, timeout=aiohttp.ClientTimeout(total=self.patience))
 
     @asynccontextmanager
     async def of(self, urls: dict[int, str]) -> AsyncIterator[None]:
         """One visitor an app of ``urls``, which may grow meanwhile."""
 
         async def all_the_time() -> None:
-            async with httpx.AsyncClient(trust_env=False, timeout=self.patience) as http:
+            async with self._http() as http:
                 while True:
                     await asyncio.gather(*(self._ask(http, url, app_id) for app_id, url in list(urls.items())))
                     await asyncio.sleep(EVERY)
@@ -70,14 +79,11 @@ class Visits:
     @asynccontextmanager
     async def paced(self, urls: dict[int, str], per_second: float) -> AsyncIterator[None]:
         """So many requests a second in all, one app after the other, whether earlier ones were answered or not."""
-        stop, limits = asyncio.Event(), httpx.Limits(max_connections=None, max_keepalive_connections=64)
+        stop = asyncio.Event()
 
         async def open_loop() -> None:
             began, asked = time.monotonic(), 0
-            async with (
-                httpx.AsyncClient(trust_env=False, timeout=self.patience, limits=limits) as http,
-                asyncio.TaskGroup() as asks,
-            ):
+            async with self._http() as http, asyncio.TaskGroup() as asks:
                 for app_id, url in itertools.cycle(urls.items()):
                     if stop.is_set():
                         break

@@ -9,7 +9,14 @@ from playwright.async_api import Browser, Playwright
 
 from funai.base.process.programs import find_program
 
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage", "--no-proxy-server")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-dev-shm-usage",
+    "--no-proxy-server",
+    "--force-prefers-reduced-motion",  # a dot that pulses is drawn by the processor here: a third of a walk's time
+)
 
 
 @asynccontextmanager

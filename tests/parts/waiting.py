@@ -15,6 +15,8 @@ from funai.base.process.ports import free_port
 __all__ = ["Deadline", "eventually", "free_port", "tcp_answers", "unix_answers", "wait_until"]
 
 T = TypeVar("T")
+SHARE = 4
+"""A condition's own time is at most a fifth of the waiting: one that starts a program would keep a processor busy."""
 PATIENCE = 4
 """A deadline tells a hang from a wait, and says nothing of speed: on a busy machine all of it takes several times as long."""
 
@@ -32,12 +34,14 @@ def wait_until(condition: Callable[[], T], *, seconds: float = 10, what: str = "
     """
     end = time.monotonic() + seconds * PATIENCE
     while True:
+        began = time.monotonic()
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             raise Deadline(f"not within {seconds * PATIENCE:g} s: {what or condition}")
-        time.sleep(every)
+        time.sleep(_pause(every, now - began))
 
 
 async def eventually(
@@ -46,13 +50,19 @@ async def eventually(
     """The same for coroutines: ``condition`` may be a plain or an async function."""
     end = time.monotonic() + seconds * PATIENCE
     while True:
+        began = time.monotonic()
         value = condition()
         result = await value if inspect.isawaitable(value) else value
         if result:
             return result
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             raise Deadline(f"not within {seconds * PATIENCE:g} s: {what or condition}")
-        await asyncio.sleep(every)
+        await asyncio.sleep(_pause(every, now - began))
+
+
+def _pause(every: float, took: float) -> float:
+    return max(every, min(SHARE * took, 1))
 
 
 def tcp_answers(port: int, host: str = "127.0.0.1") -> bool:

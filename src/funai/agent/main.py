@@ -62,6 +62,8 @@ ENGINE_SECONDS = 30
 FIREWALL_SECONDS = 15
 SHARED_SECONDS = 5
 LOOK_SECONDS = 20
+LONGER = 6
+"""How many times as rarely a node of many apps is swept, whose engine would do little else."""
 IMAGES_SECONDS = 60
 MAX_BODY = 4 * 1024 * 1024
 
@@ -217,7 +219,8 @@ async def working(parts: AgentParts) -> AsyncIterator[None]:
         if settings.build_network:
             await parts.networks.ensure_builds(settings.build_network)
         await parts.reconciler.rebuild()
-        tasks.append(asyncio.create_task(periodic("sweep", settings.sweep_seconds, parts.reconciler.sweep, quiet)))
+        often = settings.sweep_seconds
+        tasks.append(asyncio.create_task(periodic("sweep", often, parts.reconciler.sweep, quiet, at_most=LONGER * often)))
         tasks.append(asyncio.create_task(periodic("meter", SAVE_SECONDS, parts.meter.save, quiet)))
         if kept := parts.rollouts.kept:
             teardown.push_async_callback(kept.close)

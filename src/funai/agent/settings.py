@@ -189,7 +189,12 @@ class RuntimeSettings(DatabaseSettings):
     verify_seconds: float = key("RUNTIME_VERIFY_SECONDS", 10.0, doc="How long the public path may take to show a switch", gt=0)
     drain_seconds: float = key("RUNTIME_DRAIN_SECONDS", 30.0, doc="How long a replaced generation may finish what it has", ge=0)
     stop_grace_seconds: float = key("RUNTIME_STOP_GRACE_SECONDS", 10.0, doc="From SIGTERM to SIGKILL", ge=0)
-    sweep_seconds: float = key("RUNTIME_SWEEP_SECONDS", 5.0, doc="How often containers are compared with what should be", gt=0)
+    sweep_seconds: float = key(
+        "RUNTIME_SWEEP_SECONDS",
+        5.0,
+        doc="How often containers are compared with what should be; on a node of many apps up to six times as rarely",
+        gt=0,
+    )
     engine_patience_seconds: float = key(
         "RUNTIME_ENGINE_PATIENCE_SECONDS", 30.0, doc="How long a rollout waits for an engine that restarts", ge=0
     )

@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
@@ -101,13 +102,24 @@ async def guarded(name: str, work: Callable[[], Awaitable[object]]) -> None:
 
 
 async def periodic(
-    name: str, every: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event, *, jitter: float = 0.1
+    name: str,
+    every: float,
+    work: Callable[[], Awaitable[object]],
+    stop: asyncio.Event,
+    *,
+    jitter: float = 0.1,
+    at_most: float = 0.0,
 ) -> None:
-    """Do ``work`` now and then every ``every`` seconds (± jitter) until ``stop``. A failure is logged and retried later."""
+    """Do ``work`` now and then every ``every`` seconds (± jitter) until ``stop``. A failure is logged and retried later.
+
+    ``at_most``: the pause grows up to these seconds while the work would take more than a twentieth of the time.
+    """
     while not stop.is_set():
+        began = time.monotonic()
         await guarded(name, work)
+        pause = max(every, min(20 * (time.monotonic() - began), at_most))
         with suppress(TimeoutError):
-            async with asyncio.timeout(every * (1 + random.uniform(-jitter, jitter))):
+            async with asyncio.timeout(pause * (1 + random.uniform(-jitter, jitter))):
                 await stop.wait()
 
 

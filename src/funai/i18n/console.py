@@ -47,6 +47,7 @@ _PAGES: dict[str, tuple[str, str]] = {
     "h_ago": ("{n} 小时前", "{n} h ago"),
     "d_ago": ("{n} 天前", "{n} d ago"),
     "no": ("否", "no"),
+    "colon": ("：", ": "),
     "unknown": ("未知", "unknown"),
 }
 _APPS: dict[str, tuple[str, str]] = {
@@ -90,10 +91,10 @@ _APPS: dict[str, tuple[str, str]] = {
     "new_push": ("推送代码", "Push your code"),
     "new_push_text": ("在项目文件夹里运行：", "In your project's folder run:"),
     "new_push_key": (
-        "推送需要 SSH 公钥。你还没有登记公钥：",
+        "推送代码要用 SSH 公钥，你还没有添加：",
         "A push needs an SSH key, and you have none registered yet:",
     ),
-    "new_push_key_link": ("登记公钥", "register one"),
+    "new_push_key_link": ("添加公钥", "register one"),
     "new_image": ("使用现成的镜像", "Use an image"),
     "new_image_text": (
         "镜像须在应用自己的仓库或允许的命名空间里。",
@@ -143,7 +144,7 @@ _APPS: dict[str, tuple[str, str]] = {
     ),
     "done_cancelled": ("已请求取消。", "The deploy is being cancelled."),
     "done_env": ("已保存；下次部署时生效。", "Saved; in force from the next deploy."),
-    "done_key": ("公钥已登记。", "The key is registered."),
+    "done_key": ("公钥已添加。", "The key is registered."),
     "done_key_removed": ("公钥已删除。", "The key is removed."),
     "done_password": (
         "密码已修改，其他登录和 API 密钥已失效。",
@@ -264,10 +265,10 @@ _OTHERS: dict[str, tuple[str, str]] = {
     "queue_empty": ("没有任务。", "No jobs."),
     "account_title": ("账号", "Account"),
     "keys": ("SSH 公钥", "SSH keys"),
-    "keys_empty": ("还没有公钥。推送代码前先登记一个。", "No keys yet. Register one before you push."),
+    "keys_empty": ("还没有公钥。推送代码前请先添加一个。", "No keys yet. Register one before you push."),
     "key_title": ("备注", "Title"),
     "key_public": ("公钥（.pub 文件的内容）", "Public key (what is in the .pub file)"),
-    "key_add": ("登记公钥", "Register a key"),
+    "key_add": ("添加公钥", "Register a key"),
     "key_fingerprint": ("指纹", "Fingerprint"),
     "api_key": ("API 密钥", "API key"),
     "api_key_text": (
@@ -299,8 +300,8 @@ _OTHERS: dict[str, tuple[str, str]] = {
     "node_drain": ("迁出应用", "Drain"),
     "node_drain_title": ("迁出节点 {name} 上的应用？", "Drain node {name}?"),
     "node_drain_text": (
-        "它的应用会逐个在其他节点上启动，就绪后再切换，其间不中断。请先停用该节点，否则新应用还会来。",
-        "Its apps start elsewhere one by one, and are switched once ready. Disable the node first, or new apps keep coming.",
+        "它的应用会分批在其他节点上启动，就绪后再切换访问，其间不中断。",
+        "Its apps start elsewhere, a few at a time, and each is switched once it is ready: visitors notice nothing.",
     ),
     "node_held": ("失联，应用未搬走", "silent, apps held"),
     "node_draining": ("迁出中 {moved}/{total}", "draining {moved}/{total}"),

@@ -75,14 +75,14 @@ def instance() -> str:
 NewAgent = Callable[..., Process]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def new_agent(podman: Podman, podman_socket: Path) -> Iterator[NewAgent]:
-    """``new_agent(field=value)``: a started agent process on Podman with a HAProxy of its own, ended with the session."""
+    """``new_agent(field=value)``: a started agent process on Podman with a HAProxy of its own, ended with the folder."""
     with _agents_on(podman_socket, podman.choice.environment) as start:
         yield start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def new_docker_agent(docker_engine: DockerPart, docker_socket: Path) -> Iterator[NewAgent]:
     """The same on Docker."""
     with _agents_on(docker_socket, docker_engine.choice.environment) as start:
@@ -107,7 +107,7 @@ def _agents_on(socket: Path, env: Mapping[str, str]) -> Iterator[NewAgent]:
         drop_workspace(process.folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def agents(request: pytest.FixtureRequest) -> Callable[[str], Process]:
     """The session's agent on this engine, started at its first use."""
     starters = {"podman": "new_agent", "docker": "new_docker_agent"}

@@ -100,7 +100,7 @@ async def test_a_bad_one_is_told_why_and_the_old_one_serves_on(agent: Agent, tem
     assert (await agent.get()).text == "web\n"
 
 
-@on_both_engines
+@on_docker_in_full
 async def test_an_image_that_must_be_process_1_runs(agent: Agent) -> None:
     answer = await agent.deploy(5, "pid1")
     assert answer.status_code == 200, answer.text

@@ -11,6 +11,7 @@ from tests.e2e.agent.agent import Agent, Process, visiting
 from tests.e2e.agent.conftest import NewAgent
 from tests.e2e.agent.images import image
 from tests.e2e.agent.test_survival import Visitors
+from tests.parts.extent import only_in_full
 from tests.parts.podman import Podman
 from tests.parts.waiting import eventually
 
@@ -23,7 +24,7 @@ def plain_agent(new_agent: NewAgent) -> Process:
     return new_agent(instance="")
 
 
-@pytest.fixture(params=["rt-u-1-{}", "rt-u1-app{}"])
+@pytest.fixture(params=["rt-u-1-{}", pytest.param("rt-u1-app{}", marks=only_in_full)])
 def older(request: pytest.FixtureRequest, podman: Podman) -> tuple[int, str]:
     """(app id, container name) of a running container made by hand."""
     app = next(_apps)

@@ -16,6 +16,7 @@ from funai.agent.network.networks import bridge_of
 from tests.e2e.agent.agent import Agent, Process, on_both_engines, visiting
 from tests.e2e.agent.conftest import NewAgent
 from tests.e2e.agent.images import image
+from tests.parts.extent import only_in_full
 from tests.parts.podman import Podman
 from tests.parts.waiting import eventually, free_port
 
@@ -91,6 +92,7 @@ def walled(new_agent: NewAgent) -> tuple[Process, int]:
     return new_agent(app_allow=[f"{_own_address()}:{port}"]), port
 
 
+@only_in_full  # the same wall without containers is in test_firewall.py
 async def test_apps_in_a_shared_network_reach_no_port_of_the_host_but_the_proxy_there_does(
     new_agent: NewAgent, podman: Podman
 ) -> None:

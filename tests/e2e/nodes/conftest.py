@@ -18,7 +18,7 @@ def _database(request: pytest.FixtureRequest) -> str:
     return server.create_database("nodes").replace("+asyncpg", "")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform(request: pytest.FixtureRequest, workspace: Callable[[str], Path], machine_engine: EngineChoice) -> Iterator[Nodes]:
     """Two nodes; in a full run three, the last of which has a small disk, and Deploy on PostgreSQL. A test that ends a part
     starts it again."""

@@ -153,17 +153,17 @@ class Nodes:
         first.cli("push", "--tls-verify=false", images.image("web"), self.image)
 
     def _serve(self, kind: str, env: Mapping[str, str], ready: Callable[[], bool]) -> None:
-        self.daemons[kind] = self._service(kind, kind, env, ready)
+        self.daemons[kind] = self.service(kind, kind, env, ready)
         self.daemons[kind].start()
 
-    def _service(self, kind: str, name: str, env: Mapping[str, str], ready: Callable[[], bool]) -> Daemon:
+    def service(self, kind: str, name: str, env: Mapping[str, str], ready: Callable[[], bool]) -> Daemon:
         whole = {**base_environment(), "HOME": str(self.folder), "FUNAI_LANG": "en", **env}
         return Daemon(name, _serve(kind), log=self._log(name), ready=ready, env=whole, start_seconds=START)
 
     def second_deploy(self, port: int) -> Daemon:
         """Another instance on the same database, not started; ``take_over`` leads callers to it."""
         ready = lambda: tcp_answers(port, self.switch.host)  # noqa: E731
-        return self._service("deploy", "deploy-2", self._for_deploy(port), ready)
+        return self.service("deploy", "deploy-2", self._for_deploy(port), ready)
 
     def take_over(self, port: int) -> Daemon:
         """Deploy's own address leads to another instance, as a virtual address does that has moved; not started."""
@@ -179,7 +179,7 @@ class Nodes:
     def second_edge(self, port: int) -> Daemon:
         """Another edge beside the first, not started."""
         own = {"GATEWAY_PORT": str(port), "GATEWAY_DATA_DIR": str(self.folder / "edge-2")}
-        return self._service("edge", "edge-2", self._for_edge() | own, lambda: tcp_answers(port))
+        return self.service("edge", "edge-2", self._for_edge() | own, lambda: tcp_answers(port))
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

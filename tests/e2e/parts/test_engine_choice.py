@@ -12,6 +12,7 @@ from funai.standalone.parts import base_image, engine
 from funai.standalone.parts.base_image import Origin
 from funai.standalone.parts.engine import EngineKind, NoEngine
 from funai.standalone.parts.probe import Limit
+from tests.parts.extent import only_in_full
 
 
 async def test_a_choice_runs_containers_and_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,6 +26,7 @@ async def test_a_choice_runs_containers_and_is_remembered(tmp_path: Path, monkey
     assert "funai-probe" not in images.text
 
 
+@only_in_full  # the choice itself is in every run
 async def test_it_is_probed_again_when_its_private_file_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FUNAI_ENGINE", "podman")
     choice = await engine.choose(tmp_path)
@@ -56,6 +58,7 @@ async def test_the_base_image_that_is_there_is_neither_pulled_nor_made(machine_e
     assert await base_image.ensure(machine_engine) is Origin.PRESENT
 
 
+@only_in_full  # every run of the suite begins with a set-up
 def test_a_second_set_up_has_nothing_to_do() -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run([root / "scripts" / "setup"], capture_output=True, text=True, timeout=200, check=False)

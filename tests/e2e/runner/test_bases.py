@@ -30,6 +30,7 @@ from funai.runner.settings import MIB, RunnerSettings
 from funai.standalone.parts import engine_conf
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.world import MakeWorld, World
+from tests.parts.extent import only_in_full
 from tests.parts.podman import Podman
 from tests.parts.registry import Registry
 
@@ -196,6 +197,7 @@ async def never(_: Command) -> int:
     raise AssertionError("nothing is to be pulled")
 
 
+@only_in_full  # four builds; other apps' images are out of reach in every run
 async def test_the_login_serves_the_apps_own_images_and_no_alias(
     make_world: MakeWorld, private_registry: Registry, images: Images
 ) -> None:
@@ -224,6 +226,7 @@ async def test_the_login_serves_the_apps_own_images_and_no_alias(
     assert "STEP 2" not in world.deploy.log(alias)
 
 
+@only_in_full  # three builds; arguments are in tests/pure/dockerfile
 async def test_arguments_go_to_who_declares_them_and_a_preprocessor_has_no_say(make_world: MakeWorld) -> None:
     world: World = await make_world(npm_registry="https://npm.example.com/")
     plain = world.build(world.repo("plain", {"Dockerfile": NODE}))

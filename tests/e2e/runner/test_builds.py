@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from tests.e2e.runner.world import MakeWorld, World
+from tests.parts.extent import only_in_full
 
 BASE = "FROM node:20-bookworm-slim\n"
 SECRET = "registry-secret-value"
@@ -120,6 +121,7 @@ async def test_a_node_project_without_a_dockerfile_gets_the_standard_one(world: 
     assert report["failure"]["code"] == "BUILD_FAILED" and "broken-on-purpose" in report["errorMessage"]
 
 
+@only_in_full  # three builds; the settings' way is in tests/pure/runner
 async def test_the_npm_registry_and_the_operators_authorities_reach_the_build_and_not_the_image(
     make_world: MakeWorld, tmp_path: Path
 ) -> None:

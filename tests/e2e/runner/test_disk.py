@@ -17,6 +17,7 @@ from funai.base.process.ports import free_port
 from funai.runner.cleanup.image_eviction import is_cache, parse_images
 from funai.standalone.parts import engine_conf
 from tests.e2e.runner.world import MakeWorld, World
+from tests.parts.extent import only_in_full
 from tests.parts.podman import Podman as SharedPodman
 from tests.parts.slots import release_mount
 from tests.parts.waiting import eventually
@@ -47,6 +48,7 @@ def podman(podman: SharedPodman) -> Iterator[SharedPodman]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@only_in_full  # tests/pure/runner/sandbox/test_upkeep.py is in every run
 async def test_superseded_layers_and_old_mirrors_go_what_is_used_stays(make_world: MakeWorld) -> None:
     port = free_port()
     world: World = await make_world(

@@ -11,6 +11,7 @@ from funai.runner.settings import MIB
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.world import MakeWorld, World, processes
 from tests.parts.docker import DockerEngine
+from tests.parts.extent import only_in_full
 from tests.parts.waiting import eventually
 
 BASE = "FROM node:20-bookworm-slim\n"
@@ -45,6 +46,7 @@ async def test_docker_builds_pushes_is_limited_and_cancelled(
     await eventually(lambda: docker_engine.cli("ps", "--all", "--quiet") == "", seconds=10)
 
 
+@only_in_full  # a Runner on Docker builds in every run
 async def test_dockers_images_are_its_build_cache_and_the_oldest_go(
     make_world: MakeWorld, docker_engine: DockerEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

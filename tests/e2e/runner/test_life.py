@@ -14,6 +14,7 @@ from funai.runner.settings import RunnerSettings
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.test_hostile import SECONDS, SLEEPS
 from tests.e2e.runner.world import MakeWorld, World, processes
+from tests.parts.extent import only_in_full
 from tests.parts.waiting import eventually
 
 BASE = "FROM node:20-bookworm-slim\n"
@@ -23,6 +24,7 @@ import asyncio
 from funai.base.aio import stop_on_signals
 from funai.runner.main import serve
 from funai.runner.settings import RunnerSettings
+from tests.parts.extent import only_in_full
 
 async def main() -> None:
     stop = asyncio.Event()
@@ -117,6 +119,7 @@ async def test_parts_that_are_briefly_away_delay_a_job_and_no_more(make_world: M
     assert report["status"] == "SUCCEEDED", report
 
 
+@only_in_full  # parts that are briefly away are in every run
 async def test_deploy_away_in_the_middle_loses_neither_log_nor_report(world: World) -> None:
     job = world.build(world.repo("app", {"Dockerfile": BASE + "RUN for i in 1 2 3 4; do echo line-$i; sleep 1; done\n"}))
     await eventually(lambda: "line-1\n" in world.deploy.log(job), seconds=30)

@@ -16,6 +16,7 @@ from funai.runner.settings import MIB
 from funai.runner.source.mirrors import Source
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.world import MakeWorld, World
+from tests.parts.extent import only_in_full
 
 NODE = "FROM node:20-bookworm-slim\n"
 
@@ -30,6 +31,7 @@ def commit_tree(bare: Path, tree: str, branch: str) -> None:
     plumbing(bare, "update-ref", f"refs/heads/{branch}", plumbing(bare, "commit-tree", "-m", "x", tree))
 
 
+@only_in_full  # one pack over the limit is in every run
 async def test_trees_that_no_disk_could_hold(world: World) -> None:
     bare = world.repo("trees", {"Dockerfile": NODE})
     blob = plumbing(bare, "rev-parse", "main:Dockerfile")
@@ -102,6 +104,7 @@ async def test_links_that_lead_out_and_names_that_are_odd(world: World) -> None:
     failed(await world.ended(world.build(bare)), "CONTRACT_INVALID", "user", "app.yaml")
 
 
+@only_in_full  # whose layers a cache gives is in every run
 async def test_a_mounted_file_is_not_mistaken_for_another_tenants(world: World) -> None:
     text = NODE + "RUN --mount=type=bind,source=p,target=/p cat /p && cp /p /got\n"
     one, two = (

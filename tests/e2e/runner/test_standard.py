@@ -11,6 +11,7 @@ import pytest
 
 from funai.standalone.parts.base_image import IMAGE
 from tests.e2e.runner.world import MakeWorld, World
+from tests.parts.extent import only_in_full
 from tests.parts.podman import Podman
 
 LAUNCHER = Path(str(files("funai.dockerfile.node"))) / "funai-start.sh"
@@ -74,6 +75,7 @@ async def test_build_variables_reach_the_steps_and_tokens_stay_out_of_the_image(
     assert world.agent.deploys[-1]["env"]["BASE_PATH"] == f"/runtime/{job}"
 
 
+@only_in_full  # the choice itself is in tests/pure/dockerfile/node
 async def test_a_node_that_cannot_be_had_gives_way_to_another_with_a_warning(make_world: MakeWorld) -> None:
     world: World = await make_world(pull="never")
     package = {"name": "x", "engines": {"node": ">=22"}, "scripts": {"start": "node s.js"}}
@@ -91,6 +93,7 @@ console.log(`[builds before: ${before}]`);
 """
 
 
+@only_in_full  # six builds; whose cache it is, test_repositories.py says in every run
 async def test_a_build_cache_is_the_apps_own_stays_out_of_its_image_and_goes_with_no_cache(world: World) -> None:
     package = {"name": "x", "scripts": {"build": "node b.js", "start": "node s.js"}}
     repo = {"package.json": json.dumps(package), "b.js": COUNTING, "s.js": ""}

@@ -19,6 +19,7 @@ from funai.runner.settings import MIB
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.world import MakeWorld, World, processes
 from tests.fuzz.driver import UNREAD, Unread
+from tests.parts.extent import only_in_full
 from tests.parts.waiting import eventually
 
 NODE = "FROM node:20-bookworm-slim\n"
@@ -55,6 +56,7 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("unchecked")
+@only_in_full  # test_bases.py tries the same names
 async def test_a_build_finds_no_other_apps_image_whatever_it_calls_it(world: World) -> None:
     dockerfile = NODE + f"RUN echo {SECRET} > /secret\n"
     assert (await world.ended(world.build(world.repo("alice", {"Dockerfile": dockerfile}), appId=71)))["status"] == "SUCCEEDED"
@@ -120,6 +122,7 @@ async def test_a_step_reaches_no_private_place(world: World) -> None:
             assert f"{place} ECONNREFUSED" in world.deploy.log(job)
 
 
+@only_in_full  # what stays shut is in every run
 async def test_what_the_operator_opens_is_reached_and_no_other_port(make_world: MakeWorld) -> None:
     with listening() as (_, port, asked), listening() as (_, other, never):
         address = next(iter(_own_addresses()))
@@ -141,6 +144,7 @@ async def test_two_tenants_share_no_layer(world: World) -> None:
     assert all("Using cache" not in log for log in logs)
 
 
+@only_in_full  # tests/pure/runner/sandbox/test_upkeep.py is in every run
 async def test_eviction_takes_the_store_that_nobody_uses_and_none_in_use(make_world: MakeWorld) -> None:
     """With room for one image in all stores together, where each layer counts as one."""
     world: World = await make_world(cache_images=1, clean_seconds=0.2)
@@ -193,6 +197,7 @@ async def test_a_realm_of_a_registry_leads_a_pull_nowhere(make_world: MakeWorld)
         assert challenged and not any("/secret?scope=" in line for line in asked), asked
 
 
+@only_in_full  # two builds for one mode
 async def test_the_operators_umask_is_not_the_commits(make_world: MakeWorld) -> None:
     old = os.umask(0o077)
     try:
@@ -206,6 +211,7 @@ async def test_the_operators_umask_is_not_the_commits(make_world: MakeWorld) -> 
         os.umask(old)
 
 
+@only_in_full  # the step's other limits are in every run
 async def test_open_files_are_limited_by_the_setting_and_the_failure_says_so(make_world: MakeWorld) -> None:
     world: World = await make_world(build_files=300)
     opens = 'node -e \'const fs=require("fs");for(let i=0;i<400;i++)fs.openSync("/etc/passwd")\''

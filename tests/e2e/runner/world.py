@@ -226,10 +226,9 @@ class World:
         """Whatever a job may not leave: its folder, the builder's containers, its control group, its processes."""
         jobs = self.settings.workdir / "jobs"
         left = [str(p) for p in jobs.iterdir()] if jobs.exists() else []
-        left += self.podman.cli("ps", "--all", "--external", "--quiet").split()
         for parent in Path("/sys/fs/cgroup").glob(f"*/{self.settings.cgroup_parent}"):
             left += [str(p) for p in parent.iterdir() if p.is_dir()]
-        return left
+        return left or self.podman.cli("ps", "--all", "--external", "--quiet").split()  # a program more: asked last
 
 
 def processes(word: str) -> list[str]:

@@ -17,7 +17,7 @@ from tests.e2e.up.world import Person, Platform
 _names = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # one that idles to the session's end costs a tenth of a processor
 def up(machine_engine: EngineChoice) -> Iterator[Platform]:
     platform = Platform(Path(tempfile.mkdtemp(prefix="funai-e2e-")) / "data", machine_engine)
     try:

@@ -148,7 +148,7 @@ async def _compare_and_roll_back(page: Page, t: Say, language: str) -> None:
     await expect(page.get_by_role("listitem").filter(has_text="GREETING")).to_contain_text(t("change_ADDED"))
     await picture(page, language, "compare")
     await page.locator("nav.tabs a[href$='/releases']").click()
-    await page.get_by_role("button", name=f"{t('rollback')}: 1").click()
+    await page.get_by_role("button", name=f"{t('rollback')}{t('colon')}1").click()
     await _succeeds(page, t)
 
 
@@ -170,7 +170,7 @@ async def _drain(page: Page, up: Platform, t: Say, language: str, shop: str) -> 
         await picture(page, language, "nodes")
         await page.get_by_role("row").filter(has_not_text=name).locator("a[href$='/drain']").click()
         await page.locator("main button.primary").click()
-        told = f"{t('audit_of_app', id=shop.rpartition('/')[2])}: {t('stays_NO_RUNTIME_NODE')}"
+        told = f"{t('audit_of_app', id=shop.rpartition('/')[2])}{t('colon')}{t('stays_NO_RUNTIME_NODE')}"
         await expect(page.get_by_role("listitem").filter(has_text=told)).to_be_visible()
         await page.goto(f"{up.api_url}/admin/nodes")
         await page.get_by_role("row").filter(has_text=name).locator("a[href$='/drain']").click()

@@ -22,6 +22,7 @@ from funai.base.process.daemon import start_time
 from funai.contracts.accounts import CreateDeploy
 from funai.contracts.states import AppStatus, JobStatus
 from tests.e2e.up.world import DOCKERFILE, Platform, project
+from tests.parts.extent import only_in_full
 from tests.parts.waiting import eventually
 
 BACK = 10.0
@@ -61,6 +62,7 @@ async def watching(url: str, body: str) -> AsyncIterator[Watch]:
         await task
 
 
+@only_in_full  # chaos kills parts in every run
 async def test_kill_9_in_mid_deploy_the_job_ends_and_the_old_version_never_stopped(own_platform: Platform) -> None:
     up = own_platform
     person = await up.person("ada")
@@ -107,6 +109,7 @@ async def test_a_stop_keeps_the_apps_and_the_next_start_finds_them(own_platform:
     await person.api.close()
 
 
+@only_in_full  # a Runner's stop in mid-build is in every run
 async def test_ctrl_c_in_mid_build_ends_in_order_and_the_job_goes_on_later(own_platform: Platform) -> None:
     up = own_platform
     person = await up.person("eve")
@@ -120,6 +123,7 @@ async def test_ctrl_c_in_mid_build_ends_in_order_and_the_job_goes_on_later(own_p
     await person.api.close()
 
 
+@only_in_full  # a platform more, for one refusal
 async def test_a_second_up_on_the_same_data_is_refused(up: Platform, short_path: Path) -> None:
     second = Platform(up.data_dir, up.engine, ports=up.ports)
     with pytest.raises(AssertionError, match="already in use by `funai up` with pid"):
@@ -159,6 +163,7 @@ def _haproxy(up: Platform) -> int:
 
 
 @pytest.mark.timeout(400)  # two starts, a build and a stop
+@only_in_full  # tests/service/standalone/test_backup.py is in every run
 async def test_a_platform_comes_back_from_its_backup(own_platform: Platform) -> None:
     """Backed up while it runs, its data dir lost, restored: the same accounts, repositories, keys and images."""
     up = own_platform

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from funai.base.aio import Stopped, unless, until
+from funai.base.aio import Stopped, periodic, unless, until
 from funai.base.retry import retrying
 
 
@@ -116,3 +116,20 @@ async def test_retrying_raises_the_last_error_when_the_time_is_up() -> None:
     with pytest.raises(Refused):
         await retrying(work, on=Refused, seconds=0, first=1, longest=1)
     assert calls == 1
+
+
+@pytest.mark.parametrize(("at_most", "least"), [(0.0, 0.0), (0.2, 0.2)])
+async def test_periodic_work_that_takes_long_is_done_more_rarely_up_to_a_limit(at_most: float, least: float) -> None:
+    stop, clock, pauses = asyncio.Event(), asyncio.get_running_loop().time, list[float]()
+    ended = clock()
+
+    async def work() -> None:
+        nonlocal ended
+        pauses.append(clock() - ended)
+        await asyncio.sleep(0.05)
+        ended = clock()
+        if len(pauses) == 3:
+            stop.set()
+
+    await periodic("work", 0, work, stop, jitter=0, at_most=at_most)
+    assert min(pauses[1:]) >= least

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import funai.console
+from funai.contracts.apps.moves import MoveState
 from funai.contracts.audit import AuditAction
 from funai.contracts.states import AppStatus, Change, FailureCode, JobStatus, NodeHealth, Phase
 from funai.i18n import console as catalogue
@@ -34,6 +35,7 @@ BUILT = {
     *(f"usage_column_{s}" for s in ("cpu_percent", "memory_bytes")),
     *(f"admin_{s}" for s in ("nodes", "runners", "users", "apps", "audit")),
     *(f"audit_{a.value}" for a in AuditAction),
+    *(f"move_{s.value}" for s in MoveState),
     *(f"change_{s.value}" for s in Change),
     *(f"stays_{r}" for r in ("NO_RUNTIME_NODE", "NODE_DISK_PRESSURE", "NODE_MEMORY_PRESSURE")),
     "CROSS_SITE",

@@ -164,7 +164,7 @@ class Thrower:
                 continue
 
             @settings(
-                max_examples=extent(2, 8),
+                max_examples=extent(1, 8),
                 deadline=None,
                 database=None,
                 phases=(Phase.explicit, Phase.generate),

@@ -24,6 +24,7 @@ ASK_SECONDS = 5.0
 
 
 NOT_HTTP = "not HTTP"
+NO_ANSWER = "no answer"
 
 
 class Verdict(StrEnum):
@@ -76,7 +77,8 @@ async def until_healthy(
             if answered is not None and answered < 500:
                 return Probed(Verdict.HEALTHY)
             if detail_now:
-                listens, detail = True, detail_now
+                # A status says more than a later probe that a busy machine did not get to answer.
+                listens, detail = True, detail if detail and detail_now.startswith(NO_ANSWER) else detail_now
             if detail_now.startswith(NOT_HTTP) and await _speaks_http2(host, port):
                 return Probed(Verdict.HTTP2, seconds=round(time.monotonic() - began))
             now = time.monotonic()
@@ -102,7 +104,7 @@ async def _ask(http: httpx.AsyncClient, url: str, longest: float) -> tuple[int |
     except (httpx.ConnectError, httpx.ConnectTimeout):
         return None, ""
     except (httpx.TimeoutException, TimeoutError):
-        return None, f"no answer within {longest:g} s"
+        return None, f"{NO_ANSWER} within {longest:g} s"
     except httpx.HTTPError as e:
         return None, f"{NOT_HTTP} ({type(e).__name__})"
 

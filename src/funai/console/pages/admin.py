@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Form, Query
 from funai.console.pages.apps import Done
 from funai.console.pages.forms import Id, see
 from funai.console.session import Change, SignedIn
-from funai.contracts.apps.moves import DrainProgress
+from funai.contracts.apps.moves import DrainProgress, MoveState
 from funai.contracts.audit import AuditAction, AuditEntry
 from funai.contracts.errors import NotFound
 from funai.contracts.nodes import DrainReport, RunnerInfo, RuntimeNode
@@ -23,8 +23,18 @@ async def admin_only(visit: SignedIn) -> None:
 
 router = APIRouter(prefix="/admin", dependencies=[Depends(admin_only)])
 PAGE = 50
+MOVES = 100
+"""Apps that a drain's page lists."""
 After = Annotated[int, Query(ge=0, le=MAX_ID)]
 NODE_KINDS = {"HEALTHY": "good", "DRAINING": "busy", "UNHEALTHY": "bad", "STALE": "bad"}
+MOVE_KINDS = {
+    MoveState.FAILED: "bad",
+    MoveState.MOVING: "busy",
+    MoveState.WAITING: "off",
+    MoveState.MOVED: "good",
+    MoveState.CANCELLED: "off",
+}
+"""A move's badge, in the order in which a drain's page lists its moves."""
 
 
 @router.get("")
@@ -54,24 +64,33 @@ async def set_enabled(visit: Change, name: Annotated[str, Form(max_length=128)],
 
 @router.get("/nodes/{node_id}/drain")
 async def drain_page(visit: SignedIn, node_id: Id) -> Any:
-    node = await _node(visit, node_id)
-    progress = await _progress(visit, node)
-    return visit.page("admin_drain.html", node=node, report=None, progress=progress, tab="nodes")
+    return await _drain(visit, "admin_drain.html", node_id)
 
 
 @router.get("/nodes/{node_id}/drain/state")
 async def drain_state(visit: SignedIn, node_id: Id) -> Any:
     """The part of a drain's page that changes."""
-    node = await _node(visit, node_id)
-    return visit.page("admin_drain_state.html", node=node, progress=await _progress(visit, node))
+    return await _drain(visit, "admin_drain_state.html", node_id)
 
 
-async def _node(visit: SignedIn, node_id: int) -> RuntimeNode:
+async def _drain(visit: SignedIn, template: str, node_id: int, report: DrainReport | None = None) -> Any:
     """Raises NotFound."""
-    node = next((n for n in await _nodes(visit) if n.id == node_id), None)
-    if node is None:
+    nodes = {node.id: node for node in await _nodes(visit)}
+    if node_id not in nodes:
         raise NotFound("NODE_NOT_FOUND")
-    return node
+    progress, order = await _progress(visit, nodes[node_id]), list(MOVE_KINDS)
+    moves = sorted(progress.moves, key=lambda m: order.index(m.state)) if progress else []
+    return visit.page(
+        template,
+        node=nodes[node_id],
+        report=report,
+        progress=progress,
+        moves=moves[:MOVES],
+        more=max(0, len(moves) - MOVES),
+        names={n.id: n.name for n in nodes.values()},
+        kinds=MOVE_KINDS,
+        tab="nodes",
+    )
 
 
 async def _progress(visit: SignedIn, node: RuntimeNode) -> DrainProgress | None:
@@ -84,8 +103,7 @@ async def _progress(visit: SignedIn, node: RuntimeNode) -> DrainProgress | None:
 @router.post("/nodes/{node_id}/drain")
 async def drain(visit: Change, node_id: Id) -> Any:
     report = DrainReport.model_validate(await visit.api.admin("POST", "drain", json={"sourceNodeId": node_id}))
-    node = await _node(visit, node_id)
-    return visit.page("admin_drain.html", node=node, report=report, progress=await _progress(visit, node), tab="nodes")
+    return await _drain(visit, "admin_drain.html", node_id, report)
 
 
 @router.post("/nodes/{node_id}/drain/cancel")
