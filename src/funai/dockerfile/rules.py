@@ -147,7 +147,7 @@ _OF_COMMITTED = {
 
 
 def mode_of(i: Instruction) -> str | None:
-    """The number that ``--chmod`` of a COPY or ADD comes to, "" when it changes nothing; None when that can't be told."""
+    """The number that ``--chmod`` of a COPY or ADD comes to, "" when it changes nothing; None when that can't be determined."""
     mode = i.flag("chmod") or ""
     relative = _OF_COMMITTED.get(mode) if i.name == "COPY" and i.flag("from") is None else None
     return octal(mode) if relative is None else relative
