@@ -28,7 +28,7 @@ from funai.api.logs import routes as logs
 from funai.api.repos import routes as internal
 from funai.api.repos.host import RepoHost
 from funai.api.services import Core, assemble
-from funai.api.settings import ApiSettings
+from funai.api.settings import ApiSettings, origin_pattern
 from funai.base.aio import bind, periodic, serving, settle_memory
 from funai.base.clock import Clock
 from funai.base.config.settings import METRICS_ALLOWED
@@ -101,6 +101,7 @@ def build(
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
+            allow_origin_regex="|".join(origin_pattern(o) for o in settings.cors_origins if o != "*") or None,
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=["Authorization", TRACE_HEADER],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,13 @@ MIN_JWT_SECRET = 32
 MIN_WEBHOOK_SECRET = 16
 
 
+def origin_pattern(origin: str) -> str:
+    """An origin's regular expression: ``*`` in its host is any name of at least a character, a port ``[*]`` any or none."""
+    host, any_port, _ = origin.rstrip("/").partition(":[*]")
+    pattern = re.escape(host).replace(r"\*", "[A-Za-z0-9.-]+")
+    return pattern + ("(:[0-9]+)?" if any_port else "")
+
+
 class OrphanMode(StrEnum):
     """What the sweep for orphans does by itself."""
 
@@ -35,6 +43,7 @@ class ApiSettings(Settings):
     older: ClassVar[Mapping[str, str]] = {
         "server.port": "funai.api.port",
         "server.address": "funai.api.host",
+        "funai.cors.allowed-origin-patterns": "funai.api.cors-origins",
         **dict.fromkeys(SPRING, "funai.api.datasource.url"),
     }
 
@@ -49,7 +58,11 @@ class ApiSettings(Settings):
         "funai.api.trusted-proxies", [], doc="Proxies (addresses or CIDRs) whose X-Forwarded-For counts"
     )
     metrics_allowed_ips: CsvList = metrics_allowed()
-    cors_origins: list[str] = key("funai.api.cors-origins", [], doc="Origins of web pages that may call the API from a browser")
+    cors_origins: list[str] = key(
+        "funai.api.cors-origins",
+        [],
+        doc="Origins of web pages that may call the API from a browser; `*` in a name stands for any, as in https://*.example.com",
+    )
 
     https_urls: bool = key(
         "funai.api.https-urls",

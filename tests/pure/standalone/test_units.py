@@ -1,6 +1,6 @@
 """The units of ``deploy/systemd``: systemd itself reads them, and says how far the services are shut in.
 
-They are not started here: the tests run where no systemd is the first process.
+They are not started here: the tests run where no systemd is the first process. What a started one showed is held below.
 """
 
 from __future__ import annotations
@@ -55,3 +55,20 @@ def test_every_unit_runs_a_service_that_the_command_line_has() -> None:
     for unit in UNITS:
         command = next(line for line in unit.read_text().splitlines() if line.startswith("ExecStart="))
         assert re.fullmatch(r"ExecStart=/opt/funai/bin/funai serve (\w+) --config /etc/funai/\1\.properties", command)
+
+
+def switches(name: str) -> dict[str, str]:
+    lines = (UNITS[0].parent / f"fun-ai-studio-{name}.service").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def test_units_leave_open_what_a_started_service_needs() -> None:
+    """Builds run in a sandbox that sets its host name and makes namespaces; an agent's mounts are seen by its engine."""
+    closed = {"ProtectHostname", "RestrictNamespaces", "NoNewPrivileges", "ProtectControlGroups", "PrivateDevices"}
+    assert not closed & switches("runner").keys()
+    assert not (closed | {"ProtectSystem", "ProtectHome", "PrivateTmp", "ProtectKernelTunables"}) & switches("runtime").keys()
+    for name in WITHOUT_ROOT:
+        shut = switches(name.removeprefix("fun-ai-studio-"))
+        assert (shut["ProtectSystem"], shut["LogsDirectory"]) == ("strict", "funai"), "its logs have a folder that is open"
+    for name in ("runtime", "edge"):
+        assert switches(name)["KillMode"] == "process", "containers and HAProxy go on when it ends"

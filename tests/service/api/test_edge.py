@@ -135,6 +135,24 @@ async def test_browsers_of_named_origins_may_read_the_token(tmp_path: Path, head
         assert ("Authorization" in answer.headers.get("Access-Control-Expose-Headers", "")) is bool(headers)
 
 
+async def test_browsers_of_origins_that_a_pattern_names_are_let_in(tmp_path: Path) -> None:
+    let_in = ("https://studio.example.com", "https://a.b.example.com", "http://localhost:5173", "http://localhost")
+    kept_out = (
+        "https://example.com",
+        "http://studio.example.com",
+        "https://studioXexample.com",
+        "https://x@studio.example.com.evil.test",
+        "http://localhost:5173.evil.test",
+    )
+    origins = ["https://*.example.com", "http://localhost:[*]"]
+    async with Platform(tmp_path, cors_origins=origins).running() as platform:
+        for origin in (*let_in, *kept_out):
+            asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            answer = await platform.http.options(f"{BASE}/auth/login", headers=asked)
+            assert answer.headers.get("Access-Control-Allow-Origin") == (origin if origin in let_in else None)
+            assert "Access-Control-Allow-Credentials" not in answer.headers, "the API knows no cookies"
+
+
 # The sweeps' jitter draws random numbers in another thread while hypothesis watches the generator.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])

@@ -48,3 +48,17 @@ def test_config_check_of_an_old_file_tells_each_key_and_prints_it_in_todays(app:
     assert text.code == 0, text
     assert "deploy.datasource.url=mysql://funai:sesame@172.21.138.91:3306/funai" in text.out
     assert funai(app, "config", "check", file, "--service", "nobody").code == 2
+
+
+def test_config_check_of_an_env_file_reads_its_quotes_as_systemd_does(app: typer.Typer, tmp_path: Path) -> None:
+    file = tmp_path / "runner.env"
+    file.write_text(
+        "RUNTIME_AGENT_TOKEN='four-secret'\nexport ACR_USERNAME='robot$push'\nACR_PASSWORD=\"pa\\\"ss\\$\"\nRUNNER_SLOT=2\n"
+    )
+    said = funai(app, "config", "check", file, "--service", "runner", "--json")
+    assert said.code == 0, said
+    today = said.document["today"]
+    assert (today["REGISTRY_USERNAME"], today["REGISTRY_PASSWORD"]) == ("robot$push", 'pa"ss$')
+    assert today["RUNTIME_AGENT_TOKEN"] == "four-secret"
+    told = {k["key"]: k["told"] for k in said.document["keys"]}
+    assert told["RUNNER_SLOT"] == "nobody reads this key; the nearest known one is RUNNER_SLOTS"

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import os
+import pwd
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -23,9 +24,17 @@ def files(environ: Mapping[str, str] | None = None) -> Iterator[Path]:
     yield Path(f"/run/containers/{os.geteuid()}/auth.json")
     if folder := environ.get("DOCKER_CONFIG"):
         yield Path(folder) / "config.json"
-    if home := environ.get("HOME"):
+    if home := environ.get("HOME") or _home():
         yield Path(home) / ".config/containers/auth.json"
         yield Path(home) / ".docker/config.json"
+
+
+def _home() -> str | None:
+    """The account's own: systemd sets no HOME for a system service that runs as root."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return None
 
 
 def find(registry: str, environ: Mapping[str, str] | None = None) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ first: arguments in code, environment, file, default. A value that can't be used
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -117,7 +118,10 @@ def _problem(err: Any, sources: Mapping[str, str]) -> str:
 
 
 def read_properties(file: Path) -> dict[str, str]:
-    """``key=value`` or ``key: value`` lines; ``#`` and ``!`` comment. Raises ConfigError when it can't be read."""
+    """``key=value`` or ``key: value`` lines; ``#`` and ``!`` comment. Raises ConfigError when it can't be read.
+
+    A file named ``….env`` is read as systemd and shells do: ``export`` before a name and quotes around a value don't count.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:
@@ -132,10 +136,20 @@ def read_properties(file: Path) -> dict[str, str]:
         if cut < 0:
             problems.append(f"{file}:{number}: not a key=value line")
             continue
-        out[line[:cut].strip()] = line[cut + 1 :].strip()
+        name, value = line[:cut].strip(), line[cut + 1 :].strip()
+        if file.suffix == ".env":
+            name, value = name.removeprefix("export ").strip(), _unquoted(value)
+        out[name] = value
     if problems:
         raise ConfigError(problems)
     return out
+
+
+def _unquoted(value: str) -> str:
+    if len(value) < 2 or value[0] not in "'\"" or value[-1] != value[0]:
+        return value
+    inner = value[1:-1]
+    return inner if value[0] == "'" else re.sub(r"\\([\\\"$`])", r"\1", inner)
 
 
 def reference(cls: type[Settings]) -> list[tuple[str, str, str, str]]:

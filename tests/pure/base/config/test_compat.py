@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,13 @@ def test_runner_env_of_before_has_its_registry_login() -> None:
     assert RunnerSettings.load(environ={**env, "REGISTRY_USERNAME": "today"}).registry_username == "today"
 
 
+def test_api_file_of_before_has_its_origins() -> None:
+    env = {"FUNAI_CORS_ALLOWED_ORIGIN_PATTERNS": "https://*.example.com, http://localhost:[*]"}
+    needed = {"FUNAI_AUTH_JWT_SECRET": "j" * 40, "JWT_SECRET": "j" * 40, "DEPLOY_PROXY_SHARED_SECRET": "s3cret"}
+    s = ApiSettings.load(environ={**env, **needed})
+    assert s.cors_origins == ["https://*.example.com", "http://localhost:[*]"]
+
+
 def test_runtime_limits_of_before_are_read_and_none_is_a_word() -> None:
     env = {
         "RUNTIME_AGENT_TOKEN": "t-o-k",
@@ -125,6 +134,11 @@ def test_login_that_podman_or_docker_left_is_found(tmp_path: Path) -> None:
     assert logins.find("other.test", environ) is None
     docker.write_text("not json")
     assert logins.find("172.21.138.103", environ) is None
+
+
+def test_login_of_a_service_without_home_is_looked_for_in_the_accounts_folder() -> None:
+    account = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    assert account / ".docker/config.json" in logins.files({})
 
 
 @pytest.mark.parametrize(

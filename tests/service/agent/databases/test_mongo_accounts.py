@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,10 +14,12 @@ from pymongo.errors import OperationFailure
 from funai.agent.databases.contract import AppKey, DatabaseRefused
 from funai.agent.databases.mongodb import driver as mongo
 from funai.agent.databases.mongodb.driver import MongoDriver
+from funai.agent.databases.settings import DatabaseSettings
 from scripts.ferretdb import binary
 from tests.parts.ferretdb import ADMIN, PASSWORD, Mongo
 from tests.parts.programs import mongod
 from tests.service.agent.databases.conftest import mongo_settings
+from tests.service.agent.databases.mongo_wire import Wire, faults
 from tests.service.agent.databases.tenant import MongoTenant
 
 KEY = AppKey(1, 31, "db_u1_a31")
@@ -96,6 +99,48 @@ async def test_shared_account_cannot_be_rotated(locked: Mongo) -> None:
     with pytest.raises(DatabaseRefused):
         await shared.rotate(KEY)
     await shared.close()
+
+
+async def test_commands_on_the_wire_have_the_published_form_and_reach_one_database_alone(locked: Mongo) -> None:
+    """Each command of an account's life, as the server is sent it; FerretDB refuses those of roles once it has read them."""
+    wire = Wire()
+    async with wire.before(locked.port) as port:
+        settings: dict[str, Any] = {"mongo_username": ADMIN, "mongo_password": PASSWORD, "mongo_per_app_users": True}
+        driver = MongoDriver(DatabaseSettings(mongo_host="127.0.0.1", mongo_port=port, **settings))
+        refuses = suppress(DatabaseRefused) if mongod() is None else nullcontext()
+        with refuses:
+            await driver.create(KEY)
+        if mongod() is None:
+            made = mongo.new_user(KEY.name, "pw", 0)
+            await driver.database(KEY.name).command({**made, "roles": []})
+        with refuses:
+            await driver.rotate(KEY)
+        for read_only in (True, False):
+            with refuses:
+                await driver.limit(KEY, read_only=read_only)
+        await driver.size(KEY)
+        with refuses:
+            await driver.drop(KEY)
+        await driver.close()
+    assert [fault for command in wire.commands for fault in faults(command)] == []
+    assert set(wire.databases) == {KEY.name}
+    assert {next(iter(c)) for c in wire.commands} >= {
+        "usersInfo",
+        "createUser",
+        "updateUser",
+        "createRole",
+        "dbStats",
+        "dropDatabase",
+        "dropUser",
+    }
+    for command in wire.commands:
+        for role in command.get("roles", ()):
+            assert role in ({"role": "readWrite", "db": KEY.name}, {"role": mongo.SHRINK, "db": KEY.name})
+        for privilege in command.get("privileges", ()):
+            assert privilege["resource"] == {"db": KEY.name, "collection": ""}
+            assert not {"insert", "update", "createCollection", "createIndex"} & set(privilege["actions"])
+    assert next(c for c in wire.commands if "createUser" in c)["roles"] == [{"role": "readWrite", "db": KEY.name}]
+    assert {"rotation": 1} in [c.get("customData") for c in wire.commands]
 
 
 def test_commands_have_the_published_form_and_reach_one_database_alone() -> None:

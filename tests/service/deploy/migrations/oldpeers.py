@@ -49,14 +49,59 @@ class OldDeploy:
             r=runner_id,
             id=row["id"],
         )
+        held = await self.job(row["id"])
         node = await self.db.fetch_one(text("SELECT * FROM fun_ai_deploy_runtime_node"))
         assert node is not None
+        placed = {
+            "id": {"value": NODE_ID},
+            "name": NODE,
+            "agentBaseUrl": node["agent_base_url"],
+            "gatewayBaseUrl": node["gateway_base_url"],
+            "enabled": True,
+            "weight": 100,
+            "lastHeartbeatAt": "2026-01-01T10:00:00Z",
+            "diskFreePct": 70.5,
+        }
+        return held | {"runtimeNode": placed, "payload": held["payload"] | {"attempt": 1, "runStartedAt": 1767225600000}}
+
+    async def job(self, job_id: str) -> dict[str, Any]:
+        row = await self.db.fetch_one(text("SELECT * FROM fun_ai_deploy_job WHERE id = :id"), {"id": job_id})
+        assert row is not None
         return {
             "id": row["id"],
-            "status": "RUNNING",
+            "type": row["type"],
+            "status": row["status"],
             "payload": json.loads(row["payload_json"]),
-            "runtimeNode": {"id": {"value": NODE_ID}, "name": NODE, "agentBaseUrl": node["agent_base_url"]},
+            "errorMessage": row["error_message"],
+            "runnerId": row["runner_id"],
+            "leaseExpireAt": None,
+            "runtimeNode": None,
+            "deployUrl": None,
+            "createdAt": "2026-01-01T10:00:00.123456Z",
+            "updatedAt": "2026-01-01T10:00:00.123456Z",
         }
+
+    def app(self) -> FastAPI:
+        """Its calls for Runners: errors have HTTP 200, ids are texts, a call of today's it does not know."""
+        app = FastAPI()
+
+        def said(data: Any) -> dict[str, Any]:
+            return {"code": 200, "message": "success", "data": data}
+
+        @app.post("/deploy/jobs/claim")
+        async def claim(request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+            return said(await self.claim((await request.json())["runnerId"]))
+
+        @app.post("/deploy/jobs/{job_id}/heartbeat")
+        async def heartbeat(job_id: str) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+            return said(await self.job(job_id))
+
+        @app.post("/deploy/jobs/{job_id}/report")
+        async def report(job_id: str, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+            await self.report(job_id, (await request.json())["status"])
+            return said(await self.job(job_id))
+
+        return app
 
     async def report(self, job_id: str, status: str) -> None:
         await self._run("UPDATE fun_ai_deploy_job SET status = :s, update_time = NOW(6) WHERE id = :id", s=status, id=job_id)
@@ -72,6 +117,7 @@ class OldAgent:
     """The runtime-agent of before, with its gateway's path: it remembers what it deployed."""
 
     deployed: list[str] = field(default_factory=list[str])
+    gone: list[str] = field(default_factory=list[str])
 
     def app(self) -> FastAPI:
         app = FastAPI()
@@ -82,6 +128,18 @@ class OldAgent:
             self.deployed.append(str(body["appId"]))
             name = f"rt-u-{body['userId']}-{body['appId']}"
             return {"appId": str(body["appId"]), "containerName": name, "status": "DEPLOYED", "previewUrl": None}
+
+        @app.post("/agent/apps/stop")
+        async def stop(request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+            return {"appId": str((await request.json())["appId"]), "status": "STOPPED"}
+
+        @app.post("/agent/apps/delete")
+        async def delete(request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+            app_id = str((await request.json())["appId"])
+            self.gone.append(app_id)
+            images = {"removed": [f"r.local/funaistudio/u4-app{app_id}:latest"], "kept": []}
+            mongo = {"enabled": False, "dropped": False}
+            return {"appId": app_id, "status": "DELETED", "images": images, "mongo": mongo}
 
         @app.get("/agent/apps/status")
         async def status(userId: str, appId: str) -> dict[str, Any]:  # noqa: N803  # pyright: ignore[reportUnusedFunction]
@@ -149,3 +207,21 @@ class OldApi:
         answer = (await self.deploy.get(f"/deploy/jobs/{job_id}", headers=self.HEADERS)).json()
         assert answer["code"] == 200, answer
         return str(answer["data"]["status"])
+
+    async def stop(self, app_id: int) -> dict[str, Any]:
+        return await self._apps("stop", app_id)
+
+    async def delete(self, app_id: int) -> dict[str, Any]:
+        return await self._apps("cleanup", app_id)
+
+    async def _apps(self, call: str, app_id: int) -> dict[str, Any]:
+        body = {"userId": 4, "appId": app_id}
+        answer = (await self.deploy.post(f"/deploy/apps/{call}", json=body, headers=self.HEADERS)).json()
+        assert answer["code"] == 200, answer
+        return answer["data"]
+
+    async def admin(self, path: str, token: str, **params: Any) -> Any:
+        headers = {**self.HEADERS, "X-Admin-Token": token}
+        answer = (await self.deploy.get(f"/admin/{path}", params=params, headers=headers)).json()
+        assert answer["code"] == 200, answer
+        return answer["data"]

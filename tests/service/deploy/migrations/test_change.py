@@ -19,18 +19,19 @@ from funai.api import importing
 from funai.api import main as api_main
 from funai.api.settings import ApiSettings
 from funai.base.aio import bind, serving
+from funai.base.clients.deploy import RunnerDeployClient
 from funai.base.db.engine import Database, sqlite_url
 from funai.contracts.agent import AgentDeploy
-from funai.contracts.jobs import ClaimJob, ReportJob
+from funai.contracts.jobs import ClaimJob, HeartbeatJob, ReportJob
 from funai.contracts.states import JobStatus
 from funai.deploy import main
 from funai.runner.publish.rollout import Rollout
 from funai.runner.settings import RunnerSettings
 from tests.service.agent.agent import TOKEN, world
-from tests.service.deploy.migrations.field import install, job_id, job_row
+from tests.service.deploy.migrations.field import NODE_ID, install, job_id, job_row
 from tests.service.deploy.migrations.oldpeers import NODE, OldAgent, OldApi, OldDeploy, OldRunner
+from tests.service.deploy.queue.kit import ADMIN, SECRET, Deploy, deploying
 from tests.service.deploy.queue.kit import NODE as NODE_TOKEN
-from tests.service.deploy.queue.kit import SECRET, Deploy, deploying
 
 USERS = (
     "CREATE TABLE fun_ai_user (id BIGINT PRIMARY KEY, user_name VARCHAR(64), password VARCHAR(255), create_time DATETIME)",
@@ -52,9 +53,9 @@ async def beats(d: Deploy, agent_url: str) -> None:
     assert answer.status_code == 200
 
 
-async def new_runner_works(d: Deploy) -> int:
+async def new_runner_works(deploy: RunnerDeployClient) -> int:
     """Today's Runner with a job by image: its client of Deploy, and its rollout on whichever agent."""
-    job = await d.runner.claim(ClaimJob(runner_id="runner-new"))
+    job = await deploy.claim(ClaimJob(runner_id="runner-new"))
     assert job is not None
     assert job.runtime_node is not None
     rollout = Rollout(RunnerSettings(agent_token=SecretStr(TOKEN)))
@@ -70,7 +71,8 @@ async def new_runner_works(d: Deploy) -> int:
     await rollout.deploy(job.runtime_node, wish, lambda _: None)
     await rollout.close()
     said = ReportJob(runner_id="runner-new", status=JobStatus.SUCCEEDED, lease_token=job.lease_token)
-    await d.runner.report(job.wire_id, said)
+    await deploy.heartbeat(job.wire_id, HeartbeatJob(runner_id="runner-new", lease_token=job.lease_token))
+    await deploy.report(job.wire_id, said)
     return job.id
 
 
@@ -103,6 +105,32 @@ async def old_deploy_works(old: OldDeploy, app_id: int) -> str:
     return job_id
 
 
+async def new_runner_at_the_old_deploy(old: OldDeploy, app_id: int) -> str:
+    """Who takes Deploy back may have today's Runner already."""
+    job_id = await old.create(app_id)
+    client = RunnerDeployClient("http://old", None, http=httpx.ASGITransport(old.app()))
+    await new_runner_works(client)
+    await client.close()
+    return job_id
+
+
+async def old_api_reads_and_deletes(api: OldApi, agent: OldAgent, app_id: int) -> None:
+    """What its pages read of today's Deploy, and an app's stop and end on an agent of before."""
+    (node,) = await api.admin("runtime-nodes/list", ADMIN)
+    assert (node["nodeId"], node["name"], node["health"]) == (NODE_ID, NODE, "HEALTHY")
+    assert node["lastHeartbeatAtMs"] > 10**12
+    placed = await api.admin("runtime-nodes/placements", ADMIN, nodeId=NODE_ID, offset=0, limit=2_000)
+    assert {"appId": str(app_id), "nodeId": NODE_ID} in [{k: i[k] for k in ("appId", "nodeId")} for i in placed["items"]]
+    assert (placed["nodeId"], placed["total"]) == (NODE_ID, len(placed["items"]))
+    (seen,) = await api.admin("runners/list", ADMIN)
+    assert (seen["runnerId"], seen["health"]) == ("runner-101", "HEALTHY")
+    stopped = await api.stop(app_id)
+    assert (stopped["nodeId"], stopped["runtime"]) == (NODE_ID, {"appId": str(app_id), "status": "STOPPED"})
+    deleted = await api.delete(app_id)
+    assert deleted["complete"], deleted
+    assert agent.gone == [str(app_id)]
+
+
 async def test_every_step_of_the_change_ends_every_job_and_is_taken_back_once(
     field_db: Database, mariadb_url: str, tmp_path: Path
 ) -> None:
@@ -125,27 +153,39 @@ async def test_every_step_of_the_change_ends_every_job_and_is_taken_back_once(
             made = await api.create(204)
             await runner.work(d.raw)
             assert {await api.status(j) for j in (before, held_id, waits, made, job_id(19))} == {"SUCCEEDED"}
+            gone = await api.create(206)
+            assert str(await runner.work(d.raw)) == gone
+            await old_api_reads_and_deletes(api, agent, 206)
 
         # and back, and forth again
         await main.downgrade(field_db)
         assert {await old.status(j) for j in (before, held_id, waits, made)} == {"SUCCEEDED"}
         back = await old_deploy_works(old, 205)
+        by_new = await new_runner_at_the_old_deploy(old, 207)
         await main.upgrade(field_db)
         async with deploying(mariadb_url, runner_auth_enabled=False, agent_token=TOKEN) as d:
             api = OldApi(d.raw)
-            assert {await api.status(j) for j in (before, held_id, waits, made, back)} == {"SUCCEEDED"}
+            assert {await api.status(j) for j in (before, held_id, waits, made, back, by_new)} == {"SUCCEEDED"}
             await beats(d, agent_url)
             await runners_change(d, api, runner)
-            assert Counter(agent.deployed).most_common(1)[0][1] == 1, "nothing was deployed twice"
             await agents_change(d, api, runner, agent, agent_url)
             await apis_change(d, api, field_db, tmp_path)
+            assert Counter(agent.deployed).most_common(1)[0][1] == 1, "nothing was deployed twice"
+            listed = (await d.raw.get("/deploy/jobs", params={"limit": 200})).json()["data"]
+            assert {j["status"] for j in listed} == {"SUCCEEDED"}, "every job ended"
 
 
 async def runners_change(d: Deploy, api: OldApi, runner: OldRunner) -> None:
+    """Today's Runner beside the old one, which ends what it holds; the old one again; today's again."""
+    held_id = await api.create(304)
+    held = (await d.raw.post("/deploy/jobs/claim", json={"runnerId": runner.id, "leaseSeconds": 30})).json()["data"]
     for app_id, new in ((301, True), (302, False), (303, True)):
         made = await api.create(app_id)
-        assert str(await new_runner_works(d) if new else await runner.work(d.raw)) == made
+        assert str(await new_runner_works(d.runner) if new else await runner.work(d.raw)) == made
         assert await api.status(made) == "SUCCEEDED"
+    assert await api.status(held_id) == "RUNNING"
+    await runner.end(d.raw, held)
+    assert await api.status(held_id) == "SUCCEEDED"
 
 
 async def agents_change(d: Deploy, api: OldApi, runner: OldRunner, agent: OldAgent, agent_url: str) -> None:
@@ -154,13 +194,19 @@ async def agents_change(d: Deploy, api: OldApi, runner: OldRunner, agent: OldAge
     engine = DummyEngine(registry=images)
     async with world(engine) as new:
         new_url = str(new.http.base_url).rstrip("/")
+        held_id = await api.create(405)
+        held = (await d.raw.post("/deploy/jobs/claim", json={"runnerId": runner.id, "leaseSeconds": 30})).json()["data"]
         for app_id, url, by_new in ((401, new_url, False), (402, agent_url, True), (403, new_url, True), (404, new_url, False)):
             await beats(d, url)
             made = await api.create(app_id)
-            await (new_runner_works(d) if by_new else runner.work(d.raw))
+            await (new_runner_works(d.runner) if by_new else runner.work(d.raw))
             assert await api.status(made) == "SUCCEEDED"
         assert sorted(new.table.routes) == [401, 403, 404]
         assert agent.deployed.count("402") == 1
+        await runner.end(d.raw, held)
+        assert await api.status(held_id) == "SUCCEEDED", (
+            "a job that was placed at the old agent ends there while it runs beside"
+        )
     await engine.close()
     await beats(d, agent_url)
 
@@ -186,9 +232,9 @@ async def apis_change(d: Deploy, old: OldApi, field_db: Database, folder: Path) 
             assert (of_before["oldId"], of_before["status"]) == (job_id(16), "SUCCEEDED")
             body = {"image": "r.local/funaistudio/u4-app101:latest"}
             made = (await http.post("/deploy/job/create", params={"appId": 101}, json=body)).json()["data"]
-            assert await new_runner_works(d) == made["id"]
+            assert await new_runner_works(d.runner) == made["id"]
             ended = (await http.get("/deploy/job/info", params={"jobId": made["id"]})).json()["data"]
             assert (ended["status"], ended["payload"]["appId"]) == ("SUCCEEDED", 101)
     made = await old.create(501)
-    await new_runner_works(d)
+    await new_runner_works(d.runner)
     assert await old.status(made) == "SUCCEEDED"
