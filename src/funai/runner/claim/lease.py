@@ -113,7 +113,7 @@ class Lease:
 
 
 class LeaseKeeper:
-    """Beats for every lease it was given. Start and stop through :func:`keeping`."""
+    """Sends the heartbeats of every lease that it was given. Start and stop through :func:`keeping`."""
 
     def __init__(
         self,
@@ -186,20 +186,20 @@ class LeaseKeeper:
 
     async def _keep(self, lease: Lease, client: RunnerDeployClient) -> None:
         every = min(self._every, lease.seconds / 3)
-        # The first heartbeat goes out at once: from it on the lease is counted exactly.
+        # The first heartbeat is sent at once: from it on the lease is counted exactly.
         self._nudges[id(lease)].set()
         while lease.lost is None:
             await self._pause(lease, every)
             if lease.left() <= 0:
                 lease.lose(Lost.LEASE_LOST)
                 return
-            # A heartbeat that hangs must not outlive the lease: it is given only the time that is left.
+            # A heartbeat that hangs must not outlive the lease: it has only the time that is left.
             try:
                 async with asyncio.timeout(max(0.1, min(5.0, lease.left()))):
-                    await self._send(lease, client)
+                    await self._heartbeat(lease, client)
             except TimeoutError:
                 continue
-            except Exception:  # noqa: BLE001  # the next heartbeat may do; without one the lease ends in time
+            except Exception:  # noqa: BLE001  # the next one may succeed; without one the lease ends in time
                 self._failed(lease)
 
     def _failed(self, lease: Lease) -> None:
@@ -215,9 +215,9 @@ class LeaseKeeper:
             return
         nudge.clear()
 
-    async def _send(self, lease: Lease, client: RunnerDeployClient) -> None:
+    async def _heartbeat(self, lease: Lease, client: RunnerDeployClient) -> None:
         sent_at = time.monotonic()
-        request = HeartbeatJob(
+        given = HeartbeatJob(
             runner_id=self._runner_id,
             extend_seconds=lease.seconds,
             phase=lease.phase,
@@ -225,7 +225,7 @@ class LeaseKeeper:
             lease_token=lease.token,
         )
         try:
-            job = await client.heartbeat(lease.job_id, request)
+            job = await client.heartbeat(lease.job_id, given)
         except FunaiError as e:
             if e.code in (404, 409):
                 lease.lose(Lost.LEASE_LOST)
