@@ -31,7 +31,7 @@ import httpx
 from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.network.firewall import Firewall, Rules
 from funai.agent.network.networks import bridge_prefix, network_name, platform_tag
-from funai.agent.reconcile.state import INSTANCE
+from funai.agent.workload.containers.labels import INSTANCE
 from funai.base.process.proc import base_environment
 from funai.standalone.parts import base_image
 from funai.standalone.parts import engine as engines

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from funai.agent.databases.service import Databases, fingerprint
-from funai.agent.engine.contract import Container, EngineError, EngineRefused, EngineUnreachable, ImageUnusable
 from funai.agent.images.gc import ImageGC
-from funai.agent.network.networks import Networks
 from funai.agent.node import Node, to_the_end
 from funai.agent.reconcile import state
 from funai.agent.reconcile.crashes import Crashes
 from funai.agent.reconcile.journal import Journal, Wanted
 from funai.agent.rollout.admission import newest
 from funai.agent.rollout.drain import Drainer
-from funai.agent.rollout.failures import of_engine
+from funai.agent.rollout.failures import of_workload
 from funai.agent.rollout.progress import Stopwatch
 from funai.agent.rollout.rollout import Rollouts
+from funai.agent.workload.contract import AppView, Instance, Refused, ReleaseUnusable, Unreachable, WorkloadError
 from funai.base.observability import log
-from funai.contracts import naming
 from funai.contracts.agent import (
     AgentApp,
     AgentDeleted,
@@ -37,7 +35,6 @@ class Apps:
         self,
         node: Node,
         rollouts: Rollouts,
-        networks: Networks,
         drainer: Drainer,
         crashes: Crashes,
         discards: ImageGC,
@@ -45,7 +42,7 @@ class Apps:
         databases: Databases,
     ) -> None:
         self._journal, self._databases = journal, databases
-        self._node, self._rollouts, self._networks = node, rollouts, networks
+        self._node, self._rollouts = node, rollouts
         self._retirer, self._crashes, self._discards = drainer, crashes, discards
 
     async def stop(self, app: AgentApp) -> AgentStopped:
@@ -60,11 +57,11 @@ class Apps:
                 await self._route(state.stopped_route(app_id))
             if live := view.live:
                 await self._retirer.remove(*((view.stopped,) if view.stopped else ()))
-                # The name is the decision: after a crash here the sweep finishes it.
-                await self._rename(live, self._names(live).stopped)
-                await self._halt(live)
+                # Its role is the decision: after a crash here the sweep finishes it.
+                await self._node.workloads.set_aside(live)
+                await self._node.stop(live)
             elif view.stopped and view.stopped.running:
-                await self._halt(view.stopped)
+                await self._node.stop(view.stopped)
             await self._retirer.remove(*view.candidates, *view.retired)
             if self._node.settings.cleanup_images_on_stop and self._journal.knows(app_id):
                 await self._free(app_id, int(app.user_id))
@@ -75,7 +72,7 @@ class Apps:
         view = await self._look(app_id)
         if kept := view.stopped:
             await self._retirer.remove(kept)
-            refs = {kept.labels.get(state.IMAGE, kept.image)}
+            refs = {kept.image}
             gone = await self._discards.of_app(user_id, app_id, refs)
             log.get("apps").info("stop.images_removed", app_id=app_id, images=gone)
 
@@ -100,45 +97,45 @@ class Apps:
                 return await self._again(app_id)
             return await self._bring_back(kept, wanted)
 
-    async def _should_get_other_databases(self, kept: Container) -> bool:
+    async def _should_get_other_databases(self, kept: Instance) -> bool:
         """Whether a container that is made now would get other database addresses: made since, dropped or rotated."""
-        release = self._journal.release(state.number(kept, state.APP_ID))
-        if release is None or release.generation != state.generation_of(kept):
+        release = self._journal.release(kept.app_id)
+        if release is None or release.generation != kept.generation:
             return False
         now = (await self._databases.given(release)).added_to(release)
-        return fingerprint(now.env) != kept.labels.get(state.DATABASES, "")
+        return fingerprint(now.env) != kept.databases
 
     async def _again(self, app_id: int) -> AgentDeployed:
         if not self._journal.knows(app_id):
             raise NotFound("RELEASE_NOT_KEPT")
         return await self._rollouts.from_journal(app_id)
 
-    async def _bring_back(self, kept: Container, wanted: AgentDeploy) -> AgentDeployed:
-        watch, names = Stopwatch(), self._names(kept)
+    async def _bring_back(self, kept: Instance, wanted: AgentDeploy) -> AgentDeployed:
+        watch, workloads = Stopwatch(), self._node.workloads
         try:
             await self._route(Route(int(wanted.app_id), RouteState.STARTING))
-            await self._node.start(kept)
-            await self._rollouts.bring_up(await self._node.again(kept), wanted, watch)
-            await to_the_end(self._rename(kept, names.live))
-        except EngineError as e:
+            await workloads.start(kept)
+            await self._rollouts.bring_up(await workloads.again(kept), wanted, watch)
+            await to_the_end(workloads.commit(kept))
+        except WorkloadError as e:
             await to_the_end(self._put_back(kept))
-            remade = isinstance(e, EngineRefused) and not isinstance(e, ImageUnusable)
+            remade = isinstance(e, Refused) and not isinstance(e, ReleaseUnusable)
             if remade and self._journal.generation(int(wanted.app_id)) == wanted.generation:
                 log.get("apps").warning("start.made_again", container=kept.name, why=str(e)[:200])
                 return await self._again(int(wanted.app_id))
-            raise of_engine(e) from e
+            raise of_workload(e) from e
         except BaseException:
             await to_the_end(self._put_back(kept))
             raise
         await self._journal.settle(int(wanted.app_id), wanted.generation or 0, Wanted.SERVING)
         return self._rollouts.answer(wanted, kept, watch)
 
-    async def _put_back(self, kept: Container) -> None:
+    async def _put_back(self, kept: Instance) -> None:
         try:
-            await self._rename(kept, self._names(kept).stopped)
-            await self._halt(kept)
-            await self._route(state.stopped_route(state.number(kept, state.APP_ID)))
-        except (EngineError, GatewayError) as e:
+            await self._node.workloads.set_aside(kept)
+            await self._node.stop(kept)
+            await self._route(state.stopped_route(kept.app_id))
+        except (WorkloadError, GatewayError) as e:
             log.get("apps").warning("start.undo_later", container=kept.name, why=str(e))
 
     async def delete(self, app: AgentApp, *, keep_databases: bool = False) -> AgentDeleted:
@@ -153,10 +150,9 @@ class Apps:
             await self._journal.forget(app_id, app.generation)
             await self._forget_route(app_id)
             images = await self._retirer.remove(*view.all)
-            refs = {c.labels.get(state.IMAGE, c.image) for c in view.all}
+            refs = {c.image for c in view.all}
             images += await self._discards.of_app(int(app.user_id), app_id, refs)
-            await self._networks.forget(app_id)
-            self._node.files.forget(app_id)
+            await self._node.workloads.forget(app_id)
             self._crashes.forget(app_id)
             if keep_databases:
                 await self._databases.left(app_id)
@@ -167,7 +163,7 @@ class Apps:
     async def status(self, user_id: int, app_id: int) -> AgentStatus:
         view = await self._look(app_id)
         kept = view.kept
-        name = kept.name if kept else self._node.names(user_id, app_id).live
+        name = kept.name if kept else self._node.workloads.name(user_id, app_id)
         if kept is None:
             return AgentStatus(app_id=str(app_id), container_name=name, exists=False, running=False)
         crash = self._crashes.of(app_id)
@@ -176,9 +172,9 @@ class Apps:
             container_name=name,
             exists=True,
             running=kept.running and view.live is not None,
-            image=kept.labels.get(state.IMAGE, kept.image),
-            port=state.number(kept, state.PORT),
-            generation=state.generation_of(kept),
+            image=kept.image,
+            port=kept.port,
+            generation=kept.generation,
             restart_count=max(kept.restarts, crash.restarts),
             crash_looping=crash.looping,
             exit_code=kept.exit_code,
@@ -189,20 +185,11 @@ class Apps:
 
     # -- small steps ------------------------------------------------------------------------------------------------
 
-    async def _look(self, app_id: int) -> state.AppView:
+    async def _look(self, app_id: int) -> AppView:
         try:
             return await self._node.look(app_id, patience=5)
-        except EngineUnreachable as e:
+        except Unreachable as e:
             raise Unavailable("ENGINE_UNREACHABLE", detail=str(e)) from e
-
-    def _names(self, container: Container) -> state.Names:
-        return self._node.names(state.number(container, state.USER_ID), state.number(container, state.APP_ID))
-
-    async def _rename(self, container: Container, name: str) -> None:
-        await self._node.engine.rename(container.id, name)
-
-    async def _halt(self, container: Container) -> None:
-        await self._node.stop(container)
 
     async def _route(self, route: Route) -> None:
         """An unreachable gateway gets the change from its driver's next rebuild; what the owner asked for still happens."""
@@ -217,23 +204,20 @@ class Apps:
         except GatewayError as e:
             log.get("apps").warning("route.later", app_id=app_id, why=str(e))
 
-    def _as_deploy(self, kept: Container) -> AgentDeploy:
-        labels = kept.labels
+    def _as_deploy(self, kept: Instance) -> AgentDeploy:
         return AgentDeploy(
-            user_id=labels[state.USER_ID],
-            app_id=labels[state.APP_ID],
-            image=labels[state.IMAGE],
-            container_port=state.number(kept, state.PORT),
-            base_path=labels.get(state.BASE_PATH, naming.base_path(state.number(kept, state.APP_ID))),
-            strip_prefix=labels.get(state.STRIP_PREFIX) != "false",
-            generation=state.generation_of(kept),
-            health=HealthSpec(
-                path=labels.get(state.HEALTH_PATH, "/"), timeout_seconds=self._node.settings.health_timeout_seconds
-            ),
+            user_id=str(kept.user_id),
+            app_id=str(kept.app_id),
+            image=kept.image,
+            container_port=kept.port,
+            base_path=kept.base_path,
+            strip_prefix=kept.strip_prefix,
+            generation=kept.generation,
+            health=HealthSpec(path=kept.health_path, timeout_seconds=self._node.settings.health_timeout_seconds),
         )
 
 
-def _check_generation(view: state.AppView, decided_for: int | None) -> None:
+def _check_generation(view: AppView, decided_for: int | None) -> None:
     """Raises Conflict for an app that has a newer generation than whoever decided this knew of."""
     if decided_for is not None and newest(view) > decided_for:
         raise Conflict("STALE_GENERATION")

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from funai import __version__
 from funai.agent.apps import Apps
-from funai.agent.engine.contract import Phase
 from funai.agent.network.look import Look
 from funai.agent.network.walls import WallsKeeper
 from funai.agent.node import Node
@@ -99,8 +98,8 @@ class Heartbeat:
     async def reading(self) -> NodeHeartbeat:
         """This node as it is now."""
         settings, info = self._node.settings, self._node.info
-        apps = await self._node.everything()
-        running = sum(1 for app in apps.values() for c in app.all if c.phase in (Phase.RUNNING, Phase.RESTARTING))
+        apps = await self._node.workloads.everything()
+        running = sum(1 for app in apps.values() for c in app.all if c.up)
         free, total = await asyncio.to_thread(_disk, info.data_root)
         return NodeHeartbeat(
             node_name=settings.node_name,

@@ -18,7 +18,6 @@ from funai.agent.databases.service import Databases
 from funai.agent.domains import DomainSync
 from funai.agent.engine.contract import Engine, EngineError, EngineInfo
 from funai.agent.engine.docker_api import DockerEngine
-from funai.agent.engine.patience import patiently
 from funai.agent.heartbeat import Heartbeat
 from funai.agent.http import databases as database_calls
 from funai.agent.http import routes
@@ -28,7 +27,7 @@ from funai.agent.images.pull import Images
 from funai.agent.metering.meter import SAVE_SECONDS, Meter, Traffic
 from funai.agent.metrics import AgentMetrics
 from funai.agent.network.firewall import Firewall, FirewallRefused, Rules
-from funai.agent.network.hostfiles import of_host
+from funai.agent.network.hostfiles import HostFiles, of_host
 from funai.agent.network.look import Look
 from funai.agent.network.networks import Networks, bridge_prefix, platform_tag, unwalled
 from funai.agent.network.shared import SharedNetwork, share
@@ -40,9 +39,12 @@ from funai.agent.reconcile.reconciler import Reconciler
 from funai.agent.reconcile.restore import Restorer
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.rollout import Rollouts
-from funai.agent.rollout.spec import ProxyLabels
 from funai.agent.rollout.visit import Door
 from funai.agent.settings import RuntimeSettings
+from funai.agent.workload.containers.driver import Containers
+from funai.agent.workload.containers.spec import ProxyLabels
+from funai.agent.workload.contract import WorkloadError
+from funai.agent.workload.patience import patiently
 from funai.base.aio import bind, guarded, periodic, serving, settle_memory
 from funai.base.clients.deploy import NodeDeployClient
 from funai.base.config.settings import METRICS_ALLOWED
@@ -116,26 +118,26 @@ async def compose(
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
     registry = registry or CollectorRegistry()
-    node = Node(settings, engine, table, info, AgentMetrics(registry))
-    node.apps_url, node.door = _apps_url(settings, wildcard_domain), door
     if info.missing_limits:
         log.get("agent").warning("engine.limits_missing", engine=info.title, not_enforced=list(info.missing_limits))
     images, crashes = Images(settings, engine), Crashes()
     databases = await open_databases(settings)
     networks, firewall, shared = await _walls(settings, engine, info, await reachable(databases))
-    drainer = Drainer(node)
+    files = HostFiles(settings.files_folder if info.kind == "podman" else None)
+    workloads = Containers(settings, engine, networks, files, proxy_labels, published=settings.publishes(info))
+    node = Node(settings, workloads, table, info, AgentMetrics(registry))
+    node.apps_url, node.door = _apps_url(settings, wildcard_domain), door
+    drainer = Drainer(node, images)
     journal, meter = Journal(settings.journal_folder), _meter(settings, traffic)
     journal.load()
-    rollouts = Rollouts(
-        node, networks, images, drainer, proxy_labels, databases=databases, journal=journal, any_base_path=any_base_path
-    )
+    rollouts = Rollouts(node, images, drainer, databases=databases, journal=journal, any_base_path=any_base_path)
     restorer, gc = Restorer(node, rollouts, journal), ImageGC(engine, images, settings.images_on_delete)
-    rollouts.kept = _kept_images(node, images, gc)
-    apps = Apps(node, rollouts, networks, drainer, crashes, gc, journal, databases)
+    rollouts.kept = _kept_images(node, engine, images, gc)
+    apps = Apps(node, rollouts, drainer, crashes, gc, journal, databases)
     readers = address_door(settings.metrics_allowed_ips, METRICS_ALLOWED)
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY, metrics_door=readers)
     walls = WallsKeeper(settings.walls_file, firewall, wanted=settings.firewall)
-    look, older = Look(node, firewall, walls), OlderRunners(node, rollouts)
+    look, older = Look(node, files, firewall, walls), OlderRunners(node, rollouts)
     token = SecretDoor("X-Runtime-Token", settings.token)
     routes.install(app, routes.Agent(node, rollouts, apps, look, older, meter), token)
     database_calls.install(app, database_parts(settings, node, apps, databases), token)
@@ -191,10 +193,10 @@ async def _walls(
     return networks, firewall, shared
 
 
-def _kept_images(node: Node, images: Images, gc: ImageGC) -> KeptImages:
+def _kept_images(node: Node, engine: Engine, images: Images, gc: ImageGC) -> KeptImages:
     s = node.settings
     kept, free = s.keep_images, s.images_free_pct
-    return KeptImages(node.engine, images, gc, node.metrics, keep=kept, free_pct=free, data_root=node.info.data_root)
+    return KeptImages(engine, images, gc, node.metrics, keep=kept, free_pct=free, data_root=node.info.data_root)
 
 
 def heartbeat_of(parts: AgentParts, deploy: NodeDeployClient) -> Heartbeat:
@@ -275,11 +277,11 @@ async def _walled(parts: AgentParts) -> bool:
 async def _unwall(parts: AgentParts) -> None:
     """With no app left on this node there is nothing to keep from it: leave the host's firewall as it was found."""
     try:
-        if parts.firewall and not await parts.node.everything():
+        if parts.firewall and not await parts.node.workloads.everything():
             await parts.firewall.remove()
             if name := parts.node.settings.build_network:
                 await parts.networks.remove_builds(name)
-    except (EngineError, FirewallRefused) as e:
+    except (WorkloadError, FirewallRefused) as e:
         log.get("firewall").warning("firewall.left", error=str(e))
 
 

@@ -10,9 +10,8 @@ from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from funai.agent.engine.contract import Phase
 from funai.agent.reconcile.crashes import Crashes
-from funai.agent.reconcile.state import AppView, Role
+from funai.agent.workload.contract import AppView, Phase, Role
 from funai.contracts.errors import FunaiError
 from funai.contracts.states import FailureCode
 

@@ -1,25 +1,20 @@
-"""This node's containers in the agent's terms: look at an app, reach it, keep it from two hands at once."""
+"""This node: its apps and routes, and what keeps an app from two hands at once."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from funai.agent.compat import agents
-from funai.agent.engine import ending
-from funai.agent.engine.contract import Container, Engine, EngineError, EngineInfo
-from funai.agent.engine.patience import patiently
 from funai.agent.metrics import AgentMetrics
-from funai.agent.network.hostfiles import HostFiles
-from funai.agent.network.networks import ADDRESS, Place, bridge_of
 from funai.agent.reconcile import state
-from funai.agent.reconcile.state import AppView, Desired, Names
+from funai.agent.reconcile.state import Desired
 from funai.agent.rollout.visit import Door
-from funai.agent.settings import Reach, RuntimeSettings
+from funai.agent.settings import RuntimeSettings
+from funai.agent.workload.contract import AppView, EngineInfo, Instance, WorkloadError, Workloads
+from funai.agent.workload.patience import patiently
 from funai.contracts.errors import Conflict
 from funai.contracts.routes import Route, RouteState, RouteTable
 
@@ -110,19 +105,13 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
                 raise
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    host: str
-    port: int
-
-
 class Node:
     """Shared by everything that works on this node's apps. ``info`` is what the engine said when the agent started."""
 
     def __init__(
-        self, settings: RuntimeSettings, engine: Engine, routes: RouteTable, info: EngineInfo, metrics: AgentMetrics
+        self, settings: RuntimeSettings, workloads: Workloads, routes: RouteTable, info: EngineInfo, metrics: AgentMetrics
     ) -> None:
-        self.settings, self.engine, self.routes, self.info = settings, engine, routes, info
+        self.settings, self.workloads, self.routes, self.info = settings, workloads, routes, info
         self.metrics = metrics
         self.busy = Busy()
         self.apps_url = ""
@@ -131,78 +120,33 @@ class Node:
         """Where an edge reaches the gateway; empty: where the public does."""
         self.door: Door | None = None
         """Where a finished rollout is looked at as a visitor would; None: nowhere."""
-        self.files = HostFiles(settings.files_folder if info.kind == "podman" else None)
         self.changed = asyncio.Event()
         """Set when an app was rolled out, started, stopped or deleted: Deploy is notified at once."""
         self.told: dict[int, Route] = {}
         """The gateway's routes as far as they are known to have arrived; what failed to is not in it."""
 
-    @property
-    def publish(self) -> bool:
-        reach = self.settings.reach
-        return reach is Reach.PUBLISHED or (reach is Reach.AUTO and self.info.rootless)
-
-    def names(self, user_id: int, app_id: int) -> Names:
-        return Names(user_id, app_id, self.settings.instance)
-
     async def look(self, app_id: int, *, patience: float = 0) -> AppView:
-        """The app's containers now. ``patience`` seconds waits for an engine that is restarting."""
-        labels = {state.INSTANCE: self.settings.instance, state.APP_ID: str(app_id)}
-        return state.view(app_id, await patiently(lambda: self._found(labels, agents.pattern(app_id)), patience))
-
-    async def everything(self) -> dict[int, AppView]:
-        return state.views(await self._found({state.INSTANCE: self.settings.instance}, agents.pattern()))
-
-    async def _found(self, labels: dict[str, str], names: str) -> list[Container]:
-        """Ours by label and, for the platform with the contract's plain names, an older agent's by name."""
-        if self.settings.instance:
-            return await self.engine.containers(labels)
-        ours, others = await asyncio.gather(self.engine.containers(labels), self.engine.unlabelled(names, state.INSTANCE))
-        return ours + [taken for other in others if (taken := agents.adopted(other))]
-
-    async def again(self, container: Container) -> Container:
-        """The container as it is now, with the labels it was found with: an older agent's has them only here."""
-        return replace(await self.engine.inspect(container.id), labels=container.labels)
-
-    def endpoint(self, container: Container) -> Endpoint | None:
-        """Where the gateway finds it; None while it has no address (not running)."""
-        if self.publish:
-            return Endpoint("127.0.0.1", container.published) if container.published else None
-        port = state.number(container, state.PORT)
-        return Endpoint(container.address, port) if container.address and port else None
+        """The app now. ``patience`` seconds waits for an engine that is restarting."""
+        return await patiently(lambda: self.workloads.look(app_id), patience)
 
     def desired_route(self, app: AppView) -> Route | None:
-        """The route the app should have, given only its containers.
+        """The route the app should have, given only its instances.
 
         One that is down keeps its fixed address (the gateway says that it does not answer); without one it is starting:
         a published port is dealt anew, and may be another's meanwhile.
         """
-        mend = state.repair(app, self.settings.instance)
+        mend = state.repair(app)
         if mend.desired is Desired.STOPPED:
             return state.stopped_route(app.app_id)
         if mend.desired is Desired.GONE or mend.keep is None:
             return None
-        if end := self.endpoint(mend.keep) or self._fixed(mend.keep):
-            return state.route_to(mend.keep, end.host, end.port)
+        if end := mend.keep.endpoint or mend.keep.home:
+            return state.route_to(mend.keep, end)
         return Route(app.app_id, RouteState.STARTING)
 
-    def _fixed(self, container: Container) -> Endpoint | None:
-        address, port = container.labels.get(ADDRESS, ""), state.number(container, state.PORT)
-        return Endpoint(address, port) if address and port and not self.publish else None
-
-    async def start(self, container: Container) -> None:
-        """Start a kept container; its files are there again, whatever became of them. Raises EngineError."""
-        if address := container.labels.get(ADDRESS, ""):
-            app_id = state.number(container, state.APP_ID)
-            await asyncio.to_thread(self.files.of, app_id, Place("", address, bridge_of(address)))
-        await self.engine.start(container.id)
-
-    async def stop(self, container: Container) -> None:
-        """Stop it within the grace. What runs behind a package manager or shell is asked first. Raises EngineError."""
-        grace, began = self.settings.stop_grace_seconds, time.monotonic()
-        if container.running:
-            await ending.ask_to_end(container.pid, grace)
-        await self.engine.stop(container.id, max(0.0, grace - (time.monotonic() - began)))
+    async def stop(self, instance: Instance) -> None:
+        """Stop it within the grace. Raises WorkloadError."""
+        await self.workloads.stop(instance, self.settings.stop_grace_seconds)
 
     async def tell(self, route: Route) -> None:
         """Put a route. Raises GatewayError; the sweep then tells it again."""
@@ -217,11 +161,11 @@ class Node:
             await self.routes.remove(app_id)
         self.told.pop(app_id, None)
 
-    async def tail(self, id: str, lines: int = TAIL_LINES) -> list[str]:
-        """The container's last lines; empty when the engine can't give them (that must not hide the real failure)."""
+    async def tail(self, instance: Instance, lines: int = TAIL_LINES) -> list[str]:
+        """Its last lines; empty when the engine can't give them (that must not hide the real failure)."""
         try:
-            pieces = [piece async for piece in self.engine.logs(id, tail=lines, follow=False)]
-        except EngineError:
+            pieces = [piece async for piece in self.workloads.logs(instance, tail=lines, follow=False)]
+        except WorkloadError:
             return []
         text = b"".join(pieces)[-TAIL_BYTES:].decode("utf-8", "replace")
         return [line.rstrip() for line in text.splitlines()][-lines:]

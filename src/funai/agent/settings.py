@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, BeforeValidator
 
 from funai.agent.databases.settings import DatabaseSettings, Size
-from funai.agent.engine.contract import Limits
+from funai.agent.engine.contract import EngineInfo, Limits
 from funai.base.config.settings import CsvList, Secret, key, metrics_allowed
 
 _INSTANCE = re.compile(r"[a-z0-9]{0,16}")
@@ -227,6 +227,10 @@ class RuntimeSettings(DatabaseSettings):
             self.app_cpu_shares,
             self.app_cpuset_cpus,
         )
+
+    def publishes(self, engine: EngineInfo) -> bool:
+        """Whether the gateway reaches apps at ports of this host's loopback: a rootless engine's have no other address."""
+        return self.reach is Reach.PUBLISHED or (self.reach is Reach.AUTO and engine.rootless)
 
     @property
     def socket(self) -> str:

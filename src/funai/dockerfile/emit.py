@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from funai.dockerfile.rules import octal
+from funai.dockerfile.rules import mode_of
 from funai.dockerfile.shell import BadWord, Lexer, quoted
 from funai.dockerfile.stages import SCRATCH, Plan, Source, Stage, Step, arg_words
 from funai.dockerfile.syntax import Flag, Heredoc, Instruction, heredoc, parse, wrong
@@ -189,8 +189,8 @@ class _Writer:
         for flag in i.flags:
             if flag.name == "chown":
                 flags.append(str(flag))
-            elif flag.name == "chmod":
-                flags.append(str(Flag("chmod", octal(flag.value or ""))))
+            elif flag.name == "chmod" and (mode := mode_of(i)):
+                flags.append(str(Flag("chmod", mode)))
         return flags
 
 

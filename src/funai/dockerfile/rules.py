@@ -10,7 +10,7 @@ from funai.dockerfile import mounts
 from funai.dockerfile.images import OTHERS, Allowed
 from funai.dockerfile.shell import BadWord, expand
 from funai.dockerfile.stages import Plan, Platform, Step
-from funai.dockerfile.syntax import Instruction, Problem, heredoc, parse
+from funai.dockerfile.syntax import Flag, Instruction, Problem, heredoc, parse
 from funai.i18n.reasons import Words
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://|git@|(?:github\.com|gitlab\.com|bitbucket\.org)/", re.IGNORECASE)
@@ -133,10 +133,24 @@ def is_address(word: str, value: Callable[[str], str]) -> bool:
 
 def _mode(i: Instruction) -> list[Problem]:
     mode = i.flag("chmod")
-    if mode is None or octal(mode) is not None:
+    if mode is None or mode_of(i) is not None:
         return []
     zh, en = "请写数字，例如 755", "write a number, as in 755"
     return [_lacks(i.line, f"{i.name} --chmod={mode}", Words(zh, en))]
+
+
+_OF_COMMITTED = {
+    **dict.fromkeys(("+x", "a+x", "ugo+x", "a+rx", "+rx"), "755"),
+    **dict.fromkeys(("+r", "a+r", "+X", "a+X", "+rX", "a+rX", "ugo+rX", "u+w", "u+rw", "u+rwX"), ""),
+}
+"""What a change of a mode comes to for files of a commit, which are 644 or 755, and for folders, which are 755."""
+
+
+def mode_of(i: Instruction) -> str | None:
+    """The number that ``--chmod`` of a COPY or ADD comes to, "" when it changes nothing; None when that can't be determined."""
+    mode = i.flag("chmod") or ""
+    relative = _OF_COMMITTED.get(mode) if i.name == "COPY" and i.flag("from") is None else None
+    return octal(mode) if relative is None else relative
 
 
 def octal(mode: str) -> str | None:
@@ -171,9 +185,14 @@ def _onbuild(inner: Instruction) -> list[Problem]:
     out = [*_copy(inner, lambda w: w)] if inner.name in ("ADD", "COPY") else _run(inner) if inner.name == "RUN" else []
     if inner.heredocs:
         out.append(_lacks(inner.line, "ONBUILD <<", Words("请用 && 连接命令", "join the commands with &&")))
-    refused = [str(f)[:200] for f in inner.flags if f.name in ("from", "mount")]
+    # The engine gets these as they stand.
+    refused = [str(f)[:200] for f in inner.flags if f.name in ("from", "mount") or (f.name == "chmod" and not _number(f))]
     out += [_problem(inner.line, f"ONBUILD 不能使用 {f}", f"ONBUILD may not use {f}") for f in refused]
     return out
+
+
+def _number(flag: Flag) -> bool:
+    return _OCTAL.fullmatch(flag.value or "") is not None
 
 
 def trigger_problems(triggers: Sequence[str], base: str) -> list[Problem]:

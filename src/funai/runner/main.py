@@ -32,6 +32,7 @@ from funai.runner.publish.registry import Registry, RegistryLogin, auth_config
 from funai.runner.publish.rollout import Rollout
 from funai.runner.sandbox import host
 from funai.runner.sandbox.bases import BaseStores
+from funai.runner.sandbox.blobs import KnownBlobs
 from funai.runner.sandbox.cell import opened
 from funai.runner.sandbox.stores import Stores
 from funai.runner.sandbox.workshop import Workshop
@@ -110,7 +111,7 @@ async def _workshop(
     sandbox = await stack.enter_async_context(opened(settings, have, registry.http))
     folder = settings.bases_dir or settings.workdir / "base-stores"
     bases, stores = BaseStores(settings, folder, search), Stores(settings.workdir / "stores")
-    return Workshop(sandbox, stores, bases, engine, storage, registry, folder / "blobs")
+    return Workshop(sandbox, stores, bases, engine, storage, registry, KnownBlobs(folder / "blobs"))
 
 
 def _connect(settings: RunnerSettings) -> RunnerDeployClient:

@@ -18,7 +18,7 @@ from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.engine.dummy import DummyEngine, Script
 from funai.agent.network.firewall import Firewall, Rules
 from funai.agent.network.networks import bridge_prefix, network_name, platform_tag
-from funai.agent.reconcile import state
+from funai.agent.workload.containers import labels
 from tests.e2e.agent import images
 from tests.e2e.agent.agent import Agent, Process, visiting
 from tests.parts.docker import DockerEngine as DockerPart
@@ -132,8 +132,8 @@ async def _sweep_out(process: Process) -> None:
     driver = DockerEngine(str(process.socket))
     info = await driver.info()
     apps: set[int] = set()
-    for box in await driver.containers({state.INSTANCE: process.instance}):
-        apps.add(state.number(box, state.APP_ID))
+    for box in await driver.containers({labels.INSTANCE: process.instance}):
+        apps.add(labels.number(box, labels.APP_ID))
         await driver.remove(box.id)
     for app_id in apps:
         await driver.remove_network(network_name(app_id, process.instance))

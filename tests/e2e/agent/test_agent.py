@@ -9,7 +9,7 @@ import aiodocker
 import pytest
 
 from funai.agent.engine.docker_api import DockerEngine
-from funai.agent.reconcile import state
+from funai.agent.workload.containers import labels
 from tests.e2e.agent.agent import Agent, on_both_engines, on_docker_in_full
 from tests.e2e.agent.images import image
 from tests.parts.extent import only_in_full
@@ -49,7 +49,7 @@ async def test_limits_and_privileges_are_taken_away_by_default(agent: Agent) -> 
     assert kept == sum(1 << bit for bit in (0, 1, 3, 5, 6, 7, 10))
     assert "NoNewPrivs:\t1" in inside
     engine = DockerEngine(str(agent.process.socket))
-    box = (await engine.containers({state.APP_ID: str(agent.app), state.INSTANCE: agent.process.instance}))[0]
+    box = (await engine.containers({labels.APP_ID: str(agent.app), labels.INSTANCE: agent.process.instance}))[0]
     await engine.close()
     async with aiodocker.Docker(url=f"unix://{agent.process.socket}") as docker:
         raw = await docker.containers.container(box.id).show()

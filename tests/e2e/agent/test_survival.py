@@ -11,7 +11,7 @@ import pytest
 
 from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.network.networks import network_name
-from funai.agent.reconcile import state
+from funai.agent.workload.containers import labels as names
 from tests.e2e.agent.agent import Agent, on_docker_in_full
 from tests.parts.docker import DockerEngine as DockerPart
 from tests.parts.extent import only_in_full
@@ -145,7 +145,7 @@ async def test_docker_restarted_with_all_its_containers_ended(agent: Agent, dock
 async def test_an_app_removed_by_hand_with_its_network_comes_back(agent: Agent, podman: Podman) -> None:
     await agent.deploy(5, env={"GREETING": "kept-here"})
     engine = DockerEngine(str(agent.process.socket))
-    labels = {state.APP_ID: str(agent.app), state.INSTANCE: agent.process.instance}
+    labels = {names.APP_ID: str(agent.app), names.INSTANCE: agent.process.instance}
     (box,) = await engine.containers(labels)
     podman.cli("network", "rm", "--force", network_name(agent.app, agent.process.instance))
 
@@ -155,4 +155,4 @@ async def test_an_app_removed_by_hand_with_its_network_comes_back(agent: Agent, 
     await eventually(back, seconds=40, every=0.2, what="it serves again")
     (again,) = await engine.containers(labels)
     await engine.close()
-    assert (again.name, again.labels[state.GENERATION]) == (box.name, "5")
+    assert (again.name, again.labels[names.GENERATION]) == (box.name, "5")

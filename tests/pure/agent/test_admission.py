@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from funai.agent.engine.contract import Container, Phase
-from funai.agent.reconcile import state
-from funai.agent.reconcile.state import Names
 from funai.agent.rollout.admission import admit, same_release
+from funai.agent.workload.contract import AppView, Instance, Phase, Role, view
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.errors import Conflict
 
-NAMES = Names(1, 7)
 
-
-def app(generation: int, name: str = NAMES.live, phase: Phase = Phase.RUNNING) -> state.AppView:
-    labels = {state.APP_ID: "7", state.GENERATION: str(generation), state.IMAGE: "img:1"}
-    return state.view(7, [Container("i", name, labels, "img:1", phase)])
+def app(generation: int, role: Role = Role.LIVE, phase: Phase = Phase.RUNNING) -> AppView:
+    return view(7, [Instance("i", "rt-u-1-7", 7, role, phase, generation=generation, image="img:1")])
 
 
 def wanted(generation: int | None, image: str = "img:1") -> AgentDeploy:
@@ -24,19 +19,19 @@ def wanted(generation: int | None, image: str = "img:1") -> AgentDeploy:
 
 
 def test_without_a_generation_it_is_the_next() -> None:
-    assert admit(state.view(7, []), None) == 1
+    assert admit(view(7, []), None) == 1
     assert admit(app(41), None) == 42
 
 
-@pytest.mark.parametrize("name", [NAMES.live, NAMES.stopped, NAMES.retired(5)])
-def test_an_older_one_is_refused(name: str) -> None:
+@pytest.mark.parametrize("role", [Role.LIVE, Role.STOPPED, Role.RETIRED])
+def test_an_older_one_is_refused(role: Role) -> None:
     with pytest.raises(Conflict) as refused:
-        admit(app(5, name), 4)
+        admit(app(5, role), 4)
     assert refused.value.reason == "STALE_GENERATION"
 
 
 def test_a_failed_attempts_leftover_refuses_nobody() -> None:
-    assert admit(app(9, NAMES.candidate(9)), 5) == 5
+    assert admit(app(9, Role.CANDIDATE), 5) == 5
 
 
 def test_a_repeated_request_is_answered_from_what_runs() -> None:
@@ -47,7 +42,7 @@ def test_a_repeated_request_is_answered_from_what_runs() -> None:
     ("before", "asked"),
     [(app(5), wanted(6)), (app(5), wanted(5, "img:2")), (app(5, phase=Phase.EXITED), wanted(5)), (app(5), wanted(None))],
 )
-def test_anything_else_is_rolled_out(before: state.AppView, asked: AgentDeploy) -> None:
+def test_anything_else_is_rolled_out(before: AppView, asked: AgentDeploy) -> None:
     assert same_release(before, asked) is None
 
 

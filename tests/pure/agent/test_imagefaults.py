@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from funai.agent.engine.imagefaults import LONGEST, is_images_own, one_line
+from funai.agent.engine.imagefaults import is_images_own
+from funai.agent.rollout.failures import QUOTED, one_line
 
 RUNC = "runc create failed: unable to start container process:"
 NOT_FOUND = "OCI runtime attempted to invoke a command that was not found"
@@ -46,4 +47,4 @@ def test_the_nodes(words: str) -> None:
 
 def test_they_are_quoted_in_one_line() -> None:
     assert one_line(" a\n  b\tc ") == "a b c"
-    assert len(one_line("x" * 1000)) == LONGEST
+    assert len(one_line("x" * 1000)) == QUOTED

@@ -67,6 +67,11 @@ def test_emit_runs_heredocs_with_the_stages_shell() -> None:
     assert written(f"{NODE}\nRUN <<A\nx\nA\n", {"node:20": Base("n", ("zsh", "-c"))})[1] == 'RUN ["zsh", "-c", "x\\n"]'
 
 
+@pytest.mark.parametrize(("mode", "flag"), [("+x", "--chmod=755 "), ("a+rX", ""), ("u+rwX", ""), ("0640", "--chmod=0640 ")])
+def test_emit_writes_a_change_of_mode_as_what_it_makes_of_a_commits_files(mode: str, flag: str) -> None:
+    assert written(f"{NODE}\nCOPY --chmod={mode} run.sh ./\n")[1] == f"COPY {flag}run.sh ./"
+
+
 def test_emit_copies_heredocs_from_a_context_of_their_own() -> None:
     text = f"{NODE}\nENV N=1\nCOPY --chmod=u=rwx,go=rx <<A <<'B' local /d/\n$N \\$N\nA\n$N\nB\nADD <<A /e\nA\n"
     found = emit(plan(text), {})

@@ -13,8 +13,9 @@ from funai.agent.engine.contract import Container, ContainerSpec, NetworkSpec, P
 from funai.agent.engine.dummy import DummyEngine, Script
 from funai.agent.heartbeat import STALE_BEATS
 from funai.agent.main import heartbeat_of
-from funai.agent.reconcile import state
-from funai.agent.reconcile.state import Names
+from funai.agent.workload.containers import labels
+from funai.agent.workload.containers.labels import Names
+from funai.agent.workload.contract import view
 from funai.base.aio import bind, serving
 from funai.base.clients.deploy import NodeDeployClient
 from funai.contracts.routes import Route, RouteState
@@ -224,8 +225,8 @@ async def test_an_app_that_is_down_is_known_to_the_next_life_and_after_a_failed_
 
 async def test_one_that_is_down_keeps_the_address_it_was_given() -> None:
     async with world(reach="address") as w:
-        labels = {"funai.appId": "7", "funai.generation": "5", "funai.port": "3000", "funai.address": "10.208.0.2"}
-        down = state.view(7, [Container("id", "rt-u-1-7", labels, WEB, Phase.EXITED)])
+        said = {"funai.appId": "7", "funai.generation": "5", "funai.port": "3000", "funai.address": "10.208.0.2"}
+        down = view(7, [labels.instance(Container("id", "rt-u-1-7", said, WEB, Phase.EXITED))])
         assert w.parts.node.desired_route(down) == Route(7, RouteState.SERVING, "10.208.0.2", 3000, 5)
 
 

@@ -109,3 +109,18 @@ async def test_log_of_a_container_goes_on_where_its_lines_end(site: Site, ada: B
     site.platform.node.output = "another container\n"
     await expect(lines.last).to_have_text("another container", timeout=30_000)
     await expect(page.get_by_text("or the container is another one")).to_have_count(1)
+
+
+async def test_usage_is_drawn_as_wide_as_its_card_in_the_table_s_own_hours(site: Site, ada: Browser, page: Page) -> None:
+    base = await _app(ada, "Shop")
+    await ada.send(f"{base}/deploys", git_ref="main")
+    await site.platform.finish()
+    await _sign_in(page, "ada")
+    await page.goto(f"{base}/usage")
+    canvas = page.locator("usage-chart canvas").first
+    painted = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(v => v > 0)"
+    assert await canvas.evaluate(painted)
+    drawn, card = await canvas.bounding_box(), await page.locator("section.card").first.bounding_box()
+    assert drawn and card and drawn["width"] > 0.9 * card["width"], (drawn, card)
+    assert drawn["width"] < card["width"]
+    await expect(page.locator(".u-legend .u-label").first).to_have_text("Time (UTC)")

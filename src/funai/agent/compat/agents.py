@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 
 from funai.agent.engine.contract import Container
-from funai.agent.reconcile import state
+from funai.agent.workload.containers import labels as ours
 from funai.contracts import naming
 from funai.contracts.wire import MAX_ID
 
@@ -33,14 +33,14 @@ def adopted(container: Container) -> Container | None:
     app_id = int(found["app"])
     labels = {
         **container.labels,
-        state.INSTANCE: "",
-        state.USER_ID: found["user"],
-        state.APP_ID: found["app"],
-        state.GENERATION: "0",
-        state.IMAGE: container.image,
-        state.PORT: str(_port(container)),
-        state.BASE_PATH: naming.base_path(app_id),
-        state.HEALTH_PATH: "/",
+        ours.INSTANCE: "",
+        ours.USER_ID: found["user"],
+        ours.APP_ID: found["app"],
+        ours.GENERATION: "0",
+        ours.IMAGE: container.image,
+        ours.PORT: str(_port(container)),
+        ours.BASE_PATH: naming.base_path(app_id),
+        ours.HEALTH_PATH: "/",
     }
     return replace(container, labels=labels)
 

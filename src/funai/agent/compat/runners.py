@@ -42,7 +42,7 @@ class OlderRunners:
             raise Unavailable("ROLLOUT_GOES_ON")
         return AgentDeployed(
             app_id=wanted.app_id,
-            container_name=self._node.names(int(wanted.user_id), app.app_id).live,
+            container_name=self._node.workloads.name(int(wanted.user_id), app.app_id),
             preview_url=naming.deploy_url(self._node.settings.node_gateway_base_url, naming.base_path(app.app_id)),
             notes=[STILL_STARTING],
         )

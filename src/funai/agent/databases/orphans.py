@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from funai.agent.apps import Apps
 from funai.agent.databases.contract import AppKey, DatabaseError, Driver
 from funai.agent.databases.service import Databases
-from funai.agent.engine.contract import EngineError
 from funai.agent.node import Node
+from funai.agent.workload.contract import WorkloadError
 from funai.base.observability import log
 from funai.contracts.agent import AgentApp
 from funai.contracts.apps.databases import FindOrphans, Orphans
@@ -27,7 +27,7 @@ class OrphanSweep:
         self._node, self._apps, self._databases, self._clock = node, apps, databases, clock
 
     async def run(self, asked: FindOrphans) -> Orphans:
-        """Raises Conflict ``ORPHANS_NO_APPS`` for an empty list, EngineError."""
+        """Raises Conflict ``ORPHANS_NO_APPS`` for an empty list, WorkloadError."""
         existing = asked.existing
         if not existing:
             raise Conflict("ORPHANS_NO_APPS")
@@ -57,7 +57,7 @@ class OrphanSweep:
 
     async def _containers_left(self, existing: set[int]) -> dict[str, Remove]:
         left: dict[str, Remove] = {}
-        for app_id, view in (await self._node.everything()).items():
+        for app_id, view in (await self._node.workloads.everything()).items():
             if app_id not in existing and view.user_id:
                 name = ", ".join(c.name for c in view.all)
                 left[name] = _delete(self._apps, view.user_id, app_id)
@@ -66,7 +66,7 @@ class OrphanSweep:
     async def _remove(self, name: str, remove: Remove, answer: Orphans) -> None:
         try:
             await remove()
-        except (DatabaseError, EngineError, FunaiError) as e:
+        except (DatabaseError, WorkloadError, FunaiError) as e:
             answer.failed.append(f"{name}: {e}")
         else:
             log.get("orphans").info("orphan.deleted", name=name)

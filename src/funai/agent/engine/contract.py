@@ -19,19 +19,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
+from funai.agent.workload.contract import (
+    EngineInfo,
+    FileHead,
+    Gone,
+    Image,
+    Phase,
+    Refused,
+    ReleaseUnusable,
+    Unreachable,
+    WorkloadError,
+)
 
-class EngineError(Exception):
+
+class EngineError(WorkloadError):
     """Base of what a driver raises."""
 
 
-class EngineUnreachable(EngineError):
+class EngineUnreachable(EngineError, Unreachable):
     """No answer, or a broken one: the engine's service is down or restarting."""
 
 
-class EngineRefused(EngineError):
+class EngineRefused(EngineError, Refused):
     """The engine answered no; the text is its own."""
 
 
@@ -39,11 +50,11 @@ class NoSuchImage(EngineRefused):
     """The image is not in the engine's store."""
 
 
-class ImageUnusable(EngineRefused):
+class ImageUnusable(EngineRefused, ReleaseUnusable):
     """The image itself can't be started: its USER, WORKDIR, ENTRYPOINT or CMD names what isn't in it."""
 
 
-class NoSuchContainer(EngineRefused):
+class NoSuchContainer(EngineRefused, Gone):
     """The container does not exist (any more)."""
 
 
@@ -53,48 +64,6 @@ class NameTaken(EngineRefused):
 
 class PullFailed(EngineRefused):
     """The image could not be pulled: not there, not allowed, or the registry did not answer."""
-
-
-class Phase(StrEnum):
-    CREATED = "created"
-    """Made, never started."""
-    RUNNING = "running"
-    RESTARTING = "restarting"
-    """It ended and the engine's restart policy is about to start it again."""
-    EXITED = "exited"
-    """It ended, and the engine leaves it so."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
-    kind: str
-    """``podman`` or ``docker``."""
-    version: str
-    rootless: bool = False
-    data_root: str = ""
-    """The folder whose disk fills up with images and containers."""
-    platform: str = ""
-    """What it runs, as images name it: ``linux/amd64``."""
-    missing_limits: tuple[str, ...] = ()
-    """Limits that this engine on this kernel ignores: ``cpu``, ``memory``, ``pids``."""
-
-    @property
-    def title(self) -> str:
-        return f"{self.kind} {self.version}"
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    id: str
-    digests: tuple[str, ...] = ()
-    """``sha256:…`` manifest digests under which registries know it."""
-    platform: str = ""
-    """What it was built for: ``linux/arm64``."""
-    command: tuple[str, ...] = ()
-    """Its ENTRYPOINT and CMD together: what a container of it runs."""
-    path: tuple[str, ...] = ()
-    """The folders where a program without a slash is looked for, from its PATH."""
-    workdir: str = "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +78,6 @@ class StoredImage:
     """``repository@sha256:…``."""
     created: int = 0
     """When it was built, epoch seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileHead:
-    """The beginning of a regular file in a container. ``path`` is where its links lead; ``mode`` its permission bits."""
-
-    path: str
-    mode: int
-    head: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,14 +21,8 @@ _WORDS = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-LONGEST = 300
 
 
 def is_images_own(words: str) -> bool:
     """Whether an engine that refused to make or start a container with these words found fault with the image."""
     return _WORDS.search(words) is not None
-
-
-def one_line(words: str) -> str:
-    """The words as a message may quote them."""
-    return " ".join(words.split())[:LONGEST]

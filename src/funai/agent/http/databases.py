@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from funai.agent.databases.contract import AppKey, DatabaseError
 from funai.agent.databases.orphans import OrphanSweep
 from funai.agent.databases.service import Databases, in_words
-from funai.agent.engine.contract import EngineError
+from funai.agent.workload.contract import WorkloadError
 from funai.base.http.app import add_routes
 from funai.base.http.guards import SecretDoor
 from funai.contracts.agent import CleanupOrphaned
@@ -105,7 +105,7 @@ def install(app: FastAPI, parts: DatabaseParts, door: SecretDoor) -> None:
 async def _swept(orphans: OrphanSweep, asked: FindOrphans) -> Orphans:
     try:
         return await orphans.run(asked)
-    except EngineError as e:
+    except WorkloadError as e:
         raise Unavailable("ENGINE_UNREACHABLE", detail=str(e)[:400]) from e
 
 

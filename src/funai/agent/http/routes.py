@@ -12,11 +12,11 @@ from fastapi.responses import StreamingResponse
 
 from funai.agent.apps import Apps
 from funai.agent.compat.runners import OlderRunners
-from funai.agent.engine.contract import EngineError, NoSuchContainer
 from funai.agent.metering.meter import Meter
 from funai.agent.network.look import Look
 from funai.agent.node import Node
 from funai.agent.rollout.rollout import Rollouts
+from funai.agent.workload.contract import Gone, WorkloadError
 from funai.base.aio import Stopped, unless
 from funai.base.http.app import add_routes
 from funai.base.http.guards import SecretDoor
@@ -117,10 +117,10 @@ def _log_call(router: APIRouter, agent: Agent) -> None:
     ) -> StreamingResponse:
         """The container's output as it is: the live one, else the stopped one, else the one being rolled out."""
         view = await _answered(agent.node.look(appId))
-        container = view.kept or next(iter(view.candidates), None)
-        if container is None:
+        instance = view.kept or next(iter(view.candidates), None)
+        if instance is None:
             raise NotFound("APP_NOT_RUNNING")
-        pieces = agent.node.engine.logs(container.id, tail=MAX_TAIL if tail is None else tail, follow=follow)
+        pieces = agent.node.workloads.logs(instance, tail=MAX_TAIL if tail is None else tail, follow=follow)
         return StreamingResponse(_until_broken(pieces), media_type="text/plain; charset=utf-8")
 
 
@@ -129,7 +129,7 @@ async def _until_broken(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     try:
         async for piece in pieces:
             yield piece
-    except EngineError:
+    except WorkloadError:
         return
 
 
@@ -137,9 +137,9 @@ async def _answered(work: Awaitable[T]) -> T:
     """The engine's failures in the door's words."""
     try:
         return await work
-    except NoSuchContainer as e:
+    except Gone as e:
         raise NotFound("APP_NOT_RUNNING") from e
-    except EngineError as e:
+    except WorkloadError as e:
         raise Unavailable("ENGINE_UNREACHABLE", detail=str(e)[:400]) from e
 
 

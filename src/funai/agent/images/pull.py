@@ -99,6 +99,15 @@ class Images:
         if under_way:
             await asyncio.wait(under_way, timeout=seconds)
 
+    async def remove(self, ref: str) -> bool:
+        """Whether the name is gone. What fails is left and logged: an engine may refuse a name under which it holds an image
+        that was also built or tagged there."""
+        try:
+            return await self._engine.remove_image(ref)
+        except EngineError as e:
+            log.get("retire").warning("image.left", image=ref, why=str(e))
+            return False
+
     async def _name(self, ref: str) -> None:
         try:
             with self.holding(ref):

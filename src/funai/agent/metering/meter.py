@@ -12,7 +12,7 @@ from pathlib import Path
 
 from funai.agent.metering import cgroup
 from funai.agent.metering.ring import Rings, Use
-from funai.agent.reconcile.state import AppView
+from funai.agent.workload.contract import AppView
 from funai.base.files import write_whole
 from funai.base.observability import log
 from funai.contracts.apps.usage import AppUsage, UsagePoint
@@ -87,7 +87,7 @@ class Meter:
             if app_id in known:
                 self._add(app_id, now, use)
         for app in apps:
-            if app.live and app.live.running and (use := self._measured(app.app_id, app.live.id, app.live.pid, now)):
+            if app.live and app.live.running and (use := self._measured(app.app_id, app.live.key, app.live.pid, now)):
                 self._add(app.app_id, now, use)
         self._readings = {app_id: reading for app_id, reading in self._readings.items() if app_id in known}
 

@@ -12,12 +12,13 @@ from collections.abc import Collection, Iterable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from funai.agent.engine.contract import Container
 from funai.agent.network.firewall import Firewall
-from funai.agent.network.networks import ADDRESS, bridge_of
+from funai.agent.network.hostfiles import HostFiles
+from funai.agent.network.networks import bridge_of
 from funai.agent.network.probes import Heard, ask_resolver, reach
 from funai.agent.network.walls import WallsKeeper
 from funai.agent.node import Node
+from funai.agent.workload.contract import Instance
 from funai.base.observability import log
 from funai.base.process import ports
 from funai.i18n.reasons import Words
@@ -48,47 +49,51 @@ def silent_bridges(addresses: Iterable[str], resolvers: Collection[str]) -> list
 class Look:
     """``problem`` is what hinders this node's apps, as it was found last; None while nothing does."""
 
-    def __init__(self, node: Node, firewall: Firewall | None = None, walls: WallsKeeper | None = None) -> None:
-        self._node, self._firewall, self._walls = node, firewall, walls
+    def __init__(
+        self, node: Node, files: HostFiles, firewall: Firewall | None = None, walls: WallsKeeper | None = None
+    ) -> None:
+        self._node, self._files, self._firewall, self._walls = node, files, firewall, walls
         self._turn = 0
         self._dns_failed = self._unreached = 0
         self.problem: Words | None = None
 
     async def look(self) -> None:
         """Look once. Raises EngineError."""
-        apps = await self._node.everything()
-        running = [c for app in apps.values() for c in app.all if c.running and c.labels.get(ADDRESS)]
+        apps = await self._node.workloads.everything()
+        running = [c for app in apps.values() for c in app.all if c.running and c.address]
         shown = await self._reached(running) or await self._resolved(running)
         shown = shown or (self._walls.problem() if self._walls else None)
         self._tell(shown or (self._firewall.disturbed() if self._firewall else None))
 
-    async def _reached(self, running: Sequence[Container]) -> Words | None:
+    async def _reached(self, running: Sequence[Instance]) -> Words | None:
         """The gateway's way to the apps, tried with one app a look."""
-        if not running or self._node.publish:
+        if not running or self._node.settings.publishes(self._node.info):
             return None
         self._turn += 1
         app = running[self._turn % len(running)]
-        heard = await asyncio.to_thread(reach, app.labels[ADDRESS])
+        heard = await asyncio.to_thread(reach, app.address)
         self._unreached = self._unreached + 1 if heard is Heard.SILENCE else 0
-        return unreached_problem(app.labels[ADDRESS]) if self._unreached >= PATIENCE else None
+        return unreached_problem(app.address) if self._unreached >= PATIENCE else None
 
-    async def _resolved(self, running: Sequence[Container]) -> Words | None:
+    async def _resolved(self, running: Sequence[Instance]) -> Words | None:
         if self._node.info.kind != "podman" or self._node.settings.docker_network or not running:
             return None
         resolvers = bound(await asyncio.to_thread(_udp_table), DNS)
-        silent = silent_bridges([c.labels[ADDRESS] for c in running], resolvers)
+        silent = silent_bridges([c.address for c in running], resolvers)
         app = running[self._turn % len(running)]
-        bridge = silent[0] if silent else bridge_of(app.labels[ADDRESS])
-        blocked = not silent and await asyncio.to_thread(ask_resolver, app.pid, (bridge, DNS), f"{app.id[:12]}.dns.podman") in (
+        bridge = silent[0] if silent else bridge_of(app.address)
+        blocked = not silent and await asyncio.to_thread(
+            ask_resolver, app.pid, (bridge, DNS), f"{app.key[:12]}.dns.podman"
+        ) in (
             Heard.SILENCE,
             Heard.REFUSED,
         )
         self._dns_failed = self._dns_failed + 1 if silent or blocked else 0
         if not self._dns_failed:
-            await asyncio.to_thread(self._node.files.ask_hosts_servers, False)
+            await asyncio.to_thread(self._files.ask_hosts_servers, False)
         if self._dns_failed < PATIENCE:
             return self.problem if self._dns_failed else None
-        instead = await asyncio.to_thread(self._node.files.ask_hosts_servers, True)
+        instead = await asyncio.to_thread(self._files.ask_hosts_servers, True)
         if blocked:
             return blocked_problem(bridge, instead)
         holder = await asyncio.to_thread(ports.udp_holder, DNS) if ANY in resolvers else None

@@ -15,10 +15,10 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from funai.agent.engine.contract import Engine, EngineRefused, Network, NetworkSpec
-from funai.agent.reconcile.state import APP_ID, INSTANCE, AppView, generation_of
+from funai.agent.workload.containers.labels import APP_ID, INSTANCE
+from funai.agent.workload.contract import AppView
 from funai.base.observability import log
 
-ADDRESS = "funai.address"
 APP_PREFIX = 27
 """30 hosts: the bridge, the live one, and more draining ones than a burst of deploys leaves."""
 TRIES = 16
@@ -139,9 +139,9 @@ class Networks:
         network = await self._own(app.app_id)
         if not self._fixed or not network.subnet:
             return Place(network.name, bridge=first_host(network.subnet))
-        used = {c.labels.get(ADDRESS, "") for c in app.all}
-        newest = max(app.all, key=generation_of, default=None)
-        after = self._last.get(app.app_id) or (newest.labels.get(ADDRESS, "") if newest else "")
+        used = {c.address for c in app.all}
+        newest = max(app.all, key=lambda c: c.generation, default=None)
+        after = self._last.get(app.app_id) or (newest.address if newest else "")
         self._last[app.app_id] = free_address(network.subnet, used, after)
         return Place(network.name, self._last[app.app_id], first_host(network.subnet))
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from funai.agent.compat import agents
 from funai.agent.engine.contract import Engine, Neighbour, NetworkSpec
 from funai.agent.network.firewall import Firewall, Rules
-from funai.agent.reconcile.state import INSTANCE
 from funai.agent.settings import RuntimeSettings
+from funai.agent.workload.containers.labels import INSTANCE
 from funai.base.observability import log
 
 

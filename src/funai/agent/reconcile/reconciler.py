@@ -1,24 +1,24 @@
-"""Reconciles containers and routes with the state encoded in container names: after a crash, and then every few seconds.
+"""Reconciles instances and routes with what the instances' roles say: after a crash, and then every few seconds.
 
-One look at the engine answers for all apps. Apps that another task works on are left alone; for the others, remains
-are removed, replaced generations are drained, a verified successor is named, a live container that ended is started again (ever
-more slowly), and the gateway has exactly the right routes. Apps that the journal knows as served and that have no container
-are brought back (``restore``).
+One look answers for all apps. Apps that another task works on are left alone; for the others, remains are removed, replaced
+generations are drained, a verified successor is committed, a live instance that ended is started again (ever more slowly), and
+the gateway has exactly the right routes. Apps that the journal knows as served and that have no instance are brought back
+(``restore``).
 """
 
 from __future__ import annotations
 
 import time
 
-from funai.agent.engine.contract import Container, EngineError, EngineRefused, Phase
 from funai.agent.metering.meter import Meter
 from funai.agent.node import Node
 from funai.agent.reconcile import state
 from funai.agent.reconcile.crashes import Crashes
 from funai.agent.reconcile.journal import Journal, Wanted
 from funai.agent.reconcile.restore import Restorer
-from funai.agent.reconcile.state import AppView, Desired
+from funai.agent.reconcile.state import Desired
 from funai.agent.rollout.drain import Drainer
+from funai.agent.workload.contract import AppView, Instance, Refused, WorkloadError
 from funai.base.observability import log
 from funai.contracts.routes import GatewayError
 
@@ -31,11 +31,11 @@ class Reconciler:
         self._journal, self._restorer, self._meter = journal, restorer, meter
 
     async def rebuild(self) -> None:
-        """At start: the whole route table from the containers. Raises EngineError, GatewayError."""
-        apps = await self._node.everything()
+        """At start: the whole route table from the containers. Raises WorkloadError, GatewayError."""
+        apps = await self._node.workloads.everything()
         for app in apps.values():
             await self._start_if_down(app)
-        apps = await self._node.everything()
+        apps = await self._node.workloads.everything()
         routes = {a: r for a, app in apps.items() if (r := self._node.desired_route(app))}
         await self._node.routes.replace_all(list(routes.values()))
         self._node.told = routes
@@ -43,7 +43,7 @@ class Reconciler:
 
     async def sweep(self) -> None:
         """Once over everything. One app that can't be repaired now stops no other."""
-        apps = await self._node.everything()
+        apps = await self._node.workloads.everything()
         self._crashes.keep_only(set(apps))
         for app_id in set(apps) | set(self._node.told):
             try:
@@ -52,8 +52,8 @@ class Reconciler:
                         await self._repair(await self._node.look(app_id))
                     elif free and (kept := apps[app_id].kept):
                         wanted = Wanted.SERVING if apps[app_id].live else Wanted.STOPPED
-                        await self._journal.settle(app_id, state.generation_of(kept), wanted)
-            except (EngineError, GatewayError) as e:
+                        await self._journal.settle(app_id, kept.generation, wanted)
+            except (WorkloadError, GatewayError) as e:
                 log.get("converge").warning("converge.later", app_id=app_id, why=str(e))
         lost = set(self._journal.serving()) - set(apps)
         self._restorer.keep_only(lost | {a for a, app in apps.items() if app.live and not app.live.running})
@@ -69,49 +69,48 @@ class Reconciler:
         if self._node.desired_route(app) != self._node.told.get(app.app_id):
             return False
         if app.live is None:
-            return app.kept.phase not in (Phase.RUNNING, Phase.RESTARTING)
+            return not app.kept.up
         if app.live.running:
             self._saw(app.app_id, app.live)
         return app.live.running
 
-    def _saw(self, app_id: int, live: Container) -> bool:
+    def _saw(self, app_id: int, live: Instance) -> bool:
         """Count its ends. True when it is down and should be started now."""
-        up = live.phase in (Phase.RUNNING, Phase.RESTARTING)
         return self._crashes.saw(
-            app_id, live.id, running=up, engine_restarts=live.restarts, now=time.monotonic(), exit_code=live.exit_code
+            app_id, live.key, running=live.up, engine_restarts=live.restarts, now=time.monotonic(), exit_code=live.exit_code
         )
 
     async def _repair(self, app: AppView) -> None:
-        node, mend = self._node, state.repair(app, self._node.settings.instance)
+        node, mend = self._node, state.repair(app)
         in_hand = self._retirer.in_hand
-        if mend.keep and mend.rename_to:
+        if mend.keep and mend.commit:
             log.get("converge").info("converge.promoted", app_id=app.app_id, container=mend.keep.name)
-            await node.engine.rename(mend.keep.id, mend.rename_to)
+            await node.workloads.commit(mend.keep)
         if mend.desired is Desired.SERVING:
             await self._start_if_down(app)
         # The route first: it may still lead to what is about to be removed.
         await self._tell(await node.look(app.app_id))
         for leftover in mend.remove:
-            if leftover.id not in in_hand:
+            if leftover.key not in in_hand:
                 log.get("converge").info("converge.leftover", app_id=app.app_id, container=leftover.name)
                 await self._retirer.remove(leftover)
         for old in mend.drain:
             self._retirer.retire(old)
-        if mend.desired is Desired.STOPPED and mend.keep and mend.keep.phase in (Phase.RUNNING, Phase.RESTARTING):
+        if mend.desired is Desired.STOPPED and mend.keep and mend.keep.up:
             await node.stop(mend.keep)
 
     async def _start_if_down(self, app: AppView) -> None:
-        live = state.repair(app, self._node.settings.instance)
+        live = state.repair(app)
         if live.desired is not Desired.SERVING or live.keep is None:
             return
         if self._saw(app.app_id, live.keep):
             log.get("converge").warning("converge.restart", app_id=app.app_id, exit_code=live.keep.exit_code)
             try:
-                await self._node.start(live.keep)
+                await self._node.workloads.start(live.keep)
                 self._crashes.started(app.app_id)
-            except EngineError as e:
+            except WorkloadError as e:
                 log.get("converge").warning("converge.restart_refused", app_id=app.app_id, why=str(e))
-                if isinstance(e, EngineRefused) and self._journal.generation(app.app_id) == state.generation_of(live.keep):
+                if isinstance(e, Refused) and self._journal.generation(app.app_id) == live.keep.generation:
                     self._restorer.restore(app.app_id)  # its network, or its files in the engine's store, may be gone
 
     async def _tell(self, app: AppView) -> None:

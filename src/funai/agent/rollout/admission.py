@@ -1,17 +1,15 @@
-"""Which rollouts an agent takes. Pure: an app's containers and the request in."""
+"""Which rollouts an agent takes. Pure: an app's instances and the request in."""
 
 from __future__ import annotations
 
-from funai.agent.engine.contract import Container
-from funai.agent.reconcile import state
-from funai.agent.reconcile.state import AppView
+from funai.agent.workload.contract import AppView, Instance
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.errors import Conflict
 
 
 def newest(app: AppView) -> int:
     """The newest generation that the app was given; a candidate is none yet."""
-    return max((state.generation_of(c) for c in (app.live, app.stopped, *app.retired) if c), default=0)
+    return max((c.generation for c in (app.live, app.stopped, *app.retired) if c), default=0)
 
 
 def admit(before: AppView, asked: int | None, fence: int = 0) -> int:
@@ -27,10 +25,10 @@ def admit(before: AppView, asked: int | None, fence: int = 0) -> int:
     return asked
 
 
-def same_release(before: AppView, wanted: AgentDeploy) -> Container | None:
-    """The live container when this very rollout has been committed already: the caller lost the answer."""
+def same_release(before: AppView, wanted: AgentDeploy) -> Instance | None:
+    """The live instance when this very rollout has been committed already: the caller lost the answer."""
     live = before.live
     if wanted.generation is None or live is None or not live.running:
         return None
-    same = state.generation_of(live) == wanted.generation and live.labels.get(state.IMAGE) == wanted.image
+    same = live.generation == wanted.generation and live.image == wanted.image
     return live if same else None

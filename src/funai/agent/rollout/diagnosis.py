@@ -7,15 +7,12 @@ import posixpath
 import re
 from dataclasses import dataclass
 
-from funai.agent.engine.contract import Container, EngineError, Image
 from funai.agent.node import Node
-from funai.agent.reconcile import state
-from funai.agent.reconcile.state import AppView
 from funai.agent.rollout import health
 from funai.agent.rollout.failures import RolloutFailed
 from funai.agent.rollout.health import Probed, Verdict
 from funai.agent.rollout.startfaults import STATUSES, StartFaults
-from funai.contracts import naming
+from funai.agent.workload.contract import AppView, Image, Instance, WorkloadError, base_path, health_path
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.states import FailureCode
 from funai.i18n.reasons import Words
@@ -31,7 +28,7 @@ _WANTS_PID_1 = re.compile(r"\b(pid|process) 1\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """How a container is made of one release. ``port``: where the app listens; ``init``: as in ContainerSpec."""
+    """How a container is made of one release. ``port``: where the app listens; ``init``: as in Generation."""
 
     port: int
     init: bool = True
@@ -46,8 +43,8 @@ def first_variant(before: AppView, wanted: AgentDeploy, image: Image) -> Variant
     long as the same one is asked for; without the engine's init program where the image runs one of its own.
     """
     kept, port = before.kept, wanted.container_port
-    if kept and state.number(kept, state.ASKED_PORT) == port:
-        port = state.number(kept, state.PORT) or port
+    if kept and kept.asked_port == port:
+        port = kept.port or port
     program = image.command[0] if image.command else ""
     return Variant(port, init=program not in INITS and posixpath.basename(program) not in INIT_NAMES)
 
@@ -61,24 +58,16 @@ def notes(wanted: AgentDeploy, variant: Variant) -> list[str]:
     return [f"{zh} / {en}"]
 
 
-def base_path(wanted: AgentDeploy) -> str:
-    return wanted.base_path or naming.base_path(int(wanted.app_id))
-
-
 def own_health_path(wanted: AgentDeploy) -> str:
     """The health path as the container itself sees it: below the base path when the gateway leaves that on."""
     return health_path(wanted) if wanted.strip_prefix else base_path(wanted) + health_path(wanted)
-
-
-def health_path(wanted: AgentDeploy) -> str:
-    return wanted.health.path if wanted.health else "/"
 
 
 class Diagnosis:
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    async def another(self, new: Container, variant: Variant, probed: Probed) -> Variant | None:
+    async def another(self, new: Instance, variant: Variant, probed: Probed) -> Variant | None:
         """A variant that this container shows to be right instead; None when none does.
 
         An app that listens, on all addresses, on exactly one port, and it is another one, is served there. An image that
@@ -89,14 +78,14 @@ class Diagnosis:
             port = health.elsewhere(found, variant.port)
             return Variant(port, variant.init) if port else None
         ended = probed.verdict is Verdict.EXITED and variant.init and probed.exit_code
-        wants = ended and any(_WANTS_PID_1.search(line) for line in await self._node.tail(new.id))
+        wants = ended and any(_WANTS_PID_1.search(line) for line in await self._node.tail(new))
         return Variant(variant.port, init=False) if wants else None
 
-    async def failure(self, new: Container, wanted: AgentDeploy, image: Image, probed: Probed) -> RolloutFailed:
+    async def failure(self, new: Instance, wanted: AgentDeploy, image: Image, probed: Probed) -> RolloutFailed:
         """What to tell, with the container's last lines."""
-        tail, seconds = await self._node.tail(new.id), f"{probed.seconds:g}"
+        tail, seconds = await self._node.tail(new), f"{probed.seconds:g}"
         if probed.verdict is Verdict.EXITED:
-            oom = await self._ran_out_of_memory(new.id, probed.exit_code)
+            oom = await self._ran_out_of_memory(new, probed.exit_code)
             code = FailureCode.APP_OUT_OF_MEMORY if oom else FailureCode.APP_EXITED
             return RolloutFailed(
                 code,
@@ -105,7 +94,7 @@ class Diagnosis:
                 log_tail=tail,
                 exit=probed.exit_code,
                 limit=size(self._node.settings.app_memory),
-                cause=NOTHING if oom else await self._cause(new.id, image, probed.exit_code),
+                cause=NOTHING if oom else await self._cause(new, image, probed.exit_code),
             )
         if probed.verdict is Verdict.HTTP2:
             return RolloutFailed(FailureCode.APP_SPEAKS_HTTP2, log_tail=tail, port=wanted.container_port)
@@ -119,7 +108,7 @@ class Diagnosis:
             FailureCode.APP_UNHEALTHY, log_tail=tail, path=health_path(wanted), seconds=seconds, detail=probed.detail
         )
 
-    async def _cause(self, id: str, image: Image, exit_code: int | None) -> Words:
+    async def _cause(self, new: Instance, image: Image, exit_code: int | None) -> Words:
         """What the container's files show, as the end of a sentence; an engine that can't be asked must not hide the rest.
 
         The container is stopped first: while the engine restarts it again and again, Podman refuses to read from it.
@@ -127,18 +116,18 @@ class Diagnosis:
         if exit_code not in STATUSES:
             return NOTHING
         try:
-            await self._node.engine.stop(id, 0)
-            faults = StartFaults(lambda path: self._node.engine.read_file(id, path), image, self._node.info.platform)
+            await self._node.workloads.stop(new, 0)
+            faults = StartFaults(lambda path: self._node.workloads.read_file(new, path), image, self._node.info.platform)
             fault = await faults.find(exit_code)
-        except EngineError:
+        except WorkloadError:
             return NOTHING
         return Words(f"：{fault.zh}", f": {fault.en}") if fault else NOTHING
 
-    async def _ran_out_of_memory(self, id: str, exit_code: int | None) -> bool:
+    async def _ran_out_of_memory(self, new: Instance, exit_code: int | None) -> bool:
         """What the engine says. Podman can miss it (cgroup v1): a SIGKILL that none of us sent is the kernel's then."""
         if exit_code == SIGKILLED and self._node.settings.app_memory:
             return True
         try:
-            return (await self._node.engine.inspect(id)).oom_killed
-        except EngineError:
+            return (await self._node.workloads.again(new)).oom_killed
+        except WorkloadError:
             return False

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from funai.agent.engine.contract import EngineError, EngineUnreachable, ImageUnusable
-from funai.agent.engine.imagefaults import one_line
+from funai.agent.workload.contract import ReleaseUnusable, Unreachable, WorkloadError
 from funai.contracts.agent import DeployFailure
 from funai.contracts.errors import FunaiError
 from funai.contracts.states import Blame, FailureCode
+
+QUOTED = 300
 
 
 class RolloutFailed(FunaiError):
@@ -49,10 +50,15 @@ class RolloutFailed(FunaiError):
         ).to_wire()
 
 
-def of_engine(e: EngineError, limits: str = "") -> RolloutFailed:
+def of_workload(e: WorkloadError, limits: str = "") -> RolloutFailed:
     """Why a container could not be brought up. ``limits`` were asked for with it: an engine may not say which it refused."""
-    if isinstance(e, ImageUnusable):
+    if isinstance(e, ReleaseUnusable):
         return RolloutFailed(FailureCode.IMAGE_UNUSABLE, detail=one_line(str(e)))
-    if isinstance(e, EngineUnreachable):
+    if isinstance(e, Unreachable):
         return RolloutFailed(FailureCode.ENGINE_FAILED, detail=f"no answer ({e})")
     return RolloutFailed(FailureCode.ENGINE_FAILED, detail=f"{str(e)[:400]} ({limits})" if limits else str(e)[:400])
+
+
+def one_line(words: str) -> str:
+    """The words as a message may quote them."""
+    return " ".join(words.split())[:QUOTED]

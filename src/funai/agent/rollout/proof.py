@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 
-from funai.agent.engine.contract import Container, Phase
-from funai.agent.engine.patience import patiently
-from funai.agent.node import Endpoint, Node
+from funai.agent.node import Node
 from funai.agent.reconcile import state
 from funai.agent.rollout import health
-from funai.agent.rollout.diagnosis import health_path, own_health_path
+from funai.agent.rollout.diagnosis import own_health_path
 from funai.agent.rollout.failures import RolloutFailed
 from funai.agent.rollout.health import Probed, Verdict
 from funai.agent.rollout.progress import NotUp, Stopwatch
+from funai.agent.workload.contract import Endpoint, Instance, Phase, health_path
+from funai.agent.workload.patience import patiently
 from funai.base.retry import retrying
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.routes import GatewayError, Route
@@ -27,7 +27,7 @@ class Proof:
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    async def reach(self, new: Container, wanted: AgentDeploy, watch: Stopwatch) -> None:
+    async def reach(self, new: Instance, wanted: AgentDeploy, watch: Stopwatch) -> None:
         """Raises NotUp, RolloutFailed."""
         end = await self._until_healthy(new, wanted)
         watch.mark("healthy")
@@ -35,10 +35,10 @@ class Proof:
         await self._verify(new, wanted)
         watch.mark("switch")
 
-    async def _until_healthy(self, new: Container, wanted: AgentDeploy) -> Endpoint:
+    async def _until_healthy(self, new: Instance, wanted: AgentDeploy) -> Endpoint:
         settings = self._node.settings
         timeout = wanted.health.timeout_seconds if wanted.health else settings.health_timeout_seconds
-        exited = asyncio.ensure_future(self._exit_of(new.id))
+        exited = asyncio.ensure_future(self._end_of(new))
         try:
             end = await self._endpoint_of(new, exited)
             if end is None:
@@ -60,24 +60,24 @@ class Proof:
             raise NotUp(probed)
         return end
 
-    async def _exit_of(self, id: str) -> int:
-        return await patiently(lambda: self._node.engine.next_exit(id), self._node.settings.engine_patience_seconds)
+    async def _end_of(self, new: Instance) -> int:
+        return await patiently(lambda: self._node.workloads.next_end(new), self._node.settings.engine_patience_seconds)
 
-    async def _endpoint_of(self, new: Container, exited: asyncio.Future[int]) -> Endpoint | None:
-        """Its address, as soon as the engine shows one; None when it ended before."""
+    async def _endpoint_of(self, new: Instance, exited: asyncio.Future[int]) -> Endpoint | None:
+        """Its address, as soon as one is shown; None when it ended before."""
         deadline = time.monotonic() + ADDRESS_SECONDS
-        while not (end := self._node.endpoint(new)):
+        while not (end := new.endpoint):
             if new.phase is Phase.EXITED or new.restarts or exited.done():
                 return None
             if time.monotonic() > deadline:
                 raise RolloutFailed(FailureCode.ENGINE_FAILED, detail="the container got no address")
             await asyncio.wait({exited}, timeout=0.05)
-            new = await self._node.again(new)
+            new = await self._node.workloads.again(new)
         return end
 
-    async def _switch(self, new: Container, end: Endpoint) -> None:
+    async def _switch(self, new: Instance, end: Endpoint) -> None:
         try:
-            await self.put(state.route_to(new, end.host, end.port))
+            await self.put(state.route_to(new, end))
         except GatewayError as e:
             raise RolloutFailed(FailureCode.GATEWAY_FAILED, detail=str(e), log_tail=[]) from e
 
@@ -88,10 +88,10 @@ class Proof:
             lambda: self._node.tell(route), on=GatewayError, seconds=seconds, first=VERIFY_EVERY, longest=VERIFY_EVERY
         )
 
-    async def _verify(self, new: Container, wanted: AgentDeploy) -> None:
+    async def _verify(self, new: Instance, wanted: AgentDeploy) -> None:
         """Success is what the public sees: the gateway's own door answers from this generation."""
         deadline = time.monotonic() + self._node.settings.verify_seconds
-        generation, seen = state.generation_of(new), "no answer"
+        generation, seen = new.generation, "no answer"
         while True:
             try:
                 # As long as the probe of its health waited: a slow page is no gateway that did not switch.
@@ -104,5 +104,5 @@ class Proof:
             except GatewayError as e:
                 seen = str(e)
             if time.monotonic() > deadline:
-                raise RolloutFailed(FailureCode.GATEWAY_FAILED, detail=seen, log_tail=await self._node.tail(new.id))
+                raise RolloutFailed(FailureCode.GATEWAY_FAILED, detail=seen, log_tail=await self._node.tail(new))
             await asyncio.sleep(VERIFY_EVERY)

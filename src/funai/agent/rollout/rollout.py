@@ -2,61 +2,42 @@
 
 ``pull → start beside the old → healthy → switch the route → verify at the public door → commit → drain and retire``
 
-Until the commit every failure, and every cancel, ends the same way: the new container is removed, the route is what it
-was, the old container was never touched. The commit (two renames, see ``state``) can't be interrupted.
+Until the commit every failure, and every cancel, ends the same way: the new instance is removed, the route is what it
+was, the old instance was never touched. The commit can't be interrupted.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from funai.agent.databases.service import Databases
-from funai.agent.engine.contract import (
-    Container,
-    ContainerSpec,
-    EngineError,
-    EngineUnreachable,
-    Image,
-    ImageUnusable,
-    NameTaken,
-    NoSuchContainer,
-    NoSuchImage,
-)
-from funai.agent.engine.patience import patiently
 from funai.agent.images.kept import KeptImages
-from funai.agent.images.pull import Found, Images
-from funai.agent.network.networks import Networks, Place
+from funai.agent.images.pull import Found, Images, digest_of
 from funai.agent.node import Node, to_the_end
-from funai.agent.reconcile import state
 from funai.agent.reconcile.journal import Journal, Wanted
-from funai.agent.reconcile.state import AppView
 from funai.agent.rollout import visit
 from funai.agent.rollout.admission import admit, same_release
-from funai.agent.rollout.diagnosis import Diagnosis, Variant, base_path, first_variant, notes
+from funai.agent.rollout.diagnosis import Diagnosis, Variant, first_variant, notes
 from funai.agent.rollout.drain import Drainer
-from funai.agent.rollout.failures import RolloutFailed, of_engine
+from funai.agent.rollout.failures import RolloutFailed, of_workload
 from funai.agent.rollout.progress import NotUp, Stopwatch
 from funai.agent.rollout.proof import Proof
-from funai.agent.rollout.spec import ProxyLabels, Specs
+from funai.agent.workload.contract import AppView, Generation, Image, Instance, WorkloadError, base_path
+from funai.agent.workload.patience import patiently
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy, AgentDeployed
 from funai.contracts.errors import BadInput, NotFound
 from funai.contracts.routes import GatewayError, Route, RouteState
 
-PLACES = 3
-"""So many addresses an engine may refuse before that is the rollout's end."""
-
 
 class Rollouts:
     def __init__(
         self,
         node: Node,
-        networks: Networks,
         images: Images,
         drainer: Drainer,
-        proxy_labels: ProxyLabels,
         *,
         databases: Databases,
         journal: Journal | None = None,
@@ -65,9 +46,8 @@ class Rollouts:
         self.kept: KeptImages | None = None
         """Called after every finished rollout."""
         self._journal, self._databases = journal or Journal(None), databases
-        self._node, self._networks, self._images, self._retirer = node, networks, images, drainer
+        self._node, self._images, self._retirer = node, images, drainer
         self._any_base_path = any_base_path
-        self._spec = Specs(node, proxy_labels)
         self._diagnosis, self._proof = Diagnosis(node), Proof(node)
 
     async def deploy(self, wanted: AgentDeploy) -> AgentDeployed:
@@ -79,8 +59,8 @@ class Rollouts:
                 with log.bound(app_id=app_id, job_id=wanted.job_id), self._images.holding(wanted.image):
                     try:
                         return await self._roll_out(app_id, wanted, watch, fence=self._journal.fence(app_id))
-                    except EngineError as e:
-                        raise of_engine(e, self._limits_in_words()) from e
+                    except WorkloadError as e:
+                        raise of_workload(e, self._limits_in_words()) from e
 
     async def restore(self, app_id: int) -> bool:
         """Make the release in the journal again, unless the app runs or is wanted otherwise by now. Raises as ``deploy``."""
@@ -103,8 +83,8 @@ class Rollouts:
         with log.bound(app_id=app_id), self._images.holding(wanted.image):
             try:
                 return await self._roll_out(app_id, wanted, Stopwatch(), fence=0)
-            except EngineError as e:
-                raise of_engine(e, self._limits_in_words()) from e
+            except WorkloadError as e:
+                raise of_workload(e, self._limits_in_words()) from e
 
     async def _roll_out(self, app_id: int, wanted: AgentDeploy, watch: Stopwatch, *, fence: int) -> AgentDeployed:
         patience = self._node.settings.engine_patience_seconds
@@ -139,7 +119,7 @@ class Rollouts:
 
     async def _come_up(
         self, before: AppView, wanted: AgentDeploy, generation: int, image: Found, watch: Stopwatch
-    ) -> tuple[Container, Variant]:
+    ) -> tuple[Instance, Variant]:
         """A container that the public path answers from, and how it was made. Raises RolloutFailed; undoes nothing.
 
         A container that shows how it should have been made is replaced by one made so, once for each variant.
@@ -158,11 +138,11 @@ class Rollouts:
                 log.get("rollout").info("rollout.another_variant", port=better.port, init=better.init)
                 tried.add(better)
                 variant = better
-                await self._node.engine.remove(new.id)
+                await self._node.workloads.remove(new)
             else:
                 return new, variant
 
-    async def bring_up(self, new: Container, wanted: AgentDeploy, watch: Stopwatch) -> None:
+    async def bring_up(self, new: Instance, wanted: AgentDeploy, watch: Stopwatch) -> None:
         """A started container until the public path answers from it. Raises RolloutFailed; undoes nothing."""
         try:
             await self._proof.reach(new, wanted, watch)
@@ -180,67 +160,20 @@ class Rollouts:
             except GatewayError as e:
                 log.get("rollout").info("rollout.not_announced", why=str(e))
 
-    async def _start(self, before: AppView, wanted: AgentDeploy, generation: int, image: Found, variant: Variant) -> Container:
-        node = self._node
-        names = node.names(int(wanted.user_id), int(wanted.app_id))
-        for leftover in before.candidates:
-            await node.engine.remove(leftover.id)
-
-        async def attempt() -> str:
-            return await self._start_somewhere(
-                before,
-                lambda place: self._spec.of(
-                    wanted, generation, image, names.candidate(generation), place, variant, before.live
-                ),
-            )
-
-        try:
-            id = await patiently(attempt, node.settings.engine_patience_seconds)
-        except NameTaken:
-            # A removal that was still under way, or a former life's: look again, clean, once more.
-            for leftover in (await node.look(before.app_id)).candidates:
-                await node.engine.remove(leftover.id)
-            id = await patiently(attempt, node.settings.engine_patience_seconds)
-        return await patiently(lambda: node.engine.inspect(id), node.settings.engine_patience_seconds)
-
-    async def _start_somewhere(self, before: AppView, spec: Callable[[Place], ContainerSpec]) -> str:
-        """A started container's id. Raises EngineError.
-
-        An engine that refuses is asked once more, and again with another address: the app's network may have been removed by
-        hand, and an engine that was killed at the wrong moment counts an address as taken for good.
-        """
-        for left in reversed(range(PLACES)):
-            place, id = await self._networks.place(before), ""
-            try:
-                id = await self._node.engine.create(spec(place))
-                await self._node.engine.start(id)
-            except EngineError as e:
-                self._networks.doubt(before.app_id)
-                if not left or isinstance(e, EngineUnreachable | NameTaken | NoSuchImage | ImageUnusable):
-                    raise
-                log.get("rollout").info("rollout.placed_anew", address=place.address, why=str(e)[:200])
-                if id:
-                    await self._node.engine.remove(id)
-            else:
-                return id
-        raise AssertionError
+    async def _start(self, before: AppView, wanted: AgentDeploy, generation: int, image: Found, variant: Variant) -> Instance:
+        digest = digest_of(wanted.image, image.image)
+        release = Generation(wanted, generation, image.name, digest, variant.port, variant.init)
+        return await self._node.workloads.apply(before, release)
 
     def _limits_in_words(self) -> str:
         """For an engine that refuses one: which were asked for, and by which settings."""
         s = self._node.settings
         return f"RUNTIME_APP_CPUS={s.app_cpus:g} RUNTIME_APP_MEMORY={s.app_memory} RUNTIME_APP_PIDS_LIMIT={s.app_pids_limit}"
 
-    async def _commit(self, before: AppView, new: Container) -> None:
+    async def _commit(self, before: AppView, new: Instance) -> None:
         """From here on the new generation is the app, whatever happens. Safe to repeat, and to be cut anywhere."""
-        node, patience = self._node, self._node.settings.engine_patience_seconds
-        names = node.names(state.number(new, state.USER_ID), before.app_id)
-        if old := before.live:
-            retired = names.retired(state.generation_of(old))
-            try:
-                await patiently(lambda: node.engine.rename(old.id, retired), patience)
-            except NoSuchContainer:
-                log.get("rollout").info("rollout.old_was_gone", container=old.name)
-        await patiently(lambda: node.engine.rename(new.id, names.live), patience)
+        patience = self._node.settings.engine_patience_seconds
+        await patiently(lambda: self._node.workloads.commit(new, before.live), patience)
 
     async def _undo(self, before: AppView, wanted: AgentDeploy, generation: int) -> None:
         """The route is what it was, then the new one goes. What can't be done now, the sweep does."""
@@ -253,25 +186,25 @@ class Rollouts:
             now = await self._node.look(before.app_id, patience=self._node.settings.engine_patience_seconds)
             for candidate in now.candidates:
                 if now.live or not now.retired:
-                    await self._node.engine.remove(candidate.id)
+                    await self._node.workloads.remove(candidate)
             if not before.all:
-                await self._networks.forget(before.app_id)
-        except (EngineError, GatewayError) as e:
+                await self._node.workloads.forget(before.app_id)
+        except (WorkloadError, GatewayError) as e:
             log.get("rollout").warning("rollout.undo_later", generation=generation, image=wanted.image, why=str(e))
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
-    def answer(self, wanted: AgentDeploy, container: Container, watch: Stopwatch, told: Sequence[str] = ()) -> AgentDeployed:
+    def answer(self, wanted: AgentDeploy, instance: Instance, watch: Stopwatch, told: Sequence[str] = ()) -> AgentDeployed:
         app_id = int(wanted.app_id)
         return AgentDeployed(
             app_id=wanted.app_id,
-            container_name=self._node.names(int(wanted.user_id), app_id).live,
+            container_name=self._node.workloads.name(int(wanted.user_id), app_id),
             preview_url=naming.deploy_url(self._node.settings.node_gateway_base_url, base_path(wanted)),
-            generation=state.generation_of(container),
-            digest=container.labels.get(state.DIGEST),
+            generation=instance.generation,
+            digest=instance.digest,
             timings_ms=watch.marks,
             verified=True,
-            port=state.number(container, state.PORT) or None,
+            port=instance.port or None,
             notes=list(told),
         )
 

@@ -12,7 +12,7 @@ import shlex
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from funai.agent.engine.contract import FileHead, Image
+from funai.agent.workload.contract import FileHead, Image
 from funai.i18n.reasons import Words
 
 Read = Callable[[str], Awaitable[FileHead | None]]

@@ -16,14 +16,27 @@ const UNITS = {
   },
 };
 
+const DAY = 86400;
+/** Byte axes have marks at powers of two, so that their labels are whole. */
+const STEPS = { bytes: Array.from({ length: 50 }, (_, i) => 2 ** i) };
+
+/** A moment as the table shows it: UTC. */
+const shown = (at) => new Date(at * 1000).toISOString().slice(5, 16).replace('T', ' ');
+
+/** An axis's marks: the time of day, and the day where it begins or where marks are days apart. */
+function moments(_, marks) {
+  const days = marks.length > 1 && marks[1] - marks[0] >= DAY;
+  return marks.map((at) => (days || at % DAY === 0 ? shown(at).slice(0, 5) : shown(at).slice(6)));
+}
+
 /** The columns of a table as uPlot takes them: moments first, null where nothing was measured. */
 export function columns(table) {
   const rows = [...table.tBodies[0].rows];
-  const names = [...table.tHead.rows[0].cells].slice(1).map((cell) => cell.textContent);
+  const [time, ...names] = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
   const number = (cell) => (cell.dataset.v === undefined ? null : Number(cell.dataset.v));
   const data = [rows.map((row) => Number(row.cells[0].dataset.at))];
   names.forEach((_, i) => data.push(rows.map((row) => number(row.cells[i + 1]))));
-  return { names, data };
+  return { time, names, data };
 }
 
 class UsageChart extends HTMLElement {
@@ -54,7 +67,7 @@ class UsageChart extends HTMLElement {
 
   #show() {
     this.#chart?.destroy();
-    const { names, data } = columns(this.querySelector('table'));
+    const { time, names, data } = columns(this.querySelector('table'));
     const unit = UNITS[this.dataset.unit] ?? UNITS.n;
     const [text, line] = [this.#colour('--fine'), this.#colour('--line')];
     const axis = { stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
@@ -64,8 +77,15 @@ class UsageChart extends HTMLElement {
     const options = {
       width: this.clientWidth, height: HEIGHT,
       scales: { y: { range: (_, low, high) => [0, Math.max(high ?? 0, 1)] } },
-      axes: [axis, { ...axis, size: 80, values: (_, marks) => marks.map(unit) }],
-      series: [{ value: (_, at) => (at === null ? '–' : new Date(at * 1000).toLocaleString(document.documentElement.lang)) }, ...series],
+      tzDate: (at) => uPlot.tzDate(new Date(at * 1000), 'Etc/UTC'),
+      axes: [
+        { ...axis, values: moments },
+        { ...axis, size: 80, incrs: STEPS[this.dataset.unit], values: (_, marks) => marks.map(unit) },
+      ],
+      series: [
+        { label: time, value: (_, at) => (at === null ? '–' : shown(at)) },
+        ...series,
+      ],
     };
     this.#chart = new uPlot(options, data);
     this.#chart.root.querySelector('canvas').setAttribute('aria-hidden', 'true');

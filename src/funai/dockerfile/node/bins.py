@@ -109,6 +109,21 @@ def development_need(files: ProjectFiles, start: Start) -> Need | None:
     return Need(start.script[:80], None) if start.opaque else None
 
 
+def missing_program(files: ProjectFiles, start: Start) -> Need | None:
+    """A program of ``start`` whose package nothing names: people often have such tools installed globally.
+
+    Only programs whose package is known are looked for; without npm's lock file another package may bring one.
+    """
+    packages = (files.package, *files.members)
+    named = set[str]().union(*(p.dependencies for p in packages), *(p.dev_dependencies for p in packages))
+    brought = _locked_bins(files)
+    for step in () if start.opaque else start.steps:
+        package = _PROVIDERS.get(step.program)
+        if package and package not in named and step.program not in brought and (brought or not named):
+            return Need(step.program, package)
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Named:
     """Packages that the root's ``package.json`` names, packages that any member's names, and the lock file's programs."""

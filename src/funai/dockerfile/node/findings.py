@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from funai.dockerfile.node.bins import missing_program
 from funai.dockerfile.node.managers import Kind
 from funai.dockerfile.node.plan import Plan
 from funai.dockerfile.node.versions import MAJORS
@@ -26,7 +27,7 @@ class Notice:
 
 def notices(plan: Plan) -> list[Notice]:
     """In the order in which they matter; the first lines of a build's log."""
-    return [*_node(plan), *_manager(plan), *_start(plan), *_secrets(plan)]
+    return [*_node(plan), *_manager(plan), *_missing(plan), *_start(plan), *_secrets(plan)]
 
 
 def _node(plan: Plan) -> Iterator[Notice]:
@@ -78,6 +79,19 @@ def _manager(plan: Plan) -> Iterator[Notice]:
         "NO_LOCKFILE",
         Words(f"没有 {lockfile}：每次构建可能装到不同的依赖", f"no {lockfile}: builds may install different dependencies"),
     )
+
+
+def _missing(plan: Plan) -> Iterator[Notice]:
+    missing = missing_program(plan.files, plan.start) if plan.start else None
+    if missing:
+        program, package = missing.program, missing.package
+        yield Notice(
+            "START_PROGRAM_MISSING",
+            Words(
+                f"start 运行 {program}，但 package.json 里没有 {package}：运行 npm install {package} 并提交",
+                f"start runs {program}, and package.json has no {package}: run `npm install {package}` and commit",
+            ),
+        )
 
 
 def _start(plan: Plan) -> Iterator[Notice]:

@@ -28,17 +28,19 @@ function find(path) {
   return undefined;
 }
 
-/** The folder that a site was built for (a page of GitHub's, say): its pages name their files below it. '' for none. */
+/** The folder that a site was built for (a page of GitHub's, say): its page names all of its files below that. '' for none. */
 function builtFor() {
   const page = find('/index.html');
   const names = page ? readFileSync(page.file, 'utf8').slice(0, 1 << 20).matchAll(/\b(?:src|href)=["']?(\/[^"'\s>?#/][^"'\s>?#]*)/g) : [];
+  let folder = '';
   for (const [, name] of names) {
-    if (find(name)) continue;
-    for (let at = name.indexOf('/', 1); at > 0; at = name.indexOf('/', at + 1)) {
-      if (extname(name) && find(name.slice(at))) return name.slice(0, at);
+    if (!extname(name)) continue;
+    if (find(name)) return '';
+    for (let at = name.indexOf('/', 1); at > 0 && !folder; at = name.indexOf('/', at + 1)) {
+      if (find(name.slice(at))) folder = name.slice(0, at);
     }
   }
-  return '';
+  return folder;
 }
 const home = builtFor();
 // The gateway takes the platform's own prefix off: a site that was built for it is at the root here.

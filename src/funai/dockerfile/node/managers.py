@@ -38,6 +38,12 @@ class Manager:
         return {Kind.BERRY: "yarn"}.get(self.kind, self.kind.value)
 
     @property
+    def prunes(self) -> bool:
+        """Whether the manager can take development packages out again: bun can't, nor yarn 2 and 3 without a plugin."""
+        old_yarn = self.kind is Kind.BERRY and re.search(r"@[23](\.|$)", self.package or "") is not None
+        return self.kind is not Kind.BUN and not old_yarn
+
+    @property
     def frozen(self) -> bool:
         return self.lockfile is not None and not self.empty_lock
 

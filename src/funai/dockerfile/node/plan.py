@@ -70,7 +70,7 @@ class Plan:
         """Whether development packages are left out of the image."""
         dev = any(p.dev_dependencies for p in (self.files.package, *self.files.members))
         plain = not self.files.members or self.manager.kind is Kind.NPM
-        return dev and self.keep_dev is None and self.site is None and plain and self.manager.kind is not Kind.BUN
+        return dev and self.keep_dev is None and self.site is None and plain and self.manager.prunes
 
 
 def make_plan(files: ProjectFiles, *, port: int = 3000, available: Collection[int] = MAJORS) -> Plan:

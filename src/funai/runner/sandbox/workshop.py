@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,6 +25,7 @@ from funai.runner.failures import JobFailed, invalid
 from funai.runner.publish.registry import Registry
 from funai.runner.sandbox import etc
 from funai.runner.sandbox.bases import BaseStores, Sources, read_held
+from funai.runner.sandbox.blobs import KnownBlobs
 from funai.runner.sandbox.cell import Room, Run, Sandbox
 from funai.runner.sandbox.net.door import Grant
 from funai.runner.sandbox.net.fence import Opening, reachable, split_place
@@ -39,7 +39,6 @@ Fit = Callable[[Mapping[str, BaseImage]], Awaitable[BuildRequest]]
 COPY_SECONDS = 600
 BASE_REPOSITORY = "funai-base"
 """In each namespace: the base images that its apps' images stand on."""
-BLOBS_FILE = "blob-info-cache-v1.boltdb"
 _LIST_SECONDS = 60
 
 
@@ -53,8 +52,7 @@ class Workshop:
     machine: Engine
     storage: Path
     registry: Registry
-    blobs: Path
-    """What is known of the blobs of base images that were pushed."""
+    blobs: KnownBlobs
     _sharing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _kept: dict[str, ExitStack] = field(default_factory=dict[str, ExitStack])
 
@@ -122,7 +120,7 @@ class Workshop:
             async with self._sharing:
                 for root in self.under(store):
                     await self._share(room, run, root, base)
-                await asyncio.to_thread(self._hand_blobs, store)
+                await asyncio.to_thread(self.blobs.hand_to, store)
             store.write({**store.read(), "shared": True})
         return base
 
@@ -132,21 +130,11 @@ class Workshop:
             return
         there = ImageRef(base.registry, base.path, held.image.id[:24], None)
         with suppress(JobFailed, proc.ProcessTimeout):
-            if await self.registry.digest(there) is None:
-                await asyncio.to_thread(self._own_blobs)
-                await room.push_base(run, held.image.id, there, root, self.blobs)
-
-    def _own_blobs(self) -> None:
-        self.blobs.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.chown(self.blobs, FIRST_ID, FIRST_ID)
-
-    def _hand_blobs(self, store: Store) -> None:
-        if (known := self.blobs / BLOBS_FILE).is_file():
-            # The build may have made one, which knows nothing yet; no process of the app's runs now.
-            fresh = store.folder / BLOBS_FILE
-            shutil.copyfile(known, fresh)
-            os.chown(fresh, FIRST_ID, FIRST_ID)
-            fresh.rename(store.blobs / BLOBS_FILE)
+            # A Runner that has lost its record fills it by pushing once more what the registry has.
+            if not self.blobs.knows(there.tag or "") or await self.registry.digest(there) is None:
+                await asyncio.to_thread(self.blobs.make)
+                if await room.push_base(run, held.image.id, there, root, self.blobs.folder) == 0:
+                    self.blobs.learned(there.tag or "")
 
     def under(self, store: Store) -> list[Path]:
         """The base images' stores that this one's layers stand on and that are still there."""

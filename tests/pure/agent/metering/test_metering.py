@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from funai.agent.engine.contract import Container, Phase
 from funai.agent.metering import cgroup
 from funai.agent.metering.cgroup import Spent
 from funai.agent.metering.meter import Meter, Traffic
 from funai.agent.metering.ring import Rings, Use
-from funai.agent.reconcile.state import AppView
+from funai.agent.workload.contract import AppView, Instance, Phase, Role
 from funai.contracts.states import Window
 
 MINUTE = 60.0
@@ -27,7 +26,7 @@ class Clock:
 
 
 def view(app_id: int = 7, container: str = "c1", *, pid: int = 42) -> AppView:
-    return AppView(app_id, live=Container(container, "rt", {}, "image", Phase.RUNNING, pid=pid))
+    return AppView(app_id, live=Instance(container, "rt", app_id, Role.LIVE, Phase.RUNNING, pid=pid))
 
 
 def test_ring_sums_within_a_step_and_keeps_the_largest() -> None:

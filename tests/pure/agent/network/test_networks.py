@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from funai.agent.engine.contract import NetworkSpec
 from funai.agent.engine.dummy import DummyEngine
 from funai.agent.network import networks as network
-from funai.agent.reconcile.state import AppView
+from funai.agent.workload.contract import AppView
 
 POOL = IPv4Network("10.208.0.0/13")
 ROUTES = """Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from funai.agent.engine.contract import FileHead, Image
 from funai.agent.rollout.startfaults import StartFaults, elf_architecture, fault_in, interpreter, named_files
+from funai.agent.workload.contract import FileHead, Image
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 

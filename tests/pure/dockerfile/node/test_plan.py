@@ -17,6 +17,9 @@ from tests.pure.dockerfile.node.projects import planned, starts
 LOCK9 = "lockfileVersion: '9.0'\nimporters:\n  .:\n"
 
 
+LOCK_OF_A = json.dumps({"packages": {"node_modules/a": {"bin": {"a": "a.js"}}}})
+
+
 def codes(plan: Plan) -> set[str]:
     return {n.code for n in notices(plan)}
 
@@ -283,3 +286,21 @@ def test_a_registry_of_the_projects_own_is_its_own() -> None:
     assert npmrc_registry("registry=http://127.0.0.1:9/\n") == "http://127.0.0.1:9/"
     assert npmrc_registry("registry=https://registry.npmjs.org/\n") is None
     assert npmrc_registry("@x:registry=https://npm.example.org/\n") is None
+
+
+@pytest.mark.parametrize(
+    ("package", "files", "missing"),
+    [
+        (starts("pm2-runtime s.js"), {}, True),
+        (starts("cross-env A=1 nodemon s.js", dependencies={"a": "1"}), {"package-lock.json": LOCK_OF_A}, True),
+        (starts("pm2-runtime s.js", dependencies={"pm2": "5"}), {}, False),
+        (starts("nodemon s.js", devDependencies={"nodemon": "3"}), {}, False),
+        (starts("nodemon s.js", dependencies={"brings-nodemon": "1"}), {}, False),
+        (starts("node s.js && python3 x"), {}, False),
+    ],
+)
+def test_notices_name_the_package_of_a_start_program_that_nothing_brings(
+    package: dict[str, Any], files: dict[str, str], missing: bool
+) -> None:
+    codes = [n.code for n in notices(planned(package, files))]
+    assert ("START_PROGRAM_MISSING" in codes) is missing

@@ -145,6 +145,23 @@ def test_render_with_yarn_4_has_every_call_find_packages_in_a_folder(env_files: 
     assert ("YARN_NODE_LINKER" in stages(text)[0]) is not env_files and "YARN_NODE_LINKER=node-modules" in stages(text)[-1]
 
 
+@pytest.mark.parametrize(
+    ("files", "more", "prunes"),
+    [
+        ({"yarn.lock": "__metadata:\n  version: 6\n"}, {}, False),
+        ({"yarn.lock": "__metadata:\n"}, {"packageManager": "yarn@3.6.4"}, False),
+        ({"yarn.lock": "__metadata:\n", ".yarnrc.yml": "yarnPath: .yarn/releases/yarn-2.4.3.cjs\n"}, {}, False),
+        ({"yarn.lock": "__metadata:\n  version: 8\n"}, {}, True),
+        ({"yarn.lock": "__metadata:\n"}, {"packageManager": "yarn@4.23.1"}, True),
+        ({"bun.lock": "{}"}, {}, False),
+    ],
+)
+def test_render_prunes_with_managers_that_can(files: dict[str, str], more: dict[str, str], prunes: bool) -> None:
+    """Yarn 2 and 3 know `workspaces focus` by a plugin alone."""
+    text = rendered(starts("node s.js", dependencies={"a": "1"}, devDependencies={"b": "1"}, **more), files)
+    assert ("AS production" in text) is prunes
+
+
 def test_render_starts_the_one_workspace_that_has_a_start_script_and_builds_it() -> None:
     web = json.dumps({"name": "@acme/web", "scripts": {"build": "next build", "start": "next start"}})
     files = LOCK | {"apps/web/package.json": web, "packages/ui/package.json": '{"name": "@acme/ui"}'}

@@ -90,8 +90,17 @@ def test_static_server_serves_a_site_that_was_built_for_a_folder_in_that_folder(
             process.kill()
 
 
-def test_static_server_stays_at_the_root_for_a_site_built_for_the_platforms_own_prefix(site: Path) -> None:
-    (site / "index.html").write_text('<script src="/runtime/9/assets/app-BJNpR8lE.js"></script>')
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<script src="/runtime/9/assets/app-BJNpR8lE.js"></script>',
+        '<script src="/assets/app-BJNpR8lE.js"></script><a href="/old/about.html">',
+        '<a href="/gone/missing.pdf"> <script src="https://cdn.example/about.html"></script>',
+    ],
+)
+def test_static_server_stays_at_the_root_for_a_site_that_was_built_for_no_folder(site: Path, page: str) -> None:
+    """The gateway takes the platform's own prefix off."""
+    (site / "index.html").write_text(page)
     with subprocess.Popen([NODE, SERVER, site], env={"PORT": "0"}, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

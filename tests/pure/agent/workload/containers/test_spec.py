@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from funai.agent.engine.contract import Container, Phase
-from funai.agent.rollout.spec import proxy_labels
+from funai.agent.workload.containers.spec import proxy_labels
 from funai.gateway.traefik import config as traefik
 
 OLD = {

@@ -1,0 +1,1 @@
+"""The driver that runs apps as containers of one engine."""
