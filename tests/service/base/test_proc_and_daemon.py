@@ -14,7 +14,7 @@ import pytest
 from funai.base.process import ports
 from funai.base.process.daemon import Daemon, Program, keep_up, start_time
 from funai.base.process.lifecycle import Change, listening
-from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run, spawn
+from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, checked, run, spawn
 from funai.contracts.errors import ConfigError
 from tests.parts.waiting import eventually
 
@@ -48,6 +48,23 @@ async def test_a_timeout_kills_grandchildren_too(tmp_path: Path) -> None:
 async def test_a_missing_program_is_named() -> None:
     with pytest.raises(ProcessMissing, match="no-such-program"):
         await run(Command(("no-such-program",)), timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ((sys.executable, "-c", "import sys; sys.exit('the reason')"), "the reason$"),
+        (("no-such-program",), "no-such-program"),
+        ((sys.executable, "-c", "import time; time.sleep(600)"), "took longer than"),
+    ],
+)
+async def test_checked_of_a_program_that_fails_raises_the_callers_error(argv: tuple[str, ...], says: str) -> None:
+    with pytest.raises(LookupError, match=says):
+        await checked(Command(argv), LookupError, timeout=1.5 if "600" in argv[-1] else 60)
+
+
+async def test_checked_of_a_program_that_succeeds_returns_its_output() -> None:
+    assert (await checked(Command(("cat",)), LookupError, timeout=60, input=b"given")).text == "given"
 
 
 async def test_our_secrets_are_not_inherited(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
 from funai.base.observability import log
-from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run
+from funai.base.process.proc import Command, checked
 from funai.base.process.programs import find_program
 from funai.i18n.reasons import Words
 
@@ -327,10 +327,10 @@ class Firewall:
             await self._try("iptables", "-t", "nat", "-X", self.rules.nat)
 
     async def _restore(self, family: str, text: str) -> None:
-        await self._checked([_found(f"{family}-restore"), "-w", LOCK_SECONDS, "--noflush"], text.encode())
+        await _checked([_found(f"{family}-restore"), "-w", LOCK_SECONDS, "--noflush"], text.encode())
 
     async def _run(self, family: str, *words: str) -> str:
-        return await self._checked([_found(family), "-w", LOCK_SECONDS, *words])
+        return await _checked([_found(family), "-w", LOCK_SECONDS, *words])
 
     async def _try(self, family: str, *words: str) -> bool:
         try:
@@ -339,14 +339,9 @@ class Firewall:
             return False
         return True
 
-    async def _checked(self, argv: Sequence[str], given: bytes | None = None) -> str:
-        try:
-            done = await run(Command(tuple(argv)), timeout=COMMAND_SECONDS, input=given)
-        except (ProcessMissing, ProcessTimeout) as e:
-            raise FirewallRefused(str(e)) from e
-        if done.code != 0:
-            raise FirewallRefused(f"{' '.join(argv)}: {done.error_text}")
-        return done.text
+
+async def _checked(argv: Sequence[str], given: bytes | None = None) -> str:
+    return (await checked(Command(tuple(argv)), FirewallRefused, timeout=COMMAND_SECONDS, input=given)).text
 
 
 def _found(name: str) -> str:

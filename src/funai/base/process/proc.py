@@ -17,6 +17,8 @@ from pathlib import Path
 from funai.base import proxies
 
 READ_SIZE = 64 * 1024
+_LAST_WORDS = 400
+"""Characters of a failed program's output that its error quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,19 @@ async def run(command: Command, *, timeout: float, input: bytes | None = None, m
             return Finished(code, bytes(out), bytes(err))
     except TimeoutError as e:
         raise ProcessTimeout(f"{command.argv[0]} took longer than {timeout:g} s") from e
+
+
+async def checked(
+    command: Command, refused: Callable[[str], Exception], *, timeout: float, input: bytes | None = None
+) -> Finished:
+    """Run to the end. Raises ``refused(why)`` when it can't be started, takes too long or fails; ``why`` has its last words."""
+    try:
+        done = await run(command, timeout=timeout, input=input)
+    except (ProcessMissing, ProcessTimeout) as e:
+        raise refused(str(e)) from e
+    if done.code:
+        raise refused(f"{' '.join(command.argv)}: {done.error_text[-_LAST_WORDS:]}")
+    return done
 
 
 async def attached(command: Command) -> int:

@@ -17,6 +17,7 @@ from funai.contracts.apps.domains import (
 )
 from funai.contracts.errors import NotFound
 from funai.deploy.domains import store
+from funai.deploy.edge.state import reserved
 
 
 class DomainBook:
@@ -28,7 +29,7 @@ class DomainBook:
         name = clean_domain(asked.name)
 
         async def work(conn: AsyncConnection) -> None:
-            hosts, domains = await store.reserved(conn)
+            hosts, domains = await reserved(conn)
             check_not_ours(name, [*hosts, *asked.reserved], domains)
             await store.add(conn, name, asked.app_id, asked.user_id, asked.limit, await self.db.clock(conn))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,14 +15,12 @@ from funai.contracts.apps.domains import Domain, DomainReport, DomainRoute, Doma
 from funai.contracts.errors import Conflict
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.edge.changes import Subject, touch
-from funai.deploy.tables import app_run, domain, placement, runtime_node
+from funai.deploy.edge.state import home_of, node_named
+from funai.deploy.tables import domain
 
 ABANDONED_MS = 48 * 3_600_000
 """A name that was never served for so long may be claimed by another: an account can't keep a name that isn't its own."""
-_HOME = func.coalesce(app_run.c.node_id, placement.c.node_id)
-_PLACED = domain.outerjoin(app_run, app_run.c.app_id == domain.c.app_id).outerjoin(
-    placement, placement.c.app_id == domain.c.app_id
-)
+_home_id = home_of(domain.c.app_id)
 
 
 async def add(conn: AsyncConnection, name: str, app_id: int, user_id: int, limit: int, now_ms: int) -> None:
@@ -96,18 +93,13 @@ async def forget_app(conn: AsyncConnection, app_id: int) -> None:
 
 async def of_app(conn: AsyncConnection, app_id: int) -> list[Domain]:
     """The app's names, oldest first, without its alias."""
-    query = select(domain, _HOME.label("home")).select_from(_PLACED).where(domain.c.app_id == app_id, domain.c.alias == 0)
+    query = select(domain, _home_id.label("home")).where(domain.c.app_id == app_id, domain.c.alias == 0)
     return [_view(row) for row in await all_rows(conn, query.order_by(domain.c.created_ms, domain.c.name))]
 
 
 async def for_node(conn: AsyncConnection, node_name: str) -> list[Row]:
     """What the node of that name shall serve."""
-    query = (
-        select(domain)
-        .select_from(_PLACED.join(runtime_node, runtime_node.c.id == _HOME))
-        .where(runtime_node.c.name == node_name)
-        .order_by(domain.c.name)
-    )
+    query = select(domain).where(_home_id == node_named(node_name)).order_by(domain.c.name)
     return await all_rows(conn, query)
 
 
@@ -162,18 +154,3 @@ def _view(row: Row) -> Domain:
 
 def _instant(ms: int | None) -> Any:
     return None if ms is None else from_epoch_ms(ms)
-
-
-async def reserved(conn: AsyncConnection) -> tuple[set[str], set[str]]:
-    """(hosts of the nodes' gateways and agents, apps' domains)."""
-    nodes = select(runtime_node.c.gateway_base_url, runtime_node.c.agent_base_url, runtime_node.c.apps_url)
-    hosts: set[str] = set()
-    domains: set[str] = set()
-    for row in await all_rows(conn, nodes):
-        hosts |= {_host(row["gateway_base_url"]), _host(row["agent_base_url"])}
-        domains.add(_host((row["apps_url"] or "").replace("{app}.", "")))
-    return hosts - {""}, domains - {""}
-
-
-def _host(url: str | None) -> str:
-    return urlsplit(url or "").hostname or ""

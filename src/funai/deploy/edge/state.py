@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.rows import all_rows
@@ -14,12 +15,25 @@ from funai.deploy.tables import app_run, domain, placement, runtime_node
 
 _AT_ONCE = 500
 """Keys in one query."""
-HOME = func.coalesce(app_run.c.node_id, placement.c.node_id)
-"""The node that serves an app: where it was deployed last, before that where it is placed. A placement alone may point at a
-node that the app's next deploy goes to, while the old one serves."""
-_HOMES = select(placement.c.app_id, HOME.label("node_id")).select_from(
-    placement.outerjoin(app_run, app_run.c.app_id == placement.c.app_id)
-)
+
+
+def home_of(app_id: ColumnElement[int]) -> ColumnElement[int]:
+    """The node that serves the app: where it was deployed last, before that where it is placed; NULL where it lives nowhere.
+
+    A placement alone may point at a node that the app's next deploy goes to, while the old one serves.
+    """
+    run, place = app_run.alias(), placement.alias()
+    deployed = select(run.c.node_id).where(run.c.app_id == app_id).scalar_subquery()
+    placed = select(place.c.node_id).where(place.c.app_id == app_id).scalar_subquery()
+    return func.coalesce(deployed, placed)
+
+
+def node_named(name: str) -> ScalarSelect[int]:
+    """The id of the node of that name."""
+    return select(runtime_node.c.id).where(runtime_node.c.name == name).scalar_subquery()
+
+
+_HOMES = select(placement.c.app_id, home_of(placement.c.app_id).label("node_id"))
 _NODES = select(
     runtime_node.c.id,
     runtime_node.c.name,
@@ -60,6 +74,21 @@ async def names_after(conn: AsyncConnection, after: str, limit: int) -> list[Edg
     """All of them by name, those behind ``after``."""
     query = _NAMES.where(domain.c.name > after).order_by(domain.c.name).limit(limit)
     return [_name(row) for row in await all_rows(conn, query)]
+
+
+async def reserved(conn: AsyncConnection) -> tuple[set[str], set[str]]:
+    """(hosts of the nodes' gateways and agents, apps' domains): names that no app may have as its own."""
+    addresses = select(runtime_node.c.gateway_base_url, runtime_node.c.agent_base_url, runtime_node.c.apps_url)
+    hosts: set[str] = set()
+    domains: set[str] = set()
+    for row in await all_rows(conn, addresses):
+        hosts |= {_host(row["gateway_base_url"]), _host(row["agent_base_url"])}
+        domains.add(_host((row["apps_url"] or "").replace("{app}.", "")))
+    return hosts - {""}, domains - {""}
+
+
+def _host(url: str | None) -> str:
+    return urlsplit(url or "").hostname or ""
 
 
 async def _some(conn: AsyncConnection, query: Select[*tuple[Any, ...]], column: Any, keys: Sequence[Any]) -> list[Any]:

@@ -38,21 +38,27 @@ class Mover(Maintenance):
     async def run_once(self) -> None:
         """Everything that can be done of moves now."""
         async with self.db.read() as conn:
-            now_ms = await self.db.clock(conn)
-            due = await stale.any_due(conn, now_ms)
+            now = self.db.now_ms()
+            due = await store.due(conn, now, stale.any_due(now))
+        if due.stale:
+            await self.db.retrying(lambda conn: stale.release_due(conn, due.now_ms))
+        if due.moves:
+            await self._carry_on()
+        if due.drains:
+            await self.db.retrying(lambda conn: store.finish_drains(conn, due.now_ms))
+
+    async def _carry_on(self) -> None:
+        """Settle the moves whose jobs ended, and begin as many as there is room for."""
+        async with self.db.read() as conn:
             under_way = await store.moving(conn)
-        if due:
-            await self.db.retrying(lambda conn: stale.release_due(conn, now_ms))
         ended = [await self._settle(row) for row in under_way]
         async with self.db.read() as conn:
-            waiting, drains = await store.waiting(conn, LOOK_AT), await store.any_drain(conn)
+            waiting = await store.waiting(conn, LOOK_AT)
         room = self.at_once - ended.count(False)
         for row in waiting:
             if room <= 0:
                 break
             room -= await self._begin_quietly(row)
-        if drains:
-            await self.db.retrying(lambda conn: store.finish_drains(conn, now_ms))
 
     async def prune(self) -> int:
         """Forget what ended long ago."""

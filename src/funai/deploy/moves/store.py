@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, case, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.rows import all_rows, first_row
@@ -58,6 +58,23 @@ async def open_of_app(conn: AsyncConnection, app_id: int) -> Row | None:
     return await first_row(conn, select(move).where(move.c.app_id == app_id, _OPEN).order_by(move.c.id.desc()).limit(1))
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a round has to do, by the database's clock."""
+
+    now_ms: int
+    stale: bool
+    moves: bool
+    drains: bool
+
+
+async def due(conn: AsyncConnection, now_ms: ColumnElement[int], stale: ColumnElement[bool]) -> Due:
+    """One statement, which an idle Deploy sends each round. ``stale`` is the condition of what was left on nodes."""
+    drains = exists().where(drain.c.state == DrainState.RUNNING.value)
+    row = (await conn.execute(select(now_ms, stale, exists().where(_OPEN), drains))).one()
+    return Due(int(row[0]), *(bool(value) for value in row[1:]))
+
+
 async def waiting(conn: AsyncConnection, limit: int) -> list[dict[str, Any]]:
     """Moves to begin: those of single apps first, then the ones that were tried longest ago."""
     query = select(move, drain.c.kind).select_from(move.outerjoin(drain, drain.c.id == move.c.drain_id))
@@ -91,12 +108,6 @@ async def new_drain(conn: AsyncConnection, kind: DrainKind, source_node_id: int,
     made = await conn.execute(insert(drain).values(**values))
     assert made.inserted_primary_key is not None
     return int(made.inserted_primary_key[0])
-
-
-async def any_drain(conn: AsyncConnection) -> bool:
-    """Whether a node is being emptied."""
-    running = select(drain.c.id).where(drain.c.state == DrainState.RUNNING.value)
-    return (await conn.execute(running.limit(1))).first() is not None
 
 
 async def finish_drains(conn: AsyncConnection, now_ms: int) -> int:

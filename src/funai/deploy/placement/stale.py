@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.inserts import insert_new
@@ -68,10 +68,9 @@ async def release_due(conn: AsyncConnection, now_ms: int) -> int:
     return (await conn.execute(update(leftover).where(due).values(ready=1, told_ms=None))).rowcount
 
 
-async def any_due(conn: AsyncConnection, now_ms: int) -> bool:
+def any_due(now_ms: ColumnElement[int]) -> ColumnElement[bool]:
     """Whether :func:`release_due` has something to do."""
-    due = (leftover.c.ready == 0) & (leftover.c.due_ms <= now_ms)
-    return (await conn.execute(select(leftover.c.app_id).where(due).limit(1))).first() is not None
+    return exists().where(leftover.c.ready == 0, leftover.c.due_ms <= now_ms)
 
 
 async def fences(conn: AsyncConnection, node_id: int, app_ids: Sequence[int]) -> list[Removal]:

@@ -137,6 +137,9 @@ class WallsMaker:
     """Name → its addresses as last resolved: one that can't be looked up for a while stays denied."""
     _due: dict[str, float] = field(default_factory=dict[str, float])
     """Name → when it is looked up again."""
+    _addresses: list[tuple[str | None, ...]] = field(default_factory=list[tuple[str | None, ...]])
+    """Of the nodes that ``now`` was made from."""
+    _stale_at: float = 0.0
 
     def __post_init__(self) -> None:
         self._fixed = of_settings(self.settings)
@@ -147,18 +150,25 @@ class WallsMaker:
             tasks.create_task(periodic("deploy.walls", EVERY_SECONDS, self.run_once, stop), name="deploy.walls")
 
     async def run_once(self) -> Walls:
-        """Make them anew from the nodes there are now."""
+        """Make them anew when a node's addresses changed or a name is to be looked up again; else return those there are."""
         async with self.db.read() as conn:
             nodes = await store.nodes(conn)
+        addresses = [(n.agent_base_url, n.upstream_url, n.gateway_base_url) for n in nodes]
+        if self.now is None or addresses != self._addresses or time.monotonic() >= self._stale_at:
+            self._stale_at = time.monotonic() + LOOKUP_SECONDS
+            self.now, self._addresses = await self._make(nodes), addresses
+        return self.now
+
+    async def _make(self, nodes: Sequence[Node]) -> Walls:
         denied = [*self._fixed, *(t for n in nodes for t in machines(n))]
         opened = [*self._open, *(t for n in nodes for t in doors(n))]
         deny = await self._resolved(denied)
         if self.settings.host in ("", "0.0.0.0"):
             deny += await asyncio.to_thread(facing, [entry.partition(":")[0].partition("/")[0] for entry in deny])
         made = walls(deny, await self._resolved(opened))
+        self._stale_at = min([self._stale_at, *(self._due[t.host] for t in (*denied, *opened) if t.host in self._due)])
         if self.now is None or made.revision != self.now.revision:
             log.get("walls").info("walls.made", revision=made.revision, denied=len(made.deny), open=len(made.open))
-        self.now = made
         return made
 
     async def _resolved(self, targets: Sequence[Target]) -> list[str]:

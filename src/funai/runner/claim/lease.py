@@ -56,7 +56,7 @@ class Lease:
         self.deadline = granted_at + seconds
         self.lost: Lost | None = None
         self.reported: JobStatus | None = None
-        """The final word once it is on its way: a beat that sees it is no loss."""
+        """The final word once it is on its way: a heartbeat that sees it is no loss."""
         self.phase: Phase | None = None
         self.message: str | None = None
         self._on_lost: list[Callable[[], None]] = []
@@ -113,7 +113,7 @@ class Lease:
 
 
 class LeaseKeeper:
-    """Beats for every lease it was given. Start and stop through :func:`keeping`."""
+    """Sends the heartbeats of every lease that it was given. Start and stop through :func:`keeping`."""
 
     def __init__(
         self,
@@ -186,20 +186,20 @@ class LeaseKeeper:
 
     async def _keep(self, lease: Lease, client: RunnerDeployClient) -> None:
         every = min(self._every, lease.seconds / 3)
-        # The first beat goes out at once: from it on the lease is counted exactly.
+        # The first heartbeat is sent at once: from it on the lease is counted exactly.
         self._nudges[id(lease)].set()
         while lease.lost is None:
             await self._pause(lease, every)
             if lease.left() <= 0:
                 lease.lose(Lost.LEASE_LOST)
                 return
-            # A beat that hangs must not outlive the lease: it is given only the time that is left.
+            # A heartbeat that hangs must not outlive the lease: it has only the time that is left.
             try:
                 async with asyncio.timeout(max(0.1, min(5.0, lease.left()))):
-                    await self._beat(lease, client)
+                    await self._heartbeat(lease, client)
             except TimeoutError:
                 continue
-            except Exception:  # noqa: BLE001  # the next beat may do; without one the lease ends in time
+            except Exception:  # noqa: BLE001  # the next one may succeed; without one the lease ends in time
                 self._failed(lease)
 
     def _failed(self, lease: Lease) -> None:
@@ -215,9 +215,9 @@ class LeaseKeeper:
             return
         nudge.clear()
 
-    async def _beat(self, lease: Lease, client: RunnerDeployClient) -> None:
+    async def _heartbeat(self, lease: Lease, client: RunnerDeployClient) -> None:
         sent_at = time.monotonic()
-        beat = HeartbeatJob(
+        given = HeartbeatJob(
             runner_id=self._runner_id,
             extend_seconds=lease.seconds,
             phase=lease.phase,
@@ -225,7 +225,7 @@ class LeaseKeeper:
             lease_token=lease.token,
         )
         try:
-            job = await client.heartbeat(lease.job_id, beat)
+            job = await client.heartbeat(lease.job_id, given)
         except FunaiError as e:
             if e.code in (404, 409):
                 lease.lose(Lost.LEASE_LOST)

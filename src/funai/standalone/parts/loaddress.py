@@ -11,7 +11,7 @@ import shutil
 from contextlib import AsyncExitStack
 
 from funai.base.observability import log
-from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run
+from funai.base.process.proc import Command, checked
 
 SECONDS = 10
 POSTGRES, MONGO = 18, 19
@@ -33,21 +33,12 @@ async def hold(at: str, teardown: AsyncExitStack) -> None:
     ip = shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin")
     if os.geteuid() != 0 or not ip:
         raise NoAddress("it needs root and ip (iproute2)")
-    await _checked(Command((ip, "address", "replace", f"{at}/32", "dev", "lo")))
+    await checked(Command((ip, "address", "replace", f"{at}/32", "dev", "lo")), NoAddress, timeout=SECONDS)
     teardown.push_async_callback(_release, ip, at)
 
 
 async def _release(ip: str, at: str) -> None:
     try:
-        await _checked(Command((ip, "address", "del", f"{at}/32", "dev", "lo")))
+        await checked(Command((ip, "address", "del", f"{at}/32", "dev", "lo")), NoAddress, timeout=SECONDS)
     except NoAddress as e:
         log.get("up").info("address.left", address=at, why=str(e))
-
-
-async def _checked(command: Command) -> None:
-    try:
-        done = await run(command, timeout=SECONDS)
-    except (ProcessMissing, ProcessTimeout) as e:
-        raise NoAddress(str(e)) from e
-    if done.code:
-        raise NoAddress(f"{' '.join(command.argv[1:])}: {done.error_text[-300:]}")

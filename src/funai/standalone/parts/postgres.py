@@ -21,7 +21,7 @@ from funai.agent.settings import RuntimeSettings
 from funai.base.files import write_whole
 from funai.base.process.daemon import Daemon, Program, keep_up
 from funai.base.process.ports import free_port
-from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, run
+from funai.base.process.proc import Command, ProcessMissing, ProcessTimeout, checked, run
 from funai.contracts.errors import ConfigError
 from funai.standalone.layout import Layout, Secrets
 from funai.standalone.parts import loaddress
@@ -96,7 +96,8 @@ async def _make(found: Path, folder: Path, password: str) -> None:
     _give(secret)
     words = ("-D", str(data), "-U", ADMIN, f"--pwfile={secret}", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
     try:
-        await _checked(Command((*_AS, str(found / "initdb"), *words, "--no-instructions"), cwd=folder))
+        initdb = Command((*_AS, str(found / "initdb"), *words, "--no-instructions"), cwd=folder)
+        await checked(initdb, NoPostgres, timeout=SECONDS)
     finally:
         secret.unlink(missing_ok=True)
     write_whole(folder / "made", "")
@@ -130,12 +131,3 @@ def _daemon(found: Path, folder: Path, at: str, port: int, layout: Layout) -> Da
     # SIGINT is PostgreSQL's fast shutdown: SIGTERM would wait for apps that hold connections.
     program = Program("postgres", argv, {"LC_ALL": "C.UTF-8"}, config, stop_signal=signal.SIGINT)
     return Daemon(program, layout.run, layout.log, answers, ready_seconds=SECONDS)
-
-
-async def _checked(command: Command) -> None:
-    try:
-        done = await run(command, timeout=SECONDS)
-    except (ProcessMissing, ProcessTimeout) as e:
-        raise NoPostgres(str(e)) from e
-    if done.code:
-        raise NoPostgres(f"{' '.join(command.argv[:8])}: {done.error_text[-400:]}")

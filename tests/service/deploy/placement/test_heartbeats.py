@@ -166,6 +166,7 @@ async def test_walls_are_handed_to_nodes_that_have_others_and_to_no_older_agent(
     again = await maker.run_once()
     assert "10.0.0.12" in again.deny
     assert await handed(made.revision) == again
+    assert await maker.run_once() is again, "nothing changed: they are not made again"
 
 
 async def test_who_waits_for_a_database_that_is_gone_is_told(plane: Plane) -> None:
