@@ -22,7 +22,10 @@ _STALE_LOCKS = (
 )
 """What package managers say of a lock file that does not fit package.json, the file, and the command that fixes it."""
 
-_NO_COMPILER = re.compile(r"\bgyp ERR! (find Python|stack Error: (not found: make|Could not find any Python)|not found: make)")
+_NO_COMPILER = re.compile(
+    r"\bgyp ERR! (find Python|stack Error: (not found: make|Could not find any Python)|not found: make)"
+    r"|\bnode-gyp: (Permission denied|not found)"
+)
 """node-gyp's words when a package has no binary for this machine, and the image nothing to make one with."""
 
 

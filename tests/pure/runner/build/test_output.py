@@ -35,7 +35,10 @@ def test_other_failures_say_nothing_of_lock_files() -> None:
     assert stale_lock(["npm error code E404", "RUN pnpm install --frozen-lockfile", "sh: 1: vite: not found"]) is None
 
 
-@pytest.mark.parametrize("line", ["npm error gyp ERR! find Python", "gyp ERR! stack Error: not found: make"])
+@pytest.mark.parametrize(
+    "line",
+    ["npm error gyp ERR! find Python", "gyp ERR! stack Error: not found: make", "npm error sh: 1: node-gyp: Permission denied"],
+)
 def test_no_compiler_names_what_the_image_lacks(line: str) -> None:
     assert "python3 make g++" in (no_compiler(["[1/3] STEP 4/4: RUN npm ci", line]) or "")
     assert no_compiler(["gyp ERR! build error", "error: a.cc:1: expected ;"]) is None

@@ -51,14 +51,24 @@ REQUIRED = {"createUser": {"pwd", "roles"}, "createRole": {"privileges", "roles"
 
 
 class Wire:
-    """``commands``: those that are in ``PUBLISHED``, in order, without what every command has; ``db``: where each ran."""
+    """``commands``: those that are in ``PUBLISHED``, in order, without what every command has; ``databases``: where each ran.
 
-    def __init__(self) -> None:
+    ``milliseconds``: how long the last command of each name might take. Those that it ``holds`` never arrive.
+    """
+
+    def __init__(self, *holds: str) -> None:
+        self.holds = holds
         self.commands: list[dict[str, Any]] = []
         self.databases: list[str] = []
+        self.milliseconds: dict[str, int | None] = {}
 
-    def saw(self, command: Mapping[str, Any]) -> None:
+    def passes(self, command: Mapping[str, Any]) -> bool:
         name = next(iter(command))
+        self.milliseconds[name] = command.get("maxTimeMS")
+        self._record(name, command)
+        return name not in self.holds
+
+    def _record(self, name: str, command: Mapping[str, Any]) -> None:
         if name in PUBLISHED:
             self.databases.append(command["$db"])
             self.commands.append({k: v for k, v in command.items() if k not in OF_EVERY_COMMAND})
@@ -78,7 +88,8 @@ class Wire:
                 rest = await reader.readexactly(int.from_bytes(header[:4], "little") - HEADER)
                 if int.from_bytes(header[12:16], "little") == OP_MSG and rest[4] == 0:
                     size = int.from_bytes(rest[FLAGS_AND_KIND : FLAGS_AND_KIND + 4], "little")
-                    self.saw(bson.decode(rest[FLAGS_AND_KIND : FLAGS_AND_KIND + size]))
+                    if not self.passes(bson.decode(rest[FLAGS_AND_KIND : FLAGS_AND_KIND + size])):
+                        continue
                 up_writer.write(header + rest)
                 await up_writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):

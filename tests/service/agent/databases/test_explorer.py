@@ -8,9 +8,11 @@ from typing import Any, cast
 import pytest
 
 from funai.agent.databases.contract import AppKey
+from funai.agent.databases.mongodb import explorer
 from funai.contracts.apps.databases import Kind
 from tests.parts.ferretdb import Mongo
 from tests.service.agent.agent import World, world
+from tests.service.agent.databases.mongo_wire import Wire
 from tests.service.agent.databases.tenant import MongoTenant
 
 BASE = "/api/fun-ai/deploy/mongo"
@@ -161,3 +163,22 @@ async def test_without_the_token_every_call_is_401(here: World) -> None:
         assert answer.status_code == 401
     answer = await here.http.post(f"{BASE}/find", params=WHO, json={"collection": "c"}, headers={"X-Runtime-Token": "no"})
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("command", "verb", "body"),
+    [("find", "find", {}), ("delete", "delete-by-id", {"id": "x"}), ("insert", "insert-one", {"doc": {"n": 1}})],
+)
+async def test_call_that_the_server_takes_too_long_for_ends_with_the_limits_error(
+    mongo: Mongo, monkeypatch: pytest.MonkeyPatch, command: str, verb: str, body: dict[str, Any]
+) -> None:
+    """Writes have the limit too, and a server that doesn't keep to it isn't called away."""
+    wire = Wire(command)
+    async with wire.before(mongo.port) as port, world(mongo_host="127.0.0.1", mongo_port=port) as w:
+        await look(w, "collections")
+        monkeypatch.setattr(explorer, "SECONDS", 0.5)
+        answer = await call(w, verb, 503, **body)
+        assert answer["reason"] == "MONGO_TOO_SLOW"
+    allowed = wire.milliseconds[command]
+    assert allowed is not None
+    assert 0 < allowed <= 500

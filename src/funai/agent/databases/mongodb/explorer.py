@@ -12,10 +12,18 @@ import re
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
+import pymongo
 from bson import ObjectId, json_util
 from bson.errors import BSONError
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import CollectionInvalid, ConnectionFailure, ExecutionTimeout, OperationFailure, PyMongoError
+from pymongo.errors import (
+    CollectionInvalid,
+    ConnectionFailure,
+    ExecutionTimeout,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+)
 
 from funai.agent.databases.mongodb.driver import META, SECONDS, MongoDriver
 from funai.contracts.apps.databases import MongoById, MongoCreate, MongoDoc, MongoField, MongoFind, MongoUpdate
@@ -62,7 +70,7 @@ class Explorer:
     async def find(self, user_id: int, app_id: int, asked: MongoFind) -> Document:
         name, collection = self._collection(user_id, app_id, asked.collection)
         wanted, shown = _object("filter", asked.filter or {}), _object("projection", asked.projection or {})
-        cursor = collection.find(wanted, shown or None, limit=asked.limit, skip=asked.skip, max_time_ms=_milliseconds())
+        cursor = collection.find(wanted, shown or None, limit=asked.limit, skip=asked.skip)
         if order := _sort(asked.sort):
             cursor = cursor.sort(order)
         items: list[Any] = []
@@ -85,7 +93,7 @@ class Explorer:
 
     async def doc(self, user_id: int, app_id: int, asked: MongoById) -> Document:
         name, collection = self._collection(user_id, app_id, asked.collection)
-        found = await _bounded(collection.find_one(_by_id(asked.id), max_time_ms=_milliseconds()))
+        found = await _bounded(collection.find_one(_by_id(asked.id)))
         head = {**_head(user_id, app_id, name), "collection": asked.collection, "id": asked.id}
         return {**head, "doc": _shown(found) if found is not None else None}
 
@@ -105,7 +113,7 @@ class Explorer:
             raise BadInput("MONGO_DOC_EMPTY")
         if not any(key.startswith("$") for key in change):
             change = {"$set": {k: v for k, v in change.items() if k != "_id"}}
-        there = await _bounded(collection.find_one(_by_id(asked.id), {"_id": 1}, max_time_ms=_milliseconds()))
+        there = await _bounded(collection.find_one(_by_id(asked.id), {"_id": 1}))
         target = there["_id"] if there else _ids(asked.id)[0]
         done = await _bounded(collection.update_one({"_id": target}, change, upsert=asked.upsert))
         upserted = None if done.upserted_id is None else _id_text(done.upserted_id)
@@ -142,10 +150,6 @@ def _head(user_id: int, app_id: int, name: str) -> Document:
     return {"userId": str(user_id), "appId": str(app_id), "dbName": name}
 
 
-def _milliseconds() -> int:
-    return int(SECONDS * 1000)
-
-
 def _check_collection(name: str) -> None:
     if name.startswith("system."):
         raise Forbidden("MONGO_COLLECTION_FORBIDDEN", name=name[:120])
@@ -154,11 +158,15 @@ def _check_collection(name: str) -> None:
 
 
 async def _bounded(work: Awaitable[T]) -> T:
-    """The server's refusals in the door's words. Raises BadInput, Unavailable, CalleeFailed."""
+    """The server's refusals in the door's words. Raises BadInput, Unavailable, CalleeFailed.
+
+    Each command of ``work``, writes too, carries what is left of the time; a server that doesn't keep to it isn't waited for.
+    """
     try:
         async with asyncio.timeout(SECONDS * 2):
-            return await work
-    except ExecutionTimeout as e:
+            with pymongo.timeout(SECONDS):
+                return await work
+    except (ExecutionTimeout, NetworkTimeout) as e:
         raise Unavailable("MONGO_TOO_SLOW", seconds=f"{SECONDS:g}") from e
     except (ConnectionFailure, TimeoutError) as e:
         raise Unavailable("DATABASE_AWAY", title="MongoDB", detail=type(e).__name__) from e
