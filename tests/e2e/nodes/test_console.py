@@ -11,7 +11,7 @@ from playwright.async_api import expect
 from benchmarks.chaos.visitors import Visits
 from funai.i18n.console import text
 from tests.e2e.nodes.world import ANSWER, SECRET, Nodes
-from tests.e2e.up.browser import chromium
+from tests.e2e.up.browser import chromium, findings
 from tests.parts.daemon import Daemon
 from tests.parts.extent import only_in_full
 from tests.parts.waiting import eventually, free_port, tcp_answers
@@ -65,6 +65,12 @@ async def test_admin_drains_a_node_sees_its_apps_move_live_and_none_loses_a_requ
             moved = t("node_drain_progress", moved=len(urls), total=len(urls), moving=0, waiting=0, failed=0)
             # Nobody loads the page again: what it shows of the drain comes by itself.
             await expect(page.locator("#drain .notice.good")).to_have_text(moved, timeout=LONG)
+            for app_id in urls:
+                move = page.locator("#drain li").filter(has_text=t("audit_of_app", id=app_id))
+                await expect(move).to_contain_text(t("move_MOVED"))
+                await expect(move).to_contain_text("→ node-")
+            await expect(page.get_by_role("button", name=t("node_drain_cancel"))).to_have_count(0)
+            assert await findings(page) == []
             await eventually(lambda: platform.left("node-1", urls), seconds=60, what="the node runs none of the apps")
             seen = visits.requests
             await eventually(lambda: visits.requests > seen + 2 * len(urls), what="the visitors go on")
