@@ -65,6 +65,7 @@ async def test_the_same_commit_is_not_built_twice_but_other_inputs_are(world: Wo
     assert marked(await config(world, "t/u1-app1", sha)) == sha
 
 
+@only_in_full  # the Dockerfile's grammar is in tests/pure/dockerfile
 async def test_a_shell_of_ones_own_and_a_health_check_survive_the_build(world: World) -> None:
     """Only Docker's own format has them: such an image is built in it."""
     odd = BASE + 'SHELL ["/bin/bash", "-c"]\nRUN [[ $0 == *bash ]]\nHEALTHCHECK CMD ["true"]\n'

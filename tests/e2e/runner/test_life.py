@@ -92,6 +92,7 @@ async def test_a_stop_finishes_what_is_in_hand_and_claims_nothing_more(world: Wo
         assert world.deploy.status.get(later) is None and world.leftovers() == []
 
 
+@only_in_full  # a stop that finishes what is in hand is in every run
 async def test_a_stop_that_takes_too_long_hands_the_job_back(make_world: MakeWorld) -> None:
     world: World = await make_world(stop_seconds=0.5)
     job = world.build(world.repo("app", {"Dockerfile": SLEEPS}))

@@ -160,6 +160,7 @@ async def test_eviction_takes_the_store_that_nobody_uses_and_none_in_use(make_wo
     assert (await world.ended(again))["status"] == "SUCCEEDED", world.deploy.log(again)
 
 
+@only_in_full  # what a build writes is counted in every run: test_hostile.py
 async def test_a_volume_counts_like_any_folder(make_world: MakeWorld) -> None:
     world: World = await make_world(build_disk_bytes=128 * MIB)
     write = "for f in a b c; do head -c 60000000 /dev/zero > /v/$f; done"
