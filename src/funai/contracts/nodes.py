@@ -263,6 +263,21 @@ class DrainReport(Wire):
     """(+) Ids of apps; None: there are none."""
 
 
+class DrainCount(Wire):
+    """The same as older callers of Deploy read it: a number in place of a list."""
+
+    source_node_id: int
+    moved: int
+    remaining: int
+    drain_id: int | None = None
+    """(+)"""
+
+    @classmethod
+    def of(cls, report: DrainReport) -> DrainCount:
+        moved = len(report.moved) + len(report.moving or ())
+        return cls(source_node_id=report.source_node_id, moved=moved, remaining=report.remaining, drain_id=report.drain_id)
+
+
 class Placement(Wire):
     app_id: int
     node_id: int

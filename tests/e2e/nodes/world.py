@@ -345,7 +345,9 @@ class Nodes:
         """Empty a node as ``funai nodes drain`` does; answers the drain's id."""
         await self.admin("POST", "set-enabled", params={"name": name, "enabled": "false"})
         source = (await self.known())[name].id
-        report = DrainReport.model_validate(await self.admin("POST", "drain", json={"sourceNodeId": source}))
+        report = DrainReport.model_validate(
+            await self.admin("POST", "drain", json={"sourceNodeId": source}, params={"full": "true"})
+        )
         assert report.drain_id is not None, report
         return report.drain_id
 

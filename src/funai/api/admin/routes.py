@@ -85,14 +85,14 @@ async def placements(
 
 @nodes.post("/reassign", summary="Place an app on another node", **answers(Any))
 async def reassign(core: Services, caller: Admin, audit: Audit, body: ReassignApp) -> Any:
-    placed = await _deploy(core, "POST", "/admin/runtime-nodes/reassign", json=body.to_wire())
+    placed = await _deploy(core, "POST", "/admin/runtime-nodes/reassign", json=body.to_wire(), params={"full": "true"})
     await audit(AuditAction.APP_MOVED, caller, app_id=body.app_id, detail=f"#{body.target_node_id}")
     return placed
 
 
 @nodes.post("/drain", summary="Place a node's apps elsewhere", **answers(Any))
 async def drain(core: Services, caller: Admin, audit: Audit, body: DrainNode) -> Any:
-    report = await _deploy(core, "POST", "/admin/runtime-nodes/drain", json=body.to_wire())
+    report = await _deploy(core, "POST", "/admin/runtime-nodes/drain", json=body.to_wire(), params={"full": "true"})
     await audit(AuditAction.NODE_DRAINED, caller, target=f"#{body.source_node_id}")
     return report
 

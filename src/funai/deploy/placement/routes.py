@@ -12,6 +12,7 @@ from funai.base.http.app import ok, ok_json
 from funai.base.http.guards import Guard, only_as
 from funai.base.http.hot_route import HotRoute
 from funai.contracts.nodes import (
+    DrainCount,
     DrainNode,
     DrainReport,
     NodeHeartbeat,
@@ -81,12 +82,16 @@ def admin_routes(nodes: Nodes, db: Database, runner_stale_seconds: int, guard: G
         return _ok(await nodes.page(node_id, offset, limit))
 
     @router.post("/runtime-nodes/reassign")
-    async def reassign(app: ReassignApp) -> Envelope[Placement]:
-        return _ok(await nodes.reassign(app))
+    async def reassign(app: ReassignApp, full: bool = False) -> Envelope[Placement | str]:
+        """Answers ``ok``, which older callers read; ``full=true``: the placement."""
+        placed = await nodes.reassign(app)
+        return _ok(placed if full else "ok")
 
     @router.post("/runtime-nodes/drain")
-    async def drain(node: DrainNode) -> Envelope[DrainReport]:
-        return _ok(await nodes.drain(node))
+    async def drain(node: DrainNode, full: bool = False) -> Envelope[DrainReport | DrainCount]:
+        """Answers how many apps moved or are moving, which older callers read; ``full=true``: which."""
+        report = await nodes.drain(node)
+        return _ok(report if full else DrainCount.of(report))
 
     @router.get("/runners/list")
     async def list_runners() -> Envelope[list[RunnerInfo]]:

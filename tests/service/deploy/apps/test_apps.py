@@ -74,7 +74,7 @@ async def finish(deploy: Deploy, agents: Agents, app_id: int, job_id: int) -> st
 async def reassign(deploy: Deploy) -> int:
     """Begin to move app 7 to the second node; answers the id of its job."""
     given = {"appId": 7, "targetNodeId": 2}
-    placed = await deploy.api.admin("POST", "/admin/runtime-nodes/reassign", ADMIN, json=given)
+    placed = await deploy.api.admin("POST", "/admin/runtime-nodes/reassign", ADMIN, json=given, params={"full": "true"})
     return int(placed["move"]["jobId"])
 
 

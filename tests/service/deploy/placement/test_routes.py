@@ -97,15 +97,20 @@ async def test_the_operators_calls(deploy: Deploy) -> None:
     busy = await admin(deploy, "POST", "runtime-nodes/reassign", json=move)
     assert (busy.status_code, busy.json()["reason"]) == (409, "APP_DEPLOYING")
     await deploy.api.cancel(job.id)
-    assert (await admin(deploy, "POST", "runtime-nodes/reassign", json=move)).json()["data"]["nodeId"] == 2
+    assert (await admin(deploy, "POST", "runtime-nodes/reassign", json=move)).json()["data"] == "ok"
+    again = await admin(deploy, "POST", "runtime-nodes/reassign", json=move, params={"full": "true"})
+    assert again.json()["data"]["nodeId"] == 2
     old = await admin(deploy, "POST", "runtime-nodes/set-enabled", params={"name": "n2", "enabled": "true"})
     assert old.json()["data"] == "enabled"
     full = {"name": "n2", "enabled": "false", "full": "true"}
     off = await admin(deploy, "POST", "runtime-nodes/set-enabled", params=full)
     assert (off.json()["data"]["enabled"], off.json()["data"]["health"]) == (False, "DRAINING")
-    drained = (await admin(deploy, "POST", "runtime-nodes/drain", json={"sourceNodeId": 2})).json()["data"]
+    all_of_2 = {"json": {"sourceNodeId": 2}, "params": {"full": "true"}}
+    drained = (await admin(deploy, "POST", "runtime-nodes/drain", **all_of_2)).json()["data"]
     as_before = {"sourceNodeId": 2, "moved": [{"appId": 7, "targetNodeId": 1}], "skipped": [], "remaining": 0}
     assert drained == {**as_before, "drainId": None, "moving": None}
+    counted = (await admin(deploy, "POST", "runtime-nodes/drain", json={"sourceNodeId": 1})).json()["data"]
+    assert (counted["moved"], counted["remaining"]) == (0, 1)
 
     (runner,) = (await admin(deploy, "GET", "runners/list")).json()["data"]
     assert (runner["runnerId"], runner["healthy"], runner["runningJobs"]) == ("r1", True, 0)
