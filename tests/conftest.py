@@ -73,8 +73,10 @@ def on_the_other_server(item: pytest.Item) -> bool:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not FULL and not any("::" in word for word in config.args):  # a test that is asked for by its name runs
-        config.hook.pytest_deselected(items=[item for item in items if on_the_other_server(item)])
-        items[:] = [item for item in items if not on_the_other_server(item)]
+        there = [item for item in items if on_the_other_server(item)]
+        config.hook.pytest_deselected(items=there)
+        left = set(there)
+        items[:] = [item for item in items if item not in left]
     items.sort(key=lambda item: rank(item.nodeid))
 
 

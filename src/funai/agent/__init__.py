@@ -3,11 +3,12 @@
 
 ::
 
-    rollout.py      the story of a deploy: pull, start, healthy, switch, verify, commit; then drain and retire
+    rollout/        a deploy: pull, start, healthy, switch, verify, commit; then drain and retire
     apps.py         stop, start, delete, status
-    state.py        what the containers' names and labels say (pure), and the plan that makes them consistent
-    converge.py     carries that plan out after a crash, and again and again (sweep)
+    reconcile/      compares what runs with what should, after a crash and every few seconds
+    workload/       instances of apps behind one Protocol; ``containers`` is its driver
     engine/         the container engine behind one Protocol
-    network.py      where apps live: a network that others can't reach;  firewall.py what they may reach on this host
-    heartbeat.py    tells Deploy how the node is
+    network/        networks that other apps can't reach, and the firewall around them
+    databases/      databases of apps, their accounts, quotas and backups
+    heartbeat.py    reports the node's state to Deploy
 """

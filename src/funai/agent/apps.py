@@ -43,7 +43,7 @@ class Apps:
     ) -> None:
         self._journal, self._databases = journal, databases
         self._node, self._rollouts = node, rollouts
-        self._retirer, self._crashes, self._discards = drainer, crashes, discards
+        self._drainer, self._crashes, self._discards = drainer, crashes, discards
 
     async def stop(self, app: AgentApp) -> AgentStopped:
         """Off line: the gateway says "stopped", the container is kept for ``start``. Raises Conflict ``STALE_GENERATION``."""
@@ -56,13 +56,13 @@ class Apps:
             if view.kept:
                 await self._route(state.stopped_route(app_id))
             if live := view.live:
-                await self._retirer.remove(*((view.stopped,) if view.stopped else ()))
+                await self._drainer.remove(*((view.stopped,) if view.stopped else ()))
                 # Its role is the decision: after a crash here the sweep finishes it.
                 await self._node.workloads.set_aside(live)
                 await self._node.stop(live)
             elif view.stopped and view.stopped.running:
                 await self._node.stop(view.stopped)
-            await self._retirer.remove(*view.candidates, *view.retired)
+            await self._drainer.remove(*view.candidates, *view.retired)
             if self._node.settings.cleanup_images_on_stop and self._journal.knows(app_id):
                 await self._free(app_id, int(app.user_id))
         return AgentStopped(app_id=app.app_id)
@@ -71,7 +71,7 @@ class Apps:
         """The stopped container and the app's images go: a start makes it again from the journal, and pulls."""
         view = await self._look(app_id)
         if kept := view.stopped:
-            await self._retirer.remove(kept)
+            await self._drainer.remove(kept)
             refs = {kept.image}
             gone = await self._discards.of_app(user_id, app_id, refs)
             log.get("apps").info("stop.images_removed", app_id=app_id, images=gone)
@@ -149,7 +149,7 @@ class Apps:
             _check_generation(view, app.generation)
             await self._journal.forget(app_id, app.generation)
             await self._forget_route(app_id)
-            images = await self._retirer.remove(*view.all)
+            images = await self._drainer.remove(*view.all)
             refs = {c.image for c in view.all}
             images += await self._discards.of_app(int(app.user_id), app_id, refs)
             await self._node.workloads.forget(app_id)
@@ -200,7 +200,7 @@ class Apps:
 
     async def _forget_route(self, app_id: int) -> None:
         try:
-            await self._node.untell(app_id)
+            await self._node.invalidate(app_id)
         except GatewayError as e:
             log.get("apps").warning("route.later", app_id=app_id, why=str(e))
 

@@ -39,7 +39,7 @@ from funai.agent.reconcile.reconciler import Reconciler
 from funai.agent.reconcile.restore import Restorer
 from funai.agent.rollout.drain import Drainer
 from funai.agent.rollout.rollout import Rollouts
-from funai.agent.rollout.visit import Door
+from funai.agent.rollout.visit import PublicEntry
 from funai.agent.settings import RuntimeSettings
 from funai.agent.workload.containers.driver import Containers
 from funai.agent.workload.containers.spec import ProxyLabels
@@ -110,7 +110,7 @@ async def compose(
     proxy_labels: ProxyLabels = no_proxy_labels,
     any_base_path: bool = False,
     wildcard_domain: str = "",
-    door: Door | None = None,
+    entry: PublicEntry | None = None,
     registry: CollectorRegistry | None = None,
     domains: Domains | None = None,
     traffic: Traffic | None = None,
@@ -126,7 +126,7 @@ async def compose(
     files = HostFiles(settings.files_folder if info.kind == "podman" else None)
     workloads = Containers(settings, engine, networks, files, proxy_labels, published=settings.publishes(info))
     node = Node(settings, workloads, table, info, AgentMetrics(registry))
-    node.apps_url, node.door = _apps_url(settings, wildcard_domain), door
+    node.apps_url, node.entry = _apps_url(settings, wildcard_domain), entry
     drainer = Drainer(node, images)
     journal, meter = Journal(settings.journal_folder), _meter(settings, traffic)
     journal.load()
@@ -304,7 +304,7 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
                 table,
                 proxy_labels=_proxy_labels(settings, gateway),
                 wildcard_domain=gateway.wildcard_domain,
-                door=Door(table.url, table.owner_headers),
+                entry=PublicEntry(table.url, table.owner_headers),
                 registry=registry,
                 domains=table.domains,
                 traffic=traffic if gateway.driver.counts else None,

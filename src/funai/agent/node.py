@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from funai.agent.metrics import AgentMetrics
 from funai.agent.reconcile import state
 from funai.agent.reconcile.state import Desired
-from funai.agent.rollout.visit import Door
+from funai.agent.rollout.visit import PublicEntry
 from funai.agent.settings import RuntimeSettings
 from funai.agent.workload.contract import AppView, EngineInfo, Instance, WorkloadError, Workloads
 from funai.agent.workload.patience import patiently
@@ -118,7 +118,7 @@ class Node:
         """The template of apps' own addresses as people are given them; empty where there are none."""
         self.upstream_url = ""
         """Where an edge reaches the gateway; empty: where the public does."""
-        self.door: Door | None = None
+        self.entry: PublicEntry | None = None
         """Where a finished rollout is looked at as a visitor would; None: nowhere."""
         self.changed = asyncio.Event()
         """Set when an app was rolled out, started, stopped or deleted: Deploy is notified at once."""
@@ -155,7 +155,7 @@ class Node:
             await self.routes.put(route)
         self.told[route.app_id] = route
 
-    async def untell(self, app_id: int) -> None:
+    async def invalidate(self, app_id: int) -> None:
         """The app has no route. Raises GatewayError."""
         with self.metrics.switch():
             await self.routes.remove(app_id)

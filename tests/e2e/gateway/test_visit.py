@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from funai.agent.rollout import visit
-from funai.agent.rollout.visit import Door
+from funai.agent.rollout.visit import PublicEntry
 from funai.gateway.haproxy.driver import HaproxyGateway
 from tests.e2e.gateway.conftest import StartGateway, StartUpstream, route_to
 from tests.e2e.gateway.upstream import Upstream
@@ -17,14 +17,14 @@ PAGE = b"""<!doctype html><link rel=stylesheet href=/style.css><link rel=icon hr
 <script src="http://localhost:3000/dev.js"></script>"""
 
 
-def door(gateway: HaproxyGateway) -> Door:
-    return Door(gateway.url, gateway.owner_headers)
+def entry(gateway: HaproxyGateway) -> PublicEntry:
+    return PublicEntry(gateway.url, gateway.owner_headers)
 
 
 async def seen(gateway: HaproxyGateway, *, own_name: bool) -> list[str]:
     port = gateway.settings.port
     address = f"http://7.apps.localhost:{port}/" if own_name else f"http://gw.example:{port}/runtime/7/"
-    return await visit.notes(door(gateway), address, own_name=own_name)
+    return await visit.notes(entry(gateway), address, own_name=own_name)
 
 
 @pytest.fixture
@@ -107,4 +107,4 @@ async def test_visit_is_bounded_and_quotes_nothing_raw(
 
 
 async def test_visit_of_a_gateway_that_is_away_tells_nothing() -> None:
-    assert await visit.notes(Door("http://127.0.0.1:1"), "http://7.apps.localhost/", own_name=True) == []
+    assert await visit.notes(PublicEntry("http://127.0.0.1:1"), "http://7.apps.localhost/", own_name=True) == []

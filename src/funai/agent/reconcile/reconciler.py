@@ -27,7 +27,7 @@ class Reconciler:
     def __init__(
         self, node: Node, drainer: Drainer, crashes: Crashes, journal: Journal, restorer: Restorer, meter: Meter
     ) -> None:
-        self._node, self._retirer, self._crashes = node, drainer, crashes
+        self._node, self._drainer, self._crashes = node, drainer, crashes
         self._journal, self._restorer, self._meter = journal, restorer, meter
 
     async def rebuild(self) -> None:
@@ -82,7 +82,7 @@ class Reconciler:
 
     async def _repair(self, app: AppView) -> None:
         node, mend = self._node, state.repair(app)
-        in_hand = self._retirer.in_hand
+        in_hand = self._drainer.in_hand
         if mend.keep and mend.commit:
             log.get("converge").info("converge.promoted", app_id=app.app_id, container=mend.keep.name)
             await node.workloads.commit(mend.keep)
@@ -93,9 +93,9 @@ class Reconciler:
         for leftover in mend.remove:
             if leftover.key not in in_hand:
                 log.get("converge").info("converge.leftover", app_id=app.app_id, container=leftover.name)
-                await self._retirer.remove(leftover)
+                await self._drainer.remove(leftover)
         for old in mend.drain:
-            self._retirer.retire(old)
+            self._drainer.retire(old)
         if mend.desired is Desired.STOPPED and mend.keep and mend.keep.up:
             await node.stop(mend.keep)
 
@@ -118,6 +118,6 @@ class Reconciler:
         node, route = self._node, self._node.desired_route(app)
         if route is None and app.live is None and app.stopped is None:
             if app.app_id in node.told or app.candidates:
-                await node.untell(app.app_id)
+                await node.invalidate(app.app_id)
         elif route and route != node.told.get(app.app_id):
             await node.tell(route)

@@ -1,6 +1,6 @@
 """A deploy, as the public experiences it: nothing happens until the new generation is healthy, then everything at once.
 
-``pull → start beside the old → healthy → switch the route → verify at the public door → commit → drain and retire``
+``pull → start beside the old → healthy → switch the route → verify at the public entry → commit → drain and retire``
 
 Until the commit every failure, and every cancel, ends the same way: the new instance is removed, the route is what it
 was, the old instance was never touched. The commit can't be interrupted.
@@ -46,7 +46,7 @@ class Rollouts:
         self.kept: KeptImages | None = None
         """Called after every finished rollout."""
         self._journal, self._databases = journal or Journal(None), databases
-        self._node, self._images, self._retirer = node, images, drainer
+        self._node, self._images, self._drainer = node, images, drainer
         self._any_base_path = any_base_path
         self._diagnosis, self._proof = Diagnosis(node), Proof(node)
 
@@ -111,7 +111,7 @@ class Rollouts:
         self._images.name_later(wanted.image, image)
         for old in (before.live, before.stopped):
             if old:
-                self._retirer.retire(old)
+                self._drainer.retire(old)
         if self.kept:
             self.kept.deployed(naming.repo_name(int(wanted.user_id), app_id))
         log.get("rollout").info("rollout.done", generation=generation, **watch.marks)
@@ -182,7 +182,7 @@ class Rollouts:
             if route:
                 await self._proof.put(route)
             else:
-                await self._node.untell(before.app_id)
+                await self._node.invalidate(before.app_id)
             now = await self._node.look(before.app_id, patience=self._node.settings.engine_patience_seconds)
             for candidate in now.candidates:
                 if now.live or not now.retired:

@@ -37,7 +37,7 @@ _WORDS = {"script": ("脚本", "script"), "style": ("样式", "stylesheet"), "im
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class PublicEntry:
     """The gateway as this process reaches it. ``headers`` mark its requests as the owner's."""
 
     url: str
@@ -92,19 +92,19 @@ def _part(tag: str, given: Mapping[str, str]) -> tuple[str, str]:
 
 async def told(node: Node, wanted: AgentDeploy) -> list[str]:
     """What a visitor misses at the address that people are given; see :func:`notes`."""
-    if node.door is None:
+    if node.entry is None:
         return []
     app_id = int(wanted.app_id)
     own = naming.access_url(node.apps_url, app_id)
     path = wanted.base_path or naming.base_path(app_id)
-    address = own or naming.deploy_url(node.settings.node_gateway_base_url or node.door.url, path)
-    return await notes(node.door, address, own_name=bool(own))
+    address = own or naming.deploy_url(node.settings.node_gateway_base_url or node.entry.url, path)
+    return await notes(node.entry, address, own_name=bool(own))
 
 
-async def notes(door: Door, address: str, *, own_name: bool) -> list[str]:
+async def notes(entry: PublicEntry, address: str, *, own_name: bool) -> list[str]:
     """What a visitor of ``address`` misses, each in both languages; empty when all is well or time runs out."""
     try:
-        async with asyncio.timeout(SECONDS), _browser(door, address) as http:
+        async with asyncio.timeout(SECONDS), _browser(entry, address) as http:
             return await _look(http, address, own_name)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError):
         return []
@@ -113,15 +113,15 @@ async def notes(door: Door, address: str, *, own_name: bool) -> list[str]:
         return []
 
 
-def _browser(door: Door, address: str) -> httpx.AsyncClient:
+def _browser(entry: PublicEntry, address: str) -> httpx.AsyncClient:
     headers = {
         "Host": urlsplit(address).netloc,
         "User-Agent": "funai-visit",
         "Accept": "text/html,*/*;q=0.8",
         "Accept-Encoding": "identity",
-        **door.headers,
+        **entry.headers,
     }
-    return httpx.AsyncClient(headers=headers, base_url=door.url, trust_env=False, verify=False, timeout=SECONDS)  # noqa: S501
+    return httpx.AsyncClient(headers=headers, base_url=entry.url, trust_env=False, verify=False, timeout=SECONDS)  # noqa: S501
 
 
 async def _look(http: httpx.AsyncClient, address: str, own_name: bool) -> list[str]:

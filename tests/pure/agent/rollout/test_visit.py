@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from funai.agent.rollout import visit
-from funai.agent.rollout.visit import Door, Part
+from funai.agent.rollout.visit import Part, PublicEntry
 
 HTML = {"Content-Type": "text/html"}
 
@@ -32,5 +32,5 @@ async def test_look_of_a_page_with_a_broken_address_still_tells_of_the_others(
         return httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://gw")
 
     monkeypatch.setattr(visit, "_browser", browser)
-    (told,) = await visit.notes(Door("http://gw"), "http://7.example/", own_name=True)
+    (told,) = await visit.notes(PublicEntry("http://gw"), "http://7.example/", own_name=True)
     assert "/gone.png answers 404" in told
