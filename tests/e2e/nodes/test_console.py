@@ -11,7 +11,7 @@ from playwright.async_api import expect
 from benchmarks.chaos.visitors import Visits
 from funai.i18n.console import text
 from tests.e2e.nodes.world import ANSWER, SECRET, Nodes
-from tests.e2e.up.browser import chromium, findings
+from tests.e2e.up.browser import chromium, findings, sign_in
 from tests.parts.daemon import Daemon
 from tests.parts.extent import only_in_full
 from tests.parts.waiting import eventually, free_port, tcp_answers
@@ -53,11 +53,7 @@ async def test_admin_drains_a_node_sees_its_apps_move_live_and_none_loses_a_requ
     try:
         async with chromium(locale=locale) as watched, visits.of(urls):
             page = await watched.page()
-            await page.goto(f"http://127.0.0.1:{port}/login")
-            await page.locator("input[name=user_name]").fill("admin")
-            await page.locator("input[name=password]").fill(PASSWORD)
-            await page.locator("main button.primary").click()
-            await page.wait_for_url("**/apps")
+            await sign_in(page, f"http://127.0.0.1:{port}", "admin", PASSWORD)
             await page.goto(f"http://127.0.0.1:{port}/admin/nodes")
             row = page.get_by_role("row").filter(has_text="node-1")
             await row.locator("a[href$='/drain']").click()

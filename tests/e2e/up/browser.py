@@ -56,6 +56,15 @@ async def chromium(*flags: str, **options: Any) -> AsyncIterator[Watched]:
         yield Watched(context)
 
 
+async def sign_in(page: Page, console: str, name: str, password: str) -> None:
+    """Fill in the form of the console at that address, and wait for the person's apps."""
+    await page.goto(f"{console}/login")
+    await page.locator("input[name=user_name]").fill(name)
+    await page.locator("input[name=password]").fill(password)
+    await page.locator("main button.primary").click()
+    await page.wait_for_url("**/apps")
+
+
 def width(pixels: int) -> ViewportSize:
     return {"width": pixels, "height": 800}
 

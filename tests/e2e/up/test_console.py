@@ -14,7 +14,7 @@ from playwright.async_api import Page, expect
 from funai.base.clients.api import ApiClient
 from funai.i18n.console import text
 from funai.standalone.layout import FIRST_ADMIN, ensure_key, load_secrets
-from tests.e2e.up.browser import Watched, chromium, findings, width
+from tests.e2e.up.browser import Watched, chromium, findings, sign_in, width
 from tests.e2e.up.pictures import FOLDER, picture
 from tests.e2e.up.world import DOCKERFILE, Person, Platform, project
 from tests.parts.extent import extent, only_in_full
@@ -33,11 +33,7 @@ BROKEN = DOCKERFILE.replace("COPY . .", "COPY . .\nRUN echo a-telling-line && fa
 
 
 async def _sign_in(page: Page, up: Platform, name: str, password: str = PASSWORD) -> None:
-    await page.goto(f"{up.api_url}/login")
-    await page.locator("input[name=user_name]").fill(name)
-    await page.locator("input[name=password]").fill(password)
-    await page.locator("main button.primary").click()
-    await page.wait_for_url("**/apps")
+    await sign_in(page, up.api_url, name, password)
 
 
 @pytest.mark.timeout(900)
