@@ -16,7 +16,7 @@ from funai.agent.settings import RuntimeSettings
 from funai.base.config import logins
 from funai.base.observability import log
 from funai.contracts import rules
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 
 ASK_SECONDS = 5
 _DETAIL = 400

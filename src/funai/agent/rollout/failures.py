@@ -15,7 +15,7 @@ from typing import Any
 from funai.agent.workload.contract import ReleaseUnusable, Unreachable, WorkloadError
 from funai.contracts.agent import DeployFailure
 from funai.contracts.errors import FunaiError
-from funai.contracts.states import Blame, FailureCode
+from funai.contracts.reasons import Blame, FailureCode, Reason
 
 QUOTED = 300
 
@@ -37,7 +37,7 @@ class RolloutFailed(FunaiError):
     ) -> None:
         self.code = 422 if failure.blame is Blame.USER else 502
         self.exit_code, self.oom_killed, self.log_tail = exit_code, oom_killed, log_tail or []
-        super().__init__(failure.value, None, **params)
+        super().__init__(Reason(failure), **params)
 
     @property
     def detail(self) -> dict[str, Any]:

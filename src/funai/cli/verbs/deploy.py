@@ -123,7 +123,7 @@ def tell_failure(session: Session, job: Job) -> None:
 
 
 def _blame(job: Job) -> str | None:
-    from funai.contracts.states import FailureCode
+    from funai.contracts.reasons import FailureCode
 
     if job.failure is None:
         return None

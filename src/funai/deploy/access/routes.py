@@ -21,6 +21,7 @@ from funai.contracts.nodes import (
     NodeRemoved,
     NodeStanding,
 )
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import MAX_ID, Envelope, Name
 from funai.deploy.access.credentials import Credentials
 from funai.deploy.access.joining import Joining
@@ -80,7 +81,7 @@ def own_node_routes(joining: Joining, guard: Guard) -> APIRouter:
         """Refuses the secret that all nodes share: with it one node could remove another."""
         only_as(request, asked.node_name)
         if credential_owner(request) is None:
-            raise Forbidden("CREDENTIAL_NEEDED", name=asked.node_name)
+            raise Forbidden(Reason.CREDENTIAL_NEEDED, name=asked.node_name)
         return _ok(await joining.leave(asked))
 
     return router

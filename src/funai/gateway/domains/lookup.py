@@ -11,7 +11,7 @@ import dns.exception
 import dns.resolver
 
 from funai.contracts.addresses import Address, is_public
-from funai.contracts.apps.domains import DomainTrouble
+from funai.contracts.reasons import DomainTrouble
 
 SECONDS = 5.0
 _SHOWN = 4
