@@ -37,7 +37,7 @@ class RolloutFailed(FunaiError):
     ) -> None:
         self.code = 422 if failure.blame is Blame.USER else 502
         self.exit_code, self.oom_killed, self.log_tail = exit_code, oom_killed, log_tail or []
-        super().__init__(Reason(failure), **params)
+        super().__init__(Reason(failure), text=None, **params)
 
     @property
     def detail(self) -> dict[str, Any]:
