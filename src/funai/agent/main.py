@@ -138,9 +138,9 @@ async def compose(
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY, metrics_guard=readers)
     walls = WallsKeeper(settings.walls_file, firewall, wanted=settings.firewall)
     look, older = Look(node, files, firewall, walls), OlderRunners(node, rollouts)
-    token = SecretGuard("X-Runtime-Token", settings.token)
-    routes.install(app, routes.Agent(node, rollouts, apps, look, older, meter), token)
-    database_calls.install(app, database_parts(settings, node, apps, databases), token)
+    guard = SecretGuard("X-Runtime-Token", settings.token)
+    routes.install(app, routes.Agent(node, rollouts, apps, look, older, meter), guard)
+    database_calls.install(app, database_parts(settings, node, apps, databases))
     return AgentParts(
         app,
         node,

@@ -41,8 +41,8 @@ def language() -> str:
     return _language.get()
 
 
-def ok(data: Any = None, message: str | None = None) -> dict[str, Any]:
-    """The success envelope. ``data`` is a model, a list of models or plain JSON."""
+def ok(data: Any = None, message: str | None = None) -> Any:
+    """The success envelope. ``data`` is a model, a list of models or plain JSON; FastAPI checks it by the call's model."""
     return {"code": 200, "message": message or render("OK", language(), {}), "data": data}
 
 
