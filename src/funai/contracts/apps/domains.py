@@ -11,7 +11,7 @@ from typing import Annotated, Protocol
 import idna
 from pydantic import Field
 
-from funai.contracts.addresses import is_private
+from funai.contracts.apps.addresses import is_private
 from funai.contracts.errors import BadInput, Conflict
 from funai.contracts.reasons import Reason
 from funai.contracts.wire import EntityId, Instant, Name, Wire
