@@ -103,6 +103,10 @@ class ConfigError(Exception):
         super().__init__("\n".join(problems))
 
 
+class NotReady(ConfigError):
+    """What usable settings name does not answer now (a database, an engine): the next start may find it."""
+
+
 _BY_CODE: dict[int, type[FunaiError]] = {
     c.code: c for c in (BadInput, Unauthenticated, Forbidden, NotFound, Conflict, TooLarge, TooMany, CalleeFailed, Unavailable)
 }
