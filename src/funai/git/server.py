@@ -11,7 +11,6 @@ import shlex
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import asyncssh
 
@@ -137,7 +136,7 @@ class GitServer:
     def __init__(self, settings: GitSettings, repos: BareRepositories, access: Access) -> None:
         self._settings, self._repos, self._access = settings, repos, access
         self._busy: Counter[str] = Counter()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
     async def start(self) -> int:

@@ -10,8 +10,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from funai.agent.workload.contract import ReleaseUnusable, Unreachable, WorkloadError
 from funai.contracts.agent import DeployFailure
 from funai.contracts.errors import FunaiError
@@ -40,7 +38,7 @@ class RolloutFailed(FunaiError):
         super().__init__(Reason(failure), text=None, **params)
 
     @property
-    def detail(self) -> dict[str, Any]:
+    def detail(self) -> dict[str, object]:
         return DeployFailure(
             code=self.reason,
             message=f"{self.message('zh')}\n{self.message('en')}",
