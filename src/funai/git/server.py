@@ -225,7 +225,7 @@ class GitServer:
         return code
 
     def _explain_silence(self, process: asyncssh.SSHServerProcess[bytes], key: str, repo: str) -> None:
-        """A git that can't use our answer, as in a SHA-256 repository, ends its ssh at once: it is told by the next attempt."""
+        """A git that can't use our answer, as in a SHA-256 repository, ends its ssh at once: its next attempt says why."""
         if (key, repo) in self._silent:
             self._silent.discard((key, repo))
             process.stderr.write(f"{told('nothing_sent')}\n".encode())
