@@ -16,8 +16,8 @@ import pytest
 from pydantic import SecretStr
 
 from funai.base.process.proc import Command
+from funai.contracts.reasons import FailureCode
 from funai.contracts.rules import parse_image
-from funai.contracts.states import FailureCode
 from funai.runner.build.base_images import BaseAbsent, Bases
 from funai.runner.build.image import ENGINE_FAILED, Builder
 from funai.runner.build.output import Output
