@@ -27,7 +27,8 @@ class Notice:
 
 def notices(plan: Plan) -> list[Notice]:
     """In the order in which they matter; the first lines of a build's log."""
-    return [*_node(plan), *_manager(plan), *_missing(plan), *_start(plan), *_secrets(plan)]
+    manager = [] if plan.site and plan.site.pages is not None else _manager(plan)
+    return [*_node(plan), *manager, *_missing(plan), *_start(plan), *_secrets(plan)]
 
 
 def _node(plan: Plan) -> Iterator[Notice]:
