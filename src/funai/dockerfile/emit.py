@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from funai.dockerfile.parents import copies, keeps_parents
 from funai.dockerfile.rules import mode_of
 from funai.dockerfile.shell import BadWord, Lexer, quoted
 from funai.dockerfile.stages import SCRATCH, Plan, Source, Stage, Step, arg_words
@@ -43,18 +44,22 @@ class Emitted:
     files: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def emit(plan: Plan, bases: Mapping[str, Base], ambient: Sequence[str] = ()) -> Emitted:
+def emit(
+    plan: Plan, bases: Mapping[str, Base], ambient: Sequence[str] = (), files: Callable[[], Collection[str]] = frozenset[str]
+) -> Emitted:
     """``bases`` by the images' names in the plan. Raises BadInput for what can't be written so that engines agree.
 
     ``ambient``: arguments that each stage with a RUN declares, whether or not the file does. The plan has no problems that
-    are errors.
+    are errors. ``files`` lists the build context, where an instruction needs that.
     """
-    return _Writer(plan, bases, ambient).written()
+    return _Writer(plan, bases, ambient, files).written()
 
 
 class _Writer:
-    def __init__(self, plan: Plan, bases: Mapping[str, Base], ambient: Sequence[str]) -> None:
-        self._plan, self._bases, self._ambient = plan, bases, ambient
+    def __init__(
+        self, plan: Plan, bases: Mapping[str, Base], ambient: Sequence[str], context: Callable[[], Collection[str]]
+    ) -> None:
+        self._plan, self._bases, self._ambient, self._context = plan, bases, ambient, context
         self._files: dict[str, str] = {}
         self._expected: list[Instruction] = []
         self._lines: list[str] = []
@@ -170,8 +175,12 @@ class _Writer:
         docs = {f"<<{'-' if d.chomp else ''}": d for d in i.heredocs}
         kept = [w for w in sources if not heredoc(w)] if docs else sources
         flags = self._copy_flags(i)
-        if kept:
-            origin = self._origin(step.source)
+        origin = self._origin(step.source)
+        if keeps_parents(i):
+            start = " ".join([i.name, *([f"--from={origin}"] if origin else []), *flags])
+            patterns = any("*" in word for word in sources)
+            yield from (f"{start} {source} {to}" for source, to in copies(i, self._context() if patterns else ()))
+        elif kept:
             words = (*(_local(w) if i.name == "ADD" else w for w in kept), target)
             json_form = i.words is not None
             args = _json(words) if json_form else " ".join(words)

@@ -184,7 +184,7 @@ class Builder:
         mount files: Podman would take another commit's result, or another tenant's, for them.
         """
         facts = self._workshop.bases.facts(bases) if self._workshop else self.bases.facts(bases)
-        plan, emitted = reading.written(facts)
+        plan, emitted = reading.written(facts, request.context)
         shared = check_mounts(plan, request.context)
         if emitted.files and not self.mounts:
             raise JobFailed(FailureCode.CONTRACT_INVALID, detail=NO_HEREDOC_FILES)
