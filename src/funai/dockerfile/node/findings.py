@@ -27,8 +27,7 @@ class Notice:
 
 def notices(plan: Plan) -> list[Notice]:
     """In the order in which they matter; the first lines of a build's log."""
-    manager = [] if plan.site and plan.site.pages is not None else _manager(plan)
-    return [*_node(plan), *manager, *_missing(plan), *_start(plan), *_secrets(plan)]
+    return [*_node(plan), *_manager(plan), *_missing(plan), *_start(plan), *_secrets(plan)]
 
 
 def _node(plan: Plan) -> Iterator[Notice]:
@@ -56,6 +55,8 @@ def _node(plan: Plan) -> Iterator[Notice]:
 
 
 def _manager(plan: Plan) -> Iterator[Notice]:
+    if plan.site and plan.site.pages is not None:
+        return
     manager = plan.manager
     name = _NAMES[manager.kind]
     if manager.lockfile and not manager.empty_lock:
