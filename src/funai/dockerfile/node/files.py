@@ -22,6 +22,7 @@ _EXTENSIONS = ("js", "mjs", "cjs", "ts", "mts", "cts")
 MISE = ("mise.toml", ".mise.toml")
 READ = (
     "package.json",
+    "Procfile",
     ".nvmrc",
     ".node-version",
     ".tool-versions",

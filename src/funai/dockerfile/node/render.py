@@ -241,6 +241,7 @@ def _build(plan: Plan, env_files: bool, caches: bool) -> str:
     if env_files:
         names = (TOOLS_FILE, VARS_FILE, ADDRESS_FILE)
         steps = [_sourced(True, *names) + f"rm -f {' '.join(names)}", *steps]
+    steps += _registry_in_build(plan)
     if plan.hooks and plan.manager.kind is Kind.NPM:
         steps += [f"npm run {name}" for name in _hooks(plan.hooks)]
     if plan.site and plan.site.command:
@@ -253,7 +254,7 @@ def _build(plan: Plan, env_files: bool, caches: bool) -> str:
     steps += _collect_site(plan) if plan.site else _tidy(plan, caches)
     # One step: each one is a layer that the engine has to write.
     mount = kept.mount(kept.BUILD) if caches else ""
-    lines.append(f"RUN {mount}{_registry_once(plan)}" + " \\\n && ".join(steps))
+    lines.append(f"RUN {mount}" + " \\\n && ".join(steps))
     return "\n".join(lines) + "\n"
 
 
@@ -268,8 +269,11 @@ def _behind_a_proxy(plan: Plan) -> list[str]:
     return [f"{{ grep -rl '{none}' dist/server | xargs -r sed -i 's/{none}/{all_of_them}/'; }}"]
 
 
-def _registry_once(plan: Plan) -> str:
-    return _registry(plan) if plan.source_first and plan.prune else ""
+def _registry_in_build(plan: Plan) -> list[str]:
+    """Scripts may install what lies in folders of their own (``cd client && npm install``)."""
+    once_more = plan.source_first and plan.prune
+    text = _registry(plan) if once_more else "" if plan.own_npmrc_registry else _REGISTRY
+    return [f"{{ {text}}}"] if text else []
 
 
 def _hooks(hooks: Sequence[str]) -> list[str]:

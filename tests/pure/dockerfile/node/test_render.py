@@ -349,3 +349,26 @@ def test_render_of_a_development_server_without_a_build_script_builds_the_site(s
     plan = planned(package, LOCK)
     assert plan.site and plan.site.instead_of and "&& ./node_modules/.bin/vite build" in render(plan)
     assert planned(starts("vite", dependencies={"@remix-run/dev": "2", "vite": "6"}), LOCK).site is None
+
+
+def test_render_lets_scripts_of_the_build_install_from_the_operators_registry() -> None:
+    package = starts("node s.js", scripts={"build": "cd client && npm install && npm run build"})
+    build = stages(rendered(package, LOCK, env_files=True))[1]
+    assert (
+        build.index(". ./.funai-tools") < build.index('export npm_config_registry="$NPM_REGISTRY"') < build.index("run build")
+    )
+
+
+@pytest.mark.parametrize(
+    ("package", "folder"),
+    [
+        (starts("npx serve -s out", scripts={"build": "vite build"}), "out"),
+        (starts("npx serve"), ""),
+        (starts("http-server ./public"), "public"),
+    ],
+)
+def test_render_of_a_file_server_that_no_package_brings_serves_the_files(package: dict[str, Any], folder: str) -> None:
+    plan = planned(package, {**LOCK, "index.html": "", "public/index.html": ""})
+    assert plan.site and plan.site.folders[0] == folder and "funai-static.mjs" in render(plan)
+    own = {**package, "dependencies": {"serve": "14", "http-server": "14"}}
+    assert planned(own, {**LOCK, "index.html": "", "public/index.html": ""}).site is None
