@@ -25,7 +25,7 @@ def _lock(words: str, file: str, command: str) -> _Sign:
     return _Sign(re.compile(words), "stale_lock", (("file", file), ("command", command)))
 
 
-_SIGNS = (
+SIGNS = (
     _Sign(re.compile(r"^no packages \((?P<packages>[\w+. -]{1,200})\) from (?P<mirror>\S{1,200})$"), "debian_away"),
     _lock(r"\bERR_PNPM_(OUTDATED_LOCKFILE|BROKEN_LOCKFILE|LOCKFILE_\w+)", "pnpm-lock.yaml", "pnpm install"),
     _lock(r"\bnpm ci. can only install packages when", "package-lock.json", "npm install"),
@@ -63,7 +63,7 @@ _SIGNS = (
 
 def advice(lines: Sequence[str]) -> str | None:
     """What to do, in both languages; None where nothing is recognised."""
-    for sign in _SIGNS:
+    for sign in SIGNS:
         for line in lines:
             if len(line) < 4_000 and (found := sign.words.search(line)):
                 return both(sign.line, **dict(sign.known), **found.groupdict())
