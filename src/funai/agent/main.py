@@ -54,7 +54,7 @@ from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.apps.domains import Domains
-from funai.contracts.errors import ConfigError
+from funai.contracts.errors import ConfigError, NotReady
 from funai.contracts.routes import GatewayError, RouteTable
 from funai.gateway.main import Gateway, container_labels, open_gateway
 from funai.gateway.report import REPORT_SECONDS, GatewayReporter
@@ -138,9 +138,9 @@ async def compose(
     app = create_app("FunAI runtime-agent", answers=Answers.PLAIN, registry=registry, max_body=MAX_BODY, metrics_guard=readers)
     walls = WallsKeeper(settings.walls_file, firewall, wanted=settings.firewall)
     look, older = Look(node, files, firewall, walls), OlderRunners(node, rollouts)
-    token = SecretGuard("X-Runtime-Token", settings.token)
-    routes.install(app, routes.Agent(node, rollouts, apps, look, older, meter), token)
-    database_calls.install(app, database_parts(settings, node, apps, databases), token)
+    guard = SecretGuard("X-Runtime-Token", settings.token)
+    routes.install(app, routes.Agent(node, rollouts, apps, look, older, meter), guard)
+    database_calls.install(app, database_parts(settings, node, apps, databases))
     return AgentParts(
         app,
         node,
@@ -310,7 +310,7 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
                 traffic=traffic if gateway.driver.counts else None,
             )
         except EngineError as e:
-            raise ConfigError([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e
+            raise NotReady([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e
         parts.node.upstream_url = settings.node_upstream_url or _upstream_url(settings, gateway)
         await teardown.enter_async_context(working(parts))
         await teardown.enter_async_context(serving(parts.app, sock))

@@ -1,7 +1,7 @@
-"""Job ids of older installations are texts (UUIDs); ours are numbers. Pure.
+"""What Deploy services of before answer in another form. Pure.
 
-Used while an old Deploy service or a taken-over database may still name a job by its text. It can go when no
-installation keeps a job of before.
+Job ids of older installations are texts (UUIDs); ours are numbers. Used while an old Deploy service or a taken-over
+database may still name a job by its text. It can go when no installation keeps a job of before.
 """
 
 from __future__ import annotations
@@ -41,6 +41,17 @@ def with_number(job: Any) -> Any:
     given = cast("dict[str, Any]", job)
     old = given.get("id")
     return {**given, "id": number_of(str(old)), "oldId": old} if is_text(old) else given
+
+
+def drain_report(answer: Any) -> Any:
+    """A drain's JSON object; the number that older Deploy services give in place of ``moved`` goes to ``movedCount``."""
+    if not isinstance(answer, dict):
+        return answer
+    given = cast("dict[str, Any]", answer)
+    count = given.get("moved")
+    if isinstance(count, bool) or not isinstance(count, int):
+        return given
+    return {"sourceNodeId": 0, **given, "moved": [], "movedCount": count}
 
 
 def _number_or_text(given: object) -> object:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from ipaddress import IPv4Network
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from funai.contracts import compat
 from funai.contracts.apps.moves import DrainProgress, Move
 from funai.contracts.states import NodeHealth
 from funai.contracts.wire import EntityId, Instant, Name, Wire, clamped
@@ -261,6 +262,17 @@ class DrainReport(Wire):
     """(+)"""
     moving: list[int] | None = None
     """(+) Ids of apps; None: there are none."""
+    moved_count: int | None = None
+    """(+) Set where a Deploy service of before said how many, and not which."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counted(cls, given: Any) -> Any:
+        return compat.drain_report(given)
+
+    @property
+    def placed_elsewhere(self) -> int:
+        return len(self.moved) if self.moved_count is None else self.moved_count
 
 
 class DrainCount(Wire):

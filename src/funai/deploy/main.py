@@ -7,118 +7,42 @@ clients and database close.
 from __future__ import annotations
 
 import asyncio
-import secrets
-import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
+from fastapi import APIRouter, FastAPI
 from sqlalchemy import ColumnElement, Connection
 
 from funai.base.aio import bind, periodic, serving, settle_memory
-from funai.base.config.sealing import Sealer
 from funai.base.config.settings import METRICS_ALLOWED
 from funai.base.db import migrate
 from funai.base.db.engine import Database
 from funai.base.http.app import add_routes, create_app, ok
-from funai.base.http.guards import Network, SecretGuard, address_guard, networks
+from funai.base.http.guards import address_guard, networks
 from funai.base.observability import log
-from funai.contracts.apps.edge import TOKEN_HEADER
 from funai.contracts.errors import ConfigError
-from funai.contracts.nodes import CredentialKind as Kind
-from funai.deploy.access.credentials import Credentials
-from funai.deploy.access.joining import Joining
-from funai.deploy.access.routes import credential_routes, join_routes, join_token_routes, own_node_routes
-from funai.deploy.alerts.channels import channels
-from funai.deploy.alerts.conditions import Limits
-from funai.deploy.alerts.facts import FactFinder
-from funai.deploy.alerts.gateways import GatewayBook, edge_gateway_routes, node_gateway_routes
-from funai.deploy.alerts.watch import AlertWatch
-from funai.deploy.apps.agents import Agents
-from funai.deploy.apps.routes import app_routes
-from funai.deploy.apps.service import Apps, RemoteImages
-from funai.deploy.domains.routes import domain_routes, node_domain_routes
-from funai.deploy.domains.service import DomainBook
-from funai.deploy.edge.feed import RouteFeed
-from funai.deploy.edge.routes import edge_routes
-from funai.deploy.events.feed import EventFeed
-from funai.deploy.events.routes import event_routes
-from funai.deploy.logs.service import LogService
-from funai.deploy.logs.store import LogStore
+from funai.deploy.access import routes as access
+from funai.deploy.alerts import routes as alerts
+from funai.deploy.apps import routes as apps
+from funai.deploy.apps.service import RemoteImages
+from funai.deploy.domains import routes as domains
+from funai.deploy.edge import routes as edge
+from funai.deploy.events import routes as events
+from funai.deploy.guards import guards_from
 from funai.deploy.migrations import takeover
-from funai.deploy.moves.jobs import MoveJobs
-from funai.deploy.moves.mover import Mover
-from funai.deploy.moves.routes import move_routes
-from funai.deploy.moves.service import Moves
-from funai.deploy.moves.watch import NodeWatch
-from funai.deploy.placement.heartbeats import Heartbeats
-from funai.deploy.placement.metrics import NodeMetrics
-from funai.deploy.placement.operator import Nodes
-from funai.deploy.placement.routes import admin_routes, heartbeat_routes
-from funai.deploy.placement.service import Placer, rules_from
-from funai.deploy.placement.walls import WallsMaker
-from funai.deploy.queue.maintenance import services as maintenance
-from funai.deploy.queue.maintenance.services import QueueMaintenance
-from funai.deploy.queue.metrics import JobMetrics
-from funai.deploy.queue.notify import Hints, NoHints, PostgresHints
-from funai.deploy.queue.routes import api_routes, hot_api_routes, hot_runner_routes, runner_routes
-from funai.deploy.queue.runners import RunnerRegistry
-from funai.deploy.queue.service import JobService
-from funai.deploy.queue.store import JobStore
-from funai.deploy.queue.waiters import Waiters
-from funai.deploy.releases.orphans import OrphanImages
-from funai.deploy.releases.registry import open_registry
-from funai.deploy.releases.retention import Registry, Retention
-from funai.deploy.releases.store import ReleaseBook
+from funai.deploy.moves import routes as moves
+from funai.deploy.placement import routes as placement
+from funai.deploy.queue import routes as queue
+from funai.deploy.services import Core, assemble
 from funai.deploy.settings import DeploySettings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MAX_BODY = 2 * 1024 * 1024
-
-
-@dataclass
-class Core:
-    """Deploy's parts, composed. Left to :func:`running` to start and stop."""
-
-    settings: DeploySettings
-    db: Database
-    waiters: Waiters
-    hints: Hints
-    feed: EventFeed
-    routes: RouteFeed
-    maintenance: QueueMaintenance
-    jobs: JobService
-    logs: LogService
-    releases: ReleaseBook
-    heartbeats: Heartbeats
-    nodes: Nodes
-    node_metrics: NodeMetrics
-    moves: Moves
-    apps: Apps
-    credentials: Credentials
-    joining: Joining
-    domains: DomainBook
-    alerts: AlertWatch
-    gateways: GatewayBook
-    walls: WallsMaker
-    retention: Retention | None = None
-    watch: NodeWatch | None = None
-
-    def release_waiting(self) -> None:
-        """Answer all open calls now: runners get no job, readers of logs and events what there is."""
-        self.waiters.close()
-        self.logs.close()
-        self.feed.close()
-        self.routes.close()
-        self.apps.agents.closing.set()
 
 
 def build(
@@ -138,38 +62,12 @@ def build(
     app = create_app("FunAI Deploy", lifespan=_lifespan, max_body=MAX_BODY, metrics_guard=readers)
     core = app.state.core = assemble(settings, app.state.registry, now=now, agent_http=agent_http, images=images)
 
-    figures = partial(core.nodes.measure, core.node_metrics, settings.runner_stale_seconds)
-    app.state.refreshers.add(core.maintenance.gauges.run_once, figures)
-    guard = _guards(settings, trusted)
-    api = guard("X-DEPLOY-SECRET", settings.proxy_auth_secret if settings.proxy_auth_enabled else None, "proxy-auth")
-    credentials = core.credentials
-    runner = guard("X-Runner-Token", settings.runner_guard, "runner-auth", partial(credentials.owner, Kind.RUNNER))
-    add_routes(app, hot_runner_routes(core.jobs, runner))
-    add_routes(app, hot_api_routes(core.jobs, api))
-    add_routes(app, runner_routes(core.logs, runner))
-    add_routes(app, api_routes(core.jobs, core.logs, api))
-    add_routes(app, event_routes(core.feed, api))
-    add_routes(app, app_routes(core.apps, core.releases, core.db, api, OrphanImages(core.retention)))
-    add_routes(app, domain_routes(core.domains, api))
-    # Without a shared secret no guess is let in here, only a credential that was made for an edge.
-    secret = settings.edge_secret or SecretStr(secrets.token_urlsafe(32))
-    edge = guard(TOKEN_HEADER, secret, "edge", partial(credentials.owner, Kind.EDGE))
-    add_routes(app, edge_routes(core.routes, edge))
-    add_routes(app, edge_gateway_routes(core.gateways, edge))
-    if settings.node_registry_enabled:
-        known = partial(credentials.owner, Kind.NODE)
-        node = guard("X-RT-Node-Token", settings.node_registry_secret, "runtime-node-registry", known)
-        add_routes(app, heartbeat_routes(core.heartbeats, node))
-        add_routes(app, node_domain_routes(core.domains, node))
-        add_routes(app, node_gateway_routes(core.gateways, node))
-        add_routes(app, own_node_routes(core.joining, node))
-        add_routes(app, join_routes(core.joining, SecretGuard("", None, allowed=node.allowed, trusted=node.trusted)))
-    if settings.admin_enabled:
-        admin = guard("X-Admin-Token", settings.admin_token, "admin")
-        add_routes(app, admin_routes(core.nodes, core.db, settings.runner_stale_seconds, admin))
-        add_routes(app, move_routes(core.moves, admin))
-        add_routes(app, credential_routes(credentials, admin))
-        add_routes(app, join_token_routes(core.joining, admin))
+    app.state.guards = guards_from(settings, trusted, core.credentials)
+    app.state.refreshers.add(
+        core.maintenance.gauges.run_once, partial(core.nodes.measure, core.node_metrics, settings.runner_stale_seconds)
+    )
+    for router in _routers(settings):
+        add_routes(app, router)
 
     @app.get("/internal/health", include_in_schema=False)
     async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -180,109 +78,13 @@ def build(
     return app
 
 
-def _guards(settings: DeploySettings, trusted: Sequence[Network]) -> Callable[..., SecretGuard]:
-    allowed = {
-        "proxy-auth": settings.proxy_auth_allowed_ips,
-        "runner-auth": settings.runner_allowed_ips,
-        "runtime-node-registry": settings.node_registry_allowed_ips,
-        "edge": settings.edge_allowed_ips,
-        "admin": settings.admin_allowed_ips,
-    }
-
-    def guard(
-        header: str, secret: SecretStr | None, name: str, own: Callable[[str], Awaitable[str | None]] | None = None
-    ) -> SecretGuard:
-        nets = networks(allowed[name], f"deploy.{name}.allowed-ips")
-        if secret is None:
-            log.get("deploy").warning("guard.open", guard=f"deploy.{name}", allowed=[str(net) for net in nets] or "anybody")
-        return SecretGuard(header, secret, allowed=nets, trusted=trusted, own=own)
-
-    return guard
-
-
-def assemble(
-    settings: DeploySettings,
-    metrics_registry: CollectorRegistry,
-    *,
-    now: ColumnElement[int] | None = None,
-    agent_http: Callable[[], httpx.AsyncBaseTransport] | None = None,
-    images: RemoteImages | None = None,
-) -> Core:
-    """Bind every part to its neighbours. Nothing is opened yet."""
-    db = Database(settings.datasource_url, pool_size=settings.datasource_pool)
-    metrics = JobMetrics(metrics_registry)
-    rules, releases, waiters = rules_from(settings), ReleaseBook(settings.move_drain_seconds * 1000), Waiters()
-    hints: Hints = PostgresHints(db, waiters) if db.dialect.notifies else NoHints()
-    store = JobStore(db, placer=Placer(rules), releases=releases, order=settings.queue_order, now=now)
-    tending = maintenance.assemble(store, settings, waiters, metrics)
-    feed, logs = EventFeed(db, store.events), LogService(LogStore(db, store.now, settings.log_max_bytes))
-    jobs = JobService(
-        store,
-        maintenance=tending,
-        runners=RunnerRegistry(db, store.now, settings.runner_stale_seconds),
-        waiters=waiters,
-        hints=hints,
-        metrics=metrics,
-        sealer=Sealer.from_file(settings.env_key_file) if settings.env_key_file else None,
-        ended=[logs.wake, lambda _: feed.wake()],
-    )
-    tending.ender.on_ended = jobs.count_ended
-    tending.tender.also.append(jobs.runners.write)
-    token = settings.agent_token.get_secret_value() if settings.agent_token else ""
-    agents = Agents(db, rules, token, timeout=settings.agent_timeout_seconds, http=agent_http)
-    retention = _retention(settings, db, metrics_registry)
-    moves = Moves(db, Mover(db, rules, MoveJobs(jobs), at_once=settings.moves_at_once))
-    watch = NodeWatch(db, moves, settings.evacuate_seconds, metrics_registry) if settings.evacuate_seconds else None
-    nodes = Nodes(db, rules, jobs, moves, lambda: watch.held if watch else ())
-    credentials, walls, gateways = Credentials(db), WallsMaker(db, settings), GatewayBook(db)
-    return Core(
-        settings=settings,
-        db=db,
-        waiters=waiters,
-        hints=hints,
-        feed=feed,
-        routes=RouteFeed(db),
-        maintenance=tending,
-        jobs=jobs,
-        logs=logs,
-        releases=releases,
-        heartbeats=Heartbeats(db, rules, jobs, lambda: walls.now),
-        nodes=nodes,
-        node_metrics=NodeMetrics(metrics_registry),
-        moves=moves,
-        apps=Apps(db, agents, jobs, images or retention),
-        credentials=credentials,
-        joining=Joining(db, nodes, credentials, settings.agent_token),
-        domains=DomainBook(db),
-        alerts=_alerts(settings, db, nodes, tending, retention, gateways, metrics_registry),
-        gateways=gateways,
-        walls=walls,
-        retention=retention,
-        watch=watch,
-    )
-
-
-def _alerts(
-    settings: DeploySettings,
-    db: Database,
-    nodes: Nodes,
-    tending: QueueMaintenance,
-    retention: Retention | None,
-    gateways: GatewayBook,
-    metrics: CollectorRegistry,
-) -> AlertWatch:
-    instance, days = f"{socket.gethostname()}:{settings.port}", settings.alert_certificate_days
-    facts = FactFinder(db, nodes, tending.gauges, retention, gateways, settings.runner_stale_seconds, instance, days)
-    errors = (settings.alert_errors_pct, settings.alert_errors_least)
-    limits = Limits(settings.disk_free_drain_pct, settings.alert_queue_seconds, days, *errors)
-    return AlertWatch(db, settings, limits, facts.look, channels(settings), metrics)
-
-
-def _retention(settings: DeploySettings, db: Database, metrics: CollectorRegistry) -> Retention | None:
-    if not settings.cleanup_enabled:
-        return None
-    registry = Registry(open_registry(settings), settings.cleanup_registry, settings.cleanup_namespace)
-    return Retention(db, registry, keep=settings.cleanup_keep, metrics=metrics)
+def _routers(settings: DeploySettings) -> Iterator[APIRouter]:
+    yield from (queue.running, queue.creation, queue.of_runners, queue.router, events.router, apps.router, domains.router)
+    yield from (edge.router, alerts.of_edges)
+    if settings.node_registry_enabled:
+        yield from (placement.heartbeats, domains.of_nodes, alerts.of_nodes, access.own_nodes, access.joining)
+    if settings.admin_enabled:
+        yield from (placement.router, moves.router, access.credentials, access.join_tokens)
 
 
 @asynccontextmanager

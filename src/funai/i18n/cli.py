@@ -300,6 +300,10 @@ PHRASES: dict[str, tuple[str, str]] = {
         "{node}：失联已久，但超过半数节点同时失联，其应用没有搬走",
         "{node}: silent beyond the grace, but more than half of the nodes are silent: its apps stay",
     ),
+    "drained_count": (
+        "节点 {node}：改派了 {moved} 个应用（下次部署时搬走）",
+        "node {node}: {moved} apps belong elsewhere now (their next deploy goes there)",
+    ),
     "drained": (
         "节点 {node}：改派了 {moved} 个应用（下次部署时搬走），还剩 {remaining} 个",
         "node {node}: {moved} apps belong elsewhere now (their next deploy goes there), {remaining} are left",

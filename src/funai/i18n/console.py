@@ -311,6 +311,7 @@ _OTHERS: dict[str, tuple[str, str]] = {
         "Drain: {moved}/{total} moved, {moving} under way, {waiting} waiting, {failed} failed",
     ),
     "node_drain_cancel": ("取消迁出", "Cancel the drain"),
+    "node_drained_count": ("已改派 {moved} 个应用。", "{moved} apps placed elsewhere."),
     "node_drained": (
         "已改派 {moved} 个应用，跳过 {skipped} 个，还剩 {left} 个。",
         "{moved} apps placed elsewhere, {skipped} passed over, {left} left.",

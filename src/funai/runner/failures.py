@@ -12,7 +12,7 @@ from funai.base.clients.transport import AgentRefused
 from funai.contracts.agent import DeployFailure
 from funai.contracts.errors import BadInput, FunaiError
 from funai.contracts.jobs import MAX_TEXT, Failure
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode, Reason
 from funai.i18n.reasons import Words, render
 
 KEPT_LINES = 20
@@ -20,7 +20,7 @@ LINE_WIDTH = 500
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _AGENT_CODES: dict[str, FailureCode] = {c.value: c for c in FailureCode} | {
-    "STALE_GENERATION": FailureCode.STALE_GENERATION,
+    Reason.STALE_GENERATION: FailureCode.STALE_GENERATION,
     "IMAGE_PULL_FAILED": FailureCode.IMAGE_NOT_FOUND,
 }
 
@@ -55,8 +55,7 @@ class JobFailed(Exception):
 
         ``mask`` takes secrets out before anything is cut: half a secret is one that it doesn't know.
         """
-        key = f"JOB_{self.code}"
-        zh, en = (render(key, language, self.params) for language in ("zh", "en"))
+        zh, en = (render(self.code.message, language, self.params) for language in ("zh", "en"))
         head = self.text if self.text is not None else f"{zh}\n{en}"
         return "\n".join([mask(head), *(mask(line)[:LINE_WIDTH] for line in self.lines)])[:MAX_TEXT]
 
@@ -85,11 +84,12 @@ def from_agent(error: FunaiError) -> JobFailed:
     if failure := agent_failure(error):
         code = _AGENT_CODES.get(failure.code, FailureCode.APP_UNHEALTHY if error.code == 422 else FailureCode.INTERNAL)
         return JobFailed(code, last_lines("\n".join(failure.log_tail)), message=failure.message or None)
-    if error.reason == "STALE_GENERATION":
+    if error.reason == Reason.STALE_GENERATION:
         return JobFailed(FailureCode.STALE_GENERATION)
-    if error.reason == "ROLLOUT_INTERRUPTED":
+    if error.reason == Reason.ROLLOUT_INTERRUPTED:
         return JobFailed(
-            FailureCode.STALE_GENERATION, message="\n".join(render("ROLLOUT_INTERRUPTED", word, {}) for word in ("zh", "en"))
+            FailureCode.STALE_GENERATION,
+            message="\n".join(render(Reason.ROLLOUT_INTERRUPTED, word, {}) for word in ("zh", "en")),
         )
     code = FailureCode.APP_UNHEALTHY if error.code == 422 else FailureCode.AGENT_UNREACHABLE
     return JobFailed(code, message=str(error) or None, detail=str(error))
@@ -98,6 +98,6 @@ def from_agent(error: FunaiError) -> JobFailed:
 def invalid(error: BadInput) -> JobFailed:
     """A refusal of the contract's rules as the job's failure; the reason's own words in both languages."""
     zh, en = error.message("zh"), error.message("en")
-    if error.reason == "BAD_INPUT" and isinstance(words := error.params.get("detail"), Words):
+    if error.reason == Reason.BAD_INPUT and isinstance(words := error.params.get("detail"), Words):
         zh, en = words.zh, words.en
     return JobFailed(FailureCode.CONTRACT_INVALID, detail=Words(zh, en))

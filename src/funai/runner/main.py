@@ -18,7 +18,7 @@ from funai.base.clients.registry.http import is_insecure
 from funai.base.config import logins
 from funai.base.observability import log
 from funai.base.process import proc
-from funai.contracts.errors import ConfigError
+from funai.contracts.errors import ConfigError, NotReady
 from funai.runner.build.image import Builder
 from funai.runner.build.phase import MakeNode, NodeImages
 from funai.runner.claim.lease import LeaseKeeper, keeping
@@ -167,13 +167,13 @@ def prepare_engine(settings: RunnerSettings) -> Engine:
 
 
 async def engine_storage(engine: Engine) -> Path:
-    """Where the engine keeps images. Raises ConfigError when it doesn't answer."""
+    """Where the engine keeps images. Raises NotReady when it doesn't answer, ConfigError when it isn't there."""
     try:
         done = await proc.run(engine.storage(), timeout=60)
     except (proc.ProcessMissing, proc.ProcessTimeout) as e:
         raise ConfigError([f"RUNNER_DOCKER_BIN: {engine.binary} can't be used ({e}); name a working podman or docker"]) from e
     if done.code != 0:
-        raise ConfigError([f"RUNNER_DOCKER_BIN: {engine.binary} info failed: {done.error_text[-500:]}"])
+        raise NotReady([f"RUNNER_DOCKER_BIN: {engine.binary} info failed: {done.error_text[-500:]}"])
     return Path(done.text)
 
 

@@ -22,7 +22,7 @@ from funai.base import proxies
 from funai.base.aio import Stopped, unless
 from funai.cli.output.streams import OutputLost
 from funai.cli.project.profile import DEFAULT_SERVER
-from funai.contracts.errors import ConfigError, FunaiError
+from funai.contracts.errors import ConfigError, FunaiError, NotReady
 from funai.standalone.configuration import choosing, template
 from funai.standalone.configuration.loading import FILE, Flags, ignored, unread
 from funai.standalone.node import verbs as node
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from funai.standalone.demo import Story
     from funai.standalone.up import Platform
 
-EXIT_CONFIG = 2
+EXIT_CONFIG, EXIT_NOT_READY = 2, 6
 _CHECKOUT, _PACKAGED = Path(__file__).parents[3], Path(__file__).with_name("example")
 """Where the demo's example is: in a working tree, or in an installed package."""
 _DEFAULT = Ports()
@@ -200,7 +200,7 @@ class _Terminal:
 def _refused(error: ConfigError) -> int:
     for problem in error.problems:
         sys.stderr.write(f"funai: {problem}\n")
-    return EXIT_CONFIG
+    return EXIT_NOT_READY if isinstance(error, NotReady) else EXIT_CONFIG
 
 
 def _log_to(data_dir: Path) -> None:

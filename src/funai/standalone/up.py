@@ -24,7 +24,7 @@ from funai.base.files import write_whole
 from funai.base.observability import log
 from funai.base.process.daemon import Daemon, Program, keep_up
 from funai.base.process.lifecycle import listening
-from funai.contracts.errors import ConfigError
+from funai.contracts.errors import ConfigError, NotReady
 from funai.standalone import services as rooms
 from funai.standalone.layout import FIRST_ADMIN, DataDirLock, Layout, Secrets, ensure_key, load_secrets
 from funai.standalone.notices import Notices
@@ -73,8 +73,11 @@ class Failure(asyncio.Event):
     def __init__(self) -> None:
         super().__init__()
         self.what: list[str] = []
+        self._kind: type[ConfigError] = ConfigError
 
     def note(self, service: str, error: BaseException | None) -> None:
+        if type(error) is not ConfigError:
+            self._kind = NotReady  # it crashed, or waits for another: the next start may do better
         lines = error.problems if isinstance(error, ConfigError) else [repr(error)] if error else ["it just ended"]
         self.what += [f"{service}: {line}" for line in lines]
         self.set()
@@ -82,7 +85,7 @@ class Failure(asyncio.Event):
     def check(self) -> None:
         """Raises ConfigError when a service failed."""
         if self.is_set():
-            raise ConfigError(self.what)
+            raise self._kind(self.what)
 
 
 @asynccontextmanager
@@ -134,7 +137,7 @@ async def _base_image(engine: engines.EngineChoice, options: UpOptions, layout: 
     try:
         await base_image.ensure(engine, say, mirror=options.given.environ.get("FUNAI_DEBIAN_MIRROR"))
     except base_image.NoBaseImage as e:
-        raise ConfigError([phrase("no_base", why=e)]) from e
+        raise NotReady([phrase("no_base", why=e)]) from e
     mark.write_text(engine.fingerprint)
 
 
@@ -143,7 +146,7 @@ async def _engine(say: Say) -> engines.EngineChoice:
         return await engines.choose(say=say)
     except engines.NoEngine as e:
         told = "no container engine could run a container here; `funai doctor --local` checks what it needs"
-        raise ConfigError([told, *str(e).splitlines()]) from e
+        raise NotReady([told, *str(e).splitlines()]) from e
 
 
 async def _start_daemons(
@@ -200,7 +203,7 @@ async def _mongo(
         if count := await mongodumps.bring_back(layout, url):
             say(phrase("mongo_back", count=count))
     except (mongo.NoMongo, mongodumps.DumpsFailed) as e:
-        raise ConfigError([phrase("no_mongo", why=e)]) from e
+        raise NotReady([phrase("no_mongo", why=e)]) from e
     return url
 
 
@@ -265,7 +268,7 @@ async def _ready(options: UpOptions, failed: Failure) -> None:
                 if pages:
                     await wait_any(failed, timeout=0.05)
     except TimeoutError as e:
-        raise ConfigError([f"{', '.join(pages)} did not come up in {READY_SECONDS} s; see the log"]) from e
+        raise NotReady([f"{', '.join(pages)} did not come up in {READY_SECONDS} s; see the log"]) from e
     failed.check()
 
 

@@ -11,6 +11,7 @@ from funai.contracts.accounts import CreateDeploy
 from funai.contracts.errors import Conflict, Forbidden, FunaiError, NotFound
 from funai.contracts.states import AppStatus, JobStatus
 from tests.e2e.up.world import DOCKERFILE, SERVER, Person, Platform, project
+from tests.parts.extent import only_in_full
 from tests.parts.waiting import eventually
 
 
@@ -30,6 +31,7 @@ async def test_push_deploy_change_redeploy(up: Platform, person: Person) -> None
     assert "COPY" in log.chunk and log.final
 
 
+@only_in_full  # the console's walk follows a log in every run
 async def test_the_log_streams_while_the_build_runs(up: Platform, person: Person) -> None:
     slow = DOCKERFILE.replace("COPY . .", "COPY . .\nRUN echo first-words && sleep 3 && echo last-words")
     app = await person.app("slow", project(dockerfile=slow))
@@ -43,6 +45,7 @@ async def test_the_log_streams_while_the_build_runs(up: Platform, person: Person
     assert (await person.ended(job.id)).status is JobStatus.SUCCEEDED
 
 
+@only_in_full  # tests/service/api has the slots
 async def test_stop_frees_the_slot_and_start_brings_it_back(up: Platform, person: Person) -> None:
     app = await person.app("life", project("alive"))
     assert (await person.deploy(app)).status is JobStatus.SUCCEEDED

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from funai.contracts.addresses import is_private
+from funai.contracts.apps.addresses import is_private
 from funai.dockerfile.images import Allowed, check_base_prefixes
 from funai.dockerfile.rules import problems, trigger_args, trigger_problems
 from tests.pure.dockerfile.kit import MAY, OWN, REGISTRY, THEIRS, errors, plan

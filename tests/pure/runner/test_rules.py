@@ -12,7 +12,8 @@ from funai.base.clients.transport import AgentRefused, Unreachable
 from funai.base.observability.redact import MASK, Redactor
 from funai.contracts.errors import Conflict
 from funai.contracts.jobs import AppendLog, Job
-from funai.contracts.states import Blame, FailureCode, JobStatus
+from funai.contracts.reasons import Blame, FailureCode
+from funai.contracts.states import JobStatus
 from funai.runner.build.cgroup import limits
 from funai.runner.build.output import Output
 from funai.runner.claim.lease import KILL_MARGIN, Lease, LeaseGone, Lost, verdict

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from funai.standalone.upkeep.unit import UNIT
 from tests.parts.programs import on_path
 
 UNITS = sorted((Path(__file__).parents[3] / "deploy" / "systemd").glob("*.service"))
@@ -72,3 +73,16 @@ def test_units_leave_open_what_a_started_service_needs() -> None:
         assert (shut["ProtectSystem"], shut["LogsDirectory"]) == ("strict", "funai"), "its logs have a folder that is open"
     for name in ("runtime", "edge"):
         assert switches(name)["KillMode"] == "process", "containers and HAProxy go on when it ends"
+
+
+def test_units_do_not_start_a_refused_configuration_again() -> None:
+    names = [unit.stem.removeprefix("fun-ai-studio-") for unit in UNITS]
+    assert {switches(name)["RestartPreventExitStatus"] for name in names} == {"2"}
+    assert "RestartPreventExitStatus=2\n" in UNIT
+
+
+def test_units_of_one_machine_have_folders_of_their_own() -> None:
+    """Whoever owned the folder above could put another in the place of one that root reads."""
+    folders = [switches(unit.stem.removeprefix("fun-ai-studio-"))["StateDirectory"] for unit in UNITS]
+    assert len(set(folders)) == len(UNITS)
+    assert all(folder.startswith("funai/") for folder in folders)

@@ -1,20 +1,19 @@
 """The agent's calls about apps' databases, behind ``X-Runtime-Token``: life, backups, orphans, and the Mongo explorer."""
 
-# pyright: reportUnusedFunction=false
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Body, Depends, FastAPI, Query
+from fastapi import APIRouter, Body, Depends, FastAPI, Query, Request
 from pydantic import ValidationError
 
 from funai.agent.databases.contract import AppKey, DatabaseError
 from funai.agent.databases.orphans import OrphanSweep
 from funai.agent.databases.service import Databases, in_words
+from funai.agent.http.routes import allowed
 from funai.agent.workload.contract import WorkloadError
 from funai.base.http.app import add_routes
-from funai.base.http.guards import SecretGuard
 from funai.contracts.agent import CleanupOrphaned
 from funai.contracts.apps.databases import (
     DatabaseCall,
@@ -29,6 +28,7 @@ from funai.contracts.apps.databases import (
     Orphans,
 )
 from funai.contracts.errors import BadInput, Conflict, Unavailable
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import MAX_ID, Wire
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class DatabaseParts:
     def mongo(self) -> Explorer:
         """Raises Conflict ``DATABASE_NOT_OFFERED``."""
         if self.explorer is None:
-            raise Conflict("DATABASE_NOT_OFFERED", kind=Kind.MONGO, kinds=", ".join(self.databases.drivers) or "-")
+            raise Conflict(Reason.DATABASE_NOT_OFFERED, kind=Kind.MONGO, kinds=", ".join(self.databases.drivers) or "-")
         return self.explorer
 
     async def writing(self, user_id: int, app_id: int) -> tuple[int, int]:
@@ -68,77 +68,92 @@ class DatabaseParts:
                 raise in_words(Kind.MONGO, e) from e
             await own.ledger.note(user_id, app_id, Kind.MONGO, rotation)
         if own.quota.shut(app_id, Kind.MONGO):
-            raise Conflict("DATABASE_FULL")
+            raise Conflict(Reason.DATABASE_FULL)
         return user_id, app_id
 
 
-def install(app: FastAPI, parts: DatabaseParts, guard: SecretGuard) -> None:
-    router = APIRouter(prefix="/agent", dependencies=[Depends(guard)])
+def parts_of(request: Request) -> DatabaseParts:
+    parts: DatabaseParts = request.app.state.databases
+    return parts
 
-    @router.post("/databases/{op}")
-    async def database(op: DatabaseOp, body: DatabaseCall) -> dict[str, Any]:
-        call = getattr(parts.databases, op.value)
-        return (await call(body)).to_wire()
 
-    @router.post("/orphans")
-    async def orphans(body: FindOrphans) -> dict[str, Any]:
-        return (await _swept(parts.orphans, body)).to_wire()
+Parts = Annotated[DatabaseParts, Depends(parts_of)]
+router = APIRouter(prefix="/agent", dependencies=[Depends(allowed)])
+explorer = APIRouter(prefix=MONGO, dependencies=[Depends(allowed)])
+"""The ids come by query or in the body; callers in the field do both."""
 
-    @router.post("/cleanup-orphaned")
-    async def cleanup_orphaned(body: CleanupOrphaned) -> dict[str, Any]:
-        """The contract's call: databases and containers of apps that aren't listed go, after the grace."""
-        asked = FindOrphans(existing_app_ids=body.existing_app_ids, delete=True, grace_hours=parts.grace_hours)
-        try:
-            done = await _swept(parts.orphans, asked)
-        except Conflict as e:
-            return {"cleanedDatabases": 0, "message": e.message("en")}
-        gone = [name for name in done.deleted if name in done.databases]
-        told = f"{len(done.databases)} orphaned, {len(gone)} dropped, {len(done.waiting)} within the grace"
-        return {"cleanedDatabases": len(gone), "message": "; ".join([told, *done.failed])}
 
-    add_routes(app, router)
-    explorer = APIRouter(prefix=MONGO, dependencies=[Depends(guard)])
-    _explorer_calls(explorer, parts)
-    add_routes(app, explorer)
+@router.post("/databases/{op}")
+async def database(parts: Parts, op: DatabaseOp, body: DatabaseCall) -> dict[str, Any]:
+    call = getattr(parts.databases, op.value)
+    return (await call(body)).to_wire()
+
+
+@router.post("/orphans")
+async def orphans(parts: Parts, body: FindOrphans) -> dict[str, Any]:
+    return (await _swept(parts.orphans, body)).to_wire()
+
+
+@router.post("/cleanup-orphaned")
+async def cleanup_orphaned(parts: Parts, body: CleanupOrphaned) -> dict[str, Any]:
+    """The contract's call: databases and containers of apps that aren't listed go, after the grace."""
+    asked = FindOrphans(existing_app_ids=body.existing_app_ids, delete=True, grace_hours=parts.grace_hours)
+    try:
+        done = await _swept(parts.orphans, asked)
+    except Conflict as e:
+        return {"cleanedDatabases": 0, "message": e.message("en")}
+    gone = [name for name in done.deleted if name in done.databases]
+    told = f"{len(done.databases)} orphaned, {len(gone)} dropped, {len(done.waiting)} within the grace"
+    return {"cleanedDatabases": len(gone), "message": "; ".join([told, *done.failed])}
 
 
 async def _swept(orphans: OrphanSweep, asked: FindOrphans) -> Orphans:
     try:
         return await orphans.run(asked)
     except WorkloadError as e:
-        raise Unavailable("ENGINE_UNREACHABLE", detail=str(e)[:400]) from e
+        raise Unavailable(Reason.ENGINE_UNREACHABLE, detail=str(e)[:400]) from e
 
 
-def _explorer_calls(router: APIRouter, parts: DatabaseParts) -> None:
-    """The ids come by query or in the body; callers in the field do both."""
+@explorer.get("/collections")
+async def collections(parts: Parts, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+    return await parts.mongo.collections(*_ids({}, userId, appId))
 
-    @router.get("/collections")
-    async def collections(userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await parts.mongo.collections(*_ids({}, userId, appId))
 
-    @router.post("/find")
-    async def find(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await parts.mongo.find(*_ids(body, userId, appId), _read(MongoFind, body))
+@explorer.post("/find")
+async def find(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+    return await parts.mongo.find(*_ids(body, userId, appId), _read(MongoFind, body))
 
-    @router.get("/doc")
-    async def doc(collection: str, id: str, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await parts.mongo.doc(*_ids({}, userId, appId), _read(MongoById, {"collection": collection, "id": id}))
 
-    @router.post("/insert-one")
-    async def insert_one(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await parts.mongo.insert_one(*await parts.writing(*_ids(body, userId, appId)), _read(MongoDoc, body))
+@explorer.get("/doc")
+async def doc(parts: Parts, collection: str, id: str, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+    return await parts.mongo.doc(*_ids({}, userId, appId), _read(MongoById, {"collection": collection, "id": id}))
 
-    @router.post("/update-by-id")
-    async def update_by_id(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await parts.mongo.update_by_id(*await parts.writing(*_ids(body, userId, appId)), _read(MongoUpdate, body))
 
-    @router.post("/delete-by-id")
-    async def delete_by_id(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await parts.mongo.delete_by_id(*_ids(body, userId, appId), _read(MongoById, body))
+@explorer.post("/insert-one")
+async def insert_one(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+    return await parts.mongo.insert_one(*await parts.writing(*_ids(body, userId, appId)), _read(MongoDoc, body))
 
-    @router.post("/create-collection")
-    async def create_collection(body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
-        return await parts.mongo.create_collection(*await parts.writing(*_ids(body, userId, appId)), _read(MongoCreate, body))
+
+@explorer.post("/update-by-id")
+async def update_by_id(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+    return await parts.mongo.update_by_id(*await parts.writing(*_ids(body, userId, appId)), _read(MongoUpdate, body))
+
+
+@explorer.post("/delete-by-id")
+async def delete_by_id(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+    return await parts.mongo.delete_by_id(*_ids(body, userId, appId), _read(MongoById, body))
+
+
+@explorer.post("/create-collection")
+async def create_collection(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+    return await parts.mongo.create_collection(*await parts.writing(*_ids(body, userId, appId)), _read(MongoCreate, body))
+
+
+def install(app: FastAPI, parts: DatabaseParts) -> None:
+    """Serve the calls about databases; the parts are reached through the request."""
+    app.state.databases = parts
+    add_routes(app, router)
+    add_routes(app, explorer)
 
 
 class _Whose(Wire):

@@ -30,6 +30,7 @@ from funai.contracts.agent import (
 )
 from funai.contracts.apps.usage import AppUsage
 from funai.contracts.errors import Conflict, NotFound, Unavailable
+from funai.contracts.reasons import Reason
 from funai.contracts.states import Window
 from funai.contracts.wire import MAX_ID
 
@@ -50,78 +51,99 @@ class Agent:
     meter: Meter
 
 
+async def allowed(request: Request) -> None:
+    """X-Runtime-Token."""
+    guard: SecretGuard = request.app.state.guard
+    await guard(request)
+
+
+def agent_of(request: Request) -> Agent:
+    agent: Agent = request.app.state.agent
+    return agent
+
+
+Parts = Annotated[Agent, Depends(agent_of)]
+router = APIRouter(prefix="/agent", dependencies=[Depends(allowed)])
+health = APIRouter()
+
+
+@health.get("/internal")
+@health.get("/internal/health")
+async def own_health(agent: Parts) -> dict[str, Any]:
+    problem = agent.look.problem
+    return {"ok": True, **({"problems": [{"zh": problem.zh, "en": problem.en}]} if problem else {})}
+
+
+@router.post("/apps/deploy", response_model_exclude_none=True)
+async def deploy(agent: Parts, body: AgentDeploy, request: Request) -> AgentDeployed:
+    if "container_port" not in body.model_fields_set:
+        body = body.model_copy(update={"container_port": agent.node.settings.container_port})
+    if body.generation is None:
+        return await _answered(agent.older.deploy(body))
+    done = await while_connected(request, agent.rollouts.deploy(body))
+    agent.node.changed.set()
+    return done
+
+
+@router.post("/apps/start", response_model_exclude_none=True)
+async def start(agent: Parts, body: AgentApp, request: Request) -> AgentDeployed:
+    done = await while_connected(request, agent.apps.start(body))
+    agent.node.changed.set()
+    return done
+
+
+@router.post("/apps/stop")
+async def stop(agent: Parts, body: AgentApp) -> AgentStopped:
+    done = await _answered(agent.apps.stop(body))
+    agent.node.changed.set()
+    return done
+
+
+@router.post("/apps/delete")
+async def delete(agent: Parts, body: AgentApp) -> AgentDeleted:
+    gone = await _answered(agent.apps.delete(body))
+    agent.meter.forget(int(body.app_id))
+    agent.node.changed.set()
+    return gone
+
+
+@router.get("/apps/status")
+async def status(agent: Parts, userId: Id, appId: Id) -> AgentStatus:  # noqa: N803
+    return await _answered(agent.apps.status(userId, appId))
+
+
+@router.get("/apps/usage")
+async def usage(
+    agent: Parts,
+    userId: Id,  # noqa: N803, ARG001
+    appId: Id,  # noqa: N803
+    window: Window = Window.HOUR,
+) -> AppUsage:
+    return agent.meter.usage(appId, window)
+
+
+@router.get("/apps/logs", response_class=StreamingResponse)
+async def logs(
+    agent: Parts,
+    userId: Id,  # noqa: N803, ARG001
+    appId: Id,  # noqa: N803
+    tail: Annotated[int | None, Query(ge=0, le=MAX_TAIL)] = None,
+    follow: bool = False,
+) -> StreamingResponse:
+    """The container's output as it is: the live one, else the stopped one, else the one being rolled out."""
+    view = await _answered(agent.node.look(appId))
+    instance = view.kept or next(iter(view.candidates), None)
+    if instance is None:
+        raise NotFound(Reason.APP_NOT_RUNNING)
+    pieces = agent.node.workloads.logs(instance, tail=MAX_TAIL if tail is None else tail, follow=follow)
+    return StreamingResponse(_until_broken(pieces), media_type="text/plain; charset=utf-8")
+
+
 def install(app: FastAPI, agent: Agent, guard: SecretGuard) -> None:
-    router = APIRouter(prefix="/agent", dependencies=[Depends(guard)])
-    _app_calls(router, agent)
-    _log_call(router, agent)
-
-    @app.get("/internal")
-    @app.get("/internal/health")
-    async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        problem = agent.look.problem
-        return {"ok": True, **({"problems": [{"zh": problem.zh, "en": problem.en}]} if problem else {})}
-
+    """Serve the agent's calls; its parts and its guard are reached through the request."""
+    app.state.agent, app.state.guard = agent, guard
+    add_routes(app, health)
     add_routes(app, router)
-
-
-def _app_calls(router: APIRouter, agent: Agent) -> None:
-    @router.post("/apps/deploy", response_model_exclude_none=True)
-    async def deploy(body: AgentDeploy, request: Request) -> AgentDeployed:  # pyright: ignore[reportUnusedFunction]
-        if "container_port" not in body.model_fields_set:
-            body = body.model_copy(update={"container_port": agent.node.settings.container_port})
-        if body.generation is None:
-            return await _answered(agent.older.deploy(body))
-        done = await while_connected(request, agent.rollouts.deploy(body))
-        agent.node.changed.set()
-        return done
-
-    @router.post("/apps/start", response_model_exclude_none=True)
-    async def start(body: AgentApp, request: Request) -> AgentDeployed:  # pyright: ignore[reportUnusedFunction]
-        done = await while_connected(request, agent.apps.start(body))
-        agent.node.changed.set()
-        return done
-
-    @router.post("/apps/stop")
-    async def stop(body: AgentApp) -> AgentStopped:  # pyright: ignore[reportUnusedFunction]
-        done = await _answered(agent.apps.stop(body))
-        agent.node.changed.set()
-        return done
-
-    @router.post("/apps/delete")
-    async def delete(body: AgentApp) -> AgentDeleted:  # pyright: ignore[reportUnusedFunction]
-        gone = await _answered(agent.apps.delete(body))
-        agent.meter.forget(int(body.app_id))
-        agent.node.changed.set()
-        return gone
-
-    @router.get("/apps/status")
-    async def status(userId: Id, appId: Id) -> AgentStatus:  # noqa: N803  # pyright: ignore[reportUnusedFunction]
-        return await _answered(agent.apps.status(userId, appId))
-
-    @router.get("/apps/usage")
-    async def usage(  # pyright: ignore[reportUnusedFunction]
-        userId: Id,  # noqa: N803, ARG001
-        appId: Id,  # noqa: N803
-        window: Window = Window.HOUR,
-    ) -> AppUsage:
-        return agent.meter.usage(appId, window)
-
-
-def _log_call(router: APIRouter, agent: Agent) -> None:
-    @router.get("/apps/logs", response_class=StreamingResponse)
-    async def logs(  # pyright: ignore[reportUnusedFunction]
-        userId: Id,  # noqa: N803, ARG001
-        appId: Id,  # noqa: N803
-        tail: Annotated[int | None, Query(ge=0, le=MAX_TAIL)] = None,
-        follow: bool = False,
-    ) -> StreamingResponse:
-        """The container's output as it is: the live one, else the stopped one, else the one being rolled out."""
-        view = await _answered(agent.node.look(appId))
-        instance = view.kept or next(iter(view.candidates), None)
-        if instance is None:
-            raise NotFound("APP_NOT_RUNNING")
-        pieces = agent.node.workloads.logs(instance, tail=MAX_TAIL if tail is None else tail, follow=follow)
-        return StreamingResponse(_until_broken(pieces), media_type="text/plain; charset=utf-8")
 
 
 async def _until_broken(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -138,9 +160,9 @@ async def _answered(work: Awaitable[T]) -> T:
     try:
         return await work
     except Gone as e:
-        raise NotFound("APP_NOT_RUNNING") from e
+        raise NotFound(Reason.APP_NOT_RUNNING) from e
     except WorkloadError as e:
-        raise Unavailable("ENGINE_UNREACHABLE", detail=str(e)[:400]) from e
+        raise Unavailable(Reason.ENGINE_UNREACHABLE, detail=str(e)[:400]) from e
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
@@ -149,7 +171,7 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
     try:
         return await _answered(unless(listening, work))
     except Stopped:
-        raise Conflict("ROLLOUT_INTERRUPTED") from None
+        raise Conflict(Reason.ROLLOUT_INTERRUPTED) from None
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)

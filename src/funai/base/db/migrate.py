@@ -20,7 +20,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from funai.base.db.engine import MYSQL_LIMITS, Database, Dialect
-from funai.contracts.errors import ConfigError, Unavailable
+from funai.contracts.errors import ConfigError, NotReady, Unavailable
 
 T = TypeVar("T")
 _ONE_AT_A_TIME = threading.Lock()  # Alembic's `context` and `op` are the process's, and our rooms may share a process
@@ -30,7 +30,7 @@ _LOCK = 0x66756E61  # "funa"; the same for every room, since they may share one 
 
 
 async def reachable(db: Database) -> None:
-    """Try the database once. Raises ConfigError with its own words: a start does not wait for it to come back."""
+    """Try the database once. Raises NotReady with its own words: a start does not wait for it to come back."""
     try:
         async with db.write() as conn:
             await conn.execute(text("SELECT 1"))
@@ -39,7 +39,7 @@ async def reachable(db: Database) -> None:
         cause = e.__cause__ if isinstance(e, Unavailable) and e.__cause__ else e
         said = str(getattr(cause, "orig", None) or cause).partition("\n")[0] or type(cause).__name__
         where = db.url.set(drivername=db.dialect.value).render_as_string(hide_password=True)
-        raise ConfigError([f"the database {where} can't be used: {said}; {remedy(said)}"]) from e
+        raise NotReady([f"the database {where} can't be used: {said}; {remedy(said)}"]) from e
 
 
 def remedy(said: str) -> str:

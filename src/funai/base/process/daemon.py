@@ -23,7 +23,7 @@ from funai.base.aio import wait_any
 from funai.base.observability import log
 from funai.base.process.lifecycle import Change, emit
 from funai.base.process.proc import base_environment
-from funai.contracts.errors import ConfigError
+from funai.contracts.errors import ConfigError, NotReady
 
 Ready = Callable[[], Awaitable[bool]]
 LOG_LIMIT = 20_000_000
@@ -91,7 +91,7 @@ class Daemon:
         deadline = time.monotonic() + self._ready_seconds
         while not await self._ready():
             if self._child.poll() is not None or time.monotonic() > deadline:
-                raise ConfigError([f"{self.program.name} did not come up: {self._last_words()}"])
+                raise NotReady([f"{self.program.name} did not come up: {self._last_words()}"])
             await asyncio.sleep(TICK)
 
     async def watch(self, stop: asyncio.Event, died: Callable[[], Awaitable[None]] | None = None) -> None:

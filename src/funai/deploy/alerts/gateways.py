@@ -1,24 +1,18 @@
 """What gateways and edges reported last: kept for alerts, for every instance of Deploy."""
 
-# pyright: reportUnusedFunction=false
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from fastapi import APIRouter, Depends, Request
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import Database
 from funai.base.db.inserts import upsert
 from funai.base.db.rows import all_rows
-from funai.base.http.app import ok
-from funai.base.http.guards import Guard, credential_owner, only_as
 from funai.contracts.apps.edge import GatewayFigures
-from funai.contracts.wire import Envelope
 from funai.deploy.tables import gateway
 
 FRESH_MS = 150_000
@@ -75,30 +69,3 @@ class GatewayBook:
         async with self.db.write() as conn:
             now_ms = await self.db.clock(conn)
             return (await conn.execute(delete(gateway).where(gateway.c.seen_ms <= now_ms - KEPT_MS))).rowcount
-
-
-def node_gateway_routes(book: GatewayBook, guard: Guard) -> APIRouter:
-    """For agents, behind X-RT-Node-Token."""
-    router = APIRouter(prefix="/internal/runtime-nodes", tags=["runtime-nodes"], dependencies=[Depends(guard)])
-
-    @router.post("/gateway", response_model=Envelope[bool])
-    async def report(figures: GatewayFigures, request: Request) -> dict[str, Any]:
-        only_as(request, figures.name)
-        await book.note("node", figures)
-        return ok(True)
-
-    return router
-
-
-def edge_gateway_routes(book: GatewayBook, guard: Guard) -> APIRouter:
-    """For edges, behind X-Edge-Token."""
-    router = APIRouter(prefix="/internal/gateway", tags=["edge"], dependencies=[Depends(guard)])
-
-    @router.post("/report", response_model=Envelope[bool])
-    async def report(figures: GatewayFigures, request: Request) -> dict[str, Any]:
-        """An edge with a credential of its own goes by its name."""
-        named = figures.model_copy(update={"name": credential_owner(request) or figures.name})
-        await book.note("edge", named)
-        return ok(True)
-
-    return router

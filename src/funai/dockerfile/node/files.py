@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import Reason
 from funai.dockerfile import tokens
 from funai.dockerfile.wildcards import MAX_PATTERN, path_pattern
 
@@ -140,9 +141,9 @@ def parse_package(folder: str, text: str) -> Package:
     try:
         data: Any = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as e:
-        raise BadInput("PACKAGE_JSON_INVALID") from e
+        raise BadInput(Reason.PACKAGE_JSON_INVALID) from e
     if not isinstance(data, dict):
-        raise BadInput("PACKAGE_JSON_INVALID")
+        raise BadInput(Reason.PACKAGE_JSON_INVALID)
     return Package(folder, cast("dict[str, Any]", data))
 
 

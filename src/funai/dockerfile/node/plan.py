@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import Reason
 from funai.dockerfile.node.bins import Need, development_need
 from funai.dockerfile.node.defaults import member_start, only_member, start_script
 from funai.dockerfile.node.files import ProjectFiles
@@ -96,7 +97,7 @@ def make_plan(files: ProjectFiles, *, port: int = 3000, available: Collection[in
     if start is None and site is None:
         site = pages_of(files)
     if start is None and site is None:
-        raise BadInput("NPM_START_MISSING")
+        raise BadInput(Reason.NPM_START_MISSING)
     if site:
         start = None
     member = _built_member(files, script)

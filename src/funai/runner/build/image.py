@@ -13,8 +13,8 @@ from pathlib import Path
 from funai.base.process import proc
 from funai.base.process.proc import Command
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import FailureCode
 from funai.contracts.rules import full_name, parse_image
-from funai.contracts.states import FailureCode
 from funai.dockerfile.images import Allowed
 from funai.dockerfile.rules import trigger_args
 from funai.i18n.joblog import both

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.i18n.joblog import LINES
 from funai.i18n.sizes import size
 from funai.runner.failures import JobFailed, last_lines

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from funai.contracts.apps.buildspec import CA_IN_BUILD, AppSpec, choose_port
 from funai.contracts.jobs import Job, Payload
+from funai.contracts.reasons import FailureCode
 from funai.contracts.rules import ImageRef
-from funai.contracts.states import FailureCode
 from funai.dockerfile.node.files import ProjectFiles
 from funai.dockerfile.node.findings import notices
 from funai.dockerfile.node.plan import Plan

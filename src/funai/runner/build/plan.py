@@ -10,7 +10,7 @@ from pathlib import Path
 from funai.contracts.apps import buildspec
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Payload
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.dockerfile.mounts import share_caches
 from funai.dockerfile.node.files import page_folder
 from funai.dockerfile.stages import Plan

@@ -28,6 +28,8 @@ After=network-online.target
 ExecStart={command}
 Restart=on-failure
 RestartSec=2
+# Exit status 2 is a configuration that can't be used: starting again would not help.
+RestartPreventExitStatus=2
 # Containers and HAProxy outlive this process, and the next one finds them: only it is signalled.
 KillMode=process
 TimeoutStopSec=90

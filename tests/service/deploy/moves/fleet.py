@@ -11,7 +11,7 @@ from funai.contracts.jobs import ClaimJob, Failure, Job, JobResult, ReportJob
 from funai.contracts.nodes import DrainNode, DrainReport, NodeHeartbeat, NodeHeartbeatAnswer, Placement, ReassignApp
 from funai.contracts.states import JobStatus
 from funai.deploy import tables
-from funai.deploy.main import Core
+from funai.deploy.services import Core
 from tests.service.deploy.queue.kit import Deploy
 
 DIGEST = "sha256:" + "a" * 64

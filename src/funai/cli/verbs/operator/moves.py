@@ -129,7 +129,8 @@ def _tell(session: Session, node_id: int, report: DrainReport) -> None:
     if running:
         session.out.line(session.say("drain_begun", count=len(running), id=report.drain_id))
     if report.moved or report.skipped or not running:
-        session.out.line(session.say("drained", node=node_id, moved=len(report.moved), remaining=report.remaining))
+        said = "drained" if report.moved_count is None else "drained_count"
+        session.out.line(session.say(said, node=node_id, moved=report.placed_elsewhere, remaining=report.remaining))
     rows = [*((m.app_id, m.target_node_id, None) for m in report.moved), *((s.app_id, None, s.reason) for s in report.skipped)]
     if rows:
         session.out.table(["app", "to node", "why it stays"], sorted(rows, key=lambda row: row[0]))
