@@ -58,7 +58,7 @@ SIGNS = (
         "file_missing",
     ),
 )
-"""The first that any line shows is told: causes before what follows from them."""
+"""The first that any line shows is reported: causes before what follows from them."""
 
 
 def advice(lines: Sequence[str]) -> str | None:
