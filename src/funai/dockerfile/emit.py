@@ -38,10 +38,12 @@ class Base:
 
 @dataclass(slots=True)
 class Emitted:
-    """``files`` by their path belong into the build context :data:`FILES`."""
+    """``files`` by their path belong into the build context :data:`FILES`. ``args`` are the arguments that the text declares:
+    engines warn of every other one that they are given."""
 
     text: str
     files: dict[str, str] = field(default_factory=dict[str, str])
+    args: frozenset[str] = frozenset()
 
 
 def emit(
@@ -62,6 +64,7 @@ class _Writer:
         self._plan, self._bases, self._ambient, self._context = plan, bases, ambient, context
         self._files: dict[str, str] = {}
         self._expected: list[Instruction] = []
+        self._declared: set[str] = set()
         self._lines: list[str] = []
         self._names = _stage_names(plan)
         self._shell: tuple[str, ...] = DEFAULT_SHELL
@@ -81,13 +84,15 @@ class _Writer:
         # What is read back is what was meant: nothing in a value made one line two, or another instruction of it.
         if [str(i.name) for i in parse(text).instructions] != [i.name for i in self._expected]:
             raise wrong(1, "Dockerfile 无法确定地写出", "the Dockerfile can't be written in one meaning")
-        return Emitted(text, self._files)
+        return Emitted(text, self._files, frozenset(self._declared))
 
     def _add(self, i: Instruction, text: str) -> None:
         if "\n" in text or text.rstrip(" \t").endswith(self._plan.escape):
             raise wrong(i.line, f"不能以 {self._plan.escape} 结尾", f"it can't end with {self._plan.escape}")
         self._lines.append(_broken(text, self._plan.escape))
-        name = text.partition(" ")[0]
+        name, _, args = text.partition(" ")
+        if name == "ARG":
+            self._declared.add(args.partition("=")[0])
         self._expected.append(Instruction(i.line, name, (), ""))
 
     def _from(self, stage: Stage) -> None:

@@ -189,7 +189,7 @@ class Builder:
         if emitted.files and not self.mounts:
             raise JobFailed(FailureCode.CONTRACT_INVALID, detail=NO_HEREDOC_FILES)
         dockerfile, files = write_down(emitted, request.tmp.parent, ignore)
-        declared = plan.declared_args | set(reading.ambient) | trigger_args(t for b in bases.values() for t in b.triggers)
+        declared = emitted.args | trigger_args(t for b in bases.values() for t in b.triggers)
         return replace(
             request,
             dockerfile=dockerfile,
