@@ -56,11 +56,20 @@ class JobFailed(Exception):
         """
         zh, en = (render(self.code.message, language, self.params) for language in ("zh", "en"))
         head = self.text if self.text is not None else f"{zh}\n{en}"
-        return "\n".join([mask(head), *(mask(line)[:LINE_WIDTH] for line in self.lines)])[:MAX_TEXT]
+        lines = [mask(head)[:MAX_TEXT], *(_narrow(mask(line)) for line in self.lines)]
+        while len(lines) > 2 and sum(map(len, lines)) + len(lines) > MAX_TEXT:
+            # The last lines have the reason; in brackets the first ones are ours.
+            del lines[next((n for n, line in enumerate(lines[1:-1], 1) if not line.startswith("[")), 1)]
+        return "\n".join(lines)[:MAX_TEXT]
 
 
 class WorkRefused(Exception):
     """The job must stop at once and report nothing: cancelled, or another attempt holds the job."""
+
+
+def _narrow(line: str) -> str:
+    """Both ends of a long line: an engine quotes the whole step before it says what became of it."""
+    return line if len(line) <= LINE_WIDTH else f"{line[: LINE_WIDTH // 2]} … {line[3 - LINE_WIDTH // 2 :]}"
 
 
 def last_lines(output: str, count: int = KEPT_LINES) -> list[str]:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from funai.agent.images.pull import NotFetched
 from funai.agent.workload.contract import ReleaseUnusable, Unreachable, WorkloadError
 from funai.contracts.agent import DeployFailure
 from funai.contracts.errors import FunaiError
@@ -50,6 +51,8 @@ class RolloutFailed(FunaiError):
 
 def of_workload(e: WorkloadError, limits: str = "") -> RolloutFailed:
     """Why a container could not be brought up. ``limits`` were asked for with it: an engine may not say which it refused."""
+    if isinstance(e, NotFetched):
+        return RolloutFailed(e.failure, **e.params)
     if isinstance(e, ReleaseUnusable):
         return RolloutFailed(FailureCode.IMAGE_UNUSABLE, detail=one_line(str(e)))
     if isinstance(e, Unreachable):

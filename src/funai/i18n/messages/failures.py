@@ -21,8 +21,8 @@ FAILURES: dict[str, tuple[str, str]] = {
     ),
     Reason.JOB_OUT_OF_DISK: ("构建写入磁盘超过 {limit}，已终止", "the build wrote more than {limit} to disk and was ended"),
     Reason.JOB_DOCKERFILE_MISSING: (
-        "仓库里没有 {path}，也没有 package.json；运行 funai init 可生成",
-        "the repository has no {path} and no package.json; `funai init` writes one",
+        "仓库里没有 {path}，也没有 package.json 或 index.html；运行 funai init 可生成",
+        "the repository has no {path}, and no package.json or index.html; `funai init` writes one",
     ),
     Reason.JOB_CONTRACT_INVALID: ("仓库不符合构建约定：{detail}", "the repository breaks the build contract: {detail}"),
     Reason.JOB_GIT_AUTH: (
