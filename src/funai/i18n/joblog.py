@@ -53,10 +53,10 @@ LINES: dict[str, tuple[str, str]] = {
         ),
     ),
     "node_headers": (
-        "有依赖需要编译，但 Node 的头文件取不到（nodejs.org）：请自带 Dockerfile，在 node:20-bookworm 这样带头文件的镜像里安装依赖",
+        "有依赖需要编译，但 Node 的头文件取不到（nodejs.org）：请自带 Dockerfile，在 node:20-bookworm 这类镜像里安装依赖",
         (
-            "a package has to be compiled, and Node's headers can't be fetched from nodejs.org: bring a Dockerfile that installs "
-            "in an image which has them, such as node:20-bookworm"
+            "a package has to be compiled, and Node's headers can't be fetched from nodejs.org: bring a Dockerfile that "
+            "installs in an image which has them, such as node:20-bookworm"
         ),
     ),
     "debian_away": (
