@@ -32,7 +32,7 @@ class Notice:
 
 def notices(plan: Plan) -> list[Notice]:
     """In the order in which they matter; the first lines of a build's log."""
-    return [*_node(plan), *_manager(plan), *_missing(plan), *_start(plan), *_secrets(plan)]
+    return [*_node(plan), *_manager(plan), *_missing(plan), *_start(plan), *_development(plan), *_secrets(plan)]
 
 
 def _node(plan: Plan) -> Iterator[Notice]:
@@ -168,6 +168,9 @@ def _start(plan: Plan) -> Iterator[Notice]:
             Words(f"静态网站：由平台的静态服务器提供{zh}", f"a static site: the platform's static server serves it{en}"),
             False,
         )
+
+
+def _development(plan: Plan) -> Iterator[Notice]:
     main = plan.start.main if plan.start else None
     if main and main.program in ("next", "nuxt", "nuxi") and main.arguments[:1] == ("dev",):
         yield Notice(
