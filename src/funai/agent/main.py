@@ -42,6 +42,7 @@ from funai.agent.rollout.rollout import Rollouts
 from funai.agent.rollout.visit import PublicEntry
 from funai.agent.settings import RuntimeSettings
 from funai.agent.workload.containers.driver import Containers
+from funai.agent.workload.containers.signposts import Signposts
 from funai.agent.workload.containers.spec import ProxyLabels
 from funai.agent.workload.contract import WorkloadError
 from funai.agent.workload.patience import patiently
@@ -55,7 +56,7 @@ from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.apps.domains import Domains
 from funai.contracts.errors import ConfigError, NotReady
-from funai.contracts.routes import GatewayError, RouteTable
+from funai.contracts.routes import GatewayError, RouteTable, Signs
 from funai.gateway.main import Gateway, container_labels, open_gateway
 from funai.gateway.report import REPORT_SECONDS, GatewayReporter
 from funai.gateway.settings import Driver, GatewaySettings
@@ -114,6 +115,7 @@ async def compose(
     registry: CollectorRegistry | None = None,
     domains: Domains | None = None,
     traffic: Traffic | None = None,
+    signs: Signs | None = None,
 ) -> AgentParts:
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
@@ -124,7 +126,8 @@ async def compose(
     databases = await open_databases(settings)
     networks, firewall, shared = await _walls(settings, engine, info, await reachable(databases))
     files = HostFiles(settings.files_folder if info.kind == "podman" else None)
-    workloads = Containers(settings, engine, networks, files, proxy_labels, published=settings.publishes(info))
+    signposts = Signposts(engine, settings.files_folder, settings.instance, signs, settings.docker_network)
+    workloads = Containers(settings, engine, networks, files, proxy_labels, signposts, published=settings.publishes(info))
     node = Node(settings, workloads, table, info, AgentMetrics(registry))
     node.apps_url, node.entry = _apps_url(settings, wildcard_domain), entry
     drainer = Drainer(node, images)
@@ -308,6 +311,7 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
                 registry=registry,
                 domains=table.domains,
                 traffic=traffic if gateway.driver.counts else None,
+                signs=table.signs,
             )
         except EngineError as e:
             raise NotReady([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e

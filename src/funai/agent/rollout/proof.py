@@ -76,6 +76,7 @@ class Proof:
         return end
 
     async def _switch(self, new: Instance, end: Endpoint) -> None:
+        await patiently(lambda: self._node.workloads.lead(new), self._node.settings.engine_patience_seconds)
         try:
             await self.put(state.route_to(new, end))
         except GatewayError as e:

@@ -269,6 +269,18 @@ class Workloads(Protocol):
         """Make ``new``, in whatever role, the LIVE one and ``over`` a RETIRED one; ``over`` may be gone. Raises Gone."""
         ...
 
+    async def lead(self, instance: Instance) -> None:
+        """Where a proxy reads its routes from instances: return when new requests come to this one alone, or can't be led."""
+        ...
+
+    async def led(self) -> frozenset[int]:
+        """Apps for which ``lead`` left something behind."""
+        ...
+
+    async def lead_no_more(self, app_id: int) -> None:
+        """Remove that: the app has one instance."""
+        ...
+
     async def set_aside(self, instance: Instance) -> None:
         """Make it the STOPPED one; it goes on running until ``stop``. Raises Gone."""
         ...
