@@ -42,7 +42,6 @@ from funai.agent.rollout.rollout import Rollouts
 from funai.agent.rollout.visit import PublicEntry
 from funai.agent.settings import RuntimeSettings
 from funai.agent.workload.containers.driver import Containers
-from funai.agent.workload.containers.signposts import Signposts
 from funai.agent.workload.containers.spec import ProxyLabels
 from funai.agent.workload.contract import WorkloadError
 from funai.agent.workload.patience import patiently
@@ -119,15 +118,13 @@ async def compose(
 ) -> AgentParts:
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
-    registry = registry or CollectorRegistry()
     if info.missing_limits:
         log.get("agent").warning("engine.limits_missing", engine=info.title, not_enforced=list(info.missing_limits))
-    images, crashes = Images(settings, engine), Crashes()
+    images, crashes, registry = Images(settings, engine), Crashes(), registry or CollectorRegistry()
     databases = await open_databases(settings)
     networks, firewall, shared = await _walls(settings, engine, info, await reachable(databases))
     files = HostFiles(settings.files_folder if info.kind == "podman" else None)
-    signposts = Signposts(engine, settings.files_folder, settings.instance, signs, settings.docker_network)
-    workloads = Containers(settings, engine, networks, files, proxy_labels, signposts, published=settings.publishes(info))
+    workloads = Containers(settings, engine, networks, files, proxy_labels, signs, published=settings.publishes(info))
     node = Node(settings, workloads, table, info, AgentMetrics(registry))
     node.apps_url, node.entry = _apps_url(settings, wildcard_domain), entry
     drainer = Drainer(node, images)

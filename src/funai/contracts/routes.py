@@ -47,7 +47,7 @@ class GatewayError(Exception):
 
 
 class Signs(Protocol):
-    """What a proxy that reads its routes from containers is told by a container beside an app's (a signpost)."""
+    """How a container beside an app's (a signpost) leads a proxy that reads its routes from containers."""
 
     def labels(self, route: Route, rank: int, network: str = "") -> Mapping[str, str]:
         """Labels that lead to ``route``'s generation alone. A higher ``rank`` comes first, each before an app's own labels."""

@@ -68,11 +68,11 @@ async def test_deploys_lose_no_request(agent: Agent, podman: Podman) -> None:
     The app is Node's: it keeps connections open, and ends on SIGTERM at once.
     """
     podman.build_web("localhost/keeps:1", "kept")
-    app: dict[str, Any] = {"image": "localhost/keeps:1", "containerPort": 80}
-    assert (await agent.deploy(5, **app)).status_code == 200
+    app: dict[str, Any] = {"image": "localhost/keeps:1", "containerPort": 80, "health": {"timeoutSeconds": 20}}
+    assert (await agent.post("deploy", generation=5, **app)).status_code == 200
     async with Visitors(agent) as visitors:
         for generation in (6, 7):
-            answer = await agent.deploy(generation, **app)
+            answer = await agent.post("deploy", generation=generation, **app)
             assert answer.status_code == 200, answer.text
 
         async def alone() -> bool:
@@ -86,7 +86,7 @@ async def test_failing_candidate_is_met_by_nobody(agent: Agent, podman: Podman) 
     """Its labels are Traefik's to read from its start, and its answers are 500."""
     assert (await agent.deploy(5)).status_code == 200
     async with Visitors(agent) as visitors:
-        answer = await agent.deploy(6, image=image("broken"), health={"path": "/", "timeoutSeconds": 2})
+        answer = await agent.deploy(6, "broken", health={"path": "/", "timeoutSeconds": 2})
         assert answer.status_code >= 400, answer.text
         await eventually(lambda: visitors.answers > 200, seconds=60)
     assert visitors.failures == []

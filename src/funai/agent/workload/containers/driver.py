@@ -28,6 +28,7 @@ from funai.agent.workload.containers.spec import ProxyLabels, Specs
 from funai.agent.workload.contract import AppView, FileHead, Generation, Instance, view, views
 from funai.agent.workload.patience import patiently
 from funai.base.observability import log
+from funai.contracts.routes import Signs
 
 PLACES = 3
 """So many addresses an engine may refuse before that is the rollout's end."""
@@ -43,11 +44,11 @@ class Containers:
         networks: Networks,
         files: HostFiles,
         proxy_labels: ProxyLabels,
-        signposts: Signposts,
+        signs: Signs | None = None,
         *,
         published: bool,
     ) -> None:
-        self._signposts = signposts
+        self.leads = Signposts(engine, settings.files_folder, settings.instance, signs, settings.docker_network)
         self._engine, self._networks, self._files, self._published = engine, networks, files, published
         self._instance, self._patience = settings.instance, settings.engine_patience_seconds
         self._specs = Specs(settings, files, proxy_labels, published=published)
@@ -81,8 +82,8 @@ class Containers:
         return self._read(now if labels.INSTANCE in now.labels else agents.adopted(now) or now)
 
     async def apply(self, before: AppView, wanted: Generation) -> Instance:
-        if self._signposts.active and before.live and before.live.running:
-            await self._signposts.lead_to(before.live)  # nobody shall meet the new one before it is ready
+        if self.leads.active and before.live and before.live.running:
+            await self.leads.lead_to(before.live)  # the new one gets no request before it is ready
         beside = await patiently(lambda: self._beside(before, wanted), self._patience)
 
         async def attempt() -> str:
@@ -133,19 +134,6 @@ class Containers:
                 return id
         raise AssertionError
 
-    async def lead(self, instance: Instance) -> None:
-        if not self._signposts.active:
-            return
-        others = [other for other in (await self.look(instance.app_id)).all if other.key != instance.key]
-        if any(other.up for other in others):
-            await self._signposts.lead_to(instance)
-
-    async def led(self) -> frozenset[int]:
-        return await self._signposts.apps()
-
-    async def lead_no_more(self, app_id: int) -> None:
-        await self._signposts.clear(app_id)
-
     async def next_end(self, instance: Instance) -> int:
         return await self._engine.next_exit(instance.key)
 
@@ -178,7 +166,7 @@ class Containers:
         await self._engine.stop(instance.key, max(0.0, grace - (time.monotonic() - began)))
 
     async def remove(self, instance: Instance) -> None:
-        await self._signposts.take_down(instance.app_id, instance.key)
+        await self.leads.take_down(instance.app_id, instance.key)
         await self._engine.remove(instance.key)
 
     async def forget(self, app_id: int) -> None:
