@@ -26,10 +26,12 @@ demo: setup ## Deploy two apps on a platform in a temporary folder, then remove 
 up: setup ## Run the platform on this machine until Ctrl-C (ARGS="--gateway-port 8001 …")
 	@.venv/bin/funai up $(ARGS)
 
+# Linters run beside the tests and speak last: they need one processor for a minute. Collecting first keeps the compiled tests
 test: setup-test ## Linters and the whole test suite
-	@$(PYTEST) --collect-only -qq >/dev/null 2>&1 & \
-	lint=0; $(MAKE) --no-print-directory lint || lint=$$?; wait; \
-	$(PYTEST) --numprocesses $(WORKERS) $(ARGS) || $(PY) scripts/test_again.py --status $$? --at-most $(AGAIN) && exit $$lint
+	@mkdir -p .state && { $(MAKE) --no-print-directory lint >.state/lint.log 2>&1; echo $$? >.state/lint.status; } & \
+	$(PYTEST) --collect-only -qq >/dev/null 2>&1; \
+	tests=0; $(PYTEST) --numprocesses $(WORKERS) $(ARGS) || $(PY) scripts/test_again.py --status $$? --at-most $(AGAIN) || tests=$$?; \
+	wait; cat .state/lint.log; [ $$tests -ne 0 ] && exit $$tests || exit $$(cat .state/lint.status)
 
 test-full: ## The same, each test as far as it goes (sizes, every look of every page)
 	@FUNAI_TEST_FULL=1 $(MAKE) --no-print-directory test

@@ -24,7 +24,7 @@ import uvloop
 from sqlalchemy import insert
 
 from benchmarks import drain, edge
-from benchmarks.queue import database
+from benchmarks.queue import databases
 from funai.base.db.engine import Database
 from funai.contracts.jobs import RuntimeNodeRef
 from funai.contracts.nodes import NodeHeartbeat
@@ -188,7 +188,8 @@ def main() -> None:
     parser.add_argument("--edge-moves", type=int, default=200, help="moves that the edge follows; 0: none")
     parser.add_argument("--drain-apps", type=int, default=10, help="apps of the node that is emptied; 0: none")
     args = parser.parse_args()
-    with database(args.db) as (url, _):
+    with databases(args.db) as (create, _):
+        url = create("bench")
         report = uvloop.run(measure(url, args))
     if args.edge_moves:
         report |= edge.measured(args.edge_moves, requests=2_000)

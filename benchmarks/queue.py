@@ -3,8 +3,9 @@
 The server is a process of its own, on uvloop as `funai serve deploy` is; clients are bare sockets in this one. Every app has
 its place on a node already, as on a redeploy. What is measured:
 
-* claims: 8 runners, each claims and then works for 50 ms, at 0 and at 1,000,000 finished rows; ``claim_saturated_…`` is
-  the same without the work: eight requests always in hand, so that it measures the line before the server's one core;
+* claims: 8 runners, each claims and then works for 0.1 s, at 0 and at 1,000,000 finished rows: two databases and two servers
+  beside each other, asked in turns, so that both meet the same machine; ``claim_saturated_…`` is the same without the
+  work: eight requests always in hand, so that it measures the line before the server's one core;
 * create to claim: 8 runners wait by long poll, one job is created at a time;
 * cycles: 8 clients at once, each create, claim, heartbeat, report; over HTTP, and the same statements without it, in turns;
 * idle: 100 runners wait, 200 nodes beat every 15 s, and nothing else happens;
@@ -30,11 +31,10 @@ from typing import Any
 
 import uvloop
 from prometheus_client import CollectorRegistry
-from sqlalchemy import insert, text
 
+from benchmarks.queue_rows import finished_rows, payload, pending_rows, prepare
 from benchmarks.rival import procrastinate_cycles
 from benchmarks.wire import Wire
-from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.states import JobStatus
 from funai.deploy import main as deploy
@@ -42,13 +42,15 @@ from funai.deploy.queue.endings import Ending
 from funai.deploy.queue.store import NewJob
 from funai.deploy.queue.transitions import Holder
 from funai.deploy.settings import DeploySettings
-from funai.deploy.tables import job, placement
 from tests.parts.databases import MariaDB, Postgres
 from tests.parts.waiting import free_port, tcp_answers, wait_until
 from tests.parts.workspace import drop_workspace, new_workspace
 
+PARTS = ("idle", "claims", "cycles")
 RUNNERS = 8
 CLAIMS = 1600
+ROUNDS = 10
+"""How often the two servers of the flatness take turns."""
 WARM_UP = 80
 """Claims before the measured ones: the first of a process compile its statements."""
 WORK_SECONDS = 0.1
@@ -73,17 +75,17 @@ def settings(url: str, port: int) -> DeploySettings:
 
 
 @contextlib.contextmanager
-def database(kind: str) -> Iterator[tuple[str, Postgres | None]]:
-    """A server of its own for the run, or a file."""
+def databases(kind: str) -> Iterator[tuple[Callable[[str], str], Postgres | None]]:
+    """A server of its own for the run, or a folder; yields what makes a database of a name and answers its URL."""
     folder = new_workspace("bench")
     part: Postgres | MariaDB | None = None
     try:
         if kind == "sqlite":
-            yield f"sqlite:///{folder}/bench.db", None
+            yield lambda name: f"sqlite:///{folder}/{name}.db", None
         else:
             part = Postgres(folder) if kind == "postgresql" else MariaDB(folder)
             part.create()
-            yield part.create_database("bench"), part if isinstance(part, Postgres) else None
+            yield part.create_database, part if isinstance(part, Postgres) else None
     finally:
         if part is not None:
             part.kill()
@@ -112,59 +114,6 @@ async def serve(url: str, port: int) -> None:
     await deploy.serve(settings(url, port), stop)
 
 
-# ---------------------------------------------------------------------- rows
-
-
-async def prepare(url: str, apps: int) -> None:
-    """One healthy node with every app placed on it."""
-    db = Database(url)
-    await deploy.upgrade(db)
-    async with db.write() as conn:
-        await conn.execute(insert(placement), [{"app_id": n, "node_id": 1, "created_ms": 1} for n in range(1, apps + 1)])
-    await db.close()
-
-
-async def finished_rows(url: str, rows: int) -> None:
-    """Old SUCCEEDED jobs, ten an app, made by the database itself."""
-    digits = "(" + " UNION ALL ".join(f"SELECT {d} AS d" for d in range(10)) + ")"
-    number = " + ".join(f"{10**i} * t{i}.d" for i in range(6))
-    columns = "type, app_id, user_id, status, payload_json, attempt, turn, claimable, created_ms, updated_ms, finished_ms"
-    row = f"'BUILD_AND_DEPLOY', 1000000 + ({number}) / 10, ({number}) % 997, 'SUCCEEDED', '{{}}', 1, {number}, 1, 1, 1, 1"
-    tables = ", ".join(f"{digits} t{i}" for i in range(6))
-    where = f" WHERE {number} < {rows}" if rows < 10**6 else ""
-    db = Database(url)
-    async with db.write() as conn:
-        await conn.execute(text(f"INSERT INTO fun_ai_deploy_job ({columns}) SELECT {row} FROM {tables}{where}"))
-    async with db.write() as conn:
-        await conn.execute(text("ANALYZE TABLE fun_ai_deploy_job" if "mysql" in url else "ANALYZE"))
-    await db.close()
-
-
-async def pending_rows(url: str, first_app: int, rows: int) -> None:
-    db = Database(url)
-    async with db.write() as conn:
-        made = [
-            {"type": "BUILD_AND_DEPLOY", "status": "PENDING", "app_id": first_app + n, "user_id": n % 50, "turn": n // 50}
-            | {"payload_json": json.dumps(payload(first_app + n)), "created_ms": 1, "updated_ms": 1}
-            for n in range(rows)
-        ]
-        await conn.execute(insert(job), made)
-    await db.close()
-
-
-def payload(app: int) -> dict[str, Any]:
-    return {
-        "userId": app % 50 + 1,
-        "appId": app,
-        "appName": "bench",
-        "containerPort": 3000,
-        "basePath": f"/runtime/{app}",
-        "imageTag": "latest",
-        "gitRef": "main",
-        "repoSshUrl": f"ssh://git@git.local:2222/funai/u1-app{app}.git",
-    }
-
-
 # ---------------------------------------------------------------------- measurements
 
 
@@ -172,8 +121,8 @@ async def together(work: Callable[[int], Awaitable[Any]], count: int = RUNNERS) 
     return await asyncio.gather(*(work(n) for n in range(count)))
 
 
-async def claims(port: int, count: int, work_seconds: float) -> tuple[float, float]:
-    """(p50, p99) in ms of ``count`` claims by 8 runners that work for a random while between them; 0 is not at all."""
+async def claims(port: int, count: int, work_seconds: float) -> list[float]:
+    """ms of each of ``count`` claims by 8 runners that work for a random while between them; 0 is not at all."""
     took: list[float] = []
 
     async def runner(n: int) -> None:
@@ -188,7 +137,11 @@ async def claims(port: int, count: int, work_seconds: float) -> tuple[float, flo
         wire.close()
 
     await together(runner)
-    return statistics.median(took), statistics.quantiles(took, n=100)[98]
+    return took
+
+
+def p99(took: list[float]) -> float:
+    return statistics.quantiles(took, n=100)[98]
 
 
 async def create_to_claim(port: int, first_app: int, samples: int = 300) -> float:
@@ -338,36 +291,56 @@ def say(what: str, result: dict[str, Any]) -> None:
     print(f"{what}: {result}", file=sys.stderr, flush=True)
 
 
-async def measure(kind: str, url: str, pg: Postgres | None, args: argparse.Namespace) -> dict[str, Any]:
+async def measure(kind: str, create: Callable[[str], str], pg: Postgres | None, args: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {"db": kind, "finished_rows": args.rows}
-    await prepare(url, 100_000)
-    with server(url) as (port, pid):
-        result["idle_requests_per_runner_s"], result["idle_cpu_pct"] = await idle(port, pid, args.idle)
-        say("idle", result)
+    parts: list[str] = args.part or list(PARTS)
+    empty, full = create("bench"), create("bench_full")
+    await prepare(empty, 100_000)
+    with server(empty) as (port, pid):
+        if "idle" in parts:
+            result["idle_requests_per_runner_s"], result["idle_cpu_pct"] = await idle(port, pid, args.idle)
+            say("idle", result)
         async with beating(port, 1):
-            await pending_rows(url, 1, CLAIMS + WARM_UP)
-            await claims(port, WARM_UP, 0)
-            result["claim_p50_ms_empty"], result["claim_p99_ms_empty"] = await claims(port, CLAIMS // 2, WORK_SECONDS)
-            before = cpu_seconds(pid)
-            result["claim_saturated_p50_ms"], result["claim_saturated_p99_ms"] = await claims(port, CLAIMS // 2, 0)
-            result["claim_cpu_ms"] = (cpu_seconds(pid) - before) / (CLAIMS // 2) * 1000
-            say("claims", result)
-            result["create_to_claim_p99_ms"] = await create_to_claim(port, 10_001)
-            say("create to claim", result)
-            result["cycles_per_s"], result["raw_cycles_per_s"] = await both_cycles(port, url, args.cycles)
-            say("cycles", result)
-    await finished_rows(url, args.rows)
-    say("rows", result)
-    with server(url) as (port, _):
-        async with beating(port, 1):
-            await pending_rows(url, 60_001, CLAIMS // 2 + WARM_UP)
-            await claims(port, WARM_UP, 0)
-            result["claim_p50_ms"], result["claim_p99_ms"] = await claims(port, CLAIMS // 2, WORK_SECONDS)
-    result["flatness"] = result["claim_p50_ms"] / result["claim_p50_ms_empty"]
-    if pg is not None:
+            if "claims" in parts:
+                await prepare(full, 100_000)
+                await finished_rows(full, args.rows)
+                with server(full) as (port_full, _):
+                    async with beating(port_full, 1):
+                        result.update(await flatness({empty: port, full: port_full}))
+                say("flatness", result)
+                await pending_rows(empty, 80_001, CLAIMS // 2)
+                before = cpu_seconds(pid)
+                took = await claims(port, CLAIMS // 2, 0)
+                result["claim_saturated_p50_ms"], result["claim_saturated_p99_ms"] = statistics.median(took), p99(took)
+                result["claim_cpu_ms"] = (cpu_seconds(pid) - before) / (CLAIMS // 2) * 1000
+                result["create_to_claim_p99_ms"] = await create_to_claim(port, 10_001)
+                say("claims", result)
+            if "cycles" in parts:
+                result["cycles_per_s"], result["raw_cycles_per_s"] = await both_cycles(port, empty, args.cycles)
+                say("cycles", result)
+    if pg is not None and "cycles" in parts:
         pg.create_database("rival")
         result["procrastinate_cycles_per_s"] = await procrastinate_cycles(pg.dsn("rival"), RUNNERS, args.cycles)
     return {k: round(v, 3) if isinstance(v, float) else v for k, v in result.items()}
+
+
+async def flatness(ports: dict[str, int]) -> dict[str, float]:
+    """Claims at an empty database and at one of many finished rows, in turns; ``ports`` are their servers' by URL."""
+    took: list[list[float]] = [[], []]
+    for url, port in ports.items():
+        await pending_rows(url, 1, CLAIMS + WARM_UP)
+        await claims(port, WARM_UP, 0)
+    for _ in range(ROUNDS):
+        for one, port in zip(took, ports.values(), strict=True):
+            one += await claims(port, CLAIMS // ROUNDS, WORK_SECONDS)
+    empty, full = took
+    return {
+        "claim_p50_ms_empty": statistics.median(empty),
+        "claim_p99_ms_empty": p99(empty),
+        "claim_p50_ms": statistics.median(full),
+        "claim_p99_ms": p99(full),
+        "flatness": statistics.median(full) / statistics.median(empty),
+    }
 
 
 def main() -> None:
@@ -379,9 +352,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="finished rows for the second half (at most a million)")
     parser.add_argument("--cycles", type=int, default=2_000)
     parser.add_argument("--idle", type=float, default=60, help="seconds of idling")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this; may be given again")
     args = parser.parse_args()
-    with database(args.db) as (url, pg):
-        result = uvloop.run(measure(args.db, url, pg, args))
+    with databases(args.db) as (create, pg):
+        result = uvloop.run(measure(args.db, create, pg, args))
     print(json.dumps(result))
 
 

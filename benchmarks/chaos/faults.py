@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 
 
 class Fault(StrEnum):

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.chaos.disks import keep_logs, scratch, small_disk
 from benchmarks.chaos.faults import Part
 from benchmarks.chaos.processes import processes
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.standalone.parts.engine import EngineChoice
 from tests.e2e.up.world import Platform
 

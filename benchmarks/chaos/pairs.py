@@ -19,7 +19,7 @@ from benchmarks.chaos.disks import keep_logs, scratch, small_disk
 from benchmarks.chaos.faults import Part
 from benchmarks.chaos.processes import children_of, processes
 from funai.base.process.proc import base_environment
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.git.server import known_hosts_line
 from funai.standalone.layout import Secrets, ensure_key, load_secrets
 from funai.standalone.parts import registry as own_registry

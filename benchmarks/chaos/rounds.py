@@ -20,7 +20,8 @@ from benchmarks.chaos.visitors import Visits
 from funai.contracts.accounts import App, CreateDeploy
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import Job
-from funai.contracts.states import Blame, JobStatus
+from funai.contracts.reasons import Blame
+from funai.contracts.states import JobStatus
 from tests.e2e.up.world import DOCKERFILE, Person, Platform, project
 from tests.parts.waiting import eventually
 

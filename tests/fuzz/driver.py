@@ -149,10 +149,10 @@ class Unread(Reading):
     def plan(self, bases: Mapping[str, BaseFacts] | None = None) -> Plan:
         return self._plain.plan(bases) if UNREAD in self.text else super().plan(bases)
 
-    def written(self, bases: Mapping[str, BaseFacts]) -> tuple[Plan, Emitted]:
+    def written(self, bases: Mapping[str, BaseFacts], context: Path) -> tuple[Plan, Emitted]:
         if UNREAD not in self.text:
-            return super().written(bases)
-        plan, emitted = self._plain.written(bases)
+            return super().written(bases, context)
+        plan, emitted = self._plain.written(bases, context)
         return plan, replace(emitted, text=self.text)
 
     @property

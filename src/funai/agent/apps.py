@@ -25,6 +25,7 @@ from funai.contracts.agent import (
     HealthSpec,
 )
 from funai.contracts.errors import Conflict, NotFound, Unavailable
+from funai.contracts.reasons import Reason
 from funai.contracts.routes import GatewayError, Route, RouteState
 
 
@@ -85,7 +86,7 @@ class Apps:
             view = await self._look(app_id)
             _check_generation(view, app.generation)
             if app.generation is not None and app.generation < self._journal.fence(app_id):
-                raise Conflict("STALE_GENERATION")
+                raise Conflict(Reason.STALE_GENERATION)
             kept = view.kept
             if kept is None:
                 return await self._again(app_id)
@@ -107,7 +108,7 @@ class Apps:
 
     async def _again(self, app_id: int) -> AgentDeployed:
         if not self._journal.knows(app_id):
-            raise NotFound("RELEASE_NOT_KEPT")
+            raise NotFound(Reason.RELEASE_NOT_KEPT)
         return await self._rollouts.from_journal(app_id)
 
     async def _bring_back(self, kept: Instance, wanted: AgentDeploy) -> AgentDeployed:
@@ -189,7 +190,7 @@ class Apps:
         try:
             return await self._node.look(app_id, patience=5)
         except Unreachable as e:
-            raise Unavailable("ENGINE_UNREACHABLE", detail=str(e)) from e
+            raise Unavailable(Reason.ENGINE_UNREACHABLE, detail=str(e)) from e
 
     async def _route(self, route: Route) -> None:
         """An unreachable gateway gets the change from its driver's next rebuild; what the owner asked for still happens."""
@@ -220,4 +221,4 @@ class Apps:
 def _check_generation(view: AppView, decided_for: int | None) -> None:
     """Raises Conflict for an app that has a newer generation than whoever decided this knew of."""
     if decided_for is not None and newest(view) > decided_for:
-        raise Conflict("STALE_GENERATION")
+        raise Conflict(Reason.STALE_GENERATION)

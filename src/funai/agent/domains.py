@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from funai.agent.node import Node
 from funai.base.clients.deploy import NodeDeployClient
-from funai.contracts.apps.domains import MAX_PER_NODE, DomainReport, Domains, DomainState, DomainTrouble, NodeDomains
+from funai.contracts.apps.domains import MAX_PER_NODE, DomainReport, Domains, DomainState, NodeDomains
+from funai.contracts.reasons import DomainTrouble
 
 
 class DomainSync:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from funai.agent.reconcile.crashes import Crashes
 from funai.agent.workload.contract import AppView, Phase, Role
 from funai.contracts.errors import FunaiError
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 
 STEPS = ("pull", "start", "healthy", "switch", "commit")
 STEP_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)

@@ -16,6 +16,7 @@ from funai.agent.settings import RuntimeSettings
 from funai.agent.workload.contract import AppView, EngineInfo, Instance, WorkloadError, Workloads
 from funai.agent.workload.patience import patiently
 from funai.contracts.errors import Conflict
+from funai.contracts.reasons import Reason
 from funai.contracts.routes import Route, RouteState, RouteTable
 
 T = TypeVar("T")
@@ -59,7 +60,7 @@ class Busy:
         """For a deploy or start. Raises Conflict ``DEPLOY_IN_PROGRESS`` while another one has the app."""
         with self._hand(app_id) as hand:
             if hand.rollout:
-                raise Conflict("DEPLOY_IN_PROGRESS")
+                raise Conflict(Reason.DEPLOY_IN_PROGRESS)
             task = asyncio.current_task()
             assert task is not None
             hand.rollout, hand.generation = task, generation
@@ -78,7 +79,7 @@ class Busy:
         with self._hand(app_id) as hand:
             if hand.rollout:
                 if generation is not None and (hand.generation or 0) > generation:
-                    raise Conflict("STALE_GENERATION")
+                    raise Conflict(Reason.STALE_GENERATION)
                 hand.rollout.cancel()
             async with hand.lock:
                 yield

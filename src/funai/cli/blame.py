@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from funai.contracts.reasons import Reason
 from funai.i18n.hints import hint
 from funai.i18n.reasons import MESSAGES, render
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from funai.contracts.errors import FunaiError
 
 UNREACHABLE, NOT_FUNAI = "UNREACHABLE", "NOT_FUNAI"
-_NO_CREDENTIAL = ("UNAUTHENTICATED", "TOKEN_EXPIRED")
+_NO_CREDENTIAL = (Reason.UNAUTHENTICATED, Reason.TOKEN_EXPIRED)
 
 
 def explain(session: Session, error: FunaiError) -> tuple[str, str, str | None]:
@@ -25,7 +26,7 @@ def explain(session: Session, error: FunaiError) -> tuple[str, str, str | None]:
         return UNREACHABLE, _unreachable(session, str(error.params["detail"])), _server_hint(session)
     if isinstance(error, NotOurs):
         return NOT_FUNAI, *_not_ours(session, error)
-    if error.reason == "NOT_FOUND" and urlsplit(session.access.server).path:
+    if error.reason == Reason.NOT_FOUND and urlsplit(session.access.server).path:
         return NOT_FUNAI, *_with_path(session)
     message = in_language(error, session.language)
     if error.reason in _NO_CREDENTIAL and session.access.api_key:

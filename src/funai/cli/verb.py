@@ -13,6 +13,7 @@ from typer.models import ArgumentInfo
 from funai.cli.exits import Exit, exit_for_error
 from funai.cli.session import Ended, Refused, Session
 from funai.contracts.errors import ConfigError, FunaiError, NotReady
+from funai.contracts.reasons import Reason
 from funai.i18n.hints import hint
 
 _COMMON = "Common options"
@@ -109,7 +110,7 @@ def run(session: Session, work: Callable[[], Awaitable[None] | None]) -> Exit:
     except FunaiError as e:
         return refuse(session, e)
     except UnicodeError:
-        session.out.error(session.say("not_utf8"), reason="BAD_INPUT", exitCode=int(Exit.USAGE))
+        session.out.error(session.say("not_utf8"), reason=Reason.BAD_INPUT, exitCode=int(Exit.USAGE))
         return Exit.USAGE
     except OSError as e:
         if e.filename is None:  # a reader that left, a disk that broke: not of any file that was named

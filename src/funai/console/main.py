@@ -30,6 +30,7 @@ from funai.console.security import SAFE_METHODS, Cookies, SecurityHeaders, form_
 from funai.console.session import Console, SharedWay, preferred_language, preferred_theme
 from funai.console.settings import ConsoleSettings
 from funai.contracts.errors import FunaiError, TooLarge, Unauthenticated
+from funai.contracts.reasons import Reason
 from funai.i18n.console import TEXTS, next_step, text
 
 NOT_PAGES = ("/api/", "/internal/", "/docs", "/redoc", "/openapi.json", "/metrics")
@@ -118,7 +119,7 @@ async def _on_bad_form(request: Request, e: Exception) -> Response:
     first: dict[str, Any] = next(iter(e.errors()), {"type": "", "loc": (), "msg": ""})
     words = words_for(first, request.headers.get("content-type", ""))
     message = words.en if preferred_language(request) == "en" else words.zh
-    return _problem(request, 400, message, "BAD_INPUT", "")
+    return _problem(request, 400, message, Reason.BAD_INPUT, "")
 
 
 async def _on_http(request: Request, e: Exception) -> Response:
@@ -127,8 +128,8 @@ async def _on_http(request: Request, e: Exception) -> Response:
     if isinstance(e.__cause__, TooLarge):  # met while the form was read
         return _problem(request, e.__cause__.code, e.__cause__.message(language), e.__cause__.reason, "")
     if e.status_code == 404:
-        return _problem(request, 404, text(language, "not_found_text"), "NOT_FOUND", "")
-    return _problem(request, e.status_code, str(e.detail), "BAD_INPUT", "")
+        return _problem(request, 404, text(language, "not_found_text"), Reason.NOT_FOUND, "")
+    return _problem(request, e.status_code, str(e.detail), Reason.BAD_INPUT, "")
 
 
 def _problem(request: Request, status: int, message: str, reason: str, advice: str) -> Response:

@@ -16,6 +16,7 @@ from funai.console.render import Pages
 from funai.console.security import LANGUAGE_COOKIE, THEME_COOKIE, Cookies, check_form_token, check_origin, form_token
 from funai.contracts.accounts import App, User
 from funai.contracts.errors import Forbidden, Unauthenticated
+from funai.contracts.reasons import Reason
 
 LANGUAGES = ("zh", "en")
 THEMES = ("auto", "light", "dark")
@@ -85,7 +86,7 @@ class Visit(Visitor):
     def must_be_admin(self) -> None:
         """Raises Forbidden."""
         if not self.user.admin:
-            raise Forbidden("FORBIDDEN")
+            raise Forbidden(Reason.FORBIDDEN)
 
     async def app(self, owner: int, app_id: int) -> App:
         """The app, when it is the visitor's own or the visitor is an admin; the API decides. Raises NotFound."""

@@ -18,21 +18,24 @@
 
 from __future__ import annotations
 
+from funai.contracts.reasons import Reason
 from funai.i18n.reasons import render
 
 
 class FunaiError(Exception):
     """An error with a stable ``reason``; its message comes from the catalogue by that reason.
 
+    ``reason`` is a text when another process answered it: a newer one may know words that this one doesn't.
+
     ``params`` fill the message's placeholders and must be safe to show to the caller.
     ``text`` replaces the catalogue's message in every language (another program's words, a container's last lines).
     """
 
     code: int = 500
-    default_reason: str = "INTERNAL"
+    default_reason: Reason = Reason.INTERNAL
 
-    def __init__(self, reason: str | None = None, /, text: str | None = None, **params: object) -> None:
-        self.reason = reason or self.default_reason
+    def __init__(self, reason: Reason | None = None, /, text: str | None = None, **params: object) -> None:
+        self.reason: str = reason or self.default_reason
         self.params = params
         self.text = text
         super().__init__(self.message("en"))
@@ -44,47 +47,47 @@ class FunaiError(Exception):
 
 class BadInput(FunaiError):
     code = 400
-    default_reason = "BAD_INPUT"
+    default_reason = Reason.BAD_INPUT
 
 
 class Unauthenticated(FunaiError):
     code = 401
-    default_reason = "UNAUTHENTICATED"
+    default_reason = Reason.UNAUTHENTICATED
 
 
 class Forbidden(FunaiError):
     code = 403
-    default_reason = "FORBIDDEN"
+    default_reason = Reason.FORBIDDEN
 
 
 class NotFound(FunaiError):
     code = 404
-    default_reason = "NOT_FOUND"
+    default_reason = Reason.NOT_FOUND
 
 
 class Conflict(FunaiError):
     code = 409
-    default_reason = "CONFLICT"
+    default_reason = Reason.CONFLICT
 
 
 class TooLarge(FunaiError):
     code = 413
-    default_reason = "TOO_LARGE"
+    default_reason = Reason.TOO_LARGE
 
 
 class TooMany(FunaiError):
     code = 429
-    default_reason = "TOO_MANY"
+    default_reason = Reason.TOO_MANY
 
 
 class CalleeFailed(FunaiError):
     code = 502
-    default_reason = "CALLEE_FAILED"
+    default_reason = Reason.CALLEE_FAILED
 
 
 class Unavailable(FunaiError):
     code = 503
-    default_reason = "UNAVAILABLE"
+    default_reason = Reason.UNAVAILABLE
 
 
 class RemoteError(FunaiError):
@@ -92,7 +95,8 @@ class RemoteError(FunaiError):
 
     def __init__(self, code: int, reason: str, text: str) -> None:
         self.code = code
-        super().__init__(reason, text=text)
+        super().__init__(text=text)
+        self.reason = reason
 
 
 class ConfigError(Exception):
@@ -115,4 +119,8 @@ _BY_CODE: dict[int, type[FunaiError]] = {
 def error_for(code: int, reason: str, text: str) -> FunaiError:
     """The tree's error for a status that another process answered with; a code without a class is a RemoteError."""
     kind = _BY_CODE.get(code)
-    return kind(reason, text=text) if kind else RemoteError(code, reason, text)
+    if kind is None:
+        return RemoteError(code, reason, text)
+    error = kind(text=text)
+    error.reason = reason
+    return error

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from funai.contracts import compat, rules
-from funai.contracts.states import Blame, Change, FailureCode, JobStatus, JobType, Phase
+from funai.contracts.reasons import Blame, FailureCode
+from funai.contracts.states import Change, JobStatus, JobType, Phase
 from funai.contracts.wire import EntityId, Instant, Name, Wire
 
 MAX_TEXT = 8_000

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import Reason
 from funai.i18n.reasons import Words
 
 _USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,31}")
@@ -31,12 +32,12 @@ MAX_IMAGE = 512
 
 
 def _refuse(field: str, why_zh: str, why_en: str) -> BadInput:
-    return BadInput("BAD_INPUT", detail=Words(f"{field} {why_zh}", f"{field}: {why_en}"))
+    return BadInput(Reason.BAD_INPUT, detail=Words(f"{field} {why_zh}", f"{field}: {why_en}"))
 
 
 def check_user_name(value: str) -> str:
     if not _USER_NAME.fullmatch(value):
-        raise BadInput("USER_NAME_INVALID")
+        raise BadInput(Reason.USER_NAME_INVALID)
     return value
 
 
@@ -128,7 +129,7 @@ def check_ssh_url(value: str, field: str = "repoSshUrl") -> str:
 
 def check_env_name(value: str) -> str:
     if why := env_name_trouble(value):
-        raise BadInput("BAD_INPUT", detail=why)
+        raise BadInput(Reason.BAD_INPUT, detail=why)
     return value
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from funai.dockerfile.parents import copies, keeps_parents
 from funai.dockerfile.rules import mode_of
 from funai.dockerfile.shell import BadWord, Lexer, quoted
 from funai.dockerfile.stages import SCRATCH, Plan, Source, Stage, Step, arg_words
@@ -37,26 +38,33 @@ class Base:
 
 @dataclass(slots=True)
 class Emitted:
-    """``files`` by their path belong into the build context :data:`FILES`."""
+    """``files`` by their path belong into the build context :data:`FILES`. ``args`` are the arguments that the text declares:
+    engines warn of every other one that they are given."""
 
     text: str
     files: dict[str, str] = field(default_factory=dict[str, str])
+    args: frozenset[str] = frozenset()
 
 
-def emit(plan: Plan, bases: Mapping[str, Base], ambient: Sequence[str] = ()) -> Emitted:
+def emit(
+    plan: Plan, bases: Mapping[str, Base], ambient: Sequence[str] = (), files: Callable[[], Collection[str]] = frozenset[str]
+) -> Emitted:
     """``bases`` by the images' names in the plan. Raises BadInput for what can't be written so that engines agree.
 
     ``ambient``: arguments that each stage with a RUN declares, whether or not the file does. The plan has no problems that
-    are errors.
+    are errors. ``files`` lists the build context, where an instruction needs that.
     """
-    return _Writer(plan, bases, ambient).written()
+    return _Writer(plan, bases, ambient, files).written()
 
 
 class _Writer:
-    def __init__(self, plan: Plan, bases: Mapping[str, Base], ambient: Sequence[str]) -> None:
-        self._plan, self._bases, self._ambient = plan, bases, ambient
+    def __init__(
+        self, plan: Plan, bases: Mapping[str, Base], ambient: Sequence[str], context: Callable[[], Collection[str]]
+    ) -> None:
+        self._plan, self._bases, self._ambient, self._context = plan, bases, ambient, context
         self._files: dict[str, str] = {}
         self._expected: list[Instruction] = []
+        self._declared: set[str] = set()
         self._lines: list[str] = []
         self._names = _stage_names(plan)
         self._shell: tuple[str, ...] = DEFAULT_SHELL
@@ -76,13 +84,15 @@ class _Writer:
         # What is read back is what was meant: nothing in a value made one line two, or another instruction of it.
         if [str(i.name) for i in parse(text).instructions] != [i.name for i in self._expected]:
             raise wrong(1, "Dockerfile 无法确定地写出", "the Dockerfile can't be written in one meaning")
-        return Emitted(text, self._files)
+        return Emitted(text, self._files, frozenset(self._declared))
 
     def _add(self, i: Instruction, text: str) -> None:
         if "\n" in text or text.rstrip(" \t").endswith(self._plan.escape):
             raise wrong(i.line, f"不能以 {self._plan.escape} 结尾", f"it can't end with {self._plan.escape}")
         self._lines.append(_broken(text, self._plan.escape))
-        name = text.partition(" ")[0]
+        name, _, args = text.partition(" ")
+        if name == "ARG":
+            self._declared.add(args.partition("=")[0])
         self._expected.append(Instruction(i.line, name, (), ""))
 
     def _from(self, stage: Stage) -> None:
@@ -170,8 +180,12 @@ class _Writer:
         docs = {f"<<{'-' if d.chomp else ''}": d for d in i.heredocs}
         kept = [w for w in sources if not heredoc(w)] if docs else sources
         flags = self._copy_flags(i)
-        if kept:
-            origin = self._origin(step.source)
+        origin = self._origin(step.source)
+        if keeps_parents(i):
+            start = " ".join([i.name, *([f"--from={origin}"] if origin else []), *flags])
+            patterns = any("*" in word for word in sources)
+            yield from (f"{start} {source} {to}" for source, to in copies(i, self._context() if patterns else ()))
+        elif kept:
             words = (*(_local(w) if i.name == "ADD" else w for w in kept), target)
             json_form = i.words is not None
             args = _json(words) if json_form else " ".join(words)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from funai.contracts.addresses import is_private
+from funai.contracts.apps.addresses import is_private
 from funai.contracts.errors import BadInput
 from funai.contracts.rules import ImageRef, full_name, parse_image
 from funai.i18n.reasons import Words

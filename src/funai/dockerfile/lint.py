@@ -16,7 +16,7 @@ from funai.contracts.apps.buildspec import (
 )
 from funai.contracts.errors import BadInput
 from funai.dockerfile.images import Allowed
-from funai.dockerfile.node.files import collect
+from funai.dockerfile.node.files import collect, page_folder
 from funai.dockerfile.node.findings import notices
 from funai.dockerfile.node.plan import make_plan
 from funai.dockerfile.rules import problems
@@ -102,10 +102,10 @@ def _words(error: BadInput) -> tuple[str, str]:
 
 
 def _lint_node(facts: RepoFacts, wanted: int) -> list[Finding]:
-    package = facts.files.get("package.json")
-    if package is None or facts.dockerfile_path != "Dockerfile":
-        zh = f"没有 {facts.dockerfile_path}，也没有 package.json；运行 funai init 可生成"
-        en = f"no {facts.dockerfile_path} and no package.json; `funai init` writes one"
+    known = "package.json" in facts.files or page_folder(facts.sizes) is not None
+    if not known or facts.dockerfile_path != "Dockerfile":
+        zh = f"没有 {facts.dockerfile_path}，也没有 package.json 或 index.html；运行 funai init 可生成"
+        en = f"no {facts.dockerfile_path}, and no package.json or index.html; `funai init` writes one"
         return [Finding(True, "DOCKERFILE_MISSING", zh, en)]
     try:
         plan = make_plan(collect(facts.files.get, facts.sizes), port=wanted)

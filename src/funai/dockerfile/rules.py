@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from funai.contracts.errors import BadInput
 from funai.dockerfile import mounts
 from funai.dockerfile.images import OTHERS, Allowed
+from funai.dockerfile.parents import translatable
 from funai.dockerfile.shell import BadWord, expand
 from funai.dockerfile.stages import Plan, Platform, Step
 from funai.dockerfile.syntax import Flag, Instruction, Problem, heredoc, parse
@@ -102,6 +103,7 @@ def _step(step: Step, plan: Plan) -> list[Problem]:
 
 def _copy(i: Instruction, value: Callable[[str], str]) -> list[Problem]:
     asked = [flag for flag in i.flags if flag.name in _INSTEAD and flag.value not in ("false", "0")]
+    asked = [flag for flag in asked if flag.name != "parents" or not translatable(i)]
     out = [_lacks(i.line, f"{i.name} {flag}", _INSTEAD[flag.name]) for flag in asked]
     words = i.list
     if len(words) < 2:
@@ -186,7 +188,9 @@ def _onbuild(inner: Instruction) -> list[Problem]:
     if inner.heredocs:
         out.append(_lacks(inner.line, "ONBUILD <<", Words("请用 && 连接命令", "join the commands with &&")))
     # The engine gets these as they stand.
-    refused = [str(f)[:200] for f in inner.flags if f.name in ("from", "mount") or (f.name == "chmod" and not _number(f))]
+    refused = [
+        str(f)[:200] for f in inner.flags if f.name in ("from", "mount", "parents") or (f.name == "chmod" and not _number(f))
+    ]
     out += [_problem(inner.line, f"ONBUILD 不能使用 {f}", f"ONBUILD may not use {f}") for f in refused]
     return out
 

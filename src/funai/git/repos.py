@@ -13,6 +13,7 @@ from pathlib import Path
 
 from funai.base.process.proc import Command, run
 from funai.contracts.errors import BadInput, CalleeFailed
+from funai.contracts.reasons import Reason
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 DEFAULT_BRANCH = "main"
@@ -22,7 +23,7 @@ ABANDONED_SECONDS = 24 * 3600
 def check_repo(repo: str) -> str:
     """``owner/name`` without ``.git``; raises BadInput for anything that could be a path elsewhere."""
     if not _NAME.fullmatch(repo) or ".." in repo or repo.endswith(".git"):
-        raise BadInput("NOT_FOUND")
+        raise BadInput(Reason.NOT_FOUND)
     return repo
 
 

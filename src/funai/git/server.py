@@ -45,6 +45,7 @@ HARMLESS = (
 )
 """Defects of old tools that git fsck names and every git reads well. What could harm a checkout stays refused."""
 _PROTOCOL = re.compile(r"version=[0-2]")
+MOST_SILENT = 1_000
 REFUSED = 128
 """git's own exit status for a fatal error."""
 
@@ -137,6 +138,8 @@ class GitServer:
     def __init__(self, settings: GitSettings, repos: BareRepositories, access: Access) -> None:
         self._settings, self._repos, self._access = settings, repos, access
         self._busy: Counter[str] = Counter()
+        self._silent: set[tuple[str, str]] = set()
+        """(key, repository) of latest pushes that ended before the client had sent anything."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
@@ -211,12 +214,21 @@ class GitServer:
         try:
             protocol = process.env.get("GIT_PROTOCOL")
             command = service_command(service, path, protocol=protocol, max_push=self._settings.max_push_bytes)
-            code = await self._converse(process, command)
+            self._explain_silence(process, key, repo)
+            code, received = await self._converse(process, command)
+            if writes and code != 0 and not received and len(self._silent) < MOST_SILENT:
+                self._silent.add((key, repo))
         finally:
             self._busy[key] -= 1
         if writes and code == 0:
             await self._after_push(process, repo, access)
         return code
+
+    def _explain_silence(self, process: asyncssh.SSHServerProcess[bytes], key: str, repo: str) -> None:
+        """A git that can't use our answer, as in a SHA-256 repository, ends its ssh at once: its next attempt says why."""
+        if (key, repo) in self._silent:
+            self._silent.discard((key, repo))
+            process.stderr.write(f"{told('nothing_sent')}\n".encode())
 
     async def _ask(self, key: str, repo: str, writes: bool) -> GitAccess:
         try:
@@ -235,7 +247,8 @@ class GitServer:
             raise Refusal(told("too_large", limit=limit))
         return self._repos.path(repo)
 
-    async def _converse(self, process: asyncssh.SSHServerProcess[bytes], command: Command) -> int:
+    async def _converse(self, process: asyncssh.SSHServerProcess[bytes], command: Command) -> tuple[int, int]:
+        """git's exit status, and how many bytes the client sent to it."""
         try:
             async with asyncio.timeout(self._settings.operation_seconds):
                 async with spawn(command, stdin=asyncio.subprocess.PIPE) as child:
@@ -258,8 +271,8 @@ class GitServer:
             process.stderr.write(f"{hint}\n".encode())
 
 
-async def _relay(process: asyncssh.SSHServerProcess[bytes], child: Child) -> int:
-    """Bytes both ways, with back-pressure, until git ends; answers its exit status."""
+async def _relay(process: asyncssh.SSHServerProcess[bytes], child: Child) -> tuple[int, int]:
+    """Bytes both ways, with back-pressure, until git ends; answers its exit status, and how many it was sent."""
     p = child.process
     assert p.stdin is not None and p.stdout is not None and p.stderr is not None
 
@@ -271,7 +284,18 @@ async def _relay(process: asyncssh.SSHServerProcess[bytes], child: Child) -> int
         process.stderr.write(piece)
         await process.stderr.drain()
 
-    feeding = asyncio.create_task(_feed(process, p.stdin))
+    received = 0
+
+    async def feed(stdin: asyncio.StreamWriter) -> None:
+        nonlocal received
+        with suppress(BrokenPipeError, ConnectionResetError, asyncssh.Error):
+            while piece := await process.stdin.read(65536):
+                received += len(piece)
+                stdin.write(piece)
+                await stdin.drain()
+        stdin.close()
+
+    feeding = asyncio.create_task(feed(p.stdin))
     status: int | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -285,7 +309,7 @@ async def _relay(process: asyncssh.SSHServerProcess[bytes], child: Child) -> int
         await asyncio.gather(feeding, return_exceptions=True)
     if status is None:
         raise ConnectionResetError("the client went away")
-    return status
+    return status, received
 
 
 async def _let_end(child: Child, grace: float = 2) -> None:
@@ -295,14 +319,6 @@ async def _let_end(child: Child, grace: float = 2) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(grace):
             await child.process.wait()
-
-
-async def _feed(process: asyncssh.SSHServerProcess[bytes], stdin: asyncio.StreamWriter) -> None:
-    with suppress(BrokenPipeError, ConnectionResetError, asyncssh.Error):
-        while piece := await process.stdin.read(65536):
-            stdin.write(piece)
-            await stdin.drain()
-    stdin.close()
 
 
 def load_host_key(path: Path) -> asyncssh.SSHKey:

@@ -259,8 +259,8 @@ PHRASES: dict[str, tuple[str, str]] = {
     "kept": ("已存在，保留 {path}（--force 覆盖）", "kept {path}, it is there already (--force replaces it)"),
     "check_clean": ("符合构建契约", "the repository keeps the build contract"),
     "init_no_package": (
-        "没有 {path}：funai init 只会写 Node 应用的 Dockerfile，其他应用请自己写一个",
-        "there is no {path}: funai init writes the Dockerfile of Node apps; write your own for anything else",
+        "没有 {path}：funai init 只会写 Node 应用和静态页面（index.html）的 Dockerfile，其他应用请自己写一个",
+        "there is no {path}: funai init writes the Dockerfile of Node apps and plain pages; write your own for anything else",
     ),
     "no_nodes": ("还没有运行节点上报心跳", "no runtime node has reported yet"),
     "crash_looping": ("反复退出", "crash looping"),

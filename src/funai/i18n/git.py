@@ -20,6 +20,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "the repository is larger than {limit} MiB: remove large files from its history first",
     ),
     "too_slow": ("超过 {seconds} 秒，已中止", "this took longer than {seconds} s and was ended"),
+    "nothing_sent": (
+        "上次推送什么都没有收到。不支持 SHA-256 仓库：在新目录里 git init --object-format=sha1，复制文件，提交后推送",
+        "the last push sent nothing. SHA-256 is unsupported: git init --object-format=sha1 elsewhere, copy, commit and push",
+    ),
     "internal": ("内部错误，请重试", "internal error; try again"),
     "other_branch": (
         "部署默认取 {wanted} 分支，仓库里只有 {there}。推送：git push origin HEAD:{wanted}，或部署时用 --ref",

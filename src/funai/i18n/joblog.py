@@ -52,6 +52,59 @@ LINES: dict[str, tuple[str, str]] = {
             "RUN apt-get update && apt-get install -y python3 make g++"
         ),
     ),
+    "node_headers": (
+        "有依赖需要编译，但 Node 的头文件取不到（nodejs.org）：请自带 Dockerfile，在 node:20-bookworm 这类镜像里安装依赖",
+        (
+            "a package has to be compiled, and Node's headers can't be fetched from nodejs.org: bring a Dockerfile that "
+            "installs in an image which has them, such as node:20-bookworm"
+        ),
+    ),
+    "debian_away": (
+        "取不到 Debian 软件包 {packages}（{mirror}）：请管理员设置 FUNAI_DEBIAN_MIRROR，或自带 Dockerfile",
+        (
+            "the Debian packages {packages} can't be had from {mirror}: the operator sets FUNAI_DEBIAN_MIRROR, or bring a "
+            "Dockerfile"
+        ),
+    ),
+    "peers_conflict": (
+        "依赖的版本互相冲突（peerDependencies）：请调整版本，或在 .npmrc 中写 legacy-peer-deps=true 并提交",
+        (
+            "packages want different versions of another (peerDependencies): change the versions, or write "
+            "legacy-peer-deps=true into .npmrc and commit it"
+        ),
+    ),
+    "prisma_engines": (
+        (
+            "Prisma 的引擎取不到（binaries.prisma.sh）：funai env set --build PRISMA_ENGINES_MIRROR=镜像地址，"
+            "例如 https://registry.npmmirror.com/-/binary/prisma"
+        ),
+        (
+            "Prisma's engines can't be fetched from binaries.prisma.sh: name a mirror with funai env set --build "
+            "PRISMA_ENGINES_MIRROR=…, such as https://registry.npmmirror.com/-/binary/prisma"
+        ),
+    ),
+    "old_webpack": (
+        "webpack 4 不支持 Node 17 以上的 OpenSSL：升级它，或 funai env set --build NODE_OPTIONS=--openssl-legacy-provider",
+        (
+            "webpack 4 can't work with the OpenSSL of Node 17 and newer: upgrade it, or "
+            "funai env set --build NODE_OPTIONS=--openssl-legacy-provider"
+        ),
+    ),
+    "build_program": (
+        "构建运行 {program}，镜像里没有它：把提供它的包加入 package.json 并提交（自带 Dockerfile 的在其中安装）",
+        (
+            "the build runs {program}, which is not in the image: add its package to package.json and commit (or install it in "
+            "the Dockerfile)"
+        ),
+    ),
+    "package_missing": (
+        "找不到 {module}：若它是 npm 包，运行 npm install {module}，提交 package.json 和锁文件",
+        "{module} is not there: if it is an npm package, run npm install {module} and commit package.json and the lock file",
+    ),
+    "file_missing": (
+        "找不到 {module}：文件须已提交，且大小写与 import 完全一致（Linux 区分大小写）",
+        "{module} is not there: commit the file, with its name written exactly as the import has it (Linux minds the case)",
+    ),
     "npm_gave_up": (
         "npm 没有装上依赖却以 0 退出：多半是软件包仓库连不上，或其证书不受信任；构建已终止，未保留任何层",
         (

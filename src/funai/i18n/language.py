@@ -35,5 +35,22 @@ def headline(language: str, message: str | None) -> str:
     return message_parts(language, message)[0]
 
 
+def note_part(language: str, note: str) -> str:
+    """What a job's note, ``Chinese / English`` on one line, says in ``language``; all of it where it is in one language.
+
+    Either half may have `` / `` in it, or quote what an app's author wrote: the first one has the more Chinese by far.
+    """
+    words = note.split(" / ")
+    splits = [(" / ".join(words[:n]), " / ".join(words[n:])) for n in range(1, len(words))]
+    zh, en = max(splits, key=lambda s: _chinese(s[0]) - _chinese(s[1]), default=("", ""))
+    if _chinese(zh) <= _chinese(en):
+        return note
+    return zh if language == "zh" else en
+
+
+def _chinese(text: str) -> int:
+    return len(_CHINESE.findall(text))
+
+
 def _chinese_share(text: str) -> float:
-    return len(_CHINESE.findall(text)) / len(text) if text else 0.0
+    return _chinese(text) / len(text) if text else 0.0

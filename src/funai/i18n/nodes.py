@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+from funai.contracts.reasons import Reason
+
 REASONS: dict[str, tuple[str, str]] = {
-    "CREDENTIAL_NEEDED": (
+    Reason.CREDENTIAL_NEEDED: (
         "节点 {name} 使用的是共享密钥，不能自行退出；请由管理员执行 funai nodes remove {name}",
         "node {name} uses the shared secret and can't leave by itself; an admin removes it: funai nodes remove {name}",
     ),
-    "JOIN_TOKEN_LIMIT": ("加入令牌数量已达上限 {limit}", "at most {limit} join tokens in a week"),
-    "JOIN_TOKEN_UNKNOWN": (
+    Reason.JOIN_TOKEN_LIMIT: ("加入令牌数量已达上限 {limit}", "at most {limit} join tokens in a week"),
+    Reason.JOIN_TOKEN_UNKNOWN: (
         "加入令牌无效：请核对 --token，或由管理员执行 funai nodes token 重新生成",
         "no such join token: check --token, or have an admin make one with `funai nodes token`",
     ),
-    "JOIN_TOKEN_EXPIRED": (
+    Reason.JOIN_TOKEN_EXPIRED: (
         "加入令牌已过期：请由管理员执行 funai nodes token 重新生成",
         "the join token has expired: have an admin make another with `funai nodes token`",
     ),
-    "JOIN_TOKEN_USED": (
+    Reason.JOIN_TOKEN_USED: (
         "加入令牌已被节点 {name} 使用，每个令牌只能用一次：请由管理员执行 funai nodes token 重新生成",
         "node {name} has used this join token, and each works once: have an admin make another with `funai nodes token`",
     ),
-    "JOIN_TOKEN_OF_ANOTHER": (
+    Reason.JOIN_TOKEN_OF_ANOTHER: (
         "加入令牌是为节点 {owner} 生成的，不能用于 {name}：请使用 --name {owner}，或为 {name} 重新生成",
         "this join token was made for node {owner}, not for {name}: use --name {owner}, or have one made for {name}",
     ),
-    "NODE_NAME_TAKEN": (
+    Reason.NODE_NAME_TAKEN: (
         "节点 {name} 已存在：请用 --name 换一个名称；若要替换该节点，请由管理员执行 funai nodes token --name {name}",
         "node {name} exists already: choose another --name; an admin lets you replace it: funai nodes token --name {name}",
     ),
-    "NODE_HAS_APPS": (
+    Reason.NODE_HAS_APPS: (
         "节点 {node} 上还有 {count} 个应用：先迁走（funai nodes drain {node_id}），或加 --with-apps 让它们下线，数据随之丢失",
         "node {node} has {count} apps: move them (funai nodes drain {node_id}), or lose what they keep there (--with-apps)",
     ),

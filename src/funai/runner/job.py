@@ -19,8 +19,9 @@ from funai.contracts.agent import AgentDeploy, HealthSpec
 from funai.contracts.apps.buildspec import APP_YAML, MAX_APP_YAML, AppSpec, choose_port
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Job, JobResult, Payload
+from funai.contracts.reasons import FailureCode
 from funai.contracts.rules import ImageRef
-from funai.contracts.states import FailureCode, Phase
+from funai.contracts.states import Phase
 from funai.i18n.joblog import both
 from funai.runner.build.image import Builder
 from funai.runner.build.phase import ImageBuild, NodeImages

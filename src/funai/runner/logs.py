@@ -16,6 +16,7 @@ from funai.base.observability import log
 from funai.base.observability.redact import Redactor
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import LOG_CHUNK_BYTES, AppendLog
+from funai.contracts.reasons import Reason
 
 SEND_BYTES = LOG_CHUNK_BYTES // 2
 PARTIAL_LINE = 8 * 1024
@@ -106,7 +107,7 @@ class LogStream:
                 self._offset = await self._append(0, b"")
             self._offset = await self._append(self._offset, chunk)
         except FunaiError as e:
-            if e.reason == "LOG_GAP":
+            if e.reason == Reason.LOG_GAP:
                 self._offset = None
                 return False
             if e.code in (400, 403, 404, 405, 409, 413):

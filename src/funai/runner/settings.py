@@ -146,6 +146,12 @@ class RunnerSettings(Settings):
     retry_seconds: float = key("RUNNER_RETRY_SECONDS", 45, doc="Git, registry or agent away: tried again for this long", ge=0)
 
     npm_registry: str = key("NPM_REGISTRY", "", doc="Build argument NPM_REGISTRY; empty: npm's own default")
+    debian_mirror: str = key(
+        "FUNAI_DEBIAN_MIRROR",
+        "",
+        doc="Debian mirror of builds that need OpenSSL or compilers (http://host/debian); empty: deb.debian.org",
+        pattern=r"^(https?://[A-Za-z0-9.:_/\[\]-]+)?$",
+    )
     ca_file: Path | None = key(
         "RUNNER_BUILD_CA", None, doc="Extra certificate authorities (PEM) that builds trust; never in the image"
     )

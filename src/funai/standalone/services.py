@@ -114,7 +114,11 @@ def plan(
     if not (at_runner and at_git and at_api and at_agent and at_gateway and at_deploy):
         raise ConfigError(problems)
     return (
-        Room("runner", lambda stop: runner.serve(at_runner, stop, partial(make_node, engine)), finishes_work=True),
+        Room(
+            "runner",
+            lambda stop: runner.serve(at_runner, stop, partial(make_node, engine, at_runner.debian_mirror)),
+            finishes_work=True,
+        ),
         Room("git", lambda stop: git.serve(at_git, stop)),
         Room("api", lambda stop: _serve_api(at_api, options, layout, secrets, stop)),
         Room("runtime-agent", lambda stop: runtime.serve(at_agent, at_gateway, stop)),
@@ -122,11 +126,11 @@ def plan(
     )
 
 
-async def make_node(engine: EngineChoice, major: int) -> bool:
+async def make_node(engine: EngineChoice, mirror: str, major: int) -> bool:
     """Make the base image with this Node for builds; False, with a word in the log, when it can't be made."""
     try:
         if not await base_image.present(engine, major):
-            await base_image.make(engine, major=major)
+            await base_image.make(engine, major=major, mirror=mirror)
     except base_image.NoBaseImage as e:
         log.get("up").warning("base_image.failed", node=major, error=str(e))
         return False

@@ -101,7 +101,7 @@ async def platform(options: UpOptions, say: Say) -> AsyncIterator[tuple[Platform
         await asyncio.to_thread(_programs, layout)
         say(phrase("finding_engine"))
         engine = await _engine(say)
-        await _base_image(engine, layout, say)
+        await _base_image(engine, options, layout, say)
         failed = Failure()
         socket, daemons = await _start_daemons(options, layout, secrets, engine, teardown)
         named = rooms.named_servers(options)
@@ -129,13 +129,13 @@ def _programs(layout: Layout) -> None:
         raise ConfigError(str(e).splitlines()) from e
 
 
-async def _base_image(engine: engines.EngineChoice, layout: Layout, say: Say) -> None:
+async def _base_image(engine: engines.EngineChoice, options: UpOptions, layout: Layout, say: Say) -> None:
     """Have the image that apps are built from; looked for at this data dir's first start with this engine only."""
     mark = layout.run / "base-image"
     if mark.exists() and mark.read_text() == engine.fingerprint:
         return
     try:
-        await base_image.ensure(engine, say)
+        await base_image.ensure(engine, say, mirror=options.given.environ.get("FUNAI_DEBIAN_MIRROR"))
     except base_image.NoBaseImage as e:
         raise NotReady([phrase("no_base", why=e)]) from e
     mark.write_text(engine.fingerprint)

@@ -23,6 +23,10 @@ from tests.parts.waiting import free_port, tcp_answers, wait_until
 
 TOKEN = "e2e-agent-token"
 on_both_engines = pytest.mark.parametrize("agent_process", ["podman", "docker"], indirect=True)
+on_podman_in_full = pytest.mark.parametrize(
+    "agent_process", [pytest.param("podman", marks=only_in_full), "docker"], indirect=True
+)
+"""What tests of a whole platform, which is on Podman, show in every run."""
 on_docker_in_full = pytest.mark.parametrize(
     "agent_process", ["podman", pytest.param("docker", marks=only_in_full)], indirect=True
 )

@@ -10,7 +10,7 @@ import pytest
 
 from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.workload.containers import labels
-from tests.e2e.agent.agent import Agent, on_both_engines, on_docker_in_full
+from tests.e2e.agent.agent import Agent, on_both_engines, on_docker_in_full, on_podman_in_full
 from tests.e2e.agent.images import image
 from tests.parts.extent import only_in_full
 from tests.parts.podman import Podman
@@ -19,7 +19,7 @@ from tests.parts.waiting import eventually
 STATUS = "cgi-bin/status"
 
 
-@on_both_engines
+@on_podman_in_full
 async def test_a_life_through_the_gateway(agent: Agent) -> None:
     answer = await agent.deploy(5, env={"COLOUR": "red and blue"})
     assert answer.status_code == 200, answer.text
@@ -150,6 +150,7 @@ async def test_a_request_in_flight_outlives_the_switch(agent: Agent) -> None:
     assert (await slow).text == "begun\nfinished\n"
 
 
+@only_in_full  # tests/service/agent has it on the scripted engine
 async def test_an_app_that_keeps_crashing_is_reported(agent: Agent) -> None:
     await agent.deploy(5, "crashes")
 
@@ -170,6 +171,7 @@ async def test_logs_while_it_runs(agent: Agent) -> None:
     await eventually(crashed, what="its output is there")
 
 
+@only_in_full  # tests/service/agent has it on the scripted engine
 async def test_deleting_an_app_takes_its_own_images_along_and_no_other(agent: Agent, podman: Podman) -> None:
     own, older, others = (f"127.0.0.1:1/ns/u1-app{agent.app}{rest}" for rest in (":b", ":a", "0:a"))
     shared = "127.0.0.1:1/library/web:1"

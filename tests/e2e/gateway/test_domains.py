@@ -13,7 +13,8 @@ import httpx
 import pytest
 from cryptography import x509
 
-from funai.contracts.apps.domains import DomainReport, DomainRoute, DomainState, DomainTrouble
+from funai.contracts.apps.domains import DomainReport, DomainRoute, DomainState
+from funai.contracts.reasons import DomainTrouble
 from funai.gateway.domains.keeper import Pace
 from funai.gateway.domains.records import Record, Records
 from funai.gateway.haproxy.driver import HaproxyGateway

@@ -104,6 +104,8 @@ async def test_absolute_targets_reach_the_app_as_paths(start_gateway: StartGatew
         b"GET runtime/1/ HTTP/1.1\r\nHost: h",
         b"CONNECT h:80 HTTP/1.1\r\nHost: h:80",
         b"GET /runtime/1/\x00 HTTP/1.1\r\nHost: h",
+        b"GET /runtime/1/ HTTP/1.1\r\nHost: h\r\nX-A: 1\x00b",
+        b"GET /runtime/1/ HTTP/1.1\r\nHost: h\r\nX-A: \x1b]0;title\x07",
         b"GET /runtime/1/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2",
     ],
 )
@@ -112,6 +114,20 @@ async def test_what_else_is_no_request_is_refused(start_gateway: StartGateway, u
     gateway = await start_gateway([route_to(1, app)])
     assert (await raw(gateway, lines + b"\r\nConnection: close\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
     assert not app.requests
+
+
+@pytest.mark.parametrize("offer", ["h2c", "H2C, websocket", ""])
+async def test_client_names_no_header_of_ours_and_no_other_protocol_for_the_next_hop(
+    start_gateway: StartGateway, upstream: StartUpstream, offer: str
+) -> None:
+    app = await upstream("1")
+    gateway = await start_gateway([route_to(1, app)])
+    upgrade = f"Upgrade: {offer}\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n" if offer else ""
+    head = f"POST /runtime/1/ HTTP/1.1\r\nHost: h\r\nConnection: close, Upgrade, X-Forwarded-For, X-Trace-Id\r\n{upgrade}"
+    assert (await raw(gateway, f"{head}Content-Length: 2\r\n\r\nok".encode())).startswith(b"HTTP/1.1 200 ")
+    got = app.requests[0]
+    assert [got.header(name) for name in ("connection", "upgrade", "http2-settings")] == [None, None, None]
+    assert got.header("x-forwarded-for") == "127.0.0.1" and got.header("x-trace-id")
 
 
 async def test_access_log_has_every_method_by_its_name(
@@ -149,7 +165,8 @@ async def test_request_of_a_replaced_generation_is_told_so(start_gateway: StartG
         answer = await cut(old, gateway, accept, route_to(1, new, generation=2))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert "APP_REPLACED" in answer.text
-        assert answer.headers["x-trace-id"] in answer.text
+        trace = answer.headers["x-trace-id"]
+        assert (f"traceId {trace}<" in answer.text) is (accept == "text/html") and trace in answer.text
     answer = await cut(new, gateway, "application/json", None)
     assert (answer.status_code, answer.json()["reason"]) == (502, "APP_UNREACHABLE")
     assert "retry-after" not in answer.headers

@@ -106,3 +106,18 @@ async def test_git_lfs_is_refused_in_one_sentence_with_a_way_out(world: World, p
     done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, check=False)
     assert done.returncode == 128
     assert "GIT_LFS_SKIP_PUSH=1" in done.stderr and "git lfs uninstall" in done.stderr and "不支持" in done.stderr
+
+
+async def test_push_from_a_sha256_repository_is_told_what_is_supported(world: World) -> None:  # noqa: F811
+    world.rules.writers[world.key("alice")] = {REPO}
+    work = world.home / "sha256"
+    git(world.home, "init", "-q", "-b", "main", "--object-format=sha256", str(work))
+    git(work, "commit", "-q", "--allow-empty", "-m", "a")
+    outs = [await world.git("alice", "push", world.url(REPO), "HEAD:main", cwd=work) for _ in range(2)]
+    assert [code for code, _ in outs] == [128, 128]
+    out = outs[1][1]
+    assert "SHA-256" in out and "git init --object-format=sha1" in out and "不支持" in out, out
+    code, out = await world.git("alice", "push", world.url(REPO), "HEAD:main", cwd=world.work("sha1"))
+    assert code == 0, out
+    code, out = await world.git("alice", "ls-remote", world.url(REPO), cwd=world.home)
+    assert code == 0 and "SHA-256" not in out, out

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from funai.contracts.accounts import GitAccess
 from funai.contracts.errors import CalleeFailed
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.git.repos import BareRepositories
 from funai.git.server import GitServer, known_hosts_line
 from funai.git.settings import GitSettings

@@ -16,8 +16,8 @@ import pytest
 from pydantic import SecretStr
 
 from funai.base.process.proc import Command
+from funai.contracts.reasons import FailureCode
 from funai.contracts.rules import parse_image
-from funai.contracts.states import FailureCode
 from funai.runner.build.base_images import BaseAbsent, Bases
 from funai.runner.build.image import ENGINE_FAILED, Builder
 from funai.runner.build.output import Output
@@ -154,6 +154,7 @@ async def test_all_images_of_a_build_share_its_time(tmp_path: Path) -> None:
     assert caught.value.code is FailureCode.BUILD_TIMEOUT
 
 
+@only_in_full  # what a build writes is counted in every run: test_hostile.py
 async def test_a_base_image_that_unpacks_to_more_than_the_disk_limit(make_world: MakeWorld) -> None:
     """400 MiB of zeros are 400 KiB on the wire: what counts is what the pull writes."""
     world: World = await make_world(build_disk_bytes=64 * MIB)

@@ -75,6 +75,7 @@ async def test_a_shell_of_ones_own_and_a_health_check_survive_the_build(world: W
     assert marked(image) == done["result"]["gitSha"]
 
 
+@only_in_full  # tests/pure/runner and tests/e2e/git have the names
 async def test_branch_tag_full_and_abbreviated_commit(world: World) -> None:
     bare = world.repo("app", {"Dockerfile": BASE, "a": "1"})
     one = world.git("rev-parse", "main", cwd=bare)

@@ -6,6 +6,7 @@ import httpx
 
 from funai.base.process.ports import free_port
 from tests.e2e.runner.world import MakeWorld, World
+from tests.parts.extent import only_in_full
 from tests.parts.waiting import eventually
 
 DOCKERFILE = 'FROM node:20-bookworm-slim\nRUN echo step > /step\nCOPY a /a\nCMD ["sleep", "1"]\n'
@@ -33,6 +34,7 @@ async def test_a_commit_becomes_an_image_by_digest(world: World) -> None:
     assert world.leftovers() == []
 
 
+@only_in_full  # a build more for counters
 async def test_a_runners_numbers_tell_what_became_of_its_jobs(make_world: MakeWorld) -> None:
     port = free_port()
     world: World = await make_world(metrics_port=port)

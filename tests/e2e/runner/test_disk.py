@@ -91,6 +91,7 @@ async def test_superseded_layers_and_old_mirrors_go_what_is_used_stays(make_worl
     assert "Using cache" in world.deploy.log(again), "the newest build's layers are the ones that stay"
 
 
+@only_in_full  # tests/pure/runner/sandbox/test_upkeep.py is in every run
 async def test_a_full_disk_takes_the_base_images_that_builds_pulled_and_no_other(make_world: MakeWorld) -> None:
     world: World = await make_world(sandbox="off", clean_seconds=600.0)
     alias = world.registry.address.replace("127.0.0.1", "localhost")

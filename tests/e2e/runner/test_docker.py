@@ -20,30 +20,40 @@ SECONDS = "9754"
 WRITES = BASE + "RUN for i in $(seq 999); do dd if=/dev/zero of=/f$i bs=1M count=16 2>/dev/null; done\n"
 
 
-async def test_docker_builds_pushes_is_limited_and_cancelled(
-    make_world: MakeWorld, docker_engine: DockerEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+async def test_docker_builds_pushes_and_is_cancelled(
+    make_world: MakeWorld, docker_engine: DockerEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{docker_engine.socket}")
-    (tmp_path / "ca.pem").write_text("not really a certificate\n")
-    world: World = await make_world(sandbox="off", engine="docker", build_disk_bytes=256 * MIB, ca_file=tmp_path / "ca.pem")
+    world: World = await make_world(sandbox="off", engine="docker")
     bare = world.repo("app", {"Dockerfile": BASE + "COPY a /a\n", "a": "1"})
-    job, full = world.build(bare), world.build(world.repo("full", {"Dockerfile": WRITES}))
+    job = world.build(bare)
     report = await world.ended(job)
     assert report["status"] == "SUCCEEDED", report
     assert world.agent.deploys[-1]["image"].endswith(report["result"]["digest"])
-    failed(await world.ended(full), "OUT_OF_DISK", "user", "MiB")
     again = await world.ended(world.build(bare, appId=job))
     assert again["result"]["built"] is False and again["result"]["digest"] == report["result"]["digest"]
-    package = {"name": "x", "scripts": {"start": "node s.js"}}
-    node = world.build(world.repo("node", {"package.json": json.dumps(package), "s.js": ""}))
-    assert (await world.ended(node))["status"] == "SUCCEEDED", world.deploy.log(node)
-    broken = world.build(world.repo("broken", {"Dockerfile": BASE + "RUN echo the-reason; exit 7\n"}))
-    failed(await world.ended(broken), "BUILD_FAILED", "user", "the-reason")
     endless = world.build(world.repo("endless", {"Dockerfile": BASE + f"RUN sleep {SECONDS}\n"}))
     await eventually(lambda: processes(SECONDS), seconds=30)
     world.deploy.status[endless] = "CANCELLED"
     await world.nothing_left(SECONDS)
     await eventually(lambda: docker_engine.cli("ps", "--all", "--quiet") == "", seconds=10)
+
+
+@only_in_full  # a Runner on Docker builds in every run
+async def test_docker_limits_a_build_tells_why_one_fails_and_makes_the_standard_image(
+    make_world: MakeWorld, docker_engine: DockerEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{docker_engine.socket}")
+    (tmp_path / "ca.pem").write_text("not really a certificate\n")
+    world: World = await make_world(sandbox="off", engine="docker", build_disk_bytes=256 * MIB, ca_file=tmp_path / "ca.pem")
+    full = world.build(world.repo("full", {"Dockerfile": WRITES}))
+    failed(await world.ended(full), "OUT_OF_DISK", "user", "MiB")
+    package = {"name": "x", "scripts": {"start": "node s.js"}}
+    node = world.build(world.repo("node", {"package.json": json.dumps(package), "s.js": ""}))
+    assert (await world.ended(node))["status"] == "SUCCEEDED", world.deploy.log(node)
+    broken = world.build(world.repo("broken", {"Dockerfile": BASE + "RUN echo the-reason; exit 7\n"}))
+    failed(await world.ended(broken), "BUILD_FAILED", "user", "the-reason")
+    await world.nothing_left()
 
 
 @only_in_full  # a Runner on Docker builds in every run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.e2e.runner.test_failures import failed
 from tests.e2e.runner.world import World
+from tests.parts.extent import only_in_full
 
 NODE = "FROM node:20-bookworm-slim"
 TODAY = f"""\ufeff# syntax=docker/dockerfile:1
@@ -82,6 +83,7 @@ async def test_todays_dockerfile_builds(world: World) -> None:
     assert world.leftovers() == []
 
 
+@only_in_full  # which file counts is in tests/pure/dockerfile
 async def test_the_ignore_file_beside_a_dockerfile_counts(world: World) -> None:
     text = f"{NODE}\nCOPY . /c\nRUN ls /c\nRUN test ! -e /c/secret\n"
     files = {"web/Dockerfile": text, "web/Dockerfile.dockerignore": "secret\n", "secret": "1", "a": "2"}
@@ -89,6 +91,7 @@ async def test_the_ignore_file_beside_a_dockerfile_counts(world: World) -> None:
     assert (await world.ended(job))["status"] == "SUCCEEDED", world.deploy.log(job)
 
 
+@only_in_full  # tests/pure/dockerfile has each line
 async def test_what_cannot_be_built_is_said_before_the_build_by_the_line(world: World) -> None:
     texts = {
         "line 2: the platform's builder has no COPY --exclude=*.md": f"{NODE}\nCOPY --exclude=*.md . .\n",

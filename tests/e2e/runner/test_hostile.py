@@ -28,9 +28,11 @@ HOSTILE = {
     "print": (BASE + "RUN yes 0123456789abcdef | head -c 1000000000\n", "BUILD_OUTPUT_LIMIT", "MiB"),
     "memory": (BASE + "RUN node -e 'const a=[];for(;;)a.push(Buffer.alloc(8e6,1))'\n", "OUT_OF_MEMORY", "MiB"),
 }
+SHORT = ("files", "sleep")
+"""What every run has: a limit on the disk and one on the time."""
 
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=only_in_full if kind == "dd" else ()) for kind in HOSTILE])
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=() if kind in SHORT else only_in_full) for kind in HOSTILE])
 async def test_a_hostile_build_ends_and_its_neighbour_does_not(kind: str, make_world: MakeWorld) -> None:
     dockerfile, code, word = HOSTILE[kind]
     seconds = 30 if kind == "sleep" else 240  # the neighbour has no more, on a machine that does much else
@@ -66,6 +68,7 @@ async def test_a_build_that_is_no_longer_wanted_is_gone_with_all_it_started(how:
     assert (await world.ended(after))["status"] == "SUCCEEDED"
 
 
+@only_in_full  # a lease that ends stops the work in every run
 async def test_a_deploy_that_falls_silent_stops_the_work_before_the_lease_ends(make_world: MakeWorld) -> None:
     world: World = await make_world(lease_seconds=12)
     job = world.build(world.repo("app", {"Dockerfile": SLEEPS}))

@@ -24,7 +24,6 @@ import asyncio
 from funai.base.aio import stop_on_signals
 from funai.runner.main import serve
 from funai.runner.settings import RunnerSettings
-from tests.parts.extent import only_in_full
 
 async def main() -> None:
     stop = asyncio.Event()

@@ -157,6 +157,7 @@ async def test_a_cache_that_one_tenant_filled_does_not_reach_anothers_layers(wor
         assert "evil" not in text and ("Using cache" in text) == cached, text
 
 
+@only_in_full  # what a build writes is counted in every run: test_hostile.py
 async def test_what_a_step_writes_into_its_context_counts(make_world: MakeWorld) -> None:
     world: World = await make_world(build_disk_bytes=256 * MIB)
     write = "for i in $(seq 99); do dd if=/dev/zero of=/c/f$i bs=1M count=16 2>/dev/null; done; sleep 20"

@@ -134,6 +134,7 @@ async def test_what_the_operator_opens_is_reached_and_no_other_port(make_world: 
         assert "GOT hello" in world.deploy.log(job) and len(asked) == 1 and never == []
 
 
+@only_in_full  # test_repositories.py shows it of a cache in every run
 async def test_two_tenants_share_no_layer(world: World) -> None:
     key = "RUN head -c 12 /dev/urandom | od -An -tx1 > /app.key\nRUN cat /app.key\n"
     logs = list[str]()
@@ -189,6 +190,7 @@ async def test_a_private_registry_is_not_asked(world: World) -> None:
         assert asked == []
 
 
+@only_in_full  # tests/pure/base/clients/registry/test_login.py
 async def test_a_realm_of_a_registry_leads_a_pull_nowhere(make_world: MakeWorld) -> None:
     """The engine's own pull; what else is asked of a registry is the registry client's."""
     async with web() as (internal, asked), web(realm=f"http://127.0.0.1:{internal}/secret") as (evil, challenged):

@@ -199,6 +199,7 @@ async def _spare_node(up: Platform, password: str) -> AsyncIterator[str]:
         await admin.close()
 
 
+@only_in_full  # tests/service/console has each form without a script
 async def test_newcomer_without_javascript_deploys_and_cancels(up: Platform, person: Person) -> None:
     app = await person.app("plain", project(dockerfile=DOCKERFILE.replace("COPY . .", "COPY . .\nRUN sleep 60")))
     async with chromium(locale="zh-CN", java_script_enabled=False) as watched:

@@ -132,6 +132,7 @@ async def test_a_second_up_on_the_same_data_is_refused(up: Platform, short_path:
         assert (await http.get(f"{up.api_url}/internal/health")).status_code == 200
 
 
+@only_in_full  # tests/pure/standalone has the words
 async def test_taken_ports_are_named_with_their_holder(up: Platform, short_path: Path) -> None:
     other = Platform(short_path / "data", up.engine, ports=up.ports)
     with pytest.raises(AssertionError) as refused:

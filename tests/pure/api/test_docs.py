@@ -11,7 +11,7 @@ from funai.api.settings import ApiSettings
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 RAISED = re.compile(
-    r"\b(?:BadInput|Unauthenticated|Forbidden|NotFound|Conflict|TooMany|CalleeFailed|Unavailable)\(\s*\"([A-Z_]+)\""
+    r"\b(?:BadInput|Unauthenticated|Forbidden|NotFound|Conflict|TooMany|CalleeFailed|Unavailable)\(\s*Reason\.([A-Z_]+)"
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from funai.cli.blame import in_language
 from funai.contracts.errors import Conflict
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.i18n.cli import PHRASES, phrase
 from funai.i18n.hints import HINTS, hint
 from funai.i18n.language import pick

@@ -11,7 +11,8 @@ import pytest
 import funai.console
 from funai.contracts.apps.moves import MoveState
 from funai.contracts.audit import AuditAction
-from funai.contracts.states import AppStatus, Change, FailureCode, JobStatus, NodeHealth, Phase
+from funai.contracts.reasons import FailureCode
+from funai.contracts.states import AppStatus, Change, JobStatus, NodeHealth, Phase
 from funai.i18n import console as catalogue
 
 ROOM = Path(funai.console.__file__).parent

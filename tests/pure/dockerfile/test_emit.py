@@ -34,6 +34,12 @@ def test_emit_names_images_in_full_and_stages_by_their_own() -> None:
     ]
 
 
+def test_emit_names_the_arguments_that_its_text_declares() -> None:
+    text = f"ARG ONLY_ABOVE=1\n{NODE} AS unneeded\nARG GONE\n{NODE}\nARG A B=2\n"
+    assert emit(plan(text), {}, ("CA",)).args == {"A", "B"}
+    assert emit(plan(f"{text}RUN x\n"), {}, ("CA",)).args == {"A", "B", "CA"}
+
+
 def test_emit_gives_arguments_the_values_from_before_the_first_from() -> None:
     text = f"ARG A=1\nARG B='x y'\nARG C=$A\n{NODE}\nARG A B C=3 D TARGETARCH\nARG NPM_REGISTRY=http://x\n"
     lines = ["ARG A=1", 'ARG B="x y"', "ARG C=3", "ARG D", "ARG TARGETARCH=amd64", "ARG NPM_REGISTRY=http://x"]

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from funai.contracts.addresses import is_private
+from funai.contracts.apps.addresses import is_private
 from funai.dockerfile.images import Allowed, check_base_prefixes
 from funai.dockerfile.rules import problems, trigger_args, trigger_problems
 from tests.pure.dockerfile.kit import MAY, OWN, REGISTRY, THEIRS, errors, plan
@@ -128,7 +128,11 @@ def test_values_that_come_from_elsewhere_count() -> None:
         ("ONBUILD COPY --chmod=a=rx a b", "ONBUILD may not use --chmod=a=rx"),
         ("COPY --exclude=*.md . .", ".dockerignore"),
         ("ADD --checksum=sha256:ab a b", "sha256sum"),
-        ("COPY --parents a b", "one COPY"),
+        ("COPY --parents a? b", "one COPY"),
+        ("COPY --parents ../a b", "one COPY"),
+        ("COPY --parents --from=node:22 a/* b", "one COPY"),
+        ("ADD --parents a b", "one COPY"),
+        ("ONBUILD COPY --parents a b", "ONBUILD may not use --parents"),
         ("COPY a", "source and a destination"),
         ("COPY --from a b c", "--from=…"),
         ("COPY --from=a --from=b c d", "twice"),

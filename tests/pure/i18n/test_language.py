@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funai.i18n.language import headline, message_parts
+from funai.i18n.language import headline, message_parts, note_part
 
 BOTH = "构建失败（退出码 1）\nthe build failed (exit status 1)\nnpm ERR!\nline 2\n"
 NAMED = "应用 商店-店 已退出\nthe app 商店-店 has ended\nlast words"
@@ -28,3 +28,21 @@ def test_message_is_in_the_readers_language_and_the_programs_lines_apart(
     assert message_parts("zh", message) == (zh, lines)
     assert message_parts("en", message) == (en, lines)
     assert headline("en", message) == en
+
+
+@pytest.mark.parametrize(
+    ("note", "zh", "en"),
+    [
+        (
+            "网页 / 的应答是 404：每个访问者看到的都是它 / answers 404 at /: this is what every visitor sees",
+            "网页 / 的应答是 404：每个访问者看到的都是它",
+            "answers 404 at /: this is what every visitor sees",
+        ),
+        ("请改用以 / 开头的路径 / use a path that begins with /", "请改用以 / 开头的路径", "use a path that begins with /"),
+        ("脚本 甲.js 的应答是 404 / the script 甲.js answers 404", "脚本 甲.js 的应答是 404", "the script 甲.js answers 404"),
+        ("only English, at / or below", "only English, at / or below", "only English, at / or below"),
+        ("只有中文", "只有中文", "只有中文"),
+    ],
+)
+def test_note_is_split_between_its_languages(note: str, zh: str, en: str) -> None:
+    assert (note_part("zh", note), note_part("en", note)) == (zh, en)

@@ -5,7 +5,22 @@ from __future__ import annotations
 import string
 
 from funai.contracts.errors import BadInput, Conflict, error_for
+from funai.contracts.reasons import DomainTrouble, FailureCode, Reason, WaitReason
 from funai.i18n.reasons import MESSAGES, Words, render
+
+
+def test_every_reason_has_a_message_and_every_message_a_reason() -> None:
+    assert MESSAGES.keys() == set(Reason)
+    assert all(isinstance(word, Reason) and all(texts) for word, texts in MESSAGES.items())
+
+
+def test_a_reason_is_spelled_on_the_wire_as_in_the_code() -> None:
+    assert [word.name for word in (*Reason, *FailureCode) if word.name != word.value] == []
+
+
+def test_every_failure_has_a_sentence_and_the_narrower_enums_are_reasons() -> None:
+    assert {code.message for code in FailureCode} <= set(Reason)
+    assert {str(word) for enum in (WaitReason, DomainTrouble) for word in enum} <= set(Reason)
 
 
 def test_both_languages_have_the_same_placeholders() -> None:
@@ -16,12 +31,12 @@ def test_both_languages_have_the_same_placeholders() -> None:
 
 
 def test_words_follow_the_language() -> None:
-    e = BadInput("BAD_INPUT", detail=Words("端口", "port"))
+    e = BadInput(detail=Words("端口", "port"))
     assert "端口" in e.message("zh") and e.message("en") == "bad request: port"
 
 
 def test_a_missing_parameter_shows_as_its_name() -> None:
-    assert render("QUOTA_APPS", "en", {}) == "at most <limit> apps per user; delete one first"
+    assert render(Reason.QUOTA_APPS, "en", {}) == "at most <limit> apps per user; delete one first"
 
 
 def test_a_remote_refusal_keeps_its_class_and_words() -> None:

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from funai.base.clients.deploy import RunnerDeployClient
 from funai.contracts.jobs import AppendLog, ClaimJob, Job, ReportJob
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.runner.claim import loop as claims
 from funai.runner.claim import room as rooms
 from funai.runner.claim.lease import LeaseKeeper

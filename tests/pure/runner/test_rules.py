@@ -11,8 +11,9 @@ from funai.base.clients.deploy import RunnerDeployClient
 from funai.base.clients.transport import AgentRefused, Unreachable
 from funai.base.observability.redact import MASK, Redactor
 from funai.contracts.errors import Conflict
-from funai.contracts.jobs import AppendLog, Job
-from funai.contracts.states import Blame, FailureCode, JobStatus
+from funai.contracts.jobs import MAX_TEXT, AppendLog, Job
+from funai.contracts.reasons import Blame, FailureCode
+from funai.contracts.states import JobStatus
 from funai.runner.build.cgroup import limits
 from funai.runner.build.output import Output
 from funai.runner.claim.lease import KILL_MARGIN, Lease, LeaseGone, Lost, verdict
@@ -166,7 +167,14 @@ class TestFailures:
         secret = "hunter2-hunter2"
         line = "x" * 495 + secret
         said = JobFailed(FailureCode.APP_EXITED, [line, secret], detail=secret).error_message(Redactor([secret]))
-        assert "hunter" not in said and said.endswith("x" * 495 + MASK[:5] + "\n" + MASK)
+        assert "hunter" not in said and said.endswith(MASK + "\n" + MASK)
+
+    def test_reason_at_the_end_of_long_lines_is_kept(self) -> None:
+        step = f'Error: building at STEP "RUN {"x" * 6_000}": while running runtime: exit status 7'
+        said = JobFailed(FailureCode.BUILD_FAILED, ["[advice]", *["y" * 499] * 20, step], exit=7).error_message()
+        assert len(said) <= MAX_TEXT
+        assert said.endswith('x": while running runtime: exit status 7') and "[advice]" in said
+        assert "Error: building at STEP" in said and said.count("y" * 499) < 20
 
     def test_every_code_has_its_words(self) -> None:
         for code in FailureCode:

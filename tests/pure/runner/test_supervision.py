@@ -17,7 +17,7 @@ from funai.base.clients.deploy import RunnerDeployClient, UnreadableClaim
 from funai.base.clients.transport import UNREASONED, AgentRefused
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import ClaimJob, HeartbeatJob, Job
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.runner.claim import loop as claims
 from funai.runner.claim.lease import Lease, LeaseKeeper, keeping
 from funai.runner.claim.loop import ClaimLoop

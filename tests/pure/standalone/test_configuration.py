@@ -241,3 +241,9 @@ def test_gateway_settings_an_https_port_without_a_certificate_switches_no_https_
     data_dir = Path("/srv/funai")  # a test's own folder may be too long for sockets
     options = choosing.options_of(choosing.read(file, data_dir, {}, {}))
     assert services.gateway_settings(options, Layout(data_dir), Secrets()).https_port == 0
+
+
+def test_source_of_a_flags_value_is_the_flag_as_it_is_called(tmp_path: Path) -> None:
+    flags = {("https", "port"): 8443, ("https", "api_port"): 8444, ("ports", "git"): 2222, ("server", "public_host"): "h"}
+    sources = load(tmp_path / "funai.toml", flags, {}).sources
+    assert [sources[place] for place in flags] == ["--https-port", "--api-https-port", "--git-port", "--public-host"]

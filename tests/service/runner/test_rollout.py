@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from funai.base.aio import bind, serving
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.jobs import RuntimeNodeRef
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.runner.failures import JobFailed
 from funai.runner.publish import rollout as rollouts
 from funai.runner.publish.rollout import Rollout

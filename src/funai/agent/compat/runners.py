@@ -14,6 +14,7 @@ from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy, AgentDeployed
 from funai.contracts.errors import Conflict, FunaiError, Unavailable
+from funai.contracts.reasons import Reason
 from funai.i18n.joblog import both
 
 STILL_STARTING = both("still_starting")
@@ -34,12 +35,12 @@ class OlderRunners:
         task = self._task(wanted)
         await asyncio.wait({task}, timeout=self._node.settings.older_runner_seconds)
         if task.cancelled():
-            raise Conflict("ROLLOUT_INTERRUPTED")
+            raise Conflict(Reason.ROLLOUT_INTERRUPTED)
         if task.done():
             return await task
         app = await self._node.look(int(wanted.app_id))
         if not any(c.running for c in app.candidates):
-            raise Unavailable("ROLLOUT_GOES_ON")
+            raise Unavailable(Reason.ROLLOUT_GOES_ON)
         return AgentDeployed(
             app_id=wanted.app_id,
             container_name=self._node.workloads.name(int(wanted.user_id), app.app_id),

@@ -18,6 +18,7 @@ from funai.base.observability import log
 from funai.contracts.agent import AgentApp
 from funai.contracts.apps.databases import FindOrphans, Orphans
 from funai.contracts.errors import Conflict, FunaiError
+from funai.contracts.reasons import Reason
 
 Remove = Callable[[], Awaitable[object]]
 
@@ -30,7 +31,7 @@ class OrphanSweep:
         """Raises Conflict ``ORPHANS_NO_APPS`` for an empty list, WorkloadError."""
         existing = asked.existing
         if not existing:
-            raise Conflict("ORPHANS_NO_APPS")
+            raise Conflict(Reason.ORPHANS_NO_APPS)
         answer = Orphans(node=self._node.settings.node_name)
         databases, containers = await self._databases_left(existing, answer), await self._containers_left(existing)
         now = self._clock()

@@ -22,6 +22,7 @@ from funai.base.observability.redact import Redactor, secrets_of
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.apps.databases import AppDatabase, AppDatabases, Backup, DatabaseCall, DatabaseUrl, Dropped, Kind
 from funai.contracts.errors import BadInput, CalleeFailed, Conflict, FunaiError, NotFound, Unavailable
+from funai.contracts.reasons import Reason
 
 DEPLOY_SECONDS = 6.0
 """The longest that all databases together may hold up a deploy."""
@@ -184,7 +185,7 @@ class Databases:
             if not await driver.exists(app):
                 raise DatabaseMissing(app.name)
             if not driver.guessed(app, 0).own:
-                raise Conflict("DATABASE_ACCOUNT_SHARED")
+                raise Conflict(Reason.DATABASE_ACCOUNT_SHARED)
             await driver.rotate(app)
             await self.ledger.note(app.user_id, app.app_id, driver.kind, await driver.rotation(app))
         return await self.url(call)
@@ -215,7 +216,7 @@ class Databases:
         try:
             made = await self.backups.make(driver, app)
         except OSError as e:
-            raise Unavailable("DATABASE_BACKUP_FAILED", detail=f"{e.filename or ''} {e.strerror or e}".strip()) from e
+            raise Unavailable(Reason.DATABASE_BACKUP_FAILED, detail=f"{e.filename or ''} {e.strerror or e}".strip()) from e
         log.get("databases").info("database.backed_up", app_id=app.app_id, kind=driver.kind, bytes=made.size_bytes)
         return made
 
@@ -224,7 +225,7 @@ class Databases:
         driver, app = self._one(call)
         file = self.backups.file(app.user_id, call.from_app_id or app.app_id, driver.kind, call.backup)
         if file is None:
-            raise NotFound("DATABASE_BACKUP_NOT_FOUND")
+            raise NotFound(Reason.DATABASE_BACKUP_NOT_FOUND)
         async with self._held(driver, app):
             await driver.create(app)
             await driver.restore(app, chunks(file))
@@ -234,13 +235,13 @@ class Databases:
 
     def _one(self, call: DatabaseCall) -> tuple[Driver, AppKey]:
         if not self.drivers:
-            raise Conflict("DATABASES_OFF")
+            raise Conflict(Reason.DATABASES_OFF)
         offered = ", ".join(self.drivers)
         if call.kind is None and len(self.drivers) > 1:
-            raise BadInput("DATABASE_KIND_UNCLEAR", kinds=offered)
+            raise BadInput(Reason.DATABASE_KIND_UNCLEAR, kinds=offered)
         driver = self.drivers.get(call.kind) if call.kind else next(iter(self.drivers.values()))
         if driver is None:
-            raise Conflict("DATABASE_NOT_OFFERED", kind=call.kind, kinds=offered)
+            raise Conflict(Reason.DATABASE_NOT_OFFERED, kind=call.kind, kinds=offered)
         user_id, app_id = int(call.user_id), int(call.app_id)
         return driver, AppKey(user_id, app_id, driver.name(user_id, app_id))
 
@@ -254,7 +255,7 @@ class Databases:
         try:
             await asyncio.wait_for(lock.acquire(), BUSY_SECONDS)
         except TimeoutError as e:
-            raise Conflict("DATABASE_BUSY") from e
+            raise Conflict(Reason.DATABASE_BUSY) from e
         try:
             yield
         except DatabaseError as e:
@@ -278,10 +279,10 @@ class Databases:
 
 def in_words(kind: Kind, e: DatabaseError) -> FunaiError:
     if isinstance(e, DatabaseMissing):
-        return NotFound("DATABASE_NOT_FOUND", kind=kind)
+        return NotFound(Reason.DATABASE_NOT_FOUND, kind=kind)
     if isinstance(e, DatabaseAway):
-        return Unavailable("DATABASE_AWAY", title=TITLES[kind], detail=str(e))
-    return CalleeFailed("DATABASE_REFUSED", title=TITLES[kind], detail=str(e))
+        return Unavailable(Reason.DATABASE_AWAY, title=TITLES[kind], detail=str(e))
+    return CalleeFailed(Reason.DATABASE_REFUSED, title=TITLES[kind], detail=str(e))
 
 
 def _own_wins(kind: Kind, own: Sequence[str]) -> str:

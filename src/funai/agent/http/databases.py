@@ -28,6 +28,7 @@ from funai.contracts.apps.databases import (
     Orphans,
 )
 from funai.contracts.errors import BadInput, Conflict, Unavailable
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import MAX_ID, Wire
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class DatabaseParts:
     def mongo(self) -> Explorer:
         """Raises Conflict ``DATABASE_NOT_OFFERED``."""
         if self.explorer is None:
-            raise Conflict("DATABASE_NOT_OFFERED", kind=Kind.MONGO, kinds=", ".join(self.databases.drivers) or "-")
+            raise Conflict(Reason.DATABASE_NOT_OFFERED, kind=Kind.MONGO, kinds=", ".join(self.databases.drivers) or "-")
         return self.explorer
 
     async def writing(self, user_id: int, app_id: int) -> tuple[int, int]:
@@ -67,7 +68,7 @@ class DatabaseParts:
                 raise in_words(Kind.MONGO, e) from e
             await own.ledger.note(user_id, app_id, Kind.MONGO, rotation)
         if own.quota.shut(app_id, Kind.MONGO):
-            raise Conflict("DATABASE_FULL")
+            raise Conflict(Reason.DATABASE_FULL)
         return user_id, app_id
 
 
@@ -110,7 +111,7 @@ async def _swept(orphans: OrphanSweep, asked: FindOrphans) -> Orphans:
     try:
         return await orphans.run(asked)
     except WorkloadError as e:
-        raise Unavailable("ENGINE_UNREACHABLE", detail=str(e)[:400]) from e
+        raise Unavailable(Reason.ENGINE_UNREACHABLE, detail=str(e)[:400]) from e
 
 
 @explorer.get("/collections")

@@ -30,6 +30,7 @@ from funai.contracts.agent import (
 )
 from funai.contracts.apps.usage import AppUsage
 from funai.contracts.errors import Conflict, NotFound, Unavailable
+from funai.contracts.reasons import Reason
 from funai.contracts.states import Window
 from funai.contracts.wire import MAX_ID
 
@@ -133,7 +134,7 @@ async def logs(
     view = await _answered(agent.node.look(appId))
     instance = view.kept or next(iter(view.candidates), None)
     if instance is None:
-        raise NotFound("APP_NOT_RUNNING")
+        raise NotFound(Reason.APP_NOT_RUNNING)
     pieces = agent.node.workloads.logs(instance, tail=MAX_TAIL if tail is None else tail, follow=follow)
     return StreamingResponse(_until_broken(pieces), media_type="text/plain; charset=utf-8")
 
@@ -159,9 +160,9 @@ async def _answered(work: Awaitable[T]) -> T:
     try:
         return await work
     except Gone as e:
-        raise NotFound("APP_NOT_RUNNING") from e
+        raise NotFound(Reason.APP_NOT_RUNNING) from e
     except WorkloadError as e:
-        raise Unavailable("ENGINE_UNREACHABLE", detail=str(e)[:400]) from e
+        raise Unavailable(Reason.ENGINE_UNREACHABLE, detail=str(e)[:400]) from e
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
@@ -170,7 +171,7 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
     try:
         return await _answered(unless(listening, work))
     except Stopped:
-        raise Conflict("ROLLOUT_INTERRUPTED") from None
+        raise Conflict(Reason.ROLLOUT_INTERRUPTED) from None
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)

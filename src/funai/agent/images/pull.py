@@ -7,19 +7,28 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
 from funai.agent.engine.contract import Engine, EngineError, Image, Login, NoSuchImage, PullFailed
-from funai.agent.rollout.failures import RolloutFailed
 from funai.agent.settings import RuntimeSettings
 from funai.base.config import logins
 from funai.base.observability import log
 from funai.contracts import rules
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 
 ASK_SECONDS = 5
 _DETAIL = 400
+
+
+class NotFetched(PullFailed):
+    """No image: ``failure`` is IMAGE_NOT_FOUND, REGISTRY_UNREACHABLE or REGISTRY_AUTH, ``params`` what its sentence names."""
+
+    def __init__(self, failure: FailureCode, words: str, **params: str) -> None:
+        super().__init__(words)
+        self.failure = failure
+        self.params: dict[str, Any] = params
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ class Images:
     async def fetch(self, ref: str, local: Found | None) -> Found:
         """The image, pulled when it is not here (``local``).
 
-        Raises RolloutFailed: IMAGE_NOT_FOUND, REGISTRY_UNREACHABLE, REGISTRY_AUTH.
+        Raises NotFetched.
         A digest that is present is not pulled (a runner on the same machine shares the engine's store). A tag may have
         moved, so it is pulled; when that fails, an image that is present under it is used.
         """
@@ -133,15 +142,15 @@ class Images:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _why(self, ref: rules.ImageRef, words: str) -> RolloutFailed:
+    async def _why(self, ref: rules.ImageRef, words: str) -> NotFetched:
         """Our own registry is asked itself, so that its being away is not blamed on the image."""
         if ref.registry and ref.registry == self.registry:
             status = await self._status(ref)
             if status is None or status >= 500:
-                return RolloutFailed(FailureCode.REGISTRY_UNREACHABLE, registry=ref.registry)
+                return NotFetched(FailureCode.REGISTRY_UNREACHABLE, words, registry=ref.registry)
             if status in (401, 403):
-                return RolloutFailed(FailureCode.REGISTRY_AUTH, registry=ref.registry)
-        return RolloutFailed(FailureCode.IMAGE_NOT_FOUND, image=str(ref), detail=words[:_DETAIL])
+                return NotFetched(FailureCode.REGISTRY_AUTH, words, registry=ref.registry)
+        return NotFetched(FailureCode.IMAGE_NOT_FOUND, words, image=str(ref), detail=words[:_DETAIL])
 
     async def _status(self, ref: rules.ImageRef) -> int | None:
         """What the registry answers about the manifest; None when it can't be reached."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,10 +63,12 @@ def hosts(hostname: str, address: str, bridge: str) -> str:
 
 
 class HostFiles:
-    """``folder`` None keeps no files: containers have the engine's. Calls for one app are serialised by the caller."""
+    """Blocking, so called from threads. ``folder`` None keeps no files: containers have the engine's."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
+        self._lock = threading.Lock()
+        """Held while files are written: all of them name the same resolver afterwards."""
         self._bridge_answers = True
         self._settled = False
         """Whether the files that a former life left say the same."""
@@ -82,9 +85,10 @@ class HostFiles:
             "/run/.containerenv": ("containerenv", ""),
         }
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for file, text in texts.values():
-                _overwrite(folder / file, text)
+            with self._lock:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                for file, text in texts.values():
+                    _overwrite(folder / file, text)
         except OSError as e:
             raise EngineRefused(f"RUNTIME_STATE_DIR {folder} takes no files: {e.strerror}") from e
         return {target: str(folder / file) for target, (file, _) in texts.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from funai.agent.workload.contract import AppView, Instance
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.errors import Conflict
+from funai.contracts.reasons import Reason
 
 
 def newest(app: AppView) -> int:
@@ -21,7 +22,7 @@ def admit(before: AppView, asked: int | None, fence: int = 0) -> int:
     if asked is None:
         return max(latest, fence) + 1
     if asked < latest or (fence and asked <= fence):
-        raise Conflict("STALE_GENERATION")
+        raise Conflict(Reason.STALE_GENERATION)
     return asked
 
 

@@ -14,7 +14,7 @@ from funai.agent.rollout.health import Probed, Verdict
 from funai.agent.rollout.startfaults import STATUSES, StartFaults
 from funai.agent.workload.contract import AppView, Image, Instance, WorkloadError, base_path, health_path
 from funai.contracts.agent import AgentDeploy
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.i18n.reasons import Words
 from funai.i18n.sizes import size
 

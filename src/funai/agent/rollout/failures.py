@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from funai.agent.images.pull import NotFetched
 from funai.agent.workload.contract import ReleaseUnusable, Unreachable, WorkloadError
 from funai.contracts.agent import DeployFailure
 from funai.contracts.errors import FunaiError
-from funai.contracts.states import Blame, FailureCode
+from funai.contracts.reasons import Blame, FailureCode, Reason
 
 QUOTED = 300
 
@@ -37,7 +38,7 @@ class RolloutFailed(FunaiError):
     ) -> None:
         self.code = 422 if failure.blame is Blame.USER else 502
         self.exit_code, self.oom_killed, self.log_tail = exit_code, oom_killed, log_tail or []
-        super().__init__(failure.value, None, **params)
+        super().__init__(Reason(failure), text=None, **params)
 
     @property
     def detail(self) -> dict[str, Any]:
@@ -52,6 +53,8 @@ class RolloutFailed(FunaiError):
 
 def of_workload(e: WorkloadError, limits: str = "") -> RolloutFailed:
     """Why a container could not be brought up. ``limits`` were asked for with it: an engine may not say which it refused."""
+    if isinstance(e, NotFetched):
+        return RolloutFailed(e.failure, **e.params)
     if isinstance(e, ReleaseUnusable):
         return RolloutFailed(FailureCode.IMAGE_UNUSABLE, detail=one_line(str(e)))
     if isinstance(e, Unreachable):

@@ -16,8 +16,8 @@ from funai.agent.workload.contract import Endpoint, Instance, Phase, health_path
 from funai.agent.workload.patience import patiently
 from funai.base.retry import retrying
 from funai.contracts.agent import AgentDeploy
+from funai.contracts.reasons import FailureCode
 from funai.contracts.routes import GatewayError, Route
-from funai.contracts.states import FailureCode
 
 VERIFY_EVERY = 0.05
 ADDRESS_SECONDS = 5

@@ -29,6 +29,7 @@ from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy, AgentDeployed
 from funai.contracts.errors import BadInput, NotFound
+from funai.contracts.reasons import Reason
 from funai.contracts.routes import GatewayError, Route, RouteState
 
 
@@ -79,7 +80,7 @@ class Rollouts:
         """For who holds the app. Raises NotFound ``RELEASE_NOT_KEPT``, RolloutFailed."""
         wanted = self._journal.release(app_id)
         if wanted is None:
-            raise NotFound("RELEASE_NOT_KEPT")
+            raise NotFound(Reason.RELEASE_NOT_KEPT)
         with log.bound(app_id=app_id), self._images.holding(wanted.image):
             try:
                 return await self._roll_out(app_id, wanted, Stopwatch(), fence=0)
@@ -211,4 +212,4 @@ class Rollouts:
     def _check_base_path(self, wanted: AgentDeploy) -> None:
         expected = naming.base_path(int(wanted.app_id))
         if wanted.base_path and wanted.base_path != expected and not self._any_base_path:
-            raise BadInput("BASE_PATH_UNSUPPORTED", expected=expected, given=wanted.base_path)
+            raise BadInput(Reason.BASE_PATH_UNSUPPORTED, expected=expected, given=wanted.base_path)

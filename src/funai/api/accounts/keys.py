@@ -12,6 +12,7 @@ from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.contracts.accounts import SshKey
 from funai.contracts.errors import Conflict, NotFound
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import from_epoch_ms
 
 
@@ -28,7 +29,7 @@ class Keys:
         """Raises BadInput KEY_INVALID, Conflict KEY_TAKEN or KEY_LIMIT."""
         key = parse_public_key(text)
         if self.reserved and key.fingerprint == self.reserved.fingerprint:
-            raise Conflict("KEY_TAKEN")
+            raise Conflict(Reason.KEY_TAKEN)
         row = {
             "user_id": user_id,
             "title": _title(title or key.comment),
@@ -39,13 +40,13 @@ class Keys:
         try:
             async with self.db.write() as conn:
                 if await lock_user(conn, user_id) is None:
-                    raise NotFound("USER_NOT_FOUND")
+                    raise NotFound(Reason.USER_NOT_FOUND)
                 counted = select(func.count()).select_from(ssh_keys).where(ssh_keys.c.user_id == user_id)
                 if int((await conn.execute(counted)).scalar_one()) >= self.limit:
-                    raise Conflict("KEY_LIMIT", limit=self.limit)
+                    raise Conflict(Reason.KEY_LIMIT, limit=self.limit)
                 made = (await conn.execute(insert(ssh_keys).values(row))).inserted_primary_key
         except IntegrityError as e:
-            raise Conflict("KEY_TAKEN") from e
+            raise Conflict(Reason.KEY_TAKEN) from e
         assert made is not None
         return _wire({**row, "id": int(made[0])})
 
@@ -54,7 +55,7 @@ class Keys:
         async with self.db.write() as conn:
             gone = await conn.execute(delete(ssh_keys).where(ssh_keys.c.id == key_id, ssh_keys.c.user_id == user_id))
         if not gone.rowcount:
-            raise NotFound("KEY_NOT_FOUND")
+            raise NotFound(Reason.KEY_NOT_FOUND)
 
     async def owner(self, key: PublicKey) -> int | None:
         """The enabled user who holds the key."""

@@ -10,6 +10,7 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import Reason
 
 BCRYPT = ("$2a$", "$2b$", "$2y$")
 """How hashes of an imported installation begin; each is replaced at its owner's next login."""
@@ -21,7 +22,7 @@ MIN_LENGTH, MAX_LENGTH = 8, 128
 def check_password(value: str) -> str:
     """Raises BadInput PASSWORD_WEAK."""
     if not MIN_LENGTH <= len(value) <= MAX_LENGTH:
-        raise BadInput("PASSWORD_WEAK")
+        raise BadInput(Reason.PASSWORD_WEAK)
     return value
 
 

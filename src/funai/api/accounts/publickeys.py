@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import Reason
 from funai.i18n.reasons import Words
 
 MIN_RSA_BITS = 2048
@@ -62,4 +63,4 @@ def _check_rsa(body: str) -> None:
 
 
 def _refuse(zh: str, en: str) -> BadInput:
-    return BadInput("KEY_INVALID", detail=Words(zh, en))
+    return BadInput(Reason.KEY_INVALID, detail=Words(zh, en))

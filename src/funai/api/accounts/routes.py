@@ -12,6 +12,7 @@ from funai.base.http.app import ok
 from funai.contracts.accounts import AddSshKey, ApiKey, ChangePassword, Credentials, SshKey, User
 from funai.contracts.audit import AuditAction
 from funai.contracts.errors import Forbidden, Unauthenticated
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import MAX_ID
 
 router = APIRouter(prefix=PREFIX)
@@ -20,7 +21,7 @@ router = APIRouter(prefix=PREFIX)
 @router.post("/auth/register", tags=["accounts"], summary="Make an account", **answers(User))
 async def register(core: Services, address: Address, audit: Audit, body: Credentials) -> Any:
     if not core.settings.registration_open:
-        raise Forbidden("REGISTRATION_CLOSED")
+        raise Forbidden(Reason.REGISTRATION_CLOSED)
     user = await core.accounts.register(address, body.user_name, body.password)
     await audit(AuditAction.SIGNED_UP, user)
     return ok(user)

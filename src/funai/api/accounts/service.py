@@ -19,6 +19,7 @@ from funai.base.db.engine import Database
 from funai.contracts import rules
 from funai.contracts.accounts import User
 from funai.contracts.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import from_epoch_ms
 
 
@@ -61,7 +62,7 @@ class Accounts:
             async with self.db.write() as conn:
                 made = (await conn.execute(insert(users).values(row))).inserted_primary_key
         except IntegrityError as e:
-            raise Conflict("USER_NAME_TAKEN") from e
+            raise Conflict(Reason.USER_NAME_TAKEN) from e
         assert made is not None
         return user_of({**row, "id": int(made[0])})
 
@@ -72,9 +73,9 @@ class Accounts:
         self._by_name.take(tried, now)
         row = await self.db.fetch_one(select(users).where(users.c.name_key == _searchable(user_name)))
         if not await self.passwords.verify(str(row["password_hash"]) if row else None, password) or row is None:
-            raise Unauthenticated("BAD_CREDENTIALS")
+            raise Unauthenticated(Reason.BAD_CREDENTIALS)
         if row["disabled"]:
-            raise Forbidden("USER_DISABLED")
+            raise Forbidden(Reason.USER_DISABLED)
         self._by_name.forget(tried)
         if self.passwords.outdated(str(row["password_hash"])):
             await self._set(int(row["id"]), password_hash=await self.passwords.hash(password))
@@ -99,7 +100,7 @@ class Accounts:
         """Raises NotFound USER_NOT_FOUND."""
         row = await self.db.fetch_one(select(users).where(users.c.id == user_id))
         if row is None:
-            raise NotFound("USER_NOT_FOUND")
+            raise NotFound(Reason.USER_NOT_FOUND)
         return user_of(row)
 
     async def renew_api_key(self, user_id: int) -> str:
@@ -117,7 +118,7 @@ class Accounts:
         self._by_name.take(("change", user_id), self.clock.monotonic())
         row = await self.db.fetch_one(select(users).where(users.c.id == user_id))
         if row is None or not await self.passwords.verify(str(row["password_hash"]), old):
-            raise Unauthenticated("BAD_CREDENTIALS")
+            raise Unauthenticated(Reason.BAD_CREDENTIALS)
         return await self._replace_password(user_id, new, api_key_hash=None)
 
     async def set_password(self, user_id: int, new: str) -> None:
@@ -137,10 +138,10 @@ class Accounts:
             others = select(users.c.id).where(users.c.admin == 1, users.c.disabled == 0).order_by(users.c.id).with_for_update()
             admins = [int(r) for r in (await conn.execute(others)).scalars()]
             if disabled and admins == [user_id]:
-                raise Conflict("LAST_ADMIN")
+                raise Conflict(Reason.LAST_ADMIN)
             changed = update(users).where(users.c.id == user_id).values(disabled=int(disabled), update_time=now_ms(self.clock))
             if not (await conn.execute(changed)).rowcount and await lock_user(conn, user_id) is None:
-                raise NotFound("USER_NOT_FOUND")
+                raise NotFound(Reason.USER_NOT_FOUND)
             row = await first(conn, select(users).where(users.c.id == user_id))
         assert row is not None
         return user_of(row)
@@ -169,7 +170,7 @@ class Accounts:
             )
             row = await first(conn, select(users.c.token_version).where(users.c.id == user_id))
         if row is None:
-            raise NotFound("USER_NOT_FOUND")
+            raise NotFound(Reason.USER_NOT_FOUND)
         return self._token(user_id, int(row["token_version"]))
 
     async def _set(self, user_id: int, **values: Any) -> None:

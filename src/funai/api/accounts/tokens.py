@@ -10,6 +10,7 @@ from datetime import datetime
 import jwt
 
 from funai.contracts.errors import Unauthenticated
+from funai.contracts.reasons import Reason
 
 ALGORITHM = "HS256"
 ISSUER = "funai"
@@ -48,7 +49,7 @@ class Tokens:
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as e:
             raise Unauthenticated() from e
         if now.timestamp() >= expires:
-            raise Unauthenticated("TOKEN_EXPIRED")
+            raise Unauthenticated(Reason.TOKEN_EXPIRED)
         return claims
 
 

@@ -25,6 +25,7 @@ from funai.base.db.inserts import insert_new
 from funai.base.observability import log
 from funai.contracts.apps.databases import FindOrphanImages, FindOrphans, Orphans
 from funai.contracts.errors import Conflict, FunaiError
+from funai.contracts.reasons import Reason
 
 GIT, REGISTRY = "git", "registry"
 SWEEP = "orphans"
@@ -49,7 +50,7 @@ class OrphanSweep:
         there, git = await self._repositories()
         ids = await self._ids()
         if not ids:
-            raise Conflict("ORPHANS_NO_APPS")
+            raise Conflict(Reason.ORPHANS_NO_APPS)
         git.repositories = sorted(repo for repo, app_id in there.items() if app_id not in set(ids))
         await self._drop_repositories(git, delete=delete, grace_hours=grace_hours)
         registry = await self._images(ids, delete=delete, grace_hours=grace_hours)

@@ -16,6 +16,7 @@ from funai.contracts.apps.moves import DrainProgress
 from funai.contracts.audit import AuditAction
 from funai.contracts.errors import Unavailable
 from funai.contracts.nodes import DrainNode, NewCredential, NewJoinToken, ReassignApp, UpsertNode
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import MAX_ID, EntityId, Name, Wire, clamped
 
 router = APIRouter(prefix=f"{PREFIX}/admin")
@@ -30,7 +31,7 @@ class SetPassword(Wire):
 
 async def _deploy(core: Core, method: str, path: str, *, params: dict[str, Any] | None = None, json: Any = None) -> Any:
     if core.control.admin_token is None:
-        raise Unavailable("ADMIN_TOKEN_MISSING")
+        raise Unavailable(Reason.ADMIN_TOKEN_MISSING)
     with core.control.asking() as deploy:
         return ok(await deploy.admin(method, path, core.control.admin_token, params=params, json=json))
 

@@ -25,6 +25,7 @@ from funai.contracts.accounts import AppDeleted, CleanupStep
 from funai.contracts.apps.databases import DatabaseCall, DatabaseOp
 from funai.contracts.errors import Conflict, FunaiError, NotFound
 from funai.contracts.jobs import Job
+from funai.contracts.reasons import Reason
 from funai.contracts.states import AppStatus
 
 HIDDEN_NAME = "\x7fdeleted-{id}"
@@ -61,12 +62,12 @@ class Deletions:
         async def work(conn: AsyncConnection) -> AppRow:
             mine = (apps.c.id == app_id, apps.c.user_id == user_id, apps.c.deleting == 0)
             if await lock_user(conn, user_id) is None:
-                raise NotFound("APP_NOT_FOUND")
+                raise NotFound(Reason.APP_NOT_FOUND)
             row = await first_app(conn, select(apps).where(*mine).with_for_update())
             if row is None:
-                raise NotFound("APP_NOT_FOUND")
+                raise NotFound(Reason.APP_NOT_FOUND)
             if row.status == AppStatus.DISABLED and not disabled_too:
-                raise Conflict("APP_DISABLED")
+                raise Conflict(Reason.APP_DISABLED)
             at = now_ms(self.clock)
             marked = {"deleting": 1, "app_name": HIDDEN_NAME.format(id=app_id), "slot": 0, "delete_next": at + FIRST_TRY_MS}
             await conn.execute(update(apps).where(apps.c.id == app_id).values(update_time=at, **marked))

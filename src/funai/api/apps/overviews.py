@@ -29,6 +29,7 @@ from funai.contracts.apps.domains import NameApp, readable_label
 from funai.contracts.apps.usage import AppUsage
 from funai.contracts.errors import CalleeFailed, FunaiError, NotFound
 from funai.contracts.nodes import MAX_OVERVIEW, AppOverview
+from funai.contracts.reasons import Reason
 from funai.contracts.states import AppStatus, JobStatus, Window
 from funai.contracts.wire import iso_z
 from funai.i18n.reasons import Words, render
@@ -99,7 +100,7 @@ class Overviews:
                 with self.control.asking() as deploy:
                     return await ask(deploy)
         except TimeoutError as e:
-            raise CalleeFailed("AGENT_UNREACHABLE", detail=f"{LOOK_SECONDS:g} s") from e
+            raise CalleeFailed(Reason.AGENT_UNREACHABLE, detail=f"{LOOK_SECONDS:g} s") from e
 
     async def _known(self, app_ids: Sequence[int]) -> dict[int, AppOverview] | None:
         """By app id; None when this Deploy has no such call."""
@@ -178,7 +179,7 @@ def looping_words(app_id: int, exit_code: int | None = None, at: datetime | None
     if at is not None:
         zh, en = [*zh, f"时间 {iso_z(at)}"], [*en, f"at {iso_z(at)}"]
     how = Words(f"（{'，'.join(zh)}）", f" ({', '.join(en)})") if zh else ""
-    return render("APP_CRASH_LOOPING", language(), {"app": app_id, "how": how})
+    return render(Reason.APP_CRASH_LOOPING, language(), {"app": app_id, "how": how})
 
 
 def _runtime(app_id: int, said: dict[str, Any]) -> AppRuntime:

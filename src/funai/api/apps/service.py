@@ -17,6 +17,7 @@ from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.contracts.accounts import App, CreateApp, Serving, UpdateApp
 from funai.contracts.errors import BadInput, Conflict, NotFound
+from funai.contracts.reasons import Reason
 from funai.contracts.states import AppStatus
 from funai.contracts.wire import from_epoch_ms
 from funai.i18n.reasons import Words
@@ -55,15 +56,15 @@ class Apps:
         try:
             async with self.db.write() as conn:
                 if await lock_user(conn, user_id) is None:
-                    raise NotFound("USER_NOT_FOUND")
+                    raise NotFound(Reason.USER_NOT_FOUND)
                 counted = select(func.count()).select_from(apps).where(apps.c.user_id == user_id, apps.c.deleting == 0)
                 if int((await conn.execute(counted)).scalar_one()) >= self.limit:
-                    raise Conflict("QUOTA_APPS", limit=self.limit)
+                    raise Conflict(Reason.QUOTA_APPS, limit=self.limit)
                 names = (await conn.execute(select(apps.c.app_name).where(apps.c.user_id == user_id))).scalars()
                 row["app_name"] = given or default_name(set(names))
                 made = (await conn.execute(insert(apps).values(row))).inserted_primary_key
         except IntegrityError as e:
-            raise Conflict("APP_NAME_TAKEN") from e
+            raise Conflict(Reason.APP_NAME_TAKEN) from e
         assert made is not None
         app_id = int(made[0])
         await self.repos.make(await self.own(user_id, app_id))
@@ -73,7 +74,7 @@ class Apps:
         """The app's row. Raises NotFound for one that isn't there, isn't theirs or is being deleted."""
         row = await self.db.fetch_one(select(apps).where(apps.c.id == app_id, apps.c.user_id == user_id, apps.c.deleting == 0))
         if row is None:
-            raise NotFound("APP_NOT_FOUND")
+            raise NotFound(Reason.APP_NOT_FOUND)
         return app_of(row)
 
     async def find(self, app_id: int) -> AppRow | None:
@@ -106,7 +107,7 @@ class Apps:
                 async with self.db.write() as conn:
                     await conn.execute(update(apps).where(*mine).values(update_time=now_ms(self.clock), **values))
             except IntegrityError as e:
-                raise Conflict("APP_NAME_TAKEN") from e
+                raise Conflict(Reason.APP_NAME_TAKEN) from e
         return self.wire(await self.own(user_id, app_id))
 
     async def pushed(self, user_id: int, app_id: int) -> None:
@@ -126,9 +127,9 @@ class Apps:
         async with self.db.write() as conn:
             row = await first_app(conn, select(apps).where(apps.c.id == app_id, apps.c.deleting == 0).with_for_update())
             if row is None:
-                raise NotFound("APP_NOT_FOUND")
+                raise NotFound(Reason.APP_NOT_FOUND)
             if row.status == AppStatus.DEPLOYING:
-                raise Conflict("APP_DEPLOYING")
+                raise Conflict(Reason.APP_DEPLOYING)
             if disabled:
                 values = {"status": int(AppStatus.DISABLED), "slot": 0, "serving": 0}
             elif row.status == AppStatus.DISABLED:
@@ -173,7 +174,7 @@ def clean_name(name: str) -> str:
     """Trimmed and in Unicode's composed form. Raises BadInput APP_NAME_INVALID."""
     cleaned = unicodedata.normalize("NFC", name).strip()
     if not 1 <= len(cleaned) <= MAX_NAME or any(map(_unfit, cleaned)) or not any(map(_visible, cleaned)):
-        raise BadInput("APP_NAME_INVALID")
+        raise BadInput(Reason.APP_NAME_INVALID)
     return cleaned
 
 

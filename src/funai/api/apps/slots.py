@@ -23,6 +23,7 @@ from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.contracts.errors import Conflict, NotFound
 from funai.contracts.jobs import Job
+from funai.contracts.reasons import Reason
 from funai.contracts.states import AppStatus
 
 MAX_NAMED = 10
@@ -53,12 +54,12 @@ class Slots:
 
         async def work(conn: AsyncConnection) -> None:
             if await lock_user(conn, user_id) is None:
-                raise NotFound("APP_NOT_FOUND")
+                raise NotFound(Reason.APP_NOT_FOUND)
             if remember:
                 await keys.keep(conn, user_id, op_key, remember, now_ms(self.clock))
             app = await first_app(conn, select(apps).where(apps.c.id == app_id, apps.c.user_id == user_id).with_for_update())
             if app is None or app.deleting:
-                raise NotFound("APP_NOT_FOUND")
+                raise NotFound(Reason.APP_NOT_FOUND)
             await self._check(conn, app)
             values: dict[str, Any] = {
                 "status": int(AppStatus.DEPLOYING),
@@ -171,16 +172,16 @@ class Slots:
 
     async def _check(self, conn: AsyncConnection, app: AppRow) -> None:
         if app.status == AppStatus.DISABLED:
-            raise Conflict("APP_DISABLED")
+            raise Conflict(Reason.APP_DISABLED)
         if app.status == AppStatus.DEPLOYING:
-            raise Conflict("APP_DEPLOYING")
+            raise Conflict(Reason.APP_DEPLOYING)
         if app.slot:
             return
         held = select(apps.c.app_name).where(apps.c.user_id == app.user_id, apps.c.slot == 1, apps.c.deleting == 0)
         names = list((await conn.execute(held.order_by(apps.c.id))).scalars())
         if len(names) >= self.limit:
             shown = ", ".join(names[:MAX_NAMED]) + (" …" if len(names) > MAX_NAMED else "")
-            raise Conflict("QUOTA_RUNNING_APPS", limit=self.limit, apps=shown)
+            raise Conflict(Reason.QUOTA_RUNNING_APPS, limit=self.limit, apps=shown)
 
     async def _over(self, app_id: int, op_key: str, changes: Changes) -> bool:
         return await self.db.retrying(lambda conn: _end(conn, app_id, op_key, now_ms(self.clock), changes))

@@ -19,6 +19,7 @@ from funai.base.db.engine import Database
 from funai.contracts import rules
 from funai.contracts.apps.variables import build_names, names_of, values_of, with_marks
 from funai.contracts.errors import BadInput, Conflict, NotFound
+from funai.contracts.reasons import Reason
 from funai.i18n.reasons import Words
 
 MAX_SHOWN = 10
@@ -46,7 +47,7 @@ class Variables:
     def sealer(self) -> Sealer:
         """Raises Conflict ENV_DISABLED."""
         if self._sealer is None:
-            raise Conflict("ENV_DISABLED")
+            raise Conflict(Reason.ENV_DISABLED)
         return self._sealer
 
     async def names(self, app_id: int) -> list[str]:
@@ -92,7 +93,7 @@ class Variables:
         async def work(conn: AsyncConnection) -> list[str]:
             # The app's row is the lock: two changes at once must not lose one of them.
             if await first(conn, select(apps.c.id).where(apps.c.id == app_id, apps.c.deleting == 0).with_for_update()) is None:
-                raise NotFound("APP_NOT_FOUND")
+                raise NotFound(Reason.APP_NOT_FOUND)
             row = await first(conn, _OF.where(app_env.c.app_id == app_id))
             before = _kept(row) if row else Kept()
             after = change(sealer.open(before.sealed) if before.sealed else {})
@@ -121,7 +122,7 @@ class Variables:
     def _check_size(self, values: Mapping[str, str]) -> None:
         size = sum(len(k) + len(v.encode()) for k, v in values.items())
         if len(names_of(values)) > self.max_count or size > self.max_bytes:
-            raise BadInput("ENV_LIMIT", count=self.max_count, bytes=self.max_bytes)
+            raise BadInput(Reason.ENV_LIMIT, count=self.max_count, bytes=self.max_bytes)
 
 
 def _kept(row: Mapping[str, Any]) -> Kept:

@@ -12,6 +12,7 @@ from funai.base.clients.deploy import DeployClient, OldIds
 from funai.base.clients.transport import Unreachable
 from funai.base.http.app import language
 from funai.contracts.errors import CalleeFailed, FunaiError, Unavailable
+from funai.contracts.reasons import Reason
 
 
 class OutcomeUnknown(CalleeFailed):
@@ -21,7 +22,9 @@ class OutcomeUnknown(CalleeFailed):
     """
 
     def __init__(self, answered: FunaiError | None = None) -> None:
-        super().__init__(answered.reason if answered else "DEPLOY_UNREACHABLE", text=answered and answered.message(language()))
+        super().__init__(Reason.DEPLOY_UNREACHABLE, text=answered and answered.message(language()))
+        if answered is not None:
+            self.reason = answered.reason
         self.code = Unavailable.code if isinstance(answered, Unavailable) else CalleeFailed.code
         self.over = answered is not None
 
@@ -49,14 +52,14 @@ class DeployClientPool:
     def client(self) -> DeployClient:
         """Raises Unavailable DEPLOY_DISABLED."""
         if self._client is None:
-            raise Unavailable("DEPLOY_DISABLED")
+            raise Unavailable(Reason.DEPLOY_DISABLED)
         return self._client
 
     @property
     def followers(self) -> DeployClient:
         """The client for long calls. Raises Unavailable DEPLOY_DISABLED."""
         if self._followers is None:
-            raise Unavailable("DEPLOY_DISABLED")
+            raise Unavailable(Reason.DEPLOY_DISABLED)
         return self._followers
 
     @property
@@ -74,9 +77,9 @@ class DeployClientPool:
         try:
             yield client
         except Unreachable as e:
-            raise (OutcomeUnknown() if e.sent else CalleeFailed("DEPLOY_UNREACHABLE")) from e
+            raise (OutcomeUnknown() if e.sent else CalleeFailed(Reason.DEPLOY_UNREACHABLE)) from e
         except FunaiError as e:
-            if e.code == 401 or e.reason in ("FORBIDDEN", "IP_FORBIDDEN"):
+            if e.code == 401 or e.reason in (Reason.FORBIDDEN, Reason.IP_FORBIDDEN):
                 # Our own secret was refused: to the caller that is no reason to log in again.
                 raise CalleeFailed(service="deploy", detail=e.reason) from e
             if e.code >= 500:

@@ -8,6 +8,7 @@ from funai.base.config.sealing import SealBroken
 from funai.contracts.apps.variables import changes
 from funai.contracts.errors import BadInput, Conflict, NotFound
 from funai.contracts.jobs import VariableChange
+from funai.contracts.reasons import Reason
 
 
 async def changed_variables(
@@ -20,7 +21,7 @@ async def changed_variables(
     try:
         sealed = [await deploy.sealed_variables(app_id, number) for number in (old, new)]
     except (NotFound, BadInput) as e:
-        if e.reason == "RELEASE_NOT_FOUND":
+        if e.reason == Reason.RELEASE_NOT_FOUND:
             raise
         return None
     try:

@@ -17,6 +17,7 @@ from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.contracts.errors import BadInput, Conflict
 from funai.contracts.jobs import Job
+from funai.contracts.reasons import Reason
 
 KEPT_SECONDS = 24 * 3600
 _WAIT_SECONDS = 1.0
@@ -32,7 +33,7 @@ class Unanswered:
 def remember(key: str, request: dict[str, Any]) -> Remember:
     """The record of ``key`` for ``request`` (plain JSON). Raises BadInput."""
     if not 1 <= len(key) <= 200 or not key.isascii() or not key.isprintable():
-        raise BadInput("IDEMPOTENCY_KEY_INVALID")
+        raise BadInput(Reason.IDEMPOTENCY_KEY_INVALID)
     body = json.dumps(request, sort_keys=True, separators=(",", ":"))
     return Remember(hashlib.sha256(key.encode()).hexdigest(), hashlib.sha256(body.encode("utf-8", "replace")).hexdigest())
 
@@ -54,7 +55,7 @@ class Answers:
             if row is None:
                 return None
             if row["request_hash"] != record.request_hash:
-                raise Conflict("IDEMPOTENCY_MISMATCH")
+                raise Conflict(Reason.IDEMPOTENCY_MISMATCH)
             if row["answer"] is not None:
                 return Job.model_validate_json(str(row["answer"]))
             if self.clock.monotonic() >= deadline:

@@ -14,7 +14,8 @@ from typing import Any
 
 from funai.contracts import rules
 from funai.contracts.jobs import Job
-from funai.contracts.states import AppStatus, Blame, JobStatus
+from funai.contracts.reasons import Blame
+from funai.contracts.states import AppStatus, JobStatus
 
 MAX_ERROR = 8_000
 MAX_URL = 500

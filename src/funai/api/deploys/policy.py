@@ -15,6 +15,7 @@ from funai.contracts import naming, rules
 from funai.contracts.accounts import CreateDeploy
 from funai.contracts.errors import BadInput, Forbidden
 from funai.contracts.jobs import BuildRules, Payload
+from funai.contracts.reasons import Reason
 
 DEFAULT_PORT = 3000
 DEFAULT_TAG = "latest"
@@ -56,7 +57,7 @@ def fill(asked: CreateDeploy, user_id: int, app_id: int, app_name: str, defaults
     own_repo = defaults.repo_url(user_id, app_id)
     _check_fences(asked, user_id, app_id, own_repo, defaults)
     if not asked.image and not (asked.repo_ssh_url or own_repo):
-        raise BadInput("SOURCE_MISSING")
+        raise BadInput(Reason.SOURCE_MISSING)
     values = {
         "user_id": user_id,
         "app_id": app_id,
@@ -93,19 +94,19 @@ def image_allowed(image: str, user_id: int, app_id: int, defaults: Defaults) -> 
 
 def _check_fences(asked: CreateDeploy, user_id: int, app_id: int, own_repo: str | None, defaults: Defaults) -> None:
     if asked.image and not image_allowed(asked.image, user_id, app_id, defaults):
-        raise Forbidden("IMAGE_FORBIDDEN", image=asked.image)
+        raise Forbidden(Reason.IMAGE_FORBIDDEN, image=asked.image)
     own_path = naming.base_path(app_id)
     if asked.base_path and rules.check_base_path(asked.base_path) != own_path:
         # A gateway knows apps by their numbers: a deeper path would be refused by the agent, after the build.
-        raise Forbidden("BASE_PATH_FORBIDDEN", own=own_path)
+        raise Forbidden(Reason.BASE_PATH_FORBIDDEN, own=own_path)
     if asked.repo_ssh_url and asked.repo_ssh_url != own_repo:
         url = rules.check_ssh_url(asked.repo_ssh_url)
         if not any(url.startswith(prefix) for prefix in defaults.repo_prefixes):
-            raise Forbidden("REPO_FORBIDDEN", own=own_repo or "-")
+            raise Forbidden(Reason.REPO_FORBIDDEN, own=own_repo or "-")
     if asked.acr_registry and rules.check_registry(asked.acr_registry) != defaults.registry:
-        raise Forbidden("REGISTRY_FORBIDDEN")
+        raise Forbidden(Reason.REGISTRY_FORBIDDEN)
     if asked.acr_namespace and rules.check_namespace(asked.acr_namespace) != defaults.namespace:
-        raise Forbidden("REGISTRY_FORBIDDEN")
+        raise Forbidden(Reason.REGISTRY_FORBIDDEN)
 
 
 def build_rules_of(settings: ApiSettings, user_id: int, app_id: int | None) -> BuildRules:

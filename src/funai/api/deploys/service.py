@@ -31,6 +31,7 @@ from funai.contracts import naming
 from funai.contracts.accounts import App, CreateDeploy, StoppedApp
 from funai.contracts.errors import CalleeFailed, Conflict, FunaiError, NotFound, Unavailable
 from funai.contracts.jobs import CreateJob, Job, Payload, Release, ReleaseComparison
+from funai.contracts.reasons import Reason
 from funai.contracts.states import AppStatus, JobType
 
 START_SECONDS = 120.0
@@ -85,7 +86,7 @@ class Deploys:
         """What two releases differ in. Raises NotFound RELEASE_NOT_FOUND."""
         by_number = {r.number: r for r in await self.releases(user_id, app_id)}
         if old not in by_number or new not in by_number:
-            raise NotFound("RELEASE_NOT_FOUND")
+            raise NotFound(Reason.RELEASE_NOT_FOUND)
         with self.control.asking() as deploy:
             changed = await changed_variables(deploy, self.variables, app_id, old, new)
         return ReleaseComparison(old=by_number[old], new=by_number[new], variables=changed)
@@ -95,7 +96,7 @@ class Deploys:
         told: dict[str, Any] = {}
         app = await self.tracker.fresh(await self.apps.own(user_id, app_id))
         if app.status == AppStatus.DEPLOYING:
-            raise Conflict("APP_DEPLOYING")
+            raise Conflict(Reason.APP_DEPLOYING)
         if app.status in (AppStatus.READY, AppStatus.FAILED, AppStatus.UPLOADED) and app.job_id is not None:
             told = await self._stop(app)
         known = {name: told[name] for name in ("nodeId", "agentBaseUrl", "runtime") if told.get(name) is not None}
@@ -129,7 +130,7 @@ class Deploys:
         elif app.status == AppStatus.READY:
             return self.apps.wire(app)
         if app.job_id is None:
-            raise Conflict("APP_NEVER_DEPLOYED")
+            raise Conflict(Reason.APP_NEVER_DEPLOYED)
         op_key = secrets.token_hex(16)
         await self.slots.take(user_id, app_id, Operation.START, op_key)
         try:
@@ -142,7 +143,7 @@ class Deploys:
             raise
         except FunaiError as e:
             await self.slots.give_back(app_id, op_key)
-            if e.reason != "RELEASE_NOT_KEPT":
+            if e.reason != Reason.RELEASE_NOT_KEPT:
                 raise
             return await self._start_anew(user_id, app_id, e)
         url = answer.get("deployUrl")
@@ -174,7 +175,7 @@ class Deploys:
         """An operator's word: what runs is stopped first. Raises NotFound, Conflict APP_DEPLOYING."""
         row = await self.apps.find(app_id)
         if row is None:
-            raise NotFound("APP_NOT_FOUND")
+            raise NotFound(Reason.APP_NOT_FOUND)
         if disabled and row.slot:
             await self.stop(row.user_id, app_id)
         return await self.apps.set_disabled(app_id, disabled)
@@ -184,7 +185,7 @@ class Deploys:
         with self.control.asking() as deploy:
             job = await deploy.job(job_id)
         if not caller.admin and job.payload.get("userId") != caller.id:
-            raise NotFound("JOB_NOT_FOUND")
+            raise NotFound(Reason.JOB_NOT_FOUND)
         await self.tracker.learn(job)
         return self._shown(job)
 
@@ -262,14 +263,14 @@ class Deploys:
             raise
         except FunaiError as e:
             # (A request that is cancelled in the middle leaves the operation: the tracker finds out what became of it.)
-            if e.reason != "APP_DEPLOYING" or not await self._adopt(app_id, op_key):
+            if e.reason != Reason.APP_DEPLOYING or not await self._adopt(app_id, op_key):
                 await self.slots.give_back(app_id, op_key)
             raise
         if not await self.slots.bind(app_id, op_key, job, answer_text(job)) and await self.apps.find(app_id) is None:
             # Deleted meanwhile: the deletion may have looked for jobs before there was one.
             with suppress(Conflict), self.control.asking() as deploy:
                 await deploy.cancel(job.id)
-            raise NotFound("APP_NOT_FOUND")
+            raise NotFound(Reason.APP_NOT_FOUND)
         return self._shown(job)
 
     async def _adopt(self, app_id: int, op_key: str) -> bool:
@@ -300,7 +301,7 @@ async def _create_once(deploy: DeployClient, create: CreateJob) -> Job:
     try:
         return await deploy.create(create)
     except Conflict as e:
-        if e.reason != "IDEMPOTENCY_MISMATCH" or create.idempotency_key is None:
+        if e.reason != Reason.IDEMPOTENCY_MISMATCH or create.idempotency_key is None:
             raise
         return await deploy.job_by_key(create.idempotency_key)  # the app's variables were changed between two tries
 
@@ -312,5 +313,5 @@ def _earlier(releases: list[Release], number: int | None) -> Release:
         live = next((r.number for r in releases if r.live), None)
         chosen = next((r for r in releases if live is not None and r.number < live), None)
     if chosen is None:
-        raise NotFound("RELEASE_NOT_FOUND")
+        raise NotFound(Reason.RELEASE_NOT_FOUND)
     return chosen

@@ -24,6 +24,7 @@ from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.errors import BadInput, FunaiError, NotFound
 from funai.contracts.jobs import Job
+from funai.contracts.reasons import Reason
 from funai.contracts.states import AppStatus
 from funai.i18n.reasons import render
 
@@ -128,8 +129,8 @@ class Tracker:
                 with self.control.asking() as deploy:
                     job = await deploy.job(row.op_job_id)
             except NotFound as e:
-                if e.reason == "JOB_NOT_FOUND":
-                    why = " / ".join(render("JOB_VANISHED", word, {}) for word in ("zh", "en"))  # read in either language
+                if e.reason == Reason.JOB_NOT_FOUND:
+                    why = " / ".join(render(Reason.JOB_VANISHED, word, {}) for word in ("zh", "en"))  # read in either language
                     await self.slots.fail(row.id, str(row.op_key), why)
                 return
             if job.status.final:
@@ -175,7 +176,7 @@ class Tracker:
             try:
                 return await deploy.job_by_key(str(row.op_key))
             except NotFound as e:
-                if e.reason == "JOB_NOT_FOUND":
+                if e.reason == Reason.JOB_NOT_FOUND:
                     return None
             except BadInput:
                 pass

@@ -11,6 +11,7 @@ from funai.base.clients.deploy import DeployClient
 from funai.base.http.app import language
 from funai.contracts.apps.domains import AddDomain, Domain, DomainTarget, clean_domain
 from funai.contracts.errors import NotFound, Unavailable
+from funai.contracts.reasons import Reason
 from funai.i18n.reasons import render
 
 
@@ -54,9 +55,9 @@ class OwnDomains:
             with self.control.asking() as deploy:
                 yield deploy
         except NotFound as e:
-            if e.reason == "DOMAIN_NOT_FOUND":
+            if e.reason == Reason.DOMAIN_NOT_FOUND:
                 raise
-            raise Unavailable("DOMAINS_NEED_NEWER_DEPLOY") from e
+            raise Unavailable(Reason.DOMAINS_NEED_NEWER_DEPLOY) from e
 
 
 def _told(domain: Domain) -> Domain:

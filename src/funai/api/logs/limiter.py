@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from funai.contracts.errors import TooMany
+from funai.contracts.reasons import Reason
 
 
 class StreamLimiter:
@@ -24,9 +25,9 @@ class StreamLimiter:
     def seat(self, user_id: int) -> Iterator[None]:
         """Hold a seat while the context is open. Raises TooMany LOG_STREAMS, LOG_STREAMS_ALL."""
         if self._taken[user_id] >= self._limit:
-            raise TooMany("LOG_STREAMS", limit=self._limit)
+            raise TooMany(Reason.LOG_STREAMS, limit=self._limit)
         if self.taken >= self._total:
-            raise TooMany("LOG_STREAMS_ALL", limit=self._total)
+            raise TooMany(Reason.LOG_STREAMS_ALL, limit=self._total)
         self._taken[user_id] += 1
         try:
             yield

@@ -24,6 +24,7 @@ from funai.base.http.app import json_bytes, language
 from funai.base.observability.redact import Redactor
 from funai.contracts.errors import CalleeFailed, FunaiError
 from funai.contracts.jobs import Job, LogSlice
+from funai.contracts.reasons import Reason
 
 HOLD_SECONDS = 10.0
 """Longest silence on a stream."""
@@ -68,7 +69,7 @@ class Streams:
             if response.status_code >= 400:
                 await response.aread()
         except httpx.HTTPError as e:
-            raise CalleeFailed("DEPLOY_UNREACHABLE") from e
+            raise CalleeFailed(Reason.DEPLOY_UNREACHABLE) from e
         if response.status_code >= 400:
             with self.control.asking():
                 raise error_of("deploy", response)

@@ -10,6 +10,7 @@ from funai.api.apps.service import Apps
 from funai.api.deploys.policy import Defaults
 from funai.contracts.accounts import GitAccess, GitAccessQuestion
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import Reason
 from funai.i18n.reasons import render
 
 
@@ -27,27 +28,27 @@ class RepoAccess:
             return await self._runner(question)
         user_id = await self.keys.owner(key)
         if user_id is None:
-            return _no("GIT_KEY_UNKNOWN")
+            return _no(Reason.GIT_KEY_UNKNOWN)
         if not question.repo:
             return GitAccess(allowed=True, user_id=user_id)
         named = parse_repo(question.repo, self.defaults)
         app = await self.apps.find(named[1]) if named else None
         # Another's repository and one that isn't there are answered alike.
         if named is None or app is None or app.user_id != named[0] or named[0] != user_id:
-            return _no("GIT_REPO_UNKNOWN", user_id)
+            return _no(Reason.GIT_REPO_UNKNOWN, user_id)
         if question.write:
             await self.apps.repos.ensure(*named)
         return GitAccess(allowed=True, user_id=user_id, app_id=named[1])
 
     async def _runner(self, question: GitAccessQuestion) -> GitAccess:
         if question.write:
-            return _no("GIT_READ_ONLY")
+            return _no(Reason.GIT_READ_ONLY)
         if not question.repo:
             return GitAccess(allowed=True)
         named = parse_repo(question.repo, self.defaults)
         app = await self.apps.find(named[1]) if named else None
         if named is None or app is None or app.user_id != named[0]:
-            return _no("GIT_REPO_UNKNOWN")
+            return _no(Reason.GIT_REPO_UNKNOWN)
         return GitAccess(allowed=True, app_id=named[1])
 
 

@@ -21,6 +21,7 @@ from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.errors import BadInput, Conflict, FunaiError, NotFound
+from funai.contracts.reasons import Reason
 from funai.i18n.reasons import Words
 
 TITLE = "FunAI: "
@@ -43,14 +44,14 @@ class GitAccounts:
         GIT_ACCOUNT_INVALID, Conflict GIT_ACCOUNT_TAKEN or GIT_ACCOUNTS_OFF, RepoHostFailed.
         """
         if self.gitea is None:
-            raise Conflict("GIT_ACCOUNTS_OFF")
+            raise Conflict(Reason.GIT_ACCOUNTS_OFF)
         row = await self.db.fetch_one(select(users).where(users.c.id == user_id))
         if row is None:
-            raise NotFound("USER_NOT_FOUND")
+            raise NotFound(Reason.USER_NOT_FOUND)
         with told():
             name = await self._checked(self.gitea, account) if account else None
         if name and await self.db.fetch_one(select(users.c.id).where(users.c.git_account == name, users.c.id != user_id)):
-            raise Conflict("GIT_ACCOUNT_TAKEN")
+            raise Conflict(Reason.GIT_ACCOUNT_TAKEN)
         with told():
             if row["git_account"] and row["git_account"] != name:
                 await self._mirror(self.gitea, str(row["git_account"]), {})
@@ -62,7 +63,7 @@ class GitAccounts:
             async with self.db.write() as conn:
                 await link_git_account(conn, user_id, name, now_ms(self.clock))
         except IntegrityError as e:
-            raise Conflict("GIT_ACCOUNT_TAKEN") from e
+            raise Conflict(Reason.GIT_ACCOUNT_TAKEN) from e
 
     async def mirror(self, user_id: int) -> None:
         """The person's keys changed, or the account was shut out or let in. A failure is logged; the sweep does it again."""
@@ -121,4 +122,4 @@ class GitAccounts:
 
 
 def _refused(account: str, zh: str, en: str) -> BadInput:
-    return BadInput("GIT_ACCOUNT_INVALID", account=account, detail=Words(zh, en))
+    return BadInput(Reason.GIT_ACCOUNT_INVALID, account=account, detail=Words(zh, en))

@@ -15,13 +15,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from funai.contracts.errors import CalleeFailed
+from funai.contracts.reasons import Reason
 from funai.i18n.reasons import Words
 
 
 class RepoHostFailed(CalleeFailed):
     """``detail`` is for the app's owner; ``cause`` has the technical part, for the log."""
 
-    default_reason = "REPO_HOST_FAILED"
+    default_reason = Reason.REPO_HOST_FAILED
 
     def __init__(self, detail: Words) -> None:
         super().__init__(detail=detail)

@@ -10,6 +10,7 @@ from typing import Any
 
 from funai.api.repos.gitea import TEMPLATE_MESSAGE
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import Reason
 
 PUSH_PATH = "/api/fun-ai/internal/git/gitea"
 """Where Gitea tells of pushes."""
@@ -31,9 +32,9 @@ def pushed_repo(body: bytes, headers: Mapping[str, str]) -> str | None:
     try:
         event: Any = json.loads(body)
     except ValueError as e:
-        raise BadInput("BAD_JSON") from e
+        raise BadInput(Reason.BAD_JSON) from e
     if not isinstance(event, dict):
-        raise BadInput("BAD_JSON")
+        raise BadInput(Reason.BAD_JSON)
     return _of_event(event)  # pyright: ignore[reportUnknownArgumentType]
 
 

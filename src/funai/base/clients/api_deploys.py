@@ -8,12 +8,13 @@ from funai.base.clients.api_calls import BASE, Calls, owned
 from funai.contracts.accounts import CreateDeploy
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import BuildRules, Job, Release, ReleaseComparison
+from funai.contracts.reasons import Reason
 
 
 class DeployCalls(Calls):
     async def deploy(self, user_id: int, app_id: int, wishes: CreateDeploy, *, idempotency_key: str | None = None) -> Job:
         if idempotency_key is not None and not (idempotency_key.isascii() and idempotency_key.isprintable()):
-            raise BadInput("IDEMPOTENCY_KEY_INVALID")  # as the API says; a header couldn't even carry it there
+            raise BadInput(Reason.IDEMPOTENCY_KEY_INVALID)  # as the API says; a header couldn't even carry it there
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
         return Job.model_validate(
             await self.transport.data(

@@ -18,6 +18,7 @@ import httpx
 
 from funai.base.clients.transport import Transport
 from funai.contracts.errors import CalleeFailed
+from funai.contracts.reasons import Reason
 
 API = "/api/v1"
 PAGE = 50
@@ -30,7 +31,7 @@ _MAX_SAID = 300
 class Why(StrEnum):
     AWAY = "AWAY"
     """No answer, or a failure of its own: it may be back in a moment."""
-    FORBIDDEN = "FORBIDDEN"
+    FORBIDDEN = Reason.FORBIDDEN
     """401 or 403: the token is unknown, or lacks a scope or a right."""
     REFUSED = "REFUSED"
 
@@ -38,7 +39,7 @@ class Why(StrEnum):
 class GiteaFailed(CalleeFailed):
     def __init__(self, detail: str, why: Why) -> None:
         self.why = why
-        super().__init__("CALLEE_FAILED", service="gitea", detail=detail)
+        super().__init__(Reason.CALLEE_FAILED, service="gitea", detail=detail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from funai.base.clients.proxied import ProxiedTransport
 from funai.base.observability import log
 from funai.base.proxies import Proxies
 from funai.contracts.errors import CalleeFailed, ConfigError, FunaiError, error_for
+from funai.contracts.reasons import Reason
 
 T = TypeVar("T", bound=BaseModel)
 UNREASONED = "REMOTE"
@@ -23,7 +24,7 @@ class Unreachable(CalleeFailed):
     """No answer at all: connection refused or reset, or a time-out. ``sent`` tells whether the callee may have acted."""
 
     def __init__(self, service: str, detail: str, *, sent: bool) -> None:
-        super().__init__("CALLEE_FAILED", service=service, detail=detail)
+        super().__init__(Reason.CALLEE_FAILED, service=service, detail=detail)
         self.sent = sent
 
 
@@ -31,7 +32,7 @@ class NotOurs(CalleeFailed):
     """Something answered that is no service of ours: another program, or a proxy in front of one."""
 
     def __init__(self, service: str, detail: str, response: httpx.Response) -> None:
-        super().__init__("CALLEE_FAILED", service=service, detail=detail)
+        super().__init__(Reason.CALLEE_FAILED, service=service, detail=detail)
         self.status = response.status_code
         self.location = str(response.url.join(response.headers["Location"])) if response.has_redirect_location else None
 
@@ -181,7 +182,8 @@ class AgentRefused(FunaiError):
     def __init__(self, code: int, reason: str, text: str, detail: Any) -> None:
         self.code = code
         self.detail = detail
-        super().__init__(reason, text=text)
+        super().__init__(text=text)
+        self.reason = reason
 
     @property
     def lacks_the_call(self) -> bool:

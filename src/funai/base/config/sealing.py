@@ -11,13 +11,14 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken
 
 from funai.contracts.errors import ConfigError, FunaiError
+from funai.contracts.reasons import Reason
 
 
 class SealBroken(FunaiError):
     """The sealed text was made with another key, or was changed."""
 
     def __init__(self) -> None:
-        super().__init__("INTERNAL")
+        super().__init__(Reason.INTERNAL)
 
 
 def _make(file: Path) -> None:

@@ -23,6 +23,7 @@ from funai.base.http import invalid
 from funai.base.observability import log
 from funai.base.observability.metrics import HttpMetrics, Refreshers
 from funai.contracts.errors import BadInput, Forbidden, FunaiError, NotFound, TooLarge, Unauthenticated
+from funai.contracts.reasons import Reason
 from funai.i18n.reasons import render
 
 TRACE_HEADER = "X-Trace-Id"
@@ -43,7 +44,7 @@ def language() -> str:
 
 def ok(data: Any = None, message: str | None = None) -> Any:
     """The success envelope. ``data`` is a model, a list of models or plain JSON; FastAPI checks it by the call's model."""
-    return {"code": 200, "message": message or render("OK", language(), {}), "data": data}
+    return {"code": 200, "message": message or render(Reason.OK, language(), {}), "data": data}
 
 
 def ok_json(data: Any) -> Response:
@@ -138,11 +139,11 @@ def _install_errors(app: FastAPI, answers: Answers) -> None:
         if isinstance(e.__cause__, TooLarge):  # met while the body was read, and taken for a body that can't be parsed
             return await on_funai(request, e.__cause__)
         if e.status_code == 400 and e.__cause__ is not None:  # FastAPI's, for a body that breaks the parser: too deep, no UTF-8
-            return await on_funai(request, BadInput("BAD_JSON"))
+            return await on_funai(request, BadInput(Reason.BAD_JSON))
         known = {401: Unauthenticated, 403: Forbidden, 404: NotFound}.get(e.status_code)
         if known:
             return await on_funai(request, known())
-        reason = "METHOD_NOT_ALLOWED" if e.status_code == 405 else "BAD_INPUT"
+        reason = Reason.METHOD_NOT_ALLOWED if e.status_code == 405 else Reason.BAD_INPUT
         message = render(reason, language(), {"detail": e.detail})
         response = error_response(answers, e.status_code, reason, message)
         response.headers.update(e.headers or {})
@@ -157,8 +158,8 @@ def _bad_input(request: Request, e: RequestValidationError) -> BadInput:
     unknown: dict[str, Any] = {"type": "", "loc": (), "msg": ""}
     first: dict[str, Any] = next(iter(e.errors()), unknown)
     if first["type"] == "json_invalid":
-        return BadInput("BAD_JSON")
-    return BadInput("BAD_INPUT", detail=invalid.words_for(first, request.headers.get("content-type", "")))
+        return BadInput(Reason.BAD_JSON)
+    return BadInput(Reason.BAD_INPUT, detail=invalid.words_for(first, request.headers.get("content-type", "")))
 
 
 class Edge:
@@ -195,8 +196,8 @@ class Edge:
             log.get("http").exception("request.crashed", method=scope["method"], path=scope["path"])
             if status != 500:
                 raise
-            message = render("INTERNAL", language(), {})
-            await error_response(self.answers, 500, "INTERNAL", message)(scope, receive, sending)
+            message = render(Reason.INTERNAL, language(), {})
+            await error_response(self.answers, 500, Reason.INTERNAL, message)(scope, receive, sending)
         finally:
             log.unbind_trace(trace_before)
             _language.reset(language_before)

@@ -10,6 +10,7 @@ from fastapi import Request
 from pydantic import SecretStr
 
 from funai.contracts.errors import ConfigError, Forbidden, Unauthenticated
+from funai.contracts.reasons import Reason
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -61,7 +62,7 @@ class SecretGuard:
 
     async def __call__(self, request: Request) -> None:
         if self.allowed and not _inside(client_address(request, self.trusted), self.allowed):
-            raise Forbidden("IP_FORBIDDEN")
+            raise Forbidden(Reason.IP_FORBIDDEN)
         if self._secret is None:
             return
         given = request.headers.get(self.header, "")
@@ -69,7 +70,7 @@ class SecretGuard:
             return
         name = await self._own(given) if given and self._own is not None else None
         if name is None:
-            raise Unauthenticated("UNAUTHENTICATED")
+            raise Unauthenticated(Reason.UNAUTHENTICATED)
         request.state.credential_of = name
 
 
@@ -92,4 +93,4 @@ def only_as(request: Request, name: str) -> None:
     """Who came with a credential of its own speaks for itself alone. Raises Forbidden ``CREDENTIAL_OF_ANOTHER``."""
     owner = credential_owner(request)
     if owner is not None and owner != name:
-        raise Forbidden("CREDENTIAL_OF_ANOTHER", owner=owner, name=name)
+        raise Forbidden(Reason.CREDENTIAL_OF_ANOTHER, owner=owner, name=name)

@@ -9,6 +9,7 @@ from typing import Any
 
 from funai.cli.project.envfile import parse_env_file
 from funai.contracts.apps.variables import read_at_build
+from funai.contracts.reasons import Reason
 from funai.dockerfile.lint import Finding, RepoFacts, lint
 from funai.dockerfile.node.files import READ as NODE_FILES
 from funai.dockerfile.tokens import token_words, tokens
@@ -83,7 +84,7 @@ def start_script(files: Mapping[str, str]) -> list[Finding]:
     return [
         Finding(
             True,
-            "NPM_START_MISSING",
+            Reason.NPM_START_MISSING,
             "Dockerfile 运行 npm start，但 package.json 没有 start 脚本",
             "the Dockerfile runs npm start, but package.json has no start script",
         )

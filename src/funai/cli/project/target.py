@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from funai.cli.exits import Exit
 from funai.cli.session import Refused, Session
+from funai.contracts.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,7 @@ async def _named(session: Session, user_id: int, name: str) -> App:
     if not found:
         from funai.contracts.errors import NotFound
 
-        raise NotFound("APP_NOT_FOUND")
+        raise NotFound(Reason.APP_NOT_FOUND)
     if len(found) > 1:
         ids = ", ".join(str(a.id) for a in found)
         raise Refused(session.say("name_ambiguous", name=name, ids=ids))

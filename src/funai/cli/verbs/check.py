@@ -99,15 +99,15 @@ def init(
     """Write the platform's Dockerfile and .dockerignore into a Node app's repository."""
     from funai.contracts.apps.buildspec import APP_YAML, DOCKERIGNORE, choose_port, parse_app_yaml
     from funai.contracts.rules import check_health_path
-    from funai.dockerfile.node.files import collect
+    from funai.dockerfile.node.files import collect, page_folder
     from funai.dockerfile.node.plan import make_plan
     from funai.dockerfile.node.render import extra_files, render
 
-    package = folder / "package.json"
-    if not package.is_file():
+    package, paths = folder / "package.json", _walk(folder)
+    if not package.is_file() and page_folder(paths) is None:
         raise Refused(session.say("init_no_package", path=package))
     spec = parse_app_yaml(_text(folder / APP_YAML) or "")
-    project = collect(lambda name: _text(folder / name), _walk(folder))
+    project = collect(lambda name: _text(folder / name), paths)
     plan = make_plan(project, port=choose_port(port, spec))
     files = {"Dockerfile": render(plan), ".dockerignore": DOCKERIGNORE, **extra_files(plan)}
     if port is not None or health_path is not None:

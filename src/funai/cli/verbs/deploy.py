@@ -17,6 +17,7 @@ from funai.cli.session import Ended, Session
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target
 from funai.i18n.hints import hint
+from funai.i18n.language import note_part
 
 if TYPE_CHECKING:
     from funai.contracts.accounts import App
@@ -100,8 +101,7 @@ def _end(session: Session, job: Job, seconds: float) -> None:
         session.out.line(session.say("job_succeeded", time=duration(seconds)), "bold green")
         session.out.line(job.access_url or job.deploy_url or "", "bold")
         for note in (job.result.notes if job.result else None) or []:
-            zh, _, en = note.partition(" / ")
-            session.out.aside(zh if session.language == "zh" or not en else en, "yellow")
+            session.out.aside(note_part(session.language, note), "yellow")
         return
     if job.status == "CANCELLED":
         session.out.line(session.say("job_cancelled", job=job.id), "yellow")
@@ -123,7 +123,7 @@ def tell_failure(session: Session, job: Job) -> None:
 
 
 def _blame(job: Job) -> str | None:
-    from funai.contracts.states import FailureCode
+    from funai.contracts.reasons import FailureCode
 
     if job.failure is None:
         return None

@@ -12,6 +12,7 @@ import typer
 from funai.cli.exits import Exit
 from funai.cli.session import Refused, Session
 from funai.cli.verb import verb
+from funai.contracts.reasons import Reason
 
 DEFAULT_KEYS = ("id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub")
 PRIVATE = "PRIVATE KEY"
@@ -66,7 +67,7 @@ def _read(session: Session, file: Path) -> str:
     except FileNotFoundError as e:
         raise Refused(session.say("key_missing", path=file), Exit.USAGE) from e
     except (OSError, UnicodeDecodeError) as e:
-        raise Refused(f"{file}: {e}", Exit.USAGE, reason="KEY_INVALID") from e
+        raise Refused(f"{file}: {e}", Exit.USAGE, reason=Reason.KEY_INVALID) from e
     if PRIVATE in text:
         raise Refused(session.say("key_private", path=file), Exit.USAGE)
     return text

@@ -12,6 +12,7 @@ from funai.cli.session import Refused, Session
 from funai.cli.verb import verb
 from funai.cli.verbs.apps import Target, address
 from funai.cli.verbs.deploy import see_through
+from funai.contracts.reasons import Reason
 from funai.contracts.states import AppStatus
 
 PANEL = "Apps"
@@ -87,7 +88,7 @@ async def open_app(session: Session, app: Target = None) -> None:
     target = await resolve(session, app)
     url = address(target)
     if not url:
-        raise Refused(session.say("not_ready", app=target.app_name), Exit.REFUSED, reason="APP_NOT_RUNNING")
+        raise Refused(session.say("not_ready", app=target.app_name), Exit.REFUSED, reason=Reason.APP_NOT_RUNNING)
     session.out.document({"appId": target.id, "url": url})
     if session.out.tty:
         typer.launch(url)

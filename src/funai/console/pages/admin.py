@@ -14,6 +14,7 @@ from funai.contracts.apps.moves import DrainProgress, MoveState
 from funai.contracts.audit import AuditAction, AuditEntry
 from funai.contracts.errors import NotFound
 from funai.contracts.nodes import DrainReport, RunnerInfo, RuntimeNode
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import MAX_ID
 
 
@@ -77,7 +78,7 @@ async def _drain(visit: SignedIn, template: str, node_id: int, report: DrainRepo
     """Raises NotFound."""
     nodes = {node.id: node for node in await _nodes(visit)}
     if node_id not in nodes:
-        raise NotFound("NODE_NOT_FOUND")
+        raise NotFound(Reason.NODE_NOT_FOUND)
     progress, order = await _progress(visit, nodes[node_id]), list(MOVE_KINDS)
     moves = sorted(progress.moves, key=lambda m: order.index(m.state)) if progress else []
     return visit.page(

@@ -16,6 +16,7 @@ from funai.console.session import Change, SignedIn, Visit
 from funai.contracts.accounts import App, CreateDeploy
 from funai.contracts.errors import FunaiError, NotFound
 from funai.contracts.jobs import Job
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import MAX_ID
 from funai.i18n.language import message_parts
 
@@ -118,7 +119,7 @@ async def _job(visit: Visit, app_id: int, job_id: int) -> Job:
     """The job, when it is one of the app's. Raises NotFound."""
     job = await visit.api.job(job_id)
     if str(job.payload.get("appId")) != str(app_id):
-        raise NotFound("JOB_NOT_FOUND")
+        raise NotFound(Reason.JOB_NOT_FOUND)
     return job
 
 

@@ -16,6 +16,7 @@ import yaml
 
 from funai.contracts import rules
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import Reason
 from funai.i18n.reasons import Words
 
 APP_YAML = "deploy/app.yaml"
@@ -66,7 +67,7 @@ class AppSpec:
 
 
 def _invalid(detail_zh: str, detail_en: str) -> BadInput:
-    return BadInput("APP_YAML_INVALID", detail=Words(detail_zh, detail_en))
+    return BadInput(Reason.APP_YAML_INVALID, detail=Words(detail_zh, detail_en))
 
 
 def parse_app_yaml(text: str) -> AppSpec:

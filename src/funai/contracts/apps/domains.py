@@ -11,8 +11,9 @@ from typing import Annotated, Protocol
 import idna
 from pydantic import Field
 
-from funai.contracts.addresses import is_private
+from funai.contracts.apps.addresses import is_private
 from funai.contracts.errors import BadInput, Conflict
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import EntityId, Instant, Name, Wire
 from funai.i18n.reasons import Words
 
@@ -35,21 +36,6 @@ class DomainState(StrEnum):
     """The app is served at it. With a reason: the certificate's renewal fails, and the old one serves meanwhile."""
     FAILED = "FAILED"
     """There is no certificate for the reason given; it is tried again."""
-
-
-class DomainTrouble(StrEnum):
-    """Reasons; the catalogue of messages has a sentence for each."""
-
-    DNS_MISSING = "DOMAIN_DNS_MISSING"
-    DNS_ELSEWHERE = "DOMAIN_DNS_ELSEWHERE"
-    DNS_UNANSWERED = "DOMAIN_DNS_UNANSWERED"
-    CHALLENGE_FAILED = "DOMAIN_CHALLENGE_FAILED"
-    RATE_LIMITED = "DOMAIN_RATE_LIMITED"
-    AUTHORITY_REFUSED = "DOMAIN_AUTHORITY_REFUSED"
-    AUTHORITY_AWAY = "DOMAIN_AUTHORITY_AWAY"
-    NO_CERTIFICATE = "DOMAIN_NO_CERTIFICATE"
-    NOT_SUPPORTED = "DOMAIN_NOT_SUPPORTED"
-    NOT_DEPLOYED = "DOMAIN_NOT_DEPLOYED"
 
 
 class DomainRoute(Wire):
@@ -182,7 +168,7 @@ def check_not_ours(name: str, hosts: Iterable[str], domains: Iterable[str]) -> N
     """Raises Conflict DOMAIN_RESERVED for the platform's own ``hosts``, and for apps' ``domains`` with all below them."""
     below = tuple(f".{d.lower().strip('.')}" for d in domains if d)
     if name in {h.lower().strip("[].") for h in hosts} or f".{name}".endswith(below):
-        raise Conflict("DOMAIN_RESERVED", name=name)
+        raise Conflict(Reason.DOMAIN_RESERVED, name=name)
 
 
 def details_of(details: Mapping[str, object]) -> dict[str, str]:
@@ -199,4 +185,4 @@ def _is_address(text: str) -> bool:
 
 
 def _invalid(shown: str, zh: str, en: str) -> BadInput:
-    return BadInput("DOMAIN_INVALID", name=shown, why=Words(zh, en))
+    return BadInput(Reason.DOMAIN_INVALID, name=shown, why=Words(zh, en))

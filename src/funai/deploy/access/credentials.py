@@ -13,6 +13,7 @@ from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.errors import Conflict, NotFound
 from funai.contracts.nodes import Credential, CredentialKind, NewCredential
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.tables import credential
 
@@ -55,7 +56,7 @@ class Credentials:
         async with self.db.write() as conn:
             gone = await conn.execute(delete(credential).where(credential.c.id == credential_id))
         if not gone.rowcount:
-            raise NotFound("CREDENTIAL_NOT_FOUND")
+            raise NotFound(Reason.CREDENTIAL_NOT_FOUND)
         self.changed()
         log.get("access").info("credential.revoked", id=credential_id)
 
@@ -73,7 +74,7 @@ async def add(conn: AsyncConnection, asked: NewCredential, at: int) -> Credentia
     """Make one in the caller's transaction, its token in the answer alone. Raises Conflict CREDENTIAL_LIMIT."""
     token = PREFIX + secrets.token_urlsafe(32)
     if len((await conn.execute(select(credential.c.id).limit(MOST))).all()) >= MOST:
-        raise Conflict("CREDENTIAL_LIMIT", limit=MOST)
+        raise Conflict(Reason.CREDENTIAL_LIMIT, limit=MOST)
     row = {"kind": asked.kind.value, "name": asked.name, "token_hash": hashed(token), "created_ms": at}
     made = (await conn.execute(insert(credential).values(row))).inserted_primary_key
     assert made is not None

@@ -24,6 +24,7 @@ from funai.contracts.nodes import (
     NodeStanding,
     UpsertNode,
 )
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.access.credentials import Credentials, add, forget, hashed
 from funai.deploy.placement import policy, store
@@ -49,7 +50,7 @@ class Joining:
             at = await self.db.clock(conn)
             await conn.execute(delete(join_token).where(join_token.c.expires_ms < at - KEPT_MS))
             if len((await conn.execute(select(join_token.c.id).limit(MOST))).all()) >= MOST:
-                raise Conflict("JOIN_TOKEN_LIMIT", limit=MOST)
+                raise Conflict(Reason.JOIN_TOKEN_LIMIT, limit=MOST)
             expires_ms = at + asked.ttl_seconds * 1000
             row = {"token_hash": hashed(token), "name": asked.name, "created_ms": at, "expires_ms": expires_ms}
             await conn.execute(insert(join_token).values(row))
@@ -64,14 +65,14 @@ class Joining:
         """
         known = select(join_token.c.id).where(join_token.c.token_hash == hashed(asked.token))
         if not asked.token.startswith(PREFIX) or await self.db.fetch_one(known) is None:
-            raise Unauthenticated("JOIN_TOKEN_UNKNOWN")  # who has no token causes no write
+            raise Unauthenticated(Reason.JOIN_TOKEN_UNKNOWN)  # who has no token causes no write
 
         async def work(conn: AsyncConnection) -> NodeJoined:
             at = await self.db.clock(conn)
             bound = await self._take(conn, asked, at)
             new = await insert_new(conn, runtime_node, {"name": asked.name, "created_ms": at, "updated_ms": at})
             if not new and not bound:
-                raise Conflict("NODE_NAME_TAKEN", name=asked.name)
+                raise Conflict(Reason.NODE_NAME_TAKEN, name=asked.name)
             node = await store.by_name(conn, asked.name)
             assert node is not None
             urls = UpsertNode(name=asked.name, agent_base_url=asked.agent_base_url, gateway_base_url=asked.gateway_base_url)
@@ -95,14 +96,14 @@ class Joining:
         taken = await conn.execute(update(join_token).where(*good).values(used_ms=at, used_by=asked.name))
         row = (await conn.execute(select(join_token).where(known))).first()
         if row is None:
-            raise Unauthenticated("JOIN_TOKEN_UNKNOWN")
+            raise Unauthenticated(Reason.JOIN_TOKEN_UNKNOWN)
         if taken.rowcount == 1:
             return row.name is not None
         if row.used_ms is not None:
-            raise Conflict("JOIN_TOKEN_USED", name=row.used_by)
+            raise Conflict(Reason.JOIN_TOKEN_USED, name=row.used_by)
         if row.expires_ms <= at:
-            raise Unauthenticated("JOIN_TOKEN_EXPIRED")
-        raise Forbidden("JOIN_TOKEN_OF_ANOTHER", owner=row.name, name=asked.name)
+            raise Unauthenticated(Reason.JOIN_TOKEN_EXPIRED)
+        raise Forbidden(Reason.JOIN_TOKEN_OF_ANOTHER, owner=row.name, name=asked.name)
 
     async def standing(self, name: str) -> NodeStanding:
         """The node as Deploy sees it. Raises NotFound NODE_NOT_FOUND."""
@@ -111,7 +112,7 @@ class Joining:
             found = next((n for n in await store.nodes(conn) if n.name == name), None)
             apps = await store.count_lodgers(conn)
         if found is None:
-            raise NotFound("NODE_NOT_FOUND")
+            raise NotFound(Reason.NODE_NOT_FOUND)
         return NodeStanding(
             node_id=found.id,
             name=found.name,

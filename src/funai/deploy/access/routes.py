@@ -20,6 +20,7 @@ from funai.contracts.nodes import (
     NodeRemoved,
     NodeStanding,
 )
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import MAX_ID, Envelope, Name
 from funai.deploy.guards import for_admins, for_joiners, for_nodes
 from funai.deploy.services import Services
@@ -75,5 +76,5 @@ async def leave(core: Services, asked: LeaveNode, request: Request) -> Envelope[
     """Refuses the secret that all nodes share: with it one node could remove another."""
     only_as(request, asked.node_name)
     if credential_owner(request) is None:
-        raise Forbidden("CREDENTIAL_NEEDED", name=asked.node_name)
+        raise Forbidden(Reason.CREDENTIAL_NEEDED, name=asked.node_name)
     return ok(await core.joining.leave(asked))

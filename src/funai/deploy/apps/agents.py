@@ -15,6 +15,7 @@ from funai.base.clients.transport import AgentRefused, Unreachable
 from funai.base.db.engine import Database
 from funai.base.retry import retrying
 from funai.contracts.errors import CalleeFailed
+from funai.contracts.reasons import Reason
 from funai.contracts.states import NodeHealth
 from funai.deploy.placement import policy, stale, store
 from funai.deploy.placement.policy import Node, Rules
@@ -112,11 +113,11 @@ class Agents:
 
 
 def _rolling_out(e: AgentRefused) -> bool:
-    return e.code == 409 and e.reason != "STALE_GENERATION"
+    return e.code == 409 and e.reason != Reason.STALE_GENERATION
 
 
 class AgentGone(CalleeFailed):
     """No answer from a node's agent; it may have acted all the same."""
 
     def __init__(self, node: Node, detail: str) -> None:
-        super().__init__("AGENT_UNREACHABLE", detail=f"{node.name}: {detail}")
+        super().__init__(Reason.AGENT_UNREACHABLE, detail=f"{node.name}: {detail}")

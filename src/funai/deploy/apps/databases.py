@@ -9,6 +9,7 @@ from funai.base.clients.agent import AgentClient
 from funai.base.http.app import language
 from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, FindOrphans, MongoCall, MongoVerb, Orphans
 from funai.contracts.errors import Conflict, FunaiError
+from funai.contracts.reasons import Reason
 from funai.contracts.states import NodeHealth
 from funai.deploy.apps.agents import Agents
 from funai.deploy.compat.agents import may_lack_the_call, too_old
@@ -45,7 +46,7 @@ class AppDatabases:
     async def _at(self, app_id: int, work: Callable[[AgentClient], Awaitable[T]]) -> T:
         node = (await self.agents.find(app_id)).home or next(iter(await self._speaking()), None)
         if node is None:
-            raise Conflict("NO_RUNTIME_NODE")
+            raise Conflict(Reason.NO_RUNTIME_NODE)
         with may_lack_the_call(too_old(node.name)):
             return await self.agents.call(node, work, busy_seconds=0)
 

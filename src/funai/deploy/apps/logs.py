@@ -12,6 +12,7 @@ from funai.base.aio import until
 from funai.base.clients.transport import error_of
 from funai.base.http.streaming import HeldStream
 from funai.contracts.errors import Conflict, FunaiError
+from funai.contracts.reasons import Reason
 from funai.deploy.apps.agents import AgentGone, Agents
 from funai.deploy.compat.agents import may_lack_the_call, too_old
 from funai.deploy.placement.policy import Node
@@ -28,7 +29,7 @@ async def container_logs(agents: Agents, user_id: int, app_id: int, *, tail: int
     """
     at = await agents.find(app_id)
     if not at.all:
-        raise Conflict("APP_NEVER_DEPLOYED")
+        raise Conflict(Reason.APP_NEVER_DEPLOYED)
     node = at.all[0]
     for other in at.left_speaking:  # moved, but not deployed there yet: it still runs where it was
         with suppress(FunaiError):  # a node that doesn't answer hides no other's log

@@ -19,6 +19,7 @@ from funai.contracts.agent import AgentDeleted, AgentStatus
 from funai.contracts.apps.usage import AppUsage
 from funai.contracts.errors import CalleeFailed, Conflict, FunaiError, NotFound
 from funai.contracts.nodes import AppOverview
+from funai.contracts.reasons import Reason
 from funai.contracts.states import Window
 from funai.deploy.apps import overview
 from funai.deploy.apps.agents import AgentGone, Agents, AppLocation
@@ -85,13 +86,13 @@ class Apps:
             deployed = await runs.was_deployed(conn, app_id)
             busy = await store.running_job(conn, app_id)
         if busy is not None:
-            raise Conflict("APP_DEPLOYING")
+            raise Conflict(Reason.APP_DEPLOYING)
         if at.home is None or not deployed:
-            raise Conflict("APP_NEVER_DEPLOYED")
+            raise Conflict(Reason.APP_NEVER_DEPLOYED)
         home, newest = at.home, await self.queue.newest_generation(app_id)
         async with self.db.write() as conn:
             await stale.forget(conn, app_id, home.id)
-        with may_lack_the_call(NotFound("RELEASE_NOT_KEPT")):  # whose stop took the container away
+        with may_lack_the_call(NotFound(Reason.RELEASE_NOT_KEPT)):  # whose stop took the container away
             started = await self.agents.call(home, lambda agent: agent.start(user_id, app_id, newest), busy_seconds=0)
         async with self.db.write() as conn:
             await runs.set_stopped(conn, app_id, None)
@@ -125,7 +126,7 @@ class Apps:
         """
         at = await self.agents.find(app_id)
         if at.home is None:
-            raise Conflict("APP_NEVER_DEPLOYED")
+            raise Conflict(Reason.APP_NEVER_DEPLOYED)
         with may_lack_the_call(too_old(at.home.name)):
             return await self.agents.call(at.home, lambda agent: agent.usage(user_id, app_id, window))
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from funai.base.clients.transport import AgentRefused
 from funai.contracts.errors import CalleeFailed, FunaiError
+from funai.contracts.reasons import Reason
 
 
 @contextmanager
@@ -21,4 +22,4 @@ def may_lack_the_call(instead: FunaiError) -> Iterator[None]:
 
 
 def too_old(node: str) -> CalleeFailed:
-    return CalleeFailed("AGENT_TOO_OLD", detail=node)
+    return CalleeFailed(Reason.AGENT_TOO_OLD, detail=node)

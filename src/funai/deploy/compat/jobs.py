@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from funai.base.db.engine import Database
 from funai.contracts.errors import NotFound
+from funai.contracts.reasons import Reason
 from funai.deploy.tables import job
 
 
@@ -18,5 +19,5 @@ async def number(db: Database, ref: int | str) -> int:
         return ref
     row = await db.fetch_one(select(job.c.id).where(job.c.old_id == ref))
     if row is None:
-        raise NotFound("JOB_NOT_FOUND")
+        raise NotFound(Reason.JOB_NOT_FOUND)
     return int(row["id"])

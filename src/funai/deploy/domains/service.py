@@ -16,6 +16,7 @@ from funai.contracts.apps.domains import (
     clean_domain,
 )
 from funai.contracts.errors import NotFound
+from funai.contracts.reasons import Reason
 from funai.deploy.domains import store
 from funai.deploy.edge.state import reserved
 
@@ -44,7 +45,7 @@ class DomainBook:
         """Raises BadInput, NotFound DOMAIN_NOT_FOUND."""
         name = clean_domain(target.name)
         if not await self.db.retrying(lambda conn: store.remove(conn, name, target.app_id)):
-            raise NotFound("DOMAIN_NOT_FOUND", name=name)
+            raise NotFound(Reason.DOMAIN_NOT_FOUND, name=name)
 
     async def check(self, target: DomainTarget) -> Domain:
         """Have the app's node look at the name again soon. Raises BadInput, NotFound DOMAIN_NOT_FOUND."""
@@ -54,7 +55,7 @@ class DomainBook:
             return await store.ask(conn, name, target.app_id, await self.db.clock(conn))
 
         if not await self.db.retrying(work):
-            raise NotFound("DOMAIN_NOT_FOUND", name=name)
+            raise NotFound(Reason.DOMAIN_NOT_FOUND, name=name)
         return await self._one(target.app_id, name)
 
     async def name(self, asked: NameApp) -> str | None:
@@ -80,5 +81,5 @@ class DomainBook:
     async def _one(self, app_id: int, name: str) -> Domain:
         found = next((d for d in await self.list(app_id) if d.name == name), None)
         if found is None:
-            raise NotFound("DOMAIN_NOT_FOUND", name=name)
+            raise NotFound(Reason.DOMAIN_NOT_FOUND, name=name)
         return found

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.inserts import insert_new
 from funai.base.db.rows import Row, all_rows, first_row
-from funai.contracts.apps.domains import Domain, DomainReport, DomainRoute, DomainState, DomainTrouble
+from funai.contracts.apps.domains import Domain, DomainReport, DomainRoute, DomainState
 from funai.contracts.errors import Conflict
+from funai.contracts.reasons import DomainTrouble, Reason
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.edge.changes import Subject, touch
 from funai.deploy.edge.state import home_of, node_named
@@ -34,14 +35,15 @@ async def add(conn: AsyncConnection, name: str, app_id: int, user_id: int, limit
     if there is not None:
         abandoned = there["active_ms"] is None and now_ms - there["created_ms"] > ABANDONED_MS
         if not abandoned:
-            mine = there["user_id"] == user_id
-            raise Conflict("DOMAIN_OTHER_APP", name=name, app=there["app_id"]) if mine else Conflict("DOMAIN_TAKEN", name=name)
+            if there["user_id"] == user_id:
+                raise Conflict(Reason.DOMAIN_OTHER_APP, name=name, app=there["app_id"])
+            raise Conflict(Reason.DOMAIN_TAKEN, name=name)
         await remove(conn, name, there["app_id"])
     counted = select(func.count()).select_from(domain).where(domain.c.app_id == app_id, domain.c.alias == 0)
     if int((await conn.execute(counted)).scalar_one()) >= limit:
-        raise Conflict("DOMAIN_LIMIT", limit=limit)
+        raise Conflict(Reason.DOMAIN_LIMIT, limit=limit)
     if not await insert_new(conn, domain, _fresh(name, app_id, user_id, now_ms, alias=False)):
-        raise Conflict("DOMAIN_TAKEN", name=name)
+        raise Conflict(Reason.DOMAIN_TAKEN, name=name)
     await touch(conn, Subject.NAME, name)
 
 

@@ -9,6 +9,7 @@ from funai.base.aio import wait_any
 from funai.base.db.engine import Database
 from funai.contracts.apps.edge import MAX_ENTRIES, EdgeNode, RouteChanges
 from funai.contracts.errors import BadInput, NotFound, Unavailable
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import MAX_ID
 from funai.deploy.edge import changes, state
 from funai.deploy.edge.changes import Marks, Subject
@@ -67,9 +68,9 @@ class RouteFeed:
             (route,) = await state.routes(conn, [app_id])
             found = await state.nodes(conn, [route.node_id]) if route.node_id is not None else []
         if not found:
-            raise NotFound("APP_NOT_FOUND")
+            raise NotFound(Reason.APP_NOT_FOUND)
         if found[0].url is None:
-            raise Unavailable("NODE_NO_ADDRESS", node=found[0].name or found[0].id)
+            raise Unavailable(Reason.NODE_NO_ADDRESS, node=found[0].name or found[0].id)
         return found[0]
 
     async def prune(self) -> None:
@@ -147,7 +148,7 @@ def _start(page: str) -> tuple[Subject, str]:
     try:
         subject = Subject(word)
     except ValueError:
-        raise BadInput("BAD_INPUT", detail="page") from None
+        raise BadInput(Reason.BAD_INPUT, detail="page") from None
     if subject is not Subject.NAME and key and not (key.isascii() and key.isdecimal() and int(key) <= MAX_ID):
-        raise BadInput("BAD_INPUT", detail="page")
+        raise BadInput(Reason.BAD_INPUT, detail="page")
     return subject, key

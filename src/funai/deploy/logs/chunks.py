@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from funai.contracts.errors import Conflict
+from funai.contracts.reasons import Reason
 from funai.i18n.joblog import both
 
 
@@ -32,7 +33,7 @@ def append(state: State, offset: int, chunk: bytes, cap: int) -> Appended:
     A later attempt's part begins with a line that says so; at ``cap`` stored bytes a line says that the rest is dropped.
     """
     if offset > state.next:
-        raise Conflict("LOG_GAP", expected=state.next)
+        raise Conflict(Reason.LOG_GAP, expected=state.next)
     fresh = chunk[state.next - offset :]
     after = state.next + len(fresh)
     if not fresh or state.capped:

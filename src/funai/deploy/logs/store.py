@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from funai.base.db.engine import Database
 from funai.contracts.errors import Conflict, NotFound
 from funai.contracts.jobs import LogSlice
+from funai.contracts.reasons import Reason
 from funai.contracts.states import JobStatus
 from funai.deploy.logs import chunks
 from funai.deploy.queue.transitions import Holder, held_by
@@ -36,9 +37,9 @@ class LogStore:
                 locked = locked.with_for_update()
             row = (await conn.execute(locked, {"p_id": job_id})).first()
             if row is None:
-                raise NotFound("JOB_NOT_FOUND")
+                raise NotFound(Reason.JOB_NOT_FOUND)
             if row.status == JobStatus.PENDING or not held_by(row.runner_id, row.lease_token, who):
-                raise Conflict("LEASE_LOST")
+                raise Conflict(Reason.LEASE_LOST)
             before = chunks.State(row.log_bytes, row.log_next, row.attempt, bool(row.log_capped))
             done = chunks.append(before, offset, chunk, self.cap)
             if done.data:
@@ -67,7 +68,7 @@ class LogStore:
             head = await conn.execute(select(job.c.status, job.c.log_bytes).where(job.c.id == job_id))
             row = head.first()
             if row is None:
-                raise NotFound("JOB_NOT_FOUND")
+                raise NotFound(Reason.JOB_NOT_FOUND)
             total, final = int(row.log_bytes), JobStatus(row.status).final
             from_end = offset is None
             offset = max(0, total - limit) if offset is None else offset

@@ -14,12 +14,13 @@ from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.apps.moves import DrainKind, MoveState
 from funai.contracts.errors import Conflict, FunaiError, NotFound
+from funai.contracts.reasons import Reason, WaitReason
 from funai.contracts.states import JobStatus
 from funai.deploy.moves import store
 from funai.deploy.moves.jobs import MoveJobs, Running
 from funai.deploy.placement import policy, relocate, stale
 from funai.deploy.placement import store as nodes
-from funai.deploy.placement.policy import Node, Rules, WaitReason
+from funai.deploy.placement.policy import Node, Rules
 from funai.deploy.queue.maintenance.service import Maintenance
 
 MAX_TRIES = 3
@@ -76,11 +77,11 @@ class Mover(Maintenance):
         if status in (JobStatus.PENDING, JobStatus.RUNNING):
             return False
         if status is None:
-            await self._change(row, MoveState.CANCELLED, reason="JOB_NOT_FOUND")
+            await self._change(row, MoveState.CANCELLED, reason=Reason.JOB_NOT_FOUND)
         elif status == JobStatus.SUCCEEDED and row["node_id"] == row["target_node_id"]:
             await self._change(row, MoveState.MOVED)
         elif status == JobStatus.FAILED and '"moveOf"' in (row["payload_json"] or ""):
-            await self._change(row, MoveState.FAILED, reason=row["failure_code"] or "INTERNAL")
+            await self._change(row, MoveState.FAILED, reason=row["failure_code"] or Reason.INTERNAL)
         elif row["tries"] + 1 >= MAX_TRIES:
             await self._change(row, MoveState.FAILED, reason=row["failure_code"] or status)
         else:  # cancelled, or an owner's deploy that failed or went elsewhere: look again what is to be moved
@@ -139,7 +140,7 @@ class Mover(Maintenance):
             choice = policy.choose(row["app_id"], others, now_ms, self.rules)
             return choice.value if isinstance(choice, WaitReason) else choice
         wanted = next((n for n in others if n.id == row["wanted_node_id"]), None)
-        return wanted if wanted and policy.takes_new(wanted, now_ms, self.rules) else "NODE_NOT_ELIGIBLE"
+        return wanted if wanted and policy.takes_new(wanted, now_ms, self.rules) else Reason.NODE_NOT_ELIGIBLE
 
     async def _job(self, row: dict[str, Any], running: Running, target: Node) -> int | None:
         """The job that moves the app; None when it was enough to place it, since nothing of it runs."""
@@ -147,7 +148,7 @@ class Mover(Maintenance):
         if running.busy is JobStatus.PENDING:
             aimed = await self.jobs.aim(app_id, target.id)
             if aimed is None:
-                raise Conflict("APP_DEPLOYING")
+                raise Conflict(Reason.APP_DEPLOYING)
             return aimed
         if running.number is not None and running.serves:
             return await self.jobs.start(app_id, running.number, target.id, f"move-{row['id']}-{row['tries']}")

@@ -10,6 +10,7 @@ from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts.apps.moves import DrainKind, DrainProgress, Move, MoveState
 from funai.contracts.errors import Conflict, NotFound
+from funai.contracts.reasons import Reason
 from funai.deploy.moves import store
 from funai.deploy.moves.mover import Mover
 from funai.deploy.moves.store import NewMove
@@ -38,7 +39,7 @@ class Moves:
             if number is None or not await self.mover.jobs.kept(conn, app_id, number):
                 return None
         if running.busy == "RUNNING" or (under_way and under_way["state"] == MoveState.MOVING):
-            raise Conflict("APP_DEPLOYING")
+            raise Conflict(Reason.APP_DEPLOYING)
 
         async def work(conn: AsyncConnection) -> None:
             now_ms = await self.db.clock(conn)
@@ -55,7 +56,7 @@ class Moves:
         async with self.db.read() as conn:
             row = await store.open_of_app(conn, app_id)
         if row is None:
-            raise Conflict("APP_DEPLOYING")  # another instance ended it in this very moment
+            raise Conflict(Reason.APP_DEPLOYING)  # another instance ended it in this very moment
         if row["state"] == MoveState.WAITING:
             await self.mover.begin(dict(row))
         async with self.db.read() as conn:
@@ -89,7 +90,7 @@ class Moves:
         async with self.db.read() as conn:
             found = await store.progress(conn, drain_id)
             if not found:
-                raise NotFound("DRAIN_NOT_FOUND")
+                raise NotFound(Reason.DRAIN_NOT_FOUND)
             found[0].moves = await store.moves_of(conn, drain_id, MAX_SHOWN)
         return found[0]
 

@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, case, func
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.rows import all_rows
+from funai.contracts.reasons import WaitReason
 from funai.deploy.placement import policy, store
-from funai.deploy.placement.policy import Node, Rules, WaitReason
+from funai.deploy.placement.policy import Node, Rules
 from funai.deploy.settings import PlacementStrategy
 from funai.deploy.tables import runtime_node
 

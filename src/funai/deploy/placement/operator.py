@@ -26,13 +26,14 @@ from funai.contracts.nodes import (
     SkippedApp,
     UpsertNode,
 )
+from funai.contracts.reasons import Reason, WaitReason
 from funai.contracts.states import NodeHealth
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.access.credentials import forget
 from funai.deploy.placement import policy, relocate, stale, store
 from funai.deploy.placement.heartbeats import gained
 from funai.deploy.placement.metrics import NodeMetrics
-from funai.deploy.placement.policy import Node, Rules, WaitReason
+from funai.deploy.placement.policy import Node, Rules
 from funai.deploy.placement.ports import Moves
 from funai.deploy.placement.runners import runners
 from funai.deploy.queue.ports import Queue
@@ -127,7 +128,7 @@ class Nodes:
     async def set_enabled(self, name: str, enabled: bool) -> RuntimeNode:
         """Raises NotFound(NODE_NOT_FOUND)."""
         if not any(n.name == name for n in await self.list()):
-            raise NotFound("NODE_NOT_FOUND")
+            raise NotFound(Reason.NODE_NOT_FOUND)
         return await self.upsert(UpsertNode(name=name, enabled=enabled))
 
     async def remove(self, name: str, *, force: bool = False, empty: bool = False) -> NodeRemoved:
@@ -142,12 +143,12 @@ class Nodes:
             now_ms = await self.db.clock(conn)
             found = await store.by_name(conn, name)
             if found is None:
-                raise NotFound("NODE_NOT_FOUND")
+                raise NotFound(Reason.NODE_NOT_FOUND)
             if not force and policy.health(found, now_ms, self.rules) is not NodeHealth.STALE:
-                raise Conflict("NODE_ALIVE", node=name)
+                raise Conflict(Reason.NODE_ALIVE, node=name)
             apps = await store.remove_node(conn, found.id, now_ms)
             if empty and apps:
-                raise Conflict("NODE_HAS_APPS", node=name, count=len(apps), node_id=found.id)
+                raise Conflict(Reason.NODE_HAS_APPS, node=name, count=len(apps), node_id=found.id)
             await stale.forget_node(conn, found.id)
             await forget(conn, CredentialKind.NODE, name)
             return NodeRemoved(node_id=found.id, name=name, apps=apps)
@@ -194,7 +195,7 @@ class Nodes:
         async with self.db.read() as conn:
             rows = await store.placements(conn, None, 0, 1, app_id=given.app_id)
         if not rows:
-            raise NotFound("APP_NOT_FOUND")  # purged in this very moment
+            raise NotFound(Reason.APP_NOT_FOUND)  # purged in this very moment
         shown = _shown(rows[0])
         shown.move = move
         return shown
@@ -217,11 +218,13 @@ class Nodes:
         Raises NotFound(NODE_NOT_FOUND), Conflict(NODE_NOT_ELIGIBLE).
         """
         if given.source_node_id == given.target_node_id:
-            raise BadInput("BAD_INPUT", detail=Words("targetNodeId 与 sourceNodeId 相同", "targetNodeId is the source itself"))
+            raise BadInput(
+                Reason.BAD_INPUT, detail=Words("targetNodeId 与 sourceNodeId 相同", "targetNodeId is the source itself")
+            )
         async with self.db.read() as conn:
             now_ms = await self.db.clock(conn)
             if await store.node(conn, given.source_node_id) is None:
-                raise NotFound("NODE_NOT_FOUND")
+                raise NotFound(Reason.NODE_NOT_FOUND)
             if given.target_node_id is not None:
                 await self._target(conn, given.target_node_id, now_ms)
         report = DrainReport(source_node_id=given.source_node_id)
@@ -285,10 +288,10 @@ class Nodes:
     async def _target(self, conn: AsyncConnection, node_id: int, now_ms: int) -> Node:
         target = await store.node(conn, node_id)
         if target is None:
-            raise NotFound("NODE_NOT_FOUND")
+            raise NotFound(Reason.NODE_NOT_FOUND)
         if not policy.takes_new(target, now_ms, self.rules):
             word = policy.health(target, now_ms, self.rules).value if target.reachable else Words("缺少地址", "no addresses")
-            raise Conflict("NODE_NOT_ELIGIBLE", health=word)
+            raise Conflict(Reason.NODE_NOT_ELIGIBLE, health=word)
         return target
 
 
@@ -296,7 +299,7 @@ def _left(report: DrainReport, limit: int) -> int:
     """How many more apps to look at. One that is being deployed is passed over; that no node takes one holds for all."""
     if len(report.skipped) >= MAX_SKIPPED:
         return 0
-    refused = sum(1 for skipped in report.skipped if skipped.reason != "APP_DEPLOYING")
+    refused = sum(1 for skipped in report.skipped if skipped.reason != Reason.APP_DEPLOYING)
     return max(0, limit - len(report.moved) - len(report.moving or ()) - refused)
 
 

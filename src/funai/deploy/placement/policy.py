@@ -15,24 +15,13 @@ import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
+from funai.contracts.reasons import WaitReason
 from funai.contracts.states import NodeHealth
 from funai.deploy.settings import PlacementStrategy
 
 MAX_COST_PCT = 5.0
 DEFAULT_COST_PCT = 1.0
-
-
-class WaitReason(StrEnum):
-    """Why no node can take a job now. The job waits; it is not lost."""
-
-    NODE_DISK_PRESSURE = "NODE_DISK_PRESSURE"
-    """Nodes are there, but short of disk."""
-    NO_RUNTIME_NODE = "NO_RUNTIME_NODE"
-    """No node is enabled, complete and beating; or the app's own node is silent."""
-    NODE_MEMORY_PRESSURE = "NODE_MEMORY_PRESSURE"
-    """Nodes are there, but the memory that their apps may ask for is given away."""
 
 
 @dataclass(frozen=True, slots=True)

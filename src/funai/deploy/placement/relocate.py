@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts.errors import Conflict
+from funai.contracts.reasons import Reason
 from funai.deploy.placement import stale, store
 from funai.deploy.placement.policy import Node, Rules
 from funai.deploy.tables import placement
@@ -23,11 +24,11 @@ async def place_elsewhere(conn: AsyncConnection, app_id: int, target: Node, now_
     made = await store.settle(conn, app_id, target.id, None, now_ms)
     lives = await store.home(conn, app_id, None, now_ms)
     if await store.running_job(conn, app_id) is not None:
-        raise Conflict("APP_DEPLOYING")
+        raise Conflict(Reason.APP_DEPLOYING)
     if not made and lives is not None and lives.node_id == target.id:
         return
     if not await store.book(conn, target.id, now_ms, rules):
-        raise Conflict("NODE_NOT_ELIGIBLE", health="changed")
+        raise Conflict(Reason.NODE_NOT_ELIGIBLE, health="changed")
     if lives is not None and not made:
         await stale.leave(conn, app_id, lives.node_id, now_ms, ready=False)
         await store.move(conn, app_id, target.id, now_ms)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts.jobs import RuntimeNodeRef
+from funai.contracts.reasons import WaitReason
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.placement import candidates, policy, stale, store
-from funai.deploy.placement.policy import Node, Rules, WaitReason
+from funai.deploy.placement.policy import Node, Rules
 from funai.deploy.queue.ports import Waiting
 from funai.deploy.settings import DeploySettings
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from funai.base.db.engine import storable
 from funai.contracts.jobs import MAX_TEXT, Failure
-from funai.contracts.states import FailureCode, JobStatus
+from funai.contracts.reasons import FailureCode
+from funai.contracts.states import JobStatus
 from funai.deploy.queue.models import JobRow
 from funai.deploy.queue.ports import FinishedJob
 from funai.deploy.queue.views import payload_of

@@ -17,7 +17,8 @@ from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.errors import BadInput, Conflict, FunaiError, NotFound
 from funai.contracts.jobs import ClaimJob, CreateJob, Failure, HeartbeatJob, Job, JobEvent, ReportJob, TransitionJob
-from funai.contracts.states import FailureCode, JobStatus
+from funai.contracts.reasons import FailureCode, Reason
+from funai.contracts.states import JobStatus
 from funai.deploy.queue import views
 from funai.deploy.queue.endings import Ending
 from funai.deploy.queue.maintenance.services import QueueMaintenance
@@ -66,7 +67,7 @@ class JobService:
         try:
             given = ask.payload.model_dump(mode="json", by_alias=True, exclude_none=True)
         except ValueError as e:
-            raise BadInput("BAD_INPUT", detail=Words("payload 嵌套过深", "payload: nested too deeply")) from e
+            raise BadInput(Reason.BAD_INPUT, detail=Words("payload 嵌套过深", "payload: nested too deeply")) from e
         wanted = json.dumps([ask.type, given], sort_keys=True, ensure_ascii=False)
         payload, sealed = await _filled(self.store, self.sealer, ask, given)
         new = NewJob(
@@ -100,7 +101,7 @@ class JobService:
         """The job created under this idempotency key. Raises NotFound JOB_NOT_FOUND."""
         row = await self.store.by_key(key)
         if row is None:
-            raise NotFound("JOB_NOT_FOUND")
+            raise NotFound(Reason.JOB_NOT_FOUND)
         return await self.get(row.id)
 
     async def latest(self, limit: int) -> list[Job]:
@@ -125,7 +126,7 @@ class JobService:
         """Raises TRANSITION_REFUSED, JOB_FINAL."""
         row = await self.store.get(job_id)
         if not ask.to_status.final:
-            raise Conflict("TRANSITION_REFUSED", source=row.status, target=ask.to_status)
+            raise Conflict(Reason.TRANSITION_REFUSED, source=row.status, target=ask.to_status)
         return await self._finish(job_id, Ending(ask.to_status, ask.error_message, reason="TRANSITION"), "api")
 
     async def _finish(self, job_id: int, ending: Ending, actor: str) -> Job:
@@ -203,7 +204,7 @@ class JobService:
     async def report(self, job_id: int, said: ReportJob) -> Job:
         """Raises Conflict LEASE_LOST, TRANSITION_REFUSED for a status that isn't final."""
         if not said.status.final:
-            raise Conflict("TRANSITION_REFUSED", source=JobStatus.RUNNING, target=said.status)
+            raise Conflict(Reason.TRANSITION_REFUSED, source=JobStatus.RUNNING, target=said.status)
         await self.runners.seen(said.runner_id)
         failure = said.failure if said.status is not JobStatus.SUCCEEDED else None
         ending = Ending(said.status, said.error_message, failure, reason=str(failure.code) if failure else None)
@@ -243,7 +244,7 @@ class JobService:
         try:
             await self._finish(row.id, Ending(JobStatus.CANCELLED, reason="CANCELLED"), actor)
         except Conflict as e:
-            if e.reason != "JOB_FINAL":
+            if e.reason != Reason.JOB_FINAL:
                 raise
         return row.id
 
@@ -282,12 +283,12 @@ async def _filled(
     if ask.payload.env:
         if sealer is None:
             why = Words("未配置 funai.env.key-file，无法保存", "can't be kept without funai.env.key-file")
-            raise BadInput("BAD_INPUT", detail=Words(f"env {why.zh}", f"env {why.en}"))
+            raise BadInput(Reason.BAD_INPUT, detail=Words(f"env {why.zh}", f"env {why.en}"))
         sealed = sealer.seal(ask.payload.env)
     if ask.payload.rollback_of is None:
         return payload, sealed
     if ask.payload.app_id is None:
-        raise NotFound("RELEASE_NOT_FOUND")
+        raise NotFound(Reason.RELEASE_NOT_FOUND)
     async with store.db.read() as conn:
         again = await store.releases.load(conn, ask.payload.app_id, ask.payload.rollback_of)
     payload |= {k: v for k, v in again.facts.items() if k != "basePath"}

@@ -18,6 +18,7 @@ from funai.base.db.rows import Row, first_row, one_row
 from funai.base.observability import log
 from funai.contracts.errors import Conflict, NotFound
 from funai.contracts.jobs import JobResult, RuntimeNodeRef
+from funai.contracts.reasons import Reason
 from funai.contracts.states import JobStatus, Phase
 from funai.deploy.events.store import EventStore, Happened
 from funai.deploy.queue import endings, transitions
@@ -98,7 +99,7 @@ class JobStore:
                     found = await self._by_key(conn, new)
                 if found:
                     return found
-            raise Conflict("APP_DEPLOYING") from e
+            raise Conflict(Reason.APP_DEPLOYING) from e
 
     async def _create(self, conn: AsyncConnection, new: NewJob) -> JobRow:
         if new.idempotency_key and (found := await self._by_key(conn, new)):
@@ -136,7 +137,7 @@ class JobStore:
             return None
         row = JobRow.of(found)
         if row.request_hash != new.request_hash:
-            raise Conflict("IDEMPOTENCY_MISMATCH")
+            raise Conflict(Reason.IDEMPOTENCY_MISMATCH)
         return row
 
     async def by_key(self, key: str) -> JobRow | None:
@@ -184,7 +185,7 @@ class JobStore:
     async def view(self, conn: AsyncConnection, job_id: int) -> JobRow:
         row = _job(await first_row(conn, self.sql.view, {"p_id": job_id}))
         if row is None:
-            raise NotFound("JOB_NOT_FOUND")
+            raise NotFound(Reason.JOB_NOT_FOUND)
         return row
 
     # ------------------------------------------------------------------ claim
@@ -205,7 +206,7 @@ class JobStore:
                 return changed
             row = await self.view(conn, job_id)
             if not (JobStatus(row.status).final and transitions.held_by(row.runner_id, row.lease_token, who)):
-                raise Conflict("LEASE_LOST")
+                raise Conflict(Reason.LEASE_LOST)
             return row
 
         return await self.db.retrying(work)
@@ -221,7 +222,7 @@ class JobStore:
                 row = await self.view(conn, job_id)
                 same = row.status == ending.status and transitions.held_by(row.runner_id, row.lease_token, who)
                 if not same:
-                    raise Conflict("LEASE_LOST")
+                    raise Conflict(Reason.LEASE_LOST)
                 return row, False
             await self._ended(conn, row, JobStatus.RUNNING, f"runner:{who.runner_id}", result)
             return row, True
@@ -248,7 +249,7 @@ class JobStore:
                 transitions.check_transition(source, ending.status)
                 if await self.end_guarded(conn, row, ending, actor):
                     return await self.view(conn, job_id)
-            raise Conflict("CONFLICT")
+            raise Conflict(Reason.CONFLICT)
 
         return await self.db.retrying(work)
 

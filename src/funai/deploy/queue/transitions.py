@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from funai.contracts.errors import Conflict
+from funai.contracts.reasons import Reason
 from funai.contracts.states import FINAL_STATUSES, JobStatus
 
 
@@ -39,9 +40,9 @@ _ALLOWED: dict[JobStatus, frozenset[JobStatus]] = {
 def check_transition(source: JobStatus, target: JobStatus) -> None:
     """Transitions that a caller may request by name. Only a claim enters RUNNING; only creation and rescue enter PENDING."""
     if source.final:
-        raise Conflict("JOB_FINAL", status=source)
+        raise Conflict(Reason.JOB_FINAL, status=source)
     if target not in _ALLOWED[source]:
-        raise Conflict("TRANSITION_REFUSED", source=source, target=target)
+        raise Conflict(Reason.TRANSITION_REFUSED, source=source, target=target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any, cast
 from funai.contracts import naming
 from funai.contracts.apps import variables
 from funai.contracts.jobs import Failure, Job, JobResult, RuntimeNodeRef
-from funai.contracts.states import Blame, JobStatus
+from funai.contracts.reasons import Blame
+from funai.contracts.states import JobStatus
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.queue.models import JobRow
 

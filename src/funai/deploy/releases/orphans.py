@@ -11,6 +11,7 @@ from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.apps.databases import FindOrphanImages, Orphans
 from funai.contracts.errors import Conflict
+from funai.contracts.reasons import Reason
 from funai.contracts.states import ACTIVE_STATUSES
 from funai.deploy.releases.retention import Retention
 from funai.deploy.tables import job
@@ -29,7 +30,7 @@ class OrphanImages:
         """Raises Conflict ``ORPHANS_NO_APPS`` for an empty list. What the registry refuses is in ``failed``."""
         existing = asked.existing
         if not existing:
-            raise Conflict("ORPHANS_NO_APPS")
+            raise Conflict(Reason.ORPHANS_NO_APPS)
         answer = Orphans(node=REGISTRY)
         if self._retention is None:
             return answer

@@ -26,6 +26,7 @@ from funai.base.db.engine import Database
 from funai.base.observability import log
 from funai.contracts import naming, rules
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import Reason
 from funai.contracts.states import ACTIVE_STATUSES
 from funai.deploy.releases import keeping, runs
 from funai.deploy.releases.keeping import Needed
@@ -180,7 +181,7 @@ class Retention:
         self.problems = []
         if rules:
             known = {"namespace": namespace, "rules": "; ".join(rules)}
-            self.problems = [{language: render("REGISTRY_RIVAL", language, known) for language in ("zh", "en")}]
+            self.problems = [{language: render(Reason.REGISTRY_RIVAL, language, known) for language in ("zh", "en")}]
             log.get("retention").warning("retention.rival", namespace=namespace, rules=rules, error=self.problems[0]["en"])
 
     async def _clear_repository(self, app_id: int, repository: str, mine: set[str]) -> tuple[bool, list[str]]:

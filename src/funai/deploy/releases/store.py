@@ -15,6 +15,7 @@ from funai.base.db.engine import storable
 from funai.contracts import rules
 from funai.contracts.errors import BadInput, NotFound
 from funai.contracts.jobs import JobResult, Release
+from funai.contracts.reasons import Reason
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.compat.runners import implied_image
 from funai.deploy.placement import relocate, stale
@@ -67,11 +68,11 @@ class ReleaseBook:
         Raises NotFound(RELEASE_NOT_FOUND), also for one whose image is no longer kept.
         """
         if not 1 <= number <= MAX_NUMBER:
-            raise NotFound("RELEASE_NOT_FOUND")
+            raise NotFound(Reason.RELEASE_NOT_FOUND)
         query = select(release).where(release.c.app_id == app_id, release.c.number == number, release.c.retired == 0)
         row = (await conn.execute(query)).mappings().first()
         if row is None or row["digest"] is None:
-            raise NotFound("RELEASE_NOT_FOUND")
+            raise NotFound(Reason.RELEASE_NOT_FOUND)
         return StoredRelease(
             number=row["number"],
             image=by_digest(row["image"], row["digest"]),
@@ -105,7 +106,7 @@ class ReleaseBook:
         )
         row = (await conn.execute(query)).first()
         if row is None:
-            raise NotFound("RELEASE_NOT_FOUND")
+            raise NotFound(Reason.RELEASE_NOT_FOUND)
         sealed: str | None = row.env_sealed
         return sealed
 

@@ -6,6 +6,7 @@ Templates of Nuxt, SvelteKit and Astro have no ``start`` script; their documenta
 from __future__ import annotations
 
 import posixpath
+import re
 import shlex
 
 from funai.dockerfile.node.files import Package, ProjectFiles
@@ -24,11 +25,14 @@ _OF_FRAMEWORK = {
 
 
 def start_script(files: ProjectFiles) -> str | None:
-    """The project's own ``start``, npm's default, its framework's command, its main file, or the ``start`` of the one workspace
-    that has one; None for a static site."""
+    """The project's own ``start``, its ``Procfile``'s ``web``, npm's default, its framework's command, its main file, or the
+    ``start`` of the one workspace that has one; None for a static site.
+    """
     scripts = files.package.scripts
     if (own := scripts.get("start")) is not None:
         return own or None
+    if web := re.search(r"^web:[ \t]*(\S.*)", files.texts.get("Procfile", ""), re.MULTILINE):
+        return web[1].strip()
     if files.has("server.js"):
         return "node server.js"
     if "start:prod" in scripts:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import Reason
 from funai.dockerfile import tokens
 from funai.dockerfile.wildcards import MAX_PATTERN, path_pattern
 
@@ -22,6 +23,7 @@ _EXTENSIONS = ("js", "mjs", "cjs", "ts", "mts", "cts")
 MISE = ("mise.toml", ".mise.toml")
 READ = (
     "package.json",
+    "Procfile",
     ".nvmrc",
     ".node-version",
     ".tool-versions",
@@ -37,6 +39,28 @@ READ = (
 )
 """The root files whose text the plan reads."""
 
+_PAGES = ("", "public/", "dist/", "build/")
+_OTHER_LANGUAGES = frozenset(
+    {
+        "Cargo.toml",
+        "Gemfile",
+        "Pipfile",
+        "app.py",
+        "build.gradle",
+        "composer.json",
+        "deno.json",
+        "go.mod",
+        "index.php",
+        "main.py",
+        "manage.py",
+        "mix.exs",
+        "pom.xml",
+        "pyproject.toml",
+        "requirements.txt",
+        "server.js",
+    }
+)
+"""Root files of programs: a page beside one of them is no whole site."""
 _PLAIN_FOLDER = re.compile(r"[A-Za-z0-9_@+][\w@+.-]*(/[A-Za-z0-9_@+][\w@+.-]*)*", re.ASCII)
 """Names that mean themselves in a Dockerfile."""
 
@@ -93,7 +117,7 @@ class ProjectFiles:
 def collect(read: Callable[[str], str | None], paths: Collection[str]) -> ProjectFiles:
     """Read a repository. ``read`` answers a file's text or None. Raises BadInput PACKAGE_JSON_INVALID."""
     texts = {name: text for name in READ if (text := read(name)) is not None}
-    package = parse_package("", texts.get("package.json", ""))
+    package = parse_package("", texts.get("package.json", "" if page_folder(paths) is None else "{}"))
     folders = member_folders(package, texts.get("pnpm-workspace.yaml", ""), paths)
     members: list[Package] = []
     for folder in folders:
@@ -105,14 +129,21 @@ def collect(read: Callable[[str], str | None], paths: Collection[str]) -> Projec
     return ProjectFiles(texts, paths, package, tuple(members))
 
 
+def page_folder(paths: Collection[str]) -> str | None:
+    """Where a repository that is nothing but a site has its ``index.html`` (``""``, ``public/`` …); None for any other."""
+    if not _OTHER_LANGUAGES.isdisjoint(paths):
+        return None
+    return next((folder for folder in _PAGES if f"{folder}index.html" in paths), None)
+
+
 def parse_package(folder: str, text: str) -> Package:
     """Raises BadInput PACKAGE_JSON_INVALID."""
     try:
         data: Any = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as e:
-        raise BadInput("PACKAGE_JSON_INVALID") from e
+        raise BadInput(Reason.PACKAGE_JSON_INVALID) from e
     if not isinstance(data, dict):
-        raise BadInput("PACKAGE_JSON_INVALID")
+        raise BadInput(Reason.PACKAGE_JSON_INVALID)
     return Package(folder, cast("dict[str, Any]", data))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +15,8 @@ from funai.dockerfile.tokens import token_words, tokens
 from funai.i18n.reasons import Words
 
 _BUILD_ENV_FILES = (".env", ".env.local", ".env.production.local", ".env.development", ".env.development.local", ".env.test")
+_BUILT = re.compile(r"(\./)?(dist|build|lib|out|\.output)(/[\w@./-]*)?$", re.ASCII)
+"""Where compilers and bundlers commonly write."""
 _NAMES = {Kind.NPM: "npm", Kind.PNPM: "pnpm", Kind.YARN: "yarn", Kind.BERRY: "yarn", Kind.BUN: "bun"}
 
 
@@ -55,6 +59,8 @@ def _node(plan: Plan) -> Iterator[Notice]:
 
 
 def _manager(plan: Plan) -> Iterator[Notice]:
+    if plan.site and plan.site.pages is not None:
+        return
     manager = plan.manager
     name = _NAMES[manager.kind]
     if manager.lockfile and not manager.empty_lock:
@@ -92,6 +98,30 @@ def _missing(plan: Plan) -> Iterator[Notice]:
                 f"start runs {program}, and package.json has no {package}: run `npm install {package}` and commit",
             ),
         )
+
+    elif absent := _absent_file(plan):
+        yield Notice(
+            "START_FILE_MISSING",
+            Words(
+                f"start 运行 {absent}，但仓库里没有它，package.json 也没有 build 脚本：请加上 build 脚本（如 tsc）",
+                f"start runs {absent}, which is not in the repository, and there is no build script: add one (such as tsc)",
+            ),
+        )
+
+
+def _absent_file(plan: Plan) -> str | None:
+    """The built file that ``node FILE`` runs, where neither the repository nor a script of it can bring it."""
+    start, files = plan.start, plan.files
+    steps = start.steps if start and not start.opaque else ()
+    if plan.build or plan.hooks or len(steps) != 1 or steps[0].program != "node":
+        return None
+    step = steps[0]
+    name = step.arguments[0] if step.arguments else ""
+    if not _BUILT.match(name):
+        return None
+    path = posixpath.normpath(posixpath.join(step.folder, name))
+    candidates = (path, *(f"{path}{end}" for end in (".js", ".cjs", ".mjs", ".json", "/index.js", "/package.json")))
+    return None if any(map(files.has, candidates)) else name
 
 
 def _start(plan: Plan) -> Iterator[Notice]:
@@ -131,7 +161,7 @@ def _start(plan: Plan) -> Iterator[Notice]:
         )
     if plan.site:
         instead = plan.site.instead_of
-        zh, en = (f"，代替开发服务器“{instead}”", f" instead of the development server `{instead}`") if instead else ("", "")
+        zh, en = (f"，代替“{instead}”", f" instead of `{instead}`") if instead else ("", "")
         yield Notice(
             "STATIC_SITE",
             Words(f"静态网站：由平台的静态服务器提供{zh}", f"a static site: the platform's static server serves it{en}"),

@@ -7,12 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import Reason
 from funai.dockerfile.node.bins import Need, development_need
 from funai.dockerfile.node.defaults import member_start, only_member, start_script
 from funai.dockerfile.node.files import ProjectFiles
 from funai.dockerfile.node.managers import ROOT_HOOKS, Kind, Manager, manager_of
 from funai.dockerfile.node.start import Start, read_start
-from funai.dockerfile.node.static import Site, site_of
+from funai.dockerfile.node.static import Site, pages_of, site_of
+from funai.dockerfile.node.system import may_compile, run_time_packages, uses_prisma
 from funai.dockerfile.node.versions import MAJORS, NodeChoice, choose, node_wish
 
 _EARLY = {"patch-package": "patches", "prisma": "prisma", "@prisma/client": "prisma"}
@@ -42,6 +44,10 @@ class Plan:
     compiles: str | None = None
     """A start script that would compile the app once more, and is left for ``start:prod``."""
     build_in: str = ""
+    system: tuple[str, ...] = ()
+    """Debian packages that the build and the app need."""
+    may_compile: bool = False
+    """Whether an install that fails is made once more with compilers."""
 
     @property
     def launcher(self) -> bool:
@@ -49,9 +55,17 @@ class Plan:
         return self.start is not None and not self.start.plain
 
     @property
-    def variables_in_npmrc(self) -> bool:
-        """Whether the manager's settings name variables (tokens), which the install needs."""
-        return any("${" in self.files.texts.get(name, "") for name in (".npmrc", ".yarnrc.yml"))
+    def variables_at_install(self) -> bool:
+        """Whether the install needs the app's variables: the manager's settings name some (tokens), or Prisma looks for the
+        mirror that its engines come from.
+        """
+        return uses_prisma(self.files) or any("${" in self.files.texts.get(name, "") for name in (".npmrc", ".yarnrc.yml"))
+
+    @property
+    def foreign_engines(self) -> bool:
+        """Whether package.json asks for a Node that the image is not: managers that insist on it would install nothing."""
+        wish = self.node.wish
+        return wish is not None and not self.node.satisfied and "engines" in self.files.package.data
 
     @property
     def source_first(self) -> bool:
@@ -81,7 +95,9 @@ def make_plan(files: ProjectFiles, *, port: int = 3000, available: Collection[in
     start = read_start(files, instead, name="start:prod") if instead else start
     site = site_of(files, start)
     if start is None and site is None:
-        raise BadInput("NPM_START_MISSING")
+        site = pages_of(files)
+    if start is None and site is None:
+        raise BadInput(Reason.NPM_START_MISSING)
     if site:
         start = None
     member = _built_member(files, script)
@@ -100,6 +116,8 @@ def make_plan(files: ProjectFiles, *, port: int = 3000, available: Collection[in
         keep_dev=development_need(files, start) if start else None,
         own_npmrc_registry=npmrc_registry(files.texts.get(".npmrc", "")),
         compiles=script if instead else None,
+        system=run_time_packages(files),
+        may_compile=may_compile(files),
     )
 
 

@@ -8,18 +8,22 @@ from importlib.resources import files as resources
 
 from funai.contracts.apps.buildspec import CA_IN_CONTEXT
 from funai.dockerfile.node import caches as kept
+from funai.dockerfile.node.direct import direct_build, package_variables, quoted
 from funai.dockerfile.node.managers import Kind
 from funai.dockerfile.node.plan import Plan
+from funai.dockerfile.node.system import COMPILERS
 from funai.dockerfile.tokens import tokens
 
 REGISTRY_AWAY = 97
 """Exit status of an install step whose package registry can't be reached."""
+DEBIAN_AWAY = 98
+"""Exit status of a step whose Debian packages can't be had."""
 PLATFORM_ARGS = ("BASE_PATH", "FUNAI_URL", "FUNAI_APP_ID", "FUNAI_COMMIT", "FUNAI_RELEASE")
 """Build arguments that the platform gives to every Dockerfile that declares them."""
 VARS_FILE, ADDRESS_FILE, TOOLS_FILE = ".funai-vars", ".funai-address", ".funai-tools"
 """The app's own variables for builds, what the platform tells about the app, and what package managers need
 (:data:`QUIET` and the registry): ``export NAME=value`` lines."""
-START_FILE, STATIC_FILE = "funai-start.sh", "funai-static.mjs"
+START_FILE, STATIC_FILE, PACKAGES_FILE = "funai-start.sh", "funai-static.mjs", "funai-packages.sh"
 CA_IN_STAGE = "/etc/funai-ca.pem"
 _MARK, _OUTPUT, _SITE = "/tmp/funai-built", "/tmp/funai-output", "/tmp/funai-site"
 
@@ -33,14 +37,17 @@ def render(plan: Plan, *, ca_in_context: bool = False, env_files: bool = False, 
     ``ca_in_context``: certificate authorities come as a file of the context, used by the first stages and not in the image.
     ``caches``: the engine has a folder for mounts of type cache that is the app's alone.
     """
+    if plan.site and plan.site.pages is not None:
+        return _title(plan) + "\n".join([_pages(plan.node.image, plan.site.pages, env_files), _final(plan, env_files)])
     install, build = _install(plan, ca_in_context, env_files, caches), _build(plan, env_files, caches)
-    sections = [install, *_production(plan, env_files), build, _final(plan, env_files)]
+    sections = [_title(plan) + "".join(_system(plan)) + install, *_production(plan, env_files), build, _final(plan, env_files)]
     return "\n".join(sections)
 
 
 def extra_files(plan: Plan) -> dict[str, str]:
     """Files that the Dockerfile copies from the context, by name."""
     wanted = [START_FILE] if plan.launcher else [STATIC_FILE] if plan.site else []
+    wanted += [PACKAGES_FILE] if plan.system or plan.may_compile else []
     return {name: resources("funai.dockerfile.node").joinpath(name).read_text("utf-8") for name in wanted}
 
 
@@ -64,13 +71,15 @@ def tool_variables(plan: Plan) -> dict[str, str]:
     return QUIET | (_LINKED if plan.manager.kind is Kind.BERRY else {})
 
 
+def _title(plan: Plan) -> str:
+    name = plan.manager.command
+    return (
+        f"# The platform's standard image: {name}, Node {plan.node.major}, {'a static site' if plan.site else 'npm start'}.\n"
+    )
+
+
 def _install(plan: Plan, ca_in_context: bool, env_files: bool, caches: bool) -> str:
-    name = {Kind.BERRY: "yarn"}.get(plan.manager.kind, plan.manager.kind.value)
-    lines = [
-        f"# The platform's standard image: {name}, Node {plan.node.major}, {'a static site' if plan.site else 'npm start'}.",
-        f"FROM {plan.node.image} AS deps",
-        "WORKDIR /app",
-    ]
+    lines = [f"FROM {_base(plan)} AS deps", "WORKDIR /app"]
     if not env_files:
         lines += ["ARG NPM_REGISTRY", "ARG NODE_EXTRA_CA_CERTS", _env(tool_variables(plan))]
     if ca_in_context:
@@ -83,12 +92,42 @@ def _install(plan: Plan, ca_in_context: bool, env_files: bool, caches: bool) -> 
         lines += [*_declared(env_files), "COPY . ."]
         variables = _sourced(env_files, TOOLS_FILE, VARS_FILE, ADDRESS_FILE)
     else:
-        needed = [TOOLS_FILE, *([VARS_FILE] if plan.variables_in_npmrc else [])] if env_files else []
+        needed = [TOOLS_FILE, *([VARS_FILE] if plan.variables_at_install else [])] if env_files else []
         lines += _manifests(plan, needed)
         variables = _sourced(env_files, *needed)
     mount, cache = (kept.mount(kept.PACKAGES), kept.package_cache(plan.manager.kind)) if caches else ("", "")
+    lines += _compilers_at_hand(plan, env_files)
     lines.append(f"RUN {mount}{variables}{cache}{_registry(plan)}{_install_command(plan)}{_or_blame()}")
     return "\n".join(lines) + "\n"
+
+
+_PACKAGES = "/usr/local/bin/funai-packages"
+
+
+def _base(plan: Plan) -> str:
+    return "system" if plan.system else plan.node.image
+
+
+def _system(plan: Plan) -> list[str]:
+    """The stage that build and app stand on where the slim image lacks something; an image that has it stays as it is."""
+    if not plan.system:
+        return []
+    program, *_ = plan.system
+    lines = [
+        f"FROM {plan.node.image} AS system",
+        "ARG FUNAI_DEBIAN_MIRROR",
+        "ARG NODE_EXTRA_CA_CERTS",
+        f"COPY {PACKAGES_FILE} {_PACKAGES}",
+        f"RUN command -v {program} || sh {_PACKAGES} {' '.join(plan.system)}",
+    ]
+    return ["\n".join(lines) + "\n\n"]
+
+
+def _compilers_at_hand(plan: Plan, env_files: bool) -> list[str]:
+    if not plan.may_compile:
+        return []
+    lines = [] if env_files else ["ARG FUNAI_DEBIAN_MIRROR"]
+    return lines if plan.system else [*lines, f"COPY {PACKAGES_FILE} {_PACKAGES}"]
 
 
 def _sourced(there: bool, *names: str) -> str:
@@ -154,7 +193,20 @@ def _install_command(plan: Plan) -> str:
             command = f"{later}npm {'ci' if frozen else 'install'} --include=dev"
     # npm ends well without a registry; what an install leaves last is looked for.
     done = "test -e node_modules/.package-lock.json" if plan.manager.kind is Kind.NPM else "test -e node_modules"
-    return f"{command} && {done}" if plan.has_dependencies else f"mkdir -p node_modules && {command}"
+    if plan.foreign_engines:
+        command = f"npm pkg delete engines && {command}"
+    if not plan.has_dependencies:
+        return f"mkdir -p node_modules && {command}"
+    return _once_more_with_compilers(f"{command} && {done}") if plan.may_compile else f"{command} && {done}"
+
+
+def _once_more_with_compilers(command: str) -> str:
+    """Packages that fetch a binary come without compilers, which are large; where that failed, they are compiled.
+
+    node-gyp takes Node's headers from the image where that has them.
+    """
+    headers = "[ ! -e /usr/local/include/node ] || export npm_config_nodedir=/usr/local"
+    return f"{{ {command}; }} || {{ {headers}; sh {_PACKAGES} {' '.join(COMPILERS)} && {command}; }}"
 
 
 def _production(plan: Plan, env_files: bool) -> list[str]:
@@ -190,17 +242,21 @@ def _build(plan: Plan, env_files: bool, caches: bool) -> str:
     if env_files:
         names = (TOOLS_FILE, VARS_FILE, ADDRESS_FILE)
         steps = [_sourced(True, *names) + f"rm -f {' '.join(names)}", *steps]
+    steps += _registry_in_build(plan)
     if plan.hooks and plan.manager.kind is Kind.NPM:
         steps += [f"npm run {name}" for name in _hooks(plan.hooks)]
-    if plan.build:
-        build = f"{plan.manager.command} run build"
+    if plan.site and plan.site.command:
+        steps.append(f"./node_modules/.bin/{plan.site.command}")
+    elif plan.build:
+        alone = direct_build(plan.files) if env_files and not plan.build_in and plan.manager.kind is not Kind.BUN else None
+        build = alone or f"{plan.manager.command} run build"
         steps += [f"(cd {plan.build_in} && {build})" if plan.build_in else build, *_behind_a_proxy(plan)]
     if plan.source_first and plan.prune:
         steps.append(_prune_command(plan))
     steps += _collect_site(plan) if plan.site else _tidy(plan, caches)
     # One step: each one is a layer that the engine has to write.
     mount = kept.mount(kept.BUILD) if caches else ""
-    lines.append(f"RUN {mount}{_registry_once(plan)}" + " \\\n && ".join(steps))
+    lines.append(f"RUN {mount}" + " \\\n && ".join(steps))
     return "\n".join(lines) + "\n"
 
 
@@ -215,8 +271,11 @@ def _behind_a_proxy(plan: Plan) -> list[str]:
     return [f"{{ grep -rl '{none}' dist/server | xargs -r sed -i 's/{none}/{all_of_them}/'; }}"]
 
 
-def _registry_once(plan: Plan) -> str:
-    return _registry(plan) if plan.source_first and plan.prune else ""
+def _registry_in_build(plan: Plan) -> list[str]:
+    """Scripts may install what lies in folders of their own (``cd client && npm install``)."""
+    once_more = plan.source_first and plan.prune
+    text = _registry(plan) if once_more else "" if plan.own_npmrc_registry else _REGISTRY
+    return [f"{{ {text}}}"] if text else []
 
 
 def _hooks(hooks: Sequence[str]) -> list[str]:
@@ -232,7 +291,7 @@ def _tidy(plan: Plan, caches: bool) -> list[str]:
 
     The packages stay where they are: removing or moving a lower layer's tree writes an entry for each of its files.
     """
-    gone = [*kept.unlinked(plan.files, mounted=caches), CA_IN_CONTEXT, START_FILE]
+    gone = [*kept.unlinked(plan.files, mounted=caches), CA_IN_CONTEXT, START_FILE, PACKAGES_FILE]
     gone += [path for path in tokens(plan.files.texts) if path.endswith("bunfig.toml")]
     steps = [f"rm -rf {' '.join(gone)}", _FORGET_TOKENS, f"mkdir -p node_modules {_OUTPUT}/node_modules"]
     if not plan.source_first:
@@ -244,6 +303,21 @@ def _tidy(plan: Plan, caches: bool) -> list[str]:
 _FORGET_TOKENS = (
     r"find . -name node_modules -prune -o \( -name .npmrc -o -name .yarnrc.yml -o -name .yarnrc \) -exec rm -f {} +"
 )
+
+
+def _pages(image: str, folder: str, env_files: bool) -> str:
+    """The stage of a repository whose pages are served as they stand: nothing is installed."""
+    unserved = ("'.*'", "node_modules", "package.json", "package-lock.json", "Dockerfile", STATIC_FILE)
+    left_out = " ".join(f"! -name {name}" for name in unserved)
+    ours = f"rm -f {TOOLS_FILE} {VARS_FILE} {ADDRESS_FILE}" if env_files else "true"
+    lines = [
+        f"FROM {image} AS build",
+        "WORKDIR /app",
+        "COPY . .",
+        f"RUN {ours} && mkdir -p {_SITE}/site && cp {STATIC_FILE} {_SITE} && cd ./{folder} \\",
+        f" && find . -mindepth 1 -maxdepth 1 \\( -name .well-known -o {left_out} \\) -exec cp -a -t {_SITE}/site {{}} +",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _collect_site(plan: Plan) -> list[str]:
@@ -264,7 +338,7 @@ def _final(plan: Plan, env_files: bool) -> str:
     port = plan.port
     metadata = ["USER 1000:1000", *([] if env_files else [f"EXPOSE {port}"])]
     env = {"NODE_ENV": "production", "PORT": str(port), "HOST": "0.0.0.0", "HOSTNAME": "0.0.0.0"}
-    lines = ["", f"FROM {plan.node.image}"]
+    lines = ["", f"FROM {_base(plan)}"]
     if plan.site:
         lines += [
             _env(env),
@@ -273,10 +347,9 @@ def _final(plan: Plan, env_files: bool) -> str:
             f"COPY --from=build --chown=1000:1000 {_SITE} /app/",
         ]
         return "\n".join(lines).lstrip() + "\n"
-    package = plan.files.package
     env |= {"PROTOCOL_HEADER": "x-forwarded-proto", "HOST_HEADER": "x-forwarded-host", "npm_config_update_notifier": "false"}
     env |= _LINKED if plan.manager.kind is Kind.BERRY else {}
-    env |= {f"npm_package_{k}": v for k in ("name", "version") if isinstance(v := package.data.get(k), str)}
+    env |= package_variables(plan.files)
     lines.append(f"{_env(env)} PATH={_path(plan)}:$PATH")
     lines += _managers_at_run(plan)
     if plan.launcher:
@@ -293,12 +366,7 @@ def _final(plan: Plan, env_files: bool) -> str:
 
 
 def _env(values: Mapping[str, str]) -> str:
-    return "ENV " + " ".join(f"{k}={_quoted(v)}" for k, v in values.items())
-
-
-def _quoted(value: str) -> str:
-    """A value that no builder expands: anything unusual in it is left out."""
-    return "".join(c for c in value if c.isalnum() or c in "._-@/+:")[:200] or '""'
+    return "ENV " + " ".join(f"{k}={quoted(v)}" for k, v in values.items())
 
 
 def _path(plan: Plan) -> str:

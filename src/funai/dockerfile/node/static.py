@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from funai.dockerfile.node.files import ProjectFiles
+from funai.dockerfile.node.files import ProjectFiles, page_folder
 from funai.dockerfile.node.start import Start, Step
 
 _DEV_SERVERS: dict[str, tuple[str, ...]] = {
@@ -27,6 +27,14 @@ _DEV_SERVERS: dict[str, tuple[str, ...]] = {
     "nuxi": ("preview",),
 }
 """Programs (and their first word) that only serve a static site while it is being written or looked at."""
+_BUILD_COMMANDS = {
+    "vite": "vite build",
+    "react-scripts": "react-scripts build",
+    "astro": "astro build",
+}
+"""By the program that serves a site while it is being written; its package has the same name."""
+_FILE_SERVERS = {"serve": "serve", "http-server": "http-server", "sirv": "sirv-cli", "live-server": "live-server"}
+"""By program, the package that brings it."""
 _BUILDERS = (
     "vite",
     "react-scripts",
@@ -62,16 +70,20 @@ OUTPUTS = (
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """``folders``: where the built site may be, most likely first; ``instead_of``: a development server it replaces."""
+    """``folders``: where the built site may be, most likely first; ``instead_of``: a development server that it replaces."""
 
     folders: tuple[str, ...]
     instead_of: str | None = None
+    pages: str | None = None
+    """The repository's own folder that is the site as it stands; None for one that is built."""
+    command: str | None = None
+    """What builds it, where no ``build`` script does."""
 
 
 def site_of(files: ProjectFiles, start: Start | None) -> Site | None:
-    """The static site of a project, or None when it has a server."""
+    """The static site that a project builds, or None when it has a server."""
     if "build" not in files.package.scripts:
-        return None
+        return _without_build_script(files, start)
     exported = _exported(files)
     if start is None:
         if generates(files):
@@ -82,9 +94,46 @@ def site_of(files: ProjectFiles, start: Start | None) -> Site | None:
         return None
     if exported and main.program == "next" and main.arguments[:1] == ("start",):
         return Site(("out",), start.script)
-    if not _looks_at_a_site(main) or renders_on_a_server(files):
+    if renders_on_a_server(files) or not (_looks_at_a_site(main) or _serves_files(files, main)):
         return None
-    return Site(_folders(files, exported), start.script)
+    return Site(tuple(dict.fromkeys((*_served_folder(main), *_folders(files, exported)))), start.script)
+
+
+def _without_build_script(files: ProjectFiles, start: Start | None) -> Site | None:
+    """A project that only knows its development server is built by that tool's own command; one whose file server no package
+    brings (``npx serve``) is served as it stands.
+    """
+    main = start.main if start and len(start.steps) == 1 else None
+    if start and main and _serves_files(files, main):
+        folder = next(iter(_served_folder(main)), None) or page_folder(files.paths)
+        return None if folder is None else Site((folder.rstrip("/"),), start.script, pages=folder)
+    command = _BUILD_COMMANDS.get(main.program) if main else None
+    if start is None or main is None or command is None or not _looks_at_a_site(main) or renders_on_a_server(files):
+        return None
+    known = {**files.package.dependencies, **files.package.dev_dependencies}
+    return Site(_folders(files, False), start.script, command=command) if main.program in known else None
+
+
+def _serves_files(files: ProjectFiles, step: Step) -> bool:
+    """Whether a step is a server of files that no package brings: it would be fetched at every start."""
+    known = {**files.package.dependencies, **files.package.dev_dependencies}
+    return step.program in _FILE_SERVERS and _FILE_SERVERS[step.program] not in known
+
+
+def _served_folder(step: Step) -> tuple[str, ...]:
+    """The folder that a file server's command names, as far as it is a plain one."""
+    if step.program not in _FILE_SERVERS:
+        return ()
+    words = [w.removeprefix("./").rstrip("/") for w in step.arguments if not w.startswith("-")]
+    return tuple(w for w in words[:1] if re.fullmatch(r"[\w.-]+(/[\w.-]+)*", w, re.ASCII) and ".." not in w and w != ".")
+
+
+def pages_of(files: ProjectFiles) -> Site | None:
+    """The site of a repository that has pages and neither a program nor a build."""
+    folder = page_folder(files.paths)
+    if folder is None or files.package.dependencies or files.package.scripts.get("build"):
+        return None
+    return Site((folder.rstrip("/"),), pages=folder)
 
 
 def generates(files: ProjectFiles) -> bool:

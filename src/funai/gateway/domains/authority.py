@@ -22,7 +22,7 @@ from josepy import b64, jwa, jwk
 from josepy.errors import Error as JoseError
 
 from funai.base.files import write_whole
-from funai.contracts.apps.domains import DomainTrouble
+from funai.contracts.reasons import DomainTrouble
 
 T = TypeVar("T")
 CALL_SECONDS = 20

@@ -21,7 +21,8 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from funai.base.observability import log
-from funai.contracts.apps.domains import DomainReport, DomainRoute, DomainState, DomainTrouble, details_of
+from funai.contracts.apps.domains import DomainReport, DomainRoute, DomainState, details_of
+from funai.contracts.reasons import DomainTrouble
 from funai.contracts.routes import GatewayError
 from funai.gateway.domains.authority import Authority, IssueFailed
 from funai.gateway.domains.lookup import Elsewhere, Lookup

@@ -10,8 +10,8 @@ import dns.asyncresolver
 import dns.exception
 import dns.resolver
 
-from funai.contracts.addresses import Address, is_public
-from funai.contracts.apps.domains import DomainTrouble
+from funai.contracts.apps.addresses import Address, is_public
+from funai.contracts.reasons import DomainTrouble
 
 SECONDS = 5.0
 _SHOWN = 4

@@ -9,6 +9,7 @@ import html
 import json
 from dataclasses import dataclass
 
+from funai.contracts.reasons import Reason
 from funai.i18n.reasons import render
 
 LANGUAGES = ("zh", "en")
@@ -20,44 +21,46 @@ class Page:
 
     name: str
     status: int
-    reason: str
+    reason: Reason
     hint_zh: str
     hint_en: str
     refresh: bool = False
 
 
-UNKNOWN = Page("unknown", 404, "APP_NOT_FOUND", "请检查链接是否正确。", "Check the link.")
-STOPPED = Page("stopped", 503, "APP_STOPPED", "应用的主人可以重新启动它。", "Its owner can start it again.")
-STARTING = Page("starting", 503, "APP_STARTING", "本页会自动刷新。", "This page reloads by itself.", refresh=True)
-BUSY = Page("busy", 503, "APP_BUSY", "请稍后重试。", "Try again in a moment.")
-CROWDED = Page("crowded", 503, "GATEWAY_BUSY", "请稍后重试。", "Try again in a moment.")
+UNKNOWN = Page("unknown", 404, Reason.APP_NOT_FOUND, "请检查链接是否正确。", "Check the link.")
+STOPPED = Page("stopped", 503, Reason.APP_STOPPED, "应用的主人可以重新启动它。", "Its owner can start it again.")
+STARTING = Page("starting", 503, Reason.APP_STARTING, "本页会自动刷新。", "This page reloads by itself.", refresh=True)
+BUSY = Page("busy", 503, Reason.APP_BUSY, "请稍后重试。", "Try again in a moment.")
+CROWDED = Page("crowded", 503, Reason.GATEWAY_BUSY, "请稍后重试。", "Try again in a moment.")
 REPLACED = Page(
     "replaced",
     503,
-    "APP_REPLACED",
+    Reason.APP_REPLACED,
     "处理这个请求的版本已被替换或停止；请重新发送。",
     "The version that had this request was replaced or stopped; send it again.",
 )
 HEAD_TOO_LARGE = Page(
     "head_too_large",
     502,
-    "APP_HEAD_TOO_LARGE",
+    Reason.APP_HEAD_TOO_LARGE,
     "网关允许的响应头最多 64 KB、200 个 Cookie。",
     "The gateway takes answers with at most 64 KB of headers and 200 cookies.",
 )
-REFUSED = Page("refused", 400, "PATH_REFUSED", "路径中不能含有“..”。", "A path may not contain “..”.")
-INTERNAL = Page("internal", 500, "INTERNAL", "请稍后重试。", "Try again in a moment.")
+REFUSED = Page("refused", 400, Reason.PATH_REFUSED, "路径中不能含有“..”。", "A path may not contain “..”.")
+INTERNAL = Page("internal", 500, Reason.INTERNAL, "请稍后重试。", "Try again in a moment.")
 UNREACHABLE = Page(
     "unreachable",
     502,
-    "APP_UNREACHABLE",
+    Reason.APP_UNREACHABLE,
     "应用的进程没有应答，或应答的头部超过 64 KB；主人可以查看它的日志。",
     "Its process gave no answer, or one whose head is over the gateway's 64 KB; its owner can look at the logs.",
 )
-TIMEOUT = Page("timeout", 504, "APP_TIMEOUT", "应用收到了请求，但没有及时应答。", "It took the request and gave no answer.")
+TIMEOUT = Page(
+    "timeout", 504, Reason.APP_TIMEOUT, "应用收到了请求，但没有及时应答。", "It took the request and gave no answer."
+)
 
-NODE_AWAY = Page("node_away", 503, "NODE_AWAY", "请稍后重试。", "Try again in a moment.", refresh=True)
-PLATFORM_AWAY = Page("platform_away", 503, "UNAVAILABLE", "请稍后重试。", "Try again in a moment.", refresh=True)
+NODE_AWAY = Page("node_away", 503, Reason.NODE_AWAY, "请稍后重试。", "Try again in a moment.", refresh=True)
+PLATFORM_AWAY = Page("platform_away", 503, Reason.UNAVAILABLE, "请稍后重试。", "Try again in a moment.", refresh=True)
 
 ROUTING_PAGES = (UNKNOWN, STOPPED, STARTING, BUSY, CROWDED, REFUSED)
 """Chosen by the routing rules."""

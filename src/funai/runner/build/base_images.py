@@ -22,8 +22,8 @@ from typing import Any
 from funai.base.process import proc
 from funai.base.process.proc import Command
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import FailureCode
 from funai.contracts.rules import ImageRef, full_name, parse_image
-from funai.contracts.states import FailureCode
 from funai.dockerfile.images import Allowed, needs_login
 from funai.i18n.reasons import Words
 from funai.runner.build.reading import BaseFacts

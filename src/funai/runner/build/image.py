@@ -13,17 +13,18 @@ from pathlib import Path
 from funai.base.process import proc
 from funai.base.process.proc import Command
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import FailureCode
 from funai.contracts.rules import full_name, parse_image
-from funai.contracts.states import FailureCode
 from funai.dockerfile.images import Allowed
 from funai.dockerfile.rules import trigger_args
 from funai.i18n.joblog import both
 from funai.i18n.reasons import Words
 from funai.i18n.sizes import size
+from funai.runner.build.advice import advice
 from funai.runner.build.base_images import BaseAbsent, BaseImage, Bases, image_ids
 from funai.runner.build.cgroup import BuildGroup, Usage
 from funai.runner.build.diskwatch import DiskWatch, working_containers
-from funai.runner.build.output import Output, no_compiler, stale_lock
+from funai.runner.build.output import Output
 from funai.runner.build.plan import check_mounts
 from funai.runner.build.reading import Reading, write_down
 from funai.runner.build.watch import BuildWatch
@@ -183,12 +184,12 @@ class Builder:
         mount files: Podman would take another commit's result, or another tenant's, for them.
         """
         facts = self._workshop.bases.facts(bases) if self._workshop else self.bases.facts(bases)
-        plan, emitted = reading.written(facts)
+        plan, emitted = reading.written(facts, request.context)
         shared = check_mounts(plan, request.context)
         if emitted.files and not self.mounts:
             raise JobFailed(FailureCode.CONTRACT_INVALID, detail=NO_HEREDOC_FILES)
         dockerfile, files = write_down(emitted, request.tmp.parent, ignore)
-        declared = plan.declared_args | set(reading.ambient) | trigger_args(t for b in bases.values() for t in b.triggers)
+        declared = emitted.args | trigger_args(t for b in bases.values() for t in b.triggers)
         return replace(
             request,
             dockerfile=dockerfile,
@@ -292,8 +293,8 @@ class Builder:
         if any(word in line for line in lines for word in TOO_MANY_FILES):
             n = within_hard_limit(s.build_files)
             lines = [f"[{both('open_files_limit', n=n)}]", *lines]
-        if advice := stale_lock(lines) or no_compiler(lines):
-            lines = [f"[{advice}]", *lines]
+        if said := advice(output.recent()):
+            lines = [f"[{said}]", *lines]
         if usage.memory_full:
             lines = [f"[{both('memory_limit', limit=size(s.build_memory_bytes))}]", *lines]
         return JobFailed(FailureCode.BUILD_FAILED, lines, exit=code)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from funai.contracts.states import FailureCode
-from funai.i18n.joblog import LINES, both
+from funai.contracts.reasons import FailureCode
+from funai.i18n.joblog import LINES
 from funai.i18n.sizes import size
 from funai.runner.failures import JobFailed, last_lines
 
@@ -14,19 +14,11 @@ TAIL_BYTES = 64 * 1024
 _NPM_GAVE_UP = re.compile(rb"(?m)^npm (?:error|ERR!) (?:Exit handler|cb\(\)) never called!")
 """npm's last words when it ends in the middle of its work (a registry that is away or not trusted): its exit status is 0."""
 _LONGEST = 64
-_STALE_LOCKS = (
-    (re.compile(r"\bERR_PNPM_(OUTDATED_LOCKFILE|BROKEN_LOCKFILE|LOCKFILE_\w+)"), "pnpm-lock.yaml", "pnpm install"),
-    (re.compile(r"\bnpm ci. can only install packages when"), "package-lock.json", "npm install"),
-    (re.compile(r"Your lockfile needs to be updated, but yarn was run with|\bYN0028\b"), "yarn.lock", "yarn install"),
-    (re.compile(r"\blockfile had changes, but lockfile is frozen"), "bun.lock", "bun install"),
+_NPM_HELP = re.compile(
+    r"npm (?:error|ERR!)\s*(?:\[.*\]|Usage:|Options:|npm ci|Clean install a project|aliases:.*|"
+    r"Run \"npm help .*|A complete log of this run .*)?\s*"
 )
-"""What package managers say of a lock file that does not fit package.json, the file, and the command that fixes it."""
-
-_NO_COMPILER = re.compile(
-    r"\bgyp ERR! (find Python|stack Error: (not found: make|Could not find any Python)|not found: make)"
-    r"|\bnode-gyp: (Permission denied|not found)"
-)
-"""node-gyp's words when a package has no binary for this machine, and the image nothing to make one with."""
+"""What npm prints below every error, and says nothing of it."""
 
 
 class Output:
@@ -53,18 +45,13 @@ class Output:
             raise JobFailed(FailureCode.PACKAGE_REGISTRY_UNREACHABLE, self.lines(), message="\n".join(LINES["npm_gave_up"]))
 
     def lines(self) -> list[str]:
-        return last_lines(self._tail.decode("utf-8", "replace"))
+        """The last ones, for people."""
+        kept = (line for line in self._text().split("\n") if not _NPM_HELP.fullmatch(line))
+        return last_lines("\n".join(kept))
 
+    def recent(self) -> list[str]:
+        """All that is kept: a program's reason may stand above a screen of its help."""
+        return last_lines(self._text(), TAIL_BYTES)
 
-def stale_lock(lines: Iterable[str]) -> str | None:
-    """What to do, in both languages, when the build ended because a lock file does not fit package.json."""
-    for line in lines:
-        for words, file, command in _STALE_LOCKS:
-            if words.search(line):
-                return both("stale_lock", file=file, command=command)
-    return None
-
-
-def no_compiler(lines: Iterable[str]) -> str | None:
-    """What to do, in both languages, when a native package had to be compiled and the image has no compiler."""
-    return both("no_compiler") if any(map(_NO_COMPILER.search, lines)) else None
+    def _text(self) -> str:
+        return self._tail.decode("utf-8", "replace")

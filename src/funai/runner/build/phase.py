@@ -10,12 +10,12 @@ from pathlib import Path
 
 from funai.contracts.apps.buildspec import CA_IN_BUILD, AppSpec, choose_port
 from funai.contracts.jobs import Job, Payload
+from funai.contracts.reasons import FailureCode
 from funai.contracts.rules import ImageRef
-from funai.contracts.states import FailureCode
 from funai.dockerfile.node.files import ProjectFiles
 from funai.dockerfile.node.findings import notices
 from funai.dockerfile.node.plan import Plan
-from funai.dockerfile.node.render import CA_IN_STAGE, REGISTRY_AWAY
+from funai.dockerfile.node.render import CA_IN_STAGE, DEBIAN_AWAY, REGISTRY_AWAY
 from funai.dockerfile.node.versions import MAJORS
 from funai.i18n.joblog import both
 from funai.runner.build.image import Builder
@@ -32,6 +32,8 @@ from funai.runner.variables import build_values, remarks, told
 LABEL_COMMIT = "org.opencontainers.image.revision"
 ABSENT_SECONDS = 600.0
 """How long a Node image that could not be had is not asked for again."""
+_OPERATORS = ("NPM_REGISTRY", "FUNAI_DEBIAN_MIRROR", "NODE_EXTRA_CA_CERTS")
+"""Build arguments that have the operator's settings."""
 _NO_BASE = (FailureCode.IMAGE_NOT_FOUND, FailureCode.REGISTRY_UNREACHABLE, FailureCode.REGISTRY_AUTH)
 
 
@@ -127,12 +129,15 @@ class ImageBuild:
             mark = "!" if notice.weighty else " "
             self.out.line(f"  {mark} {notice.words.zh} / {notice.words.en}")
 
-    @staticmethod
-    def _blamed(error: JobFailed, plan: Plan) -> JobFailed:
-        """The install step ends with a status of its own where the package registry is away: that isn't the code's fault."""
-        if error.code is not FailureCode.BUILD_FAILED or error.params.get("exit") != REGISTRY_AWAY:
+    def _blamed(self, error: JobFailed, plan: Plan) -> JobFailed:
+        """Steps end with a status of their own where packages can't be had: that isn't the code's fault."""
+        status = error.params.get("exit") if error.code is FailureCode.BUILD_FAILED else None
+        if status == DEBIAN_AWAY:
+            named = f"{self.settings.debian_mirror or 'deb.debian.org'} ({' '.join(plan.system)}; FUNAI_DEBIAN_MIRROR)"
+        elif status == REGISTRY_AWAY:
+            named = plan.own_npmrc_registry or "NPM_REGISTRY"
+        else:
             return error
-        named = plan.own_npmrc_registry or "NPM_REGISTRY"
         return JobFailed(FailureCode.PACKAGE_REGISTRY_UNREACHABLE, error.lines, registry=named)
 
     async def _build(self, recipe: Recipe, commit: Commit, image: ImageRef) -> list[str]:
@@ -161,13 +166,14 @@ class ImageBuild:
         args |= self._tools(generated=recipe.generated)
         if recipe.generated:
             # The builder tells people to pass what has no value, which an app's owner can't do.
-            args = {name: "" for name in ("NPM_REGISTRY", "NODE_EXTRA_CA_CERTS") if f"ARG {name}\n" in recipe.text} | args
+            args = {name: "" for name in _OPERATORS if f"ARG {name}\n" in recipe.text} | args
         return args
 
     def _tools(self, *, generated: bool) -> dict[str, str]:
         """What package managers need of the operator's settings."""
         s, mounts = self.settings, self.builder.mounts
         found = {"NPM_REGISTRY": s.npm_registry} if s.npm_registry else {}
+        found |= {"FUNAI_DEBIAN_MIRROR": s.debian_mirror} if s.debian_mirror else {}
         if s.ca_file and (mounts or generated):
             found["NODE_EXTRA_CA_CERTS"] = CA_IN_BUILD if mounts else CA_IN_STAGE
         elif s.ca_file:

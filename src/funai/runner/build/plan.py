@@ -10,8 +10,9 @@ from pathlib import Path
 from funai.contracts.apps import buildspec
 from funai.contracts.errors import BadInput
 from funai.contracts.jobs import Payload
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.dockerfile.mounts import share_caches
+from funai.dockerfile.node.files import page_folder
 from funai.dockerfile.stages import Plan
 from funai.i18n.reasons import Words
 from funai.runner.failures import JobFailed, invalid
@@ -34,7 +35,7 @@ class Recipe:
 
 
 def read_recipe(payload: Payload, src: Path) -> Recipe | Path:
-    """The repository's Dockerfile, or the build context of a Node project without one.
+    """The repository's Dockerfile, or the build context of a Node project, or of a site's pages, without one.
 
     Raises JobFailed DOCKERFILE_MISSING or CONTRACT_INVALID.
     """
@@ -56,10 +57,17 @@ def read_recipe(payload: Payload, src: Path) -> Recipe | Path:
     if dockerfile.is_file():
         beside = (dockerfile.parent / f"{dockerfile.name}{name}" for name in IGNORE_FILES)
         return Recipe(context, False, _text(dockerfile), tuple(path for path in beside if path.is_file()))
-    package = inside(context, "package.json", "package.json")
-    if payload.dockerfile_path not in (None, "", "Dockerfile") or not package.is_file():
+    if payload.dockerfile_path not in (None, "", "Dockerfile") or not _buildable(context):
         raise JobFailed(FailureCode.DOCKERFILE_MISSING, path=dockerfile_path)
     return context
+
+
+def _buildable(context: Path) -> bool:
+    """Whether the standard image can be made of the folder: a Node project, or the pages of a site."""
+    if inside(context, "package.json", "package.json").is_file():
+        return True
+    shallow = {p.relative_to(context).as_posix() for pattern in ("*", "*/index.html") for p in context.glob(pattern)}
+    return page_folder(shallow) is not None
 
 
 def inside(root: Path, path: str, field: str) -> Path:

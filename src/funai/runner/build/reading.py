@@ -17,6 +17,7 @@ from funai.dockerfile.images import Allowed
 from funai.dockerfile.stages import Plan, Platform, read_plan
 from funai.dockerfile.syntax import Problem
 from funai.i18n.reasons import Words
+from funai.runner.build.standard import paths_of
 from funai.runner.failures import invalid
 from funai.runner.settings import RunnerSettings
 
@@ -75,7 +76,7 @@ class Reading:
         refuse(rules.problems(plan, self.allowed, self.platform))
         return plan
 
-    def written(self, bases: Mapping[str, BaseFacts]) -> tuple[Plan, Emitted]:
+    def written(self, bases: Mapping[str, BaseFacts], context: Path) -> tuple[Plan, Emitted]:
         """The plan with the variables of its base images, and the text for the engine. Raises JobFailed CONTRACT_INVALID."""
         for name, base in bases.items():
             refuse(rules.trigger_problems(base.triggers, name))
@@ -86,7 +87,8 @@ class Reading:
             words = Words(f"镜像 {name} 由基础镜像的变量决定", f"the image {name} depends on a base image's variable")
             raise invalid(BadInput(detail=words))
         try:
-            return plan, emit(plan, {n: Base(b.name, b.shell) for n, b in bases.items()}, self.ambient)
+            named = {n: Base(b.name, b.shell) for n, b in bases.items()}
+            return plan, emit(plan, named, self.ambient, lambda: paths_of(context))
         except BadInput as e:
             raise invalid(e) from e
 

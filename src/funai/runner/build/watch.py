@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.runner.build.cgroup import BuildGroup, Usage
 from funai.runner.build.diskwatch import DiskWatch
 from funai.runner.sandbox.storewatch import StoreWatch

@@ -19,6 +19,7 @@ from funai.base.clients.deploy import RunnerDeployClient
 from funai.base.observability import log
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import HeartbeatJob, Job
+from funai.contracts.reasons import Reason
 from funai.contracts.states import JobStatus, Phase
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ KILL_MARGIN = 2.0
 class Lost(StrEnum):
     CANCELLED = "CANCELLED"
     """A user asked for it, or the control plane ended the job."""
-    LEASE_LOST = "LEASE_LOST"
+    LEASE_LOST = Reason.LEASE_LOST
     """Another runner or attempt holds the job, or the control plane could not be reached in time."""
     NO_DISK = "NO_DISK"
     """The Runner's own disk is full: it gives the job back by making its lease end."""

@@ -16,7 +16,8 @@ from funai.base.observability import log
 from funai.base.observability.redact import Redactor, secrets_of
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import ClaimJob, Job, JobResult, ReportJob
-from funai.contracts.states import FailureCode, JobStatus, JobType
+from funai.contracts.reasons import FailureCode
+from funai.contracts.states import JobStatus, JobType
 from funai.i18n.joblog import both
 from funai.runner.claim.lease import Lease, LeaseGone, Lost
 from funai.runner.claim.room import is_full, watched

@@ -17,7 +17,7 @@ from funai.contracts.agent import AgentDeploy
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import RuntimeNodeRef
 from funai.contracts.naming import deploy_url
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.i18n.joblog import both
 from funai.runner.failures import JobFailed
 

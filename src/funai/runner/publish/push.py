@@ -9,8 +9,8 @@ from funai.base.clients.registry.contract import RegistryFailed, Why
 from funai.base.clients.registry.distribution import Manifest
 from funai.base.clients.registry.http import over_quota
 from funai.base.process import proc
+from funai.contracts.reasons import FailureCode
 from funai.contracts.rules import ImageRef
-from funai.contracts.states import FailureCode
 from funai.runner.commands.engine import Engine
 from funai.runner.failures import JobFailed, last_lines
 from funai.runner.publish.registry import Registry, failure

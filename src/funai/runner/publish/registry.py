@@ -11,20 +11,20 @@ from typing import TypeVar
 from funai.base.clients.registry.contract import RegistryFailed, Why
 from funai.base.clients.registry.distribution import Manifest, Manifests
 from funai.base.clients.registry.http import Login, RegistryHttp, is_insecure
+from funai.contracts.reasons import FailureCode, Reason
 from funai.contracts.rules import ImageRef
-from funai.contracts.states import FailureCode
 from funai.i18n.reasons import render
 from funai.runner.failures import JobFailed
 
 T = TypeVar("T")
 _CODES = {Why.AUTH: FailureCode.REGISTRY_AUTH, Why.PRIVATE: FailureCode.CONTRACT_INVALID}
 _WORDS = {
-    Why.LIMITED: "JOB_REGISTRY_LIMITED",
-    Why.FULL: "JOB_REGISTRY_FULL",
-    Why.QUOTA: "JOB_REGISTRY_QUOTA",
-    Why.IMMUTABLE: "JOB_REGISTRY_IMMUTABLE",
-    Why.NO_REGISTRY: "JOB_NO_REGISTRY",
-    Why.PRIVATE: "JOB_REGISTRY_PRIVATE",
+    Why.LIMITED: Reason.JOB_REGISTRY_LIMITED,
+    Why.FULL: Reason.JOB_REGISTRY_FULL,
+    Why.QUOTA: Reason.JOB_REGISTRY_QUOTA,
+    Why.IMMUTABLE: Reason.JOB_REGISTRY_IMMUTABLE,
+    Why.NO_REGISTRY: Reason.JOB_NO_REGISTRY,
+    Why.PRIVATE: Reason.JOB_REGISTRY_PRIVATE,
 }
 
 
@@ -98,7 +98,7 @@ class Registry:
 def failure(registry: str, error: RegistryFailed, *, login: bool = False) -> JobFailed:
     """What the job says. Only a registry that is away may be back in a moment: nothing else is tried again."""
     code = _CODES.get(error.why, FailureCode.REGISTRY_UNREACHABLE)
-    words = _WORDS.get(error.why) if error.why is not Why.AUTH or login else "JOB_REGISTRY_NO_LOGIN"
+    words = _WORDS.get(error.why) if error.why is not Why.AUTH or login else Reason.JOB_REGISTRY_NO_LOGIN
     message = "\n".join(render(words, language, {"registry": registry}) for language in ("zh", "en")) if words else None
     again = error.why in (Why.AWAY, Why.REFUSED)
     return JobFailed(

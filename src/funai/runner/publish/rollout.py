@@ -11,7 +11,7 @@ from funai.base.clients.transport import Unreachable
 from funai.contracts.agent import AgentDeploy, AgentDeployed
 from funai.contracts.errors import FunaiError
 from funai.contracts.jobs import RuntimeNodeRef
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode, Reason
 from funai.i18n.joblog import both
 from funai.runner.compat.agents import IN_PROGRESS_BEFORE, verify
 from funai.runner.failures import JobFailed, agent_failure, from_agent
@@ -77,4 +77,4 @@ def passes(error: FunaiError) -> bool:
     One that was ended by a stop or delete must not be tried again, or the stopped app would come up.
     """
     failure = agent_failure(error)
-    return (failure.code if failure else error.reason) in ("DEPLOY_IN_PROGRESS", IN_PROGRESS_BEFORE)
+    return (failure.code if failure else error.reason) in (Reason.DEPLOY_IN_PROGRESS, IN_PROGRESS_BEFORE)

@@ -21,8 +21,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from funai.contracts.errors import BadInput
+from funai.contracts.reasons import FailureCode
 from funai.contracts.rules import full_name, parse_image
-from funai.contracts.states import FailureCode
 from funai.dockerfile.images import Allowed
 from funai.runner.build.base_images import MAX_BASES, MAX_CONFIG, BaseAbsent, BaseImage, config_of, judge, meanings
 from funai.runner.build.reading import BaseFacts

@@ -173,7 +173,8 @@ class Sandbox:
 async def opened(settings: RunnerSettings, programs: host.Programs, upstream: RegistryHttp) -> AsyncIterator[Sandbox]:
     """All cells of a Runner. Raises ConfigError when a network can't be made."""
     host.make_stage()
-    openings = await openings_of([*map(split_place, settings.allowed_places), *_place_of(settings.npm_registry)])
+    mirrors = [*_place_of(settings.npm_registry), *_place_of(settings.debian_mirror)]
+    openings = await openings_of([*map(split_place, settings.allowed_places), *mirrors])
     sandbox, relay = Sandbox(settings, programs, openings), Relay()
     relay.start()
     async with AsyncExitStack() as stack:
@@ -198,6 +199,6 @@ async def opened(settings: RunnerSettings, programs: host.Programs, upstream: Re
 
 
 def _place_of(url: str) -> list[tuple[str, int | None]]:
-    """The operator's own npm registry may be a private one."""
+    """The operator's own mirrors may be private ones."""
     parts = urlsplit(url)
     return [(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))] if parts.hostname else []

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from funai.base.process import proc
 from funai.contracts.apps.buildspec import uses_lfs
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.i18n.joblog import both
 from funai.runner.cleanup.fs import remove_tree
 from funai.runner.commands.git import Git, candidates, close_connection, environment, ssh_config

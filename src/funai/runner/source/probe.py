@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import asyncssh
 
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.runner.failures import JobFailed
 from funai.runner.settings import RunnerSettings
 

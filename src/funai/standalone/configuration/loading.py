@@ -39,7 +39,6 @@ OTHERS = (
     "FUNAI_LANG",
     "FUNAI_ENGINE",
     "FUNAI_PULL_SECONDS",
-    "FUNAI_DEBIAN_MIRROR",
     "ALL_PROXY",
     "RUNNER_SANDBOX",
 )
@@ -103,7 +102,13 @@ def _entries(data: Mapping[str, Any], section: str) -> dict[str, Any]:
     return {str(k): v for k, v in found.items() if v != ""} if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportUnknownArgumentType]
 
 
+_FLAGS = {"certificate": "tls-certificate", "key": "tls-key", "port": "https-port", "api_port": "api-https-port"}
+"""Flags of the section ``https`` that have other names than its entries."""
+
+
 def _flag(section: str, key: str) -> str:
+    if section == "https" and key in _FLAGS:
+        return _FLAGS[key]
     return f"{key}-port" if section == "ports" else key.replace("_", "-")
 
 

@@ -92,6 +92,9 @@ class Builds(Section):
     npm_registry: str | None = entry(
         None, env="NPM_REGISTRY", doc="npm registry of builds, such as https://registry.npmmirror.com"
     )
+    debian_mirror: str | None = entry(
+        None, env="FUNAI_DEBIAN_MIRROR", doc="Debian mirror of builds, such as http://mirrors.tuna.tsinghua.edu.cn/debian"
+    )
     ca_file: Path | None = entry(None, env="RUNNER_BUILD_CA", doc="extra certificate authorities (PEM) that builds trust")
     image_mirror: str | None = entry(
         None,

@@ -16,6 +16,7 @@ from funai.base.clients.transport import Unreachable
 from funai.cli.diagnosis import Check, Level
 from funai.contracts.errors import ConfigError, Forbidden, FunaiError, NotFound, Unauthenticated
 from funai.contracts.nodes import JoinNode, LeaveNode, NodeStanding
+from funai.contracts.reasons import Reason
 from funai.i18n.cli import phrase as words
 from funai.standalone.node import settings_file
 from funai.standalone.node.service import Foreground, Service
@@ -80,7 +81,7 @@ async def leave(config: Path, service: Service, *, with_apps: bool, http: httpx.
     try:
         apps = len((await deploy.leave(LeaveNode(node_name=given[NAME], with_apps=with_apps))).apps)
     except (Unauthenticated, NotFound) as e:
-        if e.reason not in ("UNAUTHENTICATED", "NODE_NOT_FOUND"):
+        if e.reason not in (Reason.UNAUTHENTICATED, Reason.NODE_NOT_FOUND):
             raise
     finally:
         await deploy.close()

@@ -67,13 +67,13 @@ async def present(choice: EngineChoice, major: int = DEFAULT_MAJOR) -> bool:
     return (await run(asked, timeout=30)).code == 0
 
 
-async def ensure(choice: EngineChoice, say: Say = silent) -> Origin:
-    """Have the image in the engine's storage. Raises NoBaseImage."""
+async def ensure(choice: EngineChoice, say: Say = silent, *, mirror: str | None = None) -> Origin:
+    """Have the image in the engine's storage; ``mirror`` as in :func:`make`. Raises NoBaseImage."""
     if await present(choice):
         return Origin.PRESENT
     if await _pull(choice, say):
         return Origin.PULLED
-    await make(choice, say)
+    await make(choice, say, mirror=mirror)
     return Origin.MADE
 
 
@@ -92,8 +92,11 @@ async def _pull(choice: EngineChoice, say: Say) -> bool:
     return pulled.code == 0
 
 
-async def make(choice: EngineChoice, say: Say = silent, major: int = DEFAULT_MAJOR) -> None:
-    """Make the image from Debian's packages and Node's wheel, and import it. Raises NoBaseImage."""
+async def make(choice: EngineChoice, say: Say = silent, major: int = DEFAULT_MAJOR, *, mirror: str | None = None) -> None:
+    """Make the image from Debian's packages and Node's wheel, and import it. Raises NoBaseImage.
+
+    ``mirror``: where Debian's packages come from, else what FUNAI_DEBIAN_MIRROR says, else what the machine uses.
+    """
     image, version = image_of(major), NODE_VERSIONS[major]
     say(phrase("making", image=image, suite=SUITE, node=version))
     with tempfile.TemporaryDirectory(prefix="funai-base-") as folder:
@@ -102,7 +105,7 @@ async def make(choice: EngineChoice, say: Say = silent, major: int = DEFAULT_MAJ
         made: list[asyncio.Task[Path]] = []
         try:
             async with asyncio.TaskGroup() as steps:
-                made = [steps.create_task(_debian(work)), steps.create_task(_wheel(work, version))]
+                made = [steps.create_task(_debian(work, mirror)), steps.create_task(_wheel(work, version))]
         except* NoBaseImage as group:
             failed = [str(e) for e in group.exceptions]  # raised outside: in here it would come out as a group
         if failed:
@@ -121,14 +124,14 @@ def _compose(debian: Path, wheel: Path, out: Path) -> None:
     debian.unlink()
 
 
-async def _debian(work: Path) -> Path:
+async def _debian(work: Path, mirror: str | None) -> Path:
     tar = work / "debian.tar"
-    mirror = os.environ.get("FUNAI_DEBIAN_MIRROR")
+    mirror = mirror or os.environ.get("FUNAI_DEBIAN_MIRROR")
     words = [
         "mmdebstrap",
         "--quiet",
         "--variant=apt",
-        "--include=libstdc++6",
+        "--include=libstdc++6,openssl,ca-certificates",
         "--dpkgopt=force-unsafe-io",
         '--aptopt=APT::Install-Recommends "false"',
         SUITE,

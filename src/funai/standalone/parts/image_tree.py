@@ -104,7 +104,7 @@ def _additions(wheel: zipfile.ZipFile) -> Iterator[tuple[tarfile.TarInfo, IO[byt
         inner = info.filename.removeprefix(_NPM)
         if inner in (info.filename, "") or info.is_dir() or inner.startswith(_NPM_DROPPED):
             continue
-        mode = 0o755 if inner.startswith("bin/") else 0o644
+        mode = 0o755 if inner.startswith("bin/") or "/node-gyp-bin/" in inner else 0o644
         yield _file(f"usr/local/lib/node_modules/npm/{inner}", info.file_size, mode), wheel.open(info)
     for name, target in LINKS.items():
         link = tarfile.TarInfo(name)

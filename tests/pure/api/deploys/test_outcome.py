@@ -9,7 +9,8 @@ import pytest
 
 from funai.api.deploys.outcome import Before, may_have_left_something, of_job, undone
 from funai.contracts.jobs import Failure, Job, JobResult
-from funai.contracts.states import AppStatus, Blame, JobStatus
+from funai.contracts.reasons import Blame
+from funai.contracts.states import AppStatus, JobStatus
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NEVER_RAN = Before(AppStatus.CREATED, slot=False, serving=False)

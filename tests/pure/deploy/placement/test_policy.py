@@ -10,19 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from funai.contracts.reasons import WaitReason
 from funai.contracts.states import NodeHealth
-from funai.deploy.placement.policy import (
-    Marks,
-    Node,
-    Rules,
-    WaitReason,
-    choose,
-    expected_free_pct,
-    health,
-    marks_after,
-    stays,
-    takes_new,
-)
+from funai.deploy.placement.policy import Marks, Node, Rules, choose, expected_free_pct, health, marks_after, stays, takes_new
 from funai.deploy.settings import PlacementStrategy
 
 NOW = 1_000_000_000

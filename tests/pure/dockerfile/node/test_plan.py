@@ -304,3 +304,20 @@ def test_notices_name_the_package_of_a_start_program_that_nothing_brings(
 ) -> None:
     codes = [n.code for n in notices(planned(package, files))]
     assert ("START_PROGRAM_MISSING" in codes) is missing
+
+
+def test_notices_name_a_file_to_start_that_nothing_brings() -> None:
+    missing = "START_FILE_MISSING"
+    assert missing in codes(planned(starts("node dist/index.js")))
+    assert missing not in codes(planned(starts("node dist/index.js", scripts={"build": "tsc"})))
+    assert missing not in codes(planned(starts("node dist/index.js", scripts={"postinstall": "tsc"})))
+    assert missing not in codes(planned(starts("node ./dist"), {"dist/index.js": ""}))
+    assert missing not in codes(planned(starts("node $MAIN")))
+
+
+def test_start_of_a_procfile_counts_where_package_json_has_none() -> None:
+    procfile = {"Procfile": "worker: node w.js\nweb: node src/app.js --port $PORT\n", "server.js": ""}
+    plan = planned({"name": "x"}, procfile)
+    assert plan.start and plan.start.plain and plan.start.shell() == "exec node src/app.js --port $PORT"
+    own = planned(starts("node s.js"), procfile)
+    assert own.start and own.start.script == "node s.js"

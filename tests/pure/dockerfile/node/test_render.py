@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from funai.contracts.errors import BadInput
-from funai.dockerfile.node.files import collect, member_folders, parse_package
+from funai.dockerfile.node.files import collect, member_folders, page_folder, parse_package
+from funai.dockerfile.node.plan import make_plan
 from funai.dockerfile.node.render import extra_files, render, tool_variables
 from tests.pure.dockerfile.node.projects import planned, starts
 
 LOCK = {"package-lock.json": "{}"}
+LOCKED_PRISMA_7 = json.dumps({"packages": {"node_modules/prisma": {"version": "7.1.0"}}})
 
 
 def rendered(package: dict[str, Any], files: dict[str, str] | None = None, **options: Any) -> str:
@@ -265,3 +267,134 @@ def test_render_of_astros_server_lets_forms_pass_their_origin_check() -> None:
         build.index("npm run build") < build.index('s/"allowedDomains":\\[\\]/"allowedDomains":[{}]/') < build.index("rm -rf")
     )
     assert "allowedDomains" not in rendered(starts("node s.js", scripts={"build": "astro build"}), LOCK)
+
+
+@pytest.mark.parametrize(
+    ("package", "files", "wanted"),
+    [
+        ({"dependencies": {"@prisma/client": "^6.1.0"}, "devDependencies": {"prisma": "^6.1.0"}}, LOCK, True),
+        ({"dependencies": {"prisma": "latest"}}, LOCK, True),
+        ({"dependencies": {"prisma": "latest"}}, {"package-lock.json": LOCKED_PRISMA_7}, False),
+        ({"dependencies": {"@prisma/client": "7.0.1"}}, LOCK, False),
+        ({"dependencies": {"prisma": "^7"}, "scripts": {"prestart": "prisma migrate deploy"}}, LOCK, True),
+        ({"dependencies": {"express": "4"}}, LOCK, False),
+    ],
+)
+def test_render_with_prismas_engines_stands_on_an_image_with_openssl(
+    package: dict[str, Any], files: dict[str, str], wanted: bool
+) -> None:
+    plan = planned(starts("node s.js", **package), files)
+    text = render(plan, env_files=True)
+    assert (text.count("FROM system") == 2) is wanted and ("funai-packages.sh" in extra_files(plan)) is wanted
+    assert ("RUN command -v openssl || sh /usr/local/bin/funai-packages openssl ca-certificates" in text) is wanted
+
+
+def test_render_with_prisma_lets_the_install_see_the_mirror_of_its_engines() -> None:
+    deps = stages(rendered(starts("node s.js", dependencies={"@prisma/client": "6"}), LOCK, env_files=True))[1]
+    assert "COPY package.json package-lock.json .funai-tools .funai-vars ./" in deps and ". ./.funai-vars; " in deps
+
+
+def test_render_with_packages_that_may_be_compiled_installs_once_more_with_compilers() -> None:
+    plan = planned(starts("node s.js", dependencies={"better-sqlite3": "11"}), LOCK)
+    deps, *_, final = stages(render(plan, env_files=True))
+    assert (
+        "|| { [ ! -e /usr/local/include/node ] || export npm_config_nodedir=/usr/local; sh /usr/local/bin/funai-packages"
+        in deps
+    )
+    assert (
+        deps.count("npm ci --include=dev") == 2 and "funai-packages" not in final and "funai-packages.sh" in extra_files(plan)
+    )
+    assert "funai-packages" not in stages(rendered(starts("node s.js", dependencies={"express": "4"}), LOCK))[0]
+
+
+def test_render_installs_where_package_json_insists_on_another_node() -> None:
+    engines = {"node": "16.x"}
+    assert "npm pkg delete engines && npm ci" in rendered(starts("node s.js", engines=engines, dependencies={"a": "1"}), LOCK)
+    assert "npm pkg delete" not in rendered(starts("node s.js", engines={"node": ">=18"}, dependencies={"a": "1"}), LOCK)
+
+
+@pytest.mark.parametrize(
+    ("paths", "folder"),
+    [
+        (["index.html", "style.css"], ""),
+        (["README.md", "public/index.html"], "public/"),
+        (["index.html", "requirements.txt"], None),
+        (["web/index.html"], None),
+    ],
+)
+def test_collect_without_a_package_json_is_for_pages_alone(paths: list[str], folder: str | None) -> None:
+    assert page_folder(paths) == folder
+    if folder is None:
+        with pytest.raises(BadInput):
+            collect(lambda _: None, paths)
+        return
+    text = render(make_plan(collect(lambda _: None, paths)), env_files=True)
+    build, final = stages(text)
+    assert f"cd ./{folder} " in build and "install" not in text and ".funai" not in final
+    assert 'CMD ["node", "/app/funai-static.mjs", "/app/site"]' in final
+
+
+def test_pages_beside_a_program_are_not_served_as_they_stand() -> None:
+    page = {"index.html": "<h1>"}
+    assert planned(starts("node s.js"), page).site is None
+    for package in ({"dependencies": {"express": "4"}}, {"scripts": {"build": "make"}}):
+        with pytest.raises(BadInput) as caught:
+            planned(package, page)
+        assert caught.value.reason == "NPM_START_MISSING"
+
+
+@pytest.mark.parametrize("start", ["vite", "vite --host 0.0.0.0 --port 3000", "npm run dev"])
+def test_render_of_a_development_server_without_a_build_script_builds_the_site(start: str) -> None:
+    package = starts(start, scripts={"dev": "vite"}, devDependencies={"vite": "6"})
+    plan = planned(package, LOCK)
+    assert plan.site and plan.site.instead_of and "&& ./node_modules/.bin/vite build" in render(plan)
+    assert planned(starts("vite", dependencies={"@remix-run/dev": "2", "vite": "6"}), LOCK).site is None
+
+
+def test_render_lets_scripts_of_the_build_install_from_the_operators_registry() -> None:
+    package = starts("node s.js", scripts={"build": "cd client && npm install && npm run build"})
+    build = stages(rendered(package, LOCK, env_files=True))[1]
+    assert (
+        build.index(". ./.funai-tools") < build.index('export npm_config_registry="$NPM_REGISTRY"') < build.index("run build")
+    )
+
+
+@pytest.mark.parametrize(
+    ("package", "folder"),
+    [
+        (starts("npx serve -s out", scripts={"build": "vite build"}), "out"),
+        (starts("npx serve"), ""),
+        (starts("http-server ./public"), "public"),
+    ],
+)
+def test_render_of_a_file_server_that_no_package_brings_serves_the_files(package: dict[str, Any], folder: str) -> None:
+    plan = planned(package, {**LOCK, "index.html": "", "public/index.html": ""})
+    assert plan.site and plan.site.folders[0] == folder and "funai-static.mjs" in render(plan)
+    own = {**package, "dependencies": {"serve": "14", "http-server": "14"}}
+    assert planned(own, {**LOCK, "index.html": "", "public/index.html": ""}).site is None
+
+
+@pytest.mark.parametrize(
+    ("scripts", "command"),
+    [
+        ({"build": "tsc --noEmit && vite build"}, "sh -c 'tsc --noEmit && exec vite build'"),
+        ({"build": "cross-env A=b next build", "prebuild": "rimraf .next"}, "sh -c 'rimraf .next && exec env A=b next build'"),
+        ({"build": "npm run types && vite build", "types": "tsc"}, "sh -c 'tsc && exec vite build'"),
+        ({"build": "nest build"}, None),
+        ({"build": "vite build", "postbuild": "node x.js"}, None),
+        ({"build": "vite build; echo $(date)"}, None),
+        ({"build": "turbo run build"}, None),
+        ({"build": "vite build\nRUN evil"}, None),
+        ({"build": "vite build > log"}, None),
+    ],
+)
+def test_render_for_a_build_leaves_the_package_manager_out_where_it_only_starts_tools(
+    scripts: dict[str, str], command: str | None
+) -> None:
+    text = rendered(starts("node s.js", scripts=scripts), LOCK, env_files=True)
+    told = "INIT_CWD=/app npm_lifecycle_event=build npm_package_name=shop npm_package_version=1.2.3"
+    if command is None:
+        assert "&& npm run build" in text
+    else:
+        assert f"&& {told} PATH=/app/node_modules/.bin:$PATH {command} " in text and "npm run" not in text
+    assert "&& npm run build" in rendered(starts("node s.js", scripts=scripts), LOCK)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from funai.contracts.apps.domains import DomainReport, DomainRoute, DomainState, DomainTrouble
+from funai.contracts.apps.domains import DomainReport, DomainRoute, DomainState
+from funai.contracts.reasons import DomainTrouble
 from funai.contracts.routes import GatewayError
 from funai.gateway.domains.authority import IssueFailed
 from funai.gateway.domains.keeper import Address, DomainKeeper, Pace, address_of

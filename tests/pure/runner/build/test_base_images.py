@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.dockerfile.images import Allowed
 from funai.runner.build.base_images import BaseImage, judge, meanings, parse_config
 from funai.runner.failures import JobFailed

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from funai.contracts.jobs import Payload
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.dockerfile.stages import read_plan
 from funai.runner.build.plan import Recipe, app_spec, check_mounts, inputs_hash, read_recipe
 from funai.runner.failures import JobFailed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.dockerfile.node.plan import Plan
 from funai.runner.build.standard import plan_standard, read_project, write_standard
 from funai.runner.failures import JobFailed

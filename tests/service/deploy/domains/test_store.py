@@ -6,16 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from funai.contracts.apps.domains import (
-    AddDomain,
-    DomainReport,
-    DomainRoute,
-    DomainState,
-    DomainTarget,
-    DomainTrouble,
-    NodeDomains,
-)
+from funai.contracts.apps.domains import AddDomain, DomainReport, DomainRoute, DomainState, DomainTarget, NodeDomains
 from funai.contracts.errors import Conflict, NotFound
+from funai.contracts.reasons import DomainTrouble
 from funai.deploy.apps import overview
 from funai.deploy.domains import store
 from funai.deploy.domains.service import DomainBook

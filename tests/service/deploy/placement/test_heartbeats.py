@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import ColumnElement, literal_column, select
@@ -137,6 +138,26 @@ async def test_heartbeats_that_come_together_are_one_transaction(plane: Plane) -
     assert len(nodes) == 50
     assert nodes["n7"].disk_free_pct == 99
     assert [nodes[f"n{n}"].id for n in range(50)] == [a.node_id for a in answers[:50]]
+
+
+async def test_heartbeats_of_a_crowd_wait_for_those_that_come_next(lite: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the wait the first would be in hand when the next one comes."""
+    monkeypatch.setattr(heartbeats, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    taker = Heartbeats(lite.db, lite.rules, lite.queue)
+
+    async def transactions(names: list[str]) -> int:
+        with commits(lite.db) as seen:
+            taken: list[asyncio.Task[object]] = []
+            for name in names:
+                taken.append(asyncio.create_task(taker.take(NodeHeartbeat(node_name=name))))
+                for _ in range(3):
+                    await asyncio.sleep(0)
+            await asyncio.gather(*taken)
+        return len(seen)
+
+    alone = [f"n{n}" for n in range(heartbeats.CROWD - 1)]
+    assert await transactions(alone) > 1
+    assert await transactions(["x", "y", "z"]) == 1
 
 
 async def test_more_heartbeats_than_one_transaction_takes(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as effort
 from schemathesis.checks import not_a_server_error
 
-from tests.parts.extent import extent
+from tests.parts.extent import extent, only_in_full
 from tests.service.deploy.queue.instance import instance
 from tests.service.deploy.queue.kit import ADMIN, NODE, RUNNER, SECRET
 
@@ -29,6 +29,7 @@ EFFORT = effort(
 )
 
 
+@only_in_full  # tests/service/deploy/test_fuzz.py sends the same to one database in every run
 def test_no_input_breaks_it(sqlite_url: str, postgres_url: str, mariadb_url: str, tmp_path: Path) -> None:
     """What was made once is sent to an instance on each database."""
     urls = {"sqlite": sqlite_url, "postgres": postgres_url, "mariadb": mariadb_url}

@@ -28,6 +28,7 @@ from pymongo.errors import (
 from funai.agent.databases.mongodb.driver import META, SECONDS, MongoDriver
 from funai.contracts.apps.databases import MongoById, MongoCreate, MongoDoc, MongoField, MongoFind, MongoUpdate
 from funai.contracts.errors import BadInput, CalleeFailed, Forbidden, Unavailable
+from funai.contracts.reasons import Reason
 
 T = TypeVar("T")
 MAX_TEXT = 1 << 20
@@ -101,7 +102,7 @@ class Explorer:
         name, collection = self._collection(user_id, app_id, asked.collection)
         document = _object("doc", asked.doc)
         if not document:
-            raise BadInput("MONGO_DOC_EMPTY")
+            raise BadInput(Reason.MONGO_DOC_EMPTY)
         done = await _bounded(collection.insert_one(document))
         return {**_head(user_id, app_id, name), "collection": asked.collection, "insertedId": _id_text(done.inserted_id)}
 
@@ -110,7 +111,7 @@ class Explorer:
         name, collection = self._collection(user_id, app_id, asked.collection)
         change = _object("update", asked.update)
         if not change:
-            raise BadInput("MONGO_DOC_EMPTY")
+            raise BadInput(Reason.MONGO_DOC_EMPTY)
         if not any(key.startswith("$") for key in change):
             change = {"$set": {k: v for k, v in change.items() if k != "_id"}}
         there = await _bounded(collection.find_one(_by_id(asked.id), {"_id": 1}))
@@ -132,7 +133,7 @@ class Explorer:
         schema = _schema(asked)
         options: Document = {"validator": {"$jsonSchema": schema}, "validationAction": "error"} if schema else {}
         if asked.collection in await _bounded(db.list_collection_names()):
-            raise BadInput("MONGO_COLLECTION_EXISTS", name=asked.collection)
+            raise BadInput(Reason.MONGO_COLLECTION_EXISTS, name=asked.collection)
         await _bounded(db.create_collection(asked.collection, **options))
         return {**_head(user_id, app_id, name), "collection": asked.collection, "created": True}
 
@@ -152,9 +153,9 @@ def _head(user_id: int, app_id: int, name: str) -> Document:
 
 def _check_collection(name: str) -> None:
     if name.startswith("system."):
-        raise Forbidden("MONGO_COLLECTION_FORBIDDEN", name=name[:120])
+        raise Forbidden(Reason.MONGO_COLLECTION_FORBIDDEN, name=name[:120])
     if not _COLLECTION.fullmatch(name):
-        raise BadInput("MONGO_COLLECTION_INVALID")
+        raise BadInput(Reason.MONGO_COLLECTION_INVALID)
 
 
 async def _bounded(work: Awaitable[T]) -> T:
@@ -167,14 +168,14 @@ async def _bounded(work: Awaitable[T]) -> T:
             with pymongo.timeout(SECONDS):
                 return await work
     except (ExecutionTimeout, NetworkTimeout) as e:
-        raise Unavailable("MONGO_TOO_SLOW", seconds=f"{SECONDS:g}") from e
+        raise Unavailable(Reason.MONGO_TOO_SLOW, seconds=f"{SECONDS:g}") from e
     except (ConnectionFailure, TimeoutError) as e:
-        raise Unavailable("DATABASE_AWAY", title="MongoDB", detail=type(e).__name__) from e
+        raise Unavailable(Reason.DATABASE_AWAY, title="MongoDB", detail=type(e).__name__) from e
     except CollectionInvalid as e:
         raise BadInput(detail=str(e)[:200]) from e
     except OperationFailure as e:
         if e.code in (13, 18):  # the platform's account, not the caller's words
-            raise CalleeFailed("DATABASE_REFUSED", title="MongoDB", detail=str(e)[:200]) from e
+            raise CalleeFailed(Reason.DATABASE_REFUSED, title="MongoDB", detail=str(e)[:200]) from e
         raise BadInput(detail=str(e)[:300]) from e
     except (PyMongoError, BSONError, OverflowError, RecursionError, TypeError, ValueError) as e:
         raise BadInput(detail=str(e)[:300]) from e
@@ -184,14 +185,14 @@ def _object(what: str, given: str | Mapping[str, Any] | Sequence[Any]) -> Docume
     """A caller's JSON object as a document, with extended JSON's types. Raises BadInput."""
     text = given if isinstance(given, str) else json.dumps(given)
     if len(text) > MAX_TEXT:
-        raise BadInput("MONGO_JSON_INVALID", what=what, detail=f"> {MAX_TEXT} bytes")
+        raise BadInput(Reason.MONGO_JSON_INVALID, what=what, detail=f"> {MAX_TEXT} bytes")
     try:
         _refuse_code(json.loads(text or "{}"), what, 0)
         found = json_util.loads(text or "{}")
     except (ValueError, TypeError, RecursionError, BSONError) as e:
-        raise BadInput("MONGO_JSON_INVALID", what=what, detail=str(e)[:120]) from e
+        raise BadInput(Reason.MONGO_JSON_INVALID, what=what, detail=str(e)[:120]) from e
     if not isinstance(found, dict):
-        raise BadInput("MONGO_JSON_INVALID", what=what, detail="{…}")
+        raise BadInput(Reason.MONGO_JSON_INVALID, what=what, detail="{…}")
     return cast("Document", found)
 
 
@@ -201,11 +202,11 @@ def _refuse_code(value: Any, what: str, depth: int) -> None:
     Looked for in the plain JSON: among extended JSON's types a DBRef carries further keys to the server, which reads them.
     """
     if depth > MAX_DEPTH:
-        raise BadInput("MONGO_JSON_INVALID", what=what, detail=f"> {MAX_DEPTH} levels")
+        raise BadInput(Reason.MONGO_JSON_INVALID, what=what, detail=f"> {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
         for key, inner in cast("Mapping[str, Any]", value).items():
             if key.strip().lower() in SERVER_CODE:
-                raise BadInput("MONGO_CODE_FORBIDDEN", name=key)
+                raise BadInput(Reason.MONGO_CODE_FORBIDDEN, name=key)
             _refuse_code(inner, what, depth + 1)
     elif isinstance(value, list):
         for inner in cast("list[Any]", value):
@@ -219,7 +220,7 @@ def _sort(given: str | Mapping[str, Any] | Sequence[Any] | None) -> list[tuple[s
     order = _object("sort", given)
     for name, way in order.items():
         if type(way) is not int or way not in (1, -1) or name.startswith("$"):
-            raise BadInput("MONGO_JSON_INVALID", what="sort", detail='{"field": 1 | -1}')
+            raise BadInput(Reason.MONGO_JSON_INVALID, what="sort", detail='{"field": 1 | -1}')
     return [(name, int(way)) for name, way in order.items()]
 
 
@@ -252,7 +253,7 @@ def _schema(asked: MongoCreate) -> Document:
         try:
             fields = [MongoField.model_validate(f) for f in json.loads(fields)]
         except (ValueError, RecursionError) as e:
-            raise BadInput("MONGO_JSON_INVALID", what="fields", detail="[{name, type}]") from e
+            raise BadInput(Reason.MONGO_JSON_INVALID, what="fields", detail="[{name, type}]") from e
     if isinstance(fields, list):
         return _schema_of(cast("list[MongoField]", fields), asked.strict)
     schema = _object("fields", fields)
@@ -265,7 +266,9 @@ def _schema_of(fields: Sequence[MongoField], strict: bool) -> Document:
     for field in fields:
         kind = _ALIASES.get(field.type.lower(), field.type)
         if kind not in _TYPES or field.name.startswith("$") or "." in field.name or "\0" in field.name:
-            raise BadInput("MONGO_FIELD_INVALID", name=field.name[:60], type=field.type[:30], types=", ".join(sorted(_TYPES)))
+            raise BadInput(
+                Reason.MONGO_FIELD_INVALID, name=field.name[:60], type=field.type[:30], types=", ".join(sorted(_TYPES))
+            )
         properties[field.name] = {"bsonType": [kind, "null"] if field.nullable else kind}
     required = [f.name for f in fields if f.required]
     closed: Document = {"additionalProperties": False} if strict else {}

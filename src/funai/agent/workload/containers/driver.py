@@ -51,7 +51,7 @@ class Containers:
         self.leads = Signposts(engine, settings.files_folder, settings.instance, signs, settings.docker_network)
         self._engine, self._networks, self._files, self._published = engine, networks, files, published
         self._instance, self._patience = settings.instance, settings.engine_patience_seconds
-        self._specs = Specs(settings, files, proxy_labels, published=published)
+        self._specs = Specs(settings, proxy_labels, published=published)
 
     def name(self, user_id: int, app_id: int) -> str:
         return Names(user_id, app_id, self._instance).live
@@ -121,7 +121,8 @@ class Containers:
         for left in reversed(range(PLACES)):
             place, id = await self._networks.place(before), ""
             try:
-                id = await self._engine.create(self._specs.of(wanted, name, place, beside))
+                files = await asyncio.to_thread(self._files.of, before.app_id, place)
+                id = await self._engine.create(self._specs.of(wanted, name, place, files, beside))
                 await self._engine.start(id)
             except EngineError as e:
                 self._networks.doubt(before.app_id)
@@ -171,7 +172,7 @@ class Containers:
 
     async def forget(self, app_id: int) -> None:
         await self._networks.forget(app_id)
-        self._files.forget(app_id)
+        await asyncio.to_thread(self._files.forget, app_id)
 
     async def read_file(self, instance: Instance, path: str) -> FileHead | None:
         return await self._engine.read_file(instance.key, path)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 from funai.agent.databases.service import fingerprint
 from funai.agent.engine.contract import Container, ContainerSpec
-from funai.agent.network.hostfiles import HostFiles
 from funai.agent.network.networks import Place
 from funai.agent.settings import RuntimeSettings
 from funai.agent.workload.containers import labels
@@ -41,8 +40,8 @@ def proxy_labels(live: Container | None, ours: Mapping[str, str]) -> Mapping[str
 
 
 class Specs:
-    def __init__(self, settings: RuntimeSettings, files: HostFiles, proxy_labels: ProxyLabels, *, published: bool) -> None:
-        self._settings, self._files, self._proxy_labels, self._published = settings, files, proxy_labels, published
+    def __init__(self, settings: RuntimeSettings, proxy_labels: ProxyLabels, *, published: bool) -> None:
+        self._settings, self._proxy_labels, self._published = settings, proxy_labels, published
 
     def shares_labels(self, wanted: Generation) -> bool:
         """Whether its labels depend on those of the container that serves beside it."""
@@ -51,8 +50,11 @@ class Specs:
     def _for_proxy(self, wanted: Generation) -> Mapping[str, str]:
         return self._proxy_labels(wanted.asked.model_copy(update={"container_port": wanted.port, "generation": wanted.number}))
 
-    def of(self, wanted: Generation, name: str, place: Place, live: Container | None = None) -> ContainerSpec:
-        """``live``: the container that serves beside it until the switch is over, where ``shares_labels`` says so."""
+    def of(
+        self, wanted: Generation, name: str, place: Place, files: Mapping[str, str], live: Container | None = None
+    ) -> ContainerSpec:
+        """``files``: path in the container → file of this host. ``live``: the container that serves beside it until the switch
+        is over, where ``shares_labels`` says so."""
         settings, asked = self._settings, wanted.asked
         for_proxy = proxy_labels(live, self._for_proxy(wanted))
         return ContainerSpec(
@@ -81,7 +83,7 @@ class Specs:
             publish=self._published,
             env=asked.env or {},
             hostname=naming.container_host(int(asked.app_id)) if place.address else "",
-            files=self._files.of(int(asked.app_id), place),
+            files=files,
             capabilities=tuple(settings.app_capabilities),
             restarts=settings.app_restarts,
             init=wanted.init,

@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from funai.contracts.errors import CalleeFailed
+from funai.contracts.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +91,4 @@ class RegistryFailed(CalleeFailed):
     def __init__(self, detail: str, why: Why = Why.REFUSED) -> None:
         self.why = why
         self.detail = detail
-        super().__init__("CALLEE_FAILED", service="registry", detail=detail)
+        super().__init__(Reason.CALLEE_FAILED, service="registry", detail=detail)

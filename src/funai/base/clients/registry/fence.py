@@ -15,7 +15,7 @@ import httpx
 
 from funai.base.clients.proxied import ProxiedTransport
 from funai.base.proxies import Proxies
-from funai.contracts.addresses import is_private, is_public
+from funai.contracts.apps.addresses import is_private, is_public
 
 RESOLVE_SECONDS = 5
 _PORTS = {"http": 80, "https": 443}

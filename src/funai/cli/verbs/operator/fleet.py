@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from funai.cli.diagnosis import Check, Level
+from funai.contracts.reasons import Reason
 
 if TYPE_CHECKING:
     from funai.cli.session import Session
@@ -51,7 +52,7 @@ async def _asked(session: Session, name: str, ask: Callable[[], Awaitable[Check]
         return await ask()
     except FunaiError as e:
         # A refusal says itself what to change.
-        mend = session.say("fleet_mend") if e.code >= 500 or e.reason in ("FORBIDDEN", "UNAUTHENTICATED") else ""
+        mend = session.say("fleet_mend") if e.code >= 500 or e.reason in (Reason.FORBIDDEN, Reason.UNAUTHENTICATED) else ""
         return Check(name, Level.FAIL, e.message(session.language), mend)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.contracts.jobs import Failure
-from funai.contracts.states import FailureCode, JobStatus
+from funai.contracts.reasons import FailureCode
+from funai.contracts.states import JobStatus
 from funai.deploy.queue.endings import Ending
 from funai.deploy.queue.models import JobRow
 from funai.deploy.queue.store import JobStore

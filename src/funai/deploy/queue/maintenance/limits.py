@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from funai.contracts.states import FailureCode
+from funai.contracts.reasons import FailureCode
 from funai.deploy.queue.maintenance.ending import Ender
 from funai.i18n.joblog import both
 

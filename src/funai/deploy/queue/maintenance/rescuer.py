@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.rows import all_rows, first_row
-from funai.contracts.states import FailureCode, JobStatus
+from funai.contracts.reasons import FailureCode
+from funai.contracts.states import JobStatus
 from funai.deploy.events.store import Happened
 from funai.deploy.queue import transitions
 from funai.deploy.queue.maintenance.ending import ACTOR, Ender

@@ -24,8 +24,9 @@ def map_files() -> dict[str, str]:
 def answers(variant: str, folder: str, routes: str, kind: str) -> list[str]:
     """``http-error`` lines for an app that can't be connected (HAProxy's 503) or breaks off (502)."""
     choice = f"{_changed(routes)},iif(replaced,unreachable),map_str({folder}/{_file(variant)})"
-    tail = _parts(pages.UNREACHABLE, variant)[1].replace("%", "%%")
-    text = f"'%[{choice}]%[unique-id]{tail}'"
+    before, tail = _parts(pages.UNREACHABLE, variant)
+    # A map's values lose the blank at their end.
+    text = f"'%[{choice}]{before[len(before.rstrip()) :]}%[unique-id]{tail.replace('%', '%%')}'"
     return [
         f'http-error status {code} content-type "{kind}; charset=utf-8" lf-string {text} hdr Cache-Control no-store'
         for code in (502, 503)

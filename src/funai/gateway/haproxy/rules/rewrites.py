@@ -18,6 +18,7 @@ def claims(s: GatewaySettings, probe_header: str) -> list[str]:
     unless = " if !trusted" if s.trusted_proxies else ""
     lines = [f"http-request del-header {name}{unless}" for name in _CLAIMS]
     lines += [f"http-request del-header {name}" for name in (probe_header, "X-Forwarded-Prefix", "Proxy")]
+    lines += _OF_THIS_CONNECTION
     chain = "req.fhdr(x-forwarded-for)"
     if s.trusted_proxies:
         lines += [
@@ -59,6 +60,15 @@ REWRITABLE_COOKIES, REWRITABLE_HEAD = 200, 65_536
 """Cookies that a response may set below a base path, and the bytes its head may take with cookies or a redirect. With each
 cookie longer by at most two base paths of 28 bytes and the padding, what is rewritten fits the part of the buffer kept free
 (``REWRITE``)."""
+_OF_THIS_CONNECTION = (
+    # An app that took the offer would get requests that no rule here has seen; an offer may be left unanswered.
+    "http-request del-header Upgrade if { req.fhdr(upgrade) -i -m sub h2c }",
+    "http-request del-header HTTP2-Settings",
+    # A client could name our own headers in it, for a proxy in the app's container to drop.
+    "http-request del-header Connection if !{ req.fhdr(upgrade) -m found }",
+    "http-request set-header Connection upgrade if { req.fhdr(upgrade) -m found }",
+)
+"""Rules for what is said to the next hop alone (RFC 9110, 7.6.1): the gateway's own word counts with the app."""
 _CLAIMS = (
     "Forwarded",
     "X-Forwarded-For",

@@ -10,6 +10,8 @@ _TO_PATH = r"""'%[url,regsub("^[^/]*//[^/?#]*",""),regsub("^([^/]|$)","/\1")]'""
 _HOST = r"url,field(3,/),field(1,?),field(1,\#),lower"
 _ODD_NAME = r"[^\x21\x23-\x27\x2a\x2b\x2d\x2e0-9A-Z\x5e-z\x7c\x7e]"
 
+_CONTROL = r"'[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]'"
+
 
 def strict() -> list[str]:
     """Rules that mark a request ``txn.refused``, then make its target a plain path (RFC 9112, 3.2.2)."""
@@ -20,6 +22,7 @@ def strict() -> list[str]:
         f"{refuse} !absolute !{{ url -m beg / }} !{{ url -m str * }}",
         f"{refuse} {{ req.fhdr_cnt(host) gt 1 }}",
         f"{refuse} {{ req.hdr_names(|) -m reg {_ODD_NAME} }}",
+        f"{refuse} {{ req.hdrs -m reg {_CONTROL} }}",
         f"http-request set-uri {_TO_PATH} if absolute",
         # A client resolves ".." itself before it asks; what still holds one, plain or encoded, wants to get out.
         rf"{refuse} {{ path -m reg -i '(^|/|\\|%2f|%5c)(\.|%2e){{2}}(/|\\|%2f|%5c|$)' }}",

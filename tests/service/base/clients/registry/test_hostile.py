@@ -13,8 +13,8 @@ from funai.base.clients.registry import fence
 from funai.base.clients.registry import http as module
 from funai.base.clients.registry.fence import FencedTransport, PrivateAddress
 from funai.base.proxies import Proxies
+from funai.contracts.reasons import FailureCode
 from funai.contracts.rules import ImageRef
-from funai.contracts.states import FailureCode
 from funai.runner.failures import JobFailed
 from funai.runner.publish.registry import Registry
 

@@ -1,0 +1,1 @@
+"""The catalogue of messages, a file a subject. Pure."""
