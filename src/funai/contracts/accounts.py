@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
@@ -90,7 +90,7 @@ class StoppedApp(App):
     app_id: int
     node_id: int | None = None
     agent_base_url: str | None = None
-    runtime: dict[str, Any] | None = None
+    runtime: dict[str, object] | None = None
 
 
 class AppRuntime(Wire):

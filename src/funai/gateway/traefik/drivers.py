@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from funai.base.files import write_whole
@@ -229,7 +229,7 @@ async def _on_disk(work: Callable[[], T]) -> T:
         raise GatewayError(f"gateway.traefik-dir can't be used: {e}") from e
 
 
-def _text(config: dict[str, Any]) -> str:
+def _text(config: dict[str, object]) -> str:
     """JSON, which YAML includes: Traefik takes it by the file's ending."""
     return json.dumps(config, indent=1) + "\n"
 

@@ -96,6 +96,12 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "Gitea account {account} can't be linked: {detail}",
     ),
     Reason.GIT_ACCOUNT_TAKEN: ("该 Gitea 账号已关联到其他用户", "that Gitea account is linked to another user"),
+    # the console
+    Reason.CROSS_SITE: (
+        "请求不是从本站页面发出的，已拒绝。",
+        "The request did not come from a page of this console, so it was refused.",
+    ),
+    Reason.FORM_EXPIRED: ("表单已过期，请重新打开页面再试。", "The form is out of date; open the page again and repeat."),
     # git
     Reason.GIT_KEY_UNKNOWN: (
         "该公钥未注册：请先执行 funai keys add 注册公钥",
