@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from funai.agent.metrics import AgentMetrics
 from funai.agent.reconcile import state
@@ -95,7 +95,7 @@ class Busy:
                 yield True
 
 
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+async def to_the_end(work: Coroutine[object, object, T]) -> T:
     """Do ``work`` wholly, also when the awaiting task is cancelled meanwhile; then answer as if nothing had been."""
     task = asyncio.ensure_future(work)
     while True:

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
 
 import httpx
 from fastapi import APIRouter, FastAPI
@@ -91,7 +90,7 @@ def build(
     add_routes(app, ROUTES)
 
     @app.get("/internal/health", include_in_schema=False)
-    async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    async def health() -> dict[str, object]:  # pyright: ignore[reportUnusedFunction]
         return ok({"ok": True})
 
     if pages:

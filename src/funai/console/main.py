@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -31,7 +30,7 @@ from funai.console.session import Console, SharedWay, preferred_language, prefer
 from funai.console.settings import ConsoleSettings
 from funai.contracts.errors import FunaiError, TooLarge, Unauthenticated
 from funai.contracts.reasons import Reason
-from funai.i18n.console import TEXTS, next_step, text
+from funai.i18n.console import next_step, text
 
 NOT_PAGES = ("/api/", "/internal/", "/docs", "/redoc", "/openapi.json", "/metrics")
 """Paths of the API's own, which the console leaves alone."""
@@ -102,7 +101,7 @@ async def _on_refusal(request: Request, e: Exception) -> Response:
     if isinstance(e, Unauthenticated) and request.method in SAFE_METHODS:
         return RedirectResponse(f"/login?next={quote(request.url.path)}", status_code=303)
     language = preferred_language(request)
-    message = text(language, e.reason) if e.reason in TEXTS else e.message(language)
+    message = e.message(language)
     if request.headers.get("accept") == "text/plain":
         return PlainTextResponse(message, status_code=e.code)
     return _problem(request, e.code, message, e.reason, next_step(language, e.reason))
@@ -116,7 +115,7 @@ def _part_refused(e: FunaiError) -> Response:
 
 async def _on_bad_form(request: Request, e: Exception) -> Response:
     assert isinstance(e, RequestValidationError)
-    first: dict[str, Any] = next(iter(e.errors()), {"type": "", "loc": (), "msg": ""})
+    first: dict[str, object] = next(iter(e.errors()), {"type": "", "loc": (), "msg": ""})
     words = words_for(first, request.headers.get("content-type", ""))
     message = words.en if preferred_language(request) == "en" else words.zh
     return _problem(request, 400, message, Reason.BAD_INPUT, "")
@@ -145,4 +144,4 @@ def _problem(request: Request, status: int, message: str, reason: str, advice: s
         "advice": advice,
         "trace": log.trace_id(),
     }
-    return console.pages.answer(request, "problem.html", preferred_language(request), status=status, **values)
+    return console.pages.answer(request, "problem.html", preferred_language(request), values, status=status)

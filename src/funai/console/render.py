@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -31,7 +30,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        names: dict[str, Any] = self.environment.globals  # pyright: ignore[reportAssignmentType]
+        names: dict[str, object] = self.environment.globals  # pyright: ignore[reportAssignmentType]
         names.update(
             asset=asset_url,
             now=lambda: datetime.now(UTC),
@@ -43,9 +42,11 @@ class Pages:
         )
         self.environment.filters.update(duration=presenter.duration, bytes=size, keep_returns=keep_returns)
 
-    def answer(self, request: Request, template: str, language: str, *, status: int, **values: Any) -> HTMLResponse:
+    def answer(
+        self, request: Request, template: str, language: str, values: Mapping[str, object], *, status: int
+    ) -> HTMLResponse:
         """The page as an answer. ``values`` are the template's names."""
-        known: Mapping[str, Any] = {
+        known: Mapping[str, object] = {
             "t": partial(text, language),
             "language": language,
             "nonce": request.state.nonce,

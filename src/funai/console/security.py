@@ -18,6 +18,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from funai.contracts.errors import Forbidden
+from funai.contracts.reasons import Reason
 
 SESSION_COOKIE = "funai_session"
 THEME_COOKIE, LANGUAGE_COOKIE = "funai_theme", "funai_lang"
@@ -83,11 +84,11 @@ def check_origin(request: Request) -> None:
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         if site != "same-origin":
-            raise Forbidden("CROSS_SITE")
+            raise Forbidden(Reason.CROSS_SITE)
         return
     origin = request.headers.get("origin", "")
     if not origin or urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
-        raise Forbidden("CROSS_SITE")
+        raise Forbidden(Reason.CROSS_SITE)
 
 
 def form_token(session: str) -> str:
@@ -98,7 +99,7 @@ def form_token(session: str) -> str:
 def check_form_token(session: str, given: str) -> None:
     """Raise Forbidden unless ``given`` is the session's form token."""
     if not hmac.compare_digest(form_token(session).encode(), given.encode("utf-8", "replace")):
-        raise Forbidden("FORM_EXPIRED")
+        raise Forbidden(Reason.FORM_EXPIRED)
 
 
 class Cookies:

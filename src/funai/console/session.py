@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 from fastapi import Depends, Form, Request
+from starlette.responses import HTMLResponse
 
 from funai.base.clients.api import ApiClient
 from funai.base.http.app import pick_language
@@ -61,11 +62,14 @@ class Visitor:
     theme: str
     session: str | None
 
-    def page(self, template: str, *, status: int = 200, **values: Any) -> Any:
+    def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Render ``template`` for this visitor."""
+        return self._page(template, status, values)
+
+    def _page(self, template: str, status: int, values: Mapping[str, object]) -> HTMLResponse:
         token = form_token(self.session) if self.session else ""
         known = {"theme": self.theme, "form_token": token, "user": None, "path": self.here}
-        return self.console.pages.answer(self.request, template, self.language, status=status, **{**known, **values})
+        return self.console.pages.answer(self.request, template, self.language, {**known, **values}, status=status)
 
     @property
     def here(self) -> str:
@@ -80,8 +84,8 @@ class Visit(Visitor):
 
     user: User
 
-    def page(self, template: str, *, status: int = 200, **values: Any) -> Any:
-        return Visitor.page(self, template, status=status, **{"user": self.user, **values})
+    def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+        return self._page(template, status, {"user": self.user, **values})
 
     def must_be_admin(self) -> None:
         """Raises Forbidden."""

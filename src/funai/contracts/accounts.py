@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from funai.contracts import rules
 from funai.contracts.states import AppStatus, RepoStatus
@@ -51,6 +51,10 @@ class Serving(Wire):
 
 
 class App(Wire):
+    """``workspace…`` fields of an app that was imported are beside these, by their names in the installation of before."""
+
+    model_config = ConfigDict(extra="allow")
+
     id: int
     user_id: int
     app_name: str
@@ -86,7 +90,7 @@ class StoppedApp(App):
     app_id: int
     node_id: int | None = None
     agent_base_url: str | None = None
-    runtime: dict[str, Any] | None = None
+    runtime: dict[str, object] | None = None
 
 
 class AppRuntime(Wire):

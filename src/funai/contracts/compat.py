@@ -34,7 +34,7 @@ def is_text(given: object) -> bool:
     return isinstance(given, str) and not _NUMBER.fullmatch(given) and _TEXT.fullmatch(given) is not None
 
 
-def with_number(job: Any) -> Any:
+def with_number(job: object) -> object:
     """A Job's JSON object with a numeric ``id``; a text id moves to ``oldId``."""
     if not isinstance(job, dict):
         return job

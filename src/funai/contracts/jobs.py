@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -171,7 +171,7 @@ class Job(Wire):
     """(+) The text that names the job at an older Deploy service, or named it before its installation was taken over."""
     type: JobType | str
     status: JobStatus
-    payload: dict[str, Any]
+    payload: dict[str, object]
     error_message: str | None = None
     runner_id: str | None = None
     lease_expire_at: Instant | None = None
@@ -196,7 +196,7 @@ class Job(Wire):
 
     @model_validator(mode="before")
     @classmethod
-    def _text_id(cls, given: Any) -> Any:
+    def _text_id(cls, given: object) -> object:
         return compat.with_number(given)
 
     @property

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 from fastapi import APIRouter, FastAPI
@@ -70,7 +69,7 @@ def build(
         add_routes(app, router)
 
     @app.get("/internal/health", include_in_schema=False)
-    async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    async def health() -> dict[str, object]:  # pyright: ignore[reportUnusedFunction]
         problems = core.retention.problems if core.retention else []
         about = {"ok": True, "service": "fun-ai-studio-deploy", "timestamp": round(time.time() * 1000)}
         return ok({**about, **({"problems": problems} if problems else {})})

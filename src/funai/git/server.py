@@ -11,7 +11,6 @@ import shlex
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import asyncssh
 
@@ -140,7 +139,7 @@ class GitServer:
         self._busy: Counter[str] = Counter()
         self._silent: set[tuple[str, str]] = set()
         """(key, repository) of latest pushes that ended before the client had sent anything."""
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
     async def start(self) -> int:

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 OPERATIONS: dict[str, tuple[str, str]] = {
-    "CROSS_SITE": (
-        "请求不是从本站页面发出的，已拒绝。",
-        "The request did not come from a page of this console, so it was refused.",
-    ),
-    "FORM_EXPIRED": ("表单已过期，请重新打开页面再试。", "The form is out of date; open the page again and repeat."),
     "crash_text": ("它反复退出，又被重新启动。看它打印了什么：", "It keeps ending and is started again. See what it prints:"),
     "refresh": ("刷新", "Refresh"),
     "stale": ("暂时无法刷新；以下是 {at} 时的内容。", "This can't be refreshed now; it shows what was so at {at}."),

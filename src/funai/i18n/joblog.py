@@ -52,6 +52,13 @@ LINES: dict[str, tuple[str, str]] = {
             "RUN apt-get update && apt-get install -y python3 make g++"
         ),
     ),
+    "node_headers": (
+        "有依赖需要编译，但 Node 的头文件取不到（nodejs.org）：请自带 Dockerfile，在 node:20-bookworm 这类镜像里安装依赖",
+        (
+            "a package has to be compiled, and Node's headers can't be fetched from nodejs.org: bring a Dockerfile that "
+            "installs in an image which has them, such as node:20-bookworm"
+        ),
+    ),
     "debian_away": (
         "取不到 Debian 软件包 {packages}（{mirror}）：请管理员设置 FUNAI_DEBIAN_MIRROR，或自带 Dockerfile",
         (

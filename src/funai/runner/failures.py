@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -81,7 +80,7 @@ def last_lines(output: str, count: int = KEPT_LINES) -> list[str]:
 
 def agent_failure(error: FunaiError) -> DeployFailure | None:
     """The failure object in an agent's refusal; None for a plain text."""
-    detail: Any = error.detail if isinstance(error, AgentRefused) else None
+    detail: object = error.detail if isinstance(error, AgentRefused) else None
     try:
         return DeployFailure.model_validate({"message": "", **detail}) if isinstance(detail, dict) else None  # pyright: ignore[reportUnknownArgumentType]
     except ValidationError:

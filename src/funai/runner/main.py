@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -183,8 +182,8 @@ async def searched_registries(engine: Engine) -> list[str]:
         return []
     done = await proc.run(engine.search(), timeout=60)
     try:
-        found: Any = json.loads(done.text or "{}")
+        found: object = json.loads(done.text or "{}")
     except ValueError:
         return []
-    search: Any = found.get("search") if isinstance(found, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    search: object = found.get("search") if isinstance(found, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return [str(s) for s in search] if isinstance(search, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -83,7 +82,7 @@ async def listening(settings: RunnerSettings, metrics: RunnerMetrics) -> AsyncIt
     app = create_app("FunAI Runner", registry=metrics.registry, metrics_guard=readers)
 
     @app.get("/internal/health")
-    async def health() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    async def health() -> dict[str, object]:  # pyright: ignore[reportUnusedFunction]
         return ok({"ok": True})
 
     async with serving(app, bind(settings.metrics_host, settings.metrics_port), grace=1):

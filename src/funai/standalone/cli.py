@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console, RenderableType
@@ -71,7 +71,7 @@ Mongo = Annotated[
 ]
 
 
-def _port(about: str, default: int) -> Any:
+def _port(about: str, default: int) -> object:
     return typer.Option(min=1, max=65535, metavar="PORT", help=about, show_default=str(default))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from funai.base.config.settings import Settings, env_form
 
@@ -20,7 +20,7 @@ class Given:
     fixed: dict[str, str] = field(default_factory=dict[str, str], compare=False)
     """Settings that ``funai up`` decided itself: environment name → the service's title. Filled by :meth:`load`."""
 
-    def load(self, kind: type[S], fixed: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> S:
+    def load(self, kind: type[S], fixed: Mapping[str, object], defaults: Mapping[str, object] | None = None) -> S:
         """A service's settings. ``fixed`` by field name win over everything, ``defaults`` over its own defaults only.
 
         Raises ConfigError with every problem and where its value came from.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from funai.agent import main as runtime
@@ -288,14 +288,14 @@ def gateway_settings(options: UpOptions, layout: Layout, secrets: Secrets) -> Ga
     )
 
 
-def _gateway_https(options: UpOptions, layout: Layout) -> dict[str, Any]:
+def _gateway_https(options: UpOptions, layout: Layout) -> dict[str, object]:
     """A port alone switches no HTTPS on: plain requests would be redirected to a self-signed certificate."""
     if options.tls:
         return _gateway_tls(options, options.tls, layout)
     return {} if "GATEWAY_TLS_DIR" in options.given.environ else {"https_port": 0}
 
 
-def _gateway_tls(options: UpOptions, tls: Tls, layout: Layout) -> dict[str, Any]:
+def _gateway_tls(options: UpOptions, tls: Tls, layout: Layout) -> dict[str, object]:
     own = {"own_hosts": [options.public_host]} if tls.by_acme else {"tls_dir": gateway_certificates(tls, layout)}
     return {"https_port": tls.port, **own}
 
@@ -332,11 +332,11 @@ def runtime_settings(
     )
 
 
-def database_defaults(options: UpOptions, servers: AppServers) -> dict[str, Any]:
+def database_defaults(options: UpOptions, servers: AppServers) -> dict[str, object]:
     """Where apps get databases. They go with their app; names carry the instance where a server may serve two platforms."""
     part = f"{instance(options)}_" if instance(options) else ""
     template = f"db_{part}u{{userId}}_a{{appId}}"
-    found: dict[str, Any] = {"postgres_drop_on_delete": True, "mongo_drop_on_delete": True}
+    found: dict[str, object] = {"postgres_drop_on_delete": True, "mongo_drop_on_delete": True}
     if servers.postgres:
         own = options.postgres == EMBEDDED
         found |= {"postgres_url": servers.postgres, **({} if own else {"postgres_db_template": template})}

@@ -13,7 +13,7 @@ import pytest
 from funai.agent.engine.contract import Container
 from funai.agent.engine.docker_api import DockerEngine
 from funai.agent.network.networks import bridge_of
-from tests.e2e.agent.agent import Agent, Process, on_both_engines, visiting
+from tests.e2e.agent.agent import Agent, Process, on_docker_in_full, visiting
 from tests.e2e.agent.conftest import NewAgent
 from tests.e2e.agent.images import image
 from tests.parts.extent import only_in_full
@@ -57,7 +57,7 @@ def writable_files_of_the_host(pid: int) -> list[str]:
     ]
 
 
-@on_both_engines
+@on_docker_in_full
 async def test_apps_reach_neither_each_other_nor_the_host(agent: Agent) -> None:
     neighbour = agent.app + 100_000
     for app in (agent.app, neighbour):

@@ -39,8 +39,6 @@ BUILT = {
     *(f"move_{s.value}" for s in MoveState),
     *(f"change_{s.value}" for s in Change),
     *(f"stays_{r}" for r in ("NO_RUNTIME_NODE", "NODE_DISK_PRESSURE", "NODE_MEMORY_PRESSURE")),
-    "CROSS_SITE",
-    "FORM_EXPIRED",
 }
 """Keys that templates put together from a state's word."""
 

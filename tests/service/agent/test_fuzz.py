@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 
-from tests.parts.extent import extent
+from tests.parts.extent import extent, only_in_full
 from tests.service.agent.agent import EXITS, TOKEN, WEB, World, world
 
 HOST = "http://agent.test"
 
 
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("mode", [pytest.param(GenerationMode.POSITIVE, marks=only_in_full), GenerationMode.NEGATIVE])
 async def test_nothing_thrown_at_it_is_a_crash(mode: GenerationMode) -> None:
     async with world(drain_seconds=0) as w:
         await w.deploy(1)

@@ -18,7 +18,7 @@ from funai.api.tables import metadata
 from funai.base.db import migrate
 from funai.base.db.engine import Database
 from funai.deploy import main as deploy_main
-from tests.parts.extent import extent
+from tests.parts.extent import extent, only_in_full
 from tests.service.api.platform import BASE, Person, Platform
 
 HOST = "http://test"
@@ -155,7 +155,7 @@ async def test_browsers_of_origins_that_a_pattern_names_are_let_in(tmp_path: Pat
 
 # The sweeps' jitter draws random numbers in another thread while hypothesis watches the generator.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("mode", [pytest.param(GenerationMode.POSITIVE, marks=only_in_full), GenerationMode.NEGATIVE])
 async def test_nothing_thrown_at_it_is_a_crash(tmp_path: Path, mode: GenerationMode) -> None:
     plenty = {"login_attempts": 10_000, "registrations": 100_000, "max_running": 100_000, "max_apps": 100_000}
     async with Platform(tmp_path, **plenty).running() as platform:

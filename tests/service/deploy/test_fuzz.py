@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.generation import GenerationMode
 
 from funai.deploy import main
-from tests.parts.extent import extent
+from tests.parts.extent import extent, only_in_full
 from tests.service.deploy.apps.agents import Agents, deploying
 from tests.service.deploy.queue import kit
 from tests.service.deploy.queue.kit import ADMIN, NODE, RUNNER, SECRET, Deploy
@@ -25,7 +25,7 @@ TOKENS = {"X-DEPLOY-SECRET": SECRET, "X-Runner-Token": RUNNER, "X-RT-Node-Token"
 JSON = {**TOKENS, "Content-Type": "application/json"}
 
 
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("mode", [pytest.param(GenerationMode.POSITIVE, marks=only_in_full), GenerationMode.NEGATIVE])
 async def test_nothing_thrown_at_it_is_a_crash(mode: GenerationMode, postgres_url: str) -> None:
     app = main.build(kit.settings(postgres_url), agent_http=Agents)
     await main.upgrade(app.state.core.db)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 from funai.agent.engine import readings
@@ -68,8 +67,8 @@ class EngineNetworks:
             return
 
 
-def _podman_body(spec: NetworkSpec) -> dict[str, Any]:
-    body: dict[str, Any] = {
+def _podman_body(spec: NetworkSpec) -> dict[str, object]:
+    body: dict[str, object] = {
         "name": spec.name,
         "driver": "bridge",
         "dns_enabled": True,
@@ -83,11 +82,11 @@ def _podman_body(spec: NetworkSpec) -> dict[str, Any]:
     return body
 
 
-def _docker_body(spec: NetworkSpec) -> dict[str, Any]:
+def _docker_body(spec: NetworkSpec) -> dict[str, object]:
     options = {"com.docker.network.bridge.enable_icc": "false"} if spec.isolate else {}
     if spec.interface:
         options["com.docker.network.bridge.name"] = spec.interface
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "Name": spec.name,
         "Driver": "bridge",
         "Options": options,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from fastapi import APIRouter, Body, Depends, FastAPI, Query, Request
 from pydantic import ValidationError
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 W = TypeVar("W", bound=Wire)
 MONGO = "/api/fun-ai/deploy/mongo"
 IdQuery = Annotated[int | None, Query(ge=1, le=MAX_ID)]
-Json = Annotated[dict[str, Any], Body()]
+Json = Annotated[dict[str, object], Body()]
 
 
 @dataclass(frozen=True)
@@ -84,18 +84,18 @@ explorer = APIRouter(prefix=MONGO, dependencies=[Depends(allowed)])
 
 
 @router.post("/databases/{op}")
-async def database(parts: Parts, op: DatabaseOp, body: DatabaseCall) -> dict[str, Any]:
+async def database(parts: Parts, op: DatabaseOp, body: DatabaseCall) -> dict[str, object]:
     call = getattr(parts.databases, op.value)
     return (await call(body)).to_wire()
 
 
 @router.post("/orphans")
-async def orphans(parts: Parts, body: FindOrphans) -> dict[str, Any]:
+async def orphans(parts: Parts, body: FindOrphans) -> dict[str, object]:
     return (await _swept(parts.orphans, body)).to_wire()
 
 
 @router.post("/cleanup-orphaned")
-async def cleanup_orphaned(parts: Parts, body: CleanupOrphaned) -> dict[str, Any]:
+async def cleanup_orphaned(parts: Parts, body: CleanupOrphaned) -> dict[str, object]:
     """The contract's call: databases and containers of apps that aren't listed go, after the grace."""
     asked = FindOrphans(existing_app_ids=body.existing_app_ids, delete=True, grace_hours=parts.grace_hours)
     try:
@@ -115,37 +115,37 @@ async def _swept(orphans: OrphanSweep, asked: FindOrphans) -> Orphans:
 
 
 @explorer.get("/collections")
-async def collections(parts: Parts, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+async def collections(parts: Parts, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, object]:  # noqa: N803
     return await parts.mongo.collections(*_ids({}, userId, appId))
 
 
 @explorer.post("/find")
-async def find(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+async def find(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, object]:  # noqa: N803
     return await parts.mongo.find(*_ids(body, userId, appId), _read(MongoFind, body))
 
 
 @explorer.get("/doc")
-async def doc(parts: Parts, collection: str, id: str, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+async def doc(parts: Parts, collection: str, id: str, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, object]:  # noqa: N803
     return await parts.mongo.doc(*_ids({}, userId, appId), _read(MongoById, {"collection": collection, "id": id}))
 
 
 @explorer.post("/insert-one")
-async def insert_one(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+async def insert_one(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, object]:  # noqa: N803
     return await parts.mongo.insert_one(*await parts.writing(*_ids(body, userId, appId)), _read(MongoDoc, body))
 
 
 @explorer.post("/update-by-id")
-async def update_by_id(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+async def update_by_id(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, object]:  # noqa: N803
     return await parts.mongo.update_by_id(*await parts.writing(*_ids(body, userId, appId)), _read(MongoUpdate, body))
 
 
 @explorer.post("/delete-by-id")
-async def delete_by_id(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+async def delete_by_id(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, object]:  # noqa: N803
     return await parts.mongo.delete_by_id(*_ids(body, userId, appId), _read(MongoById, body))
 
 
 @explorer.post("/create-collection")
-async def create_collection(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, Any]:  # noqa: N803
+async def create_collection(parts: Parts, body: Json, userId: IdQuery = None, appId: IdQuery = None) -> dict[str, object]:  # noqa: N803
     return await parts.mongo.create_collection(*await parts.writing(*_ids(body, userId, appId)), _read(MongoCreate, body))
 
 
@@ -161,14 +161,14 @@ class _Whose(Wire):
     app_id: int
 
 
-def _ids(body: dict[str, Any], user_id: int | None, app_id: int | None) -> tuple[int, int]:
+def _ids(body: dict[str, object], user_id: int | None, app_id: int | None) -> tuple[int, int]:
     found = _read(_Whose, {"userId": user_id or body.get("userId"), "appId": app_id or body.get("appId")})
     if not (0 < found.user_id <= MAX_ID and 0 < found.app_id <= MAX_ID):
         raise BadInput(detail="userId, appId")
     return found.user_id, found.app_id
 
 
-def _read(model: type[W], body: dict[str, Any]) -> W:
+def _read(model: type[W], body: dict[str, object]) -> W:
     try:
         return model.model_validate(body)
     except ValidationError as e:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.responses import StreamingResponse
@@ -69,7 +69,7 @@ health = APIRouter()
 
 @health.get("/internal")
 @health.get("/internal/health")
-async def own_health(agent: Parts) -> dict[str, Any]:
+async def own_health(agent: Parts) -> dict[str, object]:
     problem = agent.look.problem
     return {"ok": True, **({"problems": [{"zh": problem.zh, "en": problem.en}]} if problem else {})}
 

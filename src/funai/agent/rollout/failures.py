@@ -10,8 +10,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from funai.agent.images.pull import NotFetched
 from funai.agent.workload.contract import ReleaseUnusable, Unreachable, WorkloadError
 from funai.contracts.agent import DeployFailure
@@ -41,7 +39,7 @@ class RolloutFailed(FunaiError):
         super().__init__(Reason(failure), text=None, **params)
 
     @property
-    def detail(self) -> dict[str, Any]:
+    def detail(self) -> dict[str, object]:
         return DeployFailure(
             code=self.reason,
             message=f"{self.message('zh')}\n{self.message('en')}",

@@ -22,6 +22,8 @@ STATUSES = (1, SHELL_SYNTAX, CAN_NOT_EXECUTE, NOT_FOUND, 255)
 """Exit statuses of the init programs and shells that could not execute something."""
 _BOM = b"\xef\xbb\xbf"
 MAX_FILES = 8
+LAUNCHER = "funai-start"
+"""``sh funai-start "npm's start script"``: how the standard image runs what isn't a plain command."""
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "busybox"})
 MACHINES = {3: "386", 8: "mips", 20: "ppc", 21: "ppc64le", 22: "s390x", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64"}
 RUNS = {"amd64": {"amd64", "386"}, "arm64": {"arm64", "arm"}}
@@ -114,6 +116,16 @@ def named_files(command: Sequence[str]) -> Iterator[str]:
         yield from (w for w in words if "/" in w and not w.startswith("-") and "://" not in w)
 
 
+def unlaunched(command: Sequence[str]) -> Sequence[str]:
+    """The words that the standard image's launcher runs, where they are one plain command; else the command as it stands."""
+    if len(command) != 3 or posixpath.basename(command[1]) != LAUNCHER:
+        return command
+    try:
+        return shlex.split(command[2]) or command
+    except ValueError:
+        return command
+
+
 class StartFaults:
     """Looks into one container. ``read`` answers for an absolute path; ``platform`` is the node's."""
 
@@ -165,6 +177,7 @@ class StartFaults:
 
     async def _script(self, command: Sequence[str]) -> Words | None:
         """A shell takes the CR of Windows line ends for a part of its commands: ``sh start.sh``."""
+        command = unlaunched(command)
         if posixpath.basename(command[0]) not in SHELLS or len(command) < 2 or command[1].startswith("-"):
             return None
         file = await self._read(posixpath.normpath(posixpath.join("/", self._image.workdir, command[1])))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -50,7 +48,7 @@ class Accounts:
         """Make an account. Raises Conflict USER_NAME_TAKEN."""
         digest = await self.passwords.hash(password)
         at = now_ms(self.clock)
-        row: dict[str, Any] = {
+        row: dict[str, object] = {
             "user_name": user_name,
             "name_key": user_name.lower(),
             "password_hash": digest,
@@ -160,7 +158,7 @@ class Accounts:
         async with self.db.read() as conn:
             return int((await conn.execute(select(func.count()).select_from(users))).scalar_one())
 
-    async def _replace_password(self, user_id: int, new: str, **values: Any) -> str:
+    async def _replace_password(self, user_id: int, new: str, **values: object) -> str:
         digest = await self.passwords.hash(new)
         async with self.db.write() as conn:
             await conn.execute(
@@ -173,7 +171,7 @@ class Accounts:
             raise NotFound(Reason.USER_NOT_FOUND)
         return self._token(user_id, int(row["token_version"]))
 
-    async def _set(self, user_id: int, **values: Any) -> None:
+    async def _set(self, user_id: int, **values: object) -> None:
         async with self.db.write() as conn:
             await conn.execute(update(users).where(users.c.id == user_id).values(update_time=now_ms(self.clock), **values))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
 
@@ -11,7 +11,7 @@ from funai.api.audit.recorder import Audit, Recorder
 from funai.api.audit.trail import names
 from funai.api.edge import PREFIX, AppId, CurrentUser, Services, UserId, answers
 from funai.api.services import Core
-from funai.base.http.app import ok
+from funai.base.http.app import Reply, ok
 from funai.contracts.accounts import App, AppDeleted, CreateApp, EnvVar, SetEnv, UpdateApp
 from funai.contracts.audit import AuditAction
 from funai.contracts.errors import BadInput
@@ -23,31 +23,31 @@ MASK = "******"
 
 
 @router.get("/app/create", tags=["apps"], summary="Register an app with a default name", **answers(App))
-async def create_unnamed(core: Services, caller: CurrentUser, audit: Audit, user_id: UserId = None) -> Any:
+async def create_unnamed(core: Services, caller: CurrentUser, audit: Audit, user_id: UserId = None) -> Reply:
     return await _create(core, caller, audit, user_id, CreateApp())
 
 
 @router.post("/app/create", tags=["apps"], summary="Register an app", **answers(App))
 async def create(
     core: Services, caller: CurrentUser, audit: Audit, user_id: UserId = None, body: CreateApp | None = None
-) -> Any:
+) -> Reply:
     return await _create(core, caller, audit, user_id, body or CreateApp())
 
 
-async def _create(core: Core, caller: Caller, audit: Recorder, user_id: int | None, body: CreateApp) -> Any:
+async def _create(core: Core, caller: Caller, audit: Recorder, user_id: int | None, body: CreateApp) -> Reply:
     app = await core.apps.create(caller.acting_for(user_id), body)
     await audit(AuditAction.APP_CREATED, caller, user_id=app.user_id, app_id=app.id, target=app.app_name)
     return ok(app)
 
 
 @router.get("/app/list", tags=["apps"], summary="A user's apps, newest first", **answers(list[App]))
-async def list_apps(core: Services, caller: CurrentUser, user_id: UserId = None) -> Any:
+async def list_apps(core: Services, caller: CurrentUser, user_id: UserId = None) -> Reply:
     rows = await core.tracker.fresh_all(await core.apps.rows(caller.acting_for(user_id)))
     return ok(await core.overviews.shown(rows))
 
 
 @router.get("/app/info", tags=["apps"], summary="One app", **answers(App))
-async def info(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
+async def info(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Reply:
     row = await core.tracker.fresh(await core.apps.own(caller.acting_for(user_id), app_id))
     return ok((await core.overviews.shown([row]))[0])
 
@@ -59,7 +59,7 @@ async def update_basic(
     body: UpdateApp,
     user_id: UserId = None,
     app_id: Annotated[int | None, Query(alias="appId", ge=1, le=MAX_ID)] = None,
-) -> Any:
+) -> Reply:
     target = app_id or body.app_id or body.id
     if target is None or not 1 <= target <= MAX_ID:
         raise BadInput(detail=Words("缺少 appId", "appId is missing"))
@@ -72,7 +72,7 @@ async def update_basic(
     **answers(AppDeleted),
     summary="Delete an app and all it left anywhere; what can't be cleaned now is retried",
 )
-async def delete_by_get(core: Services, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None) -> Any:
+async def delete_by_get(core: Services, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None) -> Reply:
     return await _delete(core, caller, audit, app_id, user_id)
 
 
@@ -82,11 +82,11 @@ async def delete_by_get(core: Services, caller: CurrentUser, audit: Audit, app_i
     **answers(AppDeleted),
     summary="Delete an app and all it left anywhere; what can't be cleaned now is retried",
 )
-async def delete(core: Services, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None) -> Any:
+async def delete(core: Services, caller: CurrentUser, audit: Audit, app_id: AppId, user_id: UserId = None) -> Reply:
     return await _delete(core, caller, audit, app_id, user_id)
 
 
-async def _delete(core: Core, caller: Caller, audit: Recorder, app_id: int, user_id: int | None) -> Any:
+async def _delete(core: Core, caller: Caller, audit: Recorder, app_id: int, user_id: int | None) -> Reply:
     owner = caller.acting_for(user_id)
     app = await core.apps.own(owner, app_id)
     deleted = await core.deletions.delete(owner, app_id, disabled_too=caller.admin)
@@ -97,7 +97,7 @@ async def _delete(core: Core, caller: Caller, audit: Recorder, app_id: int, user
 @router.get(
     "/app/env", tags=["variables"], summary="Names of an app's variables; values never come back", **answers(list[EnvVar])
 )
-async def env_names(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
+async def env_names(core: Services, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Reply:
     await core.apps.own(caller.acting_for(user_id), app_id)
     return ok(await _masked(core, app_id, await core.variables.names(app_id)))
 
@@ -117,7 +117,7 @@ async def set_env(
     user_id: UserId = None,
     secret: Annotated[bool | None, Query(description="Whether to mask these values in logs, whatever they look like")] = None,
     build: Annotated[bool, Query(description="Builds get these too, as build arguments")] = False,
-) -> Any:
+) -> Reply:
     app = await core.apps.own(caller.acting_for(user_id), app_id)
     left = await core.variables.set(app_id, body, secret=secret, build=build)
     await audit(AuditAction.VARIABLES_SET, caller, user_id=app.user_id, app_id=app_id, target=app.app_name, detail=names(body))
@@ -132,7 +132,7 @@ async def unset_env(
     app_id: AppId,
     user_id: UserId = None,
     name: Annotated[list[str], Query(max_length=200, description="May be given several times")] = [],  # noqa: B006
-) -> Any:
+) -> Reply:
     app = await core.apps.own(caller.acting_for(user_id), app_id)
     left = await core.variables.unset(app_id, name)
     await audit(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from funai.api.compat import workspace
 from funai.api.deploys.policy import Defaults
 from funai.api.models import AppRow, app_of, first_app, lock_user, now_ms
 from funai.api.repos.repositories import Repositories
@@ -42,7 +42,7 @@ class Apps:
         name = asked.app_name
         given = clean_name(name) if name and name.strip() else None
         at = now_ms(self.clock)
-        row: dict[str, Any] = {
+        row: dict[str, object] = {
             "user_id": user_id,
             "description": clean_text(asked.described, self.longest),
             "app_type": asked.app_type,
@@ -93,7 +93,7 @@ class Apps:
 
     async def update(self, user_id: int, app_id: int, asked: UpdateApp) -> App:
         """Change what is given. Raises NotFound, BadInput, Conflict APP_NAME_TAKEN."""
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         if asked.app_name is not None:
             values["app_name"] = clean_name(asked.app_name)
         if asked.described is not None:
@@ -162,6 +162,7 @@ class Apps:
             access_url=(self.defaults.public(row.access_url) or url) if url else None,
             created_at=from_epoch_ms(row.create_time),
             updated_at=from_epoch_ms(row.update_time),
+            **workspace.fields(row.workspace_json),
         )
 
     def _serving(self, row: AppRow) -> Serving | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,7 +27,7 @@ from funai.contracts.states import AppStatus
 
 MAX_NAMED = 10
 """Apps that a refusal names."""
-Changes = Callable[[AppRow], dict[str, Any]]
+Changes = Callable[[AppRow], dict[str, object]]
 _OVER = {"op": None, "op_key": None, "op_job_id": None, "op_since": None, "prev_status": None, "prev_slot": None}
 """Nothing is under way any more."""
 
@@ -61,7 +60,7 @@ class Slots:
             if app is None or app.deleting:
                 raise NotFound(Reason.APP_NOT_FOUND)
             await self._check(conn, app)
-            values: dict[str, Any] = {
+            values: dict[str, object] = {
                 "status": int(AppStatus.DEPLOYING),
                 "slot": 1,
                 "op": op.value,
@@ -128,7 +127,7 @@ class Slots:
 
     async def started(self, app_id: int, op_key: str, deploy_url: str | None) -> bool:
         """A start succeeded."""
-        values: dict[str, Any] = {"status": int(AppStatus.READY), "slot": 1, "serving": 1, "last_error": None}
+        values: dict[str, object] = {"status": int(AppStatus.READY), "slot": 1, "serving": 1, "last_error": None}
         if deploy_url:
             values["deploy_url"] = deploy_url
         return await self._over(app_id, op_key, lambda _: values)
@@ -159,7 +158,7 @@ class Slots:
             app = await first_app(conn, select(apps).where(apps.c.id == app_id).with_for_update())
             if app is None or (seen_at not in (None, app.update_time) and app.status != AppStatus.DEPLOYING):
                 return
-            values: dict[str, Any] = {"serving": 0}
+            values: dict[str, object] = {"serving": 0}
             if app.op == Operation.STOP:
                 values |= _OVER
             if app.status == AppStatus.DEPLOYING:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from funai.api.audit.trail import Filter
 from funai.api.edge import PREFIX, Admin, Services, answers
-from funai.base.http.app import ok
+from funai.base.http.app import Reply, ok
 from funai.contracts.audit import AuditAction, AuditEntry
 from funai.contracts.wire import MAX_ID, clamped
 
@@ -24,5 +24,5 @@ async def list_entries(
     action: AuditAction | None = None,
     actor: Annotated[str | None, Query(max_length=64, description="A user's name")] = None,
     app_id: Annotated[int | None, Query(alias="appId", ge=1, le=MAX_ID)] = None,
-) -> Any:
+) -> Reply:
     return ok(await core.audit.page(Filter(action, actor, app_id), before, limit))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import insert, select
@@ -51,7 +50,7 @@ async def job_without_keys(deploy: DeployClient, app_id: int, known: int) -> Job
     return next((j for j in jobs if j.id > known or (stands_for_text(j.id) and j.id != known)), None)
 
 
-def steps_of(report: dict[str, Any]) -> list[CleanupStep]:
+def steps_of(report: dict[str, object]) -> list[CleanupStep]:
     """Deploy's report, whose steps stand for themselves; a bare answer is one step."""
     try:
         known = AppDeleted.model_validate(report)

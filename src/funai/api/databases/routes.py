@@ -11,7 +11,7 @@ from funai.api.accounts.callers import Caller
 from funai.api.audit.recorder import Audit, Recorder
 from funai.api.databases.service import AppDatabases
 from funai.api.edge import PREFIX, AppId, CurrentUser, Services, UserId, answers, core_of
-from funai.base.http.app import ok
+from funai.base.http.app import Reply, ok
 from funai.base.http.guards import SecretGuard
 from funai.contracts.apps.databases import (
     AppDatabases as Shown,
@@ -33,7 +33,7 @@ router = APIRouter()
 owners = APIRouter(prefix=f"{PREFIX}/deploy/db", tags=["databases"])
 explorer = APIRouter(prefix=f"{PREFIX}/deploy/mongo", tags=["databases"])
 Wish = Annotated[DatabaseWish | None, Body()]
-Json = Annotated[dict[str, Any], Body()]
+Json = Annotated[dict[str, object], Body()]
 
 
 async def _databases(core: Services) -> AppDatabases:
@@ -53,10 +53,10 @@ class Owner:
     user_id: int
     app_id: int
 
-    async def ask(self, op: DatabaseOp, wish: DatabaseWish | None = None) -> dict[str, Any]:
+    async def ask(self, op: DatabaseOp, wish: DatabaseWish | None = None) -> dict[str, object]:
         return await self.databases.call(op, self.user_id, self.app_id, wish or DatabaseWish())
 
-    async def recorded(self, action: AuditAction, op: DatabaseOp, wish: DatabaseWish | None = None) -> dict[str, Any]:
+    async def recorded(self, action: AuditAction, op: DatabaseOp, wish: DatabaseWish | None = None) -> dict[str, object]:
         """The same for what the audit trail keeps; only what was done is recorded."""
         done = await self.ask(op, wish)
         target = wish.kind.value if wish and wish.kind else ""
@@ -72,44 +72,44 @@ AppOwner = Annotated[Owner, Depends(_owner)]
 
 
 @owners.get("/info", summary="An app's databases, their sizes, and their backups", **answers(Shown))
-async def info(owner: AppOwner) -> Any:
+async def info(owner: AppOwner) -> Reply:
     return ok(await owner.ask(DatabaseOp.INFO))
 
 
 @owners.get("/url", summary="The address with its password; what the app gets as variables", **answers(DatabaseUrl))
-async def url(owner: AppOwner, response: Response, kind: Kind | None = None) -> Any:
+async def url(owner: AppOwner, response: Response, kind: Kind | None = None) -> Reply:
     response.headers["Cache-Control"] = "no-store"
     return ok(await owner.recorded(AuditAction.DATABASE_ADDRESS_SHOWN, DatabaseOp.URL, DatabaseWish(kind=kind)))
 
 
 @owners.post("/create", summary="Make a database for an app; its next deploy or start gets the address", **answers(Shown))
-async def create(owner: AppOwner, body: Wish = None) -> Any:
+async def create(owner: AppOwner, body: Wish = None) -> Reply:
     return ok(await owner.recorded(AuditAction.DATABASE_CREATED, DatabaseOp.CREATE, body))
 
 
 @owners.post("/rotate", summary="Another password; the app gets it at its next deploy or start", **answers(DatabaseUrl))
-async def rotate(owner: AppOwner, response: Response, body: Wish = None) -> Any:
+async def rotate(owner: AppOwner, response: Response, body: Wish = None) -> Reply:
     response.headers["Cache-Control"] = "no-store"
     return ok(await owner.recorded(AuditAction.DATABASE_PASSWORD_CHANGED, DatabaseOp.ROTATE, body))
 
 
 @owners.post("/drop", summary="Drop an app's database with all its data; backups stay", **answers(Dropped))
-async def drop(owner: AppOwner, body: Wish = None) -> Any:
+async def drop(owner: AppOwner, body: Wish = None) -> Reply:
     return ok(await owner.recorded(AuditAction.DATABASE_DROPPED, DatabaseOp.DROP, body))
 
 
 @owners.post("/backup", summary="Back an app's database up now", **answers(Backup))
-async def backup(owner: AppOwner, body: Wish = None) -> Any:
+async def backup(owner: AppOwner, body: Wish = None) -> Reply:
     return ok(await owner.ask(DatabaseOp.BACKUP, body))
 
 
 @owners.post("/restore", summary="Replace what the database holds by a backup of this or another own app", **answers(Shown))
-async def restore(owner: AppOwner, body: Wish = None) -> Any:
+async def restore(owner: AppOwner, body: Wish = None) -> Reply:
     return ok(await owner.recorded(AuditAction.DATABASE_RESTORED, DatabaseOp.RESTORE, body))
 
 
 @explorer.get("/collections", summary="Collections of the app's database", **answers(dict[str, Any]))
-async def collections(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Any:
+async def collections(databases: Databases, caller: CurrentUser, app_id: AppId, user_id: UserId = None) -> Reply:
     return ok(await databases.mongo(MongoVerb.COLLECTIONS, caller.acting_for(user_id), app_id, {}))
 
 
@@ -121,35 +121,35 @@ async def doc(
     collection: Annotated[str, Query(max_length=200)],
     id: Annotated[str, Query(max_length=1024)],
     user_id: UserId = None,
-) -> Any:
+) -> Reply:
     asked = {"collection": collection, "id": id}
     return ok(await databases.mongo(MongoVerb.DOC, caller.acting_for(user_id), app_id, asked))
 
 
 @explorer.post("/find", summary="Documents by a filter, at most 200 a page and 3 s", **answers(dict[str, Any]))
-async def find(databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None) -> Any:
+async def find(databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None) -> Reply:
     return ok(await databases.mongo(MongoVerb.FIND, caller.acting_for(user_id), app_id, body))
 
 
 @explorer.post("/insert-one", summary="Insert a document", **answers(dict[str, Any]))
-async def insert_one(databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None) -> Any:
+async def insert_one(databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None) -> Reply:
     return ok(await databases.mongo(MongoVerb.INSERT_ONE, caller.acting_for(user_id), app_id, body))
 
 
 @explorer.post("/update-by-id", summary="Change a document", **answers(dict[str, Any]))
-async def update_by_id(databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None) -> Any:
+async def update_by_id(databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None) -> Reply:
     return ok(await databases.mongo(MongoVerb.UPDATE_BY_ID, caller.acting_for(user_id), app_id, body))
 
 
 @explorer.post("/delete-by-id", summary="Delete a document", **answers(dict[str, Any]))
-async def delete_by_id(databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None) -> Any:
+async def delete_by_id(databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None) -> Reply:
     return ok(await databases.mongo(MongoVerb.DELETE_BY_ID, caller.acting_for(user_id), app_id, body))
 
 
 @explorer.post("/create-collection", summary="Make a collection, with fields to check if wanted", **answers(dict[str, Any]))
 async def create_collection(
     databases: Databases, caller: CurrentUser, app_id: AppId, body: Json, user_id: UserId = None
-) -> Any:
+) -> Reply:
     return ok(await databases.mongo(MongoVerb.CREATE_COLLECTION, caller.acting_for(user_id), app_id, body))
 
 
@@ -167,7 +167,7 @@ async def _internal_guard(request: Request) -> None:
     dependencies=[Depends(_internal_guard)],
     **answers(AppIds),
 )
-async def app_ids(databases: Databases) -> Any:
+async def app_ids(databases: Databases) -> Reply:
     ids = await databases.ids()
     return ok(AppIds(app_ids=ids, count=len(ids)))
 

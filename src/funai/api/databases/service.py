@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from sqlalchemy import select
 
@@ -17,14 +16,14 @@ class AppDatabases:
     def __init__(self, apps: Apps, control: DeployClientPool) -> None:
         self.apps, self.control = apps, control
 
-    async def call(self, op: DatabaseOp, user_id: int, app_id: int, wish: DatabaseWish) -> dict[str, Any]:
+    async def call(self, op: DatabaseOp, user_id: int, app_id: int, wish: DatabaseWish) -> dict[str, object]:
         """Raises NotFound APP_NOT_FOUND for an app that isn't theirs. A backup is looked for among their own alone."""
         await self.apps.own(user_id, app_id)
         call = DatabaseCall(user_id=str(user_id), app_id=str(app_id), **wish.model_dump())
         with self.control.asking(long=op in (DatabaseOp.BACKUP, DatabaseOp.RESTORE)) as deploy:
             return await deploy.database(op, call)
 
-    async def mongo(self, verb: MongoVerb, user_id: int, app_id: int, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def mongo(self, verb: MongoVerb, user_id: int, app_id: int, body: Mapping[str, object]) -> dict[str, object]:
         await self.apps.own(user_id, app_id)
         with self.control.asking() as deploy:
             return await deploy.mongo(verb, MongoCall(user_id=user_id, app_id=app_id, body=dict(body)))

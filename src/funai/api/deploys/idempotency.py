@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import delete, select
 
@@ -30,7 +29,7 @@ class Unanswered:
     op_key: str
 
 
-def remember(key: str, request: dict[str, Any]) -> Remember:
+def remember(key: str, request: dict[str, object]) -> Remember:
     """The record of ``key`` for ``request`` (plain JSON). Raises BadInput."""
     if not 1 <= len(key) <= 200 or not key.isascii() or not key.isprintable():
         raise BadInput(Reason.IDEMPOTENCY_KEY_INVALID)

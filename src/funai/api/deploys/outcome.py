@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from funai.contracts import rules
 from funai.contracts.jobs import Job
@@ -30,10 +29,10 @@ class Before:
     serving: bool
 
 
-def of_job(job: Job, before: Before) -> dict[str, Any]:
+def of_job(job: Job, before: Before) -> dict[str, object]:
     """The columns to change once ``job`` has ended."""
     if job.status is JobStatus.SUCCEEDED:
-        changes: dict[str, Any] = {"status": int(AppStatus.READY), "slot": 1, "serving": 1, "last_error": None}
+        changes: dict[str, object] = {"status": int(AppStatus.READY), "slot": 1, "serving": 1, "last_error": None}
         if job.deploy_url:
             changes["deploy_url"] = job.deploy_url if len(job.deploy_url) <= MAX_URL else None
             changes["access_url"] = job.access_url if len(job.access_url or "") <= MAX_URL else None
@@ -46,11 +45,11 @@ def of_job(job: Job, before: Before) -> dict[str, Any]:
     return undone(before)
 
 
-def failed(why: str, before: Before) -> dict[str, Any]:
+def failed(why: str, before: Before) -> dict[str, object]:
     return {"status": int(AppStatus.FAILED), "slot": int(before.serving), "last_error": why[:MAX_ERROR]}
 
 
-def undone(before: Before) -> dict[str, Any]:
+def undone(before: Before) -> dict[str, object]:
     """Nothing came of it."""
     return {"status": int(before.status), "slot": int(before.slot)}
 

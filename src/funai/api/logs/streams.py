@@ -11,7 +11,6 @@ import codecs
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
@@ -154,7 +153,7 @@ async def masked(output: AsyncIterator[bytes], secrets: Sequence[str]) -> AsyncI
         yield text.encode()
 
 
-def final_word(job: Job) -> dict[str, Any]:
+def final_word(job: Job) -> dict[str, object]:
     """The ``end`` event's data."""
     seen = shown(job)
     failure = seen.failure.to_wire() if seen.failure else None
@@ -168,7 +167,7 @@ def final_word(job: Job) -> dict[str, Any]:
     }
 
 
-def event(name: str, data: dict[str, Any], *, event_id: int | None = None) -> bytes:
+def event(name: str, data: dict[str, object], *, event_id: int | None = None) -> bytes:
     """One Server-Sent Event; JSON has no raw line breaks, so one ``data`` line holds it."""
     head = f"id: {event_id}\n" if event_id is not None else ""
     return f"{head}event: {name}\n".encode() + b"data: " + json_bytes(data) + b"\n\n"

@@ -7,7 +7,6 @@ first deploy, which says REPO_HOST_FAILED when the host is still away.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from sqlalchemy import or_, select
 
@@ -39,7 +38,7 @@ class Repositories:
         """``host`` None: repositories are not the API's to make. ``kind`` is IN_GIT_SERVER or IN_GITEA."""
         self.db, self.clock, self.defaults, self.host, self.kind = db, clock, defaults, host, kind
 
-    def first_try(self) -> dict[str, Any]:
+    def first_try(self) -> dict[str, object]:
         """Columns of a new app's row."""
         return {"repo_ready": 0, "repo_next": now_ms(self.clock) + FIRST_TRY_MS}
 

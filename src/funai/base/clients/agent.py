@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 from pydantic import BaseModel
@@ -61,7 +61,7 @@ class AgentClient:
         params = {"userId": user_id, "appId": app_id, "window": window.value}
         return self.transport.read(AppUsage, await self.transport.plain("GET", "/agent/apps/usage", params=params))
 
-    async def database(self, op: DatabaseOp, call: DatabaseCall, language: str) -> dict[str, Any]:
+    async def database(self, op: DatabaseOp, call: DatabaseCall, language: str) -> dict[str, object]:
         """(+) About an app's databases. A dump or restore takes as long as it takes."""
         patience = LONG_SECONDS if op in (DatabaseOp.BACKUP, DatabaseOp.RESTORE) else 60
         return self.transport.record(
@@ -70,7 +70,7 @@ class AgentClient:
             )
         )
 
-    async def mongo(self, verb: MongoVerb, call: MongoCall, language: str) -> dict[str, Any]:
+    async def mongo(self, verb: MongoVerb, call: MongoCall, language: str) -> dict[str, object]:
         """A call of the Mongo explorer."""
         path, spoken = f"/api/fun-ai/deploy/mongo/{verb}", {"Accept-Language": language}
         whose = {"userId": call.user_id, "appId": call.app_id}
@@ -89,7 +89,7 @@ class AgentClient:
         )
 
     async def healthy(self) -> bool:
-        body: Any = await self.transport.plain("GET", "/internal/health")
+        body: object = await self.transport.plain("GET", "/internal/health")
         return isinstance(body, dict) and bool(body.get("ok"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
 
     async def close(self) -> None:

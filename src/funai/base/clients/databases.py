@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.api import BASE, ApiClient
 from funai.contracts.apps.databases import AppDatabases, Backup, DatabaseOp, DatabaseUrl, DatabaseWish, Dropped, Orphans
@@ -36,7 +34,7 @@ class DatabasesClient:
     async def restore(self, user_id: int, app_id: int, wish: DatabaseWish) -> AppDatabases:
         return AppDatabases.model_validate(await self._call(DatabaseOp.RESTORE, user_id, app_id, wish))
 
-    async def _call(self, op: DatabaseOp, user_id: int, app_id: int, wish: DatabaseWish) -> Any:
+    async def _call(self, op: DatabaseOp, user_id: int, app_id: int, wish: DatabaseWish) -> object:
         path, params = f"{BASE}/deploy/db/{op}", {"userId": user_id, "appId": app_id}
         if op in (DatabaseOp.INFO, DatabaseOp.URL):
             return await self._transport.data("GET", path, params={**params, "kind": wish.kind})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
 
@@ -109,13 +109,13 @@ class DeployClient(AppsAtDeploy):
             LogSlice, await self.transport.data("GET", f"/deploy/jobs/{await self._ref(job_id)}/logs", params=params)
         )
 
-    async def health(self) -> dict[str, Any]:
+    async def health(self) -> dict[str, object]:
         """``service`` and ``timestamp``, as it says them."""
         return self.transport.record(await self.transport.data("GET", "/internal/health"))
 
     async def admin(
-        self, method: str, path: str, token: str, *, params: Mapping[str, Any] | None = None, json: Any = None
-    ) -> Any:
+        self, method: str, path: str, token: str, *, params: Mapping[str, object] | None = None, json: object = None
+    ) -> object:
         """One of the operator's calls, ``/admin/…``."""
         return await self.transport.data(method, path, params=params, json=json, headers={"X-Admin-Token": token})
 
@@ -124,11 +124,11 @@ class DeployClient(AppsAtDeploy):
             return await self._old_ids.text(job_id) or job_id
         return job_id
 
-    async def _job(self, data: Any) -> Job:
+    async def _job(self, data: object) -> Job:
         (job,) = await self._jobs([data])
         return job
 
-    async def _jobs(self, data: Any) -> list[Job]:
+    async def _jobs(self, data: object) -> list[Job]:
         jobs = self.transport.every(Job, data)
         if self._old_ids and (texts := [j.wire_id for j in jobs if isinstance(j.wire_id, str)]):
             await self._old_ids.learn([str(t) for t in texts])
@@ -141,9 +141,9 @@ class DeployClient(AppsAtDeploy):
 class UnreadableClaim(CalleeFailed):
     """A claim was answered with a job that this runner can't read: it holds the job, and must give it back."""
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: object) -> None:
         super().__init__(service="deploy", detail="the claim's answer is no job that this runner can read")
-        job: dict[str, Any] = data if isinstance(data, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+        job: dict[str, object] = data if isinstance(data, dict) else {}  # pyright: ignore[reportUnknownVariableType]
         number, token = job.get("id"), job.get("leaseToken")
         self.job_id = number if isinstance(number, int | str) and str(number).replace("-", "").isalnum() else None
         self.lease_token = token if isinstance(token, str) and len(token) <= 128 else None

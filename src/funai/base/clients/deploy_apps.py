@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from funai.base.clients.agent import LONG_SECONDS
 from funai.base.clients.transport import Transport
@@ -36,20 +35,20 @@ class AppsAtDeploy:
         path = f"/deploy/apps/{app_id}/releases/{number}/variables"
         return self.transport.read(SealedVariables, await self.transport.data("GET", path)).env_sealed
 
-    async def app_call(self, verb: str, user_id: int, app_id: int, *, timeout: float = 60) -> dict[str, Any]:
+    async def app_call(self, verb: str, user_id: int, app_id: int, *, timeout: float = 60) -> dict[str, object]:
         """``POST /deploy/apps/{verb}`` with verb stop, start, purge or cleanup; answers its report."""
         body = {"userId": user_id, "appId": app_id}
         return self.transport.record(
             await self.transport.data("POST", f"/deploy/apps/{verb}", json=body, timeout=timeout) or {}
         )
 
-    async def database(self, op: DatabaseOp, call: DatabaseCall) -> dict[str, Any]:
+    async def database(self, op: DatabaseOp, call: DatabaseCall) -> dict[str, object]:
         """(+) About an app's databases; a dump or restore takes as long as it takes."""
         patience = LONG_SECONDS if op in (DatabaseOp.BACKUP, DatabaseOp.RESTORE) else 90
         path = f"/deploy/apps/databases/{op}"
         return self.transport.record(await self.transport.data("POST", path, json=call.to_wire(), timeout=patience))
 
-    async def mongo(self, verb: MongoVerb, call: MongoCall) -> dict[str, Any]:
+    async def mongo(self, verb: MongoVerb, call: MongoCall) -> dict[str, object]:
         """(+) A call of the Mongo explorer."""
         return self.transport.record(
             await self.transport.data("POST", f"/deploy/apps/mongo/{verb}", json=call.to_wire(), timeout=20)
@@ -66,7 +65,7 @@ class AppsAtDeploy:
         path = "/deploy/apps/orphans/images"
         return self.transport.read(Orphans, await self.transport.data("POST", path, json=asked.to_wire(), timeout=600))
 
-    async def app_status(self, user_id: int, app_id: int) -> dict[str, Any]:
+    async def app_status(self, user_id: int, app_id: int) -> dict[str, object]:
         """The agent's status of the app, or ``exists: false`` when it was never placed."""
         params = {"userId": user_id, "appId": app_id}
         return self.transport.record(await self.transport.data("GET", "/deploy/apps/status", params=params))

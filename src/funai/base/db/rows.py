@@ -1,14 +1,25 @@
-"""Rows of a statement as dictionaries by column name; ids after rows that came with their own."""
+"""Rows of a statement as values or as dictionaries by column name; ids after rows that came with their own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from sqlalchemy import Executable, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 Row = dict[str, Any]
+T = TypeVar("T")
+
+
+async def rows_as(make: Callable[..., T], conn: AsyncConnection, statement: Executable) -> list[T]:
+    """The rows as values. ``make`` takes the statement's columns by their names: a dataclass, or a function."""
+    return [make(**row) for row in await all_rows(conn, statement)]
+
+
+async def first_as(make: Callable[..., T], conn: AsyncConnection, statement: Executable) -> T | None:
+    row = await first_row(conn, statement)
+    return make(**row) if row is not None else None
 
 
 async def all_rows(conn: AsyncConnection, statement: Executable, parameters: Mapping[str, Any] | None = None) -> list[Row]:

@@ -37,6 +37,10 @@ class Answers(StrEnum):
     """FastAPI's own ``{"detail": …}``; the runtime-agent's."""
 
 
+Reply = dict[str, object]
+"""The envelope before it is written as JSON; the route's response model says what its ``data`` is."""
+
+
 def language() -> str:
     """The language of the current request: ``zh`` (default) or ``en``."""
     return _language.get()

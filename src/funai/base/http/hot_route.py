@@ -9,7 +9,7 @@ import inspect
 import json
 import re
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -26,7 +26,7 @@ class HotRoute(APIRoute):
     A request that this handler can't read goes to FastAPI's own handler, which answers what is wrong with it.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[object, object, Response]]:
         general = super().get_route_handler()
         endpoint: Callable[..., Awaitable[Response]] = self.endpoint
         guards = [guard for d in self.dependencies if (guard := d.dependency) is not None]
@@ -39,7 +39,7 @@ class HotRoute(APIRoute):
         async def handle(request: Request) -> Response:
             for guard in guards:
                 await guard(request)
-            given: dict[str, Any] = {}
+            given: dict[str, object] = {}
             try:
                 for name in ids:
                     given[name] = _id(request.path_params[name])
@@ -61,7 +61,7 @@ def _id(text: str) -> int:
     return number
 
 
-async def _json(request: Request) -> Any:
+async def _json(request: Request) -> object:
     """Raises ValueError; TooLarge from the app's edge."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ValueError("not JSON")

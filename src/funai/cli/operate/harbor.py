@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -126,7 +126,7 @@ async def _project(session: Session, plan: Plan, admin: HarborAdmin) -> int | No
     return await admin.project(plan.project)
 
 
-async def _robot(session: Session, plan: Plan, admin: HarborAdmin, role: Role, there: list[dict[str, Any]]) -> None:
+async def _robot(session: Session, plan: Plan, admin: HarborAdmin, role: Role, there: list[dict[str, object]]) -> None:
     from funai.base.clients.registry.harbor_rules import lacks
 
     what = f"robot {role.name}"
@@ -161,7 +161,7 @@ async def _make(session: Session, plan: Plan, admin: HarborAdmin, role: Role) ->
     return made
 
 
-async def _change(session: Session, plan: Plan, admin: HarborAdmin, role: Role, there: dict[str, Any]) -> None:
+async def _change(session: Session, plan: Plan, admin: HarborAdmin, role: Role, there: dict[str, object]) -> None:
     from funai.base.clients.registry.contract import RegistryFailed
     from funai.base.clients.registry.harbor_rules import robot_body
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from funai.cli.project.envfile import parse_env_file
 from funai.contracts.apps.variables import read_at_build
@@ -75,10 +74,10 @@ def start_script(files: Mapping[str, str]) -> list[Finding]:
     if dockerfile is None or package is None or not _NPM_START.search(dockerfile):
         return []
     try:
-        loaded: Any = json.loads(package)
+        loaded: object = json.loads(package)
     except ValueError:
         return [Finding(True, "CONTRACT_INVALID", "package.json 不是合法的 JSON", "package.json is not valid JSON")]
-    scripts: Any = loaded.get("scripts") if isinstance(loaded, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    scripts: object = loaded.get("scripts") if isinstance(loaded, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if isinstance(scripts, dict) and scripts.get("start"):  # pyright: ignore[reportUnknownMemberType]
         return []
     return [

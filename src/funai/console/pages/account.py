@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Query
+from starlette.responses import Response
 
 from funai.console.pages.forms import see
 from funai.console.security import LANGUAGE_COOKIE, THEME_COOKIE, check_origin, local_path
@@ -20,17 +21,17 @@ UserName = Annotated[str, Form(max_length=64)]
 
 
 @router.get("/")
-async def home(visit: SignedIn) -> Any:  # noqa: ARG001 - being signed in is what counts
+async def home(visit: SignedIn) -> object:  # noqa: ARG001 - being signed in is what counts
     return see("/apps")
 
 
 @router.get("/login")
-async def login_page(visitor: Guest, then: Annotated[str | None, Query(alias="next")] = None) -> Any:
+async def login_page(visitor: Guest, then: Annotated[str | None, Query(alias="next")] = None) -> Response:
     return visitor.page("login.html", next=local_path(then), error=None, name="")
 
 
 @router.post("/login")
-async def login(visitor: GuestChange, user_name: UserName = "", password: Secret = "", then: Next = "/") -> Any:
+async def login(visitor: GuestChange, user_name: UserName = "", password: Secret = "", then: Next = "/") -> Response:
     try:
         _, token = await visitor.api.login(user_name, password)
     except FunaiError as e:
@@ -41,12 +42,12 @@ async def login(visitor: GuestChange, user_name: UserName = "", password: Secret
 
 
 @router.get("/register")
-async def register_page(visitor: Guest) -> Any:
+async def register_page(visitor: Guest) -> Response:
     return visitor.page("register.html", error=None, name="")
 
 
 @router.post("/register")
-async def register(visitor: GuestChange, user_name: UserName = "", password: Secret = "") -> Any:
+async def register(visitor: GuestChange, user_name: UserName = "", password: Secret = "") -> Response:
     try:
         await visitor.api.register(user_name, password)
         _, token = await visitor.api.login(user_name, password)
@@ -58,7 +59,7 @@ async def register(visitor: GuestChange, user_name: UserName = "", password: Sec
 
 
 @router.post("/logout")
-async def logout(visitor: GuestChange) -> Any:
+async def logout(visitor: GuestChange) -> Response:
     answer = see("/login")
     visitor.console.cookies.end(answer)
     return answer
@@ -70,7 +71,7 @@ async def preferences(
     theme: Annotated[str | None, Form()] = None,
     language: Annotated[str | None, Form()] = None,
     then: Next = "/",
-) -> Any:
+) -> Response:
     check_origin(visitor.request)
     answer = see(local_path(then))
     if theme in THEMES:
@@ -81,14 +82,14 @@ async def preferences(
 
 
 @router.get("/account")
-async def account_page(visit: SignedIn, done: Annotated[str | None, Query()] = None) -> Any:
+async def account_page(visit: SignedIn, done: Annotated[str | None, Query()] = None) -> Response:
     return await _account(visit, done=done)
 
 
 @router.post("/account/keys")
 async def add_key(
     visit: Change, title: Annotated[str, Form(max_length=100)] = "", public_key: Annotated[str, Form(max_length=16_000)] = ""
-) -> Any:
+) -> Response:
     try:
         await visit.api.add_key(title, public_key.strip())
     except FunaiError as e:
@@ -97,18 +98,18 @@ async def add_key(
 
 
 @router.post("/account/keys/remove")
-async def remove_key(visit: Change, key: Annotated[int, Form(ge=1)]) -> Any:
+async def remove_key(visit: Change, key: Annotated[int, Form(ge=1)]) -> Response:
     await visit.api.remove_key(key)
     return see("/account", done="done_key_removed")
 
 
 @router.post("/account/api-key")
-async def renew_api_key(visit: Change) -> Any:
+async def renew_api_key(visit: Change) -> Response:
     return await _account(visit, api_key=await visit.api.renew_api_key())
 
 
 @router.post("/account/password")
-async def change_password(visit: Change, old: Secret = "", new: Secret = "") -> Any:
+async def change_password(visit: Change, old: Secret = "", new: Secret = "") -> Response:
     try:
         token = await visit.api.change_password(old, new)
     except FunaiError as e:
@@ -120,7 +121,7 @@ async def change_password(visit: Change, old: Secret = "", new: Secret = "") -> 
 
 async def _account(
     visit: Visit, *, done: str | None = None, error: FunaiError | None = None, form: str = "", api_key: str | None = None
-) -> Any:
+) -> Response:
     keys = await visit.api.keys()
     status = error.code if error else 200
     return visit.page("account.html", status=status, keys=keys, done=done, error=error, form=form, api_key=api_key)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 from fastapi import APIRouter, Depends, Form, Query
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from funai.console import presenter, usagecharts
 from funai.console.pages.forms import STREAM_HEADERS, Id, app_path, see
@@ -25,25 +25,25 @@ RECENT = 5
 
 
 @router.get("/apps")
-async def apps_page(visit: SignedIn, done: Done = None) -> Any:
+async def apps_page(visit: SignedIn, done: Done = None) -> Response:
     return visit.page("apps.html", apps=await visit.api.apps(visit.user.id), done=done)
 
 
 @router.get("/apps/rows")
-async def apps_rows(visit: SignedIn) -> Any:
+async def apps_rows(visit: SignedIn) -> Response:
     """The rows of the list, which the page asks for again and again."""
     return visit.page("apps_rows.html", apps=await visit.api.apps(visit.user.id))
 
 
 @router.get("/apps/new")
-async def new_page(visit: SignedIn) -> Any:
+async def new_page(visit: SignedIn) -> Response:
     return visit.page("app_new.html", error=None, name="", description="")
 
 
 @router.post("/apps/new")
 async def new(
     visit: Change, name: Annotated[str, Form(max_length=200)] = "", description: Annotated[str, Form(max_length=2_000)] = ""
-) -> Any:
+) -> Response:
     asked = CreateApp(app_name=name.strip() or None, description=description.strip() or None)
     try:
         app = await visit.api.create_app(visit.user.id, asked)
@@ -53,25 +53,25 @@ async def new(
 
 
 @router.get(APP + "/begin")
-async def begin_page(visit: SignedIn, owner: Id, app_id: Id, done: Done = None) -> Any:
+async def begin_page(visit: SignedIn, owner: Id, app_id: Id, done: Done = None) -> Response:
     """Steps two and three: how to bring the code, and the first deploy."""
     app = await visit.app(owner, app_id)
     return visit.page("app_begin.html", app=app, done=done, has_key=bool(await visit.api.keys()), error=None)
 
 
 @router.get(APP)
-async def overview_page(visit: SignedIn, owner: Id, app_id: Id, done: Done = None) -> Any:
+async def overview_page(visit: SignedIn, owner: Id, app_id: Id, done: Done = None) -> Response:
     app = await visit.app(owner, app_id)
     return await _overview(visit, app, "app.html", done=done)
 
 
 @router.get(APP + "/state")
-async def overview_state(visit: SignedIn, owner: Id, app_id: Id) -> Any:
+async def overview_state(visit: SignedIn, owner: Id, app_id: Id) -> Response:
     """The part of the overview that changes."""
     return await _overview(visit, await visit.app(owner, app_id), "app_state.html", done=None)
 
 
-async def _overview(visit: Visit, app: App, template: str, *, done: str | None) -> Any:
+async def _overview(visit: Visit, app: App, template: str, *, done: str | None) -> Response:
     runtime, silent = await _runtime(visit, app)
     history = await visit.api.history(app.user_id, app.id, RECENT)
     return visit.page(
@@ -97,7 +97,7 @@ async def _runtime(visit: Visit, app: App) -> tuple[AppRuntime | None, FunaiErro
 
 
 @router.get(APP + "/logs")
-async def logs_page(visit: SignedIn, owner: Id, app_id: Id, tail: Tail = 200) -> Any:
+async def logs_page(visit: SignedIn, owner: Id, app_id: Id, tail: Tail = 200) -> Response:
     """What the container printed last."""
     app = await visit.app(owner, app_id)
     try:
@@ -122,7 +122,7 @@ async def logs_stream(stream: Annotated[httpx.Response, Depends(output)]) -> Str
 
 
 @router.get(APP + "/usage")
-async def usage_page(visit: SignedIn, owner: Id, app_id: Id, window: Window = Window.HOUR) -> Any:
+async def usage_page(visit: SignedIn, owner: Id, app_id: Id, window: Window = Window.HOUR) -> Response:
     """What the app used: charts, each with its table."""
     app, usage, error = await visit.app(owner, app_id), None, None
     try:
@@ -134,7 +134,7 @@ async def usage_page(visit: SignedIn, owner: Id, app_id: Id, window: Window = Wi
 
 
 @router.get(APP + "/variables")
-async def variables_page(visit: SignedIn, owner: Id, app_id: Id, done: Done = None) -> Any:
+async def variables_page(visit: SignedIn, owner: Id, app_id: Id, done: Done = None) -> Response:
     return await _variables(visit, owner, app_id, done=done)
 
 
@@ -145,7 +145,7 @@ async def set_variable(
     app_id: Id,
     name: Annotated[str, Form(max_length=500)] = "",
     value: Annotated[str, Form(max_length=100_000)] = "",
-) -> Any:
+) -> Response:
     try:
         await visit.api.set_env(owner, app_id, {name.strip(): value})
     except FunaiError as e:
@@ -154,14 +154,14 @@ async def set_variable(
 
 
 @router.post(APP + "/variables/remove")
-async def remove_variable(visit: Change, owner: Id, app_id: Id, name: Annotated[str, Form(max_length=500)]) -> Any:
+async def remove_variable(visit: Change, owner: Id, app_id: Id, name: Annotated[str, Form(max_length=500)]) -> Response:
     await visit.api.unset_env(owner, app_id, [name])
     return see(app_path(owner, app_id, "/variables"), done="done_env")
 
 
 async def _variables(
     visit: Visit, owner: int, app_id: int, *, done: str | None = None, error: FunaiError | None = None, name: str = ""
-) -> Any:
+) -> Response:
     app, variables = await visit.app(owner, app_id), await visit.api.env(owner, app_id)
     status = error.code if error else 200
     return visit.page(
@@ -170,7 +170,7 @@ async def _variables(
 
 
 @router.get(APP + "/settings")
-async def settings_page(visit: SignedIn, owner: Id, app_id: Id, done: Done = None) -> Any:
+async def settings_page(visit: SignedIn, owner: Id, app_id: Id, done: Done = None) -> Response:
     app = await visit.app(owner, app_id)
     return visit.page("app_settings.html", app=app, done=done, error=None, tab="settings")
 
@@ -182,7 +182,7 @@ async def save_settings(
     app_id: Id,
     name: Annotated[str, Form(max_length=200)] = "",
     description: Annotated[str, Form(max_length=2_000)] = "",
-) -> Any:
+) -> Response:
     app = await visit.app(owner, app_id)
     try:
         await visit.api.update_app(owner, app_id, name.strip(), description.strip())
@@ -192,29 +192,29 @@ async def save_settings(
 
 
 @router.post(APP + "/start")
-async def start(visit: Change, owner: Id, app_id: Id) -> Any:
+async def start(visit: Change, owner: Id, app_id: Id) -> Response:
     await visit.api.app_call("start", owner, app_id)
     return see(app_path(owner, app_id), done="done_started")
 
 
 @router.get(APP + "/stop")
-async def stop_page(visit: SignedIn, owner: Id, app_id: Id) -> Any:
+async def stop_page(visit: SignedIn, owner: Id, app_id: Id) -> Response:
     return visit.page("app_stop.html", app=await visit.app(owner, app_id), tab="settings")
 
 
 @router.post(APP + "/stop")
-async def stop(visit: Change, owner: Id, app_id: Id) -> Any:
+async def stop(visit: Change, owner: Id, app_id: Id) -> Response:
     await visit.api.app_call("stop", owner, app_id)
     return see(app_path(owner, app_id), done="done_stopped")
 
 
 @router.get(APP + "/delete")
-async def delete_page(visit: SignedIn, owner: Id, app_id: Id) -> Any:
+async def delete_page(visit: SignedIn, owner: Id, app_id: Id) -> Response:
     return visit.page("app_delete.html", app=await visit.app(owner, app_id), mismatch=False, tab="settings")
 
 
 @router.post(APP + "/delete")
-async def delete(visit: Change, owner: Id, app_id: Id, typed: Annotated[str, Form(max_length=200)] = "") -> Any:
+async def delete(visit: Change, owner: Id, app_id: Id, typed: Annotated[str, Form(max_length=200)] = "") -> Response:
     app = await visit.app(owner, app_id)
     if typed.strip() != app.app_name:
         return visit.page("app_delete.html", status=400, app=app, mismatch=True, tab="settings")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Query
 from pydantic import ValidationError
+from starlette.responses import Response
 
 from funai.base.clients.databases import DatabasesClient
 from funai.console.pages.apps import APP
@@ -21,31 +22,31 @@ KindField = Annotated[Kind, Form()]
 
 
 @router.get(HERE)
-async def databases_page(visit: SignedIn, owner: Id, app_id: Id, done: Done = None) -> Any:
+async def databases_page(visit: SignedIn, owner: Id, app_id: Id, done: Done = None) -> Response:
     return await _page(visit, owner, app_id, done=done)
 
 
 @router.post(HERE + "/create")
-async def create(visit: Change, owner: Id, app_id: Id, kind: KindField) -> Any:
+async def create(visit: Change, owner: Id, app_id: Id, kind: KindField) -> Response:
     await DatabasesClient(visit.api).create(owner, app_id, DatabaseWish(kind=kind))
     return see(app_path(owner, app_id, "/databases"), done="done_db_created")
 
 
 @router.post(HERE + "/url")
-async def show_url(visit: Change, owner: Id, app_id: Id, kind: KindField) -> Any:
+async def show_url(visit: Change, owner: Id, app_id: Id, kind: KindField) -> Response:
     """The page with the address, which no other page shows and no link leads to."""
     found = await DatabasesClient(visit.api).url(owner, app_id, DatabaseWish(kind=kind))
     return await _page(visit, owner, app_id, url=found)
 
 
 @router.post(HERE + "/rotate")
-async def rotate(visit: Change, owner: Id, app_id: Id, kind: KindField) -> Any:
+async def rotate(visit: Change, owner: Id, app_id: Id, kind: KindField) -> Response:
     await DatabasesClient(visit.api).rotate(owner, app_id, DatabaseWish(kind=kind))
     return see(app_path(owner, app_id, "/databases"), done="done_db_rotated")
 
 
 @router.post(HERE + "/backup")
-async def backup(visit: Change, owner: Id, app_id: Id, kind: KindField) -> Any:
+async def backup(visit: Change, owner: Id, app_id: Id, kind: KindField) -> Response:
     await DatabasesClient(visit.api).backup(owner, app_id, DatabaseWish(kind=kind))
     return see(app_path(owner, app_id, "/databases"), done="done_db_backup")
 
@@ -58,7 +59,7 @@ async def restore(
     kind: KindField,
     name: Annotated[str, Form(max_length=60)],
     typed: Annotated[str, Form(max_length=200)] = "",
-) -> Any:
+) -> Response:
     app = await visit.app(owner, app_id)
     if typed.strip() != app.app_name:
         return await _page(visit, owner, app_id, mismatch=True)
@@ -71,7 +72,9 @@ async def restore(
 
 
 @router.post(HERE + "/drop")
-async def drop(visit: Change, owner: Id, app_id: Id, kind: KindField, typed: Annotated[str, Form(max_length=200)] = "") -> Any:
+async def drop(
+    visit: Change, owner: Id, app_id: Id, kind: KindField, typed: Annotated[str, Form(max_length=200)] = ""
+) -> Response:
     app = await visit.app(owner, app_id)
     if typed.strip() != app.app_name:
         return await _page(visit, owner, app_id, mismatch=True)
@@ -88,7 +91,7 @@ async def _page(
     error: FunaiError | None = None,
     url: DatabaseUrl | None = None,
     mismatch: bool = False,
-) -> Any:
+) -> Response:
     app, found = await visit.app(owner, app_id), AppDatabases(app_id=app_id)
     try:
         found = await DatabasesClient(visit.api).info(owner, app_id)

@@ -31,16 +31,16 @@ Number = Annotated[int, Query(ge=1, le=MAX_ID)]
 
 
 @router.get(APP + "/deploys")
-async def deploys_page(visit: SignedIn, owner: Id, app_id: Id) -> Any:
+async def deploys_page(visit: SignedIn, owner: Id, app_id: Id) -> Response:
     return await _deploys(visit, owner, app_id, "deploys.html")
 
 
 @router.get(APP + "/deploys/rows")
-async def deploys_rows(visit: SignedIn, owner: Id, app_id: Id) -> Any:
+async def deploys_rows(visit: SignedIn, owner: Id, app_id: Id) -> Response:
     return await _deploys(visit, owner, app_id, "deploys_rows.html")
 
 
-async def _deploys(visit: Visit, owner: int, app_id: int, template: str) -> Any:
+async def _deploys(visit: Visit, owner: int, app_id: int, template: str) -> Response:
     app, history = await visit.app(owner, app_id), await visit.api.history(owner, app_id, HISTORY)
     return visit.page(template, app=app, history=history, job_kind=presenter.job_kind, total=presenter.total_ms, tab="deploys")
 
@@ -55,7 +55,7 @@ async def deploy(
     repo_ssh_url: Annotated[str, Form(max_length=500)] = "",
     container_port: Annotated[str, Form(max_length=10)] = "",
     health_path: Annotated[str, Form(max_length=500)] = "",
-) -> Any:
+) -> Response:
     """Begin a deploy and go to its page."""
     wishes = CreateDeploy(
         git_ref=git_ref.strip() or None,
@@ -69,7 +69,7 @@ async def deploy(
 
 
 @router.get(DEPLOY)
-async def deploy_page(visit: SignedIn, owner: Id, app_id: Id, job_id: Id, done: Done = None) -> Any:
+async def deploy_page(visit: SignedIn, owner: Id, app_id: Id, job_id: Id, done: Done = None) -> Response:
     job = await _job(visit, app_id, job_id)
     app = await visit.app(owner, app_id)  # after the job: what a job that has ended left is in it
     tail = await visit.api.job_log_tail(job_id, PAGE_BYTES)
@@ -89,7 +89,7 @@ async def deploy_page(visit: SignedIn, owner: Id, app_id: Id, job_id: Id, done: 
 
 
 @router.get(DEPLOY + "/state")
-async def deploy_state(visit: SignedIn, owner: Id, app_id: Id, job_id: Id) -> Any:
+async def deploy_state(visit: SignedIn, owner: Id, app_id: Id, job_id: Id) -> Response:
     """The part of a deploy's page that changes: phases, place in the line, outcome."""
     job = await _job(visit, app_id, job_id)
     app = await visit.app(owner, app_id)
@@ -97,6 +97,7 @@ async def deploy_state(visit: SignedIn, owner: Id, app_id: Id, job_id: Id) -> An
 
 
 async def _progress(visit: Visit, app: App, job: Job) -> dict[str, Any]:
+    """What both pages of a deploy show of it, by the template's names."""
     before = None
     if job.status.final:
         before = presenter.previous_success(job, await visit.api.history(app.user_id, app.id, HISTORY))
@@ -124,7 +125,7 @@ async def _job(visit: Visit, app_id: int, job_id: int) -> Job:
 
 
 @router.post(DEPLOY + "/cancel")
-async def cancel(visit: Change, owner: Id, app_id: Id, job_id: Id) -> Any:
+async def cancel(visit: Change, owner: Id, app_id: Id, job_id: Id) -> Response:
     await _job(visit, app_id, job_id)
     await visit.api.cancel(job_id)
     return see(app_path(owner, app_id, f"/deploys/{job_id}"), done="done_cancelled")
@@ -178,7 +179,7 @@ async def events(stream: Annotated[httpx.Response, Depends(followed)]) -> Stream
 
 
 @router.get(APP + "/releases")
-async def releases_page(visit: SignedIn, owner: Id, app_id: Id) -> Any:
+async def releases_page(visit: SignedIn, owner: Id, app_id: Id) -> Response:
     app, releases = await visit.app(owner, app_id), await visit.api.releases(owner, app_id)
     return visit.page("releases.html", app=app, releases=releases, tab="releases")
 
@@ -190,28 +191,28 @@ async def compare_page(
     app_id: Id,
     old: Number,
     new: Number,
-) -> Any:
+) -> Response:
     app, found = await visit.app(owner, app_id), await visit.api.compare_releases(owner, app_id, old, new)
     return visit.page("compare.html", app=app, found=found, rows=presenter.compare(found), tab="releases")
 
 
 @router.post(APP + "/rollback")
-async def rollback(visit: Change, owner: Id, app_id: Id, release: Annotated[int, Form(ge=1)]) -> Any:
+async def rollback(visit: Change, owner: Id, app_id: Id, release: Annotated[int, Form(ge=1)]) -> Response:
     job = await visit.api.rollback(owner, app_id, release)
     return see(app_path(owner, app_id, f"/deploys/{job.id}"))
 
 
 @router.get("/queue")
-async def queue_page(visit: SignedIn) -> Any:
+async def queue_page(visit: SignedIn) -> Response:
     return await _queue(visit, "queue.html")
 
 
 @router.get("/queue/rows")
-async def queue_rows(visit: SignedIn) -> Any:
+async def queue_rows(visit: SignedIn) -> Response:
     return await _queue(visit, "queue_rows.html")
 
 
-async def _queue(visit: Visit, template: str) -> Any:
+async def _queue(visit: Visit, template: str) -> Response:
     try:
         jobs, error = await visit.api.jobs(HISTORY), None
     except FunaiError as e:

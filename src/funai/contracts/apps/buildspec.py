@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -84,11 +83,11 @@ def parse_app_yaml(text: str) -> AppSpec:
         return AppSpec()
     if not isinstance(loaded, dict):
         raise _invalid("顶层须为键值映射", "the top level must be a mapping")
-    port: Any = loaded.get("port")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    health: Any = loaded.get("healthPath")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    port: object = loaded.get("port")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    health: object = loaded.get("healthPath")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if port is not None and (not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535):
         raise _invalid("port 须为 1–65535 的整数", "port must be a whole number from 1 to 65535")
-    strip: Any = loaded.get("stripPrefix")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    strip: object = loaded.get("stripPrefix")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if strip is not None and not isinstance(strip, bool):
         raise _invalid("stripPrefix 须为 true 或 false", "stripPrefix must be true or false")
     try:
@@ -97,7 +96,7 @@ def parse_app_yaml(text: str) -> AppSpec:
         raise _invalid("healthPath 须以 / 开头、不含 ..", "healthPath must start with / and have no ..") from e
 
 
-def _loaded(text: str) -> Any:
+def _loaded(text: str) -> object:
     """The document's value. Raises BadInput, YAMLError, ValueError.
 
     A file of 300 bytes can name more values than a machine has memory for, by aliases of lists of aliases, and the reader's

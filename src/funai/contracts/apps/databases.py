@@ -184,29 +184,29 @@ class MongoCall(Wire):
 
     user_id: EntityId
     app_id: EntityId
-    body: dict[str, Any] = Field(default_factory=dict[str, Any])
+    body: dict[str, object] = Field(default_factory=dict[str, object])
 
 
 class MongoFind(Wire):
     """``filter``, ``projection`` and ``sort`` are JSON texts."""
 
     collection: str
-    filter: str | dict[str, Any] | None = "{}"
-    projection: str | dict[str, Any] | None = None
-    sort: str | dict[str, Any] | list[Any] | None = None
+    filter: str | dict[str, object] | None = "{}"
+    projection: str | dict[str, object] | None = None
+    sort: str | dict[str, object] | list[object] | None = None
     limit: int = Field(default=50, ge=1, le=200)
     skip: int = Field(default=0, ge=0, le=10_000)
 
 
 class MongoDoc(Wire):
     collection: str
-    doc: str | dict[str, Any]
+    doc: str | dict[str, object]
 
 
 class MongoUpdate(Wire):
     collection: str
     id: str = Field(min_length=1, max_length=1024)
-    update: str | dict[str, Any]
+    update: str | dict[str, object]
     upsert: bool = False
 
 
@@ -227,4 +227,4 @@ class MongoCreate(Wire):
 
     collection: str
     strict: bool = False
-    fields: str | dict[str, Any] | Annotated[list[MongoField], Field(max_length=200)] | None = None
+    fields: str | dict[str, object] | Annotated[list[MongoField], Field(max_length=200)] | None = None

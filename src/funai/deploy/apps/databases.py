@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from funai.base.clients.agent import AgentClient
 from funai.base.http.app import language
@@ -23,12 +23,12 @@ class AppDatabases:
     def __init__(self, agents: Agents) -> None:
         self.agents = agents
 
-    async def call(self, op: DatabaseOp, call: DatabaseCall) -> dict[str, Any]:
+    async def call(self, op: DatabaseOp, call: DatabaseCall) -> dict[str, object]:
         """Raises CalleeFailed(AGENT_UNREACHABLE, AGENT_TOO_OLD), Conflict(NO_RUNTIME_NODE), or what the agent refused."""
         spoken = language()
         return await self._at(int(call.app_id), lambda agent: agent.database(op, call, spoken))
 
-    async def mongo(self, verb: MongoVerb, call: MongoCall) -> dict[str, Any]:
+    async def mongo(self, verb: MongoVerb, call: MongoCall) -> dict[str, object]:
         spoken = language()
         return await self._at(call.app_id, lambda agent: agent.mongo(verb, call, spoken))
 

@@ -7,7 +7,7 @@ next deploy. Every call here reaches all of them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -47,7 +47,7 @@ class Apps:
     def __init__(self, db: Database, agents: Agents, queue: Queue, images: RemoteImages | None) -> None:
         self.db, self.agents, self.queue, self.images = db, agents, queue, images
 
-    async def stop(self, user_id: int, app_id: int) -> dict[str, Any]:
+    async def stop(self, user_id: int, app_id: int) -> dict[str, object]:
         """Take the app off line; idempotent, and done at once for an app that was never placed.
 
         Its active job is cancelled first. On a node that is silent (STALE) and doesn't answer the stop is
@@ -76,7 +76,7 @@ class Apps:
             **compat_api.stopped(user_id, app_id, at.home.id if at.home else None, at.home.agent_base_url if at.home else None),
         }
 
-    async def start(self, user_id: int, app_id: int) -> dict[str, Any]:
+    async def start(self, user_id: int, app_id: int) -> dict[str, object]:
         """Start a stopped app's kept release again, on the node it belongs to.
 
         Raises Conflict(APP_NEVER_DEPLOYED), Conflict(APP_DEPLOYING), CalleeFailed(AGENT_UNREACHABLE), AgentRefused.
@@ -98,7 +98,7 @@ class Apps:
             await runs.set_stopped(conn, app_id, None)
         return started.to_wire()
 
-    async def status(self, user_id: int, app_id: int) -> dict[str, Any]:
+    async def status(self, user_id: int, app_id: int) -> dict[str, object]:
         """The agent's words from the node where the app is, with the node's name; ``exists: false`` when nowhere."""
         at = await self.agents.find(app_id)
         found: tuple[Node, AgentStatus] | None = None
@@ -136,7 +136,7 @@ class Apps:
             now_ms = await self.db.clock(conn)
             return await overview.of(conn, app_ids, now_ms, self.agents.rules)
 
-    async def purge(self, app_id: int) -> dict[str, Any]:
+    async def purge(self, app_id: int) -> dict[str, object]:
         """Forget the app: its jobs, logs, releases, and where it lives. Its container is not touched."""
         await self.queue.cancel_active(app_id, ACTOR)
         deleted = await self.db.retrying(lambda conn: self._forget(conn, app_id))

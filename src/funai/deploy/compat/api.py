@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
 
-
-def stopped(user_id: int, app_id: int, node_id: int | None, agent_base_url: str | None) -> dict[str, Any]:
+def stopped(user_id: int, app_id: int, node_id: int | None, agent_base_url: str | None) -> dict[str, object]:
     """The fields of a stop that only such callers read."""
     return {
         "userId": user_id,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.inserts import insert_new
-from funai.base.db.rows import Row, all_rows, first_row
+from funai.base.db.rows import first_as, rows_as
 from funai.contracts.apps.domains import Domain, DomainReport, DomainRoute, DomainState
 from funai.contracts.errors import Conflict
 from funai.contracts.reasons import DomainTrouble, Reason
@@ -24,21 +25,47 @@ ABANDONED_MS = 48 * 3_600_000
 _home_id = home_of(domain.c.app_id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainRow:
+    """The columns of the domain's table by their names."""
+
+    name: str
+    app_id: int
+    user_id: int
+    alias: int
+    state: str
+    url: str | None
+    reason: str | None
+    details_json: str | None
+    not_after_ms: int | None
+    next_try_ms: int | None
+    asked: int
+    active_ms: int | None
+    created_ms: int
+    updated_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomedDomain(DomainRow):
+    home: int | None
+    """The node that serves its app; None: the app lives nowhere."""
+
+
 async def add(conn: AsyncConnection, name: str, app_id: int, user_id: int, limit: int, now_ms: int) -> None:
     """Give the name to the app; one that it has already stays as it is.
 
     Raises Conflict DOMAIN_TAKEN, DOMAIN_OTHER_APP (the same user's) or DOMAIN_LIMIT.
     """
-    there = await first_row(conn, select(domain).where(domain.c.name == name).with_for_update())
-    if there is not None and there["app_id"] == app_id:
+    there = await first_as(DomainRow, conn, select(domain).where(domain.c.name == name).with_for_update())
+    if there is not None and there.app_id == app_id:
         return
     if there is not None:
-        abandoned = there["active_ms"] is None and now_ms - there["created_ms"] > ABANDONED_MS
+        abandoned = there.active_ms is None and now_ms - there.created_ms > ABANDONED_MS
         if not abandoned:
-            if there["user_id"] == user_id:
-                raise Conflict(Reason.DOMAIN_OTHER_APP, name=name, app=there["app_id"])
+            if there.user_id == user_id:
+                raise Conflict(Reason.DOMAIN_OTHER_APP, name=name, app=there.app_id)
             raise Conflict(Reason.DOMAIN_TAKEN, name=name)
-        await remove(conn, name, there["app_id"])
+        await remove(conn, name, there.app_id)
     counted = select(func.count()).select_from(domain).where(domain.c.app_id == app_id, domain.c.alias == 0)
     if int((await conn.execute(counted)).scalar_one()) >= limit:
         raise Conflict(Reason.DOMAIN_LIMIT, limit=limit)
@@ -50,15 +77,15 @@ async def add(conn: AsyncConnection, name: str, app_id: int, user_id: int, limit
 async def alias(conn: AsyncConnection, label: str, app_id: int, user_id: int, now_ms: int) -> str | None:
     """The app's readable label: the one it has, else this one where it is free, else None."""
     mine = select(domain.c.name).where(domain.c.app_id == app_id, domain.c.alias == 1)
-    if (there := await first_row(conn, mine)) is not None:
-        return str(there["name"])
+    if (there := (await conn.execute(mine)).scalars().first()) is not None:
+        return there
     new = await insert_new(conn, domain, _fresh(label, app_id, user_id, now_ms, alias=True))
     if new:
         await touch(conn, Subject.NAME, label)
     return label if new else None
 
 
-def _fresh(name: str, app_id: int, user_id: int, now_ms: int, *, alias: bool) -> dict[str, Any]:
+def _fresh(name: str, app_id: int, user_id: int, now_ms: int, *, alias: bool) -> dict[str, str | int]:
     state = DomainState.ACTIVE if alias else DomainState.PENDING
     return {
         "name": name,
@@ -96,20 +123,20 @@ async def forget_app(conn: AsyncConnection, app_id: int) -> None:
 async def of_app(conn: AsyncConnection, app_id: int) -> list[Domain]:
     """The app's names, oldest first, without its alias."""
     query = select(domain, _home_id.label("home")).where(domain.c.app_id == app_id, domain.c.alias == 0)
-    return [_view(row) for row in await all_rows(conn, query.order_by(domain.c.created_ms, domain.c.name))]
+    return [_view(row) for row in await rows_as(HomedDomain, conn, query.order_by(domain.c.created_ms, domain.c.name))]
 
 
-async def for_node(conn: AsyncConnection, node_name: str) -> list[Row]:
+async def for_node(conn: AsyncConnection, node_name: str) -> list[DomainRow]:
     """What the node of that name shall serve."""
     query = select(domain).where(_home_id == node_named(node_name)).order_by(domain.c.name)
-    return await all_rows(conn, query)
+    return await rows_as(DomainRow, conn, query)
 
 
-def news(rows: Sequence[Row], reports: Iterable[DomainReport]) -> list[DomainReport]:
+def news(rows: Sequence[DomainRow], reports: Iterable[DomainReport]) -> list[DomainReport]:
     """The reports that tell something new of the node's names (``rows``, as :func:`for_node` has them). Pure."""
-    mine = {row["name"]: row for row in rows if not row["alias"]}
-    known = [r for r in reports if r.name in mine and mine[r.name]["app_id"] == r.app_id]
-    return [r for r in known if any(mine[r.name][key] != value for key, value in _told(r).items())]
+    mine = {row.name: row for row in rows if not row.alias}
+    known = [r for r in reports if r.name in mine and mine[r.name].app_id == r.app_id]
+    return [r for r in known if any(getattr(mine[r.name], key) != value for key, value in _told(r).items())]
 
 
 async def note(conn: AsyncConnection, reports: Iterable[DomainReport], now_ms: int) -> None:
@@ -120,7 +147,7 @@ async def note(conn: AsyncConnection, reports: Iterable[DomainReport], now_ms: i
         await conn.execute(update(domain).where(*same).values(updated_ms=now_ms, **_told(report), **served))
 
 
-def _told(report: DomainReport) -> dict[str, Any]:
+def _told(report: DomainReport) -> dict[str, str | int | None]:
     return {
         "state": report.state.value,
         "url": report.url,
@@ -131,28 +158,28 @@ def _told(report: DomainReport) -> dict[str, Any]:
     }
 
 
-def _ms(moment: Any) -> int | None:
+def _ms(moment: datetime | None) -> int | None:
     return int(moment.timestamp() * 1000) if moment else None
 
 
-def route_of(row: Row) -> DomainRoute:
-    return DomainRoute(name=row["name"], app_id=row["app_id"], alias=bool(row["alias"]), asked=row["asked"])
+def route_of(row: DomainRow) -> DomainRoute:
+    return DomainRoute(name=row.name, app_id=row.app_id, alias=bool(row.alias), asked=row.asked)
 
 
-def _view(row: Row) -> Domain:
-    waits = row["home"] is None
+def _view(row: HomedDomain) -> Domain:
+    waits = row.home is None
     return Domain(
-        name=row["name"],
-        app_id=row["app_id"],
-        state=DomainState(row["state"]),
-        url=row["url"],
-        reason=DomainTrouble.NOT_DEPLOYED if waits else row["reason"],
-        details=json.loads(row["details_json"] or "{}"),
-        not_after=_instant(row["not_after_ms"]),
-        next_try_at=_instant(row["next_try_ms"]),
-        created_at=from_epoch_ms(row["created_ms"]),
+        name=row.name,
+        app_id=row.app_id,
+        state=DomainState(row.state),
+        url=row.url,
+        reason=DomainTrouble.NOT_DEPLOYED if waits else row.reason,
+        details=json.loads(row.details_json or "{}"),
+        not_after=_instant(row.not_after_ms),
+        next_try_at=_instant(row.next_try_ms),
+        created_at=from_epoch_ms(row.created_ms),
     )
 
 
-def _instant(ms: int | None) -> Any:
+def _instant(ms: int | None) -> datetime | None:
     return None if ms is None else from_epoch_ms(ms)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.db.rows import all_rows
+from funai.base.db.rows import all_rows, rows_as
 from funai.contracts.apps.edge import EdgeName, EdgeNode, EdgeRoute
 from funai.deploy.tables import app_run, domain, placement, runtime_node
 
+T = TypeVar("T")
 _AT_ONCE = 500
 """Keys in one query."""
 
@@ -44,36 +45,39 @@ _NAMES = select(domain.c.name, domain.c.app_id, domain.c.alias)
 
 async def routes(conn: AsyncConnection, app_ids: Sequence[int]) -> list[EdgeRoute]:
     """Of these apps, in their order; one that lives nowhere has no node."""
-    found = {row["app_id"]: row["node_id"] for row in await _some(conn, _HOMES, placement.c.app_id, app_ids)}
-    return [EdgeRoute(app_id=app_id, node_id=found.get(app_id)) for app_id in app_ids]
+    found = [r for some in _chunks(app_ids) for r in await rows_as(EdgeRoute, conn, _HOMES.where(placement.c.app_id.in_(some)))]
+    by_id = {route.app_id: route for route in found}
+    return [by_id.get(app_id) or EdgeRoute(app_id=app_id) for app_id in app_ids]
 
 
 async def nodes(conn: AsyncConnection, node_ids: Sequence[int]) -> list[EdgeNode]:
-    found = {row["id"]: _node(row) for row in await _some(conn, _NODES, runtime_node.c.id, node_ids)}
-    return [found.get(node_id) or EdgeNode(id=node_id) for node_id in node_ids]
+    found = [n for some in _chunks(node_ids) for n in await rows_as(EdgeNode, conn, _NODES.where(runtime_node.c.id.in_(some)))]
+    by_id = {node.id: node for node in found}
+    return [by_id.get(node_id) or EdgeNode(id=node_id) for node_id in node_ids]
 
 
 async def names(conn: AsyncConnection, wanted: Sequence[str]) -> list[EdgeName]:
-    found = {row["name"]: _name(row) for row in await _some(conn, _NAMES, domain.c.name, wanted)}
-    return [found.get(name) or EdgeName(name=name) for name in wanted]
+    found = [n for some in _chunks(wanted) for n in await rows_as(EdgeName, conn, _NAMES.where(domain.c.name.in_(some)))]
+    by_name = {name.name: name for name in found}
+    return [by_name.get(name) or EdgeName(name=name) for name in wanted]
 
 
 async def nodes_after(conn: AsyncConnection, after: str, limit: int) -> list[EdgeNode]:
     """All of them by id, those behind ``after``."""
     query = _NODES.where(runtime_node.c.id > int(after or 0)).order_by(runtime_node.c.id).limit(limit)
-    return [_node(row) for row in await all_rows(conn, query)]
+    return await rows_as(EdgeNode, conn, query)
 
 
 async def routes_after(conn: AsyncConnection, after: str, limit: int) -> list[EdgeRoute]:
     """All of them by app id, those behind ``after``."""
     query = _HOMES.where(placement.c.app_id > int(after or 0)).order_by(placement.c.app_id).limit(limit)
-    return [EdgeRoute(app_id=row["app_id"], node_id=row["node_id"]) for row in await all_rows(conn, query)]
+    return await rows_as(EdgeRoute, conn, query)
 
 
 async def names_after(conn: AsyncConnection, after: str, limit: int) -> list[EdgeName]:
     """All of them by name, those behind ``after``."""
     query = _NAMES.where(domain.c.name > after).order_by(domain.c.name).limit(limit)
-    return [_name(row) for row in await all_rows(conn, query)]
+    return await rows_as(EdgeName, conn, query)
 
 
 async def reserved(conn: AsyncConnection) -> tuple[set[str], set[str]]:
@@ -91,16 +95,5 @@ def _host(url: str | None) -> str:
     return urlsplit(url or "").hostname or ""
 
 
-async def _some(conn: AsyncConnection, query: Select[*tuple[Any, ...]], column: Any, keys: Sequence[Any]) -> list[Any]:
-    found: list[Any] = []
-    for start in range(0, len(keys), _AT_ONCE):
-        found += await all_rows(conn, query.where(column.in_(keys[start : start + _AT_ONCE])))
-    return found
-
-
-def _node(row: Any) -> EdgeNode:
-    return EdgeNode(id=row["id"], name=row["name"], url=row["url"])
-
-
-def _name(row: Any) -> EdgeName:
-    return EdgeName(name=row["name"], app_id=row["app_id"], alias=bool(row["alias"]))
+def _chunks(keys: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE))

@@ -6,8 +6,6 @@ same moves: each change says from which state, and the key of a move's job is th
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import Database
@@ -18,6 +16,7 @@ from funai.contracts.reasons import Reason, WaitReason
 from funai.contracts.states import JobStatus
 from funai.deploy.moves import store
 from funai.deploy.moves.jobs import MoveJobs, Running
+from funai.deploy.moves.store import MoveRow, MovingMove, WaitingMove
 from funai.deploy.placement import policy, relocate, stale
 from funai.deploy.placement import store as nodes
 from funai.deploy.placement.policy import Node, Rules
@@ -71,42 +70,42 @@ class Mover(Maintenance):
 
     # ------------------------------------------------------------------ the end of a move
 
-    async def _settle(self, row: dict[str, Any]) -> bool:
+    async def _settle(self, row: MovingMove) -> bool:
         """Whether the move is under way no more."""
-        status = row["status"]
+        status = row.status
         if status in (JobStatus.PENDING, JobStatus.RUNNING):
             return False
         if status is None:
             await self._change(row, MoveState.CANCELLED, reason=Reason.JOB_NOT_FOUND)
-        elif status == JobStatus.SUCCEEDED and row["node_id"] == row["target_node_id"]:
+        elif status == JobStatus.SUCCEEDED and row.node_id == row.target_node_id:
             await self._change(row, MoveState.MOVED)
-        elif status == JobStatus.FAILED and '"moveOf"' in (row["payload_json"] or ""):
-            await self._change(row, MoveState.FAILED, reason=row["failure_code"] or Reason.INTERNAL)
-        elif row["tries"] + 1 >= MAX_TRIES:
-            await self._change(row, MoveState.FAILED, reason=row["failure_code"] or status)
+        elif status == JobStatus.FAILED and '"moveOf"' in (row.payload_json or ""):
+            await self._change(row, MoveState.FAILED, reason=row.failure_code or Reason.INTERNAL)
+        elif row.tries + 1 >= MAX_TRIES:
+            await self._change(row, MoveState.FAILED, reason=row.failure_code or status)
         else:  # cancelled, or an owner's deploy that failed or went elsewhere: look again what is to be moved
-            await self._change(row, MoveState.WAITING, tries=row["tries"] + 1, **ANEW)
+            await self._change(row, MoveState.WAITING, tries=row.tries + 1, **ANEW)
         return True
 
     # ------------------------------------------------------------------ its begin
 
-    async def _begin_quietly(self, row: dict[str, Any]) -> int:
+    async def _begin_quietly(self, row: MoveRow) -> int:
         try:
             return int(await self.begin(row))
         except FunaiError as e:
-            log.get("moves").warning("move.not_begun", app_id=row["app_id"], reason=e.reason)
+            log.get("moves").warning("move.not_begun", app_id=row.app_id, reason=e.reason)
             await self._change(row, MoveState.WAITING)  # the others' turn
             return 0
 
-    async def begin(self, row: dict[str, Any]) -> bool:
+    async def begin(self, row: MoveRow) -> bool:
         """Begin the move as the app is now; True when a job is under way for it. Raises what the database raises."""
-        app_id = row["app_id"]
+        app_id = row.app_id
         async with self.db.read() as conn:
             now_ms = await self.db.clock(conn)
             home = await relocate.node_of(conn, app_id)
             running = await self.jobs.running(conn, app_id)
             known = await nodes.nodes(conn)
-        if home != row["source_node_id"]:
+        if home != row.source_node_id:
             await self._change(
                 row, MoveState.MOVED if home else MoveState.CANCELLED, reason="ELSEWHERE" if home else "APP_GONE"
             )
@@ -116,7 +115,7 @@ class Mover(Maintenance):
             return False
         target = self._target(row, known, now_ms)
         if isinstance(target, str):
-            waits = row.get("kind") == DrainKind.EVACUATION
+            waits = isinstance(row, WaitingMove) and row.kind == DrainKind.EVACUATION
             await self._change(row, MoveState.WAITING if waits else MoveState.FAILED, reason=target)
             return False
         try:
@@ -133,25 +132,25 @@ class Mover(Maintenance):
         await self._change(row, MoveState.MOVING, reason=None, job_id=job_id, target_node_id=target.id)
         return True
 
-    def _target(self, row: dict[str, Any], known: list[Node], now_ms: int) -> Node | str:
+    def _target(self, row: MoveRow, known: list[Node], now_ms: int) -> Node | str:
         """The node, or why there is none."""
-        others = [n for n in known if n.id != row["source_node_id"]]
-        if row["wanted_node_id"] is None:
-            choice = policy.choose(row["app_id"], others, now_ms, self.rules)
+        others = [n for n in known if n.id != row.source_node_id]
+        if row.wanted_node_id is None:
+            choice = policy.choose(row.app_id, others, now_ms, self.rules)
             return choice.value if isinstance(choice, WaitReason) else choice
-        wanted = next((n for n in others if n.id == row["wanted_node_id"]), None)
+        wanted = next((n for n in others if n.id == row.wanted_node_id), None)
         return wanted if wanted and policy.takes_new(wanted, now_ms, self.rules) else Reason.NODE_NOT_ELIGIBLE
 
-    async def _job(self, row: dict[str, Any], running: Running, target: Node) -> int | None:
+    async def _job(self, row: MoveRow, running: Running, target: Node) -> int | None:
         """The job that moves the app; None when it was enough to place it, since nothing of it runs."""
-        app_id = row["app_id"]
+        app_id = row.app_id
         if running.busy is JobStatus.PENDING:
             aimed = await self.jobs.aim(app_id, target.id)
             if aimed is None:
                 raise Conflict(Reason.APP_DEPLOYING)
             return aimed
         if running.number is not None and running.serves:
-            return await self.jobs.start(app_id, running.number, target.id, f"move-{row['id']}-{row['tries']}")
+            return await self.jobs.start(app_id, running.number, target.id, f"move-{row.id}-{row.tries}")
 
         async def work(conn: AsyncConnection) -> None:
             await relocate.place_elsewhere(conn, app_id, target, await self.db.clock(conn), self.rules)
@@ -159,10 +158,10 @@ class Mover(Maintenance):
         await self.db.retrying(work)
         return None
 
-    async def _change(self, row: dict[str, Any], state: MoveState, **values: Any) -> None:
+    async def _change(self, row: MoveRow, state: MoveState, **values: str | int | None) -> None:
         async def work(conn: AsyncConnection) -> bool:
             return await store.change(conn, row, state, await self.db.clock(conn), **values)
 
-        if await self.db.retrying(work) and state.value != row["state"]:
-            told = {"app_id": row["app_id"], "source": row["source_node_id"], "state": state.value}
+        if await self.db.retrying(work) and state.value != row.state:
+            told = {"app_id": row.app_id, "source": row.source_node_id, "state": state.value}
             log.get("moves").info("move.changed", **told, target=values.get("target_node_id"), reason=values.get("reason"))

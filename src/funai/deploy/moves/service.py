@@ -38,7 +38,7 @@ class Moves:
             number = running.number if running.serves else None
             if number is None or not await self.mover.jobs.kept(conn, app_id, number):
                 return None
-        if running.busy == "RUNNING" or (under_way and under_way["state"] == MoveState.MOVING):
+        if running.busy == "RUNNING" or (under_way and under_way.state == MoveState.MOVING):
             raise Conflict(Reason.APP_DEPLOYING)
 
         async def work(conn: AsyncConnection) -> None:
@@ -57,8 +57,8 @@ class Moves:
             row = await store.open_of_app(conn, app_id)
         if row is None:
             raise Conflict(Reason.APP_DEPLOYING)  # another instance ended it in this very moment
-        if row["state"] == MoveState.WAITING:
-            await self.mover.begin(dict(row))
+        if row.state == MoveState.WAITING:
+            await self.mover.begin(row)
         async with self.db.read() as conn:
             row = await store.open_of_app(conn, app_id) or row
         return store.shown(row)

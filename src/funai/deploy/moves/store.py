@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from funai.base.db.rows import all_rows, first_row
+from funai.base.db.rows import all_rows, first_as, rows_as
 from funai.contracts.apps.moves import DrainKind, DrainProgress, DrainState, Move, MoveState
 from funai.contracts.wire import from_epoch_ms
 from funai.deploy.tables import drain, job, move, runtime_node
 
-Row = Mapping[str, Any]
 OPEN = (MoveState.WAITING.value, MoveState.MOVING.value)
 CHUNK = 500
 _OPEN = move.c.state.in_(OPEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveRow:
+    """The columns of the move's table by their names."""
+
+    id: int
+    drain_id: int | None
+    app_id: int
+    source_node_id: int
+    wanted_node_id: int | None
+    target_node_id: int | None
+    state: str
+    reason: str | None
+    job_id: int | None
+    tries: int
+    created_ms: int
+    updated_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingMove(MoveRow):
+    kind: str | None = None
+    """Of its drain; None: of one app, by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovingMove(MoveRow):
+    """With its job's columns, None when the job is gone."""
+
+    status: str | None
+    failure_code: str | None
+    node_id: int | None
+    payload_json: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +85,10 @@ async def add(conn: AsyncConnection, drain_id: int | None, moves: Sequence[NewMo
     return begun
 
 
-async def open_of_app(conn: AsyncConnection, app_id: int) -> Row | None:
+async def open_of_app(conn: AsyncConnection, app_id: int) -> MoveRow | None:
     """The app's move that has not ended."""
-    return await first_row(conn, select(move).where(move.c.app_id == app_id, _OPEN).order_by(move.c.id.desc()).limit(1))
+    query = select(move).where(move.c.app_id == app_id, _OPEN).order_by(move.c.id.desc()).limit(1)
+    return await first_as(MoveRow, conn, query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +108,24 @@ async def due(conn: AsyncConnection, now_ms: ColumnElement[int], stale: ColumnEl
     return Due(int(row[0]), *(bool(value) for value in row[1:]))
 
 
-async def waiting(conn: AsyncConnection, limit: int) -> list[dict[str, Any]]:
+async def waiting(conn: AsyncConnection, limit: int) -> list[WaitingMove]:
     """Moves to begin: those of single apps first, then the ones that were tried longest ago."""
     query = select(move, drain.c.kind).select_from(move.outerjoin(drain, drain.c.id == move.c.drain_id))
     query = query.where(move.c.state == MoveState.WAITING.value)
     first = case((move.c.drain_id.is_(None), 0), else_=1)
-    return await all_rows(conn, query.order_by(first, move.c.updated_ms, move.c.id).limit(limit))
+    return await rows_as(WaitingMove, conn, query.order_by(first, move.c.updated_ms, move.c.id).limit(limit))
 
 
-async def moving(conn: AsyncConnection) -> list[dict[str, Any]]:
-    """Moves under way, each with its job's ``status``, ``code`` and where it ran (``node_id``); None: the job is gone."""
+async def moving(conn: AsyncConnection) -> list[MovingMove]:
+    """Moves under way, each with how its job stands and where it ran."""
     told = (job.c.status, job.c.failure_code, job.c.node_id, job.c.payload_json)
     query = select(move, *told).select_from(move.outerjoin(job, job.c.id == move.c.job_id))
-    return await all_rows(conn, query.where(move.c.state == MoveState.MOVING.value).order_by(move.c.id))
+    return await rows_as(MovingMove, conn, query.where(move.c.state == MoveState.MOVING.value).order_by(move.c.id))
 
 
-async def change(conn: AsyncConnection, row: Row, state: MoveState, now_ms: int, **values: Any) -> bool:
+async def change(conn: AsyncConnection, row: MoveRow, state: MoveState, now_ms: int, **values: str | int | None) -> bool:
     """Bring the move from the state that ``row`` has to another; False when another instance did so before."""
-    mine = and_(move.c.id == row["id"], move.c.state == row["state"], move.c.tries == row["tries"])
+    mine = and_(move.c.id == row.id, move.c.state == row.state, move.c.tries == row.tries)
     return (await conn.execute(update(move).where(mine).values(state=state.value, updated_ms=now_ms, **values))).rowcount == 1
 
 
@@ -142,7 +175,7 @@ async def progress(conn: AsyncConnection, drain_id: int | None = None) -> list[D
     rows = await all_rows(conn, select(drain).where(which).order_by(drain.c.source_node_id))
     ids = [row["id"] for row in rows]
     counted = select(move.c.drain_id, move.c.state, func.count()).where(move.c.drain_id.in_(ids))
-    counts: dict[int, dict[str, Any]] = {id_: {} for id_ in ids}
+    counts: dict[int, dict[str, int]] = {id_: {} for id_ in ids}
     for id_, state, n in await conn.execute(counted.group_by(move.c.drain_id, move.c.state)):
         counts[id_][state.lower()] = n
     return [
@@ -153,8 +186,7 @@ async def progress(conn: AsyncConnection, drain_id: int | None = None) -> list[D
             source_node_id=row["source_node_id"],
             created_at=from_epoch_ms(row["created_ms"]),
             finished_at=from_epoch_ms(row["finished_ms"]) if row["finished_ms"] else None,
-            **counts[row["id"]],
-        )
+        ).model_copy(update=counts[row["id"]])
         for row in rows
     ]
 
@@ -163,18 +195,18 @@ async def moves_of(conn: AsyncConnection, drain_id: int, limit: int) -> list[Mov
     """The drain's moves: failed ones first, then those under way, the latest first."""
     order = case((move.c.state == MoveState.FAILED.value, 0), (move.c.state == MoveState.MOVING.value, 1), else_=2)
     query = select(move).where(move.c.drain_id == drain_id).order_by(order, move.c.updated_ms.desc(), move.c.id)
-    return [shown(row) for row in await all_rows(conn, query.limit(limit))]
+    return [shown(row) for row in await rows_as(MoveRow, conn, query.limit(limit))]
 
 
-def shown(row: Row) -> Move:
+def shown(row: MoveRow) -> Move:
     return Move(
-        app_id=row["app_id"],
-        source_node_id=row["source_node_id"],
-        target_node_id=row["target_node_id"] or row["wanted_node_id"],
-        state=MoveState(row["state"]),
-        reason=row["reason"],
-        job_id=row["job_id"],
-        updated_at=from_epoch_ms(row["updated_ms"]),
+        app_id=row.app_id,
+        source_node_id=row.source_node_id,
+        target_node_id=row.target_node_id or row.wanted_node_id,
+        state=MoveState(row.state),
+        reason=row.reason,
+        job_id=row.job_id,
+        updated_at=from_epoch_ms(row.updated_ms),
     )
 
 

@@ -7,7 +7,6 @@ take the app, or each app has a node of its own (``hash``), the policy sees all 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, case, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -34,7 +33,7 @@ async def choose(conn: AsyncConnection, app_id: int, now_ms: int, rules: Rules) 
 
 
 @cache
-def _ranked(rules: Rules) -> Select[*tuple[Any, ...]]:
+def _ranked(rules: Rules) -> Select[*tuple[object, ...]]:
     node = runtime_node.c
     fresh = and_(node.last_heartbeat_ms > bindparam("p_fresh"), node.last_heartbeat_ms < bindparam("p_ahead"))
     able = and_(node.enabled == 1, node.drained == 0, node.unhealthy == 0, fresh)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from funai.base.db.engine import storable
 from funai.contracts.jobs import MAX_TEXT, Failure
@@ -24,7 +23,7 @@ class Ending:
     failure: Failure | None = None
     reason: str | None = None
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         code = self.failure.code if self.failure else None
         blame = self.failure.blame if self.failure else None
         if code and blame is None and code in FailureCode.__members__:
@@ -37,7 +36,7 @@ class Ending:
             "p_reason": self.reason and storable(self.reason[:64]),
         }
 
-    def as_ended(self) -> dict[str, Any]:
+    def as_ended(self) -> dict[str, object]:
         """The columns of a job's row that it changes."""
         values = self.values()
         return {

@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -275,8 +274,8 @@ def _opened(row: JobRow, sealer: Sealer | None) -> dict[str, str] | None:
 
 
 async def _filled(
-    store: JobStore, sealer: Sealer | None, ask: CreateJob, given: dict[str, Any]
-) -> tuple[dict[str, Any], str | None]:
+    store: JobStore, sealer: Sealer | None, ask: CreateJob, given: dict[str, object]
+) -> tuple[dict[str, object], str | None]:
     """The payload to keep, and the variables sealed. A rollback takes both from its release."""
     payload = {k: v for k, v in given.items() if k not in ("env", "envSealed", "phase", "phaseMessage")}
     sealed = ask.payload.env_sealed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
-from typing import Any
 
 from sqlalchemy import Update, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -97,7 +96,7 @@ def _change(names: tuple[str, ...]) -> Update:
     return update(app_run).where(app_run.c.app_id == bindparam("p_app")).values({n: bindparam(f"p_{n}") for n in names})
 
 
-async def _write(conn: AsyncConnection, app_id: int, values: dict[str, Any]) -> None:
+async def _write(conn: AsyncConnection, app_id: int, values: dict[str, object]) -> None:
     given = {f"p_{name}": value for name, value in values.items()}
     changed = await conn.execute(_change(tuple(values)), {"p_app": app_id, **given})
     if changed.rowcount == 0:

@@ -181,7 +181,7 @@ def _locked_bins(files: ProjectFiles) -> dict[str, tuple[str, bool]]:
     """Program → (package, only for development), of npm's lock file."""
     text = files.texts.get("package-lock.json") or files.texts.get("npm-shrinkwrap.json") or ""
     try:
-        loaded: Any = json.loads(text) if text else {}
+        loaded: object = json.loads(text) if text else {}
     except (ValueError, RecursionError):
         return {}
     packages: Any = cast("dict[str, Any]", loaded).get("packages") if isinstance(loaded, dict) else None
@@ -193,7 +193,7 @@ def _locked_bins(files: ProjectFiles) -> dict[str, tuple[str, bool]]:
             continue
         facts = cast("dict[str, Any]", about)
         name = place.rpartition("node_modules/")[2]
-        bins: Any = facts.get("bin")
+        bins: object = facts.get("bin")
         for program in cast("dict[str, Any]", bins) if isinstance(bins, dict) else ():
             out.setdefault(str(program), (name, bool(facts.get("dev"))))
     return out

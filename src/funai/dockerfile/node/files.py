@@ -70,7 +70,7 @@ class Package:
     """One ``package.json``. ``folder`` is its place, ``""`` for the root."""
 
     folder: str
-    data: Mapping[str, Any]
+    data: Mapping[str, object]
 
     @property
     def name(self) -> str:
@@ -139,7 +139,7 @@ def page_folder(paths: Collection[str]) -> str | None:
 def parse_package(folder: str, text: str) -> Package:
     """Raises BadInput PACKAGE_JSON_INVALID."""
     try:
-        data: Any = json.loads(text.removeprefix("\ufeff"))
+        data: object = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as e:
         raise BadInput(Reason.PACKAGE_JSON_INVALID) from e
     if not isinstance(data, dict):
@@ -167,7 +167,7 @@ def member_folders(package: Package, pnpm_workspace: str, paths: Collection[str]
 
 
 def _patterns(package: Package, pnpm_workspace: str) -> tuple[list[re.Pattern[str]], list[re.Pattern[str]]]:
-    declared: Any = package.data.get("workspaces")
+    declared: object = package.data.get("workspaces")
     if isinstance(declared, dict):
         declared = cast("dict[str, Any]", declared).get("packages")
     globs = [g for g in cast("list[object]", declared) if isinstance(g, str)] if isinstance(declared, list) else []

@@ -74,9 +74,9 @@ def manager_of(files: ProjectFiles) -> Manager:
 
 def _declared(package: Package) -> tuple[Kind | None, str | None]:
     """What ``packageManager`` (or ``devEngines.packageManager``) names."""
-    text: Any = package.data.get("packageManager")
+    text: object = package.data.get("packageManager")
     if not isinstance(text, str):
-        engines: Any = package.data.get("devEngines")
+        engines: object = package.data.get("devEngines")
         wanted: Any = cast("dict[str, Any]", engines).get("packageManager") if isinstance(engines, dict) else None
         text = strings(wanted).get("name", "")
     match = re.match(r"(npm|pnpm|yarn|bun)(?:@\^?(\d+(?:\.\d+){0,2}(?:-[0-9A-Za-z.]+)?))?", text)

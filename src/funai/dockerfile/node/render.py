@@ -8,6 +8,7 @@ from importlib.resources import files as resources
 
 from funai.contracts.apps.buildspec import CA_IN_CONTEXT
 from funai.dockerfile.node import caches as kept
+from funai.dockerfile.node.direct import direct_build, package_variables, quoted
 from funai.dockerfile.node.managers import Kind
 from funai.dockerfile.node.plan import Plan
 from funai.dockerfile.node.system import COMPILERS
@@ -247,7 +248,8 @@ def _build(plan: Plan, env_files: bool, caches: bool) -> str:
     if plan.site and plan.site.command:
         steps.append(f"./node_modules/.bin/{plan.site.command}")
     elif plan.build:
-        build = f"{plan.manager.command} run build"
+        alone = direct_build(plan.files) if env_files and not plan.build_in and plan.manager.kind is not Kind.BUN else None
+        build = alone or f"{plan.manager.command} run build"
         steps += [f"(cd {plan.build_in} && {build})" if plan.build_in else build, *_behind_a_proxy(plan)]
     if plan.source_first and plan.prune:
         steps.append(_prune_command(plan))
@@ -345,10 +347,9 @@ def _final(plan: Plan, env_files: bool) -> str:
             f"COPY --from=build --chown=1000:1000 {_SITE} /app/",
         ]
         return "\n".join(lines).lstrip() + "\n"
-    package = plan.files.package
     env |= {"PROTOCOL_HEADER": "x-forwarded-proto", "HOST_HEADER": "x-forwarded-host", "npm_config_update_notifier": "false"}
     env |= _LINKED if plan.manager.kind is Kind.BERRY else {}
-    env |= {f"npm_package_{k}": v for k in ("name", "version") if isinstance(v := package.data.get(k), str)}
+    env |= package_variables(plan.files)
     lines.append(f"{_env(env)} PATH={_path(plan)}:$PATH")
     lines += _managers_at_run(plan)
     if plan.launcher:
@@ -365,12 +366,7 @@ def _final(plan: Plan, env_files: bool) -> str:
 
 
 def _env(values: Mapping[str, str]) -> str:
-    return "ENV " + " ".join(f"{k}={_quoted(v)}" for k, v in values.items())
-
-
-def _quoted(value: str) -> str:
-    """A value that no builder expands: anything unusual in it is left out."""
-    return "".join(c for c in value if c.isalnum() or c in "._-@/+:")[:200] or '""'
+    return "ENV " + " ".join(f"{k}={quoted(v)}" for k, v in values.items())
 
 
 def _path(plan: Plan) -> str:

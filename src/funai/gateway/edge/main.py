@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import AsyncExitStack, closing
-from typing import Any
 
 from fastapi import FastAPI, Response
 from prometheus_client import CollectorRegistry
@@ -53,7 +52,7 @@ def status_app(edge: EdgeSettings, follower: Follower, shown: Shown, registry: C
     app = create_app("FunAI edge", registry=registry, metrics_guard=readers)
 
     @app.get("/internal/health", include_in_schema=False)
-    async def health(response: Response) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    async def health(response: Response) -> dict[str, object]:  # pyright: ignore[reportUnusedFunction]
         response.status_code = 200 if shown.healthy else 503
         table = follower.table
         return {

@@ -108,7 +108,7 @@ class EdgeTable:
         return [DomainRoute(name=n.name, app_id=n.app_id or 0, alias=n.alias) for n in found]
 
     def to_json(self) -> str:
-        data: dict[str, Any] = {
+        data: dict[str, object] = {
             "form": _FORM,
             "revision": self.revision,
             "nodes": [node.to_wire() for node in self.nodes.values()],
@@ -120,7 +120,7 @@ class EdgeTable:
     @classmethod
     def from_json(cls, text: str) -> EdgeTable:
         """Raises ValueError for what no edge wrote."""
-        data: Any = json.loads(text)
+        data: object = json.loads(text)
         if not isinstance(data, dict) or data.get("form") != _FORM:  # pyright: ignore[reportUnknownMemberType]
             raise ValueError("is not a table of this version")
         data = cast("dict[str, Any]", data)

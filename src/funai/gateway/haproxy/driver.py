@@ -12,7 +12,6 @@ import socket
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -194,6 +193,10 @@ class HaproxyGateway:
     # -- names of apps' own -----------------------------------------------------------------------------------------
 
     @property
+    def signs(self) -> None:
+        """Routes are a map's entries."""
+
+    @property
     def domains(self) -> Domains | None:
         """None until it is started."""
         return self._domains
@@ -247,7 +250,7 @@ class HaproxyGateway:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    def _own(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
 
 from funai.base.observability import log
 from funai.base.process.daemon import start_time
@@ -32,7 +31,7 @@ SILENT_LOOKS = 2
 STEADY_SECONDS = 30.0
 """A proxy that lived so long starts again with no pause."""
 
-Own = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+Own = Callable[[Coroutine[object, object, None], str], asyncio.Task[None]]
 
 
 class ProxyLife:

@@ -70,7 +70,10 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "Idempotency-Key 须为 1–200 个可见字符",
         "an Idempotency-Key has 1–200 visible characters",
     ),
-    Reason.BASE_PATH_FORBIDDEN: ("basePath 须为 {own} 或其下级路径", "basePath must be {own} or below it"),
+    Reason.BASE_PATH_FORBIDDEN: (
+        "basePath 只能是 {own}，不能更深；请省略它",
+        "basePath can only be {own}, and no deeper; leave it out",
+    ),
     Reason.REPO_FORBIDDEN: ("repoSshUrl 须为该应用自己的仓库 {own}", "repoSshUrl must be this app's own repository, {own}"),
     Reason.REGISTRY_FORBIDDEN: ("不允许指定其他镜像仓库或命名空间", "another registry or namespace is not allowed"),
     Reason.SOURCE_MISSING: ("平台未启用 Git 构建，请指定 image", "building from Git is switched off here; name an image"),
@@ -93,6 +96,12 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "Gitea account {account} can't be linked: {detail}",
     ),
     Reason.GIT_ACCOUNT_TAKEN: ("该 Gitea 账号已关联到其他用户", "that Gitea account is linked to another user"),
+    # the console
+    Reason.CROSS_SITE: (
+        "请求不是从本站页面发出的，已拒绝。",
+        "The request did not come from a page of this console, so it was refused.",
+    ),
+    Reason.FORM_EXPIRED: ("表单已过期，请重新打开页面再试。", "The form is out of date; open the page again and repeat."),
     # git
     Reason.GIT_KEY_UNKNOWN: (
         "该公钥未注册：请先执行 funai keys add 注册公钥",

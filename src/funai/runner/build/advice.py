@@ -32,6 +32,10 @@ SIGNS = (
     _lock(r"Your lockfile needs to be updated, but yarn was run with|\bYN0028\b", "yarn.lock", "yarn install"),
     _lock(r"\blockfile had changes, but lockfile is frozen", "bun.lock", "bun install"),
     _Sign(
+        re.compile(r"\bgyp (?:ERR!|http) .*\bnodejs\.org/\S*headers\.tar\.gz.*(?:failed|ENOTFOUND|ECONN|ETIMEDOUT)"),
+        "node_headers",
+    ),
+    _Sign(
         re.compile(
             r"\bgyp ERR! (find Python|stack Error: (not found: make|Could not find any Python)|not found: make)"
             r"|\bnode-gyp: (Permission denied|not found)"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from funai.base.files import write_whole
 from funai.standalone.configuration.model import env_of, sections
@@ -30,7 +29,7 @@ def render() -> str:
     return "".join([*out, TAIL])
 
 
-def _shown(default: Any) -> str:
+def _shown(default: object) -> str:
     return '""' if default is None else json.dumps(default)
 
 

@@ -7,7 +7,6 @@ makes them at an app's next deploy or start.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
@@ -74,5 +73,5 @@ async def bring_back(layout: Layout, url: str) -> int:
     return len(files)
 
 
-def _client(url: str) -> AsyncMongoClient[dict[str, Any]]:
+def _client(url: str) -> AsyncMongoClient[dict[str, object]]:
     return AsyncMongoClient(url, serverSelectionTimeoutMS=5000, tz_aware=True)

@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -74,7 +74,7 @@ def check(
     session.out.line(f"✓ {phrase('config_fine')}", "green")
 
 
-def _readable(section: str, key: str, value: Any) -> str:
+def _readable(section: str, key: str, value: object) -> str:
     """Without the password of an address."""
     secret = (section == "proxies" and key != "none") or (section == "databases" and "://" in str(value))
     return proxies.shown(str(value)) if secret else str(value)

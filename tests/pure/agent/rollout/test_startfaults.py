@@ -105,6 +105,12 @@ def faults(files: dict[str, FileHead], *command: str, platform: str = "linux/amd
             "",
         ),
         ({**SHELL, "/app/go.sh": file(b"set -e\r\nnode x\r\n", 0o644)}, ("sh", "go.sh"), 2, "go.sh has Windows line ends"),
+        (
+            {**SHELL, "/app/go.sh": file(b"set -e\r\nnode x\r\n", 0o644), "/usr/local/bin/funai-start": file(b"#!/bin/sh\n")},
+            ("sh", "/usr/local/bin/funai-start", "sh go.sh"),
+            1,
+            "go.sh has Windows line ends",
+        ),
         ({**SHELL, "/app/go.sh": file(b"exit 2\n", 0o644)}, ("sh", "go.sh"), 2, ""),
     ],
 )

@@ -372,3 +372,29 @@ def test_render_of_a_file_server_that_no_package_brings_serves_the_files(package
     assert plan.site and plan.site.folders[0] == folder and "funai-static.mjs" in render(plan)
     own = {**package, "dependencies": {"serve": "14", "http-server": "14"}}
     assert planned(own, {**LOCK, "index.html": "", "public/index.html": ""}).site is None
+
+
+@pytest.mark.parametrize(
+    ("scripts", "command"),
+    [
+        ({"build": "tsc --noEmit && vite build"}, "sh -c 'tsc --noEmit && exec vite build'"),
+        ({"build": "cross-env A=b next build", "prebuild": "rimraf .next"}, "sh -c 'rimraf .next && exec env A=b next build'"),
+        ({"build": "npm run types && vite build", "types": "tsc"}, "sh -c 'tsc && exec vite build'"),
+        ({"build": "nest build"}, None),
+        ({"build": "vite build", "postbuild": "node x.js"}, None),
+        ({"build": "vite build; echo $(date)"}, None),
+        ({"build": "turbo run build"}, None),
+        ({"build": "vite build\nRUN evil"}, None),
+        ({"build": "vite build > log"}, None),
+    ],
+)
+def test_render_for_a_build_leaves_the_package_manager_out_where_it_only_starts_tools(
+    scripts: dict[str, str], command: str | None
+) -> None:
+    text = rendered(starts("node s.js", scripts=scripts), LOCK, env_files=True)
+    told = "INIT_CWD=/app npm_lifecycle_event=build npm_package_name=shop npm_package_version=1.2.3"
+    if command is None:
+        assert "&& npm run build" in text
+    else:
+        assert f"&& {told} PATH=/app/node_modules/.bin:$PATH {command} " in text and "npm run" not in text
+    assert "&& npm run build" in rendered(starts("node s.js", scripts=scripts), LOCK)

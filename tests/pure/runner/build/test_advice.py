@@ -7,6 +7,9 @@ import pytest
 from funai.runner.build.advice import advice
 
 LOCK_NPM = "npm error `npm ci` can only install packages when your package.json and package-lock.json are in sync."
+HEADERS = (
+    "gyp ERR! stack FetchError: request to https://nodejs.org/download/release/v20.18.0/node-v20.18.0-headers.tar.gz failed"
+)
 PRISMA = "request to https://binaries.prisma.sh/all_commits/1/x.gz failed, reason: getaddrinfo ENOTFOUND binaries.prisma.sh"
 
 
@@ -32,6 +35,7 @@ def test_advice_on_a_lock_file_that_does_not_fit_names_the_command(line: str, co
         ("npm error gyp ERR! find Python", "python3 make g++"),
         ("gyp ERR! stack Error: not found: make", "python3 make g++"),
         ("npm error sh: 1: node-gyp: Permission denied", "python3 make g++"),
+        (HEADERS, "such as node:20-bookworm"),
         (
             "no packages (openssl ca-certificates) from deb.debian.org",
             "openssl ca-certificates can't be had from deb.debian.org",

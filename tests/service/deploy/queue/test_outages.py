@@ -19,6 +19,7 @@ from funai.contracts.states import JobStatus
 from funai.deploy import main
 from funai.deploy.tables import job
 from tests.parts.databases import MariaDB, Postgres
+from tests.parts.extent import only_in_full
 from tests.parts.waiting import eventually
 from tests.service.deploy.queue.instance import instance
 from tests.service.deploy.queue.kit import NODE, RUNNER, deploying
@@ -91,7 +92,7 @@ async def working(doors: Sequence[RunnerDeployClient]) -> AsyncIterator[Crew]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+@pytest.mark.parametrize("kind", ["postgres", pytest.param("mariadb", marks=only_in_full)])
 async def test_the_database_stops_and_starts_in_mid_load(kind: str, request: pytest.FixtureRequest) -> None:
     server: Postgres | MariaDB = request.getfixturevalue(kind)
     url: str = request.getfixturevalue(f"{kind}_url")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -53,7 +53,7 @@ async def drain(
     """Move apps off a node, a few at a time. Cordon it first, or new apps keep coming."""
     from funai.contracts.nodes import DrainReport
 
-    body: dict[str, Any] = {"sourceNodeId": node_id, "limit": limit, **({"targetNodeId": to} if to else {})}
+    body: dict[str, object] = {"sourceNodeId": node_id, "limit": limit, **({"targetNodeId": to} if to else {})}
     answer = await session.api.admin("POST", "drain", json=body)
     report = DrainReport.model_validate(answer)
     if not (watch and report.drain_id):
@@ -113,7 +113,7 @@ async def _watch(session: Session, drain_id: int) -> None:
         raise Ended(Exit.FAILED)
 
 
-def _show(session: Session, answer: Any) -> None:
+def _show(session: Session, answer: object) -> None:
     from funai.contracts.apps.moves import DrainProgress
 
     shown = DrainProgress.model_validate(answer)
