@@ -55,7 +55,7 @@ from funai.contracts import naming
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.apps.domains import Domains
 from funai.contracts.errors import ConfigError, NotReady
-from funai.contracts.routes import GatewayError, RouteTable
+from funai.contracts.routes import GatewayError, RouteTable, Signs
 from funai.gateway.main import Gateway, container_labels, open_gateway
 from funai.gateway.report import REPORT_SECONDS, GatewayReporter
 from funai.gateway.settings import Driver, GatewaySettings
@@ -114,17 +114,17 @@ async def compose(
     registry: CollectorRegistry | None = None,
     domains: Domains | None = None,
     traffic: Traffic | None = None,
+    signs: Signs | None = None,
 ) -> AgentParts:
     """Bind everything to an engine and a gateway. Raises EngineError when the engine does not answer in time."""
     info = await patiently(engine.info, ENGINE_SECONDS)
-    registry = registry or CollectorRegistry()
     if info.missing_limits:
         log.get("agent").warning("engine.limits_missing", engine=info.title, not_enforced=list(info.missing_limits))
-    images, crashes = Images(settings, engine), Crashes()
+    images, crashes, registry = Images(settings, engine), Crashes(), registry or CollectorRegistry()
     databases = await open_databases(settings)
     networks, firewall, shared = await _walls(settings, engine, info, await reachable(databases))
     files = HostFiles(settings.files_folder if info.kind == "podman" else None)
-    workloads = Containers(settings, engine, networks, files, proxy_labels, published=settings.publishes(info))
+    workloads = Containers(settings, engine, networks, files, proxy_labels, signs, published=settings.publishes(info))
     node = Node(settings, workloads, table, info, AgentMetrics(registry))
     node.apps_url, node.entry = _apps_url(settings, wildcard_domain), entry
     drainer = Drainer(node, images)
@@ -308,6 +308,7 @@ async def serve(settings: RuntimeSettings, gateway: GatewaySettings, stop: async
                 registry=registry,
                 domains=table.domains,
                 traffic=traffic if gateway.driver.counts else None,
+                signs=table.signs,
             )
         except EngineError as e:
             raise NotReady([f"no container engine answers at {settings.socket} ({e}); set RUNTIME_ENGINE_SOCKET"]) from e

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, MetaData, Table, insert, inspect, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.api.compat import workspace
 from funai.api.tables import apps, old_jobs, users
 from funai.base.db.engine import Database
 from funai.base.db.rows import continue_ids
@@ -137,6 +138,7 @@ def _app(row: Row, app_id: int, user_id: int, job: int | None) -> Row:
         "description": row.get("app_description"),
         "app_type": _short(row.get("app_type"), 64),
         "app_key": _short(row.get("app_key"), 128),
+        "workspace_json": row["workspace_json"],
         "status": status,
         "slot": int(serves),
         "serving": int(serves),
@@ -217,7 +219,10 @@ async def _named(db: Database, table: str, columns: Columns, given: Mapping[str,
         raise ConfigError([f"{table}: {problem}; {listed}" for problem in problems])
     if missing := [name for name in columns if name not in chosen]:
         report.notes.append(f"{table}: has no column for {', '.join(missing)}; they stay empty (name one by --column)")
-    return [_read(table, {name: row[column] for name, column in chosen.items()}) for row in rows]
+    return [
+        _read(table, {name: row[column] for name, column in chosen.items()}) | {"workspace_json": workspace.kept(row)}
+        for row in rows
+    ]
 
 
 def _choose(columns: Columns, given: Mapping[str, str], there: Sequence[str]) -> tuple[dict[str, str], list[str]]:

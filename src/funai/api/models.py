@@ -26,6 +26,7 @@ class AppRow:
     description: str | None
     app_type: str | None
     app_key: str | None
+    workspace_json: str | None
     status: AppStatus
     slot: int
     serving: int

@@ -70,6 +70,7 @@ apps = Table(
     Column("description", Text(), nullable=True),
     Column("app_type", String(64), nullable=True),
     Column("app_key", String(128), nullable=True),
+    Column("workspace_json", Text(), nullable=True),  # what the development side knew last, of an installation of before
     Column("status", SmallInteger(), nullable=False),
     _flag("slot"),  # holds one of its owner's running slots
     _flag("serving"),  # a release of it answers the public

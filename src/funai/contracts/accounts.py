@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from funai.contracts import rules
 from funai.contracts.states import AppStatus, RepoStatus
@@ -51,6 +51,10 @@ class Serving(Wire):
 
 
 class App(Wire):
+    """``workspace…`` fields of an app that was imported are beside these, by their names in the installation of before."""
+
+    model_config = ConfigDict(extra="allow")
+
     id: int
     user_id: int
     app_name: str

@@ -13,7 +13,7 @@ Contract of a driver:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -44,6 +44,18 @@ class Route:
 
 class GatewayError(Exception):
     """The proxy could not be reached or refused a change."""
+
+
+class Signs(Protocol):
+    """How a container beside an app's (a signpost) leads a proxy that reads its routes from containers."""
+
+    def labels(self, route: Route, rank: int, network: str = "") -> Mapping[str, str]:
+        """Labels that lead to ``route``'s generation alone. A higher ``rank`` comes first, each before an app's own labels."""
+        ...
+
+    async def shown(self, app_id: int, generation: int, *, there: bool) -> bool:
+        """Wait, for some seconds at most, until the proxy has read that signpost, or that it is gone. False: it did not."""
+        ...
 
 
 class RouteTable(Protocol):

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from funai.contracts.agent import AgentDeploy
 from funai.contracts.apps.domains import Domains
-from funai.contracts.routes import Route, RouteTable
+from funai.contracts.routes import Route, RouteTable, Signs
 from funai.gateway.haproxy.driver import HaproxyGateway
 from funai.gateway.metrics import Watch
 from funai.gateway.settings import Driver, GatewaySettings
@@ -36,6 +36,11 @@ class Gateway(RouteTable, Protocol):
     @property
     def domains(self) -> Domains | None:
         """Names of apps' own; None where the driver can't serve them, and before :meth:`start`."""
+        ...
+
+    @property
+    def signs(self) -> Signs | None:
+        """For a proxy that reads its routes from containers; None for every other."""
         ...
 
     async def start(self, routes: Sequence[Route] | None = None) -> None:

@@ -87,7 +87,7 @@ def decide(config: dict[str, Any], asked: Asked, version: int) -> Decided | None
             path = options["path"]
         elif kind == "headers":
             headers |= options["customResponseHeaders"]
-        else:
+        elif kind != "retry":  # which changes no request
             raise ValueError(f"unknown middleware {kind}")
     return Decided(name, router["service"], path, None, headers, prefix)
 

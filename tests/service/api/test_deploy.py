@@ -267,6 +267,7 @@ BAD_WISHES: list[tuple[dict[str, Any], str]] = [
     ({"image": "evil.test/x:1"}, "403 IMAGE_FORBIDDEN"),
     ({"basePath": "/runtime/999"}, "403 BASE_PATH_FORBIDDEN"),
     ({"basePath": "/runtime/1/" + "x" * 200}, "400 BAD_INPUT"),
+    ({"basePath": "/runtime/1/deeper"}, "403 BASE_PATH_FORBIDDEN"),
     ({"repoSshUrl": "ssh://git@git.test:2222/funai/u9-app9.git"}, "403 REPO_FORBIDDEN"),
     ({"acrRegistry": "evil.test"}, "403 REGISTRY_FORBIDDEN"),
     ({"healthPath": "no slash"}, "400 BAD_INPUT"),

@@ -68,6 +68,26 @@ async def test_imported_users_log_in_with_their_passwords_and_are_hashed_anew(pl
     assert newcomer.id > 10002
 
 
+async def test_imported_apps_are_given_back_with_what_their_workspaces_said_last(platform: Platform, field: Database) -> None:
+    await _altered(
+        field,
+        "ALTER TABLE fun_ai_app ADD COLUMN workspace_run_state VARCHAR(32)",
+        "ALTER TABLE fun_ai_app ADD COLUMN workspace_run_pid BIGINT",
+        "ALTER TABLE fun_ai_app ADD COLUMN workspace_last_error TEXT",
+        "UPDATE fun_ai_app SET workspace_run_state = '运行', workspace_run_pid = 77 WHERE id = 20000254",
+    )
+    await importing.import_users(field, platform.core.db)
+    await importing.import_apps(field, platform.core.db)
+    ada = await platform.sign_in("ada")
+    for shown in (await ada.call("GET", "/app/list"), [await ada.call("GET", "/app/info", params={"appId": 20000254})]):
+        app = next(a for a in shown if a["id"] == 20000254)
+        said = {name: value for name, value in app.items() if name.startswith("workspace")}
+        assert said == {"workspaceRunState": "运行", "workspaceRunPid": 77}, "and nothing of what was empty"
+    await ada.call("POST", "/app/update-basic", json={"appId": 20000254, "appName": "改名"})
+    again = await ada.call("GET", "/app/info", params={"appId": 20000254})
+    assert (again["appName"], again["workspaceRunPid"]) == ("改名", 77)
+
+
 async def test_imported_apps_keep_their_ids_states_and_last_jobs(platform: Platform, field: Database) -> None:
     with pytest.raises(ConfigError, match="funai import users"):
         await importing.import_apps(field, platform.core.db)

@@ -153,6 +153,12 @@ class ContainerSpec:
     """Path in the container → path on this host: what is there instead of the engine's own file, read-only."""
     init: bool = True
     """Whether the engine's init program is process 1 and the image's own command its child."""
+    entrypoint: tuple[str, ...] = ()
+    """What runs instead of the image's own command; empty: that."""
+    beside: str = ""
+    """Id of a container whose network namespace it shares, instead of ``network``."""
+    health_check: bool = True
+    """Whether the engine runs the image's HEALTHCHECK: proxies that read containers leave out one that is not healthy yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +181,7 @@ class Container:
     pid: int = 0
     exposed: tuple[int, ...] = ()
     """TCP ports that the image says it listens on."""
+    image_id: str = ""
 
     @property
     def running(self) -> bool:

@@ -217,7 +217,7 @@ def creation(spec: ContainerSpec, *, podman: bool, init: bool) -> dict[str, Any]
     if not podman and limits.log_bytes:
         log_options["max-file"] = "1"
     host: dict[str, Any] = {
-        "NetworkMode": spec.network,
+        "NetworkMode": f"container:{spec.beside}" if spec.beside else spec.network,
         "SecurityOpt": ["no-new-privileges"],
         "CapDrop": drop,
         "CapAdd": add,
@@ -241,23 +241,35 @@ def creation(spec: ContainerSpec, *, podman: bool, init: bool) -> dict[str, Any]
         host["PidsLimit"] = limits.pids
     if spec.restarts:
         host["RestartPolicy"] = {"Name": "on-failure", "MaximumRetryCount": spec.restarts}
-    # The address decides the MAC: the next container with this address then is where the host's ARP cache says.
-    endpoint: dict[str, Any] = (
-        {"IPAMConfig": {"IPv4Address": spec.address}, "MacAddress": readings.mac_of(spec.address)} if spec.address else {}
-    )
     body: dict[str, Any] = {
         "Image": spec.image,
         "Env": [f"{k}={v}" for k, v in spec.env.items()],
         "Labels": dict(spec.labels),
         "HostConfig": host,
-        "NetworkingConfig": {"EndpointsConfig": {spec.network: endpoint}},
+        **_network(spec),
+        **_command(spec),
     }
-    if spec.hostname:
-        body["Hostname"] = spec.hostname
     if spec.publish:
         body["ExposedPorts"] = {f"{spec.port}/tcp": {}}
         host["PortBindings"] = {f"{spec.port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}
     return body
+
+
+def _network(spec: ContainerSpec) -> dict[str, Any]:
+    if spec.beside:
+        return {}
+    # The address decides the MAC: the next container with this address then is where the host's ARP cache says.
+    endpoint: dict[str, Any] = (
+        {"IPAMConfig": {"IPv4Address": spec.address}, "MacAddress": readings.mac_of(spec.address)} if spec.address else {}
+    )
+    hostname = {"Hostname": spec.hostname} if spec.hostname else {}
+    return {"NetworkingConfig": {"EndpointsConfig": {spec.network: endpoint}}, **hostname}
+
+
+def _command(spec: ContainerSpec) -> dict[str, Any]:
+    """What the container has instead of the image's own."""
+    own: dict[str, Any] = {"Entrypoint": list(spec.entrypoint), "Cmd": []} if spec.entrypoint else {}
+    return own if spec.health_check else {**own, "Healthcheck": {"Test": ["NONE"]}}
 
 
 def _adopt(existing: Container, spec: ContainerSpec, cause: Exception) -> str:

@@ -175,7 +175,7 @@ class DummyEngine(_Images, _Networks):
         spec = replace(spec, image=spec.image.removeprefix("id-of-"))
         if spec.image not in self.local:
             raise NoSuchImage(spec.image)
-        if spec.network not in self._networks:
+        if not spec.beside and spec.network not in self._networks:
             raise EngineRefused(f"no network {spec.network}")
         for box in self._boxes.values():
             if box.now.name == spec.name:

@@ -106,6 +106,7 @@ def container(attrs: dict[str, Any]) -> Container:
         published=_published(attrs) if running else 0,
         pid=int(state.get("Pid") or 0) if running else 0,
         exposed=_exposed(config),
+        image_id=str(attrs.get("Image") or ""),
     )
 
 

@@ -59,8 +59,16 @@ class Reconciler:
         self._restorer.keep_only(lost | {a for a, app in apps.items() if app.live and not app.live.running})
         for app_id in lost:
             self._restorer.restore(app_id)
+        for app_id in await self._node.workloads.leads.apps():
+            await self._lead_no_more(app_id)
         self._node.metrics.saw(apps.values(), self._crashes)
         self._meter.saw(apps.values())
+
+    async def _lead_no_more(self, app_id: int) -> None:
+        """The rollout that needed it is over, or was cut off."""
+        async with self._node.busy.if_free(app_id) as free:
+            if free and len((await self._node.look(app_id)).all) <= 1:
+                await self._node.workloads.leads.clear(app_id)
 
     def _settled(self, app: AppView | None) -> bool:
         """Whether the one look already says that nothing is to be done, as it does for nearly all apps at any time."""

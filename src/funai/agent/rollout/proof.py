@@ -76,10 +76,19 @@ class Proof:
         return end
 
     async def _switch(self, new: Instance, end: Endpoint) -> None:
+        await self._lead(new)
         try:
             await self.put(state.route_to(new, end))
         except GatewayError as e:
             raise RolloutFailed(FailureCode.GATEWAY_FAILED, detail=str(e), log_tail=[]) from e
+
+    async def _lead(self, new: Instance) -> None:
+        """Where the proxy reads containers, it sends new requests to this one from here on, and none to the one before."""
+        leads = self._node.workloads.leads
+        if leads.active:
+            app = await self._node.look(new.app_id, patience=self._node.settings.engine_patience_seconds)
+            if any(other.up for other in app.all if other.key != new.key):
+                await leads.lead_to(new)
 
     async def put(self, route: Route) -> None:
         """Put, and again while the proxy restarts."""

@@ -237,7 +237,29 @@ def health_path(wanted: AgentDeploy) -> str:
     return wanted.health.path if wanted.health else "/"
 
 
+class Leads(Protocol):
+    """Leads a proxy that reads its routes from instances. For every other proxy it is not ``active`` and does nothing."""
+
+    @property
+    def active(self) -> bool: ...
+
+    async def lead_to(self, target: Instance) -> None:
+        """Return when new requests come to ``target`` alone; where that can't be had, the reason is logged."""
+        ...
+
+    async def apps(self) -> frozenset[int]:
+        """Apps for which ``lead_to`` left something behind."""
+        ...
+
+    async def clear(self, app_id: int) -> None:
+        """Remove that: the app has one instance."""
+        ...
+
+
 class Workloads(Protocol):
+    @property
+    def leads(self) -> Leads: ...
+
     def name(self, user_id: int, app_id: int) -> str:
         """What the app's live instance is called."""
         ...

@@ -7,6 +7,7 @@ import unicodedata
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from funai.api.compat import workspace
 from funai.api.deploys.policy import Defaults
 from funai.api.models import AppRow, app_of, first_app, lock_user, now_ms
 from funai.api.repos.repositories import Repositories
@@ -165,6 +166,7 @@ class Apps:
             access_url=(self.defaults.public(row.access_url) or url) if url else None,
             created_at=from_epoch_ms(row.create_time),
             updated_at=from_epoch_ms(row.update_time),
+            **workspace.fields(row.workspace_json),
         )
 
     def _serving(self, row: AppRow) -> Serving | None:

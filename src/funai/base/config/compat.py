@@ -26,6 +26,39 @@ OURS = re.compile(
 ALWAYS = ("FUNAI_LOG_DIR", "FUNAI_LANG")
 """Read by every service, and not by its settings."""
 
+_LOG_FILE = "named a log file; FUNAI_LOG_DIR names a folder for one, and without it the journal has the lines"
+_FRAMEWORK = "set up the framework of before; nothing here needs it"
+OBSOLETE_GROUPS: Mapping[str, str] = {
+    "logging.file.": _LOG_FILE,
+    "logging.": "set up the log of before; FUNAI_LOG_DIR, or the journal, has ours",
+    "FUNAI_LOG_MAX_": "is fixed: files of 20 MB, and three old ones are kept",
+    "FUNAI_LOG_BACKUP": "is fixed: files of 20 MB, and three old ones are kept",
+    **dict.fromkeys(
+        (
+            "spring.application.",
+            "spring.datasource.driver-class-name",
+            "spring.datasource.type",
+            "spring.datasource.hikari.",
+            "spring.datasource.druid.",
+            "spring.jackson.",
+            "spring.main.",
+            "spring.mvc.",
+            "spring.profiles.",
+            "spring.servlet.",
+            "spring.web.",
+            "server.compression.",
+            "server.error.",
+            "server.servlet.",
+            "server.tomcat.",
+            "management.",
+            "mybatis",
+            "springdoc.",
+        ),
+        _FRAMEWORK,
+    ),
+}
+"""Beginnings of keys of before that no service of ours has a use for, and why."""
+
 
 def plain_url(url: str, username: str = "", password: str = "") -> str:
     """``jdbc:mysql://host:3306/db?…`` → ``mysql://user:password@host:3306/db``; another form stays as it is."""
@@ -76,7 +109,12 @@ class Known:
             return Fate.READ
         if key in self.older:
             return Fate.TRANSLATED
-        return Fate.OBSOLETE if key in self.obsolete else Fate.UNKNOWN
+        return Fate.OBSOLETE if self.why_not(key) else Fate.UNKNOWN
+
+    def why_not(self, key: str) -> str:
+        """Why nothing needs it; empty for a key that isn't known as such."""
+        group = next((why for begin, why in OBSOLETE_GROUPS.items() if key.startswith(begin)), "")
+        return self.obsolete.get(key, group)
 
     def nearest(self, key: str) -> str | None:
         """The known key that is spelled most like it."""
@@ -121,6 +159,7 @@ def examine(cls: Sequence[type[Settings]], everybody: Known, given: Mapping[str,
         aliases = [info.alias or name for name, info in settings.model_fields.items()]
         translated = settings.translated(given)
         today |= {a: translated[a] for a in aliases if a in translated}
+    today |= {key: given[key] for key in ALWAYS if key in given}
     return Examined(lines, today)
 
 
@@ -134,7 +173,7 @@ def _told(everybody: Known, key: str, fate: Fate) -> str:
     if fate is Fate.TRANSLATED:
         return f"is {everybody.older[key]} now, and read as that"
     if fate is Fate.OBSOLETE:
-        return everybody.obsolete[key]
+        return everybody.why_not(key)
     if fate is Fate.UNKNOWN:
         near = everybody.nearest(key)
         return "nobody reads this key" + (f"; the nearest known one is {near}" if near else "")

@@ -193,6 +193,10 @@ class HaproxyGateway:
     # -- names of apps' own -----------------------------------------------------------------------------------------
 
     @property
+    def signs(self) -> None:
+        """Routes are a map's entries."""
+
+    @property
     def domains(self) -> Domains | None:
         """None until it is started."""
         return self._domains

@@ -20,6 +20,8 @@ PAGES_SERVICE = "funai-pages"
 _HOST_PRIORITY = 1000
 """Above every path rule (their priority is their length): on its own name an app has all paths."""
 _OWN_PRIORITY = 500
+_RANKS = 400
+"""Signposts of one app come before its containers' own routers, and one after the other."""
 _ATTEMPTS = 4
 _PAGE = {RouteState.STOPPED: "stopped", RouteState.STARTING: "starting"}
 
@@ -76,6 +78,42 @@ def shown_path(app_id: int, generation: int) -> str:
     return f"{base_path(app_id)}/{SHOWN_PATH}/{generation}"
 
 
+def signpost_path(app_id: int, generation: int) -> str:
+    return f"{base_path(app_id)}/{SHOWN_PATH}/now-{generation}"
+
+
+def signpost(
+    route: Route, rank: int, *, network: str = "", entrypoints: Sequence[str] = (), wildcard_domain: str = ""
+) -> dict[str, str]:
+    """Labels of a container beside the one of ``route``: routers before that one's own, to a service that has it alone."""
+    n, name = route.app_id, f"rt-now-{route.app_id}-{route.generation}"
+    shown, middlewares = signpost_path(n, route.generation), "traefik.http.middlewares"
+    above = min(max(rank, 1), _RANKS)
+    out = {
+        "traefik.enable": "true",
+        f"{middlewares}.{name}-strip.stripprefix.prefixes": base_path(n),
+        **_shown_redirect(f"{name}-shown"),
+        **_flat_slash(n, f"{name}-slash"),
+        f"traefik.http.services.{name}.loadbalancer.server.port": str(route.port),
+    }
+    rules = [(name, rule(n), f"{name}-slash,{name}-strip"), (f"{name}-shown", f"Path(`{shown}`)", f"{name}-shown")]
+    if wildcard_domain:
+        rules.append((f"{name}-host", host_rule(n, wildcard_domain), ""))
+    for place, (router, matches, through) in enumerate(rules):
+        at = f"traefik.http.routers.{router}"
+        out |= {f"{at}.rule": matches, f"{at}.service": name}
+        out |= {f"{at}.priority": str(_OWN_PRIORITY + place * _HOST_PRIORITY + above)}
+        out |= {f"{at}.middlewares": through} if through else {}
+        out |= {f"{at}.entrypoints": ",".join(entrypoints)} if entrypoints else {}
+    return out | ({"traefik.docker.network": network} if network else {})
+
+
+def _shown_redirect(name: str) -> dict[str, str]:
+    """A middleware that answers each request by itself: the app is not asked."""
+    at = f"traefik.http.middlewares.{name}.redirectregex"
+    return {f"{at}.regex": "^(.*)$", f"{at}.replacement": "${1}/" + SHOWN_AT}
+
+
 def _own(app_id: int, generation: int, entrypoints: Sequence[str], wildcard_domain: str) -> dict[str, str]:
     """Routers under names that no other container has, so that they agree with whatever definition is shared.
 
@@ -93,8 +131,7 @@ def _own(app_id: int, generation: int, entrypoints: Sequence[str], wildcard_doma
     out = {
         f"{middlewares}.{name}-retry.retry.attempts": str(_ATTEMPTS),
         f"{middlewares}.{name}-strip.stripprefix.prefixes": base_path(app_id),
-        f"{middlewares}.{name}-shown.redirectregex.regex": "^(.*)$",
-        f"{middlewares}.{name}-shown.redirectregex.replacement": "${1}/" + SHOWN_AT,
+        **_shown_redirect(f"{name}-shown"),
         **_flat_slash(app_id, f"{name}-slash"),
     }
     for place, (router, (matches, through)) in enumerate(rules.items()):

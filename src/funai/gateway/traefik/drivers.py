@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -72,6 +72,10 @@ class TraefikFileGateway:
     @property
     def domains(self) -> None:
         """Names of apps' own are the operator's Traefik's matter."""
+
+    @property
+    def signs(self) -> None:
+        """Routes are files."""
 
     @property
     def healthy(self) -> bool:
@@ -242,6 +246,34 @@ def _to_https(url: str, answer: Answer) -> str | None:
     return sent.geturl() if answer.status in _REDIRECTS and same else None
 
 
+class TraefikSigns:
+    """:class:`~funai.contracts.routes.Signs` in Traefik's words. ``ask`` gets a path of the public address."""
+
+    def __init__(self, settings: GatewaySettings, ask: Callable[[str, float], Awaitable[Answer]]) -> None:
+        self._settings, self._ask = settings, ask
+
+    def labels(self, route: Route, rank: int, network: str = "") -> Mapping[str, str]:
+        s = self._settings
+        return traefik.signpost(
+            route, rank, network=network, entrypoints=s.traefik_entrypoints, wildcard_domain=s.wildcard_domain
+        )
+
+    async def shown(self, app_id: int, generation: int, *, there: bool) -> bool:
+        path = traefik.signpost_path(app_id, generation)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(READ_SECONDS, self._settings.traefik_settle_seconds)):
+                while True:
+                    with suppress(GatewayError):
+                        if _says_shown(await self._ask(path, READ_SECONDS)) is there:
+                            return True
+                    await asyncio.sleep(_POLL)
+        return False
+
+
+def _says_shown(answer: Answer) -> bool:
+    return answer.status in _REDIRECTS and str(answer.headers.get("location", "")).endswith(f"/{traefik.SHOWN_AT}")
+
+
 class TraefikLabelsGateway:
     """A :class:`~funai.contracts.routes.RouteTable` that only remembers: containers carry ``traefik.labels(...)``, and
     Traefik switches when one comes or goes. While two generations overlap it serves both.
@@ -265,6 +297,10 @@ class TraefikLabelsGateway:
     @property
     def domains(self) -> None:
         """Names of apps' own are the operator's Traefik's matter."""
+
+    @property
+    def signs(self) -> TraefikSigns:
+        return TraefikSigns(self.settings, self._ask)
 
     @property
     def healthy(self) -> bool:
@@ -312,7 +348,7 @@ class TraefikLabelsGateway:
         if now - since >= min(READ_SECONDS, self.settings.traefik_settle_seconds):
             return True
         answer = await self._ask(traefik.shown_path(route.app_id, route.generation), timeout)
-        return answer.status in _REDIRECTS and str(answer.headers.get("location", "")).endswith(f"/{traefik.SHOWN_AT}")
+        return _says_shown(answer)
 
     async def connections(self, host: str, port: int) -> int | None:  # noqa: ARG002
         return None

@@ -70,7 +70,10 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "Idempotency-Key 须为 1–200 个可见字符",
         "an Idempotency-Key has 1–200 visible characters",
     ),
-    Reason.BASE_PATH_FORBIDDEN: ("basePath 须为 {own} 或其下级路径", "basePath must be {own} or below it"),
+    Reason.BASE_PATH_FORBIDDEN: (
+        "basePath 只能是 {own}，不能更深；请省略它",
+        "basePath can only be {own}, and no deeper; leave it out",
+    ),
     Reason.REPO_FORBIDDEN: ("repoSshUrl 须为该应用自己的仓库 {own}", "repoSshUrl must be this app's own repository, {own}"),
     Reason.REGISTRY_FORBIDDEN: ("不允许指定其他镜像仓库或命名空间", "another registry or namespace is not allowed"),
     Reason.SOURCE_MISSING: ("平台未启用 Git 构建，请指定 image", "building from Git is switched off here; name an image"),

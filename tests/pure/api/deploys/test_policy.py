@@ -90,12 +90,13 @@ def test_other_repositories_only_below_what_the_operator_opened() -> None:
             fill(CreateDeploy(repo_ssh_url=url), 1, 2, "shop", opened)
 
 
-@pytest.mark.parametrize("path", ["/runtime/2", "/runtime/2/admin"])
-def test_a_base_path_of_ones_own(path: str) -> None:
-    assert fill(CreateDeploy(base_path=path), 1, 2, "shop", DEFAULTS).base_path == path
+def test_a_base_path_of_ones_own() -> None:
+    assert fill(CreateDeploy(base_path="/runtime/2"), 1, 2, "shop", DEFAULTS).base_path == "/runtime/2"
 
 
-@pytest.mark.parametrize("path", ["/runtime/20", "/runtime/3", "/runtime", "/", "/runtime/2/../3", "runtime/2", "/runtime/2`x"])
+@pytest.mark.parametrize(
+    "path", ["/runtime/2/admin", "/runtime/20", "/runtime/3", "/runtime", "/", "/runtime/2/../3", "runtime/2", "/runtime/2`x"]
+)
 def test_a_base_path_of_somebody_elses(path: str) -> None:
     with pytest.raises(FunaiError):
         fill(CreateDeploy(base_path=path), 1, 2, "shop", DEFAULTS)

@@ -70,7 +70,7 @@ def test_examined_file_tells_each_key_and_the_nearest_known_one(file: Path) -> N
         "unknown",
         "nobody reads this key; the nearest known one is deploy.runtime-agent.timeout-seconds",
     )
-    assert told["logging.file.name"] == ("unknown", "nobody reads this key")
+    assert told["logging.file.name"][0] == "obsolete"
     assert found.today["deploy.registry.cleanup.namespace"] == "funaistudio"
     again = DeploySettings.load(environ={k.replace(".", "_").replace("-", "_").upper(): v for k, v in found.today.items()})
     assert again == DeploySettings.load(file, environ={})
@@ -88,6 +88,27 @@ def test_examined_file_tells_each_key_and_the_nearest_known_one(file: Path) -> N
 )
 def test_jdbc_address_becomes_a_plain_one(url: str, plain: str) -> None:
     assert compat.plain_url(url) == plain
+
+
+def test_translated_file_keeps_its_log_folder() -> None:
+    everybody = compat.known([RunnerSettings])
+    given = {"RUNNER_ID": "runner-101", "FUNAI_LOG_DIR": "/data/funai/logs"}
+    assert compat.examine([RunnerSettings], everybody, given).today == given
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("logging.file.name", "FUNAI_LOG_DIR"),
+        ("FUNAI_LOG_MAX_BYTES", "20 MB"),
+        ("spring.datasource.hikari.maximum-pool-size", "framework"),
+        ("mybatis-plus.mapper-locations", "framework"),
+    ],
+)
+def test_keys_that_set_up_the_framework_of_before_are_said_to_be_of_no_use(name: str, told: str) -> None:
+    (line,) = compat.unread(compat.known([DeploySettings]), [name])
+    assert line.fate is compat.Fate.OBSOLETE
+    assert told in line.told
 
 
 def test_runner_env_of_before_has_its_registry_login() -> None:

@@ -177,3 +177,34 @@ def test_two_generations_have_equal_labels() -> None:
     assert old["traefik.http.routers.rt-app-1.entrypoints"] == "web"
     assert old["traefik.http.routers.rt-host-1.rule"] == "Host(`1.apps.example.com`)"
     assert container_labels(GatewaySettings())(AgentDeploy(user_id="1", app_id="1", image="r/n/a:b")) == {}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_signpost_of_the_highest_rank_has_the_app_to_itself(version: int) -> None:
+    """Both containers of app 1 and one of app 10, and signposts for each of app 1's."""
+    more = {"entrypoints": ("web",), "wildcard_domain": "apps.example"}
+    containers = [traefik.labels(1, 3000, generation=g, **more) for g in (4, 5)] + [
+        traefik.labels(10, 80, generation=9, **more)
+    ]
+    old, new = (traefik.signpost(Route(1, port=3000, generation=g), rank, **more) for g, rank in ((5, 2), (4, 1)))
+    everything = merged(*(from_labels(one) for one in (*containers, old, new)))
+    for asked in (Asked("/runtime/1/x"), Asked("/any", host="1.apps.example")):
+        decided = decide(everything, asked, version)
+        assert decided is not None
+        assert decided.service == "rt-now-1-5"
+    for path, host in (("/runtime/10/x", "h.example"), ("/runtime/1/", "10.apps.example")):
+        decided = decide(everything, Asked(path, host=host), version)
+        assert decided is not None
+        assert decided.service == "rt-svc-10", "another app's"
+    for generation in (4, 5):
+        shown = decide(everything, Asked(traefik.signpost_path(1, generation)), version)
+        assert shown is not None
+        assert shown.redirect == f"http://h.example{traefik.signpost_path(1, generation)}/{traefik.SHOWN_AT}"
+    of_own = decide(everything, Asked(traefik.shown_path(1, 5)), version)
+    assert of_own is not None
+    assert of_own.redirect is not None
+
+
+def test_signposts_without_an_end_stay_below_every_host_rule() -> None:
+    labels = traefik.signpost(Route(1, port=3000, generation=4), 10**9)
+    assert int(labels["traefik.http.routers.rt-now-1-4.priority"]) < 1000

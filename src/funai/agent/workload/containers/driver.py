@@ -23,10 +23,12 @@ from funai.agent.network.networks import Networks, Place, bridge_of
 from funai.agent.settings import RuntimeSettings
 from funai.agent.workload.containers import labels
 from funai.agent.workload.containers.labels import Names
+from funai.agent.workload.containers.signposts import Signposts
 from funai.agent.workload.containers.spec import ProxyLabels, Specs
 from funai.agent.workload.contract import AppView, FileHead, Generation, Instance, view, views
 from funai.agent.workload.patience import patiently
 from funai.base.observability import log
+from funai.contracts.routes import Signs
 
 PLACES = 3
 """So many addresses an engine may refuse before that is the rollout's end."""
@@ -42,9 +44,11 @@ class Containers:
         networks: Networks,
         files: HostFiles,
         proxy_labels: ProxyLabels,
+        signs: Signs | None = None,
         *,
         published: bool,
     ) -> None:
+        self.leads = Signposts(engine, settings.files_folder, settings.instance, signs, settings.docker_network)
         self._engine, self._networks, self._files, self._published = engine, networks, files, published
         self._instance, self._patience = settings.instance, settings.engine_patience_seconds
         self._specs = Specs(settings, proxy_labels, published=published)
@@ -78,6 +82,8 @@ class Containers:
         return self._read(now if labels.INSTANCE in now.labels else agents.adopted(now) or now)
 
     async def apply(self, before: AppView, wanted: Generation) -> Instance:
+        if self.leads.active and before.live and before.live.running:
+            await self.leads.lead_to(before.live)  # the new one gets no request before it is ready
         beside = await patiently(lambda: self._beside(before, wanted), self._patience)
 
         async def attempt() -> str:
@@ -161,6 +167,7 @@ class Containers:
         await self._engine.stop(instance.key, max(0.0, grace - (time.monotonic() - began)))
 
     async def remove(self, instance: Instance) -> None:
+        await self.leads.take_down(instance.app_id, instance.key)
         await self._engine.remove(instance.key)
 
     async def forget(self, app_id: int) -> None:

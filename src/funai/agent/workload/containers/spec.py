@@ -56,6 +56,7 @@ class Specs:
         """``files``: path in the container → file of this host. ``live``: the container that serves beside it until the switch
         is over, where ``shares_labels`` says so."""
         settings, asked = self._settings, wanted.asked
+        for_proxy = proxy_labels(live, self._for_proxy(wanted))
         return ContainerSpec(
             name=name,
             image=wanted.image,
@@ -75,7 +76,7 @@ class Specs:
                 **({} if asked.strip_prefix else {labels.STRIP_PREFIX: "false"}),
                 **({labels.DATABASES: told} if (told := fingerprint(asked.env)) else {}),
                 labels.ADDRESS: place.address,
-                **proxy_labels(live, self._for_proxy(wanted)),
+                **for_proxy,
             },
             network=place.network,
             address=place.address,
@@ -86,5 +87,6 @@ class Specs:
             capabilities=tuple(settings.app_capabilities),
             restarts=settings.app_restarts,
             init=wanted.init,
+            health_check=not for_proxy,
             limits=settings.limits,
         )
