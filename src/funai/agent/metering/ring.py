@@ -55,7 +55,7 @@ class Rings:
         for number in range(newest - window.steps + 1, newest + 1):
             yield number * window.step_seconds, self._steps[window].get(number)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {
             window.value: {str(number): [getattr(use, name) for name in NAMES] for number, use in steps.items()}
             for window, steps in self._steps.items()

@@ -154,7 +154,7 @@ class Overviews:
 def _told(app: App, seen: AppOverview | None) -> App:
     if seen is None or app.serving is None:
         return app
-    told: dict[str, Any] = {"serving": _serving(app.serving, seen)}
+    told: dict[str, object] = {"serving": _serving(app.serving, seen)}
     if seen.alias_url:
         told["alias_url"] = seen.alias_url
     if seen.crash_looping is not None:

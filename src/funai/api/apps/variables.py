@@ -107,7 +107,7 @@ class Variables:
 
     async def _write(self, conn: AsyncConnection, app_id: int, kept: Kept, *, there: bool) -> None:
         mine = app_env.c.app_id == app_id
-        values: dict[str, Any] = {
+        values: dict[str, object] = {
             "sealed": kept.sealed,
             "secret_names": json.dumps(kept.secret) if kept.secret else None,
             "update_time": now_ms(self.clock),

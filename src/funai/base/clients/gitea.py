@@ -63,9 +63,9 @@ class _Calls:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def pages(self, path: str, pages: int = MAX_PAGES) -> list[dict[str, Any]]:
+    async def pages(self, path: str, pages: int = MAX_PAGES) -> list[dict[str, object]]:
         """Every row of a list; a list that isn't there is empty."""
-        found: list[dict[str, Any]] = []
+        found: list[dict[str, object]] = []
         for page in range(1, pages + 1):
             answer = await self.call("GET", path, ok=(200, 404), params={"page": page, "limit": PAGE})
             rows = _rows(answer) if answer.status_code == 200 else []
@@ -174,7 +174,7 @@ class Gitea:
 
     # ------------------------------------------------------------ accounts
 
-    async def account(self, name: str) -> Mapping[str, Any] | None:
+    async def account(self, name: str) -> Mapping[str, object] | None:
         """The account's public fields, ``is_admin`` among them for an admin's token; None when there is none."""
         found = await self._api.call("GET", _path("users", name), ok=(200, 404))
         return _object(found) if found.status_code == 200 else None
@@ -201,32 +201,32 @@ def _hook_config(url: str, secret: str) -> dict[str, str]:
     return {"url": url, "content_type": "json", "secret": secret}
 
 
-def _url(config: Any) -> str:
+def _url(config: object) -> str:
     return str(config.get("url", "")) if isinstance(config, dict) else ""  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
 
 
-def _id(row: Mapping[str, Any]) -> int:
+def _id(row: Mapping[str, object]) -> int:
     found = row.get("id")
     if not isinstance(found, int):
         raise GiteaFailed("a row of the answer has no id", Why.REFUSED)
     return found
 
 
-def _json(answer: httpx.Response) -> Any:
+def _json(answer: httpx.Response) -> object:
     try:
         return answer.json()
     except ValueError as e:
         raise GiteaFailed(f"{answer.request.url.path}: the answer is not JSON, so this is no Gitea", Why.REFUSED) from e
 
 
-def _rows(answer: httpx.Response) -> list[dict[str, Any]]:
+def _rows(answer: httpx.Response) -> list[dict[str, object]]:
     found = _json(answer)
     if not isinstance(found, list):
         raise GiteaFailed(f"{answer.request.url.path}: the answer is not a list", Why.REFUSED)
     return [row for row in found if isinstance(row, dict)]  # pyright: ignore[reportUnknownVariableType]
 
 
-def _object(answer: httpx.Response) -> dict[str, Any]:
+def _object(answer: httpx.Response) -> dict[str, object]:
     found = _json(answer)
     if not isinstance(found, dict):
         raise GiteaFailed(f"{answer.request.url.path}: the answer is not an object", Why.REFUSED)
@@ -236,7 +236,7 @@ def _object(answer: httpx.Response) -> dict[str, Any]:
 def _said(answer: httpx.Response) -> str:
     """Gitea's own words; its errors are ``{"message", "url"}``."""
     try:
-        body: Any = answer.json()
+        body: object = answer.json()
     except ValueError:
         return ""
     return str(body.get("message", ""))[:_MAX_SAID] if isinstance(body, dict) else ""  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]

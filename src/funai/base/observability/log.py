@@ -21,7 +21,7 @@ import structlog
 _SECRET_WORDS = ("secret", "token", "password", "authorization", "api_key", "private_key")
 
 
-def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _redact(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
     for name in event:
         if any(word in name.lower() for word in _SECRET_WORDS):
             event[name] = "**********"
@@ -118,18 +118,18 @@ def get(name: str) -> structlog.typing.FilteringBoundLogger:
 
 
 @contextmanager
-def bound(**fields: Any) -> Generator[None, None, None]:
+def bound(**fields: object) -> Generator[None, None, None]:
     """Add fields to every line logged by this task and its children."""
     with structlog.contextvars.bound_contextvars(**fields):
         yield
 
 
-def bind_trace(trace_id: str) -> Mapping[str, Token[Any]]:
+def bind_trace(trace_id: str) -> Mapping[str, Token[object]]:
     """Add the trace id from here on; for :func:`unbind_trace`. What every request does, so it is spared a context manager."""
     return structlog.contextvars.bind_contextvars(trace_id=trace_id)
 
 
-def unbind_trace(before: Mapping[str, Token[Any]]) -> None:
+def unbind_trace(before: Mapping[str, Token[object]]) -> None:
     structlog.contextvars.reset_contextvars(**before)
 
 

@@ -30,12 +30,12 @@ class Output:
     def say(self, name: str, /, **known: object) -> str:
         return phrase(name, self.language, **known)
 
-    def document(self, value: Any) -> None:
+    def document(self, value: object) -> None:
         """The one JSON document of a verb; nothing when people read."""
         if self.as_json:
             print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None), flush=True)
 
-    def event(self, value: Any) -> None:
+    def event(self, value: object) -> None:
         """One line of a JSON stream; nothing when people read."""
         if self.as_json:
             print(json.dumps(value, ensure_ascii=False, separators=(",", ":")), flush=True)
@@ -50,7 +50,7 @@ class Output:
         if not self.as_json:
             self._print(text, style, sys.stderr)
 
-    def error(self, message: str, hint: str | None = None, **facts: Any) -> None:
+    def error(self, message: str, hint: str | None = None, **facts: object) -> None:
         """On stderr: ``error: …`` and what to do next, or ``{"error": {…}}``. ``facts`` are JSON's alone, None left out."""
         if self.as_json:
             body = {"message": message, **({"hint": hint} if hint else {}), **{k: v for k, v in facts.items() if v is not None}}

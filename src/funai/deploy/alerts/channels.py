@@ -81,7 +81,7 @@ def slack(url: str, _secret: str, notice: Notice, _now: float) -> Post:
 
 
 def feishu(url: str, secret: str, notice: Notice, now: float) -> Post:
-    body: dict[str, Any] = {"msg_type": "text", "content": {"text": notice.line}}
+    body: dict[str, object] = {"msg_type": "text", "content": {"text": notice.line}}
     if secret:
         stamp = str(int(now))
         sign = hmac.new(f"{stamp}\n{secret}".encode(), b"", hashlib.sha256).digest()
@@ -194,5 +194,5 @@ def _vendor_code(answer: httpx.Response) -> int:
     return said.errcode or said.code
 
 
-def _json(body: dict[str, Any]) -> bytes:
+def _json(body: dict[str, object]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

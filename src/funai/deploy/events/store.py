@@ -82,7 +82,7 @@ class EventStore:
         return len(old)
 
 
-def _values(e: Happened, trace: str | None) -> dict[str, Any]:
+def _values(e: Happened, trace: str | None) -> dict[str, object]:
     return {
         "p_job_id": e.job_id,
         "p_app_id": e.app_id,

@@ -42,7 +42,7 @@ class NoHints:
         await stop.wait()
 
 
-def postgres_address(db: Database) -> dict[str, Any]:
+def postgres_address(db: Database) -> dict[str, object]:
     """What asyncpg is to connect to, as SQLAlchemy's dialect reads the URL: its options (``ssl``, several hosts) mean the same
     here as on the pool's connections, and as a plain address they would not."""
     _, options = db.sync_engine.dialect.create_connect_args(db.url)
@@ -72,14 +72,14 @@ class PostgresHints:
                 async with asyncio.timeout(2):
                     await stop.wait()
 
-    async def _listen_once(self, address: Mapping[str, Any], stop: asyncio.Event) -> None:
+    async def _listen_once(self, address: Mapping[str, object], stop: asyncio.Event) -> None:
         connection = await cast("Any", asyncpg).connect(**address, timeout=5)
         broken = asyncio.Event()
 
-        def ended(_: Any) -> None:
+        def ended(_: object) -> None:
             broken.set()
 
-        def hinted(_: Any, pid: int, __: str, jobs: str) -> None:
+        def hinted(_: object, pid: int, __: str, jobs: str) -> None:
             if pid != connection.get_server_pid():
                 self.waiters.wake(int(jobs) if jobs.isdigit() else 1)
 

@@ -82,7 +82,7 @@ def _locked(files: ProjectFiles) -> dict[str, str]:
     """Version by name, of npm's lock file."""
     text = files.texts.get("package-lock.json") or files.texts.get("npm-shrinkwrap.json") or ""
     try:
-        loaded: Any = json.loads(text) if text else {}
+        loaded: object = json.loads(text) if text else {}
     except (ValueError, RecursionError):
         return {}
     packages: Any = cast("dict[str, Any]", loaded).get("packages") if isinstance(loaded, dict) else None

@@ -258,7 +258,7 @@ def _last(name: str) -> str:
     return name.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
 
 
-def _podmans_config(storage: Path, image_id: str) -> Any:
+def _podmans_config(storage: Path, image_id: str) -> object:
     """The image's own configuration; Podman's inspect leaves ONBUILD out of it. Raises JobFailed when it can't be read."""
     for file in storage.glob(f"*-images/{image_id}/{config_of(image_id)}"):
         if file.stat().st_size <= MAX_CONFIG:
@@ -271,11 +271,11 @@ def config_of(image_id: str) -> str:
     return "=" + base64.b64encode(f"sha256:{image_id}".encode()).decode()
 
 
-class _Pairs(list[tuple[str, Any]]):
+class _Pairs(list[tuple[str, object]]):
     """A JSON object with every key it has: engines read keys in any case, and the last of two equal ones."""
 
 
-def parse_config(config: Any) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...], tuple[str, ...], bool]:
+def parse_config(config: object) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...], tuple[str, ...], bool]:
     """Environment, ONBUILD triggers and shell, wherever in the configuration they stand; whether it is Docker's alone."""
     docker = False
     shell: tuple[str, ...] = ()
@@ -293,11 +293,11 @@ def parse_config(config: Any) -> tuple[tuple[tuple[str, str], ...], tuple[str, .
     return tuple(env), tuple(triggers), shell, docker
 
 
-def _walk(value: Any) -> Iterable[tuple[str, Any]]:
+def _walk(value: object) -> Iterable[tuple[str, object]]:
     todo = [value]
     while todo:
-        now: Any = todo.pop()
-        pairs: list[tuple[str, Any]] = list(now.items()) if isinstance(now, dict) else now if isinstance(now, _Pairs) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        now: object = todo.pop()
+        pairs: list[tuple[str, object]] = list(now.items()) if isinstance(now, dict) else now if isinstance(now, _Pairs) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         yield from pairs
         todo += [v for _, v in pairs]
         if isinstance(now, list) and not isinstance(now, _Pairs):

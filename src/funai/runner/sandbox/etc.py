@@ -91,7 +91,7 @@ def containers_conf(runtime: str) -> str:
     )
 
 
-def machine_registries(environ: Mapping[str, str]) -> dict[str, Any]:
+def machine_registries(environ: Mapping[str, str]) -> dict[str, object]:
     """The operator's own ``registries.conf``, {} when there is none that can be read."""
     try:
         return tomllib.loads(Path(environ.get("CONTAINERS_REGISTRIES_CONF") or _REGISTRIES).read_text())
@@ -128,10 +128,10 @@ def registries_text(conf: Mapping[str, Any], registry: str, *, proxied: bool) ->
     return out
 
 
-def _about(entry: Mapping[str, Any], registry: str) -> bool:
+def _about(entry: Mapping[str, object], registry: str) -> bool:
     prefix = str(entry.get("prefix") or entry.get("location") or "")
     return prefix.partition("/")[0] == registry or (prefix.startswith("*.") and registry.endswith(prefix[1:]))
 
 
-def _plain(entry: Mapping[str, Any]) -> str:
+def _plain(entry: Mapping[str, object]) -> str:
     return "".join(f"{k} = {json.dumps(v)}\n" for k, v in entry.items() if isinstance(v, (str, bool)))

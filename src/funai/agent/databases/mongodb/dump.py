@@ -22,10 +22,10 @@ PIECE = 256 * 1024
 BATCH_BYTES, BATCH_COUNT = 8 << 20, 1000
 MAX_DOCUMENT = 17 << 20
 _RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
-_PLAIN: CodecOptions[dict[str, Any]] = CodecOptions()
+_PLAIN: CodecOptions[dict[str, object]] = CodecOptions()
 _GZIP = 31
 
-Database = AsyncDatabase[dict[str, Any]]
+Database = AsyncDatabase[dict[str, object]]
 
 
 class DumpBroken(Exception):
@@ -96,7 +96,7 @@ async def _insert(db: Database, name: str, batch: Sequence[RawBSONDocument]) -> 
         await db.get_collection(name, codec_options=_RAW).insert_many(batch, ordered=False, bypass_document_validation=True)
 
 
-async def _index(db: Database, name: str, indexes: list[dict[str, Any]]) -> None:
+async def _index(db: Database, name: str, indexes: list[dict[str, object]]) -> None:
     if command := indexing(name, indexes):
         await db.command(command)
 
@@ -106,7 +106,7 @@ def creation(head: Mapping[str, Any]) -> dict[str, Any]:
     return {"create": head["name"], **head["options"]}
 
 
-def indexing(name: str, indexes: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def indexing(name: str, indexes: Sequence[Mapping[str, object]]) -> dict[str, object] | None:
     """The command that makes indexes as ``listIndexes`` described them; None where there is but the one of ``_id``.
 
     Without ``v``, as mongorestore does it: the form on the disk is the new server's own matter.
