@@ -366,8 +366,8 @@ PHRASES: dict[str, tuple[str, str]] = {
     "upgraded": ("数据库已是最新：{rooms}", "the database is up to date: {rooms}"),
     "fleet_mend": ("检查 API 的 deploy-proxy.* 与该服务的日志", "look at the API's deploy-proxy.* and that service's log"),
     "fleet_nodes_mend": (
-        "检查节点的 DEPLOY_BASE_URL、DEPLOY_NODE_TOKEN 与 runtime-agent 的日志",
-        "look at the node's DEPLOY_BASE_URL and DEPLOY_NODE_TOKEN, and its runtime-agent's log",
+        "在该节点上运行 funai doctor --local；检查容器引擎、DEPLOY_BASE_URL、DEPLOY_NODE_TOKEN 与 runtime-agent 的日志",
+        "run funai doctor --local on that node; look at its engine, DEPLOY_BASE_URL, DEPLOY_NODE_TOKEN and agent's log",
     ),
     "fleet_runners_mend": (
         "检查 Runner 的 DEPLOY_BASE_URL、RUNNER_TOKEN 与日志",

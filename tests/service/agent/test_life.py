@@ -15,7 +15,7 @@ from funai.agent.heartbeat import STALE_BEATS
 from funai.agent.main import heartbeat_of
 from funai.agent.workload.containers import labels
 from funai.agent.workload.containers.labels import Names
-from funai.agent.workload.contract import view
+from funai.agent.workload.contract import WorkloadError, view
 from funai.base.aio import bind, serving
 from funai.base.clients.deploy import NodeDeployClient
 from funai.contracts.routes import Route, RouteState
@@ -354,3 +354,15 @@ async def test_an_app_in_a_rollout_is_not_taken_away(here: World) -> None:
         await beat._heed([7])
     assert (await slow).status_code == 422
     await client.close()
+
+
+async def test_engine_that_does_not_answer_is_in_the_nodes_health_until_it_does() -> None:
+    async with world() as here:
+        here.engine.faults.down = True
+        with pytest.raises(WorkloadError):
+            await here.parts.look.look()
+        (problem,) = (await here.http.get("/internal/health")).json()["problems"]
+        assert "container engine" in problem["en"] and "engine.log" in problem["en"] and "容器引擎" in problem["zh"]
+        here.engine.faults.down = False
+        await here.parts.look.look()
+        assert "problems" not in (await here.http.get("/internal/health")).json()

@@ -18,7 +18,7 @@ from funai.agent.network.networks import bridge_of
 from funai.agent.network.probes import Heard, ask_resolver, reach
 from funai.agent.network.walls import WallsKeeper
 from funai.agent.node import Node
-from funai.agent.workload.contract import Instance
+from funai.agent.workload.contract import Instance, WorkloadError
 from funai.base.observability import log
 from funai.base.process import ports
 from funai.i18n.reasons import Words
@@ -59,7 +59,11 @@ class Look:
 
     async def look(self) -> None:
         """Look once. Raises EngineError."""
-        apps = await self._node.workloads.everything()
+        try:
+            apps = await self._node.workloads.everything()
+        except WorkloadError as e:
+            self._tell(engine_problem(self._node.info.title, str(e)))
+            raise
         running = [c for app in apps.values() for c in app.all if c.running and c.address]
         shown = await self._reached(running) or await self._resolved(running)
         shown = shown or (self._walls.problem() if self._walls else None)
@@ -106,6 +110,18 @@ class Look:
                 log.get("look").warning("node.problem", problem=problem.en)
             else:
                 log.get("look").info("node.problem_gone")
+
+
+def engine_problem(engine: str, why: str) -> Words:
+    """Apps that run go on, and no heartbeat is sent."""
+    shown = " ".join(why.split())[:200]
+    return Words(
+        f"容器引擎（{engine}）没有正常应答：{shown}；运行中的应用不受影响，但无法部署、启动或停止。请查看引擎的服务和日志"
+        "（funai up：数据目录的 log/engine.log；否则 systemctl status podman.socket 或 docker）",
+        f"the container engine ({engine}) does not answer as it should: {shown}. Running apps go on; none can be deployed, "
+        "started or stopped. Look at its service and log (funai up: log/engine.log in the data dir; "
+        "else systemctl status podman.socket, or docker)",
+    )
 
 
 def _meanwhile(instead: bool) -> Words:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from funai.api.apps.service import app_ids
 from funai.api.deploys.client_pool import DeployClientPool
 from funai.api.models import now_ms
 from funai.api.repos.access import parse_repo
 from funai.api.repos.repositories import Repositories
 from funai.api.settings import OrphanMode
-from funai.api.tables import apps, orphans, sweeps
+from funai.api.tables import orphans, sweeps
 from funai.base.clock import Clock
 from funai.base.db.engine import Database
 from funai.base.db.inserts import insert_new
@@ -75,7 +76,7 @@ class OrphanSweep:
 
     async def _ids(self) -> list[int]:
         """Every app that there is, those being deleted too: their deletion cleans up by itself."""
-        return [int(row["id"]) for row in await self.db.fetch_all(select(apps.c.id).order_by(apps.c.id))]
+        return await app_ids(self.db)
 
     async def _repositories(self) -> tuple[dict[str, int], Orphans]:
         """Repository → app id, of each that the template names."""

@@ -86,6 +86,10 @@ class Apps:
         mine = select(apps).where(apps.c.user_id == user_id, apps.c.deleting == 0).order_by(apps.c.id.desc())
         return [app_of(r) for r in await self.db.fetch_all(mine)]
 
+    async def ids(self) -> list[int]:
+        """Every app that there is, those being deleted too."""
+        return await app_ids(self.db)
+
     async def page(self, after: int, limit: int) -> list[AppRow]:
         """Every user's apps by id, for an operator."""
         found = select(apps).where(apps.c.id > after, apps.c.deleting == 0).order_by(apps.c.id).limit(limit)
@@ -167,6 +171,10 @@ class Apps:
 
     def _serving(self, row: AppRow) -> Serving | None:
         return Serving(address=self.defaults.public(row.access_url or row.deploy_url)) if row.serving else None
+
+
+async def app_ids(db: Database) -> list[int]:
+    return [int(row["id"]) for row in await db.fetch_all(select(apps.c.id).order_by(apps.c.id))]
 
 
 def clean_name(name: str) -> str:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import select
-
 from funai.api.apps.service import Apps
 from funai.api.deploys.client_pool import DeployClientPool
-from funai.api.tables import apps as app_table
 from funai.contracts.apps.databases import DatabaseCall, DatabaseOp, DatabaseWish, MongoCall, MongoVerb
 
 
@@ -30,5 +27,4 @@ class AppDatabases:
 
     async def ids(self) -> list[int]:
         """Every app that there is, those being deleted too."""
-        rows = await self.apps.db.fetch_all(select(app_table.c.id).order_by(app_table.c.id))
-        return [int(row["id"]) for row in rows]
+        return await self.apps.ids()

@@ -9,7 +9,6 @@ from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.engine import Database
-from funai.base.db.inserts import insert_new
 from funai.base.observability import log
 from funai.contracts.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from funai.contracts.nodes import (
@@ -29,7 +28,7 @@ from funai.contracts.wire import from_epoch_ms
 from funai.deploy.access.credentials import Credentials, add, forget, hashed
 from funai.deploy.placement import policy, store
 from funai.deploy.placement.operator import Nodes
-from funai.deploy.tables import join_token, runtime_node
+from funai.deploy.tables import join_token
 
 PREFIX = "fdj_"
 MOST = 1_000
@@ -70,7 +69,7 @@ class Joining:
         async def work(conn: AsyncConnection) -> NodeJoined:
             at = await self.db.clock(conn)
             bound = await self._take(conn, asked, at)
-            new = await insert_new(conn, runtime_node, {"name": asked.name, "created_ms": at, "updated_ms": at})
+            new = await store.register(conn, asked.name, at)
             if not new and not bound:
                 raise Conflict(Reason.NODE_NAME_TAKEN, name=asked.name)
             node = await store.by_name(conn, asked.name)

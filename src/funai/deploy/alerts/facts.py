@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
-
 from funai.base.db.engine import Database
-from funai.base.db.rows import all_rows
-from funai.contracts.apps.domains import DomainState
 from funai.deploy.alerts.conditions import Facts
 from funai.deploy.alerts.gateways import GatewayBook
+from funai.deploy.domains import store as domains
 from funai.deploy.placement.operator import Nodes
-from funai.deploy.placement.runners import runners
 from funai.deploy.queue.maintenance.gauges import Gauges
+from funai.deploy.queue.runners import runners
 from funai.deploy.releases.retention import Retention
-from funai.deploy.tables import domain
 
 DAY_MS = 86_400_000
 MOST_DOMAINS = 100
@@ -49,7 +45,5 @@ class FactFinder:
         """Domains that are served, and the days that their certificates have left, the soonest first."""
         async with self.db.read() as conn:
             now_ms = await self.db.clock(conn)
-            soon = (domain.c.not_after_ms < now_ms + self.days * DAY_MS) & (domain.c.state == DomainState.ACTIVE.value)
-            query = select(domain.c.name, domain.c.not_after_ms).where(soon).order_by(domain.c.not_after_ms, domain.c.name)
-            rows = await all_rows(conn, query.limit(MOST_DOMAINS))
-        return [(row["name"], (row["not_after_ms"] - now_ms) / DAY_MS) for row in rows]
+            soon = await domains.ending(conn, now_ms + self.days * DAY_MS, MOST_DOMAINS)
+        return [(name, (ends_ms - now_ms) / DAY_MS) for name, ends_ms in soon]

@@ -114,6 +114,13 @@ async def ask(conn: AsyncConnection, name: str, app_id: int, now_ms: int) -> boo
     return asked.rowcount == 1
 
 
+async def ending(conn: AsyncConnection, before_ms: int, limit: int) -> list[tuple[str, int]]:
+    """Names that are served whose certificate ends before then, with when it does, the soonest first."""
+    soon = (domain.c.not_after_ms < before_ms) & (domain.c.state == DomainState.ACTIVE.value)
+    query = select(domain.c.name, domain.c.not_after_ms).where(soon).order_by(domain.c.not_after_ms, domain.c.name)
+    return [(row[0], row[1]) for row in await conn.execute(query.limit(limit))]
+
+
 async def forget_app(conn: AsyncConnection, app_id: int) -> None:
     names = (await conn.execute(select(domain.c.name).where(domain.c.app_id == app_id))).scalars()
     await touch(conn, Subject.NAME, *names)

@@ -35,8 +35,8 @@ from funai.deploy.placement.heartbeats import gained
 from funai.deploy.placement.metrics import NodeMetrics
 from funai.deploy.placement.policy import Node, Rules
 from funai.deploy.placement.ports import Moves
-from funai.deploy.placement.runners import runners
 from funai.deploy.queue.ports import Queue
+from funai.deploy.queue.runners import runners
 from funai.i18n.reasons import Words
 
 _SHOWN = (

@@ -25,7 +25,7 @@ from funai.contracts.nodes import (
 )
 from funai.contracts.wire import MAX_ID, Envelope, clamped
 from funai.deploy.guards import for_admins, for_nodes
-from funai.deploy.placement.runners import runners
+from funai.deploy.queue.runners import runners
 from funai.deploy.services import Services, core_of
 
 heartbeats = APIRouter(

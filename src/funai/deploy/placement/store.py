@@ -361,6 +361,11 @@ async def placements(
     return [dict(r) for r in (await conn.execute(query)).mappings()]
 
 
+async def register(conn: AsyncConnection, name: str, now_ms: int) -> bool:
+    """A node of this name; False when it is known."""
+    return await insert_new(conn, runtime_node, {"name": name, "created_ms": now_ms, "updated_ms": now_ms})
+
+
 async def by_name(conn: AsyncConnection, name: str) -> Node | None:
     """The node of this name; its row is locked, where the database has such locks."""
     query = select(runtime_node.c.id).where(runtime_node.c.name == name).with_for_update()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import time
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from funai.base.db.engine import Database
-from funai.deploy.tables import runner
+from funai.contracts.nodes import RunnerInfo
+from funai.contracts.states import JobStatus
+from funai.contracts.wire import from_epoch_ms
+from funai.deploy.tables import job, runner
 
 MAX_REMEMBERED = 10_000
 KEPT_MS = 30 * 86_400_000
@@ -76,3 +79,28 @@ class RunnerRegistry:
             if not (await conn.execute(self._touch, {"p_id": runner_id, "p_labels": labels})).rowcount:
                 new = {"runner_id": runner_id, "labels_json": labels}
                 await conn.execute(insert(runner).values(**new, last_seen_ms=self.now, created_ms=self.now))
+
+
+async def runners(db: Database, stale_seconds: int) -> list[RunnerInfo]:
+    """Every runner seen in a month, by id; healthy when it was seen within ``stale_seconds``."""
+    held = (
+        select(job.c.runner_id, func.count().label("jobs"))
+        .where(job.c.status == JobStatus.RUNNING.value)
+        .group_by(job.c.runner_id)
+    )
+    async with db.read() as conn:
+        now_ms = await db.clock(conn)
+        jobs = {r.runner_id: r.jobs for r in await conn.execute(held)}
+        rows = (await conn.execute(select(runner).order_by(runner.c.runner_id))).all()
+    return [
+        RunnerInfo(
+            runner_id=r.runner_id,
+            last_seen_at=from_epoch_ms(r.last_seen_ms),
+            last_seen_at_ms=r.last_seen_ms,
+            healthy=(healthy := now_ms - r.last_seen_ms < stale_seconds * 1000),
+            health="HEALTHY" if healthy else "STALE",
+            running_jobs=jobs.get(r.runner_id, 0),
+            labels=json.loads(r.labels_json) if r.labels_json else [],
+        )
+        for r in rows
+    ]

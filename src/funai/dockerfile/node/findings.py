@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from funai.dockerfile.node.bins import missing_program
 from funai.dockerfile.node.managers import Kind
 from funai.dockerfile.node.plan import Plan
+from funai.dockerfile.node.start import MAX_SCRIPT
 from funai.dockerfile.node.versions import MAJORS
 from funai.dockerfile.tokens import token_words, tokens
 from funai.i18n.reasons import Words
@@ -31,7 +32,7 @@ class Notice:
 
 def notices(plan: Plan) -> list[Notice]:
     """In the order in which they matter; the first lines of a build's log."""
-    return [*_node(plan), *_manager(plan), *_missing(plan), *_start(plan), *_secrets(plan)]
+    return [*_node(plan), *_manager(plan), *_missing(plan), *_start(plan), *_development(plan), *_secrets(plan)]
 
 
 def _node(plan: Plan) -> Iterator[Notice]:
@@ -167,6 +168,9 @@ def _start(plan: Plan) -> Iterator[Notice]:
             Words(f"静态网站：由平台的静态服务器提供{zh}", f"a static site: the platform's static server serves it{en}"),
             False,
         )
+
+
+def _development(plan: Plan) -> Iterator[Notice]:
     main = plan.start.main if plan.start else None
     if main and main.program in ("next", "nuxt", "nuxi") and main.arguments[:1] == ("dev",):
         yield Notice(
@@ -176,6 +180,30 @@ def _start(plan: Plan) -> Iterator[Notice]:
                 f"start runs a development server ({main.program} dev), slow and large: start the built app",
             ),
         )
+    elif plan.start and (beside := _development_beside(plan)):
+        yield Notice(
+            "START_IS_DEV",
+            Words(
+                f"start 同时运行开发服务器（{beside}），访问者到不了它：请让服务器提供构建后的页面，start 只启动服务器",
+                f"start runs a development server ({beside}) beside the app, which visitors don't reach: let the server serve "
+                "the built pages, and start it alone",
+            ),
+        )
+
+
+_RUNS = re.compile(r"\b(?:npm|pnpm|yarn|bun) run ([\w:.-]{1,60})|\bnpm:([\w:.-]{1,60})")
+_SERVES_PAGES = re.compile(
+    r"(?:npx )?(?:vite(?: dev| serve)?|react-scripts start|ng serve|vue-cli-service serve)(?: -.*)?", re.DOTALL
+)
+
+
+def _development_beside(plan: Plan) -> str | None:
+    """A page's development server among the scripts that ``start`` runs at the same time (``concurrently``)."""
+    start, scripts = plan.start, plan.files.package.scripts
+    if start is None or start.plain or len(start.script) > MAX_SCRIPT:
+        return None
+    named = [one or other for one, other in _RUNS.findall(start.script)]
+    return next((scripts[n] for n in named if n in scripts and len(named) > 1 and _SERVES_PAGES.fullmatch(scripts[n])), None)
 
 
 def _secrets(plan: Plan) -> Iterator[Notice]:

@@ -321,3 +321,11 @@ def test_start_of_a_procfile_counts_where_package_json_has_none() -> None:
     assert plan.start and plan.start.plain and plan.start.shell() == "exec node src/app.js --port $PORT"
     own = planned(starts("node s.js"), procfile)
     assert own.start and own.start.script == "node s.js"
+
+
+@pytest.mark.parametrize("start", ['concurrently "npm run server" "npm run client"', "concurrently npm:server npm:client"])
+def test_notices_name_a_development_server_that_starts_beside_the_app(start: str) -> None:
+    scripts = {"server": "node server.js", "client": "vite --port 5173"}
+    assert "START_IS_DEV" in codes(planned(starts(start, scripts=scripts)))
+    assert "START_IS_DEV" not in codes(planned(starts(start, scripts={**scripts, "client": "node worker.js"})))
+    assert "START_IS_DEV" not in codes(planned(starts(start, scripts={**scripts, "client": "vite build --watch"})))
