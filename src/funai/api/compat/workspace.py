@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from pydantic.alias_generators import to_camel
@@ -32,6 +33,8 @@ def _plain(value: Any) -> Any:
     """As JSON has it: a time in ISO form, and MySQL's ``BIT(1)`` as true or false."""
     if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, bytes):
         return bool(value[0]) if len(value) == 1 else value.decode("utf-8", "replace")[:LONGEST]
     return value.isoformat() if isinstance(value, date | datetime) else str(value)[:LONGEST]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import httpx
 from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
 from funai.base.clients.registry.http import RegistryHttp
@@ -89,7 +90,7 @@ class RegistryProxy:
                 repository=image.path,
                 login=own or base,
             )
-        except (httpx.HTTPError, httpx.InvalidURL) as e:
+        except (httpx.HTTPError, httpx.InvalidURL, ClientDisconnect) as e:  # the last: a push that was ended
             log.get("runner").warning("registry_proxy.failed", registry=image.registry, error=str(e) or type(e).__name__)
             return Response(status_code=502)
         return self._told(answer)
