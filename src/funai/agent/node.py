@@ -123,8 +123,8 @@ class Node:
         """Where a finished rollout is looked at as a visitor would; None: nowhere."""
         self.changed = asyncio.Event()
         """Set when an app was rolled out, started, stopped or deleted: Deploy is notified at once."""
-        self.told: dict[int, Route] = {}
-        """The gateway's routes as far as they are known to have arrived; what failed to is not in it."""
+        self.acknowledged: dict[int, Route] = {}
+        """The routes that the gateway has acknowledged, by app id; one whose change failed is not among them."""
 
     async def look(self, app_id: int, *, patience: float = 0) -> AppView:
         """The app now. ``patience`` seconds waits for an engine that is restarting."""
@@ -151,16 +151,16 @@ class Node:
 
     async def tell(self, route: Route) -> None:
         """Put a route. Raises GatewayError; the sweep then tells it again."""
-        self.told.pop(route.app_id, None)
+        self.acknowledged.pop(route.app_id, None)
         with self.metrics.switch():
             await self.routes.put(route)
-        self.told[route.app_id] = route
+        self.acknowledged[route.app_id] = route
 
     async def invalidate(self, app_id: int) -> None:
         """The app has no route. Raises GatewayError."""
         with self.metrics.switch():
             await self.routes.remove(app_id)
-        self.told.pop(app_id, None)
+        self.acknowledged.pop(app_id, None)
 
     async def tail(self, instance: Instance, lines: int = TAIL_LINES) -> list[str]:
         """Its last lines; empty when the engine can't give them (that must not hide the real failure)."""

@@ -38,14 +38,14 @@ class Reconciler:
         apps = await self._node.workloads.everything()
         routes = {a: r for a, app in apps.items() if (r := self._node.desired_route(app))}
         await self._node.routes.replace_all(list(routes.values()))
-        self._node.told = routes
+        self._node.acknowledged = routes
         log.get("converge").info("converge.rebuilt", apps=len(apps), routes=len(routes))
 
     async def sweep(self) -> None:
         """Once over everything. One app that can't be repaired now stops no other."""
         apps = await self._node.workloads.everything()
         self._crashes.keep_only(set(apps))
-        for app_id in set(apps) | set(self._node.told):
+        for app_id in set(apps) | set(self._node.acknowledged):
             try:
                 async with self._node.busy.if_free(app_id) as free:
                     if free and not self._settled(apps.get(app_id)):
@@ -74,7 +74,7 @@ class Reconciler:
         """Whether the one look already says that nothing is to be done, as it does for nearly all apps at any time."""
         if app is None or len(app.all) != 1 or app.kept is None:
             return False
-        if self._node.desired_route(app) != self._node.told.get(app.app_id):
+        if self._node.desired_route(app) != self._node.acknowledged.get(app.app_id):
             return False
         if app.live is None:
             return not app.kept.up
@@ -125,7 +125,7 @@ class Reconciler:
         """Sends the gateway a route only when it changed."""
         node, route = self._node, self._node.desired_route(app)
         if route is None and app.live is None and app.stopped is None:
-            if app.app_id in node.told or app.candidates:
+            if app.app_id in node.acknowledged or app.candidates:
                 await node.invalidate(app.app_id)
-        elif route and route != node.told.get(app.app_id):
+        elif route and route != node.acknowledged.get(app.app_id):
             await node.tell(route)
