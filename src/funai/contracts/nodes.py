@@ -262,7 +262,7 @@ class DrainReport(Wire):
     """(+)"""
     moving: list[int] | None = None
     """(+) Ids of apps; None: there are none."""
-    moved_count: int | None = None
+    moved_count: int | None = Field(default=None, exclude=True)
     """(+) Set where a Deploy service of before said how many, and not which."""
 
     @model_validator(mode="before")

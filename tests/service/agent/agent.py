@@ -98,7 +98,8 @@ class World:
         return await self.http.post(f"/agent/apps/{verb}", json={"userId": 1, "appId": 7, **body})
 
     async def deploy(self, generation: int | None = None, image: str = WEB, **more: Any) -> httpx.Response:
-        body = {"image": image, "health": {"timeoutSeconds": 1}, **more}
+        seconds = 1 if image in (SILENT, BROKEN) else 20  # of those that get healthy none waits for it
+        body = {"image": image, "health": {"timeoutSeconds": seconds}, **more}
         return await self.post("deploy", **body, **({"generation": generation} if generation is not None else {}))
 
     async def status(self) -> dict[str, Any]:
