@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from funai.agent.engine.dummy import DummyEngine, Script
+from funai.agent.images import kept
 from funai.contracts.routes import RouteState
 from tests.parts.waiting import eventually
 from tests.service.agent.agent import world
@@ -64,7 +67,8 @@ async def test_stop_that_cleans_up_images_frees_them_and_a_start_pulls_again(tmp
     await engine.close()
 
 
-async def test_images_of_earlier_releases_go_after_a_deploy_and_the_kept_ones_stay() -> None:
+async def test_images_of_earlier_releases_go_after_a_deploy_and_the_kept_ones_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "AFTER_SECONDS", 0)
     refs = [f"reg.test/ns/u1-app7@sha256:{n:064}" for n in range(5)]
     engine = DummyEngine(local={ref: Script() for ref in refs})
     async with world(engine, keep_images=2) as here:

@@ -19,6 +19,8 @@ from funai.base.observability import log
 
 _REPOSITORY = re.compile(r"(?:^|/)(u[1-9][0-9]*-app[1-9][0-9]*)(?=[:@]|$)")
 SUPERSEDED, DISK = "superseded", "disk"
+AFTER_SECONDS = 5.0
+"""A deploy that follows at once would wait for the engine, which removes layers meanwhile."""
 
 
 def repositories(images: Iterable[StoredImage]) -> list[str]:
@@ -56,10 +58,14 @@ class KeptImages:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def deployed(self, app_repository: str) -> None:
-        """The app has a new release: its older images may go. Nothing waits for it."""
-        task = asyncio.create_task(self._clean([app_repository], self._keep, SUPERSEDED), name=f"images:{app_repository}")
+        """The app has a new release: its older images go in a moment. Nothing waits for it."""
+        task = asyncio.create_task(self._clean_soon(app_repository), name=f"images:{app_repository}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _clean_soon(self, app_repository: str) -> None:
+        await asyncio.sleep(AFTER_SECONDS)
+        await self._clean([app_repository], self._keep, SUPERSEDED)
 
     async def sweep(self) -> None:
         """Look at all apps: what a deploy left since its old container was still draining, and the disk."""
