@@ -20,7 +20,7 @@ from funai.base.observability import log
 _REPOSITORY = re.compile(r"(?:^|/)(u[1-9][0-9]*-app[1-9][0-9]*)(?=[:@]|$)")
 SUPERSEDED, DISK = "superseded", "disk"
 AFTER_SECONDS = 5.0
-"""A deploy that follows at once would wait for the engine, which removes layers meanwhile."""
+"""Without a deploy, before older images go: one that follows would wait for the engine, which removes layers meanwhile."""
 
 
 def repositories(images: Iterable[StoredImage]) -> list[str]:
@@ -56,16 +56,21 @@ class KeptImages:
         self._engine, self._images, self._gc, self._metrics = engine, images, gc, metrics
         self._keep, self._free_pct, self._data_root = keep, free_pct, data_root
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
     def deployed(self, app_repository: str) -> None:
-        """The app has a new release: its older images go in a moment. Nothing waits for it."""
-        task = asyncio.create_task(self._clean_soon(app_repository), name=f"images:{app_repository}")
+        """The app has a new release: its older images go when the node has a moment. On a busy one the sweep takes them."""
+        self._waiting.add(app_repository)
+        if self._timer:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(AFTER_SECONDS, self._clean_waiting)
+
+    def _clean_waiting(self) -> None:
+        apps, self._waiting = self._waiting, set()
+        task = asyncio.create_task(self._clean(apps, self._keep, SUPERSEDED), name="images")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _clean_soon(self, app_repository: str) -> None:
-        await asyncio.sleep(AFTER_SECONDS)
-        await self._clean([app_repository], self._keep, SUPERSEDED)
 
     async def sweep(self) -> None:
         """Look at all apps: what a deploy left since its old container was still draining, and the disk."""
@@ -102,6 +107,8 @@ class KeptImages:
 
     async def close(self) -> None:
         """What isn't removed by now stays until the next sweep."""
+        if self._timer:
+            self._timer.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
