@@ -64,36 +64,17 @@ def guards_from(settings: DeploySettings, trusted: Sequence[Network], credential
     )
 
 
-def _of(request: Request) -> Guards:
-    guards: Guards = request.app.state.guards
-    return guards
+def _guarded(by: Callable[[Guards], SecretGuard]) -> Callable[[Request], Awaitable[None]]:
+    async def check(request: Request) -> None:
+        guards: Guards = request.app.state.guards
+        await by(guards)(request)
+
+    return check
 
 
-async def for_api(request: Request) -> None:
-    """X-DEPLOY-SECRET."""
-    await _of(request).api(request)
-
-
-async def for_runners(request: Request) -> None:
-    """X-Runner-Token."""
-    await _of(request).runner(request)
-
-
-async def for_edges(request: Request) -> None:
-    """X-Edge-Token."""
-    await _of(request).edge(request)
-
-
-async def for_nodes(request: Request) -> None:
-    """X-RT-Node-Token."""
-    await _of(request).node(request)
-
-
-async def for_joiners(request: Request) -> None:
-    """An allowed address."""
-    await _of(request).joiner(request)
-
-
-async def for_admins(request: Request) -> None:
-    """X-Admin-Token."""
-    await _of(request).admin(request)
+for_api = _guarded(lambda guards: guards.api)
+for_runners = _guarded(lambda guards: guards.runner)
+for_edges = _guarded(lambda guards: guards.edge)
+for_nodes = _guarded(lambda guards: guards.node)
+for_joiners = _guarded(lambda guards: guards.joiner)
+for_admins = _guarded(lambda guards: guards.admin)

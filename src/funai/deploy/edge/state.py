@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, ScalarSelect, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from funai.base.db.rows import all_rows, rows_as
@@ -14,6 +14,7 @@ from funai.contracts.apps.edge import EdgeName, EdgeNode, EdgeRoute
 from funai.deploy.tables import app_run, domain, placement, runtime_node
 
 T = TypeVar("T")
+K = TypeVar("K")
 _AT_ONCE = 500
 """Keys in one query."""
 
@@ -45,20 +46,17 @@ _NAMES = select(domain.c.name, domain.c.app_id, domain.c.alias)
 
 async def routes(conn: AsyncConnection, app_ids: Sequence[int]) -> list[EdgeRoute]:
     """Of these apps, in their order; one that lives nowhere has no node."""
-    found = [r for some in _chunks(app_ids) for r in await rows_as(EdgeRoute, conn, _HOMES.where(placement.c.app_id.in_(some)))]
-    by_id = {route.app_id: route for route in found}
+    by_id = {route.app_id: route for route in await _some(EdgeRoute, conn, _HOMES, placement.c.app_id, app_ids)}
     return [by_id.get(app_id) or EdgeRoute(app_id=app_id) for app_id in app_ids]
 
 
 async def nodes(conn: AsyncConnection, node_ids: Sequence[int]) -> list[EdgeNode]:
-    found = [n for some in _chunks(node_ids) for n in await rows_as(EdgeNode, conn, _NODES.where(runtime_node.c.id.in_(some)))]
-    by_id = {node.id: node for node in found}
+    by_id = {node.id: node for node in await _some(EdgeNode, conn, _NODES, runtime_node.c.id, node_ids)}
     return [by_id.get(node_id) or EdgeNode(id=node_id) for node_id in node_ids]
 
 
 async def names(conn: AsyncConnection, wanted: Sequence[str]) -> list[EdgeName]:
-    found = [n for some in _chunks(wanted) for n in await rows_as(EdgeName, conn, _NAMES.where(domain.c.name.in_(some)))]
-    by_name = {name.name: name for name in found}
+    by_name = {name.name: name for name in await _some(EdgeName, conn, _NAMES, domain.c.name, wanted)}
     return [by_name.get(name) or EdgeName(name=name) for name in wanted]
 
 
@@ -95,5 +93,11 @@ def _host(url: str | None) -> str:
     return urlsplit(url or "").hostname or ""
 
 
-def _chunks(keys: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE))
+async def _some(
+    make: Callable[..., T], conn: AsyncConnection, query: Select[*tuple[Any, ...]], column: ColumnElement[K], keys: Sequence[K]
+) -> list[T]:
+    """The query's rows of these keys, in no order."""
+    found: list[T] = []
+    for start in range(0, len(keys), _AT_ONCE):
+        found += await rows_as(make, conn, query.where(column.in_(keys[start : start + _AT_ONCE])))
+    return found

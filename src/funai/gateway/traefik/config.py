@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,16 +96,22 @@ def signpost(
         **_flat_slash(n, f"{name}-slash"),
         f"traefik.http.services.{name}.loadbalancer.server.port": str(route.port),
     }
-    rules = [(name, rule(n), f"{name}-slash,{name}-strip"), (f"{name}-shown", f"Path(`{shown}`)", f"{name}-shown")]
+    rules = {name: (rule(n), f"{name}-slash,{name}-strip"), f"{name}-shown": (f"Path(`{shown}`)", f"{name}-shown")}
     if wildcard_domain:
-        rules.append((f"{name}-host", host_rule(n, wildcard_domain), ""))
-    for place, (router, matches, through) in enumerate(rules):
+        rules[f"{name}-host"] = (host_rule(n, wildcard_domain), "")
+    out |= _routers(rules, name, _OWN_PRIORITY + above, entrypoints)
+    return out | ({"traefik.docker.network": network} if network else {})
+
+
+def _routers(rules: Mapping[str, tuple[str, str]], service: str, priority: int, entrypoints: Sequence[str]) -> dict[str, str]:
+    """Router → its rule and its middlewares; each of them comes before the one above it."""
+    out: dict[str, str] = {}
+    for place, (router, (matches, through)) in enumerate(rules.items()):
         at = f"traefik.http.routers.{router}"
-        out |= {f"{at}.rule": matches, f"{at}.service": name}
-        out |= {f"{at}.priority": str(_OWN_PRIORITY + place * _HOST_PRIORITY + above)}
+        out |= {f"{at}.rule": matches, f"{at}.service": service, f"{at}.priority": str(priority + place * _HOST_PRIORITY)}
         out |= {f"{at}.middlewares": through} if through else {}
         out |= {f"{at}.entrypoints": ",".join(entrypoints)} if entrypoints else {}
-    return out | ({"traefik.docker.network": network} if network else {})
+    return out
 
 
 def _shown_redirect(name: str) -> dict[str, str]:
@@ -120,7 +126,7 @@ def _own(app_id: int, generation: int, entrypoints: Sequence[str], wildcard_doma
     They come before the shared one. What meets the server that has just been retired was not sent to it, and is tried with the
     other one; and one path says, without asking the app, that Traefik has read this container's labels.
     """
-    name, routers = f"rt-own-{app_id}-{generation}", "traefik.http.routers"
+    name = f"rt-own-{app_id}-{generation}"
     shown, middlewares = shown_path(app_id, generation), "traefik.http.middlewares"
     rules = {
         name: (rule(app_id), f"{name}-slash,{name}-retry,{name}-strip"),
@@ -134,13 +140,7 @@ def _own(app_id: int, generation: int, entrypoints: Sequence[str], wildcard_doma
         **_shown_redirect(f"{name}-shown"),
         **_flat_slash(app_id, f"{name}-slash"),
     }
-    for place, (router, (matches, through)) in enumerate(rules.items()):
-        at = f"{routers}.{router}"
-        out |= {f"{at}.rule": matches, f"{at}.service": f"rt-svc-{app_id}", f"{at}.middlewares": through}
-        out[f"{at}.priority"] = str(_OWN_PRIORITY + place * _HOST_PRIORITY)
-        if entrypoints:
-            out[f"{at}.entrypoints"] = ",".join(entrypoints)
-    return out
+    return out | _routers(rules, f"rt-svc-{app_id}", _OWN_PRIORITY, entrypoints)
 
 
 def _slash(app_id: int) -> dict[str, Any]:

@@ -9,7 +9,6 @@ nothing but ``pause``. The proxy itself is asked whether it has read it, so a sw
 from __future__ import annotations
 
 import asyncio
-import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from funai.agent.workload.containers import labels
 from funai.agent.workload.containers.labels import Names
 from funai.agent.workload.containers.pause import program
 from funai.agent.workload.contract import Instance
+from funai.base.files import write_whole
 from funai.base.observability import log
 from funai.contracts import naming
 from funai.contracts.routes import Route, Signs
@@ -100,10 +100,7 @@ class Signposts:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = self._folder / "signpost"
         if not file.exists() or file.read_bytes() != content:
-            scratch = file.with_suffix(".new")
-            scratch.write_bytes(content)
-            os.chmod(scratch, 0o755)  # noqa: S103 - images have users of their own
-            scratch.replace(file)
+            write_whole(file, content, 0o755)  # images have users of their own
         return file
 
     async def take_down(self, app_id: int, target: str) -> None:
